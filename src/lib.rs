@@ -1,0 +1,10 @@
+//! rollguard: notices a bad release first and brings the good version back, once, provably.
+//!
+//! The library holds every part of the guard; the binary is only its command line. Read
+//! ARCHITECTURE.md for the map. From bytes to hook is one straight line, and everything between a
+//! scrape and a decision is pure: time comes in as an argument, what to do comes out as a value.
+
+#![cfg_attr(
+    not(test),
+    warn(clippy::disallowed_methods, clippy::print_stdout, clippy::print_stderr)
+)]

@@ -1,0 +1,3 @@
+//! The `rollguard` binary.
+
+fn main() {}
