@@ -8,3 +8,5 @@
     not(test),
     warn(clippy::disallowed_methods, clippy::print_stdout, clippy::print_stderr)
 )]
+
+pub mod model;

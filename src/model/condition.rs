@@ -1,0 +1,139 @@
+//! Conditions and arithmetic after they were checked and lowered: two types, so that a number can
+//! never stand where a truth value belongs. Everything is a 64-bit float.
+
+use std::fmt;
+
+use super::signal::SignalIx;
+
+/// An arithmetic expression.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Num {
+    /// A literal, its unit already applied.
+    Const(f64),
+    /// A signal's reading.
+    Signal(SignalIx),
+    /// Negation.
+    Neg(Box<Num>),
+    /// Two operands; division by zero is no data, never infinity.
+    Arith(Arith, Box<Num>, Box<Num>),
+    /// `min(…)`, `max(…)` of at least one operand.
+    Extreme(Extreme, Vec<Num>),
+    /// `abs(x)`.
+    Abs(Box<Num>),
+}
+
+/// Arithmetic operators.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arith {
+    /// `+`
+    Add,
+    /// `-`
+    Sub,
+    /// `*`
+    Mul,
+    /// `/`
+    Div,
+}
+
+/// Functions over several operands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extreme {
+    /// The smallest operand.
+    Min,
+    /// The largest operand.
+    Max,
+}
+
+/// A truth-valued expression, under Kleene's three-valued logic.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Cond {
+    /// A comparison; no data on either side is no data.
+    Compare(Num, Compare, Num),
+    /// `&&`
+    And(Box<Cond>, Box<Cond>),
+    /// `||`
+    Or(Box<Cond>, Box<Cond>),
+    /// `!`
+    Not(Box<Cond>),
+}
+
+/// Comparison operators.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compare {
+    /// `<`
+    Less,
+    /// `<=`
+    LessOrEqual,
+    /// `>`
+    Greater,
+    /// `>=`
+    GreaterOrEqual,
+    /// `==`
+    Equal,
+    /// `!=`
+    NotEqual,
+}
+
+impl Compare {
+    /// What the operator says of two numbers.
+    #[must_use]
+    pub fn test(self, left: f64, right: f64) -> bool {
+        match self {
+            Self::Less => left < right,
+            Self::LessOrEqual => left <= right,
+            Self::Greater => left > right,
+            Self::GreaterOrEqual => left >= right,
+            // Exactly equal is what an operator asked for: `up == 1`, `queue == 0`.
+            #[expect(clippy::float_cmp, reason = "the language's == is exact equality")]
+            Self::Equal => left == right,
+            #[expect(clippy::float_cmp, reason = "the language's != is exact inequality")]
+            Self::NotEqual => left != right,
+        }
+    }
+}
+
+impl fmt::Display for Compare {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Less => "<",
+            Self::LessOrEqual => "<=",
+            Self::Greater => ">",
+            Self::GreaterOrEqual => ">=",
+            Self::Equal => "==",
+            Self::NotEqual => "!=",
+        })
+    }
+}
+
+impl Num {
+    /// Calls `f` with every signal that the expression reads, in the order in which it is written.
+    pub fn for_each_signal(&self, f: &mut impl FnMut(SignalIx)) {
+        match self {
+            Self::Const(_) => {}
+            Self::Signal(signal) => f(*signal),
+            Self::Neg(inner) | Self::Abs(inner) => inner.for_each_signal(f),
+            Self::Arith(_, left, right) => {
+                left.for_each_signal(f);
+                right.for_each_signal(f);
+            }
+            Self::Extreme(_, operands) => operands.iter().for_each(|o| o.for_each_signal(f)),
+        }
+    }
+}
+
+impl Cond {
+    /// Calls `f` with every signal that the condition reads, in the order in which it is written.
+    pub fn for_each_signal(&self, f: &mut impl FnMut(SignalIx)) {
+        match self {
+            Self::Compare(left, _, right) => {
+                left.for_each_signal(f);
+                right.for_each_signal(f);
+            }
+            Self::And(left, right) | Self::Or(left, right) => {
+                left.for_each_signal(f);
+                right.for_each_signal(f);
+            }
+            Self::Not(inner) => inner.for_each_signal(f),
+        }
+    }
+}

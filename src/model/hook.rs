@@ -1,0 +1,190 @@
+//! Hooks: what is done, as ordered steps, each tried at most N times.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::name::HookName;
+use super::rule::Condition;
+
+/// A hook's place in [`Plan::hooks`](super::plan::Plan).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HookIx(pub usize);
+
+/// A hook.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Hook {
+    /// Its name.
+    pub name: HookName,
+    /// At least one step.
+    pub steps: Vec<Step>,
+    /// How it is seen that the hook helped. `None`: no critical rule holds any more.
+    pub cure: Option<Cure>,
+    /// The hook that is run when this one fails or its cure is not seen.
+    pub on_failure: Option<HookIx>,
+}
+
+/// One step of a hook.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Step {
+    /// What is done.
+    pub action: Action,
+    /// How long one attempt may take.
+    pub timeout: Duration,
+    /// How often it is tried at most, at least 1.
+    pub attempts: u32,
+    /// The pause before the second attempt; it doubles from there, up to [`MAX_BACKOFF`].
+    pub backoff: Duration,
+    /// Running it twice ends in the same state as running it once, so that it may be run again
+    /// when its outcome is unknown.
+    pub idempotent: bool,
+}
+
+/// The longest pause between two attempts. A rollback that waits longer is one that failed.
+pub const MAX_BACKOFF: Duration = Duration::from_secs(60);
+
+/// What a step does.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// Runs a program. Never a shell: arguments reach it as they are.
+    Run {
+        /// The program and its arguments; the program holds no placeholder.
+        argv: Vec<Template>,
+        /// After the time-out: how long between TERM and KILL.
+        grace: Duration,
+    },
+    /// Asks an HTTP endpoint until it answers as expected.
+    Probe {
+        /// The URL.
+        url: Template,
+        /// The expected status; `None`: any from 200 to 299.
+        status: Option<u16>,
+        /// What the body must say.
+        json: Option<JsonExpectation>,
+        /// For how long it is asked again while the answer is not the expected one.
+        within: Duration,
+    },
+}
+
+/// A place in a JSON document and what must stand there.
+#[derive(Clone, Debug, PartialEq)]
+pub struct JsonExpectation {
+    /// RFC 6901, as `/status`.
+    pub pointer: String,
+    /// The value; placeholders in a string are filled in.
+    pub equals: ExpectedJson,
+}
+
+/// What must stand at a place in a JSON document.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ExpectedJson {
+    /// A string with placeholders.
+    Text(Template),
+    /// Anything else, as it is.
+    Exactly(Value),
+}
+
+/// How it is seen that a rollback helped.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cure {
+    /// What must hold.
+    pub when: Condition,
+    /// For how long without interruption.
+    pub hold: Duration,
+    /// How long after the last step it must have been seen.
+    pub within: Duration,
+}
+
+/// A text with placeholders, checked when it was read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Template(pub Vec<Piece>);
+
+/// A piece of a [`Template`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Piece {
+    /// As it is.
+    Text(String),
+    /// Filled in when the step is run.
+    Fill(Placeholder),
+}
+
+/// What can be filled in. Nothing here is ever taken from something sampled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Placeholder {
+    /// `{service}`
+    Service,
+    /// `{version}`: the judged version.
+    Version,
+    /// `{good}`: the version to go back to.
+    Good,
+    /// `{deployment}`
+    Deployment,
+    /// `{stage}`
+    Stage,
+    /// `{rule}`
+    Rule,
+    /// `{reason}`
+    Reason,
+    /// `{key}`: deployment, hook and step; the same for every attempt.
+    Key,
+    /// `{attempt}`
+    Attempt,
+}
+
+impl Placeholder {
+    /// Every placeholder with its name.
+    pub const ALL: [(&'static str, Self); 9] = [
+        ("service", Self::Service),
+        ("version", Self::Version),
+        ("good", Self::Good),
+        ("deployment", Self::Deployment),
+        ("stage", Self::Stage),
+        ("rule", Self::Rule),
+        ("reason", Self::Reason),
+        ("key", Self::Key),
+        ("attempt", Self::Attempt),
+    ];
+}
+
+impl Template {
+    /// Whether the text names the placeholder.
+    #[must_use]
+    pub fn names(&self, placeholder: Placeholder) -> bool {
+        self.0.contains(&Piece::Fill(placeholder))
+    }
+
+    /// The text with every placeholder replaced by what `value` answers for it.
+    pub fn fill<'a>(&self, value: impl Fn(Placeholder) -> &'a str) -> String {
+        let mut text = String::new();
+        for piece in &self.0 {
+            match piece {
+                Piece::Text(literal) => text.push_str(literal),
+                Piece::Fill(placeholder) => text.push_str(value(*placeholder)),
+            }
+        }
+        text
+    }
+}
+
+impl Hook {
+    /// Whether a step needs to know the placeholder's value.
+    #[must_use]
+    pub fn names(&self, placeholder: Placeholder) -> bool {
+        self.steps.iter().any(|step| step.action.names(placeholder))
+    }
+}
+
+impl Action {
+    fn names(&self, placeholder: Placeholder) -> bool {
+        match self {
+            Self::Run { argv, .. } => argv.iter().any(|a| a.names(placeholder)),
+            Self::Probe { url, json, .. } => {
+                let text = json.as_ref().and_then(|json| match &json.equals {
+                    ExpectedJson::Text(text) => Some(text),
+                    ExpectedJson::Exactly(_) => None,
+                });
+                url.names(placeholder) || text.is_some_and(|text| text.names(placeholder))
+            }
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! L0: the vocabulary as validated plain data. Nothing here reads a clock, does I/O or logs, and
+//! nothing here can be constructed wrong: a value of these types has already been checked.
+
+pub mod condition;
+pub mod deployment;
+pub mod entry;
+pub mod hook;
+pub mod name;
+pub mod plan;
+pub mod reading;
+pub mod rule;
+pub mod scrape;
+pub mod selector;
+pub mod signal;
+pub mod target;
+pub mod time;

@@ -1,0 +1,140 @@
+//! Names as newtypes: each can only hold a text that is safe to show, to write into a file and to
+//! pass to a hook. None of them is ever taken from something sampled.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// The longest name of anything. Labels, lines and file names stay readable below it.
+pub const MAX_NAME: usize = 128;
+
+/// Why a text is not a name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` is not a {what}: use {rule}")]
+pub struct NameError {
+    text: String,
+    what: &'static str,
+    rule: &'static str,
+}
+
+macro_rules! name {
+    ($(#[$doc:meta])* $type:ident, $what:literal, $rule:literal, $valid:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $type(Box<str>);
+
+        impl $type {
+            #[doc = concat!("Checks a text: ", $rule, ".")]
+            ///
+            /// # Errors
+            /// Says which characters are allowed.
+            pub fn new(text: &str) -> Result<Self, NameError> {
+                let valid: fn(&str) -> bool = $valid;
+                if !text.is_empty() && text.len() <= MAX_NAME && valid(text) {
+                    Ok(Self(text.into()))
+                } else {
+                    let text = text.chars().take(MAX_NAME).collect();
+                    Err(NameError { text, what: $what, rule: $rule })
+                }
+            }
+
+            /// The text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl TryFrom<String> for $type {
+            type Error = NameError;
+            fn try_from(text: String) -> Result<Self, NameError> {
+                Self::new(&text)
+            }
+        }
+
+        impl From<$type> for String {
+            fn from(name: $type) -> Self {
+                name.0.into()
+            }
+        }
+    };
+}
+
+name!(
+    /// What is sampled: `[target.NAME]`.
+    TargetName, "target name", "letters, digits, `_` and `-`, starting with a letter", |t| {
+        t.starts_with(|c: char| c.is_ascii_alphabetic())
+            && t.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+    }
+);
+name!(
+    /// A named number: `[signal.NAME]`.
+    SignalName, "signal name", "[a-z_][a-z0-9_]*", |t| {
+        !t.starts_with(|c: char| c.is_ascii_digit())
+            && t.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+    }
+);
+name!(
+    /// A rule: `[rule.NAME]`.
+    RuleName, "rule name", "[a-z0-9-]+", |t| {
+        t.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+    }
+);
+name!(
+    /// A hook: `[hook.NAME]`.
+    HookName, "hook name", "letters, digits, `_` and `-`, starting with a letter", |t| {
+        t.starts_with(|c: char| c.is_ascii_alphabetic())
+            && t.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+    }
+);
+name!(
+    /// The guarded service.
+    ServiceName, "service name", "letters, digits, `.`, `_` and `-`", is_token
+);
+name!(
+    /// A deployment. It becomes part of file names and of the key that hooks are given.
+    DeploymentId, "deployment id", "letters, digits, `.`, `_`, `+` and `-`, not starting with `.`",
+    |t| !t.starts_with('.') && t.bytes().all(|b| is_token_byte(b) || b == b'+')
+);
+name!(
+    /// A version of the service: a tag, a revision, an image digest.
+    Version, "version",
+    "letters, digits and `.` `_` `-` `+` `:` `/` `@` `=`, not starting with `-`",
+    |t| !t.starts_with('-') && t.bytes().all(|b| is_token_byte(b) || b"+:/@=".contains(&b))
+);
+
+fn is_token(text: &str) -> bool {
+    text.bytes().all(is_token_byte)
+}
+
+const fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_holds_only_what_is_safe_to_pass_on() {
+        assert!(RuleName::new("p95-slow").is_ok());
+        assert!(RuleName::new("p95_slow").is_err());
+        assert!(SignalName::new("error_rate").is_ok());
+        assert!(SignalName::new("5xx").is_err());
+        assert!(DeploymentId::new("v2-20261121T070000Z").is_ok());
+        assert!(DeploymentId::new("../../etc").is_err());
+        assert!(DeploymentId::new(".hidden").is_err());
+        assert!(Version::new("repo/app@sha256:0a1b").is_ok());
+        assert!(Version::new("-rf").is_err());
+        assert!(Version::new("v2; rm").is_err());
+        assert!(Version::new("").is_err());
+        assert!(Version::new(&"v".repeat(MAX_NAME + 1)).is_err());
+    }
+}

@@ -1,0 +1,90 @@
+//! Rules: a condition over signals, held for a time, with a consequence.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::condition::Cond;
+use super::hook::HookIx;
+use super::name::RuleName;
+
+/// A rule's place in [`Plan::rules`](super::plan::Plan).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RuleIx(pub usize);
+
+/// A rule.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rule {
+    /// Its name, unique over all files.
+    pub name: RuleName,
+    /// The condition.
+    pub when: Condition,
+    /// The evidence floor: while it does not hold, there is no verdict.
+    pub given: Option<Condition>,
+    /// `for`: how long the condition must hold without interruption.
+    pub hold: Duration,
+    /// How long the rule keeps firing after its condition stopped holding.
+    pub keep_firing_for: Duration,
+    /// What the absence of data means.
+    pub on_no_data: OnNoData,
+    /// What happens when it fires.
+    pub then: Then,
+    /// Whether it may roll back at all.
+    pub severity: Severity,
+    /// May fire although it held when the deployment was armed.
+    pub relative: bool,
+    /// For people, shown with every decision.
+    pub about: About,
+}
+
+/// A condition as it was written and as it is evaluated.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Condition {
+    /// As the operator wrote it.
+    pub text: String,
+    /// As it is evaluated.
+    pub cond: Cond,
+}
+
+/// What people are told about a rule.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct About {
+    /// What it watches for.
+    pub description: Option<String>,
+    /// Where the procedure is written down.
+    pub runbook: Option<String>,
+    /// Whom to ask.
+    pub owner: Option<String>,
+}
+
+/// What the absence of data means for a rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnNoData {
+    /// The clock stops; time without data counts neither way.
+    Hold,
+    /// As if the condition did not hold.
+    Clear,
+    /// As if the condition held.
+    Breach,
+}
+
+/// What happens when a rule fires.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Then {
+    /// This hook is run: a rollback.
+    Rollback(HookIx),
+    /// People are told.
+    Notify,
+    /// Only the decision is recorded: a dry run of this one rule.
+    Report,
+}
+
+/// How bad it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Yellow: never rolls back.
+    Warning,
+    /// Red.
+    Critical,
+}

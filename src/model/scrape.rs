@@ -1,0 +1,190 @@
+//! One attempt to sample a target: samples, or a failure with its class. This is all that the
+//! outside world ever tells the core about a service.
+
+use std::fmt;
+use std::ops::Range;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::target::TargetIx;
+use super::time::{Instant, Timestamp};
+
+/// One attempt to sample a target.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scrape {
+    /// Which target.
+    pub target: TargetIx,
+    /// When the request was sent: the time of its samples.
+    pub at: Instant,
+    /// The same moment on the wall clock, for samples that carry their own timestamps.
+    pub wall: Timestamp,
+    /// How long it took.
+    pub took: Duration,
+    /// What came of it.
+    pub result: Result<Page, Failure>,
+}
+
+/// The samples of a page that some signal wants, kept in one buffer. Nobody asked for the rest.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Page {
+    text: String,
+    samples: Vec<Stored>,
+    malformed: Vec<MalformedLine>,
+    /// How many samples the reader returned.
+    pub sample_count: u64,
+    /// How many malformed lines the page had, including those not kept in detail.
+    pub malformed_count: u64,
+    /// The size of the page in bytes, after decompression.
+    pub bytes: u64,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct Stored {
+    series: Range<u32>,
+    value: f64,
+    timestamp: Option<Timestamp>,
+}
+
+/// A sample on a page.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PageSample<'a> {
+    /// Name and labels as they stand on the page, escapes and all.
+    pub series: &'a str,
+    /// The value; may be NaN or infinite.
+    pub value: f64,
+    /// The time that the page gives for it.
+    pub timestamp: Option<Timestamp>,
+}
+
+/// A line that could not be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MalformedLine {
+    /// Its number, from 1.
+    pub line: u64,
+    /// The metric, where that much could be read. `None` may concern any metric.
+    pub name: Option<String>,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+/// How many malformed lines are kept in detail. A person reads the first few; of the rest the
+/// count is kept, and one line for each metric that none of the others concerns, because a signal
+/// over such a metric must not pass for known. Selected names are few.
+pub const MAX_MALFORMED: usize = 256;
+
+/// Why an attempt gave no samples.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// What kind of failure.
+    pub class: FailureClass,
+    /// For people: the address, the status, the system's own words. Bounded, never a secret.
+    pub detail: String,
+}
+
+/// What kind of failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureClass {
+    /// The connection was refused.
+    Refused,
+    /// No answer, or not a whole one, within the timeout.
+    TimedOut,
+    /// The name could not be resolved.
+    Dns,
+    /// The TLS handshake failed.
+    Tls,
+    /// An HTTP status other than 200.
+    Status,
+    /// The answer is not a metrics page, or not a whole one.
+    Malformed,
+    /// Larger than a limit allows.
+    TooLarge,
+    /// The connection broke, or could not be made for another reason.
+    Broken,
+}
+
+impl fmt::Display for FailureClass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Refused => "connection refused",
+            Self::TimedOut => "timed out",
+            Self::Dns => "name not resolved",
+            Self::Tls => "TLS failed",
+            Self::Status => "unexpected status",
+            Self::Malformed => "malformed",
+            Self::TooLarge => "too large",
+            Self::Broken => "connection broken",
+        })
+    }
+}
+
+impl Page {
+    /// Adds a sample: name and labels as they stand on the page, and its value.
+    pub fn push(&mut self, series: &str, value: f64, timestamp: Option<Timestamp>) {
+        let start = self.place();
+        self.text.push_str(series);
+        self.samples.push(Stored { series: start..self.place(), value, timestamp });
+        self.sample_count += 1;
+    }
+
+    fn place(&self) -> u32 {
+        u32::try_from(self.text.len()).expect("readers limit a page to far less than 4 GiB")
+    }
+
+    /// Notes a line that could not be read.
+    pub fn push_malformed(&mut self, line: MalformedLine) {
+        self.malformed_count += 1;
+        let full = self.malformed.len() >= MAX_MALFORMED;
+        if !full || self.malformed.iter().all(|kept| kept.name != line.name) {
+            self.malformed.push(line);
+        }
+    }
+
+    /// The samples, in the page's order.
+    pub fn samples(&self) -> impl Iterator<Item = PageSample<'_>> {
+        self.samples.iter().map(|stored| PageSample {
+            series: &self.text[stored.series.start as usize..stored.series.end as usize],
+            value: stored.value,
+            timestamp: stored.timestamp,
+        })
+    }
+
+    /// The malformed lines that were kept.
+    #[must_use]
+    pub fn malformed(&self) -> &[MalformedLine] {
+        &self.malformed
+    }
+
+    /// Forgets everything but keeps the memory, for the next scrape of the same target.
+    pub fn clear(&mut self) {
+        self.text.clear();
+        self.samples.clear();
+        self.malformed.clear();
+        (self.sample_count, self.malformed_count, self.bytes) = (0, 0, 0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_metric_with_a_malformed_line_is_known_however_many_lines_are_malformed() {
+        let line = |name: &str| MalformedLine {
+            line: 1,
+            name: Some(name.to_owned()),
+            reason: String::new(),
+        };
+        let mut page = Page::default();
+        for _ in 0..MAX_MALFORMED * 2 {
+            page.push_malformed(line("noise"));
+        }
+        assert_eq!(page.malformed().len(), MAX_MALFORMED);
+        page.push_malformed(line("errors_total"));
+        page.push_malformed(line("errors_total"));
+        assert_eq!(page.malformed().last(), Some(&line("errors_total")));
+        assert_eq!(page.malformed().len(), MAX_MALFORMED + 1);
+        assert_eq!(page.malformed_count, 2 * MAX_MALFORMED as u64 + 2);
+    }
+}

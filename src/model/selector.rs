@@ -1,0 +1,89 @@
+//! Which series a signal looks at: `metric{label="v", label!="v", label=~"re", label!~"re"}`, with
+//! Prometheus's meaning. Reading the text is `config`'s business; matching is here.
+
+use regex_lite::Regex;
+
+/// A metric name and matchers, all of which must agree.
+#[derive(Clone, Debug)]
+pub struct Selector {
+    /// The metric's name.
+    pub metric: String,
+    /// Matchers over the series' labels and its target's own labels.
+    pub matchers: Vec<Matcher>,
+}
+
+/// One condition on one label. An absent label equals the empty string.
+#[derive(Clone, Debug)]
+pub struct Matcher {
+    /// The label's name.
+    pub label: String,
+    /// The condition on its value.
+    pub test: Test,
+}
+
+/// A condition on a label's value.
+#[derive(Clone, Debug)]
+pub enum Test {
+    /// `=`
+    Equal(String),
+    /// `!=`
+    NotEqual(String),
+    /// `=~`, anchored at both ends when it was compiled.
+    Matches(Regex),
+    /// `!~`, anchored at both ends when it was compiled.
+    NotMatches(Regex),
+}
+
+impl Test {
+    /// Whether the value passes.
+    #[must_use]
+    pub fn accepts(&self, value: &str) -> bool {
+        match self {
+            Self::Equal(wanted) => value == wanted,
+            Self::NotEqual(unwanted) => value != unwanted,
+            Self::Matches(regex) => regex.is_match(value),
+            Self::NotMatches(regex) => !regex.is_match(value),
+        }
+    }
+}
+
+impl PartialEq for Test {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Equal(a), Self::Equal(b)) | (Self::NotEqual(a), Self::NotEqual(b)) => a == b,
+            (Self::Matches(a), Self::Matches(b)) | (Self::NotMatches(a), Self::NotMatches(b)) => {
+                a.as_str() == b.as_str()
+            }
+            (
+                Self::Equal(_) | Self::NotEqual(_) | Self::Matches(_) | Self::NotMatches(_),
+                Self::Equal(_) | Self::NotEqual(_) | Self::Matches(_) | Self::NotMatches(_),
+            ) => false,
+        }
+    }
+}
+
+impl PartialEq for Matcher {
+    fn eq(&self, other: &Self) -> bool {
+        self.label == other.label && self.test == other.test
+    }
+}
+
+impl PartialEq for Selector {
+    fn eq(&self, other: &Self) -> bool {
+        self.metric == other.metric && self.matchers == other.matchers
+    }
+}
+
+impl Selector {
+    /// Whether a series of this metric with these labels is selected. `label` answers the value of
+    /// a label, `""` where the series does not have it.
+    pub fn accepts<'a>(&self, label: impl Fn(&str) -> &'a str) -> bool {
+        self.matchers.iter().all(|matcher| matcher.test.accepts(label(&matcher.label)))
+    }
+
+    /// The same selection over another metric: `latency` to `latency_bucket`.
+    #[must_use]
+    pub fn with_suffix(&self, suffix: &str) -> Self {
+        Self { metric: format!("{}{suffix}", self.metric), matchers: self.matchers.clone() }
+    }
+}

@@ -1,0 +1,98 @@
+//! Targets: what is sampled, how often and within which limits.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::name::TargetName;
+
+/// A target's place in [`Plan::targets`](super::plan::Plan).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TargetIx(pub usize);
+
+/// A metrics page that is scraped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Its name; matchable as the label `target`.
+    pub name: TargetName,
+    /// Where the page is.
+    pub url: ScrapeUrl,
+    /// The time between two scrapes, 100 ms to 5 min.
+    pub interval: Duration,
+    /// How long one scrape may take, from connecting to the last byte; at most the interval.
+    pub timeout: Duration,
+    /// Labels that every series of the page gets; they win over the page's own.
+    pub labels: Vec<(String, String)>,
+    /// Headers of the request.
+    pub headers: Vec<(String, Secret)>,
+    /// Authorities that sign for an https page; `None`: those of the system.
+    pub ca_file: Option<PathBuf>,
+    /// The largest page in bytes, after decompression.
+    pub max_body: u64,
+}
+
+/// Where a page is, taken apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScrapeUrl {
+    /// `https` rather than `http`.
+    pub scheme: Scheme,
+    /// Host name or address; an IPv6 address without its brackets.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// Path and query, starting with `/`.
+    pub path: String,
+}
+
+/// How a page is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    /// In the clear.
+    Http,
+    /// With TLS.
+    Https,
+}
+
+/// A value that may be secret and therefore may come from elsewhere. `Debug` and every message
+/// show where it comes from, never what it is.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Secret {
+    /// Written in the configuration.
+    Literal(String),
+    /// The content of a file, less the newline at its end; read again for every use.
+    File(PathBuf),
+    /// An environment variable.
+    Env(String),
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Literal(_) => f.write_str("Literal(…)"),
+            Self::File(path) => f.debug_tuple("File").field(path).finish(),
+            Self::Env(name) => f.debug_tuple("Env").field(name).finish(),
+        }
+    }
+}
+
+impl Target {
+    /// How old a sample of this target may be and still count, unless a signal says otherwise:
+    /// three intervals and the timeout, so that one or two missed scrapes change nothing.
+    #[must_use]
+    pub fn stale(&self) -> Duration {
+        self.interval * 3 + self.timeout
+    }
+}
+
+impl std::fmt::Display for ScrapeUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let scheme = match self.scheme {
+            Scheme::Http => "http",
+            Scheme::Https => "https",
+        };
+        if self.host.contains(':') {
+            write!(f, "{scheme}://[{}]:{}{}", self.host, self.port, self.path)
+        } else {
+            write!(f, "{scheme}://{}:{}{}", self.host, self.port, self.path)
+        }
+    }
+}
