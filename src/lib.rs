@@ -9,4 +9,5 @@
     warn(clippy::disallowed_methods, clippy::print_stdout, clippy::print_stderr)
 )]
 
+pub mod exposition;
 pub mod model;

@@ -1,0 +1,251 @@
+//! The grammar: a cursor that moves over a line from left to right.
+//!
+//! Nothing is looked up ahead of the cursor, so nothing within quotes can be taken for structure.
+
+use std::borrow::Cow;
+
+use super::labels::{self, Piece, Span};
+use super::{Format, Reason, Timestamp, number, scan};
+
+/// Why reading stopped.
+pub(super) enum Stop {
+    /// At this byte the line is malformed.
+    At(usize, Reason),
+    /// The limit on labels was passed.
+    TooManyLabels,
+    /// Nobody asked for the metric.
+    Unwanted,
+}
+
+/// Whether a metric name may stand between the braces, and which was found.
+#[derive(Clone, Copy)]
+pub(super) enum NameSlot {
+    /// It may, none was found yet.
+    Empty,
+    /// This one.
+    Taken(Piece),
+    /// It may not: the braces are those of an exemplar.
+    Forbidden,
+}
+
+/// A place in a line.
+pub(super) struct Cursor<'a> {
+    pub(super) line: &'a [u8],
+    pub(super) at: usize,
+}
+
+impl Cursor<'_> {
+    #[inline]
+    pub(super) fn peek(&self) -> Option<u8> {
+        self.line.get(self.at).copied()
+    }
+
+    #[inline]
+    pub(super) fn skip_space(&mut self) {
+        if self.peek().is_some_and(scan::is_space) {
+            self.at = scan::space_end(self.line, self.at);
+        }
+    }
+
+    pub(super) fn stop(&self, reason: Reason) -> Stop {
+        Stop::At(self.at, reason)
+    }
+
+    /// The bytes up to the next space, and where they begin.
+    #[inline]
+    fn token(&mut self) -> (usize, &[u8]) {
+        let from = self.at;
+        let rest = &self.line[from..];
+        let length = rest.iter().position(|&byte| scan::is_space(byte)).unwrap_or(rest.len());
+        self.at += length;
+        (from, &rest[..length])
+    }
+
+    #[inline]
+    pub(super) fn number(&mut self, missing: Reason) -> Result<f64, Stop> {
+        self.skip_space();
+        let (from, token) = self.token();
+        if token.is_empty() {
+            return Err(Stop::At(from, missing));
+        }
+        number::value(token).map_err(|reason| Stop::At(from, reason))
+    }
+
+    pub(super) fn timestamp(&mut self, format: Format) -> Result<Timestamp, Stop> {
+        let (from, token) = self.token();
+        let timestamp = match format {
+            Format::Text => number::millis(token),
+            Format::OpenMetrics => number::seconds(token),
+        };
+        timestamp.map_err(|reason| Stop::At(from, reason))
+    }
+
+    /// Reads from behind `{` to behind `}`. Labels that are in `spans` already are those at the
+    /// beginning of these braces: reading goes on behind them.
+    #[inline]
+    pub(super) fn braces(
+        &mut self,
+        spans: &mut Vec<Span>,
+        limit: usize,
+        slot: &mut NameSlot,
+    ) -> Result<(), Stop> {
+        let open = self.at - 1;
+        if let Some(last) = spans.last() {
+            self.at = last.end();
+            self.separator(open)?;
+        }
+        while !self.closed(open)? {
+            let from = self.at;
+            if let Some((name, value)) = self.label(slot)? {
+                let span = admit(self.line, (name, value), spans, limit, from)?;
+                spans.push(span);
+            }
+            self.separator(open)?;
+        }
+        Ok(())
+    }
+
+    /// Steps over `}` if that is what comes next.
+    #[inline]
+    fn closed(&mut self, open: usize) -> Result<bool, Stop> {
+        self.skip_space();
+        match self.peek() {
+            Some(b'}') => {
+                self.at += 1;
+                Ok(true)
+            }
+            Some(_) => Ok(false),
+            None => Err(Stop::At(open, Reason::UnterminatedBraces)),
+        }
+    }
+
+    /// Steps over the comma behind a label; the last one may lack it.
+    #[inline]
+    fn separator(&mut self, open: usize) -> Result<(), Stop> {
+        self.skip_space();
+        match self.peek() {
+            Some(b',') => {
+                self.at += 1;
+                Ok(())
+            }
+            Some(b'}') => Ok(()),
+            Some(_) => Err(self.stop(Reason::MissingComma)),
+            None => Err(Stop::At(open, Reason::UnterminatedBraces)),
+        }
+    }
+
+    /// Reads one label, or a quoted metric name, which goes into the slot.
+    #[inline]
+    fn label(&mut self, slot: &mut NameSlot) -> Result<Option<(Piece, Piece)>, Stop> {
+        let from = self.at;
+        let quoted = self.peek() == Some(b'"');
+        let name = if quoted { self.quoted()? } else { self.word() };
+        if name.from() == name.to() {
+            return Err(Stop::At(from, Reason::BadLabelName));
+        }
+        self.skip_space();
+        if self.peek() != Some(b'=') {
+            return match slot {
+                NameSlot::Empty if quoted => {
+                    *slot = NameSlot::Taken(name);
+                    Ok(None)
+                }
+                NameSlot::Taken(_) if quoted => Err(Stop::At(from, Reason::SecondName)),
+                NameSlot::Empty | NameSlot::Taken(_) | NameSlot::Forbidden => {
+                    Err(self.stop(Reason::MissingEquals))
+                }
+            };
+        }
+        self.at += 1;
+        self.skip_space();
+        if self.peek() != Some(b'"') {
+            return Err(self.stop(Reason::MissingQuote));
+        }
+        Ok(Some((name, self.quoted()?)))
+    }
+
+    #[inline]
+    fn word(&mut self) -> Piece {
+        let from = self.at;
+        self.at = scan::label_name_end(self.line, from);
+        Piece::new(from, self.at, false)
+    }
+
+    /// Reads a quoted string from its opening to behind its closing quote.
+    #[inline]
+    fn quoted(&mut self) -> Result<Piece, Stop> {
+        let from = self.at + 1;
+        let mut to = from;
+        let mut escaped = false;
+        loop {
+            to = scan::quote_or_backslash(self.line, to);
+            match self.line.get(to) {
+                Some(b'"') => break,
+                // The escaped byte may be missing, then the quote is not closed either.
+                Some(_) if to + 1 < self.line.len() => to += 2,
+                Some(_) | None => return Err(self.stop(Reason::UnterminatedQuote)),
+            }
+            escaped = true;
+        }
+        self.at = to + 1;
+        Ok(Piece::new(from, to, escaped))
+    }
+}
+
+/// The span of a label, unless it may not stand behind these.
+#[inline]
+fn admit(
+    line: &[u8],
+    (name, value): (Piece, Piece),
+    spans: &[Span],
+    limit: usize,
+    from: usize,
+) -> Result<Span, Stop> {
+    if name.raw(line) == b"__name__" {
+        return Err(Stop::At(from, Reason::ReservedLabelName));
+    }
+    let before = spans.last().map_or(0, |last| last.seen);
+    let bits = name_bits(name, line);
+    if before & bits != 0 && spans.iter().any(|old| same(old.name, name, line)) {
+        return Err(Stop::At(from, Reason::DuplicateLabel));
+    }
+    if spans.len() == limit {
+        return Err(Stop::TooManyLabels);
+    }
+    Ok(Span { name, value, seen: before | bits })
+}
+
+/// The bit of a label name: names that share none differ, so most are never compared. Names with
+/// an escape share a bit: several spellings stand for one name, but none without a backslash does.
+#[inline]
+fn name_bits(name: Piece, line: &[u8]) -> u64 {
+    if name.is_escaped() {
+        return 1;
+    }
+    let raw = name.raw(line);
+    let (first, last) = (raw.first().copied(), raw.last().copied());
+    let key =
+        raw.len() as u64 ^ u64::from(first.unwrap_or(0)) << 8 ^ u64::from(last.unwrap_or(0)) << 16;
+    1 << (key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 58)
+}
+
+#[inline]
+fn same(a: Piece, b: Piece, line: &[u8]) -> bool {
+    match (a.is_escaped(), b.is_escaped()) {
+        (false, false) => a.raw(line) == b.raw(line),
+        (true, _) | (_, true) => decoded(a, line) == decoded(b, line),
+    }
+}
+
+/// The name that the piece stands for.
+pub(super) fn decoded(piece: Piece, line: &[u8]) -> Cow<'_, [u8]> {
+    let raw = piece.raw(line);
+    if !piece.is_escaped() {
+        return Cow::Borrowed(raw);
+    }
+    match String::from_utf8_lossy(raw) {
+        Cow::Borrowed(text) => Cow::Owned(labels::unescape(text).into_bytes()),
+        // Not UTF-8: the line is refused for it later.
+        Cow::Owned(_) => Cow::Borrowed(raw),
+    }
+}

@@ -1,0 +1,77 @@
+//! What one page may cost, and how a page fails as a whole.
+
+use thiserror::Error;
+
+/// Bounds on one page. Past any of them the page fails; nothing is cut off silently.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of the body, after decompression.
+    pub body_bytes: u64,
+    /// Bytes of one line without its newline; also the most that is carried between chunks.
+    pub line_bytes: usize,
+    /// Labels of one series, or of one exemplar.
+    pub labels: usize,
+    /// Samples handed to the sink.
+    pub samples: u64,
+}
+
+impl Limits {
+    /// 64 MiB: a hundred times a large page, and a decompression bomb stops there.
+    pub const BODY_BYTES: u64 = 64 << 20;
+    /// 64 KiB: the longest honest line (a full URL in a label) is a twentieth of it.
+    pub const LINE_BYTES: usize = 64 << 10;
+    /// 128: Prometheus installations that set a limit choose 30 to 64.
+    pub const LABELS: usize = 128;
+    /// 200,000 selected samples: above what rules over one target can need by two orders.
+    pub const SAMPLES: u64 = 200_000;
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            body_bytes: Self::BODY_BYTES,
+            line_bytes: Self::LINE_BYTES,
+            labels: Self::LABELS,
+            samples: Self::SAMPLES,
+        }
+    }
+}
+
+/// Why a whole page is unusable. What was handed to the sink before it must not be judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum PageError {
+    /// The body passed [`Limits::body_bytes`].
+    #[error("read a page of more than {limit} bytes")]
+    BodyTooLarge {
+        /// The limit in force, in bytes.
+        limit: u64,
+    },
+    /// A line passed [`Limits::line_bytes`].
+    #[error("read line {line}: it is longer than {limit} bytes")]
+    LineTooLong {
+        /// The line, from 1.
+        line: u64,
+        /// The limit in force, in bytes.
+        limit: usize,
+    },
+    /// A series or exemplar passed [`Limits::labels`].
+    #[error("read line {line}: it has more than {limit} labels")]
+    TooManyLabels {
+        /// The line, from 1.
+        line: u64,
+        /// The limit in force.
+        limit: usize,
+    },
+    /// The page passed [`Limits::samples`].
+    #[error("read a page of more than {limit} selected samples")]
+    TooManySamples {
+        /// The limit in force.
+        limit: u64,
+    },
+    /// The body is not all there.
+    #[error("read the page to its end: it is truncated after {bytes} bytes")]
+    Truncated {
+        /// The bytes that did arrive.
+        bytes: u64,
+    },
+}

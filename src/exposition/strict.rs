@@ -1,0 +1,371 @@
+//! OpenMetrics to the letter.
+//!
+//! The [`Reader`](super::Reader) takes what can only mean one thing; this one holds a page against
+//! the specification, for people who write exporters. It keeps what it needs of the whole page and
+//! must therefore never sit on the path of a scrape.
+
+use std::borrow::Cow;
+
+use super::family::{Families, Kind, Violation};
+use super::labels::Piece;
+use super::line::{self, Line, Parser};
+use super::lines::Lines;
+use super::names::{Filter, Head};
+use super::{Format, Limits, Malformed, PageError, Reason, Sample, Sink, Tally, scan};
+
+/// Reads one OpenMetrics page and reports every departure from the specification.
+///
+/// A sample that departs from it is reported and not handed to the sink.
+#[derive(Debug)]
+pub struct StrictReader {
+    lines: Lines,
+    page: Page,
+}
+
+#[derive(Debug)]
+struct Page {
+    filter: Filter<'static>,
+    parser: Parser,
+    families: Families,
+    tally: Tally,
+    max_samples: u64,
+}
+
+/// A complaint about a line: where, and what.
+type Complaint = (usize, Reason);
+
+impl StrictReader {
+    /// A reader of one page.
+    #[must_use]
+    pub fn new(limits: Limits) -> Self {
+        let line_bytes = limits.line_bytes.min(Piece::LINE_END);
+        let limits = Limits { line_bytes, ..limits };
+        let page = Page {
+            filter: Filter::new(None),
+            parser: Parser::new(Format::OpenMetrics, limits.labels),
+            families: Families::default(),
+            tally: Tally::default(),
+            max_samples: limits.samples,
+        };
+        Self { lines: Lines::new(&limits), page }
+    }
+
+    /// Reads the next chunk.
+    ///
+    /// # Errors
+    /// A limit was passed; the page is lost.
+    pub fn feed(&mut self, chunk: &[u8], sink: &mut impl Sink) -> Result<(), PageError> {
+        let page = &mut self.page;
+        self.lines.split(chunk, &mut |line, number| page.line(line, number, sink))
+    }
+
+    /// Ends the page.
+    ///
+    /// # Errors
+    /// A limit was passed, or [`PageError::Truncated`]: there was no `# EOF`.
+    pub fn finish(self, sink: &mut impl Sink) -> Result<Tally, PageError> {
+        let Self { lines, mut page } = self;
+        if let Some((rest, number)) = lines.rest() {
+            page.line(rest, number, sink)?;
+        }
+        page.close_family(sink);
+        let (bytes, count) = (lines.bytes(), lines.count());
+        if !page.tally.eof {
+            return Err(PageError::Truncated { bytes });
+        }
+        Ok(Tally { bytes, lines: count, whole: true, ..page.tally })
+    }
+}
+
+impl Page {
+    fn line(&mut self, line: &[u8], number: u64, sink: &mut impl Sink) -> Result<(), PageError> {
+        let complaint = if self.tally.eof {
+            Some((0, Reason::AfterEof))
+        } else if line.is_empty() {
+            Some((0, Reason::Strict(Violation::BlankLine)))
+        } else if line.ends_with(b"\r") {
+            Some((line.len() - 1, Reason::Strict(Violation::CarriageReturn)))
+        } else if line == b"# EOF" {
+            self.tally.eof = true;
+            None
+        } else if line.starts_with(b"#") {
+            self.metadata(line, number, sink)
+        } else {
+            self.sample(line, number, sink)?
+        };
+        if let Some((at, reason)) = complaint {
+            let name = None;
+            let text = line::excerpt(line);
+            let column = at as u64 + 1;
+            self.report(Malformed { line: number, column, reason, name, text }, sink);
+        }
+        Ok(())
+    }
+
+    fn metadata(&mut self, line: &[u8], number: u64, sink: &mut impl Sink) -> Option<Complaint> {
+        let Some((kind, name, text)) = metadata(line) else {
+            return Some((0, Reason::Strict(Violation::BadMetadata)));
+        };
+        if !self.families.is_current(&name) {
+            self.close_family(sink);
+            self.families.open(&name, number);
+        }
+        let declared = match kind {
+            "HELP" => self.families.help(),
+            "UNIT" => self.families.unit(text),
+            "TYPE" => match Kind::parse(text) {
+                Some(kind) => self.families.kind(kind),
+                None => Err(Violation::UnknownType),
+            },
+            _ => Err(Violation::BadMetadata),
+        };
+        declared.err().map(|violation| (0, Reason::Strict(violation)))
+    }
+
+    fn sample(
+        &mut self,
+        line: &[u8],
+        number: u64,
+        sink: &mut impl Sink,
+    ) -> Result<Option<Complaint>, PageError> {
+        let Self { filter, parser, families, tally, max_samples } = self;
+        let head = match filter.head(line) {
+            Head::Blank => return Ok(Some((0, Reason::Strict(Violation::BlankLine)))),
+            Head::Comment => return Ok(Some((0, Reason::Strict(Violation::Spacing)))),
+            head @ (Head::Named { .. } | Head::Braces { .. } | Head::Unwanted) => head,
+        };
+        let sample = match parser.read(line, number, head, filter)? {
+            Line::Sample(sample) => sample,
+            Line::Malformed(malformed) => {
+                tally.report(malformed, sink);
+                return Ok(None);
+            }
+            Line::Unwanted => return Ok(None),
+        };
+        let spelled = spelling(&sample);
+        if !families.holds(&sample.name) {
+            let closed = families.close();
+            report_closed(closed, tally, sink);
+            families.open(&sample.name, number);
+        }
+        let judged = families.sample(&sample);
+        let complaint = spelled.err().or_else(|| judged.err().map(|violation| (0, violation)));
+        if let Some((at, violation)) = complaint {
+            return Ok(Some((at, Reason::Strict(violation))));
+        }
+        if tally.samples == *max_samples {
+            return Err(PageError::TooManySamples { limit: *max_samples });
+        }
+        tally.samples += 1;
+        sink.sample(sample);
+        Ok(None)
+    }
+
+    fn close_family(&mut self, sink: &mut impl Sink) {
+        let closed = self.families.close();
+        report_closed(closed, &mut self.tally, sink);
+    }
+
+    fn report(&mut self, malformed: Malformed<'_>, sink: &mut impl Sink) {
+        self.tally.report(malformed, sink);
+    }
+}
+
+fn report_closed(closed: Vec<(u64, String, Violation)>, tally: &mut Tally, sink: &mut impl Sink) {
+    for (line, family, violation) in closed {
+        let malformed = Malformed {
+            line,
+            column: 1,
+            reason: Reason::Strict(violation),
+            name: Some(Cow::Borrowed(&family)),
+            text: line::excerpt(family.as_bytes()),
+        };
+        tally.report(malformed, sink);
+    }
+}
+
+/// The parts of `# KIND name text`.
+fn metadata(line: &[u8]) -> Option<(&str, Cow<'_, str>, &str)> {
+    let line = std::str::from_utf8(line).ok()?;
+    let (kind, rest) = line.strip_prefix("# ")?.split_once(' ')?;
+    if let Some(quoted) = rest.strip_prefix('"') {
+        let end = closing_quote(quoted)?;
+        let text = quoted[end + 1..].strip_prefix(' ')?;
+        return Some((kind, Cow::Owned(super::labels::unescape(&quoted[..end])), text));
+    }
+    let (name, text) = rest.split_once(' ')?;
+    let legal = !name.is_empty() && scan::name_end(name.as_bytes(), 0) == name.len();
+    legal.then_some((kind, Cow::Borrowed(name), text))
+}
+
+fn closing_quote(text: &str) -> Option<usize> {
+    let bytes = text.as_bytes();
+    let mut at = 0;
+    loop {
+        at = scan::quote_or_backslash(bytes, at);
+        match bytes.get(at)? {
+            b'"' => return (at > 0).then_some(at),
+            _ => at = (at + 2).min(bytes.len()),
+        }
+    }
+}
+
+/// One space between the parts of a line and none elsewhere, no comma behind the last label, no
+/// reserved label name. Spaces between labels are let through, as by the Python client.
+fn spelling(sample: &Sample<'_>) -> Result<(), (usize, Violation)> {
+    let line = sample.labels.line;
+    let series = sample.series;
+    let spacing = |at: usize| (at, Violation::Spacing);
+    if !line.starts_with(series) {
+        return Err(spacing(0));
+    }
+    let name_end = series.find(['{', ' ', '\t']).unwrap_or(series.len());
+    if !series[name_end..].is_empty() && !series[name_end..].starts_with('{') {
+        return Err(spacing(name_end));
+    }
+    let inner = series.strip_suffix('}').unwrap_or(series).trim_end();
+    if inner.ends_with(',') {
+        return Err((inner.len() - 1, Violation::TrailingComma));
+    }
+    reserved(sample)?;
+    let rest = &line[series.len()..];
+    let (plain, exemplar) = match rest.find('#') {
+        Some(hash) => (rest[..hash].strip_suffix(' ').unwrap_or(""), Some(&rest[hash..])),
+        None => (rest, None),
+    };
+    if !single_spaced(plain) {
+        return Err(spacing(series.len()));
+    }
+    let (Some(text), Some(exemplar)) = (exemplar, &sample.exemplar) else { return Ok(()) };
+    let at = line.len() - text.len();
+    let labels_end = exemplar.labels.spans.last().map_or(at + 3, super::labels::Span::end);
+    match line[labels_end.min(line.len())..].trim_start().strip_prefix('}') {
+        _ if !text.starts_with("# {") => Err(spacing(at)),
+        Some(tail) if single_spaced(tail) => Ok(()),
+        Some(_) => Err(spacing(labels_end)),
+        None => Err((labels_end, Violation::TrailingComma)),
+    }
+}
+
+/// Whether the text is words with one space before each.
+fn single_spaced(text: &str) -> bool {
+    text.strip_prefix(' ')
+        .is_some_and(|words| !words.contains('\t') && words.split(' ').all(|word| !word.is_empty()))
+}
+
+fn reserved(sample: &Sample<'_>) -> Result<(), (usize, Violation)> {
+    let exemplar = sample.exemplar.as_ref().map(|exemplar| exemplar.labels).unwrap_or_default();
+    for span in sample.labels.spans.iter().chain(exemplar.spans) {
+        if span.name.text(sample.labels.line).starts_with("__") {
+            return Err((span.name.from(), Violation::ReservedLabelName));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Complaints(Vec<String>);
+
+    impl Sink for Complaints {
+        fn sample(&mut self, _: Sample<'_>) {}
+
+        fn malformed(&mut self, malformed: Malformed<'_>) {
+            let Malformed { line, column, reason, .. } = malformed;
+            self.0.push(format!("{line}:{column} {reason}"));
+        }
+    }
+
+    #[track_caller]
+    fn check(page: &str, expected: &[&str]) {
+        let mut complaints = Complaints(Vec::new());
+        let mut reader = StrictReader::new(Limits::default());
+        reader.feed(page.as_bytes(), &mut complaints).unwrap();
+        let tally = reader.finish(&mut complaints).unwrap();
+        assert_eq!(complaints.0, expected, "{page}");
+        assert_eq!(tally.malformed, expected.len() as u64, "{page}");
+    }
+
+    #[test]
+    fn a_page_to_the_letter_has_no_complaints() {
+        check(
+            "# HELP m Requests\\n.\n# TYPE m counter\nm_total{a=\"1\"} 3 1.5 # {t=\"} \"} 1 2\n\
+             m_created{a=\"1\"} 1 1.5\n# TYPE h_seconds histogram\n# UNIT h_seconds seconds\n\
+             h_seconds_bucket{le=\"1\"} 1 # {} 1\nh_seconds_bucket{le=\"+Inf\"} 2\n\
+             h_seconds_sum 1\nh_seconds_count 2\nsolo{a=\"1\", b=\"2\"} NaN\n\
+             # TYPE \"my.name\" stateset\n{\"my.name\",\"my.name\"=\"on\"} 1\n\
+             # TYPE i info\ni_info{v=\"1\"} 1\n# HELP s \n\
+             # TYPE s summary\ns{quantile=\"0.5\"} 1\n# EOF\n",
+            &[],
+        );
+        check("# EOF", &[]);
+    }
+
+    #[test]
+    fn every_departure_is_located() {
+        for (page, expected) in [
+            ("\n", "1:1 blank line"),
+            ("m 1\r\n", "1:4 carriage return"),
+            (" m 1\n", "1:1 parts must be separated by exactly one space"),
+            ("m  1\n", "1:2 parts must be separated by exactly one space"),
+            ("m\t1\n", "1:2 parts must be separated by exactly one space"),
+            ("m 1 \n", "1:2 parts must be separated by exactly one space"),
+            ("m {} 1\n", "1:2 parts must be separated by exactly one space"),
+            ("m{}1\n", "1:4 parts must be separated by exactly one space"),
+            ("m{a=\"\",} 1\n", "1:7 comma after the last label"),
+            ("m{__a=\"\"} 1\n", "1:3 label names that begin with __ are reserved"),
+            ("# comment\n", "1:1 not a HELP, TYPE, UNIT or EOF line"),
+            ("# TYPE m untyped\n", "1:1 unknown type"),
+            ("m 1\n# HELP m x\n", "2:1 metadata after samples of the family"),
+            ("# HELP m x\n# HELP m y\n", "2:1 metadata repeated for the family"),
+            ("# UNIT m seconds\n", "1:1 the unit does not fit the family's name or type"),
+            ("m 1\nn 1\nm 1\n", "3:1 the family's name clashes with an earlier family"),
+            ("# TYPE m counter\nm 1\n", "2:1 the family's name clashes with an earlier family"),
+            ("# TYPE m counter\nm_total -1\n", "2:1 a count cannot be negative or NaN"),
+            ("# TYPE m info\nm_info 2\n", "2:1 the type demands a value of 0 or 1"),
+            ("m 1 # {} 1\n", "1:1 exemplars belong on buckets and counters only"),
+            (
+                "# TYPE m counter\nm_total 1  # {} 1\n",
+                "2:8 parts must be separated by exactly one space",
+            ),
+            ("# TYPE m counter\nm_total 1 # {a=\"\",} 1\n", "2:18 comma after the last label"),
+            (
+                "m{a=\"1\"} 1\nm{a=\"2\"} 1\nm{a=\"1\"} 1\n",
+                "3:1 samples of one metric must stand together",
+            ),
+            ("m 1\nm 1\n", "2:1 duplicate series"),
+            ("m 1 1\nm 1\n", "2:1 timestamps on some samples of the metric only"),
+            ("m 1 2\nm 1 1\n", "2:1 timestamps go backwards"),
+            ("# TYPE h histogram\nh_bucket{le=\"1\"} 1\n", "2:1 no +Inf bucket"),
+            (
+                "# TYPE h histogram\nh_bucket{le=\"inf\"} 1\n",
+                "2:1 the label that the type demands is missing or not canonical",
+            ),
+            (
+                "# TYPE h histogram\nh_bucket{le=\"+Inf\"} 1.5\n",
+                "2:1 a count must be a whole number",
+            ),
+            (
+                "# TYPE h histogram\nh_bucket{le=\"+Inf\"} 1\nh_count 2\nh_sum 1\n",
+                "4:1 the count is not that of the +Inf bucket",
+            ),
+            (
+                "# TYPE h histogram\nh_bucket{le=\"+Inf\"} 1\nh_count 1\n",
+                "3:1 sum and count do not go together",
+            ),
+        ] {
+            check(&format!("{page}# EOF\n"), &[expected]);
+        }
+        check("# EOF\nm 1\n", &["2:1 text after # EOF"]);
+    }
+
+    #[test]
+    fn a_page_without_its_end_is_truncated() {
+        let mut reader = StrictReader::new(Limits::default());
+        reader.feed(b"m 1\n", &mut Complaints(Vec::new())).unwrap();
+        let finished = reader.finish(&mut Complaints(Vec::new()));
+        assert_eq!(finished, Err(PageError::Truncated { bytes: 4 }));
+    }
+}
