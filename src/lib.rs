@@ -9,5 +9,6 @@
     warn(clippy::disallowed_methods, clippy::print_stdout, clippy::print_stderr)
 )]
 
+pub mod engine;
 pub mod exposition;
 pub mod model;

@@ -1,0 +1,279 @@
+//! What people and pipelines ask of the guard, and its answers.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::entry::{Caller, Entry, Event, Refusal, Trigger};
+use crate::model::name::{DeploymentId, Version};
+use crate::model::plan::Plan;
+use crate::model::time::{Moment, Timestamp};
+
+use super::effect::Effect;
+use super::evidence;
+use super::guard::{Guard, TargetState};
+use super::ledger::Phase;
+
+/// The longest reason that a person may give, in bytes: a sentence or two. It goes into the
+/// journal and to hooks.
+pub const MAX_REASON: usize = 1000;
+
+/// Something asked of the guard.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// Guard a deployment from now on.
+    Begin {
+        /// Its id; `None` makes one from the version and the time.
+        id: Option<DeploymentId>,
+        /// The version that is judged.
+        version: Version,
+        /// The version to go back to; `None`: the configured one, else the last that baked.
+        good: Option<Version>,
+    },
+    /// Stop guarding without a verdict.
+    End {
+        /// The deployment; `None`: the current one.
+        id: Option<DeploymentId>,
+        /// Why.
+        reason: String,
+    },
+    /// Roll back: a person says so.
+    Rollback {
+        /// The deployment; `None`: the current one.
+        id: Option<DeploymentId>,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// A command that was carried out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Accepted {
+    /// The deployment that it concerns.
+    pub deployment: DeploymentId,
+    /// What happened, in a line.
+    pub message: String,
+}
+
+/// Why a command was not carried out.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Rejection {
+    /// No deployment is known.
+    #[error("no deployment has begun")]
+    NoDeployment,
+    /// Another deployment is the current one.
+    #[error("deployment {asked} is not the current one, {current} is")]
+    NotCurrent {
+        /// The one asked for.
+        asked: DeploymentId,
+        /// The current one.
+        current: DeploymentId,
+    },
+    /// A deployment of that id has been.
+    #[error(
+        "deployment id {0} was used before; at most one rollback runs for an id, so take another"
+    )]
+    IdUsed(DeploymentId),
+    /// A rollback is under way.
+    #[error("deployment {0} is being rolled back")]
+    RollingBack(DeploymentId),
+    /// The deployment is over.
+    #[error("deployment {0} is not guarded any more: {1}")]
+    Over(DeploymentId, String),
+    /// No hook is configured for a person's rollback.
+    #[error("no hook to roll back with: set `then` in [deployment]")]
+    NoHook,
+    /// A reason that cannot be passed on.
+    #[error("a reason must be 1 to {MAX_REASON} bytes of text without control characters")]
+    BadReason,
+    /// The guard refuses to act.
+    #[error("refused: {0}")]
+    Refused(Refusal),
+}
+
+impl Guard {
+    /// Carries out a command.
+    ///
+    /// # Errors
+    /// Why it cannot be carried out; nothing has changed then.
+    pub fn command(
+        &mut self,
+        now: Moment,
+        command: Command,
+        by: Caller,
+    ) -> (Result<Accepted, Rejection>, Vec<Effect>) {
+        let answer = match command {
+            _ if self.halted => Err(Rejection::Refused(Refusal::JournalUnusable)),
+            Command::Begin { id, version, good } => self.begin(now, id, version, good, by),
+            Command::End { id, reason } => self.end(now, id, reason, by),
+            Command::Rollback { id, reason } => self.roll_back_on_demand(now, id, reason, by),
+        };
+        (answer, self.effects())
+    }
+
+    /// Replaces the plan; windows and rule states that still mean the same are kept. Not to be
+    /// called during a rollback, see [`is_rolling_back`](Guard::is_rolling_back).
+    pub fn reload(&mut self, now: Moment, plan: Arc<Plan>, by: Caller) -> Vec<Effect> {
+        let rules = plan.rules.len();
+        let old = self.plan().clone();
+        let kept = |target| old.targets.iter().position(|before| before == target);
+        let states =
+            plan.targets.iter().map(|target| kept(target).map(|ix| self.targets[ix].clone()));
+        let states: Vec<TargetState> = states.map(Option::unwrap_or_default).collect();
+        let judge = std::mem::replace(&mut self.judge, super::Judge::new(plan.clone()));
+        self.judge = judge.reloaded(plan, now.at);
+        self.targets = states;
+        self.record(now, Event::Reloaded { by, rules });
+        self.effects()
+    }
+
+    /// New rules were refused; the old ones stay.
+    pub fn reload_refused(
+        &mut self,
+        now: Moment,
+        by: Caller,
+        errors: usize,
+        first: String,
+    ) -> Vec<Effect> {
+        self.record(now, Event::ReloadRefused { by, errors, first });
+        self.effects()
+    }
+
+    pub(crate) fn arm_always(&mut self, now: Moment) {
+        let version = self.plan().deployment.version.clone();
+        let version = version.or_else(|| Version::new("unknown").ok());
+        if let Some(version) = version {
+            let begun = self.begin(now, None, version, None, Caller::Guard);
+            debug_assert!(begun.is_ok(), "nothing is known that could be in the way");
+        }
+    }
+
+    fn begin(
+        &mut self,
+        now: Moment,
+        id: Option<DeploymentId>,
+        version: Version,
+        good: Option<Version>,
+        by: Caller,
+    ) -> Result<Accepted, Rejection> {
+        let id = id.unwrap_or_else(|| self.fresh_id(&version, now.wall));
+        if let Some(current) = &self.ledger.current {
+            match current.phase {
+                Phase::RollingBack => return Err(Rejection::RollingBack(current.id.clone())),
+                // A pipeline that asks again because it did not hear the answer.
+                Phase::Guarding if current.id == id && current.version == version => {
+                    let message = format!("deployment {id} is guarded already");
+                    return Ok(Accepted { deployment: id, message });
+                }
+                Phase::Guarding
+                | Phase::RolledBack
+                | Phase::Failed(_)
+                | Phase::Baked
+                | Phase::Ended(_) => {}
+            }
+        }
+        if self.ledger.knows(&id) {
+            return Err(Rejection::IdUsed(id));
+        }
+        if self.guarded().is_some() {
+            self.record(now, Event::Superseded { by: id.clone() });
+        }
+        let plan = self.plan().clone();
+        let good = good.or(plan.deployment.good.clone()).or(self.ledger.good.clone());
+        let known = good.as_ref().map_or("no good version is known".to_owned(), |good| {
+            format!("the good version is {good}")
+        });
+        let message = format!("guarding {version} as deployment {id}; {known}");
+        let event = Event::Begun {
+            service: plan.deployment.service.clone(),
+            version,
+            good,
+            mode: plan.mode,
+            signals: evidence::of_signals(&self.judge),
+            by,
+        };
+        self.hook = None;
+        self.record_entry(Entry { at: now.wall, deployment: Some(id.clone()), event });
+        self.start_timers(now);
+        Ok(Accepted { deployment: id, message })
+    }
+
+    /// An id of version and time that was never used.
+    fn fresh_id(&self, version: &Version, at: Timestamp) -> DeploymentId {
+        let safe = |c: char| if c.is_ascii_alphanumeric() || ".-_+".contains(c) { c } else { '-' };
+        let version: String = version.as_str().chars().map(safe).take(64).collect();
+        let version = version.trim_start_matches('.');
+        let time: String = at.to_string().chars().filter(|c| !"-:".contains(*c)).collect();
+        (0..)
+            .map(|n: u32| if n == 0 { String::new() } else { format!("-{n}") })
+            .filter_map(|suffix| DeploymentId::new(&format!("{version}-{time}{suffix}")).ok())
+            .find(|id| !self.ledger.knows(id))
+            .expect("of endless suffixes only finitely many are used")
+    }
+
+    fn current(&self, asked: Option<&DeploymentId>) -> Result<(DeploymentId, Phase), Rejection> {
+        let Some(current) = &self.ledger.current else { return Err(Rejection::NoDeployment) };
+        match asked {
+            Some(asked) if *asked != current.id => {
+                Err(Rejection::NotCurrent { asked: asked.clone(), current: current.id.clone() })
+            }
+            Some(_) | None => Ok((current.id.clone(), current.phase.clone())),
+        }
+    }
+
+    fn end(
+        &mut self,
+        now: Moment,
+        id: Option<DeploymentId>,
+        reason: String,
+        by: Caller,
+    ) -> Result<Accepted, Rejection> {
+        let (deployment, phase) = self.current(id.as_ref())?;
+        check_reason(&reason)?;
+        match phase {
+            Phase::Guarding => {
+                self.record(now, Event::Ended { reason, by });
+                let message = format!("deployment {deployment} is not guarded any more");
+                Ok(Accepted { deployment, message })
+            }
+            Phase::RollingBack => Err(Rejection::RollingBack(deployment)),
+            Phase::RolledBack => Err(Rejection::Over(deployment, "rolled back".to_owned())),
+            Phase::Failed(why) => Err(Rejection::Over(deployment, format!("failed, {why}"))),
+            Phase::Baked => Err(Rejection::Over(deployment, "baked".to_owned())),
+            Phase::Ended(why) => Err(Rejection::Over(deployment, why)),
+        }
+    }
+
+    fn roll_back_on_demand(
+        &mut self,
+        now: Moment,
+        id: Option<DeploymentId>,
+        reason: String,
+        by: Caller,
+    ) -> Result<Accepted, Rejection> {
+        let (deployment, phase) = self.current(id.as_ref())?;
+        check_reason(&reason)?;
+        match phase {
+            // A version may turn out bad after its bake, too: a person may still say so.
+            Phase::Guarding | Phase::Baked | Phase::Ended(_) => {}
+            Phase::RollingBack | Phase::RolledBack | Phase::Failed(_) => {
+                return Err(Rejection::Refused(Refusal::AlreadyRolledBack));
+            }
+        }
+        let hook = self.plan().deployment.then.ok_or(Rejection::NoHook)?;
+        let hook = self.plan().hook(hook).clone();
+        if let Some(refusal) = self.hook_refusal(&hook) {
+            return Err(Rejection::Refused(refusal));
+        }
+        self.roll_back(now, Trigger::Person { reason, by }, hook);
+        let message = format!("rolling back deployment {deployment}");
+        Ok(Accepted { deployment, message })
+    }
+}
+
+fn check_reason(reason: &str) -> Result<(), Rejection> {
+    let fine = !reason.trim().is_empty()
+        && reason.len() <= MAX_REASON
+        && !reason.chars().any(char::is_control);
+    if fine { Ok(()) } else { Err(Rejection::BadReason) }
+}

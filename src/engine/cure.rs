@@ -1,0 +1,75 @@
+//! Looking for the cure: what must be seen, freshly, after the steps are done.
+
+use std::time::Duration;
+
+use crate::model::hook::Hook;
+use crate::model::reading::Verdict;
+use crate::model::rule::OnNoData;
+use crate::model::time::Instant;
+
+use super::rule::{Judgement, State, Terms};
+
+/// How long a cure is looked for where the hook does not say, unless the rules need longer to
+/// notice: a rollback as a whole should take less than this.
+pub(crate) const DEFAULT_WITHIN: Duration = Duration::from_secs(300);
+
+/// A cure that is being looked for.
+#[derive(Clone, Debug)]
+pub(crate) struct Watch {
+    /// Only what was sampled after this counts.
+    since: Instant,
+    /// When it must have been seen.
+    until: Instant,
+    /// What depends on it.
+    pub(crate) purpose: Purpose,
+    terms: Terms,
+    state: State,
+}
+
+/// What depends on a cure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// Every step is done; now it must help.
+    Verify,
+    /// A step of unknown outcome: if the cure is there, it took effect.
+    AfterUnknown,
+}
+
+impl Watch {
+    /// Looks for the hook's cure from `now` on; `reach` is how long the rules need.
+    pub(crate) fn new(hook: &Hook, purpose: Purpose, now: Instant, reach: Duration) -> Self {
+        let (hold, within) = match &hook.cure {
+            Some(cure) => (cure.hold, cure.within),
+            None => (Duration::ZERO, DEFAULT_WITHIN.max(reach * 2)),
+        };
+        let terms = Terms { hold, keep_firing_for: Duration::ZERO, on_no_data: OnNoData::Hold };
+        Self { since: now, until: now.after(within), purpose, terms, state: State::Inactive }
+    }
+
+    /// Takes in what a scrape sampled at `at` says.
+    pub(crate) fn judge(&mut self, at: Instant, verdict: Verdict) {
+        if at >= self.since {
+            self.state.judge(&self.terms, at, Judgement::Fresh(verdict));
+        }
+    }
+
+    /// Whether the cure was seen.
+    pub(crate) const fn is_seen(&self) -> bool {
+        matches!(self.state, State::Firing(_))
+    }
+
+    /// Whether its time is over.
+    pub(crate) fn is_over(&self, now: Instant) -> bool {
+        now >= self.until
+    }
+
+    /// When its time will be over.
+    pub(crate) const fn deadline(&self) -> Instant {
+        self.until
+    }
+
+    /// For how long it is looked for.
+    pub(crate) fn within(&self) -> Duration {
+        self.until.since(self.since)
+    }
+}

@@ -1,0 +1,138 @@
+//! What the core asks of the world, as values. The shell performs them in order and tells the
+//! core what came of them with `settle`; an entry is durable before anything after it starts.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::model::entry::{Attempt, Decision, Entry, SignalEvidence, StepResult};
+use crate::model::name::{DeploymentId, HookName, SignalName};
+use crate::model::signal::Unit;
+use crate::model::time::Timestamp;
+
+/// Something to be done.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// Append to the journal; durable before the next effect is performed.
+    Append(Box<Entry>),
+    /// Run one attempt at a step and settle its outcome.
+    Run(Box<Order>),
+    /// Find out what became of an attempt whose outcome was not recorded, make sure that it can
+    /// never start any more, and settle it as `NotStarted` or `Unknown`.
+    Inspect {
+        /// The deployment.
+        deployment: DeploymentId,
+        /// The attempt.
+        attempt: Attempt,
+        /// How long it may still take if it is found running.
+        timeout: Duration,
+    },
+    /// Tell people, beside the critical path; settled with `Notified`.
+    Notify(Box<Notice>),
+    /// Write the incident report.
+    Report(Box<Incident>),
+}
+
+/// One attempt at a step, everything filled in: performing it takes no more choices.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Order {
+    /// The deployment.
+    pub deployment: DeploymentId,
+    /// The attempt.
+    pub attempt: Attempt,
+    /// What is done.
+    pub job: Job,
+    /// How long it may take.
+    pub timeout: Duration,
+    /// `ROLLGUARD_*` variables.
+    pub env: Vec<(&'static str, String)>,
+    /// The JSON document for standard input.
+    pub document: String,
+}
+
+/// What an attempt does.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Job {
+    /// Runs a program in a process group of its own.
+    Run {
+        /// Program and arguments.
+        argv: Vec<String>,
+        /// How long between TERM and KILL.
+        grace: Duration,
+    },
+    /// Asks an HTTP endpoint until it answers as expected.
+    Probe {
+        /// The URL.
+        url: String,
+        /// The expected status; `None`: any from 200 to 299.
+        status: Option<u16>,
+        /// JSON pointer and the value that must stand there.
+        json: Option<(String, Value)>,
+        /// For how long it is asked again.
+        within: Duration,
+    },
+}
+
+/// What became of an [`Effect::Run`] or [`Effect::Inspect`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    /// The deployment.
+    pub deployment: DeploymentId,
+    /// The attempt.
+    pub attempt: Attempt,
+    /// What became of it.
+    pub result: StepResult,
+    /// The end of what it printed, bounded.
+    pub output: String,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// A hook that tells people: its steps in order, each as an [`Order`], tried as often as it says.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Notice {
+    /// The hook.
+    pub hook: HookName,
+    /// The deployment.
+    pub deployment: DeploymentId,
+    /// Its steps.
+    pub steps: Vec<NoticeStep>,
+}
+
+/// One step of a [`Notice`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct NoticeStep {
+    /// The first attempt; later ones differ in their number only.
+    pub order: Order,
+    /// How often it is tried at most.
+    pub attempts: u32,
+    /// The pause before the second attempt; it doubles from there.
+    pub backoff: Duration,
+}
+
+/// Everything that an incident report tells.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Incident {
+    /// The deployment.
+    pub deployment: DeploymentId,
+    /// The service.
+    pub service: String,
+    /// When it began.
+    pub begun: Timestamp,
+    /// When the report was made.
+    pub at: Timestamp,
+    /// How it ended, in a word or two: `rolled back`, `rollback failed`, `would roll back`.
+    pub ended: &'static str,
+    /// Why it failed, where it did.
+    pub why: Option<String>,
+    /// What was decided and on what evidence.
+    pub decision: Decision,
+    /// The readings when the deployment began, or soon after.
+    pub before: Vec<SignalEvidence>,
+    /// The readings now.
+    pub after: Vec<SignalEvidence>,
+    /// What the signals measure, where that is known.
+    pub units: Vec<(SignalName, Unit)>,
+    /// What the journal says of this deployment, in order.
+    pub entries: Vec<Entry>,
+}

@@ -1,0 +1,232 @@
+//! One target's side of the windows: turns a page into gains and values for every track.
+//!
+//! What a series gained is decided here, once, for all signals: a decrease is a reset, a series
+//! that appears while its target was being scraped started at 0, and one that comes back goes on
+//! from where it was.
+
+use crate::model::plan::Plan;
+use crate::model::reading::NoData;
+use crate::model::scrape::{Page, Scrape};
+use crate::model::target::{Target, TargetIx};
+use crate::model::time::{Instant, Timestamp};
+
+use super::series::{Series, Slot, SlotIx};
+use super::track::Track;
+use super::uses::{START_TIME, Selections};
+
+/// By how much a process's start time must rise before it counts as a restart. Some libraries
+/// derive it from the boot time, which moves by a second when the clock is adjusted.
+const START_TIME_SLACK: f64 = 1.5;
+
+/// What is known of one target.
+#[derive(Clone, Debug)]
+pub(crate) struct Feed {
+    target: Target,
+    selections: Selections,
+    series: Series,
+    pub(crate) tracks: Vec<Track>,
+    started: Option<f64>,
+    /// How many scrapes succeeded so far.
+    successes: u64,
+    /// Metrics that the previous page spoiled; `None` within stands for every metric.
+    spoiled: Vec<Option<String>>,
+    /// The last scrape, and whether it succeeded.
+    pub(crate) last: Option<(Instant, Result<(), ()>)>,
+    pub(crate) last_success: Option<Instant>,
+    /// The samples of the page at hand.
+    hits: Vec<(SlotIx, f64, Option<Timestamp>)>,
+}
+
+impl Feed {
+    pub(crate) fn new(plan: &Plan, ix: TargetIx) -> Self {
+        let target = plan.target(ix).clone();
+        let (selections, tracks) = Selections::new(plan, &target);
+        Self {
+            target,
+            selections,
+            series: Series::default(),
+            tracks,
+            started: None,
+            successes: 0,
+            spoiled: Vec::new(),
+            last: None,
+            last_success: None,
+            hits: Vec::new(),
+        }
+    }
+
+    /// Takes over what an earlier feed of the same target knows: its series, and the track of
+    /// every signal that `same` finds among the earlier ones.
+    pub(crate) fn inherit(&mut self, mut old: Self, same: impl Fn(usize) -> Option<usize>) {
+        old.series.reassign(&self.target, &self.selections);
+        for track in &mut self.tracks {
+            let signal = track.signal;
+            let before = same(signal.0);
+            let kept = old.tracks.iter_mut().find(|old| Some(old.signal.0) == before);
+            if let Some(kept) = kept {
+                std::mem::swap(track, kept);
+                track.signal = signal;
+            }
+        }
+        self.series = old.series;
+        self.started = old.started;
+        self.successes = old.successes;
+        self.spoiled = old.spoiled;
+        self.last = old.last;
+        self.last_success = old.last_success;
+    }
+
+    /// Takes in a scrape. A failed one tells nothing but that it failed.
+    pub(crate) fn take(&mut self, scrape: &Scrape) {
+        match &scrape.result {
+            Ok(page) => {
+                self.read(page, scrape.at, scrape.wall);
+                self.last = Some((scrape.at, Ok(())));
+                self.last_success = Some(scrape.at);
+                self.successes += 1;
+            }
+            Err(_) => self.last = Some((scrape.at, Err(()))),
+        }
+    }
+
+    fn read(&mut self, page: &Page, at: Instant, wall: Timestamp) {
+        self.tracks.iter_mut().for_each(Track::open);
+        let twice = self.find(page);
+        let mut spoiled = self.spoil(page, twice);
+        if !concerns(&spoiled, START_TIME) {
+            self.watch_for_restart();
+        }
+        let hits = std::mem::take(&mut self.hits);
+        let mut infinite = Vec::new();
+        for (slot, value, timestamp) in &hits {
+            let metric = &self.series.slots[*slot].metric;
+            if value.is_infinite() {
+                note(&mut infinite, metric);
+            }
+            if !concerns(&spoiled, metric) {
+                self.sample(*slot, *value, *timestamp, wall);
+            }
+        }
+        self.hits = hits;
+        // Where such a series stands is as little known to the next page as after a bad line.
+        spoiled.append(&mut infinite);
+        self.spoiled = spoiled;
+        self.tracks.iter_mut().for_each(|track| track.close(at));
+        self.series.close(self.successes + 1);
+    }
+
+    /// Finds the series of every sample; answers the metrics of which one stands there twice with
+    /// different values. Saying the same twice does no harm.
+    fn find(&mut self, page: &Page) -> Vec<Option<String>> {
+        let scrape = self.successes + 1;
+        let mut twice = Vec::new();
+        self.hits.clear();
+        self.series.open();
+        for sample in page.samples() {
+            let ix = self.series.find(sample.series, &self.target, &self.selections);
+            let slot = &mut self.series.slots[ix];
+            if slot.seen != scrape {
+                (slot.seen, slot.found) = (scrape, sample.value);
+                self.hits.push((ix, sample.value, sample.timestamp));
+            } else if slot.found.to_bits() != sample.value.to_bits() {
+                note(&mut twice, &slot.metric);
+            }
+        }
+        twice
+    }
+
+    /// A process that started anew counts from 0, whatever its counters have reached since. Only
+    /// a page of one process can tell.
+    fn watch_for_restart(&mut self) {
+        let slots = &self.series.slots;
+        let mut times = self.hits.iter().filter(|(slot, ..)| &*slots[*slot].metric == START_TIME);
+        let (Some((_, time, _)), None) = (times.next(), times.next()) else { return };
+        if !time.is_finite() {
+            return;
+        }
+        if self.started.is_some_and(|before| *time > before + START_TIME_SLACK) {
+            for slot in self.series.slots.iter_mut().filter(|slot| slot.last.is_some()) {
+                slot.last = Some(0.0);
+            }
+        }
+        self.started = Some(*time);
+    }
+
+    /// The metrics about which this page cannot be believed, each noted with its tracks.
+    fn spoil(&mut self, page: &Page, twice: Vec<Option<String>>) -> Vec<Option<String>> {
+        let mut spoiled = twice;
+        for metric in &spoiled {
+            self.spoil_metric(metric.as_deref(), NoData::Duplicate);
+        }
+        for line in page.malformed() {
+            self.spoil_metric(line.name.as_deref(), NoData::Malformed(line.line));
+            match &line.name {
+                Some(name) => note(&mut spoiled, name),
+                None => spoiled.push(None),
+            }
+        }
+        // More bad lines than are kept in detail may concern any metric.
+        if page.malformed_count > page.malformed().len() as u64 {
+            self.spoil_metric(None, NoData::Malformed(page.malformed()[0].line));
+            spoiled.push(None);
+        }
+        spoiled
+    }
+
+    fn spoil_metric(&mut self, metric: Option<&str>, why: NoData) {
+        match metric {
+            Some(metric) => {
+                for track in self.selections.tracks_of(metric) {
+                    self.tracks[track].spoil(why);
+                }
+            }
+            None => self.tracks.iter_mut().for_each(|track| track.spoil(why)),
+        }
+    }
+
+    fn sample(&mut self, slot: SlotIx, value: f64, time: Option<Timestamp>, wall: Timestamp) {
+        let slot = &mut self.series.slots[slot];
+        if value.is_nan() {
+            slot.uses.iter().for_each(|each| self.tracks[each.track].note_empty(each.role));
+            return;
+        }
+        if !value.is_finite() {
+            slot.uses.iter().for_each(|each| self.tracks[each.track].spoil(NoData::NotFinite));
+            return;
+        }
+        let from_zero = self.successes > 0 && !concerns(&self.spoiled, &slot.metric);
+        let gain = gain(slot, value, from_zero);
+        let age = time.map(|time| wall.since(time));
+        for each in &slot.uses {
+            let track = &mut self.tracks[each.track];
+            if age.is_some_and(|age| age > track.stale) {
+                track.note_outdated();
+            } else {
+                track.add(each.role, value, gain);
+            }
+        }
+        slot.last = Some(value);
+    }
+}
+
+/// How much a counter gained since it was last seen. A decrease is a reset: all of the new value
+/// is gain. One never seen before started at 0 if `from_zero`, else nothing is known of its past.
+fn gain(slot: &Slot, value: f64, from_zero: bool) -> f64 {
+    match slot.last {
+        Some(last) if value >= last => value - last,
+        Some(_) => value.max(0.0),
+        None if from_zero => value.max(0.0),
+        None => 0.0,
+    }
+}
+
+/// Adds a metric once: a page may say the same of each of its lines.
+fn note(metrics: &mut Vec<Option<String>>, metric: &str) {
+    if !metrics.iter().any(|each| each.as_deref() == Some(metric)) {
+        metrics.push(Some(metric.to_owned()));
+    }
+}
+
+fn concerns(spoiled: &[Option<String>], metric: &str) -> bool {
+    spoiled.iter().any(|each| each.as_deref().is_none_or(|name| name == metric))
+}

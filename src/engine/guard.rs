@@ -1,0 +1,463 @@
+//! The guard: owns the judge and the ledger, and turns what happens into effects.
+//!
+//! Everything durable goes through `record`: the entry is applied to the ledger and handed to the
+//! shell as the effect that must be on disk before anything after it starts. What is not in the
+//! ledger (timers, the attempt being awaited) follows from it again after a restart.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::model::deployment::{Arm, Mode};
+use crate::model::entry::{Caller, Entry, Event, Refusal};
+use crate::model::hook::{Hook, Placeholder};
+use crate::model::name::HookName;
+use crate::model::plan::Plan;
+use crate::model::reading::{NoData, Verdict};
+use crate::model::rule::{RuleIx, Severity, Then};
+use crate::model::scrape::{Failure, Scrape};
+use crate::model::target::TargetIx;
+use crate::model::time::{Instant, Moment};
+
+use super::cure::Watch;
+use super::effect::{Effect, Incident};
+use super::evidence;
+use super::judge::Judge;
+use super::ledger::{Deployment, Ledger, Phase};
+use super::order::{Context, Occasion};
+use super::rule::State;
+
+/// The deterministic core.
+#[derive(Debug)]
+pub struct Guard {
+    pub(crate) judge: Judge,
+    pub(crate) ledger: Ledger,
+    pub(crate) doing: Doing,
+    pub(crate) timers: Timers,
+    pub(crate) targets: Vec<TargetState>,
+    /// The hook of the rollback under way, as it was when the rollback was decided.
+    pub(crate) hook: Option<Hook>,
+    /// The journal cannot be written: nothing could keep a rollback from running twice.
+    pub(crate) halted: bool,
+    effects: Vec<Effect>,
+}
+
+/// What a rollback is waiting for.
+#[derive(Debug, Default)]
+pub(crate) enum Doing {
+    /// Nothing: there is no rollback, or it is over.
+    #[default]
+    Nothing,
+    /// The outcome of an attempt.
+    Attempt,
+    /// The time of the next attempt.
+    Backoff { until: Instant, number: u32 },
+    /// The cure.
+    Cure(Watch),
+}
+
+/// A guarded deployment's times on the monotonic clock.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Timers {
+    /// When guarding began, or was resumed.
+    pub(crate) armed: Instant,
+    /// The end of warm-up; `None` once rules that held before were set aside.
+    pub(crate) warm: Option<Instant>,
+    /// The end of the bake; `None`: for ever.
+    pub(crate) bake: Option<Instant>,
+}
+
+/// How a target's last scrape went, for the status.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct TargetState {
+    pub(crate) at: Option<Instant>,
+    pub(crate) took: Duration,
+    pub(crate) samples: u64,
+    pub(crate) malformed: u64,
+    pub(crate) bytes: u64,
+    pub(crate) failure: Option<Failure>,
+}
+
+impl Guard {
+    /// A guard that knows what the journal says. Nothing happens before [`start`](Self::start).
+    #[must_use]
+    pub fn new(plan: Arc<Plan>, entries: &[Entry]) -> Self {
+        let targets = vec![TargetState::default(); plan.targets.len()];
+        Self {
+            judge: Judge::new(plan),
+            ledger: Ledger::replay(entries),
+            doing: Doing::Nothing,
+            timers: Timers::default(),
+            targets,
+            hook: None,
+            halted: false,
+            effects: Vec::new(),
+        }
+    }
+
+    /// Resumes what the journal left open, or arms where starting the daemon does.
+    pub fn start(&mut self, now: Moment, rollguard: &str, pid: u32) -> Vec<Effect> {
+        self.record(now, Event::Started { rollguard: rollguard.to_owned(), pid });
+        let arm = self.plan().deployment.arm;
+        match self.ledger.current.as_ref().map(|deployment| &deployment.phase) {
+            None if arm == Arm::Always => self.arm_always(now),
+            Some(Phase::Guarding) => self.resume_guarding(now),
+            Some(Phase::RollingBack) => self.resume_rollback(now),
+            None | Some(Phase::RolledBack | Phase::Failed(_) | Phase::Baked | Phase::Ended(_)) => {}
+        }
+        self.effects()
+    }
+
+    /// Takes in a scrape.
+    pub fn observe(&mut self, now: Moment, scrape: &Scrape) -> Vec<Effect> {
+        self.judge.advance(now.at);
+        self.note_target(scrape);
+        self.judge.observe(scrape);
+        self.proceed(now, Some(scrape));
+        self.effects()
+    }
+
+    /// Lets time pass.
+    pub fn tick(&mut self, now: Moment) -> Vec<Effect> {
+        self.judge.advance(now.at);
+        self.proceed(now, None);
+        self.effects()
+    }
+
+    /// When [`tick`](Self::tick) must next be called.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        let doing = match &self.doing {
+            Doing::Nothing | Doing::Attempt => None,
+            Doing::Backoff { until, .. } => Some(*until),
+            Doing::Cure(watch) => Some(watch.deadline()),
+        };
+        // A bake that is over but withheld waits for a scrape, not for time.
+        let bake = self.timers.bake.filter(|bake| *bake > self.timers.armed);
+        let guarding = self.guarded().and(self.timers.warm.into_iter().chain(bake).min());
+        self.judge.deadline().into_iter().chain(doing).chain(guarding).min()
+    }
+
+    /// The journal could not be written. From here on nothing is done any more: a rollback that
+    /// is not on record could run again.
+    pub fn journal_lost(&mut self, now: Moment) -> Vec<Effect> {
+        self.effects.clear();
+        if !std::mem::replace(&mut self.halted, true) {
+            self.doing = Doing::Nothing;
+            self.tell(now, None, "the journal cannot be written", Occasion::RollbackFailed);
+        }
+        self.effects()
+    }
+
+    /// People were told, or could not be.
+    pub fn notified(
+        &mut self,
+        now: Moment,
+        hook: HookName,
+        failure: Option<String>,
+    ) -> Vec<Effect> {
+        self.record(now, Event::Notified { hook, failure });
+        self.effects()
+    }
+
+    /// The daemon was told to stop.
+    pub fn stop(&mut self, now: Moment, by: Caller) -> Vec<Effect> {
+        self.record(now, Event::Stopped { by });
+        self.effects()
+    }
+
+    /// The daemon is ending and leaves the next attempt to the next start: nothing is awaited.
+    pub fn hand_over(&mut self) {
+        self.halted = true;
+        self.doing = Doing::Nothing;
+    }
+
+    /// Whether an attempt at a step is under way.
+    #[must_use]
+    pub const fn is_attempting(&self) -> bool {
+        matches!(self.doing, Doing::Attempt)
+    }
+
+    /// Whether a step of a rollback is being run or will be.
+    #[must_use]
+    pub const fn has_steps_to_run(&self) -> bool {
+        matches!(self.doing, Doing::Attempt | Doing::Backoff { .. })
+    }
+
+    /// Whether a rollback is under way, so that the daemon must not replace its plan.
+    #[must_use]
+    pub fn is_rolling_back(&self) -> bool {
+        self.ledger.current.as_ref().is_some_and(|d| d.phase == Phase::RollingBack)
+    }
+
+    pub(crate) fn plan(&self) -> &Arc<Plan> {
+        self.judge.plan()
+    }
+
+    pub(crate) fn effects(&mut self) -> Vec<Effect> {
+        std::mem::take(&mut self.effects)
+    }
+
+    pub(crate) fn push(&mut self, effect: Effect) {
+        self.effects.push(effect);
+    }
+
+    /// Applies an event to the ledger and asks for it to be made durable.
+    pub(crate) fn record(&mut self, now: Moment, event: Event) {
+        let deployment = self.ledger.current.as_ref().map(|deployment| deployment.id.clone());
+        self.record_entry(Entry { at: now.wall, deployment, event });
+    }
+
+    pub(crate) fn record_entry(&mut self, entry: Entry) {
+        if !self.halted {
+            self.ledger.apply(&entry);
+            self.effects.push(Effect::Append(Box::new(entry)));
+        }
+    }
+
+    fn note_target(&mut self, scrape: &Scrape) {
+        let Some(state) = self.targets.get_mut(scrape.target.0) else { return };
+        (state.at, state.took) = (Some(scrape.at), scrape.took);
+        match &scrape.result {
+            Ok(page) => {
+                (state.samples, state.malformed) = (page.sample_count, page.malformed_count);
+                (state.bytes, state.failure) = (page.bytes, None);
+            }
+            Err(failure) => state.failure = Some(failure.clone()),
+        }
+    }
+
+    /// Everything that may follow from new readings or passed time, in order.
+    fn proceed(&mut self, now: Moment, scrape: Option<&Scrape>) {
+        self.end_warmup(now);
+        self.pursue_wait(now, scrape);
+        self.decide(now);
+        self.bake(now);
+    }
+
+    /// The deployment, while it is guarded.
+    pub(crate) fn guarded(&self) -> Option<&Deployment> {
+        self.ledger.current.as_ref().filter(|deployment| deployment.phase == Phase::Guarding)
+    }
+
+    fn resume_guarding(&mut self, now: Moment) {
+        let Some(begun) = self.guarded().map(|deployment| deployment.begun) else { return };
+        let elapsed = now.wall.since(begun);
+        let settings = &self.plan().deployment;
+        let warm = settings.warmup.checked_sub(elapsed).map(|rest| now.at.after(rest));
+        // What happened while the guard was away was not seen: every rule gets the time that it
+        // needs to fire on what it can see from now on.
+        let bake = settings.bake.map(|bake| {
+            let rest = bake.saturating_sub(elapsed).max(self.plan().longest_reach());
+            now.at.after(rest)
+        });
+        self.timers = Timers { armed: now.at, warm, bake };
+    }
+
+    /// Starts the times of a deployment that begins now.
+    pub(crate) fn start_timers(&mut self, now: Moment) {
+        let settings = &self.plan().deployment;
+        let bake = settings.bake.map(|bake| now.at.after(bake));
+        let warm = Some(now.at.after(settings.warmup));
+        self.timers = Timers { armed: now.at, warm, bake };
+        self.end_warmup(now);
+    }
+
+    /// At the end of warm-up, rules that have held since before the deployment began are set
+    /// aside: what they saw cannot be its doing.
+    fn end_warmup(&mut self, now: Moment) {
+        let due = self.timers.warm.is_some_and(|warm| warm <= now.at);
+        if !due || self.guarded().is_none() {
+            return;
+        }
+        self.timers.warm = None;
+        for ix in (0..self.plan().rules.len()).map(RuleIx) {
+            let since = self.judge.rule(ix).state.since();
+            let before = since.is_some_and(|since| since <= self.timers.armed);
+            if before && !self.plan().rule(ix).relative {
+                let evidence = evidence::of_rule(&self.judge, ix, now);
+                self.record(now, Event::SetAside { evidence });
+            }
+        }
+    }
+
+    /// Acts on the rule that fired first, or notes why nothing is done.
+    fn decide(&mut self, now: Moment) {
+        let mut firing: Vec<(Instant, RuleIx)> = (0..self.plan().rules.len())
+            .map(RuleIx)
+            .filter_map(|ix| match self.judge.rule(ix).state {
+                State::Firing(firing) => Some((firing.fired, ix)),
+                State::Inactive | State::Pending(_) => None,
+            })
+            .collect();
+        firing.sort();
+        for (_, ix) in firing {
+            if self.halted || self.guarded().is_none() {
+                return;
+            }
+            match (self.refusal(ix), self.plan().rule(ix).then) {
+                (None, Then::Rollback(hook)) => self.roll_back_for(now, ix, hook),
+                (Some(refusal), _) => self.refuse(now, ix, refusal),
+                (None, Then::Notify | Then::Report) => {}
+            }
+        }
+    }
+
+    /// Why a rule would not be acted on if it fired now; `None` if it would.
+    pub(crate) fn refusal(&self, ix: RuleIx) -> Option<Refusal> {
+        let rule = self.plan().rule(ix);
+        let Some(deployment) = self.ledger.current.as_ref() else { return Some(Refusal::NotArmed) };
+        match deployment.phase {
+            Phase::Guarding => {}
+            Phase::RollingBack | Phase::RolledBack | Phase::Failed(_) => {
+                return Some(Refusal::AlreadyRolledBack);
+            }
+            Phase::Baked | Phase::Ended(_) => return Some(Refusal::NotArmed),
+        }
+        if self.halted {
+            return Some(Refusal::JournalUnusable);
+        }
+        if self.timers.warm.is_some() {
+            return Some(Refusal::WarmingUp);
+        }
+        if deployment.set_aside.contains(&rule.name) {
+            return Some(Refusal::SetAside);
+        }
+        match (rule.then, self.plan().mode) {
+            (Then::Report, _) | (Then::Notify | Then::Rollback(_), Mode::Observe) => {
+                Some(Refusal::Observing)
+            }
+            (Then::Notify, _) | (Then::Rollback(_), Mode::Notify) => Some(Refusal::NotifyOnly),
+            (Then::Rollback(hook), Mode::Auto) => self.hook_refusal(self.plan().hook(hook)),
+        }
+    }
+
+    /// Why a hook cannot be run for the current deployment.
+    pub(crate) fn hook_refusal(&self, hook: &Hook) -> Option<Refusal> {
+        let deployment = self.ledger.current.as_ref()?;
+        match &deployment.good {
+            _ if !hook.names(Placeholder::Good) => None,
+            None => Some(Refusal::NoGoodVersion),
+            Some(good) if *good == deployment.version => Some(Refusal::AlreadyAtGood),
+            Some(_) => None,
+        }
+    }
+
+    /// What is to be said of a rule that does not fire, or fires in vain.
+    pub(crate) fn standing_refusal(&self, ix: RuleIx) -> Option<Refusal> {
+        match self.judge.rule(ix).verdict {
+            Verdict::NoData(NoData::EvidenceTooThin) => Some(Refusal::EvidenceTooThin),
+            Verdict::NoData(_) => Some(Refusal::NoData),
+            Verdict::Holds | Verdict::Fails => self.refusal(ix),
+        }
+    }
+
+    /// Records once for each rule and reason that nothing is done, and tells people where that is
+    /// what was asked for.
+    fn refuse(&mut self, now: Moment, ix: RuleIx, refusal: Refusal) {
+        let rule = self.plan().rule(ix);
+        let Some(deployment) = self.guarded() else { return };
+        if refusal == Refusal::WarmingUp
+            || refusal == Refusal::SetAside
+            || deployment.has_refused(&rule.name, refusal)
+        {
+            return;
+        }
+        let first = deployment.refused.is_empty();
+        let critical = rule.severity == Severity::Critical;
+        let text = rule.when.text.clone();
+        let evidence = evidence::of_rule(&self.judge, ix, now);
+        self.record(now, Event::Refused { refusal, evidence });
+        if refusal != Refusal::Observing {
+            self.tell(now, Some(ix), &text, Occasion::Refused);
+        }
+        if first && critical {
+            self.report_refusal(now, ix);
+        }
+    }
+
+    /// Runs the hook that tells people, beside the critical path.
+    pub(crate) fn tell(
+        &mut self,
+        now: Moment,
+        rule: Option<RuleIx>,
+        reason: &str,
+        occasion: Occasion,
+    ) {
+        let plan = self.plan().clone();
+        let hook = match occasion {
+            Occasion::RollbackFailed => self.hook.as_ref().and_then(|hook| hook.on_failure),
+            Occasion::Rollback | Occasion::Refused => None,
+        };
+        let Some(hook) = hook.or(plan.deployment.notify) else { return };
+        let Some(deployment) = &self.ledger.current else { return };
+        let rule = rule.map(|ix| evidence::of_rule(&self.judge, ix, now));
+        let signals = evidence::of_signals(&self.judge);
+        let context = Context {
+            deployment,
+            occasion,
+            at: now.wall,
+            reason,
+            rule: rule.as_ref(),
+            trigger: deployment.decision.as_ref().map(|(_, decision)| &decision.trigger),
+            signals: &signals,
+        };
+        let notice = context.notice(plan.hook(hook));
+        self.push(Effect::Notify(Box::new(notice)));
+    }
+
+    /// The incident report of the current deployment.
+    pub(crate) fn report(&mut self, now: Moment, ended: &'static str, why: Option<String>) {
+        let Some(deployment) = &self.ledger.current else { return };
+        let Some((_, decision)) = &deployment.decision else { return };
+        let incident = Incident {
+            deployment: deployment.id.clone(),
+            service: deployment.service.to_string(),
+            begun: deployment.begun,
+            at: now.wall,
+            ended,
+            why,
+            decision: decision.clone(),
+            before: deployment.before.clone(),
+            after: evidence::of_signals(&self.judge),
+            units: evidence::units(&self.judge),
+            entries: deployment.entries.clone(),
+        };
+        self.push(Effect::Report(Box::new(incident)));
+    }
+
+    /// Commits a deployment that survived its bake: only at an instant at which no critical rule
+    /// holds and every target that one needs answers. What was not seen was not survived.
+    fn bake(&mut self, now: Moment) {
+        let due = self.timers.bake.is_some_and(|bake| bake <= now.at);
+        if !due || self.bake_withheld(now.at).is_some() {
+            return;
+        }
+        let version = self.guarded().map(|deployment| deployment.version.clone());
+        if let Some(version) = version {
+            self.record(now, Event::Baked { version });
+        }
+    }
+
+    /// Why a deployment cannot be committed at this instant.
+    pub(crate) fn bake_withheld(&self, at: Instant) -> Option<String> {
+        let deployment = self.guarded()?;
+        for (index, rule) in self.plan().rules.iter().enumerate() {
+            let ix = RuleIx(index);
+            if rule.severity == Severity::Warning || deployment.set_aside.contains(&rule.name) {
+                continue;
+            }
+            if self.judge.rule(ix).state != State::Inactive {
+                return Some(format!("rule {} is {}", rule.name, self.standing(ix)));
+            }
+            if let Some(TargetIx(target)) = self.judge.blind(ix, at) {
+                let target = &self.plan().targets[target].name;
+                return Some(format!("target {target}, which rule {} needs, is silent", rule.name));
+            }
+        }
+        None
+    }
+
+    pub(crate) fn standing(&self, ix: RuleIx) -> crate::model::entry::RuleStanding {
+        self.judge.rule(ix).state.standing()
+    }
+}

@@ -1,0 +1,208 @@
+//! The guard's durable state. It changes only by applying journal entries, live and on replay
+//! alike, so what a restarted guard knows is what the guard knew.
+
+use std::collections::VecDeque;
+
+use crate::model::entry::{Decision, Entry, Event, Refusal, SignalEvidence, StepResult};
+use crate::model::name::{DeploymentId, HookName, RuleName, ServiceName, Version};
+use crate::model::time::Timestamp;
+
+/// How many deployment ids are remembered, so that none is used twice. Ids that rollguard makes
+/// hold the time to the millisecond; a pipeline's own would have to come back after this many.
+const MAX_PAST: usize = 10_000;
+
+/// How many entries of one deployment are kept for its report. Steps, attempts and refusals are
+/// each bounded far below it.
+const MAX_ENTRIES: usize = 512;
+
+/// What the journal says.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Ledger {
+    /// The newest deployment, guarded or not.
+    pub(crate) current: Option<Deployment>,
+    /// The last version that finished its bake.
+    pub(crate) good: Option<Version>,
+    /// Deployments before the current one, and how each ended.
+    past: VecDeque<(DeploymentId, Phase)>,
+}
+
+/// What is known of a deployment.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Deployment {
+    pub(crate) id: DeploymentId,
+    pub(crate) service: ServiceName,
+    pub(crate) version: Version,
+    /// Pinned when it began.
+    pub(crate) good: Option<Version>,
+    pub(crate) begun: Timestamp,
+    pub(crate) phase: Phase,
+    pub(crate) before: Vec<SignalEvidence>,
+    pub(crate) set_aside: Vec<RuleName>,
+    pub(crate) refused: Vec<(RuleName, Refusal)>,
+    pub(crate) decision: Option<(Timestamp, Decision)>,
+    pub(crate) progress: Progress,
+    /// How many entries concern it, those beyond `entries` included.
+    pub(crate) records: u32,
+    pub(crate) entries: Vec<Entry>,
+}
+
+/// Where a deployment stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    Guarding,
+    RollingBack,
+    RolledBack,
+    Failed(String),
+    Baked,
+    Ended(String),
+}
+
+/// How far the steps of a rollback have got.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Progress {
+    /// The step at hand, from 0; past the last one when all are done.
+    pub(crate) step: u32,
+    /// The number of its newest attempt; 0 before the first.
+    pub(crate) number: u32,
+    /// How many of its attempts failed.
+    pub(crate) failed: u32,
+    /// How many of its attempts nobody knows the outcome of.
+    pub(crate) unknown: u32,
+    /// The newest attempt has no outcome yet.
+    pub(crate) open: bool,
+    /// What became of the newest attempt that has an outcome.
+    pub(crate) last: Option<StepResult>,
+}
+
+impl Ledger {
+    /// What a journal's entries amount to.
+    #[must_use]
+    pub fn replay(entries: &[Entry]) -> Self {
+        let mut ledger = Self::default();
+        entries.iter().for_each(|entry| ledger.apply(entry));
+        ledger
+    }
+
+    /// Takes an entry into account.
+    pub(crate) fn apply(&mut self, entry: &Entry) {
+        if let Event::Begun { service, version, good, signals, .. } = &entry.event
+            && let Some(id) = &entry.deployment
+        {
+            self.begin(id.clone(), entry.at, service.clone(), version.clone());
+            if let Some(current) = &mut self.current {
+                current.good.clone_from(good);
+                current.before.clone_from(signals);
+            }
+        }
+        let Some(current) = &mut self.current else { return };
+        if entry.deployment.as_ref() != Some(&current.id) {
+            return;
+        }
+        if current.entries.len() < MAX_ENTRIES {
+            current.entries.push(entry.clone());
+        }
+        if let Event::Baked { version } = &entry.event {
+            self.good = Some(version.clone());
+        }
+        // A version that is rolled back is not good, even if it baked before.
+        if let Event::Decided(decision) = &entry.event
+            && self.good.as_ref() == Some(&decision.version)
+        {
+            self.good.clone_from(&decision.good);
+        }
+        current.apply(entry);
+    }
+
+    fn begin(&mut self, id: DeploymentId, at: Timestamp, service: ServiceName, version: Version) {
+        let before = self.current.take().map(|current| (current.id, current.phase));
+        self.past.extend(before);
+        if self.past.len() > MAX_PAST {
+            self.past.pop_front();
+        }
+        self.current = Some(Deployment {
+            id,
+            service,
+            version,
+            good: None,
+            begun: at,
+            phase: Phase::Guarding,
+            before: Vec::new(),
+            set_aside: Vec::new(),
+            refused: Vec::new(),
+            decision: None,
+            progress: Progress::default(),
+            records: 0,
+            entries: Vec::new(),
+        });
+    }
+
+    /// Whether a deployment of that id was ever begun.
+    pub(crate) fn knows(&self, id: &DeploymentId) -> bool {
+        self.phase_of(id).is_some()
+    }
+
+    /// Where a deployment stands, or how it ended.
+    pub(crate) fn phase_of(&self, id: &DeploymentId) -> Option<&Phase> {
+        let current = self.current.as_ref().map(|current| (&current.id, &current.phase));
+        let past = self.past.iter().rev().map(|(id, phase)| (id, phase));
+        current.into_iter().chain(past).find(|(known, _)| *known == id).map(|(_, phase)| phase)
+    }
+}
+
+impl Deployment {
+    fn apply(&mut self, entry: &Entry) {
+        self.records = self.records.saturating_add(1);
+        match &entry.event {
+            Event::SetAside { evidence } => self.set_aside.push(evidence.rule.clone()),
+            Event::Refused { refusal, evidence } => {
+                self.refused.push((evidence.rule.clone(), *refusal));
+            }
+            Event::Decided(decision) => {
+                self.phase = Phase::RollingBack;
+                self.decision = Some((entry.at, decision.clone()));
+            }
+            Event::Intent { attempt, .. } if self.rolls_back_with(&attempt.hook) => {
+                self.progress.number = attempt.number;
+                self.progress.open = true;
+            }
+            Event::Outcome { attempt, result, .. } if self.rolls_back_with(&attempt.hook) => {
+                self.progress.settle(result);
+            }
+            Event::Cured { .. } => self.phase = Phase::RolledBack,
+            Event::Failed { why, .. } => self.phase = Phase::Failed(why.clone()),
+            Event::Baked { .. } => self.phase = Phase::Baked,
+            Event::Ended { reason, .. } => self.phase = Phase::Ended(reason.clone()),
+            Event::Superseded { by } => self.phase = Phase::Ended(format!("superseded by {by}")),
+            Event::Started { .. }
+            | Event::Stopped { .. }
+            | Event::Reloaded { .. }
+            | Event::ReloadRefused { .. }
+            | Event::Begun { .. }
+            | Event::Intent { .. }
+            | Event::Outcome { .. }
+            | Event::Notified { .. } => {}
+        }
+    }
+
+    fn rolls_back_with(&self, hook: &HookName) -> bool {
+        self.decision.as_ref().is_some_and(|(_, decision)| decision.hook == *hook)
+    }
+
+    /// Whether a refusal of this rule for this reason is on record.
+    pub(crate) fn has_refused(&self, rule: &RuleName, refusal: Refusal) -> bool {
+        self.refused.iter().any(|(known, why)| known == rule && *why == refusal)
+    }
+}
+
+impl Progress {
+    fn settle(&mut self, result: &StepResult) {
+        self.open = false;
+        self.last = Some(result.clone());
+        match result {
+            StepResult::Done => *self = Self { step: self.step + 1, ..Self::default() },
+            StepResult::Failed(_) | StepResult::TimedOut => self.failed += 1,
+            StepResult::Unknown => self.unknown += 1,
+            StepResult::NotStarted => {}
+        }
+    }
+}

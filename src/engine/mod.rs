@@ -1,0 +1,30 @@
+//! L1: the deterministic core. It owns all mutable state of judging and guarding and reads no
+//! clock: time comes in as an argument, what to do comes out as [`effect::Effect`] values.
+
+pub mod command;
+mod condition;
+mod cure;
+pub mod effect;
+mod evidence;
+mod feed;
+mod guard;
+mod histogram;
+mod judge;
+mod ledger;
+mod order;
+mod over;
+mod procedure;
+mod readings;
+mod rollback;
+mod rule;
+mod same;
+mod series;
+pub mod snapshot;
+mod track;
+mod uses;
+mod window;
+
+pub use guard::Guard;
+pub use judge::Judge;
+pub use ledger::Ledger;
+pub use uses::wanted_names;

@@ -1,0 +1,176 @@
+//! Orders: a hook's steps with everything filled in. What reaches a hook comes from the
+//! configuration, the deployment and the person who asked; never from anything sampled.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::model::entry::{Attempt, RuleEvidence, SignalEvidence, Trigger};
+use crate::model::hook::{
+    Action, ExpectedJson, Hook, JsonExpectation, Placeholder, Step, Template,
+};
+use crate::model::time::Timestamp;
+
+use super::effect::{Job, Notice, NoticeStep, Order};
+use super::ledger::Deployment;
+
+/// Attempt numbers that one notice may use up; no step may be tried that often.
+const NOTICE_STRIDE: u32 = 1000;
+
+/// Why a hook is run, as its standard input says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Occasion {
+    /// To roll back.
+    Rollback,
+    /// To tell people that a rule fires and nothing is done.
+    Refused,
+    /// To tell people that a rollback failed.
+    RollbackFailed,
+}
+
+/// The JSON document on a hook's standard input.
+#[derive(Serialize)]
+struct Document<'a> {
+    occasion: Occasion,
+    at: Timestamp,
+    deployment: &'a str,
+    service: &'a str,
+    version: &'a str,
+    good: Option<&'a str>,
+    hook: &'a str,
+    step: u32,
+    attempt: u32,
+    key: &'a str,
+    reason: &'a str,
+    rule: Option<&'a RuleEvidence>,
+    trigger: Option<&'a Trigger>,
+    signals: &'a [SignalEvidence],
+}
+
+/// What a hook is told.
+pub(crate) struct Context<'a> {
+    pub(crate) deployment: &'a Deployment,
+    pub(crate) occasion: Occasion,
+    pub(crate) at: Timestamp,
+    pub(crate) reason: &'a str,
+    pub(crate) rule: Option<&'a RuleEvidence>,
+    pub(crate) trigger: Option<&'a Trigger>,
+    pub(crate) signals: &'a [SignalEvidence],
+}
+
+impl Context<'_> {
+    /// One attempt at a step.
+    pub(crate) fn order(&self, hook: &Hook, step: &Step, attempt: Attempt) -> Order {
+        let key = attempt.key(&self.deployment.id);
+        let number = attempt.number.to_string();
+        let fill = |template: &Template| template.fill(|p| self.value(p, &key, &number));
+        let job = match &step.action {
+            Action::Run { argv, grace } => {
+                Job::Run { argv: argv.iter().map(fill).collect(), grace: *grace }
+            }
+            Action::Probe { url, status, json, within } => Job::Probe {
+                url: fill(url),
+                status: *status,
+                json: json.as_ref().map(|json| expectation(json, fill)),
+                within: *within,
+            },
+        };
+        let env = Placeholder::ALL.map(|(_, placeholder)| {
+            (variable(placeholder), self.value(placeholder, &key, &number).to_owned())
+        });
+        let document = self.document(hook, &attempt, &key);
+        let deployment = self.deployment.id.clone();
+        Order { deployment, attempt, job, timeout: step.timeout, env: env.into(), document }
+    }
+
+    /// The whole hook as a notice. Its attempts are numbered after the record that it follows, so
+    /// that no two notices of a deployment share one: an attempt can start only once.
+    pub(crate) fn notice(&self, hook: &Hook) -> Notice {
+        let first = self.deployment.records.saturating_mul(NOTICE_STRIDE);
+        let steps = hook.steps.iter().enumerate().map(|(place, step)| {
+            let place = u32::try_from(place).unwrap_or(u32::MAX);
+            let attempt = Attempt { hook: hook.name.clone(), step: place, number: 1 };
+            let mut order = self.order(hook, step, attempt);
+            order.attempt.number = order.attempt.number.saturating_add(first);
+            NoticeStep { order, attempts: step.attempts, backoff: step.backoff }
+        });
+        let deployment = self.deployment.id.clone();
+        Notice { hook: hook.name.clone(), deployment, steps: steps.collect() }
+    }
+
+    fn value<'a>(&'a self, placeholder: Placeholder, key: &'a str, number: &'a str) -> &'a str {
+        match placeholder {
+            Placeholder::Service => self.deployment.service.as_str(),
+            Placeholder::Version => self.deployment.version.as_str(),
+            Placeholder::Good => self.deployment.good.as_ref().map_or("", |good| good.as_str()),
+            Placeholder::Deployment => self.deployment.id.as_str(),
+            Placeholder::Stage => "",
+            Placeholder::Rule => self.rule.map_or("", |rule| rule.rule.as_str()),
+            Placeholder::Reason => self.reason,
+            Placeholder::Key => key,
+            Placeholder::Attempt => number,
+        }
+    }
+
+    fn document(&self, hook: &Hook, attempt: &Attempt, key: &str) -> String {
+        let document = Document {
+            occasion: self.occasion,
+            at: self.at,
+            deployment: self.deployment.id.as_str(),
+            service: self.deployment.service.as_str(),
+            version: self.deployment.version.as_str(),
+            good: self.deployment.good.as_ref().map(|good| good.as_str()),
+            hook: hook.name.as_str(),
+            step: attempt.step,
+            attempt: attempt.number,
+            key,
+            reason: self.reason,
+            rule: self.rule,
+            trigger: self.trigger,
+            signals: self.signals,
+        };
+        serde_json::to_string(&document).expect("plain data with string keys always serializes")
+    }
+}
+
+fn expectation(json: &JsonExpectation, fill: impl Fn(&Template) -> String) -> (String, Value) {
+    let value = match &json.equals {
+        ExpectedJson::Text(text) => Value::String(fill(text)),
+        ExpectedJson::Exactly(value) => value.clone(),
+    };
+    (json.pointer.clone(), value)
+}
+
+const fn variable(placeholder: Placeholder) -> &'static str {
+    match placeholder {
+        Placeholder::Service => "ROLLGUARD_SERVICE",
+        Placeholder::Version => "ROLLGUARD_VERSION",
+        Placeholder::Good => "ROLLGUARD_GOOD",
+        Placeholder::Deployment => "ROLLGUARD_DEPLOYMENT",
+        Placeholder::Stage => "ROLLGUARD_STAGE",
+        Placeholder::Rule => "ROLLGUARD_RULE",
+        Placeholder::Reason => "ROLLGUARD_REASON",
+        Placeholder::Key => "ROLLGUARD_KEY",
+        Placeholder::Attempt => "ROLLGUARD_ATTEMPT",
+    }
+}
+
+/// What an order does, in a line for people and the journal.
+pub(crate) fn describe(order: &Order) -> String {
+    match &order.job {
+        Job::Run { argv, .. } => argv.join(" "),
+        Job::Probe { url, within, .. } => {
+            format!("probe {url} within {}", crate::model::time::format_duration(*within))
+        }
+    }
+}
+
+/// How long a step may take at most, for finding out what became of it.
+pub(crate) fn longest(step: &Step) -> Duration {
+    match &step.action {
+        Action::Run { grace, .. } => step.timeout + *grace,
+        Action::Probe { within, .. } => *within + step.timeout,
+    }
+}

@@ -1,0 +1,142 @@
+//! One number over the samples of a window: mean, smallest, largest. Every sample is added once
+//! and leaves once, and takes all its weight along: one absurd value is gone with its window.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::model::reading::{NoData, Reading};
+use crate::model::signal::Over;
+use crate::model::time::Instant;
+
+/// The samples of a gauge within its window.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct OverWindow {
+    over: Over,
+    samples: VecDeque<(Instant, f64)>,
+    /// Candidates for the smallest or largest, best first; each is newer and worse than the one
+    /// before it.
+    best: VecDeque<(Instant, f64)>,
+}
+
+impl OverWindow {
+    pub(crate) fn new(over: Over) -> Self {
+        Self { over, samples: VecDeque::new(), best: VecDeque::new() }
+    }
+
+    /// Adds a sample; one that is not newer than the last is ignored.
+    pub(crate) fn push(&mut self, at: Instant, value: f64) {
+        if self.samples.back().is_some_and(|(last, _)| *last >= at) {
+            return;
+        }
+        if self.over == Over::Last {
+            self.samples.clear();
+        }
+        self.samples.push_back((at, value));
+        let beaten = |old: f64| match self.over {
+            Over::Min(_) => old >= value,
+            Over::Max(_) => old <= value,
+            Over::Last | Over::Avg(_) => true,
+        };
+        while self.best.back().is_some_and(|(_, old)| beaten(*old)) {
+            self.best.pop_back();
+        }
+        self.best.push_back((at, value));
+        self.trim(at);
+    }
+
+    fn trim(&mut self, at: Instant) {
+        let Some(length) = self.length() else { return };
+        let gone =
+            |sample: Option<&(Instant, f64)>| sample.is_some_and(|s| at.since(s.0) >= length);
+        while gone(self.samples.front()) {
+            self.samples.pop_front();
+        }
+        while gone(self.best.front()) {
+            self.best.pop_front();
+        }
+    }
+
+    /// The mean of the samples. Added up anew each time, since a running sum would never be rid of
+    /// what a huge sample rounded away; a window's few hundred additions cost nothing.
+    fn mean(&self) -> Reading {
+        let mean =
+            self.samples.iter().map(|(_, value)| value).sum::<f64>() / self.samples.len() as f64;
+        if mean.is_finite() { Reading::Value(mean) } else { Reading::NoData(NoData::NotFinite) }
+    }
+
+    const fn length(&self) -> Option<Duration> {
+        match self.over {
+            Over::Last => None,
+            Over::Avg(length) | Over::Min(length) | Over::Max(length) => Some(length),
+        }
+    }
+
+    /// The reading at the time of the newest sample. A window needs two samples, like every
+    /// window.
+    pub(crate) fn reading(&self) -> Reading {
+        let count = self.samples.len();
+        match (self.over, self.samples.back(), self.best.front()) {
+            (Over::Last, Some((_, value)), _) => Reading::Value(*value),
+            (Over::Avg(_) | Over::Min(_) | Over::Max(_), _, _) if count < 2 => {
+                Reading::NoData(NoData::WindowFilling)
+            }
+            (Over::Avg(_), _, _) => self.mean(),
+            (Over::Min(_) | Over::Max(_), _, Some((_, value))) => Reading::Value(*value),
+            (Over::Last | Over::Min(_) | Over::Max(_), _, _) => Reading::NoData(NoData::NoSeries),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn fed(over: Over, samples: &[(u64, f64)]) -> Reading {
+        let mut window = OverWindow::new(over);
+        samples.iter().for_each(|(s, value)| window.push(Instant::from_millis(s * 1000), *value));
+        window.reading()
+    }
+
+    #[test]
+    fn one_sample_fills_no_window() {
+        let minute = Duration::from_secs(60);
+        assert_eq!(fed(Over::Last, &[]), Reading::NoData(NoData::NoSeries));
+        assert_eq!(fed(Over::Last, &[(1, 3.0)]), Reading::Value(3.0));
+        for over in [Over::Avg(minute), Over::Min(minute), Over::Max(minute)] {
+            assert_eq!(fed(over, &[(1, 3.0)]), Reading::NoData(NoData::WindowFilling));
+            assert_eq!(fed(over, &[(1, 3.0), (99, 4.0)]), Reading::NoData(NoData::WindowFilling));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn readings_agree_with_a_scan_of_the_full_history(
+            steps in prop::collection::vec((1u64..20, -50i32..50), 2..200)
+        ) {
+            let length = Duration::from_secs(30);
+            let mut windows = [Over::Avg(length), Over::Min(length), Over::Max(length)]
+                .map(OverWindow::new);
+            let mut history: Vec<(Instant, f64)> = Vec::new();
+            let mut second = 0;
+            for (gap, value) in steps {
+                second += gap;
+                let at = Instant::from_millis(second * 1000);
+                history.push((at, f64::from(value)));
+                windows.iter_mut().for_each(|window| window.push(at, f64::from(value)));
+                let inside: Vec<f64> = history.iter()
+                    .filter(|(time, _)| *time > at.before(length)).map(|(_, v)| *v).collect();
+                let expected = if inside.len() < 2 {
+                    [Reading::NoData(NoData::WindowFilling); 3]
+                } else {
+                    let sum: f64 = inside.iter().sum();
+                    let min = inside.iter().copied().fold(f64::INFINITY, f64::min);
+                    let max = inside.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+                    [sum / inside.len() as f64, min, max].map(Reading::Value)
+                };
+                prop_assert_eq!([0, 1, 2].map(|w: usize| windows[w].reading()), expected);
+            }
+        }
+    }
+}

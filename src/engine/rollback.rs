@@ -1,0 +1,310 @@
+//! The rollback: one decision, its steps in order, and the cure. What comes next is decided by
+//! `procedure` from the record; this file records it and asks for it.
+
+use crate::model::entry::{Attempt, Decision, Event, RuleEvidence, StepResult, Trigger};
+use crate::model::hook::{Action, Hook, HookIx};
+use crate::model::reading::Verdict;
+use crate::model::rule::{RuleIx, Severity, Then};
+use crate::model::scrape::Scrape;
+use crate::model::time::{Moment, format_duration};
+
+use super::cure::{Purpose, Watch};
+use super::effect::{Effect, Incident, Outcome};
+use super::evidence;
+use super::guard::{Doing, Guard};
+use super::ledger::{Deployment, Phase, Progress};
+use super::order::{self, Context, Occasion};
+use super::procedure::{self, Next};
+use super::rule::State;
+
+impl Guard {
+    /// Rolls back because a rule fired.
+    pub(crate) fn roll_back_for(&mut self, now: Moment, ix: RuleIx, hook: HookIx) {
+        let trigger = Trigger::Rule(evidence::of_rule(&self.judge, ix, now));
+        let hook = self.plan().hook(hook).clone();
+        self.roll_back(now, trigger, hook);
+    }
+
+    /// Puts the decision on record, once for a deployment, and begins.
+    pub(crate) fn roll_back(&mut self, now: Moment, trigger: Trigger, hook: Hook) {
+        let Some(deployment) = &self.ledger.current else { return };
+        let decision = self.decision(now, deployment, trigger, &hook);
+        self.hook = Some(hook);
+        self.record(now, Event::Decided(decision));
+        self.pursue(now);
+    }
+
+    fn decision(&self, now: Moment, of: &Deployment, trigger: Trigger, hook: &Hook) -> Decision {
+        Decision {
+            trigger,
+            hook: hook.name.clone(),
+            version: of.version.clone(),
+            good: of.good.clone(),
+            rules: evidence::of_rules(&self.judge, now),
+            signals: evidence::of_signals(&self.judge),
+        }
+    }
+
+    /// The report of a rollback that was not done.
+    pub(crate) fn report_refusal(&mut self, now: Moment, ix: RuleIx) {
+        let Then::Rollback(hook) = self.plan().rule(ix).then else { return };
+        let Some(deployment) = &self.ledger.current else { return };
+        let trigger = Trigger::Rule(evidence::of_rule(&self.judge, ix, now));
+        let incident = Incident {
+            deployment: deployment.id.clone(),
+            service: deployment.service.to_string(),
+            begun: deployment.begun,
+            at: now.wall,
+            ended: "not rolled back",
+            why: self.refusal(ix).map(|refusal| refusal.to_string()),
+            decision: self.decision(now, deployment, trigger, self.plan().hook(hook)),
+            before: deployment.before.clone(),
+            after: evidence::of_signals(&self.judge),
+            units: evidence::units(&self.judge),
+            entries: deployment.entries.clone(),
+        };
+        self.push(Effect::Report(Box::new(incident)));
+    }
+
+    /// Goes on with a rollback that the journal left open.
+    pub(crate) fn resume_rollback(&mut self, now: Moment) {
+        let Some(deployment) = &self.ledger.current else { return };
+        let Some((_, decision)) = &deployment.decision else { return };
+        let name = decision.hook.clone();
+        let hook = self.plan().hooks.iter().find(|hook| hook.name == name).cloned();
+        let Some(hook) = hook else {
+            return self.fail(now, format!("hook {name} is not in the configuration any more"));
+        };
+        let (progress, id) = (deployment.progress.clone(), deployment.id.clone());
+        let step = hook.steps.get(progress.step as usize).cloned();
+        self.hook = Some(hook);
+        match step.map(|step| (order::longest(&step), step.action)) {
+            Some((timeout, Action::Run { .. })) if progress.open => {
+                let attempt = self.attempt(&progress);
+                self.doing = Doing::Attempt;
+                if let Some(attempt) = attempt {
+                    self.push(Effect::Inspect { deployment: id, attempt, timeout });
+                }
+            }
+            // A probe changes nothing, so it is simply asked again.
+            Some((_, Action::Probe { .. })) if progress.open => {
+                if let Some(attempt) = self.attempt(&progress) {
+                    self.record_outcome(now, attempt, StepResult::Unknown, String::new(), 0);
+                }
+                self.pursue(now);
+            }
+            Some(_) | None => self.pursue(now),
+        }
+    }
+
+    /// Takes in what became of an attempt.
+    pub fn settle(&mut self, now: Moment, outcome: &Outcome) -> Vec<Effect> {
+        let awaited = self.ledger.current.as_ref().is_some_and(|deployment| {
+            deployment.id == outcome.deployment
+                && deployment.phase == Phase::RollingBack
+                && deployment.progress.open
+                && self.attempt(&deployment.progress).as_ref() == Some(&outcome.attempt)
+        });
+        if awaited {
+            let took = evidence::millis(outcome.took);
+            let Outcome { attempt, result, output, .. } = outcome.clone();
+            self.record_outcome(now, attempt, result, output, took);
+            self.pursue(now);
+        }
+        self.effects()
+    }
+
+    fn record_outcome(
+        &mut self,
+        now: Moment,
+        attempt: Attempt,
+        result: StepResult,
+        output: String,
+        took_ms: u64,
+    ) {
+        self.record(now, Event::Outcome { attempt, result, output, took_ms });
+    }
+
+    fn attempt(&self, progress: &Progress) -> Option<Attempt> {
+        let hook = self.hook.as_ref()?.name.clone();
+        Some(Attempt { hook, step: progress.step, number: progress.number })
+    }
+
+    /// Does what comes next.
+    fn pursue(&mut self, now: Moment) {
+        if let (Some(hook), Some(deployment)) = (&self.hook, &self.ledger.current)
+            && deployment.phase == Phase::RollingBack
+        {
+            let next = procedure::next(hook, &deployment.progress);
+            self.take(now, next);
+        }
+    }
+
+    fn take(&mut self, now: Moment, next: Next) {
+        match next {
+            Next::Await => self.doing = Doing::Attempt,
+            Next::Start { number, pause } if pause.is_zero() => self.start_attempt(now, number),
+            Next::Start { number, pause } => {
+                self.doing = Doing::Backoff { until: now.at.after(pause), number };
+            }
+            Next::LookForCure => self.look_for_cure(now, Purpose::AfterUnknown),
+            Next::Verify => self.look_for_cure(now, Purpose::Verify),
+            Next::GiveUp(why) => self.fail(now, why),
+        }
+    }
+
+    fn start_attempt(&mut self, now: Moment, number: u32) {
+        let (Some(hook), Some(deployment)) = (&self.hook, &self.ledger.current) else { return };
+        let place = deployment.progress.step;
+        let Some(step) = hook.steps.get(place as usize) else { return };
+        let Some((_, decision)) = &deployment.decision else { return };
+        let attempt = Attempt { hook: hook.name.clone(), step: place, number };
+        let context = Context {
+            deployment,
+            occasion: Occasion::Rollback,
+            at: now.wall,
+            reason: reason(&decision.trigger),
+            rule: rule(&decision.trigger),
+            trigger: Some(&decision.trigger),
+            signals: &decision.signals,
+        };
+        let order = context.order(hook, step, attempt.clone());
+        self.record(now, Event::Intent { attempt, what: order::describe(&order) });
+        if !self.halted {
+            self.push(Effect::Run(Box::new(order)));
+            self.doing = Doing::Attempt;
+        }
+    }
+
+    fn look_for_cure(&mut self, now: Moment, purpose: Purpose) {
+        let Some(hook) = &self.hook else { return };
+        let reach = self.plan().longest_reach();
+        self.doing = Doing::Cure(Watch::new(hook, purpose, now.at, reach));
+    }
+
+    /// Looks whether what a rollback waits for has come.
+    pub(crate) fn pursue_wait(&mut self, now: Moment, scrape: Option<&Scrape>) {
+        match std::mem::take(&mut self.doing) {
+            Doing::Backoff { until, number } if until <= now.at => self.start_attempt(now, number),
+            Doing::Cure(mut watch) => {
+                if let Some(scrape) = scrape
+                    && let Some(verdict) = self.cure_verdict(scrape)
+                {
+                    watch.judge(scrape.at, verdict);
+                }
+                match watch.is_seen() {
+                    true => self.cured(now, watch.purpose),
+                    false if watch.is_over(now.at) => self.not_cured(now, &watch),
+                    false => self.doing = Doing::Cure(watch),
+                }
+            }
+            waiting @ (Doing::Nothing | Doing::Attempt | Doing::Backoff { .. }) => {
+                self.doing = waiting;
+            }
+        }
+    }
+
+    /// What a scrape says of the cure; `None` if it is no news to it.
+    fn cure_verdict(&self, scrape: &Scrape) -> Option<Verdict> {
+        let news = |cond| self.judge.is_news(scrape, cond);
+        match self.hook.as_ref()?.cure.as_ref() {
+            Some(cure) => news(&cure.when.cond).then(|| self.judge.verdict(&cure.when.cond)),
+            None => self.default_cure(scrape),
+        }
+    }
+
+    /// Without a cure of its own a rollback has helped when the rule that caused it says so, on
+    /// what was sampled since, and no other critical rule holds.
+    fn default_cure(&self, scrape: &Scrape) -> Option<Verdict> {
+        let (_, decision) = self.ledger.current.as_ref()?.decision.as_ref()?;
+        let plan = self.plan();
+        let cause = rule(&decision.trigger)
+            .and_then(|cause| plan.rules.iter().position(|rule| rule.name == cause.rule))
+            .map(RuleIx);
+        if let Some(cause) = cause {
+            let news = self.judge.is_news(scrape, &plan.rule(cause).when.cond);
+            let verdict = self.judge.rule(cause).verdict;
+            if !news || verdict != Verdict::Fails {
+                return news.then_some(match verdict {
+                    Verdict::NoData(why) => Verdict::NoData(why),
+                    Verdict::Holds | Verdict::Fails => Verdict::Fails,
+                });
+            }
+        } else if scrape.result.is_err() {
+            return None;
+        }
+        Some(if self.critical_rule_holds() { Verdict::Fails } else { Verdict::Holds })
+    }
+
+    fn critical_rule_holds(&self) -> bool {
+        let set_aside = self.ledger.current.as_ref().map(|deployment| &deployment.set_aside);
+        self.plan().rules.iter().enumerate().any(|(index, rule)| {
+            rule.severity == Severity::Critical
+                && !set_aside.is_some_and(|names| names.contains(&rule.name))
+                && self.judge.rule(RuleIx(index)).state != State::Inactive
+        })
+    }
+
+    fn cured(&mut self, now: Moment, purpose: Purpose) {
+        let Some(deployment) = &self.ledger.current else { return };
+        match purpose {
+            Purpose::AfterUnknown => {
+                let attempt = self.attempt(&deployment.progress);
+                if let Some(attempt) = attempt {
+                    let output = "the cure is seen, so it took effect".to_owned();
+                    self.record_outcome(now, attempt, StepResult::Done, output, 0);
+                }
+                self.pursue(now);
+            }
+            Purpose::Verify => {
+                let decided = deployment.decision.as_ref().map(|(at, _)| *at);
+                let took = decided.map(|at| now.wall.since(at)).unwrap_or_default();
+                let signals = evidence::of_signals(&self.judge);
+                self.record(now, Event::Cured { signals, took_ms: evidence::millis(took) });
+                self.report(now, "rolled back", None);
+            }
+        }
+    }
+
+    fn not_cured(&mut self, now: Moment, watch: &Watch) {
+        let (Some(hook), Some(deployment)) = (&self.hook, &self.ledger.current) else { return };
+        match watch.purpose {
+            Purpose::AfterUnknown => {
+                let next = procedure::next_without_cure(hook, &deployment.progress);
+                self.take(now, next);
+            }
+            Purpose::Verify => {
+                let within = format_duration(watch.within());
+                let what = hook.cure.as_ref().map_or_else(
+                    || "the rules did not clear".to_owned(),
+                    |cure| format!("the cure `{}` was not seen", cure.when.text),
+                );
+                self.fail(now, format!("{what} within {within}"));
+            }
+        }
+    }
+
+    /// Ends a rollback that did not help or could not be done: page, stop, wait for a person.
+    pub(crate) fn fail(&mut self, now: Moment, why: String) {
+        self.doing = Doing::Nothing;
+        let signals = evidence::of_signals(&self.judge);
+        self.record(now, Event::Failed { why: why.clone(), signals });
+        self.tell(now, None, &why, Occasion::RollbackFailed);
+        self.report(now, "rollback failed", Some(why));
+    }
+}
+
+/// Why a rollback was decided, in a line.
+pub(crate) fn reason(trigger: &Trigger) -> &str {
+    match trigger {
+        Trigger::Rule(rule) => &rule.when,
+        Trigger::Person { reason, .. } => reason,
+    }
+}
+
+fn rule(trigger: &Trigger) -> Option<&RuleEvidence> {
+    match trigger {
+        Trigger::Rule(rule) => Some(rule),
+        Trigger::Person { .. } => None,
+    }
+}

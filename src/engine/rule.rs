@@ -1,0 +1,295 @@
+//! One rule's state: inactive, pending, firing.
+//!
+//! A rule's clock runs on observation only: it advances from one fresh verdict that the condition
+//! holds to the next, never because time went by. So a rule cannot fire on less than its `for` of
+//! observed time, whatever is delayed, lost or restarted.
+
+use std::time::Duration;
+
+use crate::model::entry::RuleStanding;
+use crate::model::reading::Verdict;
+use crate::model::rule::{OnNoData, Rule};
+use crate::model::time::Instant;
+
+/// A rule without data returns to inactive after its `for`, but not before this: a target that
+/// restarts must not wipe out what was seen of it.
+const MIN_DARK: Duration = Duration::from_secs(60);
+
+/// What a rule needs to be judged by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Terms {
+    pub(crate) hold: Duration,
+    pub(crate) keep_firing_for: Duration,
+    pub(crate) on_no_data: OnNoData,
+}
+
+impl From<&Rule> for Terms {
+    fn from(rule: &Rule) -> Self {
+        let Rule { hold, keep_firing_for, on_no_data, .. } = rule;
+        Self { hold: *hold, keep_firing_for: *keep_firing_for, on_no_data: *on_no_data }
+    }
+}
+
+/// A verdict and what it rests on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Judgement {
+    /// A scrape that the rule depends on was taken in.
+    Fresh(Verdict),
+    /// Nothing new was observed; only time passed, or something else was.
+    Again(Verdict),
+}
+
+/// A rule's state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum State {
+    /// The condition does not hold.
+    #[default]
+    Inactive,
+    /// It holds, not yet for long enough.
+    Pending(Pending),
+    /// It held for long enough.
+    Firing(Firing),
+}
+
+/// A condition that holds, not yet for long enough.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Pending {
+    /// The time of the sample that made it hold.
+    pub(crate) since: Instant,
+    /// For how long it was observed to hold.
+    pub(crate) held: Duration,
+    /// The last fresh verdict that it holds, unless there was no data since.
+    last: Option<Instant>,
+    /// Since when there has been no data.
+    dark: Option<Instant>,
+}
+
+/// A condition that held for long enough.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Firing {
+    /// The time of the sample that made it hold.
+    pub(crate) since: Instant,
+    /// For how long it was observed to hold until it fired.
+    pub(crate) held: Duration,
+    /// When it fired.
+    pub(crate) fired: Instant,
+    /// The last verdict that it holds.
+    last: Instant,
+    /// Since when there has been no data.
+    dark: Option<Instant>,
+}
+
+impl State {
+    /// Takes a judgement at `at` into account.
+    pub(crate) fn judge(&mut self, terms: &Terms, at: Instant, judgement: Judgement) {
+        let (verdict, fresh) = match judgement {
+            Judgement::Fresh(verdict) => (verdict, true),
+            Judgement::Again(verdict) => (verdict, false),
+        };
+        match (verdict, terms.on_no_data) {
+            (Verdict::Holds, _) => self.holds(terms, at, fresh),
+            // Here the absence itself is what is observed, so time passing is fresh evidence.
+            (Verdict::NoData(_), OnNoData::Breach) => self.holds(terms, at, true),
+            (Verdict::Fails, _) | (Verdict::NoData(_), OnNoData::Clear) => self.fails(terms, at),
+            (Verdict::NoData(_), OnNoData::Hold) => self.no_data(terms, at),
+        }
+    }
+
+    fn holds(&mut self, terms: &Terms, at: Instant, fresh: bool) {
+        match self {
+            Self::Inactive => {
+                let pending =
+                    Pending { since: at, held: Duration::ZERO, last: Some(at), dark: None };
+                *self = Self::Pending(pending).ripened(terms, at);
+            }
+            Self::Pending(pending) if fresh => {
+                if let Some(last) = pending.last {
+                    pending.held += at.since(last);
+                }
+                pending.last = Some(pending.last.unwrap_or(at).max(at));
+                pending.dark = None;
+                *self = Self::Pending(*pending).ripened(terms, at);
+            }
+            Self::Pending(_) => {}
+            // A scrape that took long is taken in after newer ones.
+            Self::Firing(firing) => (firing.last, firing.dark) = (firing.last.max(at), None),
+        }
+    }
+
+    fn ripened(self, terms: &Terms, at: Instant) -> Self {
+        match self {
+            Self::Pending(Pending { since, held, .. }) if held >= terms.hold => {
+                Self::Firing(Firing { since, held, fired: at, last: at, dark: None })
+            }
+            Self::Inactive | Self::Pending(_) | Self::Firing(_) => self,
+        }
+    }
+
+    fn fails(&mut self, terms: &Terms, at: Instant) {
+        match self {
+            Self::Firing(firing) if at.since(firing.last) < terms.keep_firing_for => {
+                firing.dark = None;
+            }
+            Self::Inactive | Self::Pending(_) | Self::Firing(_) => *self = Self::Inactive,
+        }
+    }
+
+    fn no_data(&mut self, terms: &Terms, at: Instant) {
+        let dark = match self {
+            Self::Inactive => return,
+            Self::Pending(pending) => {
+                pending.last = None;
+                pending.dark.get_or_insert(at)
+            }
+            Self::Firing(firing) => firing.dark.get_or_insert(at),
+        };
+        if at.since(*dark) >= terms.hold.max(MIN_DARK) {
+            *self = Self::Inactive;
+        }
+    }
+
+    /// When time alone may change the state, if the verdict stays what it is.
+    pub(crate) fn deadline(&self, terms: &Terms, verdict: Verdict) -> Option<Instant> {
+        match (self, verdict, terms.on_no_data) {
+            (Self::Pending(pending), Verdict::NoData(_), OnNoData::Breach) => {
+                pending.last.map(|last| last.after(terms.hold.saturating_sub(pending.held)))
+            }
+            (Self::Pending(Pending { dark: Some(dark), .. }), Verdict::NoData(_), _)
+            | (Self::Firing(Firing { dark: Some(dark), .. }), Verdict::NoData(_), _) => {
+                Some(dark.after(terms.hold.max(MIN_DARK)))
+            }
+            (Self::Firing(firing), Verdict::Fails, _)
+            | (Self::Firing(firing), Verdict::NoData(_), OnNoData::Clear) => {
+                Some(firing.last.after(terms.keep_firing_for))
+            }
+            // Where absence counts as holding, nothing runs out; else `dark` is set by now.
+            (Self::Inactive | Self::Pending(_) | Self::Firing(_), _, _) => None,
+        }
+    }
+
+    /// When the condition began to hold, while it does.
+    pub(crate) const fn since(&self) -> Option<Instant> {
+        match self {
+            Self::Inactive => None,
+            Self::Pending(Pending { since, .. }) | Self::Firing(Firing { since, .. }) => {
+                Some(*since)
+            }
+        }
+    }
+
+    /// For how long the condition was observed to hold; for a rule that fires, until it did.
+    pub(crate) const fn held(&self) -> Duration {
+        match self {
+            Self::Inactive => Duration::ZERO,
+            Self::Pending(Pending { held, .. }) | Self::Firing(Firing { held, .. }) => *held,
+        }
+    }
+
+    /// The state as a word.
+    pub(crate) const fn standing(&self) -> RuleStanding {
+        match self {
+            Self::Inactive => RuleStanding::Inactive,
+            Self::Pending(_) => RuleStanding::Pending,
+            Self::Firing(_) => RuleStanding::Firing,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::reading::NoData;
+    use Judgement::{Again, Fresh};
+    use Verdict::{Fails, Holds};
+
+    const DARK: Verdict = Verdict::NoData(NoData::Stale);
+
+    fn terms(on_no_data: OnNoData) -> Terms {
+        Terms { hold: Duration::from_secs(10), keep_firing_for: Duration::from_secs(5), on_no_data }
+    }
+
+    const fn at(second: u64) -> Instant {
+        Instant::from_millis(second * 1000)
+    }
+
+    fn check(on_no_data: OnNoData, judged: &[(u64, Judgement)], expected: RuleStanding, held: u64) {
+        let mut state = State::default();
+        for (second, judgement) in judged {
+            state.judge(&terms(on_no_data), at(*second), *judgement);
+        }
+        assert_eq!((state.standing(), state.held().as_secs()), (expected, held), "{judged:?}");
+    }
+
+    #[test]
+    fn a_rule_fires_when_it_was_observed_to_hold_for_its_time() {
+        let hold = OnNoData::Hold;
+        check(hold, &[(0, Fresh(Holds))], RuleStanding::Pending, 0);
+        check(hold, &[(0, Fresh(Holds)), (9, Fresh(Holds))], RuleStanding::Pending, 9);
+        check(hold, &[(0, Fresh(Holds)), (10, Fresh(Holds))], RuleStanding::Firing, 10);
+    }
+
+    #[test]
+    fn time_that_was_not_observed_never_counts() {
+        let hold = OnNoData::Hold;
+        check(hold, &[(0, Fresh(Holds)), (60, Again(Holds))], RuleStanding::Pending, 0);
+        let gap = [(0, Fresh(Holds)), (4, Fresh(Holds)), (8, Again(DARK)), (30, Fresh(Holds))];
+        check(hold, &gap, RuleStanding::Pending, 4);
+        let after = [&gap[..], &[(36, Fresh(Holds))]].concat();
+        check(hold, &after, RuleStanding::Firing, 10);
+    }
+
+    #[test]
+    fn a_condition_that_fails_once_starts_over() {
+        let judged = [(0, Fresh(Holds)), (9, Fresh(Fails)), (10, Fresh(Holds))];
+        check(OnNoData::Hold, &judged, RuleStanding::Pending, 0);
+    }
+
+    #[test]
+    fn a_rule_without_data_for_long_returns_to_inactive() {
+        let dark = [(0, Fresh(Holds)), (5, Again(DARK)), (64, Again(DARK))];
+        check(OnNoData::Hold, &dark, RuleStanding::Pending, 0);
+        check(
+            OnNoData::Hold,
+            &[&dark[..], &[(65, Again(DARK))]].concat(),
+            RuleStanding::Inactive,
+            0,
+        );
+        let fired = [(0, Fresh(Holds)), (10, Fresh(Holds)), (11, Again(DARK)), (71, Again(DARK))];
+        check(OnNoData::Hold, &fired, RuleStanding::Inactive, 0);
+    }
+
+    #[test]
+    fn absence_means_what_the_rule_says() {
+        let judged = [(0, Fresh(Holds)), (5, Again(DARK)), (10, Again(DARK))];
+        check(OnNoData::Hold, &judged, RuleStanding::Pending, 0);
+        check(OnNoData::Clear, &judged, RuleStanding::Inactive, 0);
+        check(OnNoData::Breach, &judged, RuleStanding::Firing, 10);
+    }
+
+    #[test]
+    fn a_rule_keeps_firing_for_its_time() {
+        let fired = [(0, Fresh(Holds)), (10, Fresh(Holds))];
+        let check = |then: &[(u64, Judgement)], expected| {
+            let held = if expected == RuleStanding::Inactive { 0 } else { 10 };
+            check(OnNoData::Hold, &[&fired[..], then].concat(), expected, held);
+        };
+        check(&[(14, Fresh(Fails))], RuleStanding::Firing);
+        check(&[(15, Again(Fails))], RuleStanding::Inactive);
+        check(&[(14, Fresh(Fails)), (15, Fresh(Holds)), (19, Fresh(Fails))], RuleStanding::Firing);
+    }
+
+    #[test]
+    fn deadlines_say_when_time_alone_matters() {
+        let mut state = State::default();
+        let (hold, breach) = (terms(OnNoData::Hold), terms(OnNoData::Breach));
+        assert_eq!(state.deadline(&hold, Fails), None);
+        state.judge(&hold, at(0), Fresh(Holds));
+        assert_eq!(state.deadline(&hold, Holds), None);
+        assert_eq!(state.deadline(&breach, DARK), Some(at(10)));
+        state.judge(&hold, at(3), Again(DARK));
+        assert_eq!(state.deadline(&hold, DARK), Some(at(63)));
+        state.judge(&hold, at(5), Fresh(Holds));
+        state.judge(&hold, at(15), Fresh(Holds));
+        assert_eq!(state.deadline(&hold, Fails), Some(at(20)));
+    }
+}

@@ -1,0 +1,37 @@
+//! Which signals of a new plan are those of an old one, although their places may have changed.
+//! What they have gathered survives a reload.
+
+use crate::model::condition::Num;
+use crate::model::plan::Plan;
+use crate::model::signal::{SignalIx, SignalKind};
+
+/// For each signal of the new plan, its place in the old one if nothing about its reading changed.
+pub(crate) fn same_signals(old: &Plan, new: &Plan) -> Vec<Option<SignalIx>> {
+    let mut same: Vec<Option<SignalIx>> = Vec::with_capacity(new.signals.len());
+    for signal in &new.signals {
+        let before = old.signals.iter().position(|before| before.name == signal.name);
+        let unchanged = before.filter(|before| {
+            let before = &old.signals[*before];
+            before.stale == signal.stale
+                && match (&before.kind, &signal.kind) {
+                    (SignalKind::Expr(a), SignalKind::Expr(b)) => same_number(a, b, &same),
+                    (a, b) => a == b,
+                }
+        });
+        same.push(unchanged.map(SignalIx));
+    }
+    same
+}
+
+fn same_number(old: &Num, new: &Num, same: &[Option<SignalIx>]) -> bool {
+    let both = |(a, b): (&Num, &Num)| same_number(a, b, same);
+    match (old, new) {
+        (Num::Signal(a), Num::Signal(b)) => same.get(b.0).copied().flatten() == Some(*a),
+        (Num::Neg(a), Num::Neg(b)) | (Num::Abs(a), Num::Abs(b)) => both((a, b)),
+        (Num::Arith(p, a, b), Num::Arith(q, c, d)) => p == q && both((a, c)) && both((b, d)),
+        (Num::Extreme(p, a), Num::Extreme(q, b)) => {
+            p == q && a.len() == b.len() && a.iter().zip(b).all(both)
+        }
+        (a, b) => a == b,
+    }
+}

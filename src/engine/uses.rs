@@ -1,0 +1,148 @@
+//! Which series of a target concern which signals, and as what. Decided once for each new series,
+//! never again while it lives.
+
+use std::collections::HashMap;
+
+use crate::model::plan::Plan;
+use crate::model::selector::Selector;
+use crate::model::signal::{SignalIx, SignalKind};
+use crate::model::target::Target;
+
+use super::track::{Role, Track};
+
+/// The metric that tells when a target's process started.
+pub(crate) const START_TIME: &str = "process_start_time_seconds";
+
+/// What a selector's series are to a signal.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Part {
+    Counter(usize),
+    Bucket,
+    Quantile(f64),
+    Gauge,
+}
+
+/// One selection of one track.
+#[derive(Clone, Debug)]
+struct Selection {
+    track: usize,
+    part: Part,
+    selector: Selector,
+}
+
+/// All selections on one target, by metric name.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Selections {
+    by_metric: HashMap<String, Vec<Selection>>,
+}
+
+/// A track that a series feeds, and as what.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Use {
+    pub(crate) track: usize,
+    pub(crate) role: Role,
+}
+
+impl Selections {
+    /// The selections of the plan's signals on a target, and an empty track for each signal that
+    /// may find something there.
+    pub(crate) fn new(plan: &Plan, target: &Target) -> (Self, Vec<Track>) {
+        let mut all = Self::default();
+        let mut tracks = Vec::new();
+        for (index, signal) in plan.signals.iter().enumerate() {
+            let parts = parts(&signal.kind);
+            let possible = parts.iter().any(|(selector, _)| possible(selector, target));
+            if !possible {
+                continue;
+            }
+            let columns = parts.iter().filter(|(_, part)| matches!(part, Part::Counter(_))).count();
+            let stale = signal.stale.unwrap_or_else(|| target.stale());
+            let window = signal.kind.window();
+            tracks.push(Track::new(SignalIx(index), window, stale, columns));
+            for (selector, part) in parts {
+                let selection = Selection { track: tracks.len() - 1, part, selector };
+                let metric = selection.selector.metric.clone();
+                all.by_metric.entry(metric).or_default().push(selection);
+            }
+        }
+        (all, tracks)
+    }
+
+    /// What a series of this metric with these labels is used for.
+    pub(crate) fn uses<'a>(&self, metric: &str, label: impl Fn(&str) -> &'a str) -> Box<[Use]> {
+        let selections = self.by_metric.get(metric).into_iter().flatten();
+        let matching = selections.filter(|selection| selection.selector.accepts(&label));
+        matching
+            .filter_map(|selection| {
+                let role = match selection.part {
+                    Part::Counter(column) => Role::Counter(column),
+                    Part::Gauge => Role::Gauge,
+                    Part::Bucket => Role::Bucket(bound(label("le"))?),
+                    Part::Quantile(q) => {
+                        let own: f64 = label("quantile").parse().ok()?;
+                        (own.total_cmp(&q).is_eq()).then_some(Role::Gauge)?
+                    }
+                };
+                Some(Use { track: selection.track, role })
+            })
+            .collect()
+    }
+
+    /// The tracks that a metric feeds.
+    pub(crate) fn tracks_of(&self, metric: &str) -> impl Iterator<Item = usize> {
+        self.by_metric.get(metric).into_iter().flatten().map(|selection| selection.track)
+    }
+}
+
+/// The names that a scrape of the target must keep.
+#[must_use]
+pub fn wanted_names(plan: &Plan, target: &Target) -> Vec<String> {
+    let (selections, _) = Selections::new(plan, target);
+    let mut names: Vec<String> = selections.by_metric.into_keys().collect();
+    names.push(START_TIME.to_owned());
+    names.sort();
+    names.dedup();
+    names
+}
+
+fn parts(kind: &SignalKind) -> Vec<(Selector, Part)> {
+    match kind {
+        SignalKind::Rate { of, .. } | SignalKind::Increase { of, .. } => {
+            vec![(of.clone(), Part::Counter(0))]
+        }
+        SignalKind::Ratio { of, to, .. } => {
+            vec![(of.clone(), Part::Counter(0)), (to.clone(), Part::Counter(1))]
+        }
+        SignalKind::Mean { of, .. } => vec![
+            (of.with_suffix("_sum"), Part::Counter(0)),
+            (of.with_suffix("_count"), Part::Counter(1)),
+        ],
+        SignalKind::Quantile { q, of, window } => {
+            let buckets = window.map(|_| (of.with_suffix("_bucket"), Part::Bucket));
+            buckets.into_iter().chain([(of.clone(), Part::Quantile(*q))]).collect()
+        }
+        SignalKind::Gauge { of, .. } => vec![(of.clone(), Part::Gauge)],
+        SignalKind::Up(_) | SignalKind::Value(_) | SignalKind::Expr(_) => Vec::new(),
+    }
+}
+
+/// Whether a selector can match anything on a target, going by the labels that the target gives
+/// to all its series.
+fn possible(selector: &Selector, target: &Target) -> bool {
+    selector.matchers.iter().all(|matcher| {
+        let own = target.labels.iter().find(|(name, _)| *name == matcher.label);
+        match own {
+            _ if matcher.label == "target" => matcher.test.accepts(target.name.as_str()),
+            Some((_, value)) => matcher.test.accepts(value),
+            None => true,
+        }
+    })
+}
+
+/// A bucket's upper bound, as Prometheus reads it.
+fn bound(le: &str) -> Option<f64> {
+    match le {
+        "+Inf" | "Inf" => Some(f64::INFINITY),
+        _ => le.parse().ok().filter(|bound: &f64| !bound.is_nan()),
+    }
+}
