@@ -9,6 +9,7 @@
     warn(clippy::disallowed_methods, clippy::print_stdout, clippy::print_stderr)
 )]
 
+pub mod config;
 pub mod engine;
 pub mod exposition;
 pub mod model;

@@ -1,0 +1,396 @@
+//! From files to a plan. Every file is walked to its end whatever is wrong with it, so that one
+//! run of `check` shows everything.
+
+use std::time::Duration;
+
+use toml::Spanned;
+use toml::de::DeTable;
+
+use crate::model::deployment::{Arm, DeploymentSettings, Mode};
+use crate::model::hook::Hook;
+use crate::model::name::ServiceName;
+use crate::model::plan::Plan;
+use crate::model::rule::Rule;
+use crate::model::signal::{Signal, SignalIx, SignalKind};
+use crate::model::target::Target;
+use crate::model::time::format_duration;
+
+use super::condition::Names;
+use super::declare::{Declared, Listed, declared};
+use super::deployment::{DEFAULT_BAKE, MAIN_KEYS, SHARED_KEYS, Settings, deployment, settings};
+use super::diagnostic::{Diagnostic, Diagnostics, Place, SourceFile};
+use super::hook::{hook, refuse_circles};
+use super::lint::Origins;
+use super::order::order;
+use super::rule::{Refers, rule};
+use super::signal::signal;
+use super::sink::Sink;
+use super::target::target;
+use super::walk::{Item, Section};
+
+/// A configuration that can be used.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Compiled {
+    /// Where the daemon keeps and shows things.
+    pub settings: Settings,
+    /// What the core is driven by.
+    pub plan: Plan,
+    /// What is allowed and will hardly do what was meant.
+    pub lints: Diagnostics,
+}
+
+/// Rules files that are in order as far as that can be known without a main file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CheckedRules {
+    /// How many signals they define.
+    pub signals: usize,
+    /// How many rules they define.
+    pub rules: usize,
+    /// What is allowed and will hardly do what was meant.
+    pub lints: Diagnostics,
+}
+
+/// Compiles a main file and its rules files.
+///
+/// # Errors
+/// Everything that is wrong with any of the files, lints included.
+pub fn compile(main: &SourceFile, rules: &[SourceFile]) -> Result<Compiled, Diagnostics> {
+    let files = without_bom(std::iter::once(main).chain(rules));
+    let mut sink = Sink::default();
+    let compiled = Parsed::new(&files, &mut sink).compile(&mut sink);
+    match compiled {
+        Some((settings, plan)) if !sink.has_errors() => {
+            Ok(Compiled { settings, plan, lints: sink.finish(files) })
+        }
+        Some(_) | None => Err(sink.finish(files)),
+    }
+}
+
+/// Checks rules files alone: what they say of targets and hooks is not checked.
+///
+/// # Errors
+/// Everything that is wrong with any of the files, lints included.
+pub fn check_rules(rules: &[SourceFile]) -> Result<CheckedRules, Diagnostics> {
+    let files = without_bom(rules.iter());
+    let mut sink = Sink::default();
+    let checked = Parsed::new(&files, &mut sink).check_rules(&mut sink);
+    match checked {
+        Some(plan) if !sink.has_errors() => Ok(CheckedRules {
+            signals: plan.signals.len(),
+            rules: plan.rules.len(),
+            lints: sink.finish(files),
+        }),
+        Some(_) | None => Err(sink.finish(files)),
+    }
+}
+
+/// Whether a file is a main file rather than one of rules: it has a key that only main files have.
+#[must_use]
+pub fn is_main(file: &SourceFile) -> bool {
+    let (table, _) = DeTable::parse_recoverable(body(&file.text));
+    let keys = table.get_ref();
+    MAIN_KEYS.iter().any(|key| keys.contains_key(*key))
+}
+
+/// A pattern of the main file's `rules`, and where it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pattern {
+    /// Relative to the main file.
+    pub text: String,
+    place: Place,
+}
+
+impl Pattern {
+    /// Says that no file is named so.
+    #[must_use]
+    pub fn matches_nothing(&self) -> Diagnostic {
+        let message = format!("no file matches `{}`", self.text.escape_debug());
+        Diagnostic::lint(self.place.clone(), message)
+    }
+}
+
+/// The patterns of the main file's `rules`. What is wrong with them [`compile`] reports.
+#[must_use]
+pub fn patterns(main: &SourceFile) -> Vec<Pattern> {
+    let text = body(&main.text);
+    let (table, _) = DeTable::parse_recoverable(text);
+    let root = Section::root(0, text, table.get_ref());
+    rules_patterns(&root, &mut Sink::default()).unwrap_or_default()
+}
+
+/// `None` where one of them is wrong: which files belong to the configuration is unknown then.
+fn rules_patterns(root: &Section<'_>, sink: &mut Sink) -> Option<Vec<Pattern>> {
+    let Some(rules) = root.get("rules") else { return Some(Vec::new()) };
+    let all: Vec<_> = rules.list(sink)?.into_iter().map(|item| pattern(item, sink)).collect();
+    all.into_iter().collect()
+}
+
+fn pattern(item: Item<'_>, sink: &mut Sink) -> Option<Pattern> {
+    let text = item.text(sink)?;
+    let message = match text.value.rsplit_once('/') {
+        _ if text.value.contains('\0') => "a path holds no NUL character",
+        Some((directory, _)) if directory.contains('*') => {
+            "only the last part of the path may hold `*`"
+        }
+        Some((_, "")) => "the path names no file",
+        Some(_) | None => {
+            return Some(Pattern { text: text.value.to_owned(), place: text.place() });
+        }
+    };
+    sink.report(Diagnostic::error(text.place(), message));
+    None
+}
+
+fn body(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
+}
+
+fn without_bom<'f>(files: impl Iterator<Item = &'f SourceFile>) -> Vec<SourceFile> {
+    let clean =
+        |f: &SourceFile| SourceFile { path: f.path.clone(), text: body(&f.text).to_owned() };
+    files.map(clean).collect()
+}
+
+/// The files' trees.
+struct Parsed<'f> {
+    files: &'f [SourceFile],
+    trees: Vec<Spanned<DeTable<'f>>>,
+}
+
+/// Everything that files declare.
+struct Tables<'a> {
+    targets: Vec<Declared<'a>>,
+    hooks: Vec<Declared<'a>>,
+    signals: Vec<Declared<'a>>,
+    rules: Vec<Declared<'a>>,
+}
+
+impl<'f> Parsed<'f> {
+    fn new(files: &'f [SourceFile], sink: &mut Sink) -> Self {
+        let mut trees = Vec::new();
+        for (ix, file) in files.iter().enumerate() {
+            let (tree, errors) = DeTable::parse_recoverable(&file.text);
+            for error in errors {
+                let end = file.text.len();
+                let place = Place::new(ix, error.span().unwrap_or(end..end));
+                sink.syntax(&file.text, place, error.message());
+            }
+            trees.push(tree);
+        }
+        Self { files, trees }
+    }
+
+    fn roots(&self) -> Vec<Section<'_>> {
+        let files = self.files.iter().zip(&self.trees).enumerate();
+        files.map(|(ix, (file, tree))| Section::root(ix, &file.text, tree.get_ref())).collect()
+    }
+
+    fn compile(&self, sink: &mut Sink) -> Option<(Settings, Plan)> {
+        let roots = self.roots();
+        let (main, rules_files) = roots.split_first()?;
+        let general = settings(main, sink);
+        if rules_patterns(main, sink).is_none() {
+            sink.incomplete();
+        }
+        rules_files.iter().for_each(|root| only_rules(root, sink));
+        let tables = Tables {
+            targets: declared(&roots[..1], "target", sink),
+            hooks: declared(&roots[..1], "hook", sink),
+            signals: declared(&roots, "signal", sink),
+            rules: declared(&roots, "rule", sink),
+        };
+        let (targets, hooks) = (Listed::of(&tables.targets), Listed::of(&tables.hooks));
+        let deployment = deployment(main, &hooks, sink);
+        if tables.targets.is_empty() {
+            let error = Diagnostic::error(main.place.clone(), "the file has no target to sample");
+            sink.missing(error.help("write [target.NAME] and scrape = \"http://…\" below it"));
+        }
+        let then = deployment.as_ref().and_then(|deployment| deployment.then);
+        let core = tables.core(&targets, &hooks, then, sink);
+        let (mode, settings) = general?;
+        let Core { targets, signals, rules, hooks, order } = core?;
+        let plan = Plan { mode, deployment: deployment?, targets, signals, rules, hooks };
+        bake_is_long_enough(main, &plan, sink);
+        rules_can_change(&plan, &tables.rules, sink);
+        if !sink.has_errors() {
+            tables.origins(&plan, &order).whole(main.place.clone(), sink);
+        }
+        Some((settings, plan))
+    }
+
+    fn check_rules(&self, sink: &mut Sink) -> Option<Plan> {
+        let roots = self.roots();
+        roots.iter().for_each(|root| only_rules(root, sink));
+        let tables = Tables {
+            targets: Vec::new(),
+            hooks: Vec::new(),
+            signals: declared(&roots, "signal", sink),
+            rules: declared(&roots, "rule", sink),
+        };
+        let core = tables.core(&Listed::Unknown, &Listed::Unknown, None, sink)?;
+        let Core { targets, signals, rules, hooks, order } = core;
+        let deployment = nothing_guarded()?;
+        let plan = Plan { mode: Mode::Observe, deployment, targets, signals, rules, hooks };
+        rules_can_change(&plan, &tables.rules, sink);
+        if !sink.has_errors() {
+            roots.iter().for_each(|root| not_empty(root, sink));
+            tables.origins(&plan, &order).rules_alone(sink);
+        }
+        Some(plan)
+    }
+}
+
+/// What the core of a plan consists of, and the order of its signals among the declared ones.
+struct Core {
+    targets: Vec<Target>,
+    signals: Vec<Signal>,
+    rules: Vec<Rule>,
+    hooks: Vec<Hook>,
+    order: Vec<usize>,
+}
+
+impl<'a> Tables<'a> {
+    fn core(
+        &self,
+        targets: &Listed,
+        hooks: &Listed,
+        then: Option<crate::model::hook::HookIx>,
+        sink: &mut Sink,
+    ) -> Option<Core> {
+        let sampled: Vec<_> = self.targets.iter().map(|d| target(d, sink)).collect();
+        let order = order(&self.signals, sink);
+        let (signals, names) = self.signals(&order, targets, sink);
+        let refers = Refers { signals: &names, hooks, then };
+        let rules: Vec<_> = self.rules.iter().map(|d| rule(d, refers, sink)).collect();
+        let done: Vec<_> = self.hooks.iter().map(|d| hook(d, &names, hooks, sink)).collect();
+        refuse_circles(&done, &self.hooks, sink);
+        if order.len() < self.signals.len() {
+            // Signals of a circle have no place, so rules over them cannot be looked at.
+            return None;
+        }
+        Some(Core {
+            targets: sampled.into_iter().collect::<Option<_>>()?,
+            signals: signals?,
+            rules: rules.into_iter().collect::<Option<_>>()?,
+            hooks: done.into_iter().collect::<Option<_>>()?,
+            order,
+        })
+    }
+
+    /// The signals in the order in which they are computed, and all their names.
+    fn signals(
+        &self,
+        order: &[usize],
+        targets: &Listed,
+        sink: &mut Sink,
+    ) -> (Option<Vec<Signal>>, Names) {
+        let mut names = Names::default();
+        // Signals of a circle keep a place that is never used: there is no plan then.
+        for declared in &self.signals {
+            names.insert(declared.name, SignalIx(order.len()), None);
+        }
+        for (place, at) in order.iter().enumerate() {
+            names.insert(self.signals[*at].name, SignalIx(place), None);
+        }
+        let mut signals = Some(Vec::new());
+        for (place, at) in order.iter().enumerate() {
+            let read = signal(&self.signals[*at], &names, targets, sink);
+            let unit = read.as_ref().and_then(|signal| signal.unit);
+            names.insert(self.signals[*at].name, SignalIx(place), unit);
+            signals = signals.zip(read).map(|(mut signals, signal)| {
+                signals.push(signal);
+                signals
+            });
+        }
+        (signals, names)
+    }
+
+    fn origins<'p>(&'p self, plan: &'p Plan, order: &[usize]) -> Origins<'p, 'a> {
+        let signals = order.iter().map(|at| &self.signals[*at]).collect();
+        Origins { plan, signals, rules: &self.rules, hooks: &self.hooks }
+    }
+}
+
+/// A rules file has signals and rules, nothing else.
+fn only_rules(root: &Section<'_>, sink: &mut Sink) {
+    for entry in root.entries() {
+        if MAIN_KEYS.contains(&entry.key) {
+            let message = format!("`{}` belongs into the main file", entry.key);
+            let error = Diagnostic::error(entry.key_place(), message);
+            sink.report(error.help("a rules file holds [signal.NAME] and [rule.NAME]"));
+        } else if !SHARED_KEYS.contains(&entry.key) {
+            let message = format!("unknown key `{}` in a rules file", entry.key);
+            let error = Diagnostic::error(entry.key_place(), message);
+            let error = error.suggest(entry.key, SHARED_KEYS);
+            sink.report(error.help("a rules file holds [signal.NAME] and [rule.NAME]"));
+        }
+    }
+}
+
+/// A file without a key is in order, and hardly what somebody wanted to be told of it.
+fn not_empty(root: &Section<'_>, sink: &mut Sink) {
+    if root.entries().is_empty() {
+        let message = "the file holds neither signals nor rules";
+        sink.report(Diagnostic::lint(root.place.clone(), message));
+    }
+}
+
+/// A condition over constants alone never changes.
+fn rules_can_change(plan: &Plan, rules: &[Declared<'_>], sink: &mut Sink) {
+    for (rule, declared) in plan.rules.iter().zip(rules) {
+        let mut changes = false;
+        rule.when.cond.for_each_signal(&mut |ix| {
+            changes |= plan.signals_below(ix).into_iter().any(|ix| match plan.signal(ix).kind {
+                SignalKind::Value(_) | SignalKind::Expr(_) => false,
+                SignalKind::Rate { .. }
+                | SignalKind::Increase { .. }
+                | SignalKind::Ratio { .. }
+                | SignalKind::Quantile { .. }
+                | SignalKind::Mean { .. }
+                | SignalKind::Gauge { .. }
+                | SignalKind::Up(_) => true,
+            });
+        });
+        if !changes {
+            let when = declared.section.get("when").map(|item| item.place());
+            let place = when.unwrap_or(declared.place.clone());
+            let message = "the condition is made of constants alone, it never changes";
+            sink.report(Diagnostic::error(place, message));
+        }
+    }
+}
+
+fn bake_is_long_enough(main: &Section<'_>, plan: &Plan, sink: &mut Sink) {
+    let reach = plan.longest_reach();
+    let Some(bake) = plan.deployment.bake.filter(|bake| *bake < reach) else { return };
+    let slowest = plan.rules.iter().find(|rule| plan.reach(rule) == reach);
+    let deployment = main.get("deployment").and_then(|item| item.value().as_table());
+    let written = deployment.and_then(|table| table.get("bake"));
+    let key = main.entries().into_iter().find(|entry| entry.key == "deployment");
+    let place = match (written, key) {
+        (Some(bake), _) => Place::new(main.place.file, bake.span()),
+        (None, Some(key)) => key.key_place(),
+        (None, None) => main.place.clone(),
+    };
+    let (bake, reach) = (format_duration(bake), format_duration(reach));
+    let error =
+        Diagnostic::error(place, format!("a bake of {bake} ends before every rule can fire"));
+    let rule = slowest.map_or("", |rule| rule.name.as_str());
+    sink.report(
+        error.help(format!("rule `{rule}` needs {reach}: its longest window and its `for`")),
+    );
+}
+
+/// Stands where a deployment would, while rules files are checked alone.
+fn nothing_guarded() -> Option<DeploymentSettings> {
+    Some(DeploymentSettings {
+        service: ServiceName::new("none").ok()?,
+        arm: Arm::Deploy,
+        bake: Some(DEFAULT_BAKE),
+        warmup: Duration::ZERO,
+        then: None,
+        good: None,
+        version: None,
+        notify: None,
+    })
+}

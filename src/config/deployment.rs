@@ -1,0 +1,139 @@
+//! `[deployment]` and the settings at the top of the main file.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::model::deployment::{Arm, DeploymentSettings, Mode};
+use crate::model::hook::HookIx;
+use crate::model::name::{ServiceName, Version};
+
+use super::declare::Listed;
+use super::diagnostic::Diagnostic;
+use super::sink::Sink;
+use super::walk::{Fault, Item, Section};
+
+/// How long a deployment is guarded where the configuration does not say: long enough for most
+/// bad releases to show, and for every rule of the shipped packs.
+pub(super) const DEFAULT_BAKE: Duration = Duration::from_secs(3600);
+
+/// How long no rule fires after arming where the configuration does not say: a restart, and a few
+/// scrapes to fill windows with.
+const DEFAULT_WARMUP: Duration = Duration::from_secs(15);
+
+/// The longest bake and warm-up. A release that was good for a month is good.
+const MAX_BAKE: Duration = Duration::from_secs(30 * 24 * 3600);
+
+const MIN_BAKE: Duration = Duration::from_secs(1);
+
+/// Where the daemon keeps and shows things. Paths that are not given are the shell's business: it
+/// knows which directories the service manager made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// The state directory.
+    pub state: Option<PathBuf>,
+    /// The control socket.
+    pub control: Option<PathBuf>,
+    /// Page and metrics.
+    pub listen: Listen,
+}
+
+/// Whether there is a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listen {
+    /// None.
+    Off,
+    /// At this address.
+    Addr(SocketAddr),
+}
+
+/// The page's address where the configuration does not say: this machine only.
+const DEFAULT_LISTEN: Listen =
+    Listen::Addr(SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9786));
+
+/// Keys that only the main file has.
+pub(super) const MAIN_KEYS: [&str; 8] =
+    ["mode", "rules", "state", "listen", "control", "deployment", "target", "hook"];
+
+/// Keys of every file.
+pub(super) const SHARED_KEYS: [&str; 2] = ["signal", "rule"];
+
+const LATER: [&str; 3] = ["budget", "stages", "telemetry_lost_after"];
+
+/// Checks the keys at the top of the main file and reads its settings.
+pub(super) fn settings(root: &Section<'_>, sink: &mut Sink) -> Option<(Mode, Settings)> {
+    root.only(&[&MAIN_KEYS[..], &SHARED_KEYS].concat(), &LATER, sink);
+    let words = [("observe", Mode::Observe), ("notify", Mode::Notify), ("auto", Mode::Auto)];
+    let mode = root.or("mode", Mode::Observe, |item| item.choice(&words, &["confirm"], sink));
+    let state = root.opt("state", |item| item.path(sink));
+    let control = root.opt("control", |item| item.path(sink));
+    let listen = root.or("listen", DEFAULT_LISTEN, |item| listen(item, sink));
+    Some((mode?, Settings { state: state?, control: control?, listen: listen? }))
+}
+
+fn listen(item: Item<'_>, sink: &mut Sink) -> Option<Listen> {
+    item.text(sink)?.parse(sink, |text| match text {
+        "off" => Ok(Listen::Off),
+        _ => text.parse().map(Listen::Addr).map_err(|_| {
+            Fault::new(0..text.len(), "not an address and a port")
+                .help("write one like \"127.0.0.1:9786\", or \"off\"")
+        }),
+    })
+}
+
+/// Reads `[deployment]`.
+pub(super) fn deployment(
+    root: &Section<'_>,
+    hooks: &Listed,
+    sink: &mut Sink,
+) -> Option<DeploymentSettings> {
+    let keys = ["service", "arm", "bake", "warmup", "then", "good", "version", "notify"];
+    let section = section(root, sink)?;
+    section.only(&keys, &["live", "budget", "stages"], sink);
+    let service = section.required("service", sink);
+    let service = service.and_then(|item| item.text(sink)?.name(sink, ServiceName::new));
+    let words = [("deploy", Arm::Deploy), ("always", Arm::Always)];
+    let arm = section.or("arm", Arm::Deploy, |item| item.choice(&words, &["detect"], sink));
+    let bake = section.opt("bake", |item| item.duration_within(MIN_BAKE, MAX_BAKE, sink));
+    let warmup = section
+        .or("warmup", DEFAULT_WARMUP, |item| item.duration_within(Duration::ZERO, MAX_BAKE, sink));
+    let mut hook = |key: &str| section.opt(key, |item| hook_named(item, hooks, sink));
+    let (then, notify) = (hook("then"), hook("notify"));
+    let mut version =
+        |key: &str| section.opt(key, |item| item.text(sink)?.name(sink, Version::new));
+    let (good, version) = (version("good"), version("version"));
+    let arm = arm?;
+    if let (Arm::Deploy, Some(item)) = (arm, section.get("version")) {
+        let error = Diagnostic::error(item.place(), "`version` is only for `arm = \"always\"`");
+        sink.report(error.help("`rollguard deploy begin` names the version otherwise"));
+        return None;
+    }
+    let bake = match arm {
+        Arm::Deploy => Some(bake?.unwrap_or(DEFAULT_BAKE)),
+        Arm::Always => bake?,
+    };
+    let (service, warmup) = (service?, warmup?);
+    if bake.is_some_and(|bake| warmup >= bake) {
+        let place = section.get("warmup").map_or(section.place.clone(), |item| item.place());
+        let message = "the warm-up is not shorter than the bake, no rule could ever fire";
+        sink.report(Diagnostic::error(place, message));
+        return None;
+    }
+    let (then, good, version, notify) = (then?, good?, version?, notify?);
+    Some(DeploymentSettings { service, arm, bake, warmup, then, good, version, notify })
+}
+
+fn section<'a>(root: &Section<'a>, sink: &mut Sink) -> Option<Section<'a>> {
+    let Some(entry) = root.entries().into_iter().find(|entry| entry.key == "deployment") else {
+        let error = Diagnostic::error(root.place.clone(), "the file has no [deployment]");
+        sink.missing(error.help("write [deployment] and service = \"NAME\" below it"));
+        return None;
+    };
+    let mut section = entry.item.section("[deployment]", sink)?;
+    section.place = entry.key_place();
+    Some(section)
+}
+
+fn hook_named(item: Item<'_>, hooks: &Listed, sink: &mut Sink) -> Option<HookIx> {
+    hooks.find("hook", item.text(sink)?, sink).map(HookIx)
+}

@@ -1,0 +1,256 @@
+//! Diagnostics: what is wrong with a configuration, where it stands and what to write instead,
+//! shown the way compilers do. It must never quote more than the line that an operator wrote, and
+//! never anything that a line refers to: what a file or a variable holds may be a secret.
+
+use std::ops::Range;
+
+use annotate_snippets::{Annotation, AnnotationKind, Group, Renderer, Snippet};
+
+/// A configuration file as it was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceFile {
+    /// Its path, as it is shown.
+    pub path: String,
+    /// What it says.
+    pub text: String,
+}
+
+/// How bad it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// The configuration cannot be used.
+    Error,
+    /// It can, but it will hardly do what was meant.
+    Lint,
+}
+
+/// Whether text is coloured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Color {
+    /// For terminals.
+    Ansi,
+    /// For everything else.
+    Plain,
+}
+
+/// A stretch of a file.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// The file's place in the list of files.
+    pub file: usize,
+    /// The first byte.
+    pub start: usize,
+    /// The first byte after it.
+    pub end: usize,
+}
+
+impl Place {
+    pub(super) fn new(file: usize, span: Range<usize>) -> Self {
+        Self { file, start: span.start, end: span.end }
+    }
+}
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// How bad it is.
+    pub level: Level,
+    /// What is wrong.
+    pub message: String,
+    /// Where.
+    pub place: Place,
+    /// What stands beside the underline: most often what to write instead.
+    pub label: Option<String>,
+    /// Another place that belongs to it, and why.
+    pub also: Option<(Place, String)>,
+    /// Advice.
+    pub help: Option<String>,
+}
+
+impl Diagnostic {
+    pub(super) fn error(place: Place, message: impl Into<String>) -> Self {
+        Self::new(Level::Error, place, message.into())
+    }
+
+    pub(super) fn lint(place: Place, message: impl Into<String>) -> Self {
+        Self::new(Level::Lint, place, message.into())
+    }
+
+    fn new(level: Level, place: Place, message: String) -> Self {
+        Self { level, message, place, label: None, also: None, help: None }
+    }
+
+    pub(super) fn label(mut self, label: impl Into<String>) -> Self {
+        self.label = Some(label.into());
+        self
+    }
+
+    pub(super) fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    pub(super) fn also(mut self, place: Place, why: impl Into<String>) -> Self {
+        self.also = Some((place, why.into()));
+        self
+    }
+
+    /// Labels the place with the nearest known name, where there is one.
+    pub(super) fn suggest<'n>(self, name: &str, known: impl IntoIterator<Item = &'n str>) -> Self {
+        match nearest(name, known) {
+            Some(near) => self.label(format!("did you mean `{near}`?")),
+            None => self,
+        }
+    }
+}
+
+/// The most diagnostics that are shown. Nobody reads more, and a file that is not a configuration
+/// at all must not fill a screen for minutes.
+const MAX_SHOWN: usize = 100;
+
+/// Everything that is wrong with some files: errors in the order of the files, then lints.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Diagnostics {
+    files: Vec<SourceFile>,
+    list: Vec<Diagnostic>,
+}
+
+impl Diagnostics {
+    pub(super) fn new(files: Vec<SourceFile>, mut list: Vec<Diagnostic>) -> Self {
+        list.sort_by(|a, b| (a.level, &a.place).cmp(&(b.level, &b.place)));
+        list.dedup();
+        Self { files, list }
+    }
+
+    /// The same and one more, about one of the same files.
+    #[must_use]
+    pub fn and(mut self, diagnostic: Diagnostic) -> Self {
+        self.list.push(diagnostic);
+        Self::new(self.files, self.list)
+    }
+
+    /// Each of them, in order.
+    pub fn iter(&self) -> impl Iterator<Item = &Diagnostic> {
+        self.list.iter()
+    }
+
+    /// How many there are of this level.
+    #[must_use]
+    pub fn count(&self, level: Level) -> usize {
+        self.list.iter().filter(|d| d.level == level).count()
+    }
+
+    /// Whether there is nothing to say.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// All of them as text for people, one blank line after each.
+    #[must_use]
+    pub fn render(&self, color: Color) -> String {
+        let renderer = match color {
+            Color::Ansi => Renderer::styled(),
+            Color::Plain => Renderer::plain(),
+        };
+        let mut text = String::new();
+        for diagnostic in self.list.iter().take(MAX_SHOWN) {
+            text.push_str(&renderer.render(&[self.group(diagnostic)]));
+            text.push_str("\n\n");
+        }
+        if let Some(more @ 1..) = self.list.len().checked_sub(MAX_SHOWN) {
+            text.push_str(&format!("and {more} more\n\n"));
+        }
+        text
+    }
+
+    fn group<'a>(&'a self, diagnostic: &'a Diagnostic) -> Group<'a> {
+        let level = match diagnostic.level {
+            Level::Error => annotate_snippets::Level::ERROR,
+            Level::Lint => annotate_snippets::Level::WARNING.with_name("lint"),
+        };
+        let place = &diagnostic.place;
+        let label = diagnostic.label.as_deref();
+        let mut group = level.primary_title(&*diagnostic.message).element(self.snippet(
+            place,
+            label,
+            AnnotationKind::Primary,
+        ));
+        if let Some((place, why)) = &diagnostic.also {
+            group = group.element(self.snippet(place, Some(why), AnnotationKind::Context));
+        }
+        if let Some(help) = &diagnostic.help {
+            group = group.element(annotate_snippets::Level::HELP.message(&**help));
+        }
+        group
+    }
+
+    /// The first line of the place: more than that is not needed to find it, and the cost of
+    /// showing it does not depend on the size of the file.
+    fn snippet<'a>(
+        &'a self,
+        place: &Place,
+        label: Option<&'a str>,
+        kind: AnnotationKind,
+    ) -> Snippet<'a, Annotation<'a>> {
+        let file = &self.files[place.file];
+        let start = place.start.min(file.text.len());
+        let line_start = file.text[..start].rfind('\n').map_or(0, |newline| newline + 1);
+        let rest = &file.text[line_start..];
+        let line = rest[..rest.find('\n').unwrap_or(rest.len())].trim_end_matches('\r');
+        let from = (start - line_start).min(line.len());
+        let to = place.end.saturating_sub(line_start).clamp(from, line.len());
+        let number = file.text[..line_start].matches('\n').count() + 1;
+        let mark = kind.span(from..to).label(label);
+        Snippet::source(line).path(&*file.path).line_start(number).annotation(mark)
+    }
+}
+
+/// The known name that is nearest to a mistyped one, if any is near.
+pub(super) fn nearest<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
+    let name = name.to_lowercase();
+    let reach = (name.chars().count() / 3).max(1);
+    let distance = |other: &str| strsim::damerau_levenshtein(&name, &other.to_lowercase());
+    let near = known.into_iter().map(|other| (distance(other), other));
+    near.filter(|(distance, _)| *distance <= reach).min().map(|(_, other)| other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn render(text: &str, span: Range<usize>) -> String {
+        let file = SourceFile { path: "a.toml".into(), text: text.into() };
+        let diagnostic = Diagnostic::error(Place::new(0, span), "wrong").label("here");
+        Diagnostics::new(vec![file], vec![diagnostic]).render(Color::Plain)
+    }
+
+    #[test]
+    fn a_diagnostic_shows_path_line_column_and_the_line_itself() {
+        let expected = "\
+error: wrong
+ --> a.toml:2:3
+  |
+2 | x = y
+  |   ^ here
+
+";
+        assert_eq!(render("first\nx = y\nlast", 8..9), expected);
+        assert_eq!(render("first\r\nx = y\r\nlast", 9..10), expected);
+    }
+
+    #[test]
+    fn a_place_at_the_end_of_a_file_or_over_several_lines_is_shown() {
+        assert!(render("", 0..0).contains("a.toml:1:1"));
+        assert!(render("a\n", 2..2).contains("a.toml:2:1"));
+        assert!(render("ab\ncd\n", 1..6).contains("1 | ab\n  |  ^ here"));
+    }
+
+    #[test]
+    fn only_near_names_are_suggested() {
+        assert_eq!(nearest("eror_rate", ["p95", "error_rate"]), Some("error_rate"));
+        assert_eq!(nearest("GOOD", ["good"]), Some("good"));
+        assert_eq!(nearest("latency", ["p95", "error_rate"]), None);
+        assert_eq!(nearest("fro", ["for", "owner"]), Some("for"));
+    }
+}

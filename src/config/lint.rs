@@ -1,0 +1,305 @@
+//! Lints: what is allowed and will hardly do what was meant. They look at a finished plan, so they
+//! say nothing while there are errors.
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::model::hook::{Action, Template};
+use crate::model::plan::Plan;
+use crate::model::rule::{Rule, Severity, Then};
+use crate::model::selector::Selector;
+use crate::model::signal::{SignalIx, SignalKind};
+use crate::model::target::Target;
+use crate::model::time::format_duration;
+
+use super::declare::Declared;
+use super::diagnostic::{Diagnostic, Place};
+use super::sink::Sink;
+
+/// A plan and where its parts stand, each list in the plan's order.
+pub(super) struct Origins<'p, 'a> {
+    pub(super) plan: &'p Plan,
+    pub(super) signals: Vec<&'p Declared<'a>>,
+    pub(super) rules: &'p [Declared<'a>],
+    pub(super) hooks: &'p [Declared<'a>],
+}
+
+impl Origins<'_, '_> {
+    /// Lints that need nothing but rules and signals.
+    pub(super) fn rules_alone(&self, sink: &mut Sink) {
+        for (rule, declared) in self.plan.rules.iter().zip(self.rules) {
+            self.no_evidence_floor(rule, declared, sink);
+        }
+    }
+
+    /// Lints of a whole configuration.
+    pub(super) fn whole(&self, root: Place, sink: &mut Sink) {
+        self.rules_alone(sink);
+        for (rule, declared) in self.plan.rules.iter().zip(self.rules) {
+            self.short_hold(rule, declared, sink);
+            no_hook(rule, declared, sink);
+        }
+        for (ix, declared) in self.signals.iter().enumerate() {
+            self.short_window(SignalIx(ix), declared, sink);
+        }
+        self.unused_signals(sink);
+        for (hook, declared) in self.plan.hooks.iter().zip(self.hooks) {
+            for (at, step) in hook.steps.iter().enumerate() {
+                if let Action::Run { argv, .. } = &step.action {
+                    toggles(argv, declared, at, sink);
+                }
+            }
+        }
+        if self.plan.rules.is_empty() {
+            let lint = Diagnostic::lint(root, "there is no rule, so nothing is judged");
+            sink.report(lint.help("name files with rules, as in rules = [\"rules.d/*.toml\"]"));
+        }
+    }
+
+    fn no_evidence_floor(&self, rule: &Rule, declared: &Declared<'_>, sink: &mut Sink) {
+        let thin = |ix: &SignalIx| {
+            matches!(
+                self.plan.signal(*ix).kind,
+                SignalKind::Ratio { .. } | SignalKind::Quantile { .. }
+            )
+        };
+        let signals = self.plan.signals_of(rule);
+        let Some(signal) = signals.iter().find(|ix| thin(ix)) else { return };
+        if rule.given.is_some() {
+            return;
+        }
+        let name = &self.plan.signal(*signal).name;
+        let message = format!("rule `{}` has no `given`", declared.name);
+        let lint = Diagnostic::lint(value_place(declared, "when"), message);
+        let help = format!(
+            "without an evidence floor one request decides what `{name}` is; add `given`, as in \
+             \"requests > 1\""
+        );
+        sink.report(lint.help(help));
+    }
+
+    /// The longest interval of the targets that may feed the selector.
+    fn interval(&self, selector: &Selector) -> Option<Duration> {
+        let feeds = |target: &&Target| {
+            selector.matchers.iter().all(|matcher| {
+                let own = target.labels.iter().find(|(label, _)| *label == matcher.label);
+                match own {
+                    Some((_, value)) => matcher.test.accepts(value),
+                    None if matcher.label == "target" => matcher.test.accepts(target.name.as_str()),
+                    None => true,
+                }
+            })
+        };
+        self.plan.targets.iter().filter(feeds).map(|target| target.interval).max()
+    }
+
+    fn interval_of(&self, ix: SignalIx) -> Option<Duration> {
+        match &self.plan.signal(ix).kind {
+            SignalKind::Rate { of, .. }
+            | SignalKind::Increase { of, .. }
+            | SignalKind::Quantile { of, .. }
+            | SignalKind::Mean { of, .. }
+            | SignalKind::Gauge { of, .. } => self.interval(of),
+            SignalKind::Ratio { of, to, .. } => self.interval(of).max(self.interval(to)),
+            SignalKind::Up(name) => {
+                self.plan.targets.iter().find(|t| t.name == *name).map(|t| t.interval)
+            }
+            SignalKind::Value(_) | SignalKind::Expr(_) => None,
+        }
+    }
+
+    fn short_hold(&self, rule: &Rule, declared: &Declared<'_>, sink: &mut Sink) {
+        let signals = self.plan.signals_of(rule);
+        let Some(interval) = signals.into_iter().filter_map(|ix| self.interval_of(ix)).max() else {
+            return;
+        };
+        if rule.hold.is_zero() || rule.hold >= interval * 2 {
+            return;
+        }
+        let message =
+            format!("`for` is shorter than two intervals of {}", format_duration(interval));
+        let lint = Diagnostic::lint(value_place(declared, "for"), message);
+        sink.report(lint.help("a single sample decides; write \"0s\" if that is meant"));
+    }
+
+    fn short_window(&self, ix: SignalIx, declared: &Declared<'_>, sink: &mut Sink) {
+        let signal = self.plan.signal(ix);
+        let window = signal.kind.window();
+        let Some(interval) = self.interval_of(ix) else {
+            return self.never_fed(&signal.kind, declared, sink);
+        };
+        if signal.stale.is_some_and(|stale| stale <= interval) {
+            let place = value_place(declared, "stale");
+            let lint = Diagnostic::lint(place, "every sample is stale before the next one comes");
+            let target = format_duration(interval);
+            sink.report(lint.help(format!("give `stale` more than the interval of {target}")));
+        }
+        if window.is_zero() || window >= interval * 4 {
+            return;
+        }
+        let message =
+            format!("the window is shorter than four intervals of {}", format_duration(interval));
+        let lint = Diagnostic::lint(value_place(declared, "window"), message);
+        sink.report(lint.help("one missed scrape leaves too little to judge by"));
+    }
+
+    /// A signal that looks only at targets that are not there never has a reading.
+    fn never_fed(&self, kind: &SignalKind, declared: &Declared<'_>, sink: &mut Sink) {
+        match kind {
+            SignalKind::Value(_) | SignalKind::Expr(_) | SignalKind::Up(_) => {}
+            SignalKind::Rate { .. }
+            | SignalKind::Increase { .. }
+            | SignalKind::Ratio { .. }
+            | SignalKind::Quantile { .. }
+            | SignalKind::Mean { .. }
+            | SignalKind::Gauge { .. } => {
+                let message = format!("no target feeds signal `{}`", declared.name);
+                let lint = Diagnostic::lint(declared.place.clone(), message);
+                let help = "its selector excludes every target by `target` or by a target's label";
+                sink.report(lint.help(help));
+            }
+        }
+    }
+
+    fn unused_signals(&self, sink: &mut Sink) {
+        let mut used: HashSet<SignalIx> = HashSet::new();
+        let mut add = |ix| used.extend(self.plan.signals_below(ix));
+        for rule in &self.plan.rules {
+            rule.when.cond.for_each_signal(&mut add);
+            if let Some(given) = &rule.given {
+                given.cond.for_each_signal(&mut add);
+            }
+        }
+        for cure in self.plan.hooks.iter().filter_map(|hook| hook.cure.as_ref()) {
+            cure.when.cond.for_each_signal(&mut add);
+        }
+        for (ix, declared) in self.signals.iter().enumerate() {
+            if !used.contains(&SignalIx(ix)) {
+                let message = format!("no rule uses signal `{}`", declared.name);
+                sink.report(Diagnostic::lint(declared.place.clone(), message));
+            }
+        }
+    }
+}
+
+fn value_place(declared: &Declared<'_>, key: &str) -> Place {
+    declared.section.get(key).map_or(declared.place.clone(), |item| item.place())
+}
+
+/// A critical rule after which nothing is done, and a warning that names a hook all the same.
+fn no_hook(rule: &Rule, declared: &Declared<'_>, sink: &mut Sink) {
+    let then = declared.section.get("then");
+    match (rule.severity, rule.then, then) {
+        (Severity::Critical, Then::Notify, None) => {
+            let message = format!("no hook follows rule `{}`, it only notifies", declared.name);
+            let lint = Diagnostic::lint(declared.place.clone(), message);
+            sink.report(lint.help(
+                "name a hook with `then`, here or in [deployment]; write then = \"notify\" if \
+                 that is meant",
+            ));
+        }
+        (Severity::Warning, _, Some(item))
+            if !matches!(item.value().as_str(), Some("notify" | "report")) =>
+        {
+            let lint = Diagnostic::lint(item.place(), "a warning never rolls back");
+            sink.report(lint.label("this hook is not run"));
+        }
+        (
+            Severity::Critical | Severity::Warning,
+            Then::Rollback(_) | Then::Notify | Then::Report,
+            Some(_) | None,
+        ) => {}
+    }
+}
+
+/// Commands that go back to whatever came before: run twice, they bring the bad release back.
+fn toggles(argv: &[Template], declared: &Declared<'_>, step: usize, sink: &mut Sink) {
+    let Some((what, instead)) = toggling(argv) else { return };
+    let step = declared.section.get("steps").and_then(|steps| {
+        steps.list(&mut Sink::default())?.get(step)?.section("", &mut Sink::default())
+    });
+    let run = step.and_then(|step| step.get("run"));
+    let place = run.map_or(declared.place.clone(), |run| run.place());
+    let lint = Diagnostic::lint(place, format!("`{what}` goes back to whatever came before"));
+    sink.report(lint.help(format!("run twice it brings the bad version back; {instead}")));
+}
+
+/// What toggles, and what to write instead.
+fn toggling(argv: &[Template]) -> Option<(&'static str, &'static str)> {
+    let words: Vec<String> = argv.iter().map(|word| word.fill(|_| "{}")).collect();
+    let program = words.iter().position(|word| {
+        let name = Path::new(word).file_name().and_then(|name| name.to_str());
+        matches!(name, Some("kubectl" | "oc" | "helm" | "docker"))
+    })?;
+    let name = Path::new(&words[program]).file_name()?.to_str()?;
+    let rest: Vec<&str> = words[program + 1..].iter().map(String::as_str).collect();
+    let after = |word: &str| rest.iter().position(|w| *w == word).map(|at| &rest[at + 1..]);
+    match name {
+        "kubectl" | "oc" => {
+            let undo = after("rollout").or(after("rollouts"))?;
+            let pinned = rest.iter().any(|word| {
+                word.strip_prefix("--to-revision").is_some_and(|revision| revision != "=0")
+            });
+            (undo.contains(&"undo") && !pinned)
+                .then_some(("kubectl rollout undo", "add `--to-revision` or set the image"))
+        }
+        "helm" => {
+            let operands = operands(after("rollback")?);
+            let pinned = operands.get(1).is_some_and(|revision| *revision != "0");
+            (!pinned).then_some(("helm rollback", "name the revision after the release"))
+        }
+        _ => {
+            let service = after("service")?;
+            service
+                .contains(&"rollback")
+                .then_some(("docker service rollback", "use `docker service update --image`"))
+        }
+    }
+}
+
+/// The words that are neither flags nor values of flags.
+fn operands<'w>(words: &[&'w str]) -> Vec<&'w str> {
+    const WITH_VALUE: [&str; 6] =
+        ["-n", "--namespace", "--timeout", "--history-max", "--kube-context", "--kubeconfig"];
+    let mut operands = Vec::new();
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        if WITH_VALUE.contains(word) {
+            words.next();
+        } else if !word.starts_with('-') {
+            operands.push(*word);
+        }
+    }
+    operands
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::hook::Piece;
+
+    #[test]
+    fn commands_that_toggle_are_told_from_those_that_name_where_to_go() {
+        let check = |line: &str, toggles: bool| {
+            let argv: Vec<_> =
+                line.split(' ').map(|word| Template(vec![Piece::Text(word.to_owned())])).collect();
+            assert_eq!(toggling(&argv).is_some(), toggles, "{line}");
+        };
+        check("kubectl -n prod rollout undo deployment/api", true);
+        check("kubectl rollout undo deployment/api --to-revision=0", true);
+        check("/usr/bin/kubectl argo rollouts undo api", true);
+        check("kubectl rollout undo deployment/api --to-revision=3", false);
+        check("kubectl rollout undo deployment/api --to-revision 3", false);
+        check("kubectl rollout status deployment/api", false);
+        check("kubectl set image deployment/api c=repo/api@sha256:1", false);
+        check("helm rollback api", true);
+        check("helm -n prod rollback api -n prod --wait --timeout 5m", true);
+        check("helm rollback api 0", true);
+        check("helm rollback api 12 --wait", false);
+        check("helm -n prod rollback --wait api 12", false);
+        check("sudo docker service rollback web", true);
+        check("docker service update --image repo/api@sha256:1 web", false);
+        check("/usr/local/bin/rollback api", false);
+    }
+}

@@ -1,0 +1,64 @@
+//! Where errors and lints go while files are read. It keeps one mistake from being reported as
+//! several: what stands on a line that is not even TOML is not judged, and what seems to be
+//! missing is not reported while a part of a file could not be read.
+
+use super::diagnostic::{Diagnostic, Diagnostics, Level, Place, SourceFile};
+
+/// Collects diagnostics.
+#[derive(Debug, Default)]
+pub(super) struct Sink {
+    list: Vec<Diagnostic>,
+    /// Lines, by file, first and last byte, that are not TOML.
+    broken: Vec<Place>,
+    /// Files are known to be missing.
+    incomplete: bool,
+}
+
+impl Sink {
+    /// Reports an error or a lint.
+    pub(super) fn report(&mut self, diagnostic: Diagnostic) {
+        let place = &diagnostic.place;
+        let hidden = self.broken.iter().any(|broken| {
+            broken.file == place.file
+                && (place.end == 0 || (place.start <= broken.end && place.end >= broken.start))
+                && broken.end > 0
+        });
+        if !hidden {
+            self.list.push(diagnostic);
+        }
+    }
+
+    /// Reports that something is not there, unless it may be in a part that could not be read.
+    pub(super) fn missing(&mut self, diagnostic: Diagnostic) {
+        if self.broken.is_empty() && !self.incomplete {
+            self.report(diagnostic);
+        }
+    }
+
+    /// Says that not all files could be found, so that nothing can be known to be missing.
+    pub(super) fn incomplete(&mut self) {
+        self.incomplete = true;
+    }
+
+    /// Reports that a stretch of a file is not TOML.
+    pub(super) fn syntax(&mut self, source: &str, place: Place, message: &str) {
+        let start = place.start.min(source.len());
+        let line = source[..start].rfind('\n').map_or(0, |newline| newline + 1);
+        // Below the broken head of a table nobody knows which table it is.
+        let next = if source[line..].trim_start().starts_with('[') { "\n[" } else { "\n" };
+        let end = source[start..].find(next).map_or(source.len(), |newline| start + newline);
+        let broken = Place { file: place.file, start: line, end: end.max(place.end) };
+        // What is wrong after the first error of a line is most often its consequence.
+        self.report(Diagnostic::error(place, message));
+        self.broken.push(broken);
+    }
+
+    /// Whether anything was an error.
+    pub(super) fn has_errors(&self) -> bool {
+        self.list.iter().any(|d| d.level == Level::Error)
+    }
+
+    pub(super) fn finish(self, files: Vec<SourceFile>) -> Diagnostics {
+        Diagnostics::new(files, self.list)
+    }
+}
