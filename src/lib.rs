@@ -12,4 +12,6 @@
 pub mod config;
 pub mod engine;
 pub mod exposition;
+pub mod journal;
 pub mod model;
+pub mod record;
