@@ -9,9 +9,11 @@
     warn(clippy::disallowed_methods, clippy::print_stdout, clippy::print_stderr)
 )]
 
+pub mod clock;
 pub mod config;
 pub mod engine;
 pub mod exposition;
 pub mod journal;
 pub mod model;
 pub mod record;
+pub mod source;

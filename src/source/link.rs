@@ -1,0 +1,199 @@
+//! One HTTP connection, kept between scrapes and driven by the task that uses it: no second task,
+//! no hand-over between threads. While it is idle nothing happens on it; that the server has
+//! closed it is noticed before the next use, or by the first bytes not coming.
+
+use std::error::Error;
+use std::future::{Future, poll_fn, ready};
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Empty};
+use hyper::body::Incoming;
+use hyper::client::conn::http1::{Builder, Connection, SendRequest};
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::connect::Stream;
+use super::failure::{of_body, of_head};
+use crate::model::scrape::Failure;
+
+/// The page size in bytes from which on a large buffer pays: below, the waking up costs more
+/// than the reading, and a thousand targets with small pages must not hold 64 MiB of buffers.
+const LARGE_PAGE: u64 = 512 << 10;
+
+/// How much is read at a time, which is also the most that a response's head may have, and what
+/// an idle connection holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ReadBuffer {
+    /// 8 KiB, the smallest that hyper allows.
+    Small,
+    /// 64 KiB: a tenth less work on a page of megabytes; twice as much gains nothing.
+    Large,
+}
+
+impl ReadBuffer {
+    /// What suits a page of so many bytes on the wire.
+    pub(super) fn suiting(bytes: u64) -> Self {
+        if bytes < LARGE_PAGE { Self::Small } else { Self::Large }
+    }
+
+    fn bytes(self) -> usize {
+        match self {
+            Self::Small => 8 << 10,
+            Self::Large => 64 << 10,
+        }
+    }
+}
+
+/// A connection on which requests can be sent, one at a time.
+#[derive(Debug)]
+pub(super) struct Link {
+    sender: SendRequest<Empty<Bytes>>,
+    connection: Connection<TokioIo<Counted>, Empty<Bytes>>,
+    ended: Option<Result<(), hyper::Error>>,
+    received: Arc<AtomicU64>,
+    peer: SocketAddr,
+    buffer: ReadBuffer,
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub(super) struct NoAnswer {
+    /// The failure.
+    pub(super) failure: Failure,
+    /// Bytes that did come.
+    pub(super) received: u64,
+}
+
+impl Link {
+    /// Speaks HTTP on a stream.
+    ///
+    /// # Errors
+    /// The connection broke.
+    pub(super) async fn open(
+        stream: Stream,
+        peer: SocketAddr,
+        buffer: ReadBuffer,
+    ) -> Result<Self, Failure> {
+        let received = Arc::new(AtomicU64::new(0));
+        let io = TokioIo::new(Counted { stream, received: received.clone() });
+        let mut builder = Builder::new();
+        builder.read_buf_exact_size(Some(buffer.bytes()));
+        let (sender, connection) = builder.handshake(io).await.map_err(|error| of_head(&error))?;
+        Ok(Self { sender, connection, ended: None, received, peer, buffer })
+    }
+
+    /// Whom it leads to.
+    pub(super) fn peer(&self) -> SocketAddr {
+        self.peer
+    }
+
+    /// Its buffer.
+    pub(super) fn buffer(&self) -> ReadBuffer {
+        self.buffer
+    }
+
+    /// Whether a request can be sent, as far as is known here.
+    pub(super) async fn is_open(&mut self) -> bool {
+        self.drive(ready(())).await;
+        self.ended.is_none() && self.sender.is_ready()
+    }
+
+    /// Whether the server was seen to send more than it announced: then the announced length may
+    /// have cut the page anywhere.
+    pub(super) fn is_surplus(&self) -> bool {
+        let Some(Err(error)) = &self.ended else { return false };
+        error.source().is_none() && !error.is_incomplete_message()
+    }
+
+    /// Sends a request and waits for the head of the answer.
+    ///
+    /// # Errors
+    /// Says how much had come, because without a byte the request may be sent again.
+    pub(super) async fn send(
+        &mut self,
+        request: Request<Empty<Bytes>>,
+    ) -> Result<Response<Incoming>, NoAnswer> {
+        let before = self.received.load(Ordering::Relaxed);
+        let answer = self.sender.send_request(request);
+        self.drive(answer).await.map_err(|error| NoAnswer {
+            failure: of_head(&error),
+            received: self.received.load(Ordering::Relaxed) - before,
+        })
+    }
+
+    /// The next piece of a body; `None` at its end.
+    ///
+    /// # Errors
+    /// The body is cut or malformed.
+    pub(super) async fn next(&mut self, body: &mut Incoming) -> Result<Option<Bytes>, Failure> {
+        loop {
+            let frame = match self.drive(body.frame()).await {
+                Some(frame) => frame.map_err(|error| of_body(&error))?,
+                None => return Ok(None),
+            };
+            // Frames that are not data are trailers, which say nothing about a page.
+            if let Ok(data) = frame.into_data() {
+                return Ok(Some(data));
+            }
+        }
+    }
+
+    /// Runs `work`, which waits for the connection, and the connection with it.
+    async fn drive<F: Future>(&mut self, work: F) -> F::Output {
+        let mut work = pin!(work);
+        poll_fn(|cx| {
+            if self.ended.is_none()
+                && let Poll::Ready(end) = Pin::new(&mut self.connection).poll(cx)
+            {
+                self.ended = Some(end);
+            }
+            work.as_mut().poll(cx)
+        })
+        .await
+    }
+}
+
+/// A stream that counts what it received.
+#[derive(Debug)]
+struct Counted {
+    stream: Stream,
+    received: Arc<AtomicU64>,
+}
+
+impl AsyncRead for Counted {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        let before = buf.filled().len();
+        let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
+        let count = (buf.filled().len() - before) as u64;
+        self.received.fetch_add(count, Ordering::Relaxed);
+        polled
+    }
+}
+
+impl AsyncWrite for Counted {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,94 @@
+//! The request for a metrics page, as Prometheus would send it, except that the text format comes
+//! first: it is what an operator sees with curl, so names, `le` values and the set of series are
+//! those that the rules were written for. OpenMetrics renames counters, writes `le="1.0"` for
+//! `le="1"` and adds `_created` series and exemplars that no rule reads; it is taken where a
+//! server speaks nothing else.
+
+use bytes::Bytes;
+use http_body_util::Empty;
+use hyper::header::{
+    ACCEPT, ACCEPT_ENCODING, HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT,
+};
+use hyper::{Request, Uri};
+
+use super::failure::failure;
+use crate::model::scrape::{Failure, FailureClass};
+use crate::model::target::{Scheme, ScrapeUrl, Target};
+
+const FORMATS: HeaderValue = HeaderValue::from_static(
+    "text/plain;version=0.0.4,application/openmetrics-text;version=1.0.0;q=0.5,*/*;q=0.1",
+);
+
+const AGENT: HeaderValue =
+    HeaderValue::from_static(concat!("rollguard/", env!("CARGO_PKG_VERSION")));
+
+const TIMEOUT: HeaderName = HeaderName::from_static("x-prometheus-scrape-timeout-seconds");
+
+/// Whether the page may be compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Compression {
+    /// Not on this machine: unpacking costs more than the page.
+    Never,
+    /// Across a network.
+    Gzip,
+}
+
+/// A request for the target's page. `headers` are the configured ones and win over the usual.
+///
+/// # Errors
+/// Path or host cannot stand in a request.
+pub(super) fn request(
+    target: &Target,
+    compression: Compression,
+    headers: HeaderMap,
+) -> Result<Request<Empty<Bytes>>, Failure> {
+    let refuse = |what: &str| {
+        failure(FailureClass::Broken, format_args!("failed to make a request: {what}"))
+    };
+    let mut request = Request::new(Empty::new());
+    *request.uri_mut() =
+        Uri::try_from(target.url.path.as_str()).map_err(|_| refuse("not a path"))?;
+    let host = HeaderValue::try_from(host(&target.url)).map_err(|_| refuse("not a host"))?;
+    let encodings = match compression {
+        Compression::Never => "identity",
+        Compression::Gzip => "gzip",
+    };
+    let map = request.headers_mut();
+    map.insert(HOST, host);
+    map.insert(USER_AGENT, AGENT);
+    map.insert(ACCEPT, FORMATS);
+    map.insert(ACCEPT_ENCODING, HeaderValue::from_static(encodings));
+    let seconds = target.timeout.as_secs_f64().to_string();
+    map.insert(TIMEOUT, HeaderValue::try_from(seconds).expect("digits and a point"));
+    // `extend` replaces what is there and keeps repeated headers of the argument.
+    map.extend(headers);
+    Ok(request)
+}
+
+/// The host, with the port where it is not the scheme's own.
+fn host(url: &ScrapeUrl) -> String {
+    let usual = match url.scheme {
+        Scheme::Http => 80,
+        Scheme::Https => 443,
+    };
+    let host = if url.host.contains(':') { format!("[{}]", url.host) } else { url.host.clone() };
+    if url.port == usual { host } else { format!("{host}:{}", url.port) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_host_header_names_the_port_unless_it_is_the_usual_one() {
+        let check = |scheme, name: &str, port, expected: &str| {
+            let url = ScrapeUrl { scheme, host: name.into(), port, path: "/".into() };
+            assert_eq!(host(&url), expected);
+        };
+        check(Scheme::Http, "api", 80, "api");
+        check(Scheme::Http, "api", 9100, "api:9100");
+        check(Scheme::Https, "api", 443, "api");
+        check(Scheme::Https, "api", 80, "api:80");
+        check(Scheme::Http, "::1", 9100, "[::1]:9100");
+    }
+}

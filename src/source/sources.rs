@@ -1,0 +1,211 @@
+//! All targets together: a task each, one channel out. On a reload a target that did not change
+//! keeps its task and connection, and whatever was sampled for the old plan is dropped with the
+//! old channel, because places of targets and sets of names belong to one plan.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::task::JoinHandle;
+
+use super::scraper::Scraper;
+use super::slots::Slots;
+use super::tls::Authorities;
+use crate::clock::Clock;
+use crate::exposition::NameSet;
+use crate::model::name::TargetName;
+use crate::model::scrape::Scrape;
+use crate::model::target::{Target, TargetIx};
+use crate::model::time::Instant;
+
+/// The targets being sampled. Dropping it ends their tasks.
+#[derive(Debug)]
+pub struct Sources {
+    clock: Clock,
+    authorities: Arc<Authorities>,
+    running: Vec<Running>,
+    scrapes: mpsc::Receiver<Delivery>,
+    // Held so that the channel stays open without a single target.
+    out: mpsc::Sender<Delivery>,
+}
+
+/// A scrape on its way, with the target's turn: until it is taken the target waits.
+#[derive(Debug)]
+struct Delivery {
+    scrape: Scrape,
+    _turn: OwnedSemaphorePermit,
+}
+
+/// What a target's task has to say for itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stats {
+    /// The target.
+    pub name: TargetName,
+    /// Slots passed over because the scrape before, or whoever takes the scrapes, was too slow.
+    pub skipped: u64,
+}
+
+/// A target and its task.
+#[derive(Debug)]
+struct Running {
+    target: Target,
+    job: watch::Sender<Job>,
+    skipped: Arc<AtomicU64>,
+    task: JoinHandle<()>,
+}
+
+/// What a task may be told anew at any time.
+#[derive(Clone, Debug)]
+struct Job {
+    target: TargetIx,
+    names: Arc<NameSet>,
+    interval: Duration,
+    turn: Arc<Semaphore>,
+    out: mpsc::Sender<Delivery>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Sources {
+    /// Starts sampling: of each target the metrics in the set at the same place in `names`. Must
+    /// be called within a runtime.
+    ///
+    /// # Panics
+    /// If there are not as many sets of names as targets.
+    #[must_use]
+    pub fn start(targets: &[Target], names: &[Arc<NameSet>], clock: Clock) -> Self {
+        let (out, scrapes) = mpsc::channel(1);
+        let authorities = Arc::default();
+        let mut sources = Self { clock, authorities, running: Vec::new(), scrapes, out };
+        sources.replace(targets, names);
+        sources
+    }
+
+    /// Goes over to another plan. A target that is defined as before keeps its task, connection
+    /// and counters; every other one is stopped or started. Scrapes that were not yet taken
+    /// belong to the old plan and are lost.
+    ///
+    /// # Panics
+    /// If there are not as many sets of names as targets.
+    pub fn replace(&mut self, targets: &[Target], names: &[Arc<NameSet>]) {
+        assert_eq!(targets.len(), names.len(), "each target has its set of names");
+        // A place for each target: none can keep another from its slot.
+        (self.out, self.scrapes) = mpsc::channel(targets.len().max(1));
+        let mut before = std::mem::take(&mut self.running);
+        for (ix, (target, names)) in targets.iter().zip(names).enumerate() {
+            let job = Job {
+                target: TargetIx(ix),
+                names: names.clone(),
+                interval: target.interval,
+                turn: Arc::new(Semaphore::new(1)),
+                out: self.out.clone(),
+            };
+            let same = before.iter().position(|running| running.target == *target);
+            self.running.push(match same {
+                Some(place) => {
+                    let running = before.swap_remove(place);
+                    running.job.send_replace(job);
+                    running
+                }
+                None => self.spawn(target, job),
+            });
+        }
+    }
+
+    /// The next scrape, of whichever target. Waits for ever if there are no targets. Nothing is
+    /// lost if the future is dropped.
+    pub async fn next(&mut self) -> Scrape {
+        self.scrapes.recv().await.expect("`self.out` keeps the channel open").scrape
+    }
+
+    /// Samples a target at another interval from now on, until the next [`Self::replace`]. Its
+    /// timeout stays; scrapes that take longer than the interval lose slots and never overlap.
+    pub fn set_interval(&mut self, target: TargetIx, interval: Duration) {
+        self.running[target.0].job.send_if_modified(|job| {
+            let changed = job.interval != interval;
+            job.interval = interval;
+            changed
+        });
+    }
+
+    /// Counters, in the order of the targets.
+    #[must_use]
+    pub fn stats(&self) -> Vec<Stats> {
+        let stats = |running: &Running| Stats {
+            name: running.target.name.clone(),
+            skipped: running.skipped.load(Ordering::Relaxed),
+        };
+        self.running.iter().map(stats).collect()
+    }
+
+    fn spawn(&self, target: &Target, job: Job) -> Running {
+        let skipped = Arc::new(AtomicU64::new(0));
+        let (job, jobs) = watch::channel(job);
+        let task = Task {
+            name: target.name.clone(),
+            clock: self.clock,
+            scraper: Scraper::new(target.clone(), self.clock, self.authorities.clone()),
+            jobs,
+            skipped: skipped.clone(),
+        };
+        let task = tokio::spawn(task.run());
+        Running { target: target.clone(), job, skipped, task }
+    }
+}
+
+/// The task of one target.
+struct Task {
+    name: TargetName,
+    clock: Clock,
+    scraper: Scraper,
+    jobs: watch::Receiver<Job>,
+    skipped: Arc<AtomicU64>,
+}
+
+impl Task {
+    async fn run(mut self) {
+        let mut job = self.jobs.borrow_and_update().clone();
+        let mut slots = Slots::starting(&self.name, job.interval, self.clock.now());
+        loop {
+            tokio::select! {
+                biased;
+                changed = self.jobs.changed() => match changed {
+                    Ok(()) => job = self.jobs.borrow_and_update().clone(),
+                    Err(_) => return,
+                },
+                turn = turn_in_slot(self.clock, slots.due(), &job.turn) => {
+                    self.use_slot(turn, &job, &mut slots).await;
+                }
+            }
+            if job.interval != slots.interval() {
+                slots = Slots::resuming(&self.name, job.interval, self.clock.now());
+            }
+        }
+    }
+
+    /// Samples once, unless it is too late for that, and goes on to the next slot. What is told
+    /// meanwhile waits: a scrape that has begun is worth ending.
+    async fn use_slot(&mut self, turn: OwnedSemaphorePermit, job: &Job, slots: &mut Slots) {
+        let missed = slots.is_missed(self.clock.now());
+        if !missed {
+            let scrape = self.scraper.scrape(job.target, Some(&job.names)).await;
+            // There is a place for each target's turn, unless nobody listens to this plan any
+            // more; then this scrape is lost like all others of the plan.
+            let _ = job.out.try_send(Delivery { scrape, _turn: turn });
+        }
+        let lost = u64::from(missed) + slots.advance(self.clock.now());
+        self.skipped.fetch_add(lost, Ordering::Relaxed);
+    }
+}
+
+/// Waits for the slot and then until the scrape before was taken. A slow taker delays the
+/// sampling, and finds one scrape waiting, never a backlog.
+async fn turn_in_slot(clock: Clock, due: Instant, turn: &Arc<Semaphore>) -> OwnedSemaphorePermit {
+    clock.sleep_until(due).await;
+    turn.clone().acquire_owned().await.expect("nobody closes it")
+}
