@@ -1,0 +1,301 @@
+//! Runs a program as one attempt at a step. It must never use a shell, never block on what a
+//! program does or does not do with its streams, and never start an attempt twice.
+//!
+//! - **Start**: through the guard's own binary, which claims the attempt's marker and then becomes
+//!   the program; see [`marker`](super::marker). The program leads a process group of its own.
+//! - **Input**: the order's document, written by a task of its own, as many hooks never read it.
+//! - **Output**: both streams through one pipe, so that their order is kept, always drained, never
+//!   kept beyond a fixed size.
+//! - **Environment**: the daemon's own, as operators expect of a unit, with the order's variables,
+//!   without what would let a hook speak to systemd as if it were the daemon. The working
+//!   directory is `/`.
+//! - **End**: exit status 0 is success. What a successful hook left running is left alone, as it
+//!   may have started a service; its output is not waited for. After a failure the rest of the
+//!   group is ended as well, as the next attempt must not overlap with it.
+//! - **Time-out**: TERM to the group, a grace period, KILL.
+//! - A guard that dies leaves the program running, and `inspect` finds it.
+
+#![expect(clippy::disallowed_methods, reason = "starts programs and waits for their end")]
+
+use std::io;
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::unix::pipe;
+use tokio::process::{Child, Command};
+use tokio::task::AbortHandle;
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+use super::group::Group;
+use super::marker::{self, Marker, Process};
+use super::output::{Output, neutral};
+use crate::engine::effect::Order;
+use crate::model::entry::StepResult;
+
+/// The hidden subcommand that claims a marker and becomes the program.
+pub const SUBCOMMAND: &str = "exec-step";
+
+/// How long output is waited for once the program has ended: what it printed is in the pipe by
+/// then, and only something that it left running keeps the pipe open.
+const LAST_OUTPUT: Duration = Duration::from_secs(1);
+/// How long the system may take to end a killed process. One that hangs in a defective disk or
+/// network file system takes for ever, and a rollback cannot wait for that.
+pub(super) const KILL_WAIT: Duration = Duration::from_secs(5);
+/// How often it is asked whether a group has ended; nothing tells us when it does.
+pub(super) const GROUP_POLL: Duration = Duration::from_millis(20);
+/// One read from a pipe, which is the most that Linux keeps in one.
+const CHUNK: usize = 64 * 1024;
+
+/// What lets a process speak to systemd in the daemon's name, or take over its sockets.
+const NOT_INHERITED: [&str; 7] = [
+    "NOTIFY_SOCKET",
+    "WATCHDOG_USEC",
+    "WATCHDOG_PID",
+    "LISTEN_PID",
+    "LISTEN_FDS",
+    "LISTEN_FDNAMES",
+    "LISTEN_PIDFDID",
+];
+
+/// A program to be run.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Program<'a> {
+    pub(super) rollguard: &'a Path,
+    pub(super) marker: &'a Path,
+    pub(super) order: &'a Order,
+    pub(super) argv: &'a [String],
+    pub(super) grace: Duration,
+}
+
+/// Runs a program to its end: what became of it, and what it printed.
+pub(super) async fn run(program: Program<'_>) -> (StepResult, String) {
+    let deadline = Instant::now() + program.order.timeout;
+    let mut running = match Running::start(program) {
+        Ok(running) => running,
+        Err(error) => return (could_not_start(program, &error.to_string()), String::new()),
+    };
+    let result = match running.exit_by(deadline).await {
+        Ok(Some(status)) => running.result(program, status).await,
+        Ok(None) => {
+            running.end_group(program.grace).await;
+            StepResult::TimedOut
+        }
+        // Cannot happen short of a defect of the system: nobody knows what became of it.
+        Err(_) => StepResult::Unknown,
+    };
+    (result, running.output.text())
+}
+
+fn could_not_start(program: Program<'_>, why: &str) -> StepResult {
+    let name = program.argv.first().map_or("", String::as_str);
+    StepResult::Failed(neutral(&format!("could not start `{name}`: {why}")))
+}
+
+fn ended(status: ExitStatus) -> String {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => format!("exit status {code}"),
+        (None, Some(signal)) => format!("killed by signal {signal}"),
+        (None, None) => status.to_string(),
+    }
+}
+
+struct Running {
+    child: Child,
+    /// `None` where the system did not tell, being short of something.
+    process: Option<Process>,
+    group: Option<Group>,
+    has_ended: bool,
+    feeder: Option<AbortHandle>,
+    pipe: Option<pipe::Receiver>,
+    output: Output,
+    chunk: Vec<u8>,
+}
+
+impl Running {
+    /// An error means that nothing was started.
+    fn start(program: Program<'_>) -> io::Result<Self> {
+        let (reader, writer) = io::pipe()?;
+        let pipe = pipe::Receiver::from_owned_fd(reader.into())?;
+        let mut child = command(program, writer)?.spawn()?;
+        let pid = child.id().and_then(|pid| i32::try_from(pid).ok());
+        let feeder = child.stdin.take().map(|mut stdin| {
+            let document = program.order.document.clone();
+            let feed = async move {
+                // A closed pipe only means that the program does not want it.
+                let _ = stdin.write_all(document.as_bytes()).await;
+            };
+            tokio::spawn(feed).abort_handle()
+        });
+        Ok(Self {
+            child,
+            // Not yet waited for, so that the id is still its own even if it has ended.
+            process: pid.and_then(|pid| Process::with_id(pid).ok()),
+            group: pid.and_then(Group::led_by),
+            has_ended: false,
+            feeder,
+            pipe: Some(pipe),
+            output: Output::default(),
+            chunk: vec![0; CHUNK],
+        })
+    }
+
+    /// Waits for the program's end, keeping its output flowing; `None`: not by then.
+    async fn exit_by(&mut self, deadline: Instant) -> io::Result<Option<ExitStatus>> {
+        loop {
+            tokio::select! {
+                status = self.child.wait() => {
+                    self.has_ended = true;
+                    return status.map(Some);
+                }
+                () = read(&mut self.pipe, &mut self.chunk, &mut self.output) => {}
+                () = sleep_until(deadline) => return Ok(None),
+            }
+        }
+    }
+
+    /// Reads what is printed until then, or until nobody can print any more.
+    async fn drain_until(&mut self, deadline: Instant) {
+        while self.pipe.is_some() {
+            let read = read(&mut self.pipe, &mut self.chunk, &mut self.output);
+            if timeout_at(deadline, read).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    async fn result(&mut self, program: Program<'_>, status: ExitStatus) -> StepResult {
+        self.drain_until(Instant::now() + LAST_OUTPUT).await;
+        let (process, failure) = match marker::read(program.marker) {
+            Ok(Some(Marker::Started { process, failure })) => (process, failure),
+            Ok(Some(Marker::Tombstone)) => return StepResult::NotStarted,
+            Ok(None) => return could_not_start(program, &self.last_words(status)),
+            // Another attempt must not overlap with what may have been started.
+            Err(_) => return StepResult::Unknown,
+        };
+        let is_ours = self.process.is_some() && process == self.process;
+        match failure {
+            Some(why) if is_ours => return could_not_start(program, &why),
+            // Another order used this attempt up without starting its program.
+            Some(_) => return StepResult::NotStarted,
+            // It was started, but not, or not provably, by this order.
+            None if !is_ours => return StepResult::Unknown,
+            None => {}
+        }
+        if status.success() {
+            return StepResult::Done;
+        }
+        if let Some(group) = self.group {
+            group.bury();
+            if group.exists() {
+                self.end_group(program.grace).await;
+            }
+        }
+        StepResult::Failed(ended(status))
+    }
+
+    /// What our own binary said before it ended without having claimed the marker.
+    fn last_words(&self, status: ExitStatus) -> String {
+        let text = self.output.text();
+        text.trim().lines().last().map_or_else(|| ended(status), str::to_owned)
+    }
+
+    /// TERM to the group, the grace period, KILL.
+    async fn end_group(&mut self, grace: Duration) {
+        let Some(group) = self.group else { return };
+        group.terminate();
+        if !self.group_ends_by(group, Instant::now() + grace).await {
+            group.kill();
+            if !self.has_ended {
+                let _ = self.exit_by(Instant::now() + KILL_WAIT).await;
+            }
+        }
+        self.drain_until(Instant::now() + GROUP_POLL).await;
+    }
+
+    async fn group_ends_by(&mut self, group: Group, deadline: Instant) -> bool {
+        loop {
+            let pause = deadline.min(Instant::now() + GROUP_POLL);
+            if !self.has_ended {
+                // Waiting for it also buries it: a zombie still counts as a member.
+                let _ = self.exit_by(pause).await;
+            }
+            if self.has_ended {
+                group.bury();
+            }
+            if !group.exists() {
+                return true;
+            }
+            if Instant::now() >= deadline {
+                return false;
+            }
+            self.drain_until(pause).await;
+            sleep_until(pause).await;
+        }
+    }
+}
+
+impl Drop for Running {
+    /// What the program left running may keep its input open without ever reading it.
+    fn drop(&mut self) {
+        if let Some(feeder) = &self.feeder {
+            feeder.abort();
+        }
+    }
+}
+
+fn command(program: Program<'_>, output: io::PipeWriter) -> io::Result<Command> {
+    let mut command = Command::new(program.rollguard);
+    command.arg(SUBCOMMAND).arg(program.marker).arg(std::process::id().to_string()).arg("--");
+    command.args(program.argv);
+    for name in NOT_INHERITED {
+        command.env_remove(name);
+    }
+    command.envs(program.order.env.iter().map(|(name, value)| (name, value)));
+    command.process_group(0).stdin(Stdio::piped());
+    command.stdout(output.try_clone()?).stderr(output);
+    Ok(command)
+}
+
+/// Reads once; never returns where there is nothing to read from any more.
+async fn read(pipe: &mut Option<pipe::Receiver>, chunk: &mut [u8], output: &mut Output) {
+    let Some(open) = pipe else { return std::future::pending().await };
+    match open.read(chunk).await {
+        Ok(0) | Err(_) => *pipe = None,
+        Ok(length) => output.push(&chunk[..length]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsStr;
+
+    use super::*;
+    use crate::engine::effect::Job;
+    use crate::model::entry::Attempt;
+    use crate::model::name::{DeploymentId, HookName};
+
+    #[test]
+    fn a_hook_cannot_speak_to_systemd_in_the_daemons_name() {
+        let order = Order {
+            deployment: DeploymentId::new("v2").unwrap(),
+            attempt: Attempt { hook: HookName::new("rollback").unwrap(), step: 0, number: 1 },
+            job: Job::Run { argv: Vec::new(), grace: Duration::ZERO },
+            timeout: Duration::ZERO,
+            env: vec![("ROLLGUARD_GOOD", "v1".to_owned())],
+            document: String::new(),
+        };
+        let (rollguard, marker) = (Path::new("/rollguard"), Path::new("/marker"));
+        let program =
+            Program { rollguard, marker, order: &order, argv: &[], grace: Duration::ZERO };
+        let command = command(program, io::pipe().unwrap().1).unwrap();
+        let changed: Vec<_> = command.as_std().get_envs().collect();
+        for name in NOT_INHERITED {
+            assert!(changed.contains(&(OsStr::new(name), None)), "{name}");
+        }
+        let given = (OsStr::new("ROLLGUARD_GOOD"), Some(OsStr::new("v1")));
+        assert!(changed.contains(&given));
+    }
+}

@@ -1,0 +1,162 @@
+//! The one performer of orders. It turns an order into an outcome and keeps the markers of
+//! attempts. It must never decide whether something is done, how often, or what comes next.
+//!
+//! How long an order took is measured here and not by the core's clock: it is told to people and
+//! nothing is judged by it.
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "tells people how long an order took; removes markers"
+)]
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::exec::{self, Program};
+use super::inspect;
+use super::marker;
+use super::probe::{Probe, Prober};
+use crate::engine::effect::{Job, Order, Outcome};
+use crate::journal::steps_dir;
+use crate::model::entry::{Attempt, StepResult};
+use crate::model::name::DeploymentId;
+
+/// Performs orders for one state directory.
+#[derive(Debug)]
+pub struct Executor {
+    steps: PathBuf,
+    rollguard: PathBuf,
+    prober: Prober,
+    /// The deployments of the orders that are being performed, once for each.
+    busy: Mutex<Vec<DeploymentId>>,
+}
+
+impl Executor {
+    /// An executor that keeps its markers below `state` and starts programs through the binary
+    /// `rollguard`, an absolute path. `/proc/self/exe` names the running one, even after it was
+    /// replaced on the disk.
+    #[must_use]
+    pub fn new(state: &Path, rollguard: PathBuf) -> Self {
+        let steps = steps_dir(state);
+        Self { steps, rollguard, prober: Prober::default(), busy: Mutex::default() }
+    }
+
+    /// Performs an order.
+    ///
+    /// An attempt that was started before, by whomever, is not started again: that is `Unknown`,
+    /// or `NotStarted` where its program provably never ran. Either way its number is used up, and
+    /// another attempt needs another.
+    pub async fn perform(&self, order: &Order) -> Outcome {
+        let begun = Instant::now();
+        let _busy = self.enter(&order.deployment);
+        let (result, output) = match &order.job {
+            Job::Run { argv, grace } => self.run(order, argv, *grace).await,
+            Job::Probe { url, status, json, within } => {
+                let json = json.as_ref().map(|(pointer, value)| (pointer.as_str(), value));
+                let timeout = order.timeout;
+                self.prober
+                    .ask(Probe { url, status: *status, json, within: *within, timeout })
+                    .await
+            }
+        };
+        outcome(&order.deployment, &order.attempt, result, output, begun)
+    }
+
+    async fn run(&self, order: &Order, argv: &[String], grace: Duration) -> (StepResult, String) {
+        if let Err(error) = marker::prepare(&self.steps, &order.deployment) {
+            let why = format!("could not start: create `{}`: {error}", self.steps.display());
+            return (StepResult::Failed(why), String::new());
+        }
+        let marker = marker::path(&self.steps, &order.deployment, &order.attempt);
+        let rollguard = &self.rollguard;
+        exec::run(Program { rollguard, marker: &marker, order, argv, grace }).await
+    }
+
+    /// Finds out what became of an attempt that an earlier guard may have started, and makes sure
+    /// that it can never start any more. Where it still runs, it may do so for `timeout`.
+    ///
+    /// The result is `NotStarted` or `Unknown`. Either way the attempt's number is used up.
+    pub async fn inspect(
+        &self,
+        deployment: &DeploymentId,
+        attempt: &Attempt,
+        timeout: Duration,
+    ) -> Outcome {
+        let begun = Instant::now();
+        let _busy = self.enter(deployment);
+        let (result, output) = match marker::prepare(&self.steps, deployment) {
+            Ok(()) => {
+                let marker = marker::path(&self.steps, deployment, attempt);
+                inspect::inspect(&marker, timeout).await
+            }
+            Err(error) => (StepResult::Unknown, format!("its marker is not readable: {error}")),
+        };
+        outcome(deployment, attempt, result, output, begun)
+    }
+
+    /// Removes the markers of every deployment but this one, except where an order is being
+    /// performed. Call it when a deployment begins: that keeps their number bounded.
+    ///
+    /// Every attempt of the others must have its outcome in the journal, and none may be ordered
+    /// or inspected again; [`marker`] says why that is enough.
+    ///
+    /// # Errors
+    /// The system said no; some markers may be left, which harms nothing but order.
+    pub fn forget_all_but(&self, deployment: &DeploymentId) -> io::Result<()> {
+        let busy = self.busy();
+        let listed = match fs::read_dir(&self.steps) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            listed => listed?,
+        };
+        for entry in listed {
+            let entry = entry?;
+            let name = entry.file_name();
+            let is_kept = |id: &DeploymentId| name == id.as_str();
+            if !is_kept(deployment) && !busy.iter().any(is_kept) {
+                fs::remove_dir_all(entry.path())?;
+            }
+        }
+        Ok(())
+    }
+
+    fn busy(&self) -> MutexGuard<'_, Vec<DeploymentId>> {
+        // A list of names is whole whoever panicked.
+        self.busy.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn enter(&self, deployment: &DeploymentId) -> Busy<'_> {
+        self.busy().push(deployment.clone());
+        Busy { executor: self, deployment: deployment.clone() }
+    }
+}
+
+/// An order is being performed for a deployment.
+struct Busy<'a> {
+    executor: &'a Executor,
+    deployment: DeploymentId,
+}
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        let mut busy = self.executor.busy();
+        if let Some(at) = busy.iter().position(|id| *id == self.deployment) {
+            busy.swap_remove(at);
+        }
+    }
+}
+
+fn outcome(
+    deployment: &DeploymentId,
+    attempt: &Attempt,
+    result: StepResult,
+    output: String,
+    begun: Instant,
+) -> Outcome {
+    let (deployment, attempt) = (deployment.clone(), attempt.clone());
+    Outcome { deployment, attempt, result, output, took: begun.elapsed() }
+}

@@ -1,0 +1,103 @@
+//! Finds out what became of an attempt whose outcome was not recorded because the guard died. It
+//! must never let the attempt start afterwards, never start it itself, and never signal a process
+//! that is not provably the attempt's: where its leader has ended, the rest of a group is left
+//! alone, as its id may be another's by now, and as it may be a service that the hook started.
+
+#![expect(clippy::disallowed_methods, reason = "waits for what a dead guard left running")]
+
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until};
+
+use super::exec::KILL_WAIT;
+use super::group::Group;
+use super::marker::{self, Marker, Process};
+use crate::model::entry::StepResult;
+use crate::model::time::format_duration;
+
+/// How often it is asked whether the process has ended; only its parent is told.
+const POLL: Duration = Duration::from_millis(50);
+/// Between TERM and KILL, for a hook whose own grace period is not known here.
+const GRACE: Duration = Duration::from_secs(10);
+/// How often a marker may come and go under our eyes: its creator removes it on a full disk.
+const TRIES: u32 = 3;
+
+/// What became of the attempt, and what was found. Its marker's directory must be there.
+pub(super) async fn inspect(marker: &Path, timeout: Duration) -> (StepResult, String) {
+    match find(marker) {
+        Ok(Marker::Started { process: Some(process), failure: None }) => {
+            let found = outlast(&process, timeout).await;
+            match marker::read(marker) {
+                // It was about to start and saw that its guard was gone.
+                Ok(Some(now @ Marker::Started { failure: Some(_), .. })) => meaning(now),
+                Ok(_) | Err(_) => (StepResult::Unknown, found),
+            }
+        }
+        Ok(marker) => meaning(marker),
+        Err(error) => (StepResult::Unknown, format!("its marker is not readable: {error}")),
+    }
+}
+
+fn meaning(marker: Marker) -> (StepResult, String) {
+    match marker {
+        Marker::Tombstone => (StepResult::NotStarted, "it never started and never will".to_owned()),
+        Marker::Started { failure: Some(why), .. } => {
+            (StepResult::NotStarted, format!("its program was not started: {why}"))
+        }
+        Marker::Started { failure: None, .. } => {
+            (StepResult::Unknown, "its start was interrupted".to_owned())
+        }
+    }
+}
+
+/// The marker, which is a tombstone of ours where there was none.
+fn find(path: &Path) -> io::Result<Marker> {
+    for _ in 0..TRIES {
+        if marker::bury(path)? {
+            return Ok(Marker::Tombstone);
+        }
+        if let Some(marker) = marker::read(path)? {
+            return Ok(marker);
+        }
+    }
+    Err(io::Error::other("it comes and goes"))
+}
+
+/// Waits for the process to end, and ends it and its group where that takes too long.
+async fn outlast(process: &Process, timeout: Duration) -> String {
+    let pid = process.pid;
+    if !process.is_alive() {
+        return format!("it was started as pid {pid}, which has ended");
+    }
+    let found = Instant::now();
+    if ends_by(process, found + timeout).await {
+        let took = format_duration(found.elapsed());
+        return format!("it was still running as pid {pid} and ended after {took}");
+    }
+    let Some(group) = Group::led_by(pid) else {
+        return format!("it is still running as pid {pid}, which cannot be signalled");
+    };
+    let after = format_duration(timeout);
+    group.terminate();
+    if ends_by(process, Instant::now() + GRACE).await {
+        return format!("it was still running as pid {pid} after {after} and was ended");
+    }
+    group.kill();
+    if ends_by(process, Instant::now() + KILL_WAIT).await {
+        return format!("it was still running as pid {pid} after {after} and was killed");
+    }
+    format!("it is still running as pid {pid}, although it was killed after {after}")
+}
+
+async fn ends_by(process: &Process, deadline: Instant) -> bool {
+    while process.is_alive() {
+        let now = Instant::now();
+        if now >= deadline {
+            return false;
+        }
+        sleep_until(deadline.min(now + POLL)).await;
+    }
+    true
+}

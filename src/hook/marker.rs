@@ -1,0 +1,320 @@
+//! The marker of an attempt: one file that is created at most once, by whoever is about to start
+//! the attempt or by whoever makes sure that it can never start. It exists so that an attempt
+//! starts at most once, whatever is killed whenever. A marker must never be overwritten, and never
+//! be removed while its attempt may still be ordered or inspected.
+//!
+//! Markers are at `<state>/steps/<deployment>/<hook>,<step>,<number>`. No name holds a `/` or a
+//! `,`, so two attempts never share a marker, and each part stays below 255 bytes.
+//!
+//! # Why an attempt starts at most once
+//!
+//! The guard does not start a hook's program. It starts its own binary (`cli/exec_step.rs`), which
+//! creates the marker exclusively, makes it durable, sees that its parent still lives, and only
+//! then becomes the program.
+//!
+//! - No marker: the program never started. Inspecting creates the marker as a *tombstone*, and
+//!   from then on it never will.
+//! - A marker that names a process: the program started, or is about to, unless the marker also
+//!   says that it did not.
+//! - A marker without a readable process: its creator was interrupted; it counts as started.
+//!
+//! Once there is a marker, the attempt's number is used up, whatever the marker says.
+//!
+//! # Why markers can be removed
+//!
+//! Only a process that a dead guard left between its start and its marker could make use of a
+//! removed marker. It does not create the deployment's directory, so it fails where that was
+//! removed; and where a later attempt has created the directory anew, it finds that its parent is
+//! gone *after* it has created its marker, notes that in it and ends.
+
+#![expect(clippy::disallowed_methods, reason = "the owner of markers")]
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use crate::model::entry::Attempt;
+use crate::model::name::DeploymentId;
+
+/// The longest marker that is read. Three numbers and a system error are shorter by far.
+const MAX_MARKER: u64 = 4096;
+
+const TOMBSTONE: &str = "never\n";
+const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
+
+/// A process, told apart from every other process that has had its id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Process {
+    /// Its id. Hooks lead a process group, whose id this is as well.
+    pub pid: i32,
+    /// When it started, in clock ticks since the boot. Becoming another program keeps it.
+    started: u64,
+    /// The boot, as ids and ticks recur after one.
+    boot: String,
+}
+
+impl Process {
+    /// The calling process.
+    ///
+    /// # Errors
+    /// `/proc` does not tell.
+    pub fn this() -> io::Result<Self> {
+        Self::with_id(i32::try_from(std::process::id()).map_err(io::Error::other)?)
+    }
+
+    /// The process that has this id now.
+    ///
+    /// # Errors
+    /// There is none, or `/proc` does not tell.
+    pub fn with_id(pid: i32) -> io::Result<Self> {
+        let (_, started) = stat(pid)?;
+        let boot = fs::read_to_string(BOOT_ID)?.trim().to_owned();
+        Ok(Self { pid, started, boot })
+    }
+
+    /// Whether it is there and has not ended (a zombie has).
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        let state = stat(self.pid).map_or('X', |(state, _)| state);
+        !matches!(state, 'Z' | 'X') && Self::with_id(self.pid).is_ok_and(|now| now == *self)
+    }
+
+    fn parse(line: &str) -> Option<Self> {
+        let mut words = line.strip_prefix("started ")?.split(' ');
+        let mut word = || words.next();
+        let (pid, started) = (word()?.parse().ok()?, word()?.parse().ok()?);
+        let boot = word()?.to_owned();
+        (pid > 0 && word().is_none()).then_some(Self { pid, started, boot })
+    }
+}
+
+/// The state and the start of a process: fields 3 and 22 of `/proc/<pid>/stat`, see proc(5). The
+/// second field is the program's name in parentheses and may hold anything, parentheses too.
+fn stat(pid: i32) -> io::Result<(char, u64)> {
+    let text = fs::read(format!("/proc/{pid}/stat"))?;
+    let text = String::from_utf8_lossy(&text);
+    let fields = text.rsplit_once(')').map(|(_, fields)| fields.split_whitespace());
+    let mut fields = fields.into_iter().flatten();
+    let state = fields.next().and_then(|state| state.chars().next());
+    let started = fields.nth(18).and_then(|started| started.parse().ok());
+    state.zip(started).ok_or_else(|| io::Error::other(format!("/proc/{pid}/stat is not readable")))
+}
+
+/// What a marker says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Marker {
+    /// The attempt can never start.
+    Tombstone,
+    /// It was started, or is about to be.
+    Started {
+        /// The process; `None` where the marker was not completely written.
+        process: Option<Process>,
+        /// Why it did not become the hook's program, where it did not.
+        failure: Option<String>,
+    },
+}
+
+impl Marker {
+    fn parse(text: &str) -> Self {
+        if text == TOMBSTONE {
+            return Self::Tombstone;
+        }
+        // A line without its line feed is not complete.
+        let mut lines = text.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n'));
+        let process = lines.next().and_then(Process::parse);
+        let failure = lines.next().and_then(|line| line.strip_prefix("failed "));
+        Self::Started { process, failure: failure.map(str::to_owned) }
+    }
+}
+
+/// The directory of a deployment's markers.
+#[must_use]
+pub fn directory(steps: &Path, deployment: &DeploymentId) -> PathBuf {
+    steps.join(deployment.as_str())
+}
+
+/// An attempt's marker.
+#[must_use]
+pub fn path(steps: &Path, deployment: &DeploymentId, attempt: &Attempt) -> PathBuf {
+    let Attempt { hook, step, number } = attempt;
+    directory(steps, deployment).join(format!("{hook},{step},{number}"))
+}
+
+/// Creates the directory of a deployment's markers where it is missing, durably. The state
+/// directory must be there.
+///
+/// # Errors
+/// The system said no.
+pub fn prepare(steps: &Path, deployment: &DeploymentId) -> io::Result<()> {
+    for dir in [steps, &directory(steps, deployment)] {
+        match DirBuilder::new().mode(0o700).create(dir) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            // An earlier guard may have been killed before it made it durable.
+            Ok(()) | Err(_) => sync_parent(dir)?,
+        }
+    }
+    Ok(())
+}
+
+/// Creates a marker that names the calling process. `None`: there is one already, which means that
+/// the attempt must not be started.
+///
+/// # Errors
+/// The system said no. There is no marker of ours, unless removing it failed too.
+pub fn claim(path: &Path) -> io::Result<Option<Claim>> {
+    let Process { pid, started, boot } = Process::this()?;
+    Ok(create(path, &format!("started {pid} {started} {boot}\n"))?.map(Claim))
+}
+
+/// Creates a marker that keeps the attempt from ever starting. False: there is a marker already.
+///
+/// # Errors
+/// The system said no.
+pub fn bury(path: &Path) -> io::Result<bool> {
+    Ok(create(path, TOMBSTONE)?.is_some())
+}
+
+/// Reads a marker; `None`: there is none.
+///
+/// # Errors
+/// The system said no.
+pub fn read(path: &Path) -> io::Result<Option<Marker>> {
+    let mut bytes = Vec::new();
+    match File::open(path).and_then(|file| file.take(MAX_MARKER).read_to_end(&mut bytes)) {
+        Ok(_) => Ok(Some(Marker::parse(&String::from_utf8_lossy(&bytes)))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The right to start an attempt. There is at most one, ever.
+#[derive(Debug)]
+pub struct Claim(File);
+
+impl Claim {
+    /// Notes why the program was not started.
+    ///
+    /// # Errors
+    /// The system said no; the attempt counts as started.
+    pub fn note_failure(mut self, why: &str) -> io::Result<()> {
+        self.0.write_all(format!("failed {}\n", why.replace('\n', " ")).as_bytes())?;
+        self.0.sync_all()
+    }
+}
+
+/// Creates a file that must not be there yet, durably. `None`: it is there already.
+fn create(path: &Path, text: &str) -> io::Result<Option<File>> {
+    let mut file = match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let written = file
+        .write_all(text.as_bytes())
+        .and_then(|()| file.sync_all())
+        .and_then(|()| sync_parent(path));
+    if let Err(error) = written {
+        // Nothing was started. Where this fails too, the attempt counts as started: the safe side.
+        let _ = fs::remove_file(path);
+        return Err(error);
+    }
+    Ok(Some(file))
+}
+
+fn sync_parent(path: &Path) -> io::Result<()> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+    use crate::model::name::HookName;
+
+    fn deployment(id: &str) -> DeploymentId {
+        DeploymentId::new(id).unwrap()
+    }
+
+    fn attempt(hook: &str, step: u32, number: u32) -> Attempt {
+        Attempt { hook: HookName::new(hook).unwrap(), step, number }
+    }
+
+    #[test]
+    fn a_claim_is_given_once_and_names_this_process() {
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().join("marker");
+        let claim = super::claim(&path).unwrap().unwrap();
+        assert!(super::claim(&path).unwrap().is_none());
+        assert!(!bury(&path).unwrap());
+        let this = Process::this().unwrap();
+        assert!(this.is_alive());
+        let process = Some(this);
+        let started = |failure| Some(Marker::Started { process: process.clone(), failure });
+        assert_eq!(read(&path).unwrap(), started(None));
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        claim.note_failure("no such\nfile").unwrap();
+        assert_eq!(read(&path).unwrap(), started(Some("no such file".into())));
+    }
+
+    #[test]
+    fn a_tombstone_can_never_be_claimed() {
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().join("marker");
+        assert_eq!(read(&path).unwrap(), None);
+        assert!(bury(&path).unwrap());
+        assert!(claim(&path).unwrap().is_none());
+        assert_eq!(read(&path).unwrap(), Some(Marker::Tombstone));
+    }
+
+    #[test]
+    fn a_marker_cut_anywhere_counts_as_started() {
+        let started = "started 4711 123456 5b9c2f0e-boot\n";
+        for cut in 0..started.len() {
+            let unknown = Marker::Started { process: None, failure: None };
+            assert_eq!(Marker::parse(&started[..cut]), unknown, "{cut}");
+        }
+        for cut in 0..TOMBSTONE.len() {
+            assert_ne!(Marker::parse(&TOMBSTONE[..cut]), Marker::Tombstone, "{cut}");
+        }
+        assert!(matches!(Marker::parse(started), Marker::Started { process: Some(_), .. }));
+        let negative = Marker::parse("started -1 1 boot\n");
+        assert_eq!(negative, Marker::Started { process: None, failure: None });
+    }
+
+    #[test]
+    fn a_process_of_the_same_id_is_not_the_same_process() {
+        let this = Process::this().unwrap();
+        assert!(!Process { started: this.started + 1, ..this.clone() }.is_alive());
+        assert!(!Process { boot: "another".into(), ..this }.is_alive());
+    }
+
+    #[test]
+    fn two_attempts_never_share_a_marker() {
+        let paths = [
+            ("a", "b", 1, 11),
+            ("a", "b", 11, 1),
+            ("a", "b-1", 1, 1),
+            ("a-b", "b", 1, 1),
+            ("a.b", "b", 1, 1),
+        ];
+        let path = |(id, hook, step, number)| {
+            path(Path::new("/s"), &deployment(id), &attempt(hook, step, number))
+        };
+        let different: std::collections::HashSet<_> = paths.into_iter().map(path).collect();
+        assert_eq!(different.len(), paths.len());
+    }
+
+    #[test]
+    fn the_longest_names_still_make_a_file() {
+        let temp = tempfile::tempdir().unwrap();
+        let steps = temp.path().join("steps");
+        let id = deployment(&"d".repeat(128));
+        let path = path(&steps, &id, &attempt(&"h".repeat(128), u32::MAX, u32::MAX));
+        prepare(&steps, &id).unwrap();
+        prepare(&steps, &id).unwrap();
+        assert!(claim(&path).unwrap().is_some());
+    }
+}

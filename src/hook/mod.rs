@@ -1,0 +1,13 @@
+//! L2: performs what the core orders: runs programs, asks HTTP endpoints, and finds out what
+//! became of an attempt that a dead guard left behind. Nothing here decides whether to act.
+
+mod exec;
+mod executor;
+mod group;
+mod inspect;
+pub mod marker;
+mod output;
+mod probe;
+
+pub use exec::SUBCOMMAND;
+pub use executor::Executor;

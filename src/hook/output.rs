@@ -1,0 +1,96 @@
+//! What a hook prints, kept within a fixed size and made safe to show. The beginning tells what it
+//! set out to do and the end tells why it failed; what lies between is counted and left out. It
+//! must never grow with what is printed, and nothing that it gives can drive a terminal.
+
+use std::collections::VecDeque;
+
+/// How much of the beginning is kept, in bytes: some twenty lines.
+const HEAD: usize = 2 * 1024;
+/// How much of the end is kept, in bytes: a stack trace with what led to it.
+const TAIL: usize = 6 * 1024;
+
+/// The beginning and the end of a stream of bytes.
+#[derive(Debug, Default)]
+pub(super) struct Output {
+    head: Vec<u8>,
+    tail: VecDeque<u8>,
+    total: u64,
+}
+
+impl Output {
+    pub(super) fn push(&mut self, bytes: &[u8]) {
+        self.total += bytes.len() as u64;
+        let (head, rest) = bytes.split_at(bytes.len().min(HEAD - self.head.len()));
+        self.head.extend_from_slice(head);
+        let rest = &rest[rest.len().saturating_sub(TAIL)..];
+        let excess = (self.tail.len() + rest.len()).saturating_sub(TAIL);
+        self.tail.drain(..excess);
+        self.tail.extend(rest);
+    }
+
+    /// What was kept, as text that is safe to show.
+    pub(super) fn text(&self) -> String {
+        let mut bytes = self.head.clone();
+        let left_out = self.total - (self.head.len() + self.tail.len()) as u64;
+        if left_out > 0 {
+            bytes.extend_from_slice(format!("\n[{left_out} bytes left out]\n").as_bytes());
+        }
+        bytes.extend(&self.tail);
+        neutral(&String::from_utf8_lossy(&bytes))
+    }
+}
+
+/// The text without what could drive a terminal or mislead a reader: control characters other than
+/// line feed and tab, and the marks that change the direction of writing, become U+FFFD.
+pub(super) fn neutral(text: &str) -> String {
+    let is_harmful = |c: char| {
+        (c.is_control() && c != '\n' && c != '\t')
+            || matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
+    };
+    text.replace("\r\n", "\n").replace(is_harmful, "\u{FFFD}")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn text(chunks: &[&[u8]]) -> String {
+        let mut output = Output::default();
+        chunks.iter().for_each(|chunk| output.push(chunk));
+        output.text()
+    }
+
+    #[test]
+    fn short_output_is_kept_as_it_is() {
+        assert_eq!(text(&[]), "");
+        assert_eq!(text(&[b"switching\r\n", b"done\t\xc3\xa9\n"]), "switching\ndone\té\n");
+    }
+
+    #[test]
+    fn what_could_drive_a_terminal_or_is_not_text_is_replaced() {
+        assert_eq!(text(&[b"\x1b[31mred\x07\xff\0"]), "\u{FFFD}[31mred\u{FFFD}\u{FFFD}\u{FFFD}");
+        assert_eq!(text(&["a\u{202E}b\u{9b}".as_bytes()]), "a\u{FFFD}b\u{FFFD}");
+    }
+
+    #[test]
+    fn of_long_output_the_beginning_and_the_end_are_kept() {
+        let kept = text(&[b"begin ", &vec![b'x'; 1_000_000], b" end"]);
+        assert!(kept.starts_with("begin x"), "{kept}");
+        assert!(kept.ends_with("x end"), "{kept}");
+        assert!(kept.contains(&format!("\n[{} bytes left out]\n", 1_000_010 - HEAD - TAIL)));
+        assert!(kept.len() < HEAD + TAIL + 40);
+    }
+
+    proptest! {
+        #[test]
+        fn how_output_is_cut_into_chunks_makes_no_difference(
+            bytes in proptest::collection::vec(any::<u8>(), 0..3 * (HEAD + TAIL)),
+            chunk in 1..TAIL * 2,
+        ) {
+            let chunks: Vec<&[u8]> = bytes.chunks(chunk).collect();
+            prop_assert_eq!(text(&chunks), text(&[&bytes]));
+        }
+    }
+}
