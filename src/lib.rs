@@ -18,4 +18,5 @@ pub mod journal;
 pub mod model;
 pub mod notify;
 pub mod record;
+pub mod render;
 pub mod source;

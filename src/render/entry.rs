@@ -1,0 +1,180 @@
+//! A journal entry in one line, for logs and timelines.
+
+use crate::model::entry::{Attempt, Caller, Decision, Entry, Event, RuleEvidence, Trigger};
+use crate::model::name::SignalName;
+use crate::model::signal::Unit;
+use crate::model::time::format_duration;
+
+use super::compare::comparisons;
+use super::line::{clip, plain, span};
+
+/// The most columns of a text from elsewhere (a reason, a failure, a command) within a line.
+const MAX_TEXT: usize = 200;
+
+/// What a signal measures.
+type Units<'a> = &'a dyn Fn(&SignalName) -> Option<Unit>;
+
+/// When, which deployment and what, in one line without control characters.
+#[must_use]
+pub fn entry(entry: &Entry) -> String {
+    match &entry.deployment {
+        Some(deployment) => format!("{} {deployment} {}", entry.at, event(&entry.event)),
+        None => format!("{} {}", entry.at, event(&entry.event)),
+    }
+}
+
+/// What happened, in one line without control characters. A journal knows no units.
+#[must_use]
+pub fn event(event: &Event) -> String {
+    event_in(event, &|_| None)
+}
+
+/// The same with readings in their units.
+pub(super) fn event_in(event: &Event, unit: Units<'_>) -> String {
+    match event {
+        Event::Started { rollguard, pid } => {
+            format!("rollguard {} started, process {pid}", text(rollguard))
+        }
+        Event::Stopped { by } => format!("stopped by {}", caller(by)),
+        Event::Reloaded { by, rules } => {
+            format!("{rules} rules in force, loaded by {}", caller(by))
+        }
+        Event::ReloadRefused { by, errors, first } => format!(
+            "new rules by {} refused, {errors} errors, the first: {}",
+            caller(by),
+            text(first)
+        ),
+        Event::Begun { service, version, good, mode: _, signals: _, by } => {
+            let good = good.as_ref().map_or("no good version".into(), |v| format!("good {v}"));
+            format!("guarding {service} {version}, {good}, begun by {}", caller(by))
+        }
+        Event::Ended { reason, by } => {
+            format!("guarding ended by {}: {}", caller(by), text(reason))
+        }
+        Event::Superseded { by } => format!("superseded by deployment {by}"),
+        Event::Baked { version } => format!("baked: {version} counts as good"),
+        Event::SetAside { evidence } => {
+            format!("rule {} set aside: it held before the deployment", evidence.rule)
+        }
+        Event::Refused { refusal, evidence } => {
+            format!("nothing done, {refusal}: {}", rule(evidence, unit))
+        }
+        Event::Decided(decision) => decided(decision, unit),
+        Event::Intent { attempt, what } => format!("starting {}: {}", step(attempt), text(what)),
+        Event::Outcome { attempt, result, output: _, took_ms } => {
+            format!("{} {} after {}", step(attempt), text(&result.to_string()), took(*took_ms))
+        }
+        Event::Cured { signals: _, took_ms } => {
+            format!("cure seen {} after the decision", took(*took_ms))
+        }
+        Event::Failed { why, signals: _ } => format!("rollback failed: {}", text(why)),
+        Event::Notified { hook, failure: None } => format!("people told by hook {hook}"),
+        Event::Notified { hook, failure: Some(why) } => {
+            format!("people could not be told by hook {hook}: {}", text(why))
+        }
+    }
+}
+
+fn text(from_elsewhere: &str) -> String {
+    clip(&plain(from_elsewhere), MAX_TEXT)
+}
+
+fn decided(decision: &Decision, unit: Units<'_>) -> String {
+    let by = match &decision.trigger {
+        Trigger::Rule(evidence) => rule(evidence, unit),
+        Trigger::Person { reason, by } => format!("{} said so: {}", caller(by), text(reason)),
+    };
+    let good = decision.good.as_ref().map(|good| format!(" to {good}")).unwrap_or_default();
+    format!("decided: from {}{good} with hook {}, {by}", decision.version, decision.hook)
+}
+
+/// ``rule error-rate `error_rate > 5%` held 3s: error_rate 19.8% > 5%``
+fn rule(evidence: &RuleEvidence, unit: Units<'_>) -> String {
+    let readings: Vec<String> =
+        comparisons(evidence, unit).iter().map(super::compare::Compared::named).collect();
+    let hold = format_duration(std::time::Duration::from_millis(evidence.held_ms));
+    let readings = text(&readings.join(", "));
+    format!("rule {} `{}` held {hold}: {readings}", evidence.rule, text(&evidence.when))
+}
+
+/// The hook, its step from 1 and the attempt, where it is not the first.
+fn step(attempt: &Attempt) -> String {
+    let Attempt { hook, step, number } = attempt;
+    match number {
+        1 => format!("{hook} step {}", step + 1),
+        _ => format!("{hook} step {}, attempt {number}", step + 1),
+    }
+}
+
+fn took(millis: u64) -> String {
+    span(std::time::Duration::from_millis(millis))
+}
+
+fn caller(caller: &Caller) -> String {
+    match caller {
+        Caller::Guard => "the guard".to_owned(),
+        Caller::Process { pid: Some(pid), uid } => format!("process {pid} of user {uid}"),
+        Caller::Process { pid: None, uid } => format!("a process of user {uid}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::entry::StepResult;
+    use crate::model::name::{DeploymentId, HookName, Version};
+    use crate::render::tests::{BEGUN, rule as evidence, signal};
+
+    fn attempt(number: u32) -> Attempt {
+        Attempt { hook: HookName::new("rollback").unwrap(), step: 0, number }
+    }
+
+    fn decision() -> Decision {
+        let mut rule =
+            evidence("error_rate > 5%", &[signal("error_rate", 0.2)], &[(0.2, ">", 0.05)]);
+        rule.held_ms = 3_000;
+        Decision {
+            trigger: Trigger::Rule(rule),
+            hook: HookName::new("rollback").unwrap(),
+            version: Version::new("v2").unwrap(),
+            good: Some(Version::new("v1").unwrap()),
+            rules: Vec::new(),
+            signals: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn an_entry_says_when_where_and_what() {
+        let deployment = DeploymentId::new("d1").unwrap();
+        let entry = super::entry(&Entry {
+            at: BEGUN,
+            deployment: Some(deployment),
+            event: Event::Decided(decision()),
+        });
+        let expected = "2026-10-26T07:33:20.000Z d1 decided: from v2 to v1 with hook rollback, \
+             rule error-rate `error_rate > 5%` held 3s: error_rate 0.2 > 0.05";
+        assert_eq!(entry, expected);
+    }
+
+    #[test]
+    fn an_outcome_names_step_attempt_result_and_time() {
+        let outcome = |number, result| {
+            let output = "secret\nlines".to_owned();
+            event(&Event::Outcome { attempt: attempt(number), result, output, took_ms: 412 })
+        };
+        assert_eq!(outcome(1, StepResult::Done), "rollback step 1 done after 0.4 s");
+        assert_eq!(
+            outcome(2, StepResult::Failed("exit\nstatus 1".into())),
+            "rollback step 1, attempt 2 failed: exit status 1 after 0.4 s"
+        );
+    }
+
+    #[test]
+    fn what_comes_from_elsewhere_stays_on_the_line_and_is_bounded() {
+        let by = Caller::Process { pid: Some(7), uid: 0 };
+        let reason = format!("a\x1b[2J\nb{}", "x".repeat(1_000));
+        let line = event(&Event::Ended { reason, by });
+        assert!(line.starts_with("guarding ended by process 7 of user 0: a [2J bxxx"), "{line}");
+        assert!(line.chars().count() < 260 && !line.contains(char::is_control), "{line}");
+    }
+}

@@ -1,0 +1,231 @@
+//! One line of text: never wider than a terminal, never holding what could move a cursor, with
+//! colour only where it was asked for.
+
+use std::time::Duration;
+
+/// Columns of the narrowest terminal that still counts.
+pub const WIDTH: usize = 80;
+
+/// Whether text may carry colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Style {
+    /// Characters only.
+    Plain,
+    /// With the escape codes of a terminal.
+    Colour,
+}
+
+/// How a piece of a line is to look. The words say the same without it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Paint {
+    /// As it is.
+    Plain,
+    /// Emphasised.
+    Bold,
+    /// Held back.
+    Dim,
+    /// Good.
+    Green,
+    /// To be watched.
+    Yellow,
+    /// Bad.
+    Red,
+    /// Unknown.
+    Grey,
+}
+
+impl Paint {
+    const fn code(self) -> Option<&'static str> {
+        match self {
+            Self::Plain => None,
+            Self::Bold => Some("1"),
+            Self::Dim => Some("2"),
+            Self::Green => Some("1;32"),
+            Self::Yellow => Some("1;33"),
+            Self::Red => Some("1;31"),
+            Self::Grey => Some("1;90"),
+        }
+    }
+}
+
+/// A line of pieces, cut at [`WIDTH`] columns, without a newline or spaces at its end.
+#[must_use]
+pub fn line(style: Style, pieces: &[(Paint, &str)]) -> String {
+    let mut text = String::new();
+    let whole: String = pieces.iter().map(|(_, piece)| plain(piece)).collect();
+    let whole = clip(whole.trim_end(), WIDTH);
+    let (mut room, mut left) = (whole.chars(), whole.chars().count());
+    for (paint, piece) in pieces {
+        let shown = plain(piece).chars().count().min(left);
+        left -= shown;
+        let piece: String = room.by_ref().take(shown).collect();
+        match (paint.code(), style) {
+            (Some(code), Style::Colour) if !piece.is_empty() => {
+                text.push_str(&format!("\x1b[{code}m{piece}\x1b[0m"));
+            }
+            (Some(_) | None, Style::Plain | Style::Colour) => text.push_str(&piece),
+        }
+    }
+    text
+}
+
+/// The text with everything that is not a visible character replaced: it stays on its line and
+/// does nothing to a terminal.
+#[must_use]
+pub fn plain(text: &str) -> String {
+    text.chars().map(|c| if is_visible(c) { c } else { ' ' }).collect()
+}
+
+/// Controls, and the characters that change the direction of what follows or have no width.
+fn is_visible(c: char) -> bool {
+    let formats = matches!(
+        c,
+        '\u{ad}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{feff}'
+            | '\u{fff9}'..='\u{fffb}'
+            | '\u{e0000}'..='\u{e0fff}'
+    );
+    !c.is_control() && !formats
+}
+
+/// The text, cut to so many columns; `…` at its end says that something is missing.
+pub(super) fn clip(text: &str, columns: usize) -> String {
+    if width(text) <= columns {
+        return text.to_owned();
+    }
+    let mut left = columns.saturating_sub(1);
+    let fits = |c: &char| {
+        let fits = column_count(*c) <= left;
+        left = left.saturating_sub(column_count(*c));
+        fits
+    };
+    let mut cut: String = text.chars().take_while(fits).collect();
+    if columns > 0 {
+        cut.push('…');
+    }
+    cut
+}
+
+/// The text cut or filled up with spaces to exactly so many columns.
+pub(super) fn pad(text: &str, columns: usize) -> String {
+    let mut text = clip(text, columns);
+    let missing = columns.saturating_sub(width(&text));
+    text.extend(std::iter::repeat_n(' ', missing));
+    text
+}
+
+/// How many columns a terminal takes to show the text.
+pub(super) fn width(text: &str) -> usize {
+    text.chars().map(column_count).sum()
+}
+
+/// East Asian wide characters and pictures take two columns. Combining characters are counted as
+/// if they took one, which errs on the narrow side.
+const fn column_count(c: char) -> usize {
+    match c {
+        '\u{1100}'..='\u{115f}'
+        | '\u{2e80}'..='\u{a4cf}'
+        | '\u{ac00}'..='\u{d7a3}'
+        | '\u{f900}'..='\u{faff}'
+        | '\u{fe30}'..='\u{fe6f}'
+        | '\u{ff00}'..='\u{ff60}'
+        | '\u{ffe0}'..='\u{ffe6}'
+        | '\u{1f000}'..='\u{1faff}'
+        | '\u{20000}'..='\u{3fffd}' => 2,
+        _ => 1,
+    }
+}
+
+/// A span for people, two units at most: `0.4 s`, `12.3 s`, `2m05s`, `1h30m`, `3d04h`.
+pub(super) fn span(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    match seconds {
+        0..=59 => {
+            let tenths = duration.as_millis() / 100;
+            match tenths % 10 {
+                0 if tenths > 0 => format!("{} s", tenths / 10),
+                _ if duration.is_zero() => "0 s".to_owned(),
+                _ if tenths == 0 => format!("{} ms", duration.as_millis()),
+                rest => format!("{}.{rest} s", tenths / 10),
+            }
+        }
+        60..=3_599 => format!("{}m{:02}s", seconds / 60, seconds % 60),
+        3_600..=86_399 => format!("{}h{:02}m", seconds / 3_600, seconds % 3_600 / 60),
+        _ => format!("{}d{:02}h", seconds / 86_400, seconds % 86_400 / 3_600),
+    }
+}
+
+/// Milliseconds from a moment, with their sign: `+6 ms`, `+3.25 s`, `-2m05s`.
+#[must_use]
+pub fn offset(millis: i64) -> String {
+    let sign = if millis < 0 { '-' } else { '+' };
+    let size = millis.unsigned_abs();
+    match size {
+        0..=999 => format!("{sign}{size} ms"),
+        1_000..=59_999 => format!("{sign}{}.{:02} s", size / 1_000, size % 1_000 / 10),
+        _ => format!("{sign}{}", span(Duration::from_millis(size))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn colour_is_shown_only_where_it_was_asked_for() {
+        let pieces = [(Paint::Red, "red"), (Paint::Plain, " api")];
+        assert_eq!(line(Style::Plain, &pieces), "red api");
+        assert_eq!(line(Style::Colour, &pieces), "\x1b[1;31mred\x1b[0m api");
+    }
+
+    #[test]
+    fn a_line_that_is_too_long_says_so() {
+        let text = line(Style::Plain, &[(Paint::Plain, &"x".repeat(81))]);
+        assert_eq!(text.chars().count(), WIDTH);
+        assert!(text.ends_with("x…"));
+    }
+
+    #[test]
+    fn what_could_move_a_cursor_or_break_a_line_becomes_a_space() {
+        assert_eq!(plain("a\x1b[2Jb\nc\u{202e}d"), "a [2Jb c d");
+    }
+
+    #[test]
+    fn spans_and_offsets_read_like_a_clock() {
+        let check = |millis, text: &str| assert_eq!(span(Duration::from_millis(millis)), text);
+        check(0, "0 s");
+        check(42, "42 ms");
+        check(400, "0.4 s");
+        check(3_000, "3 s");
+        check(12_340, "12.3 s");
+        check(125_000, "2m05s");
+        check(5_400_000, "1h30m");
+        check(273_600_000, "3d04h");
+        assert_eq!(offset(3_259), "+3.25 s");
+        assert_eq!(offset(-90), "-90 ms");
+        assert_eq!(offset(125_000), "+2m05s");
+    }
+
+    proptest! {
+        #[test]
+        fn no_line_is_wider_than_a_terminal(pieces in prop::collection::vec(".{0,60}", 0..5)) {
+            let pieces: Vec<_> = pieces.iter().map(|p| (Paint::Red, p.as_str())).collect();
+            let text = line(Style::Plain, &pieces);
+            prop_assert!(width(&text) <= WIDTH);
+            prop_assert!(!text.contains(char::is_control));
+            let coloured = line(Style::Colour, &pieces);
+            let stripped = coloured.replace("\x1b[1;31m", "").replace("\x1b[0m", "");
+            prop_assert_eq!(stripped, text);
+        }
+
+        #[test]
+        fn a_padded_text_has_exactly_its_width(text in ".{0,40}", columns in 1..30_usize) {
+            let padded = pad(&plain(&text), columns);
+            prop_assert_eq!(width(&padded), columns);
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! The guard's own metrics, in the Prometheus text format.
+
+use std::fmt::Write;
+
+use crate::engine::snapshot::{GuardState, Snapshot};
+use crate::model::entry::RuleStanding;
+
+/// The page's content type.
+pub const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// The guard as a metrics page. `reload_ok`: the newest configuration is in force;
+/// `skipped_slots`: scrape slots passed over since the start.
+#[must_use]
+pub fn metrics(snapshot: &Snapshot, reload_ok: bool, skipped_slots: u64) -> String {
+    let mut page = Page::default();
+    let now = snapshot.at.as_millis() as f64 / 1000.0;
+    page.family("heartbeat_timestamp_seconds", "gauge", "When the judging loop last answered.");
+    page.sample("heartbeat_timestamp_seconds", &[], now);
+    page.family("config_reload_successful", "gauge", "1 if the newest configuration is in force.");
+    page.sample("config_reload_successful", &[], truth(reload_ok));
+    page.family("journal_usable", "gauge", "1 if decisions can be put on record.");
+    page.sample("journal_usable", &[], truth(snapshot.journal_ok));
+    page.family("scrape_slots_skipped_total", "counter", "Scrapes that were due and not made.");
+    page.sample("scrape_slots_skipped_total", &[], skipped_slots as f64);
+    page.family("state", "gauge", "1 for the state that the guard is in.");
+    for state in STATES {
+        let name = state.to_string().replace(' ', "_");
+        page.sample("state", &[("state", &name)], truth(state == snapshot.state));
+    }
+    targets(&mut page, snapshot);
+    page.family("signal", "gauge", "The reading of a signal; absent where there is none.");
+    for signal in &snapshot.signals {
+        if let Some(value) = signal.reading.value {
+            page.sample("signal", &[("signal", signal.reading.signal.as_str())], value);
+        }
+    }
+    page.family("rule_state", "gauge", "0 inactive, 1 pending, 2 firing.");
+    for rule in &snapshot.rules {
+        let state = match rule.evidence.state {
+            RuleStanding::Inactive => 0.0,
+            RuleStanding::Pending => 1.0,
+            RuleStanding::Firing => 2.0,
+        };
+        page.sample("rule_state", &[("rule", rule.evidence.rule.as_str())], state);
+    }
+    page.text
+}
+
+const STATES: [GuardState; 8] = [
+    GuardState::Idle,
+    GuardState::Guarding,
+    GuardState::RollingBack,
+    GuardState::Verifying,
+    GuardState::RolledBack,
+    GuardState::RollbackFailed,
+    GuardState::Baked,
+    GuardState::Ended,
+];
+
+fn targets(page: &mut Page, snapshot: &Snapshot) {
+    page.family("target_up", "gauge", "1 if the target's last scrape succeeded.");
+    for target in &snapshot.targets {
+        if let Some(up) = target.up {
+            page.sample("target_up", &[("name", &target.name)], truth(up));
+        }
+    }
+    page.family("target_scrape_seconds", "gauge", "How long the target's last scrape took.");
+    for target in &snapshot.targets {
+        page.sample("target_scrape_seconds", &[("name", &target.name)], target.took_s);
+    }
+    page.family("target_malformed_lines", "gauge", "Unreadable lines of the last scrape.");
+    for target in &snapshot.targets {
+        let lines = target.malformed as f64;
+        page.sample("target_malformed_lines", &[("name", &target.name)], lines);
+    }
+}
+
+const fn truth(value: bool) -> f64 {
+    if value { 1.0 } else { 0.0 }
+}
+
+#[derive(Default)]
+struct Page {
+    text: String,
+}
+
+impl Page {
+    fn family(&mut self, name: &str, kind: &str, help: &str) {
+        let text = format_args!("# HELP rollguard_{name} {help}\n# TYPE rollguard_{name} {kind}\n");
+        self.write(text);
+    }
+
+    /// Label values are names of the configuration, which need no escapes.
+    fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: f64) {
+        let labels: Vec<String> =
+            labels.iter().map(|(name, value)| format!("{name}=\"{value}\"")).collect();
+        let braces = if labels.is_empty() { "" } else { &format!("{{{}}}", labels.join(",")) };
+        self.write(format_args!("rollguard_{name}{braces} {value}\n"));
+    }
+
+    fn write(&mut self, text: std::fmt::Arguments<'_>) {
+        self.text.write_fmt(text).expect("writing into memory does not fail");
+    }
+}

@@ -1,0 +1,26 @@
+//! L1: what people read, from plain values: the status, log lines and the incident report. Nothing
+//! here decides, asks for the time or prints.
+
+mod compare;
+mod entry;
+mod health;
+mod line;
+mod markdown;
+mod metrics;
+mod number;
+mod report;
+mod report_tables;
+mod status;
+mod summary;
+
+#[cfg(test)]
+mod tests;
+
+pub use compare::{Compared, comparisons};
+pub use entry::{entry, event};
+pub use health::{Health, health};
+pub use line::{Paint, Style, WIDTH, line, offset, plain};
+pub use metrics::{METRICS_TYPE, metrics};
+pub use number::{number, unit_named};
+pub use report::report;
+pub use status::status;

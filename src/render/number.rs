@@ -1,0 +1,148 @@
+//! Numbers as people read them: three significant digits and the unit that keeps them short.
+
+use crate::model::signal::Unit;
+
+/// Significant digits where a number stands alone. Nobody acts on the fourth.
+pub(super) const DIGITS: usize = 3;
+
+/// The most significant digits: what a 64-bit float holds for certain.
+pub(super) const MAX_DIGITS: usize = 15;
+
+/// From small to large: what one of the unit is in the signal's own unit, and how it is written.
+type Scales = &'static [(f64, &'static str)];
+
+const RATIO: Scales = &[(0.01, "%")];
+const SECONDS: Scales =
+    &[(1e-6, " µs"), (1e-3, " ms"), (1.0, " s"), (60.0, " min"), (3600.0, " h"), (86400.0, " d")];
+const BYTES: Scales = &[
+    (1.0, " B"),
+    (1024.0, " KiB"),
+    (1_048_576.0, " MiB"),
+    (1_073_741_824.0, " GiB"),
+    (1_099_511_627_776.0, " TiB"),
+];
+const PER_SECOND: Scales = &[(1.0, "/s"), (1e6, "M/s"), (1e9, "G/s"), (1e12, "T/s")];
+const PLAIN: Scales = &[(1.0, ""), (1e6, "M"), (1e9, "G"), (1e12, "T")];
+
+/// A signal's value in its unit: `5.2%`, `312 ms`, `1.4 MiB`, `12.3/s`.
+#[must_use]
+pub fn number(value: f64, unit: Option<Unit>) -> String {
+    with_digits(value, unit, DIGITS)
+}
+
+/// The unit that a status names, if it is one of ours.
+#[must_use]
+pub fn unit_named(name: &str) -> Option<Unit> {
+    match name {
+        "ratio" => Some(Unit::Ratio),
+        "seconds" => Some(Unit::Seconds),
+        "bytes" => Some(Unit::Bytes),
+        "per_second" => Some(Unit::PerSecond),
+        "count" => Some(Unit::Count),
+        _ => None,
+    }
+}
+
+/// The same with another number of significant digits.
+pub(super) fn with_digits(value: f64, unit: Option<Unit>, digits: usize) -> String {
+    let scales = match unit {
+        Some(Unit::Ratio) => RATIO,
+        Some(Unit::Seconds) => SECONDS,
+        Some(Unit::Bytes) => BYTES,
+        Some(Unit::PerSecond) => PER_SECOND,
+        Some(Unit::Count) | None => PLAIN,
+    };
+    let (size, name) = scale(value, scales, digits);
+    format!("{}{name}", short(value / size, digits))
+}
+
+/// The largest scale at which the rounded number is at least 1. Zero is written in the unit
+/// itself: `0 s`, `0 B`.
+fn scale(value: f64, scales: Scales, digits: usize) -> (f64, &'static str) {
+    let at_least_one = |size: f64| {
+        let shown: f64 = short(value.abs() / size, digits).parse().unwrap_or(f64::INFINITY);
+        shown >= 1.0
+    };
+    let own = scales.iter().find(|(size, _)| *size >= 1.0);
+    let fits = scales.iter().rev().find(|(size, _)| at_least_one(*size));
+    let zero = own.filter(|_| value == 0.0);
+    *zero.or(fits).unwrap_or(&scales[0])
+}
+
+/// A number with so many significant digits, but all of those before the point, without zeros at
+/// its end. Very large and very small ones have an exponent.
+fn short(value: f64, digits: usize) -> String {
+    let size = value.abs();
+    if value == 0.0 || !value.is_finite() {
+        return if value == 0.0 { "0".to_owned() } else { value.to_string() };
+    }
+    if !(1e-4..1e12).contains(&size) {
+        return format!("{value:.*e}", digits.saturating_sub(1));
+    }
+    // Whole digits before the point: 1 for 5.2, 2 for 52, 0 for 0.52, -1 for 0.052.
+    #[expect(clippy::cast_possible_truncation, reason = "between -3 and 12, from the range above")]
+    let before = size.log10().floor() as i32 + 1;
+    let digits = i32::try_from(digits).unwrap_or(i32::MAX);
+    let after = usize::try_from(digits.saturating_sub(before)).unwrap_or(0);
+    let text = format!("{value:.after$}");
+    match text.contains('.') {
+        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
+        false => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_number_is_short_and_in_its_unit() {
+        let check = |value, unit, text: &str| assert_eq!(number(value, unit), text);
+        check(0.052, Some(Unit::Ratio), "5.2%");
+        check(0.198_2, Some(Unit::Ratio), "19.8%");
+        check(1.0, Some(Unit::Ratio), "100%");
+        check(0.0, Some(Unit::Ratio), "0%");
+        check(0.000_5, Some(Unit::Ratio), "0.05%");
+        check(0.312, Some(Unit::Seconds), "312 ms");
+        check(0.999_7, Some(Unit::Seconds), "1 s");
+        check(2.0, Some(Unit::Seconds), "2 s");
+        check(90.0, Some(Unit::Seconds), "1.5 min");
+        check(0.000_05, Some(Unit::Seconds), "50 µs");
+        check(0.0, Some(Unit::Seconds), "0 s");
+        check(1_468_006.4, Some(Unit::Bytes), "1.4 MiB");
+        check(0.0, Some(Unit::Bytes), "0 B");
+        check(12.3, Some(Unit::PerSecond), "12.3/s");
+        check(0.25, Some(Unit::PerSecond), "0.25/s");
+        check(12_345.0, Some(Unit::Count), "12345");
+        check(1_234_567.0, Some(Unit::Count), "1.23M");
+        check(-0.5, None, "-0.5");
+        check(1.0, None, "1");
+        check(100.0, None, "100");
+        check(1e20, None, "100000000T");
+        check(0.000_012, None, "1.20e-5");
+    }
+
+    #[test]
+    fn a_unit_is_found_by_the_name_that_a_status_gives_it() {
+        assert_eq!(unit_named("per_second"), Some(Unit::PerSecond));
+        assert_eq!(unit_named("furlongs"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_number_stays_short(value in proptest::num::f64::ANY, unit in 0..6_usize) {
+            let units = [
+                None, Some(Unit::Ratio), Some(Unit::Seconds), Some(Unit::Bytes),
+                Some(Unit::PerSecond), Some(Unit::Count),
+            ];
+            prop_assert!(number(value, units[unit]).chars().count() <= 20);
+        }
+
+        #[test]
+        fn a_number_is_what_it_says_to_half_a_per_cent(value in 1e-3..1e5_f64) {
+            let shown: f64 = number(value, None).parse().unwrap();
+            prop_assert!((shown - value).abs() <= 0.005 * value, "{value} as {shown}");
+        }
+    }
+}

@@ -1,0 +1,366 @@
+//! The incident report: one Markdown file that tells the whole story to someone who was not there.
+//! Everything in it comes from the record; nothing is left out because it looks bad.
+
+use crate::engine::effect::Incident;
+use crate::model::entry::{Caller, Event, RuleEvidence, Trigger};
+use crate::model::name::SignalName;
+use crate::model::signal::Unit;
+use crate::model::time::{Timestamp, format_duration};
+
+use super::compare::comparisons;
+use super::line::{plain, span};
+use super::markdown::{Place, code, link, text};
+use super::report_tables as tables;
+
+/// The whole report.
+#[must_use]
+pub fn report(incident: &Incident) -> String {
+    let story = Story::new(incident);
+    let parts = [
+        story.head(),
+        story.what_now(),
+        story.deciding_rule(),
+        tables::timeline(&story),
+        tables::signals(&story),
+        tables::other_rules(&story),
+        tables::steps(&story),
+        tables::refusals(&story),
+        story.foot(),
+    ];
+    let parts: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+    parts.join("\n")
+}
+
+/// How it ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    RolledBack,
+    Failed,
+    NotDone,
+}
+
+/// An incident and what its record says of it.
+pub(super) struct Story<'a> {
+    pub(super) incident: &'a Incident,
+    ending: Ending,
+    pub(super) decided: Option<Timestamp>,
+    first_step: Option<Timestamp>,
+    cured: Option<Timestamp>,
+}
+
+impl<'a> Story<'a> {
+    fn new(incident: &'a Incident) -> Self {
+        let at = |is: fn(&Event) -> bool| {
+            incident.entries.iter().find(|entry| is(&entry.event)).map(|entry| entry.at)
+        };
+        let decided = at(|event| matches!(event, Event::Decided(_)));
+        let cured = at(|event| matches!(event, Event::Cured { .. }));
+        let ending = match incident.ended {
+            "rolled back" => Ending::RolledBack,
+            "rollback failed" => Ending::Failed,
+            _ => Ending::NotDone,
+        };
+        let first_step = at(|event| matches!(event, Event::Intent { .. }));
+        Self { incident, ending, decided, first_step, cured }
+    }
+
+    pub(super) fn unit(&self, signal: &SignalName) -> Option<Unit> {
+        self.incident.units.iter().find(|(name, _)| name == signal).map(|(_, unit)| *unit)
+    }
+
+    /// A rule's comparisons in a row: `error_rate 19.8% > 5%`.
+    pub(super) fn readings(&self, rule: &RuleEvidence) -> String {
+        let all = comparisons(rule, |signal| self.unit(signal));
+        let all: Vec<String> = all.iter().map(super::compare::Compared::named).collect();
+        all.join(", ")
+    }
+
+    fn version(&self) -> &str {
+        self.incident.decision.version.as_str()
+    }
+
+    fn good(&self) -> &str {
+        self.incident.decision.good.as_ref().map_or("(none known)", |good| good.as_str())
+    }
+
+    fn head(&self) -> String {
+        let Incident { service, deployment, ended, .. } = self.incident;
+        let (version, good) = (text(self.version()), text(self.good()));
+        let title = match self.ending {
+            Ending::RolledBack => format!("{version} was rolled back to {good}"),
+            Ending::Failed => format!("the rollback of {version} to {good} FAILED"),
+            Ending::NotDone => format!("{version} is bad and was not rolled back"),
+        };
+        format!(
+            "# {}: {title}\n\n**Verdict: {}.** Deployment {}, begun {}, reported {}.\n\n{} {}\n",
+            text(service),
+            text(ended),
+            code(deployment.as_str(), Place::Text),
+            self.incident.begun,
+            self.incident.at,
+            self.why_sentence(),
+            self.when_sentence(),
+        )
+    }
+
+    fn why_sentence(&self) -> String {
+        match &self.incident.decision.trigger {
+            Trigger::Rule(rule) => format!(
+                "Rule {} fired against version {}: {} had held for {} ({}).",
+                code(rule.rule.as_str(), Place::Text),
+                text(self.version()),
+                code(&rule.when, Place::Text),
+                format_duration(millis(rule.held_ms)),
+                text(&self.readings(rule)),
+            ),
+            Trigger::Person { reason, by } => format!(
+                "{} said that version {} must be rolled back: \"{}\".",
+                person(by),
+                text(self.version()),
+                text(reason.trim_end_matches('.')),
+            ),
+        }
+    }
+
+    fn when_sentence(&self) -> String {
+        let begun = self.incident.begun;
+        let Some(decided) = self.decided else {
+            let why = self.incident.why.as_deref().unwrap_or("see the refusals below");
+            return format!("Nothing was done, because the guard refused: {}.", text(why));
+        };
+        let after = span(decided.since(begun));
+        let start = self.first_step.map_or("no step was started".to_owned(), |step| {
+            format!("the first step started {} later", span(step.since(decided)))
+        });
+        let end = match (self.cured, &self.incident.why) {
+            (Some(cured), _) => {
+                format!("the cure was seen {} after the decision", span(cured.since(decided)))
+            }
+            (None, Some(why)) => format!("then the rollback failed: {}", text(&sentence(why))),
+            (None, None) => "the cure was not seen".to_owned(),
+        };
+        format!("It was decided {after} after the deployment began, {start}, and {end}.")
+    }
+
+    fn what_now(&self) -> String {
+        let (version, good) = (text(self.version()), text(self.good()));
+        let why = self.incident.why.as_deref().map(|why| text(&sentence(why)));
+        let todo = match (self.ending, why) {
+            (Ending::RolledBack, _) => format!(
+                "Nothing is urgent: {good} serves again. Find out why {version} was bad before it \
+                 is deployed again."
+            ),
+            (Ending::Failed, why) => format!(
+                "**A person is needed.** The rollback failed: {}. rollguard will not try a second \
+                 time, so bring {good} back by hand, check the signals below, and see what each \
+                 step printed.",
+                why.unwrap_or_else(|| "its cure was not seen".to_owned()),
+            ),
+            (Ending::NotDone, why) => format!(
+                "**A person must decide.** The rule fires and rollguard does nothing: {}. To roll \
+                 back to {good}, run `rollguard rollback --reason \"...\"`, or use your own \
+                 procedure.",
+                why.unwrap_or_else(|| "it was refused".to_owned()),
+            ),
+        };
+        format!("## What to do now\n\n{todo}\n")
+    }
+
+    fn deciding_rule(&self) -> String {
+        let rule = match &self.incident.decision.trigger {
+            Trigger::Rule(rule) => rule,
+            Trigger::Person { .. } => return String::new(),
+        };
+        let span = |millis| code(&format_duration(self::millis(millis)), Place::Text);
+        let mut lines = vec![
+            ("when", code(&rule.when, Place::Text)),
+            ("for", format!("{}, held {}", span(rule.for_ms), span(rule.held_ms))),
+            ("readings", text(&self.readings(rule))),
+        ];
+        let given = rule.given.as_ref().map(|given| ("given", code(given, Place::Text)));
+        lines.splice(1..1, given);
+        lines.extend(rule.since.map(|since| ("holds since", since.to_string())));
+        let about = &rule.about;
+        lines.extend(about.description.as_ref().map(|about| ("description", text(about))));
+        lines.extend(about.runbook.as_ref().map(|runbook| ("runbook", link(runbook))));
+        lines.extend(about.owner.as_ref().map(|owner| ("owner", text(owner))));
+        let lines: Vec<String> =
+            lines.into_iter().map(|(name, value)| format!("- {name}: {value}\n")).collect();
+        let name = code(rule.rule.as_str(), Place::Text);
+        format!("## The deciding rule: {name}\n\n{}", lines.concat())
+    }
+
+    fn foot(&self) -> String {
+        let hook = code(self.incident.decision.hook.as_str(), Place::Text);
+        format!(
+            "---\n\nWritten by rollguard from its journal, which has every entry in full. The \
+             hook was {hook}. Times are UTC.\n"
+        )
+    }
+}
+
+pub(super) fn person(by: &Caller) -> String {
+    match by {
+        Caller::Guard => "The guard".to_owned(),
+        Caller::Process { uid, .. } => format!("A person (user {uid})"),
+    }
+}
+
+/// A text that ends up within a sentence: without the full stop that it may end with.
+fn sentence(text: &str) -> String {
+    plain(text.trim_end_matches(['.', ' ', '\n']))
+}
+
+pub(super) fn millis(millis: u64) -> std::time::Duration {
+    std::time::Duration::from_millis(millis)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::deployment::Mode;
+    use crate::model::entry::{Attempt, Decision, Entry, Refusal, RuleStanding, StepResult};
+    use crate::model::name::{DeploymentId, HookName, RuleName, ServiceName, Version};
+    use crate::model::rule::{About, Severity};
+    use crate::render::tests::{BEGUN, rule, signal};
+
+    fn after(millis: u64) -> Timestamp {
+        BEGUN.after(self::millis(millis))
+    }
+
+    fn decision() -> Decision {
+        let signals = [signal("error_rate", 0.198), signal("requests", 203.0)];
+        let mut cause = rule("error_rate > 5%", &signals, &[(0.198, ">", 0.05)]);
+        (cause.state, cause.held_ms, cause.since) = (RuleStanding::Firing, 3_000, Some(after(900)));
+        cause.about = About {
+            description: Some("too many | errors".to_owned()),
+            runbook: Some("https://wiki.example/errors".to_owned()),
+            owner: Some("api team".to_owned()),
+        };
+        let mut other = rule("p95 > 1s", &[signal("p95", 0.412)], &[(0.412, ">", 1.0)]);
+        other.rule = RuleName::new("p95-slow").unwrap();
+        other.severity = Severity::Warning;
+        Decision {
+            trigger: Trigger::Rule(cause.clone()),
+            hook: HookName::new("rollback").unwrap(),
+            version: Version::new("v2").unwrap(),
+            good: Some(Version::new("v1").unwrap()),
+            rules: vec![cause, other],
+            signals: vec![signals[0].clone(), signals[1].clone(), signal("p95", 0.412)],
+        }
+    }
+
+    fn entries(ending: Event) -> Vec<Entry> {
+        let attempt = |step| Attempt { hook: HookName::new("rollback").unwrap(), step, number: 1 };
+        let begun = Event::Begun {
+            service: ServiceName::new("api").unwrap(),
+            version: Version::new("v2").unwrap(),
+            good: Some(Version::new("v1").unwrap()),
+            mode: Mode::Auto,
+            signals: Vec::new(),
+            by: Caller::Process { pid: Some(7), uid: 1000 },
+        };
+        let outcome = Event::Outcome {
+            attempt: attempt(0),
+            result: StepResult::Done,
+            output: "switched\n```\n# not a heading\n\x1b[31m".to_owned(),
+            took_ms: 8,
+        };
+        let what = "mv -T .current.new current | x".to_owned();
+        let events = [
+            (0, begun),
+            (3_900, Event::Decided(decision())),
+            (3_906, Event::Intent { attempt: attempt(0), what }),
+            (3_915, outcome),
+            (6_400, ending),
+        ];
+        let deployment = Some(DeploymentId::new("d1").unwrap());
+        let entry = |(at, event)| Entry { at: after(at), deployment: deployment.clone(), event };
+        events.into_iter().map(entry).collect()
+    }
+
+    fn incident(ended: &'static str, why: Option<&str>, ending: Event) -> Incident {
+        let name = |name| SignalName::new(name).unwrap();
+        Incident {
+            deployment: DeploymentId::new("d1").unwrap(),
+            service: "api".to_owned(),
+            begun: BEGUN,
+            at: after(6_400),
+            ended,
+            why: why.map(str::to_owned),
+            decision: decision(),
+            before: vec![
+                signal("error_rate", 0.001),
+                signal("requests", 200.0),
+                signal("p95", 0.05),
+            ],
+            after: vec![
+                signal("error_rate", 0.004),
+                signal("requests", 201.0),
+                signal("p95", 0.051),
+            ],
+            units: vec![
+                (name("error_rate"), Unit::Ratio),
+                (name("requests"), Unit::PerSecond),
+                (name("p95"), Unit::Seconds),
+            ],
+            entries: entries(ending),
+        }
+    }
+
+    #[test]
+    fn a_rollback_that_helped_is_told_like_this() {
+        let cured = Event::Cured { signals: Vec::new(), took_ms: 2_500 };
+        let golden = include_str!("../../tests/goldens/report-rolled-back.md");
+        assert_eq!(report(&incident("rolled back", None, cured)), golden);
+    }
+
+    #[test]
+    fn a_rollback_that_failed_says_why_and_what_a_person_must_do() {
+        let why = "the cure `error_rate < 1%` was not seen within 15s";
+        let failed = Event::Failed { why: why.to_owned(), signals: Vec::new() };
+        let text = report(&incident("rollback failed", Some(why), failed));
+        assert!(text.starts_with("# api: the rollback of v2 to v1 FAILED\n"), "{text}");
+        assert!(text.contains("**A person is needed.**"), "{text}");
+        assert!(text.contains("bring v1 back by hand"), "{text}");
+        assert!(text.contains("the cure \\`error\\_rate \\< 1%\\` was not seen within 15s"));
+    }
+
+    #[test]
+    fn a_refusal_is_told_with_its_reason() {
+        let mut refused = incident(
+            "not rolled back",
+            Some("observing"),
+            Event::Baked { version: Version::new("v2").unwrap() },
+        );
+        let rule = decision().rules[0].clone();
+        refused.entries.truncate(1);
+        let refusal = Event::Refused { refusal: Refusal::Observing, evidence: rule };
+        refused.entries.push(Entry { at: after(3_900), deployment: None, event: refusal });
+        let text = report(&refused);
+        assert!(text.starts_with("# api: v2 is bad and was not rolled back\n"), "{text}");
+        assert!(text.contains("Nothing was done, because the guard refused: observing."));
+        assert!(text.contains("## Refusals"), "{text}");
+        assert!(!text.contains("## Steps"), "{text}");
+    }
+
+    #[test]
+    fn a_person_s_reason_is_quoted_and_stays_text() {
+        let mut told =
+            incident("rolled back", None, Event::Cured { signals: Vec::new(), took_ms: 1 });
+        let by = Caller::Process { pid: None, uid: 0 };
+        told.decision.trigger = Trigger::Person { reason: "**fire** <b>".to_owned(), by };
+        let text = report(&told);
+        assert!(text.contains("\"\\*\\*fire\\*\\* \\<b\\>\""), "{text}");
+        assert!(!text.contains("## The deciding rule"), "{text}");
+    }
+
+    #[test]
+    fn what_a_step_printed_cannot_leave_its_fence() {
+        let cured = Event::Cured { signals: Vec::new(), took_ms: 2_500 };
+        let text = report(&incident("rolled back", None, cured));
+        let start = text.find("````text\n").unwrap();
+        assert!(text[start..].contains("# not a heading\n"), "{text}");
+        assert!(text[start + 8..].contains("\n````\n") && !text.contains('\x1b'), "{text}");
+    }
+}

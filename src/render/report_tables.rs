@@ -1,0 +1,212 @@
+//! The report's tables: the timeline, the signals, the rules, the steps.
+
+use crate::model::condition::Compare;
+use crate::model::entry::{Entry, Event, RuleEvidence, SignalEvidence, Trigger};
+use crate::model::name::SignalName;
+use crate::model::time::{Timestamp, format_duration};
+
+use super::compare::comparisons;
+use super::entry::event_in;
+use super::line::offset;
+use super::markdown::{Place, block, code, row, table_head, text};
+use super::number::number;
+use super::report::{Story, millis};
+
+/// The end of a step's output that a report shows, in bytes. The journal has all that was kept.
+const MAX_OUTPUT: usize = 4 * 1024;
+
+/// What happened when.
+pub(super) fn timeline(story: &Story<'_>) -> String {
+    let titles = ["time (UTC)", "since begin", "since decision", "what"];
+    let from = |at: Timestamp, origin: Timestamp| offset(at.as_millis() - origin.as_millis());
+    let row = |entry: &Entry| {
+        row(&[
+            entry.at.to_string(),
+            from(entry.at, story.incident.begun),
+            story.decided.map(|decided| from(entry.at, decided)).unwrap_or_default(),
+            text(&event_in(&entry.event, &|signal| story.unit(signal))),
+        ])
+    };
+    let rows: String = story.incident.entries.iter().map(row).collect();
+    format!("## Timeline\n\n{}{rows}", table_head(&titles))
+}
+
+/// Every signal before the deployment, when it was decided and now.
+pub(super) fn signals(story: &Story<'_>) -> String {
+    let incident = story.incident;
+    let titles = ["signal", "before", "at the decision", "now", "the release", "since then"];
+    let rows: String = incident
+        .after
+        .iter()
+        .map(|now| {
+            let name = &now.signal;
+            let before = reading_of(&incident.before, name);
+            let then = reading_of(&incident.decision.signals, name);
+            row(&[
+                code(name.as_str(), Place::Cell),
+                shown(story, before),
+                shown(story, then),
+                shown(story, Some(now)),
+                moved(story, before, then).to_owned(),
+                moved(story, then, Some(now)).to_owned(),
+            ])
+        })
+        .collect();
+    format!(
+        "## Signals\n\n{}{rows}\nWorse is a reading that moved towards the limit of a rule. The \
+         last two columns compare the decision with what was before, and now with the decision.\n",
+        table_head(&titles)
+    )
+}
+
+fn reading_of<'a>(all: &'a [SignalEvidence], name: &SignalName) -> Option<&'a SignalEvidence> {
+    all.iter().find(|reading| reading.signal == *name)
+}
+
+fn shown(story: &Story<'_>, reading: Option<&SignalEvidence>) -> String {
+    let Some(reading) = reading else { return "unknown".to_owned() };
+    let value = reading.value.map(|value| number(value, story.unit(&reading.signal)));
+    match (value, reading.at_least) {
+        (Some(value), true) => format!("at least {value}"),
+        (Some(value), false) => value,
+        (None, _) => text(reading.no_data.as_deref().unwrap_or("no data")),
+    }
+}
+
+/// Whether a reading moved towards the limit of a rule, or away from it.
+fn moved(
+    story: &Story<'_>,
+    from: Option<&SignalEvidence>,
+    to: Option<&SignalEvidence>,
+) -> &'static str {
+    let (Some(from), Some(to)) = (from, to) else { return "unknown" };
+    let (Some(before), Some(after)) = (from.value, to.value) else { return "unknown" };
+    if before.to_bits() == after.to_bits() {
+        return "same";
+    }
+    match (worse_is(story, &to.signal), after > before) {
+        (None, _) => "",
+        (Some(Worse::Higher), true) | (Some(Worse::Lower), false) => "worse",
+        (Some(Worse::Higher), false) | (Some(Worse::Lower), true) => "better",
+    }
+}
+
+/// Which way is worse for a signal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Worse {
+    Higher,
+    Lower,
+}
+
+/// What the rules' limits say of it; `None` where none of them says anything, or they disagree.
+fn worse_is(story: &Story<'_>, signal: &SignalName) -> Option<Worse> {
+    let decision = &story.incident.decision;
+    let mut directions = decision.rules.iter().flat_map(|rule| {
+        let mine = |reading: &super::compare::Compared<'_>| reading.signal == Some(signal);
+        let all = comparisons(rule, |name| story.unit(name)).into_iter().filter(mine);
+        all.filter_map(|reading| match reading.op {
+            Compare::Greater | Compare::GreaterOrEqual => Some(Worse::Higher),
+            Compare::Less | Compare::LessOrEqual => Some(Worse::Lower),
+            Compare::Equal | Compare::NotEqual => None,
+        })
+        .collect::<Vec<_>>()
+    });
+    let first = directions.next()?;
+    directions.all(|other| other == first).then_some(first)
+}
+
+/// How every rule that did not decide stood.
+pub(super) fn other_rules(story: &Story<'_>) -> String {
+    let decision = &story.incident.decision;
+    let deciding = match &decision.trigger {
+        Trigger::Rule(rule) => Some(&rule.rule),
+        Trigger::Person { .. } => None,
+    };
+    let rest: Vec<_> = decision.rules.iter().filter(|rule| Some(&rule.rule) != deciding).collect();
+    if rest.is_empty() {
+        return String::new();
+    }
+    let rows: String = rest.into_iter().map(|rule| rule_row(story, rule)).collect();
+    let head = table_head(&["rule", "when", "state", "held", "readings"]);
+    format!("## The other rules at the decision\n\n{head}{rows}")
+}
+
+fn rule_row(story: &Story<'_>, rule: &RuleEvidence) -> String {
+    let held = format_duration(millis(rule.held_ms));
+    row(&[
+        code(rule.rule.as_str(), Place::Cell),
+        code(&rule.when, Place::Cell),
+        rule.state.to_string(),
+        format!("{held} of {}", format_duration(millis(rule.for_ms))),
+        text(&story.readings(rule)),
+    ])
+}
+
+/// What was done, attempt by attempt, and what each printed.
+pub(super) fn steps(story: &Story<'_>) -> String {
+    let mut text = String::new();
+    for entry in &story.incident.entries {
+        if let Event::Intent { attempt, what } = &entry.event {
+            text.push_str(&format!(
+                "\n### {}, step {}, attempt {}\n\n- action: {}\n",
+                self::text(attempt.hook.as_str()),
+                attempt.step + 1,
+                attempt.number,
+                code(what, Place::Text),
+            ));
+        }
+        if let Event::Outcome { result, output, took_ms, .. } = &entry.event {
+            let took = format_duration(millis(*took_ms));
+            text.push_str(&format!("- outcome: {}, {took}\n", self::text(&result.to_string())));
+            text.push_str(&printed(output));
+        }
+    }
+    if text.is_empty() { text } else { format!("## Steps\n{text}") }
+}
+
+fn printed(output: &str) -> String {
+    if output.trim().is_empty() {
+        return "- output: none\n".to_owned();
+    }
+    let mut start = output.len().saturating_sub(MAX_OUTPUT);
+    while !output.is_char_boundary(start) {
+        start += 1;
+    }
+    let part = if start == 0 { "output" } else { "the end of its output" };
+    format!("- {part}:\n\n{}", block(&output[start..]))
+}
+
+/// Everything that was not done, and why.
+pub(super) fn refusals(story: &Story<'_>) -> String {
+    let row = |entry: &Entry| match &entry.event {
+        Event::Refused { refusal, evidence } => Some(row(&[
+            entry.at.to_string(),
+            code(evidence.rule.as_str(), Place::Cell),
+            refusal.to_string(),
+        ])),
+        Event::SetAside { evidence } => Some(row(&[
+            entry.at.to_string(),
+            code(evidence.rule.as_str(), Place::Cell),
+            "set aside: it held before the deployment began".to_owned(),
+        ])),
+        Event::Started { .. }
+        | Event::Stopped { .. }
+        | Event::Reloaded { .. }
+        | Event::ReloadRefused { .. }
+        | Event::Begun { .. }
+        | Event::Ended { .. }
+        | Event::Superseded { .. }
+        | Event::Baked { .. }
+        | Event::Decided(_)
+        | Event::Intent { .. }
+        | Event::Outcome { .. }
+        | Event::Cured { .. }
+        | Event::Failed { .. }
+        | Event::Notified { .. } => None,
+    };
+    let rows: String = story.incident.entries.iter().filter_map(row).collect();
+    if rows.is_empty() {
+        return rows;
+    }
+    format!("## Refusals\n\n{}{rows}", table_head(&["time (UTC)", "rule", "why nothing was done"]))
+}

@@ -1,0 +1,361 @@
+//! What `rollguard status` prints. The first three lines say what is going on and what is to be
+//! done; the rest says why. No line is wider than [`WIDTH`] columns.
+
+use std::time::Duration;
+
+use crate::engine::snapshot::{DeploymentStatus, RuleStatus, SignalStatus, Snapshot, TargetStatus};
+use crate::model::deployment::Mode;
+use crate::model::entry::{Decision, RuleStanding, Trigger};
+use crate::model::time::Timestamp;
+
+use super::health::{health, of_rule};
+use super::line::{Paint, Style, WIDTH, clip, line, pad, plain, span, width};
+use super::number::{number, unit_named};
+use super::summary::{advice, reading, what};
+
+/// Columns of the words at the left of the head.
+const LABEL: usize = 9;
+
+/// Columns of a name in a table. Longer ones are cut; `--json` has them whole.
+const NAME: usize = 26;
+
+/// The whole status.
+#[must_use]
+pub fn status(snapshot: &Snapshot, style: Style) -> String {
+    let mut page = Page { text: String::new(), style };
+    head(&mut page, snapshot);
+    if let Some(deployment) = &snapshot.deployment {
+        about_deployment(&mut page, deployment, snapshot.at);
+    }
+    page.pair("mode", mode(snapshot.mode));
+    page.title("TARGET", "STATE");
+    snapshot.targets.iter().for_each(|target| about_target(&mut page, target));
+    page.title("SIGNAL", "READING");
+    snapshot.signals.iter().for_each(|signal| about_signal(&mut page, signal));
+    page.title("RULE", "STATE");
+    snapshot.rules.iter().for_each(|rule| about_rule(&mut page, rule, snapshot));
+    page.text
+}
+
+struct Page {
+    text: String,
+    style: Style,
+}
+
+impl Page {
+    fn line(&mut self, pieces: &[(Paint, &str)]) {
+        self.text.push_str(&line(self.style, pieces));
+        self.text.push('\n');
+    }
+
+    /// A word and what it stands for, on as many lines as that takes.
+    fn pair(&mut self, label: &str, value: &str) {
+        self.painted_pair(label, value, Paint::Plain);
+    }
+
+    fn painted_pair(&mut self, label: &str, value: &str, paint: Paint) {
+        let mut label = label;
+        for part in wrap(&plain(value), WIDTH - LABEL) {
+            self.line(&[(Paint::Dim, &pad(label, LABEL)), (paint, &part)]);
+            label = "";
+        }
+    }
+
+    fn title(&mut self, name: &str, rest: &str) {
+        self.line(&[]);
+        self.line(&[(Paint::Dim, &pad(name, NAME + 2)), (Paint::Dim, rest)]);
+    }
+
+    fn row(&mut self, name: &str, paint: Paint, word: &str, rest: &str) {
+        let name = pad(&plain(name), NAME);
+        self.line(&[
+            (Paint::Plain, &name),
+            (Paint::Plain, "  "),
+            (paint, word),
+            (Paint::Plain, rest),
+        ]);
+    }
+
+    /// A second line below a row.
+    fn below(&mut self, text: &str) {
+        self.line(&[(Paint::Plain, &pad("", NAME + 2)), (Paint::Dim, text)]);
+    }
+}
+
+fn head(page: &mut Page, snapshot: &Snapshot) {
+    let colour = health(snapshot);
+    let service = clip(&snapshot.service, 24);
+    let state = snapshot.state.to_string();
+    let versions = snapshot.deployment.as_ref().map(versions).unwrap_or_default();
+    page.line(&[
+        (colour.paint(), &pad(&colour.name().to_uppercase(), LABEL)),
+        (Paint::Bold, &service),
+        (Paint::Plain, ": "),
+        (Paint::Bold, &state),
+        (Paint::Plain, &versions),
+    ]);
+    page.painted_pair("now", &what(snapshot), Paint::Plain);
+    page.painted_pair("to do", &advice(snapshot), Paint::Bold);
+}
+
+fn versions(deployment: &DeploymentStatus) -> String {
+    let version = clip(deployment.version.as_str(), 20);
+    match &deployment.good {
+        Some(good) => format!(", version {version}, good version {}", clip(good.as_str(), 20)),
+        None => format!(", version {version}, NO GOOD VERSION"),
+    }
+}
+
+fn mode(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Observe => "observe: says what it would do, does nothing",
+        Mode::Notify => "notify: tells people, does nothing else",
+        Mode::Auto => "auto: rolls back by itself",
+    }
+}
+
+fn about_deployment(page: &mut Page, deployment: &DeploymentStatus, now: Timestamp) {
+    page.line(&[]);
+    page.pair("deploy", deployment.id.as_str());
+    let ago = span(now.since(deployment.begun));
+    page.pair("begun", &format!("{}, {ago} ago", deployment.begun));
+    if let Some(warm) = deployment.warm_at {
+        page.pair("warm-up", &format!("{} left, until then no rule can fire", rest(warm, now)));
+    }
+    match (&deployment.withheld, deployment.bakes_at) {
+        (Some(why), _) => {
+            page.painted_pair("bake", &format!("over, but withheld: {why}"), Paint::Yellow);
+        }
+        (None, Some(bakes)) => page.pair("bake", &format!("{} left", rest(bakes, now))),
+        (None, None) => {}
+    }
+    if let (Some(decision), Some(at)) = (&deployment.decision, deployment.decided_at) {
+        page.pair("decided", &format!("{at}: {}", decided(decision)));
+    }
+    if let Some(why) = &deployment.why {
+        page.pair("why", why);
+    }
+}
+
+fn rest(until: Timestamp, now: Timestamp) -> String {
+    span(until.since(now))
+}
+
+fn decided(decision: &Decision) -> String {
+    let by = match &decision.trigger {
+        Trigger::Rule(rule) => format!("rule {}", rule.rule),
+        Trigger::Person { reason, .. } => format!("a person, {reason}"),
+    };
+    format!("hook {} by {by}", decision.hook)
+}
+
+fn about_target(page: &mut Page, target: &TargetStatus) {
+    let age = target.age_s.map(|age| format!(", {} ago", number(age, unit_named("seconds"))));
+    let age = age.unwrap_or_default();
+    match (target.up, &target.failure) {
+        (None, _) => page.row(&target.name, Paint::Grey, "not scraped yet", ""),
+        (Some(_), Some(failure)) => {
+            page.row(&target.name, Paint::Red, "DOWN", &format!("{age}: {}", failure.class));
+            page.below(&failure.detail);
+        }
+        (Some(_), None) => {
+            let took = number(target.took_s, unit_named("seconds"));
+            let malformed = match target.malformed {
+                0 => String::new(),
+                count => format!(", {count} malformed"),
+            };
+            let rest = format!("{age}, took {took}, {} samples{malformed}", target.samples);
+            page.row(&target.name, Paint::Green, "up", &rest);
+        }
+    }
+}
+
+fn about_signal(page: &mut Page, signal: &SignalStatus) {
+    let reading = &signal.reading;
+    let unit = signal.unit.as_deref().and_then(unit_named);
+    let shown = match (reading.value, reading.at_least) {
+        (Some(value), true) => format!("at least {}", number(value, unit)),
+        (Some(value), false) => number(value, unit),
+        (None, _) => reading.no_data.clone().unwrap_or_else(|| "no data".to_owned()),
+    };
+    let paint = if reading.value.is_none() { Paint::Grey } else { Paint::Plain };
+    let text = signal.description.as_deref().map(|text| format!("  {text}")).unwrap_or_default();
+    page.row(reading.signal.as_str(), paint, &pad(&plain(&shown), 12.max(width(&shown))), &text);
+}
+
+fn about_rule(page: &mut Page, rule: &RuleStatus, snapshot: &Snapshot) {
+    let evidence = &rule.evidence;
+    let colour = of_rule(rule);
+    let word = match (evidence.state, &rule.no_data) {
+        (RuleStanding::Inactive, Some(_)) => "unknown".to_owned(),
+        (RuleStanding::Inactive | RuleStanding::Pending | RuleStanding::Firing, _) => {
+            evidence.state.to_string()
+        }
+    };
+    let held = format!(
+        " {} of {}  {}",
+        span(Duration::from_millis(evidence.held_ms)),
+        span(Duration::from_millis(evidence.for_ms)),
+        reading(rule, snapshot),
+    );
+    page.row(evidence.rule.as_str(), colour.paint(), &pad(&word, 8), &held);
+    let refusal = rule.refusal.map(|refusal| format!("nothing would be done: {refusal}"));
+    let why = rule.no_data.as_ref().map(|why| format!(" ({why})")).unwrap_or_default();
+    let then = refusal.unwrap_or_else(|| "rolls back when it fires".to_owned());
+    page.below(&format!("{then}{why}"));
+}
+
+/// The text on lines of so many columns, broken at spaces where there are any.
+fn wrap(text: &str, columns: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split_whitespace() {
+        let word = clip(word, columns);
+        let last = lines.last_mut().expect("begins with one line and only grows");
+        if last.is_empty() {
+            last.push_str(&word);
+        } else if width(last) + 1 + width(&word) <= columns {
+            last.push(' ');
+            last.push_str(&word);
+        } else {
+            lines.push(word);
+        }
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::snapshot::GuardState;
+    use crate::model::entry::{Comparison, Refusal};
+    use crate::model::name::{DeploymentId, RuleName, SignalName, Version};
+    use crate::model::scrape::{Failure, FailureClass};
+    use crate::render::tests::{rule, rule_status, signal, snapshot};
+    use proptest::prelude::*;
+
+    fn pending() -> Snapshot {
+        let mut seen = snapshot();
+        let evidence =
+            rule("error_rate > 5%", &[signal("error_rate", 0.198)], &[(0.198, ">", 0.05)]);
+        seen.rules[0] = RuleStatus { evidence, ..rule_status() };
+        seen.rules[0].evidence.state = RuleStanding::Pending;
+        seen.rules[0].evidence.held_ms = 2_000;
+        seen
+    }
+
+    fn top(snapshot: &Snapshot) -> Vec<String> {
+        status(snapshot, Style::Plain).lines().take(3).map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn a_healthy_deployment_reads_like_this() {
+        let golden = include_str!("../../tests/goldens/status-green.txt");
+        assert_eq!(status(&snapshot(), Style::Plain), golden);
+    }
+
+    #[test]
+    fn a_deployment_in_trouble_reads_like_this() {
+        let mut seen = pending();
+        seen.targets[0].failure = Some(Failure {
+            class: FailureClass::Refused,
+            detail: "connect to 127.0.0.1:9000: Connection refused".to_owned(),
+        });
+        seen.signals[1].reading.value = None;
+        seen.signals[1].reading.no_data = Some("stale".to_owned());
+        let golden = include_str!("../../tests/goldens/status-red.txt");
+        assert_eq!(status(&seen, Style::Plain), golden);
+    }
+
+    #[test]
+    fn the_first_three_lines_say_what_goes_on_and_what_to_do() {
+        assert_eq!(
+            top(&pending()),
+            [
+                "RED      api: guarding, version v2, good version v1",
+                "now      rule error-rate has held 2 s of 3 s: error_rate 19.8% > 5%",
+                "to do    nothing; rollguard brings v1 back if this goes on for 1 s",
+            ]
+        );
+        let mut failed = snapshot();
+        failed.state = GuardState::RollbackFailed;
+        failed.deployment.as_mut().unwrap().why = Some("step 1 timed out".to_owned());
+        assert_eq!(
+            top(&failed),
+            [
+                "RED      api: rollback failed, version v2, good version v1",
+                "now      the rollback failed: step 1 timed out",
+                "to do    act now: bring v1 back by hand; rollguard will not try a second time",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_guard_that_would_not_act_says_so_and_what_a_person_can_do() {
+        let mut seen = pending();
+        seen.rules[0].refusal = Some(Refusal::Observing);
+        let text = status(&seen, Style::Plain);
+        assert!(text.contains("rollguard will do nothing (observing)"), "{text}");
+        assert!(text.contains("nothing would be done: observing"), "{text}");
+    }
+
+    #[test]
+    fn without_colour_there_is_no_escape_code() {
+        assert!(!status(&pending(), Style::Plain).contains('\x1b'));
+        assert!(status(&pending(), Style::Colour).starts_with("\x1b[1;31mRED"));
+    }
+
+    const STATES: [GuardState; 8] = [
+        GuardState::Idle,
+        GuardState::Guarding,
+        GuardState::RollingBack,
+        GuardState::Verifying,
+        GuardState::RolledBack,
+        GuardState::RollbackFailed,
+        GuardState::Baked,
+        GuardState::Ended,
+    ];
+
+    const STANDINGS: [RuleStanding; 3] =
+        [RuleStanding::Inactive, RuleStanding::Pending, RuleStanding::Firing];
+
+    proptest! {
+        #[test]
+        fn no_line_is_wider_than_a_terminal_whatever_the_names(
+            state in 0..STATES.len(),
+            standing in 0..STANDINGS.len(),
+            name in "[a-z]{1,128}",
+            version in "[a-z0-9.:/@-]{0,127}",
+            text in ".{0,200}",
+            value in proptest::num::f64::NORMAL,
+        ) {
+            let mut seen = pending();
+            seen.state = STATES[state];
+            seen.service = name.clone();
+            let deployment = seen.deployment.as_mut().unwrap();
+            deployment.id = DeploymentId::new(&name).unwrap();
+            deployment.version = Version::new(&format!("v{version}")).unwrap();
+            deployment.good = Some(deployment.version.clone());
+            deployment.why = Some(text.clone());
+            deployment.withheld = Some(text.clone());
+            seen.targets[0].name = name.clone();
+            let class = FailureClass::Broken;
+            seen.targets[0].failure = Some(Failure { class, detail: text.clone() });
+            seen.signals[0].reading.signal = SignalName::new(&name).unwrap();
+            seen.signals[0].reading.value = Some(value);
+            seen.signals[0].description = Some(text.clone());
+            let evidence = &mut seen.rules[0].evidence;
+            evidence.rule = RuleName::new(&name).unwrap();
+            evidence.state = STANDINGS[standing];
+            evidence.when = format!("{name} > 1");
+            evidence.signals[0] = seen.signals[0].reading.clone();
+            let compared = Comparison { left: Some(value), op: ">".into(), right: Some(1.0) };
+            evidence.comparisons = vec![compared; 16];
+            seen.rules[0].no_data = Some(text);
+            let shown = status(&seen, Style::Plain);
+            for line in shown.lines() {
+                prop_assert!(width(line) <= WIDTH, "{line}");
+                prop_assert!(!line.contains(char::is_control), "{line}");
+            }
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! The sentences that an operator reads first: what is going on, and what is to be done. Each is
+//! wrapped, never cut: half an advice is worse than none.
+
+use std::time::Duration;
+
+use crate::engine::snapshot::{DeploymentStatus, GuardState, RuleStatus, Snapshot};
+use crate::model::entry::{Refusal, RuleStanding, Trigger};
+use crate::model::rule::Severity;
+
+use super::compare::comparisons;
+use super::health::{Health, health, of_rule};
+use super::line::{clip, span};
+use super::number::unit_named;
+
+/// Columns that a name may take within a sentence.
+const NAME: usize = 24;
+
+/// The last steps of a story that a person may have to tell the guard.
+const BY_HAND: &str = "`rollguard rollback --reason ...` rolls back at once";
+
+/// What is going on.
+pub(super) fn what(snapshot: &Snapshot) -> String {
+    if !snapshot.journal_ok {
+        return "the journal cannot be written, so nothing will be done any more".to_owned();
+    }
+    let worst = worst_rule(snapshot);
+    let deployment = snapshot.deployment.as_ref();
+    match (snapshot.state, deployment) {
+        (GuardState::RollingBack | GuardState::Verifying, Some(deployment)) => {
+            format!("{}, because {}", progress(snapshot.state, deployment), cause(deployment))
+        }
+        (GuardState::RollbackFailed, Some(deployment)) => {
+            format!("the rollback failed: {}", deployment.why.as_deref().unwrap_or("see below"))
+        }
+        (GuardState::RolledBack, Some(deployment)) => {
+            format!("it was rolled back, because {}", cause(deployment))
+        }
+        (
+            GuardState::Idle
+            | GuardState::Guarding
+            | GuardState::RollingBack
+            | GuardState::Verifying
+            | GuardState::RolledBack
+            | GuardState::RollbackFailed
+            | GuardState::Baked
+            | GuardState::Ended,
+            _,
+        ) => worst.map_or_else(|| "no rules are configured".to_owned(), |rule| of(rule, snapshot)),
+    }
+}
+
+fn worst_rule(snapshot: &Snapshot) -> Option<&RuleStatus> {
+    // The first of equals: `max_by_key` would take the last.
+    snapshot.rules.iter().rev().max_by_key(|rule| (of_rule(rule), rule.evidence.state as u8))
+}
+
+fn of(rule: &RuleStatus, snapshot: &Snapshot) -> String {
+    let evidence = &rule.evidence;
+    let name = clip(evidence.rule.as_str(), NAME);
+    let (held, hold) = (millis(evidence.held_ms), millis(evidence.for_ms));
+    match (evidence.state, of_rule(rule)) {
+        (RuleStanding::Inactive, Health::Unknown) => {
+            format!("rule {name} cannot tell: {}", rule.no_data.as_deref().unwrap_or("no data"))
+        }
+        (RuleStanding::Inactive, Health::Green | Health::Yellow | Health::Red) => {
+            match snapshot.rules.len() {
+                1 => "the rule does not hold".to_owned(),
+                count => format!("none of the {count} rules holds"),
+            }
+        }
+        (RuleStanding::Pending, _) => {
+            format!(
+                "rule {name} has held {} of {}: {}",
+                span(held),
+                span(hold),
+                reading(rule, snapshot)
+            )
+        }
+        (RuleStanding::Firing, _) => format!("rule {name} fires: {}", reading(rule, snapshot)),
+    }
+}
+
+/// A rule's comparisons in a row, each cut so that one of them cannot take the line.
+pub(super) fn reading(rule: &RuleStatus, snapshot: &Snapshot) -> String {
+    let unit = |name: &_| {
+        let signal = snapshot.signals.iter().find(|signal| signal.reading.signal == *name)?;
+        unit_named(signal.unit.as_deref()?)
+    };
+    let all = comparisons(&rule.evidence, unit);
+    let all: Vec<String> = all.iter().map(|comparison| clip(&comparison.named(), 46)).collect();
+    if all.is_empty() { rule.evidence.when.clone() } else { all.join(", ") }
+}
+
+fn progress(state: GuardState, deployment: &DeploymentStatus) -> String {
+    match (state, deployment.step) {
+        (GuardState::RollingBack, Some((step, of))) => {
+            format!("rolling back, step {step} of {of}")
+        }
+        (GuardState::Verifying, _) => "rolled back, looking for the cure".to_owned(),
+        (
+            GuardState::Idle
+            | GuardState::Guarding
+            | GuardState::RollingBack
+            | GuardState::RolledBack
+            | GuardState::RollbackFailed
+            | GuardState::Baked
+            | GuardState::Ended,
+            _,
+        ) => "rolling back".to_owned(),
+    }
+}
+
+fn cause(deployment: &DeploymentStatus) -> String {
+    match deployment.decision.as_ref().map(|decision| &decision.trigger) {
+        Some(Trigger::Rule(rule)) => {
+            format!(
+                "rule {} held for {}",
+                clip(rule.rule.as_str(), NAME),
+                span(millis(rule.for_ms))
+            )
+        }
+        Some(Trigger::Person { reason, .. }) => format!("a person said so: {}", clip(reason, 60)),
+        None => "it was decided so".to_owned(),
+    }
+}
+
+/// What is to be done.
+pub(super) fn advice(snapshot: &Snapshot) -> String {
+    if !snapshot.journal_ok {
+        return "watch the service yourself; make room on the disk, then restart rollguard".into();
+    }
+    let good = good_version(snapshot);
+    match snapshot.state {
+        GuardState::Idle => "nothing; `rollguard deploy begin` starts the guarding".to_owned(),
+        GuardState::Guarding => while_guarding(snapshot),
+        GuardState::RollingBack | GuardState::Verifying => {
+            format!("wait; rollguard is bringing {good} back and looks whether it helps")
+        }
+        GuardState::RolledBack => {
+            "nothing now; read the report, and find out why the version was bad".to_owned()
+        }
+        GuardState::RollbackFailed => {
+            format!("act now: bring {good} back by hand; rollguard will not try a second time")
+        }
+        GuardState::Baked => format!("nothing; if it turns out bad after all, {BY_HAND}"),
+        GuardState::Ended => "nothing; this deployment is not guarded any more".to_owned(),
+    }
+}
+
+fn while_guarding(snapshot: &Snapshot) -> String {
+    let worst = worst_rule(snapshot);
+    let critical = worst.filter(|rule| rule.evidence.severity == Severity::Critical);
+    match (health(snapshot), critical) {
+        (Health::Green, _) => "nothing".to_owned(),
+        (Health::Unknown, _) => {
+            "find out why there is no data: what is not seen is not guarded".to_owned()
+        }
+        (Health::Yellow | Health::Red, Some(rule)) => match rule.refusal {
+            None => acts_soon(rule, snapshot),
+            Some(Refusal::SetAside) => {
+                "look into it: it held before this deployment, which is not to blame".to_owned()
+            }
+            Some(refusal) => {
+                format!("decide: rollguard will do nothing ({refusal}); {BY_HAND}")
+            }
+        },
+        (Health::Yellow | Health::Red, None) => {
+            format!("watch it: warnings never roll back; {BY_HAND}")
+        }
+    }
+}
+
+fn acts_soon(rule: &RuleStatus, snapshot: &Snapshot) -> String {
+    let rest = millis(rule.evidence.for_ms.saturating_sub(rule.evidence.held_ms));
+    let good = good_version(snapshot);
+    format!("nothing; rollguard brings {good} back if this goes on for {}", span(rest))
+}
+
+fn good_version(snapshot: &Snapshot) -> String {
+    let good = snapshot.deployment.as_ref().and_then(|deployment| deployment.good.as_ref());
+    good.map_or("the good version".to_owned(), |good| clip(good.as_str(), NAME))
+}
+
+fn millis(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
