@@ -9,14 +9,18 @@
     warn(clippy::disallowed_methods, clippy::print_stdout, clippy::print_stderr)
 )]
 
+pub mod cli;
 pub mod clock;
 pub mod config;
+mod daemon;
 pub mod engine;
 pub mod exposition;
 pub mod hook;
 pub mod journal;
+pub mod load;
 pub mod model;
 pub mod notify;
 pub mod record;
 pub mod render;
+pub mod serve;
 pub mod source;

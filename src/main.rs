@@ -1,3 +1,12 @@
-//! The `rollguard` binary.
+//! The `rollguard` binary: its command line is `cli`.
 
-fn main() {}
+#![cfg_attr(
+    not(test),
+    warn(clippy::disallowed_methods, clippy::print_stdout, clippy::print_stderr)
+)]
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    rollguard::cli::main()
+}

@@ -1,0 +1,85 @@
+//! Arguments, and which command they mean.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use super::check::CheckArgs;
+use super::debug_command::DebugCommand;
+use super::deploy::DeployCommand;
+use super::rollback::RollbackArgs;
+use super::run::RunArgs;
+use super::status::StatusArgs;
+use super::{check, debug_command, deploy, exec_step, rollback, run, status};
+
+/// Notices a bad release first and brings the good version back, once
+///
+/// rollguard samples metrics pages, judges the abort rules of its TOML files, and runs a rollback
+/// hook when a rule holds.
+///
+/// Exit codes: 0 ok, 1 failed, 2 usage, 3 rolled back and 4 rollback failed (deploy wait),
+/// 5 refused, 6 the daemon cannot be reached, 78 bad configuration.
+#[derive(Parser)]
+#[command(name = "rollguard", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the daemon
+    Run(RunArgs),
+    /// Check configuration and rules files: every error with its place and a suggestion
+    Check(CheckArgs),
+    /// The pipeline's side: begin, end or wait for a deployment
+    #[command(subcommand)]
+    Deploy(DeployCommand),
+    /// Roll the current deployment back: a person says so
+    Rollback(RollbackArgs),
+    /// Show what the guard sees now
+    Status(StatusArgs),
+    /// Look into single parts of the guard
+    #[command(subcommand)]
+    Debug(DebugCommand),
+    /// Claims an attempt's marker and becomes its program
+    #[command(hide = true)]
+    ExecStep {
+        /// The marker.
+        marker: PathBuf,
+        /// The guard's process id.
+        parent: i32,
+        /// The program and its arguments.
+        #[arg(last = true, required = true)]
+        argv: Vec<OsString>,
+    },
+}
+
+/// Where the daemon is.
+#[derive(Args, Clone)]
+pub(super) struct Daemon {
+    /// The daemon's control socket
+    #[arg(
+        long,
+        value_name = "PATH",
+        env = "ROLLGUARD_CONTROL",
+        default_value = "/run/rollguard/rollguard.sock"
+    )]
+    pub(super) control: PathBuf,
+}
+
+/// Reads the arguments and does what they say.
+#[must_use]
+pub fn main() -> ExitCode {
+    match Arguments::parse().command {
+        Command::Run(args) => run::run(&args),
+        Command::Check(args) => check::run(&args),
+        Command::Deploy(command) => deploy::run(command),
+        Command::Rollback(args) => rollback::run(args),
+        Command::Status(args) => status::run(&args),
+        Command::Debug(command) => debug_command::run(&command),
+        Command::ExecStep { marker, parent, argv } => exec_step::run(&marker, parent, &argv),
+    }
+}

@@ -1,0 +1,201 @@
+//! The command line's side of the control socket.
+
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::{Method, Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::net::UnixStream;
+
+use super::exit;
+use crate::engine::command::Accepted;
+use crate::engine::snapshot::DeploymentProgress;
+use crate::model::name::{DeploymentId, Version};
+use crate::serve::{BeginRequest, Problem, ReasonRequest, Status};
+
+/// The largest answer: a status with tens of thousands of signals and rules.
+const MAX_ANSWER: usize = 64 << 20;
+
+/// Why there is no answer, or not the wanted one.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// No daemon answers there.
+    #[error(
+        "the daemon cannot be reached at {path}: {why}\n\
+         hint: is it running? `systemctl status rollguard`; another socket? `--control PATH`"
+    )]
+    Unreachable {
+        /// The socket.
+        path: PathBuf,
+        /// What the system said.
+        why: String,
+    },
+    /// The daemon refused.
+    #[error("{0}")]
+    Refused(String),
+    /// The daemon could not make sense of it, or the client of the answer.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl ClientError {
+    /// The exit code that stands for it.
+    #[must_use]
+    pub const fn exit_code(&self) -> u8 {
+        match self {
+            Self::Unreachable { .. } => exit::UNREACHABLE,
+            Self::Refused(_) => exit::REFUSED,
+            Self::Failed(_) => exit::FAILED,
+        }
+    }
+}
+
+/// A daemon's control socket.
+#[derive(Clone, Debug)]
+pub struct Client {
+    path: PathBuf,
+}
+
+impl Client {
+    /// The daemon at this socket. Nothing is asked yet.
+    #[must_use]
+    pub fn new(path: &Path) -> Self {
+        Self { path: path.to_owned() }
+    }
+
+    /// The status.
+    ///
+    /// # Errors
+    /// The daemon cannot be reached or understood.
+    pub async fn status(&self) -> Result<Status, ClientError> {
+        self.ask(Method::GET, "/v1/status", None::<&()>).await
+    }
+
+    /// Guards a deployment from now on.
+    ///
+    /// # Errors
+    /// The daemon refuses, or cannot be reached.
+    pub async fn begin(
+        &self,
+        id: Option<DeploymentId>,
+        version: Version,
+        good: Option<Version>,
+    ) -> Result<Accepted, ClientError> {
+        let body = BeginRequest { id, version, good };
+        self.ask(Method::POST, "/v1/deployments", Some(&body)).await
+    }
+
+    /// Stops guarding without a verdict.
+    ///
+    /// # Errors
+    /// The daemon refuses, or cannot be reached.
+    pub async fn end(
+        &self,
+        id: Option<DeploymentId>,
+        reason: String,
+    ) -> Result<Accepted, ClientError> {
+        let body = ReasonRequest { id, reason };
+        self.ask(Method::POST, "/v1/deployments/end", Some(&body)).await
+    }
+
+    /// Rolls back.
+    ///
+    /// # Errors
+    /// The daemon refuses, or cannot be reached.
+    pub async fn rollback(
+        &self,
+        id: Option<DeploymentId>,
+        reason: String,
+    ) -> Result<Accepted, ClientError> {
+        let body = ReasonRequest { id, reason };
+        self.ask(Method::POST, "/v1/rollback", Some(&body)).await
+    }
+
+    /// Where a deployment stands; answers when it will not change any more, or after about 20 s.
+    ///
+    /// # Errors
+    /// The deployment is not known, or the daemon cannot be reached.
+    pub async fn wait(&self, id: &DeploymentId) -> Result<DeploymentProgress, ClientError> {
+        // An id has no character that means something in a query, but for `+`, which the daemon
+        // takes as it is.
+        let path = format!("/v1/wait?deployment={id}");
+        self.ask(Method::GET, &path, None::<&()>).await
+    }
+
+    async fn ask<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&impl Serialize>,
+    ) -> Result<T, ClientError> {
+        let (status, bytes) = self.exchange(method, path, body).await.map_err(|why| {
+            ClientError::Unreachable { path: self.path.clone(), why: why.to_string() }
+        })?;
+        let understood = |error: serde_json::Error| {
+            ClientError::Failed(format!("the daemon's answer cannot be understood: {error}"))
+        };
+        if status == StatusCode::OK {
+            return serde_json::from_slice(&bytes).map_err(understood);
+        }
+        let problem: Problem = serde_json::from_slice(&bytes).map_err(understood)?;
+        Err(match status {
+            StatusCode::CONFLICT => ClientError::Refused(problem.error),
+            StatusCode::SERVICE_UNAVAILABLE => {
+                ClientError::Unreachable { path: self.path.clone(), why: problem.error }
+            }
+            _ => ClientError::Failed(problem.error),
+        })
+    }
+
+    async fn exchange(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&impl Serialize>,
+    ) -> Result<(StatusCode, Bytes), Box<dyn std::error::Error + Send + Sync>> {
+        let stream = UnixStream::connect(&self.path).await?;
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+        let connection = tokio::spawn(connection);
+        let body = body.map(serde_json::to_vec).transpose()?.unwrap_or_default();
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(hyper::header::HOST, "rollguard")
+            .body(Full::new(Bytes::from(body)))?;
+        let response = sender.send_request(request).await?;
+        let status = response.status();
+        let bytes = Limited::new(response.into_body(), MAX_ANSWER).collect().await?.to_bytes();
+        connection.abort();
+        Ok((status, bytes))
+    }
+}
+
+/// Runs a command that speaks to the daemon; an error is printed and becomes its exit code.
+pub(super) fn with_runtime(command: impl Future<Output = Result<u8, ClientError>>) -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            complain(&format!("the runtime cannot start: {error}"));
+            return ExitCode::from(exit::FAILED);
+        }
+    };
+    match runtime.block_on(command) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            complain(&error.to_string());
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "a command's errors go to standard error")]
+fn complain(message: &str) {
+    eprintln!("error: {message}");
+}

@@ -1,0 +1,242 @@
+//! `rollguard debug exposition`: what the reader makes of a page.
+//!
+//! For the writers of exporters, and for finding out why a series is not seen. It shows exactly
+//! what the daemon would read, through the same reader.
+
+use std::io::{self, Read, Write};
+
+use crate::exposition::{
+    Exemplar, Format, Labels, Limits, Malformed, PageError, Reader, Sample, Sink, StrictReader,
+    Tally, Whole,
+};
+
+/// Bytes read at a time.
+const CHUNK_BYTES: usize = 64 << 10;
+
+/// How a page is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reading {
+    /// As a scrape reads it.
+    Scrape(Format),
+    /// As OpenMetrics to the letter.
+    Strict,
+}
+
+/// What was found, for the exit status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Every line is as it should be: exit status 0.
+    Clean,
+    /// A line, or the page as a whole, is not: exit status 1.
+    Malformed,
+}
+
+/// Writes one JSON object a sample to `out`, and every malformed line to `err`.
+///
+/// The fields: `name`; `labels`, an object in the order of the page; `value`, a string, because
+/// JSON has no `NaN`, `+Inf` and `-Inf`: otherwise the shortest decimal that reads back as the
+/// same float, such as `3`, `0.1` or `1e300`; `timestamp`, seconds as an exact number, or null;
+/// `exemplar`, null or an object of `labels`, `value` and `timestamp`.
+///
+/// # Errors
+/// The input cannot be read or an output cannot be written.
+pub fn exposition(
+    reading: Reading,
+    input: impl Read,
+    out: impl Write,
+    err: impl Write,
+) -> io::Result<Outcome> {
+    let mut printer = Printer { out, err, failed: None };
+    let page = match reading {
+        Reading::Scrape(format) => scrape(format, input, &mut printer)?,
+        Reading::Strict => strict(input, &mut printer)?,
+    };
+    let Printer { mut out, mut err, failed } = printer;
+    if let Some(error) = failed {
+        return Err(error);
+    }
+    out.flush()?;
+    match page {
+        Ok(Tally { malformed: 0, .. }) => Ok(Outcome::Clean),
+        Ok(_) => Ok(Outcome::Malformed),
+        Err(error) => {
+            writeln!(err, "failed to {error}")?;
+            Ok(Outcome::Malformed)
+        }
+    }
+}
+
+/// The outer error is the input's, the inner one the page's.
+type Page = io::Result<Result<Tally, PageError>>;
+
+fn scrape(format: Format, input: impl Read, sink: &mut impl Sink) -> Page {
+    let mut reader = Reader::new(format, limits(), None);
+    let fed = chunks(input, |chunk| reader.feed(chunk, sink))?;
+    // A file ends where it ends.
+    Ok(fed.and_then(|()| reader.finish(Whole::Yes, sink)))
+}
+
+fn strict(input: impl Read, sink: &mut impl Sink) -> Page {
+    let mut reader = StrictReader::new(limits());
+    let fed = chunks(input, |chunk| reader.feed(chunk, sink))?;
+    Ok(fed.and_then(|()| reader.finish(sink)))
+}
+
+/// A scrape selects and is bounded by what it selects; here the whole page is wanted.
+fn limits() -> Limits {
+    Limits { samples: u64::MAX, ..Limits::default() }
+}
+
+fn chunks(
+    mut input: impl Read,
+    mut feed: impl FnMut(&[u8]) -> Result<(), PageError>,
+) -> io::Result<Result<(), PageError>> {
+    let mut buffer = vec![0; CHUNK_BYTES];
+    loop {
+        let length = match input.read(&mut buffer) {
+            Ok(0) => return Ok(Ok(())),
+            Ok(length) => length,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        if let Err(error) = feed(&buffer[..length]) {
+            return Ok(Err(error));
+        }
+    }
+}
+
+struct Printer<O, E> {
+    out: O,
+    err: E,
+    failed: Option<io::Error>,
+}
+
+impl<O: Write, E: Write> Sink for Printer<O, E> {
+    fn sample(&mut self, sample: Sample<'_>) {
+        if self.failed.is_none() {
+            self.failed = print(&mut self.out, &sample).err();
+        }
+    }
+
+    fn malformed(&mut self, malformed: Malformed<'_>) {
+        let Malformed { line, column, reason, .. } = malformed;
+        if self.failed.is_none() {
+            self.failed = writeln!(self.err, "line {line}, column {column}: {reason}").err();
+        }
+    }
+}
+
+fn print(out: &mut impl Write, sample: &Sample<'_>) -> io::Result<()> {
+    write!(out, r#"{{"name":{},"labels":"#, json(&sample.name)?)?;
+    labels(out, sample.labels)?;
+    write!(out, r#","value":"{}","timestamp":"#, number(sample.value))?;
+    optional(out, sample.timestamp)?;
+    write!(out, r#","exemplar":"#)?;
+    match &sample.exemplar {
+        Some(Exemplar { labels: exemplar, value, timestamp }) => {
+            write!(out, r#"{{"labels":"#)?;
+            labels(out, *exemplar)?;
+            write!(out, r#","value":"{}","timestamp":"#, number(*value))?;
+            optional(out, *timestamp)?;
+            writeln!(out, "}}}}")
+        }
+        None => writeln!(out, "null}}"),
+    }
+}
+
+fn labels(out: &mut impl Write, labels: Labels<'_>) -> io::Result<()> {
+    write!(out, "{{")?;
+    for (index, (name, value)) in labels.iter().enumerate() {
+        let comma = if index > 0 { "," } else { "" };
+        write!(out, "{comma}{}:{}", json(&name)?, json(&value)?)?;
+    }
+    write!(out, "}}")
+}
+
+fn optional(out: &mut impl Write, value: Option<impl std::fmt::Display>) -> io::Result<()> {
+    match value {
+        Some(value) => write!(out, "{value}"),
+        None => write!(out, "null"),
+    }
+}
+
+fn json(text: &str) -> io::Result<String> {
+    serde_json::to_string(text).map_err(io::Error::from)
+}
+
+fn number(value: f64) -> String {
+    if value.is_nan() {
+        return "NaN".to_owned();
+    }
+    if value.is_infinite() {
+        return if value > 0.0 { "+Inf" } else { "-Inf" }.to_owned();
+    }
+    let shown = format!("{value:?}");
+    shown.strip_suffix(".0").map_or_else(|| shown.clone(), str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(reading: Reading, page: &str, out: &str, err: &str, outcome: Outcome) {
+        let (mut found_out, mut found_err) = (Vec::new(), Vec::new());
+        let found = exposition(reading, page.as_bytes(), &mut found_out, &mut found_err).unwrap();
+        assert_eq!(String::from_utf8(found_out).unwrap(), out);
+        assert_eq!(String::from_utf8(found_err).unwrap(), err);
+        assert_eq!(found, outcome);
+    }
+
+    const TEXT: Reading = Reading::Scrape(Format::Text);
+    const OPEN: Reading = Reading::Scrape(Format::OpenMetrics);
+
+    #[test]
+    fn a_sample_is_one_line_of_json_with_an_exact_timestamp() {
+        check(
+            OPEN,
+            "m_total{b=\"\\n\",a=\"é\\\"\"} 3 1700000000.123456789 # {t=\"1\"} 0.5 -1.25\n# EOF\n",
+            "{\"name\":\"m_total\",\"labels\":{\"b\":\"\\n\",\"a\":\"é\\\"\"},\"value\":\"3\",\
+             \"timestamp\":1700000000.123456789,\"exemplar\":{\"labels\":{\"t\":\"1\"},\
+             \"value\":\"0.5\",\"timestamp\":-1.25}}\n",
+            "",
+            Outcome::Clean,
+        );
+    }
+
+    #[test]
+    fn values_that_json_lacks_are_strings_like_all_others() {
+        let page = "m NaN\nm -Inf\nm +Inf\nm 1e300\nm 0.1 1500\n";
+        let row = |value: &str, timestamp: &str| {
+            format!(
+                "{{\"name\":\"m\",\"labels\":{{}},\"value\":\"{value}\",\
+                 \"timestamp\":{timestamp},\"exemplar\":null}}\n"
+            )
+        };
+        let rows = [
+            ("NaN", "null"),
+            ("-Inf", "null"),
+            ("+Inf", "null"),
+            ("1e300", "null"),
+            ("0.1", "1.5"),
+        ];
+        let out: String = rows.iter().map(|(value, timestamp)| row(value, timestamp)).collect();
+        check(TEXT, page, &out, "", Outcome::Clean);
+    }
+
+    #[test]
+    fn malformed_lines_are_located_and_set_the_outcome() {
+        let sample =
+            "{\"name\":\"m\",\"labels\":{},\"value\":\"1\",\"timestamp\":null,\"exemplar\":null}\n";
+        check(
+            TEXT,
+            "m{a=1} 1\nm 1",
+            sample,
+            "line 1, column 5: expected a quoted label value\n",
+            Outcome::Malformed,
+        );
+        check(OPEN, "m 1", sample, "", Outcome::Clean);
+        let truncated = "failed to read the page to its end: it is truncated after 4 bytes\n";
+        check(Reading::Strict, "m 1\n", sample, truncated, Outcome::Malformed);
+    }
+}

@@ -1,0 +1,76 @@
+//! The arguments of `rollguard debug`, and its files and streams.
+
+#![expect(clippy::print_stderr, reason = "a command's errors go to standard error")]
+
+use std::fs::File;
+use std::io::{self, BufWriter, Read};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+use super::debug::{self, Outcome, Reading};
+use crate::exposition::Format;
+
+/// The exit code for a page that cannot be read at all, as for any wrong use.
+const UNREADABLE: u8 = 2;
+
+#[derive(Subcommand)]
+pub(super) enum DebugCommand {
+    /// Show what is read from a metrics page: one JSON object a sample
+    ///
+    /// Malformed lines go to standard error with line and column. The exit status is 1 if there
+    /// were any, 2 if the page cannot be read at all.
+    ///
+    /// Example: curl -s localhost:9100/metrics | rollguard debug exposition
+    Exposition(Exposition),
+}
+
+#[derive(Args)]
+pub(super) struct Exposition {
+    /// The page's format [default: text, or openmetrics with --strict]
+    #[arg(long)]
+    format: Option<FormatName>,
+    /// Hold the page against the OpenMetrics specification
+    #[arg(long)]
+    strict: bool,
+    /// The page; standard input if absent or -
+    file: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum FormatName {
+    Text,
+    Openmetrics,
+}
+
+pub(super) fn run(command: &DebugCommand) -> ExitCode {
+    let DebugCommand::Exposition(arguments) = command;
+    match show(arguments) {
+        Ok(Outcome::Clean) => ExitCode::SUCCESS,
+        Ok(Outcome::Malformed) => ExitCode::from(super::exit::FAILED),
+        // Whoever read the output has enough of it.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: failed to read the page: {error}");
+            ExitCode::from(UNREADABLE)
+        }
+    }
+}
+
+fn show(arguments: &Exposition) -> io::Result<Outcome> {
+    let reading = match (arguments.format, arguments.strict) {
+        (Some(FormatName::Text), true) => {
+            return Err(io::Error::other("--strict is about OpenMetrics, not the text format"));
+        }
+        (None | Some(FormatName::Openmetrics), true) => Reading::Strict,
+        (Some(FormatName::Openmetrics), false) => Reading::Scrape(Format::OpenMetrics),
+        (None | Some(FormatName::Text), false) => Reading::Scrape(Format::Text),
+    };
+    let input: Box<dyn Read> = match &arguments.file {
+        Some(file) if file.as_os_str() != "-" => Box::new(File::open(file)?),
+        Some(_) | None => Box::new(io::stdin().lock()),
+    };
+    let out = BufWriter::new(io::stdout().lock());
+    debug::exposition(reading, input, out, io::stderr().lock())
+}

@@ -1,0 +1,183 @@
+//! `rollguard deploy`: what a pipeline calls.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command prints its results")]
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+
+use super::args::Daemon;
+use super::client::{Client, ClientError, with_runtime};
+use super::exit;
+use crate::clock::Clock;
+use crate::engine::snapshot::{DeploymentProgress, GuardState};
+use crate::model::name::{DeploymentId, Version};
+use crate::model::time::{Instant, parse_duration};
+
+/// How long `wait` bears a daemon that went away: a restart takes seconds.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The pause before a daemon that went away is asked again.
+const PAUSE: Duration = Duration::from_millis(500);
+
+#[derive(Subcommand)]
+pub(super) enum DeployCommand {
+    /// Guard a deployment from now on; prints its id
+    ///
+    /// Example: id=$(rollguard deploy begin v42 --good v41)
+    Begin(BeginArgs),
+    /// Stop guarding without a verdict
+    ///
+    /// Example: rollguard deploy end --reason "replaced by hand"
+    End(EndArgs),
+    /// Wait until a deployment has baked (exit 0), was rolled back (3) or could not be (4)
+    ///
+    /// Example: rollguard deploy wait "$id" --timeout 2h
+    Wait(WaitArgs),
+}
+
+#[derive(Args)]
+pub(super) struct BeginArgs {
+    /// The version that is deployed and judged
+    #[arg(value_parser = Version::new)]
+    version: Version,
+    /// The version to go back to [default: `good` of the configuration, else the last that baked]
+    #[arg(long, value_name = "VERSION", value_parser = Version::new)]
+    good: Option<Version>,
+    /// The deployment's id; at most one rollback ever runs for an id [default: version and time]
+    #[arg(long, value_parser = DeploymentId::new)]
+    id: Option<DeploymentId>,
+    /// Print JSON: `deployment` and `message`
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    daemon: Daemon,
+}
+
+#[derive(Args)]
+pub(super) struct EndArgs {
+    /// The deployment [default: the current one]
+    #[arg(value_parser = DeploymentId::new)]
+    id: Option<DeploymentId>,
+    /// Why; goes into the journal
+    #[arg(long, default_value = "ended by the pipeline")]
+    reason: String,
+    #[command(flatten)]
+    daemon: Daemon,
+}
+
+#[derive(Args)]
+pub(super) struct WaitArgs {
+    /// The deployment [default: the current one]
+    #[arg(value_parser = DeploymentId::new)]
+    id: Option<DeploymentId>,
+    /// Give up waiting after this long, exit 1; the guard goes on
+    #[arg(long, value_parser = parse_duration)]
+    timeout: Option<Duration>,
+    /// Print JSON: `deployment`, `state`, `final` and `why`
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    daemon: Daemon,
+}
+
+pub(super) fn run(command: DeployCommand) -> ExitCode {
+    match command {
+        DeployCommand::Begin(args) => with_runtime(begin(args)),
+        DeployCommand::End(args) => with_runtime(end(args)),
+        DeployCommand::Wait(args) => with_runtime(wait(args)),
+    }
+}
+
+async fn begin(args: BeginArgs) -> Result<u8, ClientError> {
+    let client = Client::new(&args.daemon.control);
+    let accepted = client.begin(args.id, args.version, args.good).await?;
+    if args.json {
+        println!("{}", json(&accepted));
+    } else {
+        eprintln!("{}", accepted.message);
+        println!("{}", accepted.deployment);
+    }
+    Ok(exit::OK)
+}
+
+async fn end(args: EndArgs) -> Result<u8, ClientError> {
+    let accepted = Client::new(&args.daemon.control).end(args.id, args.reason).await?;
+    eprintln!("{}", accepted.message);
+    Ok(exit::OK)
+}
+
+async fn wait(args: WaitArgs) -> Result<u8, ClientError> {
+    let client = Client::new(&args.daemon.control);
+    let id = match args.id {
+        Some(id) => id,
+        None => {
+            let current = client.status().await?.guard.deployment;
+            let none = || ClientError::Refused("no deployment has begun".to_owned());
+            current.ok_or_else(none)?.id
+        }
+    };
+    let clock = Clock::start();
+    let end = args.timeout.map(|timeout| clock.now().after(timeout));
+    let verdict = verdict(&client, &id, clock);
+    let progress = match end {
+        Some(end) => clock.before(end, verdict).await.transpose()?,
+        None => Some(verdict.await?),
+    };
+    let Some(progress) = progress else {
+        let state = client.status().await?.guard.state;
+        let progress = DeploymentProgress { deployment: id, state, is_final: false, why: None };
+        show(&progress, args.json);
+        return Ok(exit::FAILED);
+    };
+    show(&progress, args.json);
+    Ok(match progress.state {
+        GuardState::Baked => exit::OK,
+        GuardState::RolledBack => exit::ROLLED_BACK,
+        GuardState::RollbackFailed => exit::ROLLBACK_FAILED,
+        GuardState::Ended
+        | GuardState::Idle
+        | GuardState::Guarding
+        | GuardState::RollingBack
+        | GuardState::Verifying => exit::FAILED,
+    })
+}
+
+/// Asks until the deployment will not change any more. A daemon that answered before may be away
+/// for a while: it is restarted and resumes.
+async fn verdict(
+    client: &Client,
+    id: &DeploymentId,
+    clock: Clock,
+) -> Result<DeploymentProgress, ClientError> {
+    let mut answered: Option<Instant> = None;
+    loop {
+        match client.wait(id).await {
+            Ok(progress) if progress.is_final => return Ok(progress),
+            Ok(_) => answered = Some(clock.now()),
+            Err(error @ ClientError::Unreachable { .. }) => {
+                let since = answered.ok_or(error)?;
+                if clock.now().since(since) > PATIENCE {
+                    return client.wait(id).await;
+                }
+                clock.sleep_until(clock.now().after(PAUSE)).await;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn show(progress: &DeploymentProgress, as_json: bool) {
+    if as_json {
+        println!("{}", json(progress));
+        return;
+    }
+    let why = progress.why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+    let still = if progress.is_final { "" } else { "still " };
+    eprintln!("deployment {}: {still}{}{why}", progress.deployment, progress.state);
+}
+
+fn json(value: &impl serde::Serialize) -> String {
+    serde_json::to_string(value).expect("plain data with string keys always serializes")
+}

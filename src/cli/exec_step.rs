@@ -1,0 +1,72 @@
+//! `rollguard exec-step`: hidden; what the guard starts instead of a hook's program. It claims the
+//! attempt's marker and becomes the program. It must do nothing else: everything that happens here
+//! happens between the decision to act and the act. See [`marker`] for the reasoning.
+
+#![expect(clippy::disallowed_methods, reason = "becomes the hook's program")]
+#![expect(clippy::print_stderr, reason = "what it says is taken for the hook's output")]
+
+use std::ffi::OsString;
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, ExitCode};
+
+use rustix::process::{Pid, getppid};
+
+use crate::hook::marker::{self, Claim};
+
+/// Exit status: this attempt was started before.
+pub const ALREADY_STARTED: u8 = 119;
+/// Exit status: it could not be made sure that the attempt starts only once, so it was not started.
+pub const NOT_CLAIMED: u8 = 118;
+/// Exit status: the program could not be started; what shells use too.
+pub const NOT_EXECUTED: u8 = 127;
+
+/// Becomes the program `argv` if the marker can be claimed and process `parent`, the guard, is
+/// still the parent. Returns only where the program was not started.
+///
+/// What is printed here is taken for the hook's output.
+#[must_use]
+pub fn run(marker: &Path, parent: i32, argv: &[OsString]) -> ExitCode {
+    let Some((program, arguments)) = argv.split_first() else {
+        return refuse(NOT_CLAIMED, "no program is named");
+    };
+    let claim = match marker::claim(marker) {
+        Ok(Some(claim)) => claim,
+        Ok(None) => return refuse(ALREADY_STARTED, "this attempt was already started"),
+        Err(error) => {
+            let why = format!("could not create the marker `{}`: {error}", marker.display());
+            return refuse(NOT_CLAIMED, &why);
+        }
+    };
+    // After the claim, not before: another guard may have given this attempt up in between.
+    if getppid().map(Pid::as_raw_pid) != Some(parent) {
+        return give_up(claim, NOT_CLAIMED, "the guard that ordered this is gone");
+    }
+    // Here and not in the guard, as starting a process in another directory can take the system's
+    // slow way, a copy of the guard.
+    let error = Command::new(program).args(arguments).current_dir("/").exec();
+    give_up(claim, NOT_EXECUTED, &reason(&error))
+}
+
+fn give_up(claim: Claim, status: u8, why: &str) -> ExitCode {
+    // Where this fails, the attempt counts as started: the safe side.
+    let _ = claim.note_failure(why);
+    refuse(status, why)
+}
+
+fn refuse(status: u8, why: &str) -> ExitCode {
+    eprintln!("rollguard: {why}");
+    ExitCode::from(status)
+}
+
+/// The system's reason, with what usually helps.
+fn reason(error: &io::Error) -> String {
+    let hint = match error.raw_os_error() {
+        Some(2) => ", is it installed, and so is what its first line names?",
+        Some(8) => ", does a script lack its #! line?",
+        Some(13) => ", is it executable, and may this user run it?",
+        Some(_) | None => "",
+    };
+    format!("{error}{hint}")
+}

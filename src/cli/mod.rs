@@ -1,0 +1,15 @@
+//! L4: the command line, one file a subcommand.
+
+mod args;
+pub mod check;
+pub mod client;
+pub mod debug;
+mod debug_command;
+mod deploy;
+pub mod exec_step;
+mod exit;
+mod rollback;
+mod run;
+mod status;
+
+pub use args::main;

@@ -1,0 +1,38 @@
+//! `rollguard rollback`: a person says so.
+
+#![expect(clippy::print_stderr, reason = "a command prints its results")]
+
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::args::Daemon;
+use super::client::{Client, ClientError, with_runtime};
+use super::exit;
+use crate::model::name::DeploymentId;
+
+/// Works in every mode. `rollguard deploy wait` tells how it ended.
+///
+/// Example: rollguard rollback --reason "customers report lost orders"
+#[derive(Args)]
+pub(super) struct RollbackArgs {
+    /// Why; goes to the hook, the journal and the report
+    #[arg(long)]
+    reason: String,
+    /// The deployment, so that no other is rolled back by mistake [default: the current one]
+    #[arg(long, value_name = "ID", value_parser = DeploymentId::new)]
+    deployment: Option<DeploymentId>,
+    #[command(flatten)]
+    daemon: Daemon,
+}
+
+pub(super) fn run(args: RollbackArgs) -> ExitCode {
+    with_runtime(rollback(args))
+}
+
+async fn rollback(args: RollbackArgs) -> Result<u8, ClientError> {
+    let client = Client::new(&args.daemon.control);
+    let accepted = client.rollback(args.deployment, args.reason).await?;
+    eprintln!("{}", accepted.message);
+    Ok(exit::OK)
+}

@@ -1,0 +1,9 @@
+//! L3: the daemon. It selects an event, hands it to the guard and performs the effects in order.
+//! It decides nothing about deployments.
+
+mod run;
+mod shell;
+mod signals;
+mod supervisor;
+
+pub(crate) use run::{DaemonError, run};

@@ -1,0 +1,342 @@
+//! The loop: one event at a time, to the guard and back to the world.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, watch};
+
+use crate::clock::Clock;
+use crate::config::{Level, Listen};
+use crate::engine::command::Rejection;
+use crate::engine::effect::{Effect, Outcome};
+use crate::engine::snapshot::GuardState;
+use crate::engine::{Guard, wanted_names};
+use crate::exposition::NameSet;
+use crate::hook::Executor;
+use crate::journal::{Journal, JournalError};
+use crate::load::{self, LoadError, Loaded, Places};
+use crate::model::entry::Caller;
+use crate::model::plan::Plan;
+use crate::model::scrape::Scrape;
+use crate::model::time::Moment;
+use crate::notify::{Notifier, Told};
+use crate::serve::{Answer, Asked, Control, Open, Question, ServeError, Status};
+use crate::source::Sources;
+
+use super::shell::{Attempts, Performed, Shell, chain};
+use super::signals::{self, Request};
+use super::supervisor::Supervisor;
+
+/// Questions that may wait for an answer: every client has one at most.
+const MAX_QUESTIONS: usize = 64;
+
+/// Outcomes that may wait: one attempt runs at a time.
+const MAX_OUTCOMES: usize = 4;
+
+/// The running rollguard: what hooks are started through, even after the file was replaced.
+const SELF: &str = "/proc/self/exe";
+
+/// Why the daemon did not start, or ended.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DaemonError {
+    /// The configuration is not in order.
+    #[error(transparent)]
+    Config(#[from] LoadError),
+    /// The journal cannot be had.
+    #[error("open the journal")]
+    Journal(#[from] JournalError),
+    /// The control socket cannot be had.
+    #[error(transparent)]
+    Control(#[from] ServeError),
+    /// The read-only page cannot be had.
+    #[error("listen on {address}")]
+    Open {
+        /// Where.
+        address: std::net::SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Signals cannot be had.
+    #[error("listen for signals")]
+    Signals(#[source] std::io::Error),
+}
+
+/// Everything that can happen.
+#[derive(Debug)]
+enum Happening {
+    Scrape(Scrape),
+    Asked(Asked),
+    Outcome(Outcome),
+    Told(Told),
+    Signal(Request),
+    Time,
+}
+
+#[derive(Debug)]
+struct Daemon {
+    clock: Clock,
+    config: PathBuf,
+    guard: Guard,
+    shell: Shell,
+    sources: Sources,
+    supervisor: Supervisor,
+    changes: watch::Sender<u64>,
+    seen: Option<(String, GuardState)>,
+    reload_error: Option<String>,
+    /// A reload that came during a rollback waits for its end.
+    reload_due: Option<Caller>,
+    ending: Ending,
+}
+
+/// Whether the daemon is ending.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    No,
+    /// As soon as no step of a rollback is left to be run.
+    AfterSteps,
+    /// As soon as the attempt at hand is over.
+    AfterAttempt,
+}
+
+/// Runs the daemon until it is told to end.
+///
+/// # Errors
+/// It could not start; nothing was changed then.
+pub(crate) async fn run(config: &Path) -> Result<(), DaemonError> {
+    let clock = Clock::start();
+    let loaded = load::load(config)?;
+    for lint in loaded.lints.iter() {
+        tracing::warn!("{}", lint.message);
+    }
+    let (journal, entries, torn) = Journal::open(&loaded.places.state)?;
+    if let Some(torn) = torn {
+        tracing::warn!("the journal's last line was torn and is dropped: {torn}");
+    }
+    let mut requests = signals::listen().map_err(DaemonError::Signals)?;
+    let (ask, mut questions) = mpsc::channel(MAX_QUESTIONS);
+    let (changes, changed) = watch::channel(0);
+    let control = Control::listen(&loaded.places.control, ask.clone(), changed, clock).await?;
+    let open = listen(&loaded.places, ask, clock).await?;
+    let executor = Arc::new(Executor::new(&loaded.places.state, SELF.into()));
+    let (tell, mut told) = mpsc::channel(MAX_QUESTIONS);
+    let (outcomes, mut outcome) = mpsc::channel(MAX_OUTCOMES);
+    let notifier = Notifier::start(executor.clone(), tell);
+    let Loaded { places: Places { state, .. }, plan, .. } = loaded;
+    let plan = Arc::new(plan);
+    let mut daemon = Daemon {
+        clock,
+        config: config.to_owned(),
+        guard: Guard::new(plan.clone(), &entries),
+        shell: Shell { journal, executor, notifier, outcomes, state },
+        sources: Sources::start(&plan.targets, &names(&plan), clock),
+        supervisor: Supervisor::new(),
+        changes,
+        seen: None,
+        reload_error: None,
+        reload_due: None,
+        ending: Ending::No,
+    };
+    drop(entries);
+    let effects = daemon.guard.start(daemon.now(), env!("CARGO_PKG_VERSION"), std::process::id());
+    daemon.perform(effects);
+    daemon.supervisor.ready();
+    while !daemon.is_done() {
+        let until = daemon.wake();
+        let happening = tokio::select! {
+            // A stop or an outcome must not wait behind a flood of scrapes.
+            biased;
+            Some(request) = requests.recv() => Happening::Signal(request),
+            Some(outcome) = outcome.recv() => Happening::Outcome(outcome),
+            Some(asked) = questions.recv() => Happening::Asked(asked),
+            scrape = daemon.sources.next() => Happening::Scrape(scrape),
+            Some(told) = told.recv() => Happening::Told(told),
+            () = clock.sleep_until(until) => Happening::Time,
+        };
+        daemon.handle(happening);
+        daemon.turned();
+    }
+    drop((control, open));
+    daemon.supervisor.stopping();
+    daemon.shell.notifier.finish().await;
+    Ok(())
+}
+
+async fn listen(
+    places: &Places,
+    ask: mpsc::Sender<Asked>,
+    clock: Clock,
+) -> Result<Option<Open>, DaemonError> {
+    match places.listen {
+        Listen::Off => Ok(None),
+        Listen::Addr(address) => {
+            let open = Open::listen(address, ask, clock).await;
+            let open = open.map_err(|source| DaemonError::Open { address, source })?;
+            tracing::info!(address = %open.address, "metrics and health are served");
+            Ok(Some(open))
+        }
+    }
+}
+
+/// For each target the names that a scrape of it must keep.
+fn names(plan: &Plan) -> Vec<Arc<NameSet>> {
+    let names = |target| Arc::new(NameSet::new(wanted_names(plan, target)));
+    plan.targets.iter().map(names).collect()
+}
+
+impl Daemon {
+    fn now(&self) -> Moment {
+        Moment { at: self.clock.now(), wall: self.clock.wall() }
+    }
+
+    /// When the loop must turn at the latest.
+    fn wake(&self) -> crate::model::time::Instant {
+        let supervisor = self.supervisor.deadline(self.clock.now());
+        self.guard.deadline().map_or(supervisor, |guard| guard.min(supervisor))
+    }
+
+    fn is_done(&self) -> bool {
+        match self.ending {
+            Ending::No => false,
+            Ending::AfterSteps => !self.guard.has_steps_to_run(),
+            Ending::AfterAttempt => !self.guard.is_attempting(),
+        }
+    }
+
+    fn handle(&mut self, happening: Happening) {
+        let now = self.now();
+        let effects = match happening {
+            Happening::Scrape(scrape) => self.guard.observe(now, &scrape),
+            Happening::Outcome(outcome) => self.guard.settle(now, &outcome),
+            Happening::Told(told) => self.guard.notified(now, told.hook, told.failure),
+            Happening::Asked(asked) => return self.answer(now, asked),
+            Happening::Signal(Request::Stop(by)) => self.stop(now, by),
+            Happening::Signal(Request::Reload(by)) => {
+                self.reload_due = Some(by);
+                Vec::new()
+            }
+            Happening::Time => self.guard.tick(now),
+        };
+        self.perform(effects);
+        if !self.guard.is_rolling_back()
+            && let Some(by) = self.reload_due.take()
+        {
+            let effects = self.reload(now, by);
+            self.perform(effects);
+        }
+    }
+
+    fn perform(&mut self, effects: Vec<Effect>) {
+        let attempts = match self.ending {
+            Ending::No | Ending::AfterSteps => Attempts::Start,
+            Ending::AfterAttempt => Attempts::HandOver,
+        };
+        match self.shell.perform(effects, attempts) {
+            Performed::All => {}
+            Performed::JournalLost => {
+                let effects = self.guard.journal_lost(self.now());
+                self.shell.perform(effects, attempts);
+            }
+            Performed::HandedOver => {
+                tracing::warn!("the rollback goes on when rollguard is started again");
+                self.guard.hand_over();
+            }
+        }
+    }
+
+    fn answer(&mut self, now: Moment, asked: Asked) {
+        let answer = match asked.question {
+            Question::Status => Answer::Status(Box::new(self.status(now))),
+            Question::Progress(id) => Answer::Progress(self.guard.progress(&id)),
+            Question::Command(command, by) => {
+                let (answer, effects) = self.guard.command(now, command, by);
+                self.perform(effects);
+                // What is not on record did not happen.
+                let lost = !self.guard.snapshot(now).journal_ok;
+                let refusal = crate::model::entry::Refusal::JournalUnusable;
+                Answer::Command(if lost { Err(Rejection::Refused(refusal)) } else { answer })
+            }
+        };
+        // Whoever asked may have gone.
+        drop(asked.answer.send(answer));
+    }
+
+    fn status(&self, now: Moment) -> Status {
+        Status {
+            rollguard: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            config: self.config.clone(),
+            reload_error: self.reload_error.clone(),
+            skipped_slots: self.sources.stats().iter().map(|stats| stats.skipped).sum(),
+            guard: self.guard.snapshot(now),
+        }
+    }
+
+    fn stop(&mut self, now: Moment, by: Caller) -> Vec<Effect> {
+        let steps = self.guard.has_steps_to_run();
+        self.ending = match self.ending {
+            Ending::No => Ending::AfterSteps,
+            Ending::AfterSteps | Ending::AfterAttempt => Ending::AfterAttempt,
+        };
+        if steps && self.ending == Ending::AfterSteps {
+            tracing::warn!("told to stop; ending when the rollback's steps are done");
+        }
+        self.supervisor.stopping();
+        self.guard.stop(now, by)
+    }
+
+    /// All or nothing: a bad file never replaces a good one.
+    fn reload(&mut self, now: Moment, by: Caller) -> Vec<Effect> {
+        match load::load(&self.config) {
+            Ok(loaded) => {
+                for lint in loaded.lints.iter() {
+                    tracing::warn!("{}", lint.message);
+                }
+                let plan = Arc::new(loaded.plan);
+                self.sources.replace(&plan.targets, &names(&plan));
+                self.reload_error = None;
+                self.guard.reload(now, plan, by)
+            }
+            Err(error) => {
+                let (count, first) = summary(&error);
+                // The source lines stay out of the log: one may hold a secret.
+                tracing::error!(
+                    "the new configuration is refused, the old one stays: {first}; \
+                     `rollguard check {}` shows all {count} errors",
+                    self.config.display()
+                );
+                self.reload_error = Some(first.clone());
+                self.guard.reload_refused(now, by, count, first)
+            }
+        }
+    }
+
+    /// After every turn: those who wait are told, and so is the service manager.
+    fn turned(&mut self) {
+        let state = self.guard.state();
+        let id = self.guard.deployment_id().map(ToString::to_string).unwrap_or_default();
+        self.supervisor.turned(self.clock.now());
+        let seen = Some((id, state));
+        if self.seen != seen {
+            self.supervisor
+                .status(seen.as_ref().map(|(id, s)| format!("{s} {id}")).unwrap_or_default());
+            self.seen = seen;
+            self.changes.send_modify(|count| *count += 1);
+        }
+    }
+}
+
+/// How many errors there are, and the first of them in a line.
+fn summary(error: &LoadError) -> (usize, String) {
+    let LoadError::Wrong(diagnostics) = error else { return (1, chain(error)) };
+    let errors = || diagnostics.iter().filter(|each| each.level == Level::Error);
+    let first = errors().next().map(|first| first.message.clone());
+    (errors().count(), first.unwrap_or_default())
+}
+
+impl DaemonError {
+    /// The error and its causes.
+    #[must_use]
+    pub(crate) fn chain(&self) -> String {
+        chain(self)
+    }
+}

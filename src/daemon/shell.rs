@@ -1,0 +1,171 @@
+//! Performs effects, in order. An entry is durable before anything after it is done; if it cannot
+//! be made durable, what comes after it is not done at all.
+
+#![expect(clippy::disallowed_methods, reason = "the owner of the reports directory")]
+
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use crate::engine::effect::{Effect, Incident, Outcome};
+use crate::hook::Executor;
+use crate::journal::{Journal, reports_dir};
+use crate::model::entry::{Entry, Event};
+use crate::notify::Notifier;
+use crate::render;
+
+/// The world, as far as effects reach it.
+#[derive(Debug)]
+pub(super) struct Shell {
+    pub(super) journal: Journal,
+    pub(super) executor: Arc<Executor>,
+    pub(super) notifier: Notifier,
+    pub(super) outcomes: mpsc::Sender<Outcome>,
+    pub(super) state: PathBuf,
+}
+
+/// What became of effects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Performed {
+    /// All were performed.
+    All,
+    /// An entry could not be made durable; it and everything after it was not done.
+    JournalLost,
+    /// The next attempt was left to the next start.
+    HandedOver,
+}
+
+/// Whether new attempts may start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Attempts {
+    /// They may.
+    Start,
+    /// The daemon is ending: what is not begun is left to the next start.
+    HandOver,
+}
+
+impl Shell {
+    /// Performs effects in order.
+    pub(super) fn perform(&mut self, effects: Vec<Effect>, attempts: Attempts) -> Performed {
+        for effect in effects {
+            match effect {
+                Effect::Append(entry) => {
+                    if matches!(entry.event, Event::Intent { .. }) && attempts == Attempts::HandOver
+                    {
+                        return Performed::HandedOver;
+                    }
+                    if let Err(error) = self.journal.append(&entry) {
+                        tracing::error!(
+                            error = %chain(&error),
+                            "the journal cannot be written: no rollback will run until it can \
+                             and rollguard is started again"
+                        );
+                        return Performed::JournalLost;
+                    }
+                    self.written(&entry);
+                }
+                Effect::Run(order) => {
+                    let (executor, outcomes) = (self.executor.clone(), self.outcomes.clone());
+                    tokio::spawn(async move {
+                        let outcome = executor.perform(&order).await;
+                        // Nobody takes it only when the daemon has ended.
+                        drop(outcomes.send(outcome).await);
+                    });
+                }
+                Effect::Inspect { deployment, attempt, timeout } => {
+                    let (executor, outcomes) = (self.executor.clone(), self.outcomes.clone());
+                    tokio::spawn(async move {
+                        let outcome = executor.inspect(&deployment, &attempt, timeout).await;
+                        drop(outcomes.send(outcome).await);
+                    });
+                }
+                Effect::Notify(notice) => {
+                    let hook = notice.hook.clone();
+                    if let Err(error) = self.notifier.push(*notice) {
+                        tracing::error!(%error, %hook, "nobody could be told");
+                    }
+                }
+                Effect::Report(incident) => self.report(&incident),
+            }
+        }
+        Performed::All
+    }
+
+    /// What follows from an entry being on disk.
+    fn written(&self, entry: &Entry) {
+        log(entry);
+        if let (Event::Begun { .. }, Some(deployment)) = (&entry.event, &entry.deployment)
+            && let Err(error) = self.executor.forget_all_but(deployment)
+        {
+            tracing::warn!(%error, "markers of old attempts cannot be removed");
+        }
+    }
+
+    fn report(&self, incident: &Incident) {
+        let path = reports_dir(&self.state).join(format!("{}.md", incident.deployment));
+        match write_whole(&path, &render::report(incident)) {
+            Ok(()) => tracing::info!(path = %path.display(), "incident report written"),
+            Err(error) => {
+                tracing::error!(%error, path = %path.display(), "incident report not written");
+            }
+        }
+    }
+}
+
+/// Replaces a file whole, so that nobody reads half a report.
+fn write_whole(path: &Path, text: &str) -> std::io::Result<()> {
+    if let Some(parent) = path.parent() {
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
+    }
+    let new = path.with_extension("md.new");
+    let options = || {
+        let mut options = std::fs::OpenOptions::new();
+        options.write(true).create(true).truncate(true).mode(0o600);
+        options
+    };
+    let mut file = options().open(&new)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    std::fs::rename(&new, path)
+}
+
+/// One line for each entry, at the level that it deserves at 3 a.m.
+fn log(entry: &Entry) {
+    let line = render::entry(entry);
+    match &entry.event {
+        Event::Failed { .. } => tracing::error!("{line}"),
+        Event::Decided(_) | Event::Refused { .. } | Event::ReloadRefused { .. } => {
+            tracing::warn!("{line}");
+        }
+        Event::Outcome { result, .. } if *result != crate::model::entry::StepResult::Done => {
+            tracing::warn!("{line}");
+        }
+        Event::Notified { failure: Some(_), .. } => tracing::warn!("{line}"),
+        Event::Started { .. }
+        | Event::Stopped { .. }
+        | Event::Reloaded { .. }
+        | Event::Begun { .. }
+        | Event::Ended { .. }
+        | Event::Superseded { .. }
+        | Event::Baked { .. }
+        | Event::SetAside { .. }
+        | Event::Intent { .. }
+        | Event::Outcome { .. }
+        | Event::Cured { .. }
+        | Event::Notified { .. } => tracing::info!("{line}"),
+    }
+}
+
+/// An error and its causes in one line.
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(&format!(": {error}"));
+        cause = error.source();
+    }
+    text
+}

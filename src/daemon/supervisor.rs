@@ -1,0 +1,63 @@
+//! What systemd is told: readiness, a line of status, and that the judging loop still turns. Where
+//! no supervisor listens, all of this does nothing.
+
+use std::time::Duration;
+
+use sd_notify::NotifyState;
+
+use crate::model::time::Instant;
+
+/// How often the loop turns where nothing else happens and no watchdog asks for more.
+const IDLE: Duration = Duration::from_secs(5);
+
+/// The service manager.
+#[derive(Debug)]
+pub(super) struct Supervisor {
+    watchdog: Option<Duration>,
+    fed: Instant,
+    status: String,
+}
+
+impl Supervisor {
+    /// Asks the environment whether there is one.
+    pub(super) fn new() -> Self {
+        Self { watchdog: sd_notify::watchdog_enabled(), fed: Instant::ZERO, status: String::new() }
+    }
+
+    /// Rules are loaded, the journal is read, the control socket answers.
+    pub(super) fn ready(&self) {
+        self.say(&[NotifyState::Ready]);
+    }
+
+    /// The daemon is ending.
+    pub(super) fn stopping(&self) {
+        self.say(&[NotifyState::Stopping]);
+    }
+
+    /// A line for `systemctl status`; said only when it changes.
+    pub(super) fn status(&mut self, status: String) {
+        if self.status != status {
+            self.say(&[NotifyState::Status(&status)]);
+            self.status = status;
+        }
+    }
+
+    /// A turn of the judging loop is finished: it, and nothing else, feeds the watchdog.
+    pub(super) fn turned(&mut self, now: Instant) {
+        if self.watchdog.is_some_and(|patience| now.since(self.fed) >= patience / 4) {
+            self.say(&[NotifyState::Watchdog]);
+            self.fed = now;
+        }
+    }
+
+    /// When the loop must turn again at the latest.
+    pub(super) fn deadline(&self, now: Instant) -> Instant {
+        now.after(self.watchdog.map_or(IDLE, |patience| (patience / 4).min(IDLE)))
+    }
+
+    fn say(&self, states: &[NotifyState<'_>]) {
+        if let Err(error) = sd_notify::notify(states) {
+            tracing::debug!(%error, "the service manager does not listen");
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! L2: what the daemon answers: commands on the control socket, and a read-only page for scrapers
+//! and load balancers. Requests are parsed here and answered by the daemon's loop.
+
+mod control;
+mod open;
+
+pub use control::{
+    Answer, Asked, BeginRequest, Control, Problem, Question, ReasonRequest, ServeError, Status,
+};
+pub use open::Open;
