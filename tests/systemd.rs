@@ -87,3 +87,17 @@ fn the_strict_unit_exposes_little() {
     let arguments = ["security", "--offline=yes", "--no-pager", EXPOSURE];
     analyze(&analyzer, &arguments, &unit).unwrap();
 }
+
+/// A panic is a bug: going on with half-changed state could roll back twice or never. The process
+/// dies at once instead, is started again, and knows from its journal where it was.
+#[test]
+fn a_panic_aborts_and_the_supervisor_restarts_it() {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
+    let manifest: toml::Table = std::fs::read_to_string(manifest).unwrap().parse().unwrap();
+    assert_eq!(manifest["profile"]["release"]["panic"].as_str(), Some("abort"));
+    let unit = shipped("rollguard.service");
+    let says = |setting: &str| unit.lines().any(|line| line == setting);
+    assert!(says("Restart=always"));
+    assert!(says("StartLimitIntervalSec=0"), "a start limit would leave a dead guard dead");
+    assert!(says("WatchdogSec=30"), "a hang is a panic that says nothing");
+}
