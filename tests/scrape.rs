@@ -1,6 +1,8 @@
 //! Scraping against servers that misbehave in every way that real ones do, and against a real
 //! exporter. Servers run on loopback in threads of their own and speak raw bytes.
 
+#![expect(clippy::unwrap_used, reason = "a helper of a test may fail it")]
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -215,8 +217,10 @@ async fn the_request_is_what_a_server_of_metrics_expects() {
         "get /metrics?a=b http/1.1",
         &format!("host: 127.0.0.1:{port}"),
         &agent,
-        "accept: text/plain;version=0.0.4,\
-         application/openmetrics-text;version=1.0.0;q=0.5,*/*;q=0.1",
+        concat!(
+            "accept: text/plain;version=0.0.4,",
+            "application/openmetrics-text;version=1.0.0;q=0.5,*/*;q=0.1"
+        ),
         "accept-encoding: identity",
         "x-prometheus-scrape-timeout-seconds: 30.5",
         "x-scope: a",

@@ -78,7 +78,9 @@ impl Scraper {
         let began = clock.now();
         self.sent = (began, clock.wall());
         let end = began.after(self.target.timeout);
-        let result = clock.before(end, self.attempt(names)).await;
+        // Boxed, so that the state of a scrape, ten times that of its target, is there only while
+        // one is under way.
+        let result = clock.before(end, Box::pin(self.attempt(names))).await;
         let result = result.unwrap_or_else(|| Err(self.overdue()));
         let (at, wall) = self.sent;
         Scrape { target, at, wall, took: clock.now().since(began), result }
