@@ -147,8 +147,9 @@ fn extreme(which: Extreme, left: Reading, right: Reading) -> Reading {
         // Whatever a lower bound hides, the largest is no smaller than the largest bound, and the
         // smallest is exact only where an exact operand lies at or below every bound.
         Extreme::Max => (a.max(b), exact(left) && exact(right)),
-        Extreme::Min if a <= b => (a, exact(left)),
-        Extreme::Min => (b, exact(right)),
+        Extreme::Min if a < b => (a, exact(left)),
+        Extreme::Min if b < a => (b, exact(right)),
+        Extreme::Min => (a, exact(left) || exact(right)),
     };
     if is_exact { Reading::Value(value) } else { Reading::AtLeast(value) }
 }
@@ -246,5 +247,6 @@ mod tests {
         check(Extreme::Max, 2.0, AtLeast(10.0));
         check(Extreme::Min, 2.0, Value(2.0));
         check(Extreme::Min, 20.0, AtLeast(10.0));
+        check(Extreme::Min, 10.0, Value(10.0));
     }
 }

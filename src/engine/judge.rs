@@ -242,12 +242,7 @@ impl Judge {
             | SignalKind::Mean { .. }
             | SignalKind::Quantile { .. } => readings::over_counters(kind, &tracks, at),
         };
-        let scraped =
-            signal.tracks.iter().any(|(feed, _)| self.feeds[*feed].last_success.is_some());
         let reading = match (reading, &mut self.signals[ix.0].over) {
-            (Reading::NoData(NoData::NoSeries), _) if !scraped => {
-                Reading::NoData(NoData::NeverScraped)
-            }
             // As of the newest sample: looking again adds nothing.
             (now, Some(window)) => readings::over_time(window, now, sampled.unwrap_or(at)),
             (now, None) => now,

@@ -79,11 +79,13 @@ impl Window {
     }
 
     /// The rows that a window ending at `at` uses: from the newest at or before its start, if that
-    /// is not older than `stale` before it, else from the first inside it, to the newest.
+    /// is not older than `stale` before it, else from the first inside it, to the newest. Where
+    /// the newest is later still, because another target was slow to answer, it ends there.
     ///
     /// # Errors
     /// `WindowFilling` where that is fewer than two rows.
     pub(crate) fn span(&self, at: Instant) -> Result<Span, NoData> {
+        let at = self.times.back().map_or(at, |newest| at.max(*newest));
         let start = at.before(self.length);
         // Rows leave from the front, so after `trim` only the first few can lie before the start.
         let before = self.times.iter().take_while(|time| **time <= start).count();
