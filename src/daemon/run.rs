@@ -139,6 +139,7 @@ pub(crate) async fn run(config: &Path) -> Result<(), DaemonError> {
     drop(entries);
     let effects = daemon.guard.start(daemon.now(), env!("CARGO_PKG_VERSION"), std::process::id());
     daemon.perform(effects);
+    daemon.introduce();
     daemon.supervisor.ready();
     while !daemon.is_done() {
         let until = daemon.wake();
@@ -184,6 +185,19 @@ fn names(plan: &Plan) -> Vec<Arc<NameSet>> {
 }
 
 impl Daemon {
+    /// A line for whoever reads the log from its beginning.
+    fn introduce(&self) {
+        let now = self.guard.snapshot(self.now());
+        tracing::info!(
+            service = %now.service,
+            mode = ?now.mode,
+            state = %now.state,
+            targets = now.targets.len(),
+            rules = now.rules.len(),
+            "watching"
+        );
+    }
+
     fn now(&self) -> Moment {
         Moment { at: self.clock.now(), wall: self.clock.wall() }
     }

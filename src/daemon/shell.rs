@@ -134,7 +134,12 @@ fn write_whole(path: &Path, text: &str) -> std::io::Result<()> {
 
 /// One line for each entry, at the level that it deserves at 3 a.m.
 fn log(entry: &Entry) {
-    let line = render::entry(entry);
+    // The log has a time of its own.
+    let event = render::event(&entry.event);
+    let line = match &entry.deployment {
+        Some(deployment) => format!("{deployment} {event}"),
+        None => event,
+    };
     match &entry.event {
         Event::Failed { .. } => tracing::error!("{line}"),
         Event::Decided(_) | Event::Refused { .. } | Event::ReloadRefused { .. } => {
