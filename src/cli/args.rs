@@ -8,11 +8,13 @@ use clap::{Args, Parser, Subcommand};
 
 use super::check::CheckArgs;
 use super::debug_command::DebugCommand;
+use super::demo::DemoArgs;
+use super::demo::app::AppArgs;
 use super::deploy::DeployCommand;
 use super::rollback::RollbackArgs;
 use super::run::RunArgs;
 use super::status::StatusArgs;
-use super::{check, debug_command, deploy, exec_step, rollback, run, status};
+use super::{check, debug_command, demo, deploy, exec_step, rollback, run, status};
 
 /// Notices a bad release first and brings the good version back, once
 ///
@@ -30,6 +32,11 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Watch a bad release be noticed and rolled back, here and now
+    Demo(DemoArgs),
+    /// The app that the demo guards
+    #[command(hide = true)]
+    DemoApp(AppArgs),
     /// Run the daemon
     Run(RunArgs),
     /// Check configuration and rules files: every error with its place and a suggestion
@@ -74,6 +81,8 @@ pub(super) struct Daemon {
 #[must_use]
 pub fn main() -> ExitCode {
     match Arguments::parse().command {
+        Command::Demo(args) => demo::run(&args),
+        Command::DemoApp(args) => demo::app::run(args),
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Deploy(command) => deploy::run(command),

@@ -5,6 +5,7 @@ pub mod check;
 pub mod client;
 pub mod debug;
 mod debug_command;
+mod demo;
 mod deploy;
 pub mod exec_step;
 mod exit;

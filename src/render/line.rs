@@ -139,6 +139,25 @@ const fn column_count(c: char) -> usize {
     }
 }
 
+/// The text on lines of so many columns, broken at spaces where there are any.
+#[must_use]
+pub fn wrap(text: &str, columns: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split_whitespace() {
+        let word = clip(word, columns);
+        let last = lines.last_mut().expect("begins with one line and only grows");
+        if last.is_empty() {
+            last.push_str(&word);
+        } else if width(last) + 1 + width(&word) <= columns {
+            last.push(' ');
+            last.push_str(&word);
+        } else {
+            lines.push(word);
+        }
+    }
+    lines
+}
+
 /// A span for people, two units at most: `0.4 s`, `12.3 s`, `2m05s`, `1h30m`, `3d04h`.
 pub(super) fn span(duration: Duration) -> String {
     let seconds = duration.as_secs();

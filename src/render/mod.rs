@@ -19,7 +19,7 @@ mod tests;
 pub use compare::{Compared, comparisons};
 pub use entry::{entry, event};
 pub use health::{Health, health};
-pub use line::{Paint, Style, WIDTH, line, offset, plain};
+pub use line::{Paint, Style, WIDTH, line, offset, plain, wrap};
 pub use metrics::{METRICS_TYPE, metrics};
 pub use number::{number, unit_named};
 pub use report::report;

@@ -9,7 +9,7 @@ use crate::model::entry::{Decision, RuleStanding, Trigger};
 use crate::model::time::Timestamp;
 
 use super::health::{health, of_rule};
-use super::line::{Paint, Style, WIDTH, clip, line, pad, plain, span, width};
+use super::line::{Paint, Style, WIDTH, clip, line, pad, plain, span, width, wrap};
 use super::number::{number, unit_named};
 use super::summary::{advice, reading, what};
 
@@ -203,24 +203,6 @@ fn about_rule(page: &mut Page, rule: &RuleStatus, snapshot: &Snapshot) {
     let why = rule.no_data.as_ref().map(|why| format!(" ({why})")).unwrap_or_default();
     let then = refusal.unwrap_or_else(|| "rolls back when it fires".to_owned());
     page.below(&format!("{then}{why}"));
-}
-
-/// The text on lines of so many columns, broken at spaces where there are any.
-fn wrap(text: &str, columns: usize) -> Vec<String> {
-    let mut lines = vec![String::new()];
-    for word in text.split_whitespace() {
-        let word = clip(word, columns);
-        let last = lines.last_mut().expect("begins with one line and only grows");
-        if last.is_empty() {
-            last.push_str(&word);
-        } else if width(last) + 1 + width(&word) <= columns {
-            last.push(' ');
-            last.push_str(&word);
-        } else {
-            lines.push(word);
-        }
-    }
-    lines
 }
 
 #[cfg(test)]

@@ -1,0 +1,258 @@
+//! The app that the demo guards: it answers real requests, each in the way of the release that
+//! `current` points to at that moment, and counts them on a real metrics page. It ends when
+//! whoever started it does.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::fmt::Write;
+use std::io::{self, Read};
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use clap::Args;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, oneshot};
+
+use super::place::{Release, write};
+use crate::cli::exit;
+use crate::clock::Clock;
+
+/// Connections at a time: the demo's load, its guard and a curious person.
+const MAX_CLIENTS: usize = 256;
+
+/// Upper bounds of the histogram's buckets, in seconds.
+const BOUNDS: [f64; 10] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0];
+
+/// Steps of this size through the unit interval spread evenly for any number of them, so the app
+/// needs no random numbers and every run looks alike.
+const GOLDEN_RATIO: f64 = 0.618_033_988_749_894_9;
+
+#[derive(Args)]
+pub(in crate::cli) struct AppArgs {
+    /// The directory with `releases/` and `current`
+    #[arg(long)]
+    root: PathBuf,
+    /// The file to write the port to
+    #[arg(long)]
+    port_file: PathBuf,
+}
+
+/// Runs the app until its standard input ends.
+pub(in crate::cli) fn run(args: AppArgs) -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let ended = runtime.and_then(|runtime| runtime.block_on(serve(args)));
+    match ended {
+        Ok(()) => ExitCode::from(exit::OK),
+        Err(error) => {
+            super::complain(&format!("the app cannot serve: {error}"));
+            ExitCode::from(exit::FAILED)
+        }
+    }
+}
+
+async fn serve(args: AppArgs) -> io::Result<()> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    write(&args.port_file, &listener.local_addr()?.port().to_string())?;
+    let clock = Clock::start();
+    let counts = Mutex::new(Counts::default());
+    let app = Arc::new(App { root: args.root, clock, counts });
+    let places = Arc::new(Semaphore::new(MAX_CLIENTS));
+    let mut parent_gone = parent_gone()?;
+    loop {
+        let Ok(place) = places.clone().acquire_owned().await else { return Ok(()) };
+        tokio::select! {
+            accepted = listener.accept() => {
+                let (stream, _) = accepted?;
+                let app = app.clone();
+                tokio::spawn(async move {
+                    app.converse(stream).await;
+                    drop(place);
+                });
+            }
+            _ = &mut parent_gone => return Ok(()),
+        }
+    }
+}
+
+/// Resolves when standard input ends, which the system sees to when the other end of it dies.
+fn parent_gone() -> io::Result<oneshot::Receiver<()>> {
+    let (gone, waiting) = oneshot::channel();
+    // A thread of its own, because reading blocks; it ends with the process.
+    std::thread::Builder::new().name("parent".to_owned()).spawn(move || {
+        let mut stdin = io::stdin();
+        let mut ignored = [0; 64];
+        while stdin.read(&mut ignored).is_ok_and(|count| count > 0) {}
+        drop(gone);
+    })?;
+    Ok(waiting)
+}
+
+struct App {
+    root: PathBuf,
+    clock: Clock,
+    counts: Mutex<Counts>,
+}
+
+/// What the metrics page tells.
+#[derive(Default)]
+struct Counts {
+    /// Requests by status.
+    by_status: BTreeMap<u16, u64>,
+    /// Requests not slower than each bound.
+    buckets: [u64; BOUNDS.len()],
+    /// All of them, and what they took together.
+    count: u64,
+    seconds: f64,
+    /// Errors that the release owes.
+    owed: f64,
+}
+
+impl App {
+    async fn converse(&self, stream: TcpStream) {
+        let service =
+            service_fn(|request| async move { Ok::<_, Infallible>(self.answer(&request).await) });
+        let io = TokioIo::new(stream);
+        let connection = hyper::server::conn::http1::Builder::new().serve_connection(io, service);
+        // Whatever ends it, there is nobody to tell.
+        drop(connection.await);
+    }
+
+    async fn answer(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+        match request.uri().path() {
+            "/" => self.work().await,
+            "/metrics" => respond(StatusCode::OK, self.metrics()),
+            "/health" => match Release::current(&self.root) {
+                Ok(release) => {
+                    let health = serde_json::json!({ "status": "ok", "version": release.version });
+                    respond(StatusCode::OK, format!("{health}\n"))
+                }
+                Err(error) => respond(StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n")),
+            },
+            path => respond(StatusCode::NOT_FOUND, format!("nothing at {path}\n")),
+        }
+    }
+
+    /// What users come for, in the way of the current release.
+    async fn work(&self) -> Response<Full<Bytes>> {
+        let begun = self.clock.now();
+        let (status, text) = match Release::current(&self.root) {
+            Ok(release) => {
+                let (status, takes) = self.counts().plan(&release);
+                self.clock.sleep_until(begun.after(takes)).await;
+                (status, format!("{} by {}\n", status.as_u16(), release.version))
+            }
+            Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
+        };
+        self.counts().observe(status, self.clock.now().since(begun));
+        respond(status, text)
+    }
+
+    fn counts(&self) -> std::sync::MutexGuard<'_, Counts> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn metrics(&self) -> String {
+        let mut page = self.counts().page();
+        if let Ok(release) = Release::current(&self.root) {
+            page.push_str("# TYPE app_release_info gauge\n");
+            page.push_str(&format!("app_release_info{{version=\"{}\"}} 1\n", release.version));
+        }
+        page
+    }
+}
+
+impl Counts {
+    /// How the next request goes. Errors come at even distances, latencies spread evenly from a
+    /// half to one and a half of the mean.
+    fn plan(&mut self, release: &Release) -> (StatusCode, Duration) {
+        self.owed += release.error_share;
+        let status = if self.owed >= 1.0 {
+            self.owed -= 1.0;
+            StatusCode::INTERNAL_SERVER_ERROR
+        } else {
+            StatusCode::OK
+        };
+        let spread = 0.5 + (self.count as f64 * GOLDEN_RATIO).fract();
+        (status, Duration::from_secs_f64(release.latency_ms.max(0.0) * spread / 1000.0))
+    }
+
+    fn observe(&mut self, status: StatusCode, took: Duration) {
+        let seconds = took.as_secs_f64();
+        *self.by_status.entry(status.as_u16()).or_default() += 1;
+        for (bound, bucket) in BOUNDS.iter().zip(&mut self.buckets) {
+            *bucket += u64::from(seconds <= *bound);
+        }
+        self.count += 1;
+        self.seconds += seconds;
+    }
+
+    /// The metrics page, in the Prometheus text format.
+    fn page(&self) -> String {
+        let mut page = String::from("# TYPE http_requests_total counter\n");
+        let mut line = |text: std::fmt::Arguments<'_>| {
+            writeln!(page, "{text}").expect("writing to a string cannot fail");
+        };
+        for (status, count) in &self.by_status {
+            line(format_args!("http_requests_total{{status=\"{status}\"}} {count}"));
+        }
+        line(format_args!("# TYPE http_request_duration_seconds histogram"));
+        let name = "http_request_duration_seconds";
+        for (bound, bucket) in BOUNDS.iter().zip(&self.buckets) {
+            line(format_args!("{name}_bucket{{le=\"{bound}\"}} {bucket}"));
+        }
+        line(format_args!("{name}_bucket{{le=\"+Inf\"}} {}", self.count));
+        line(format_args!("{name}_sum {}", self.seconds));
+        line(format_args!("{name}_count {}", self.count));
+        page
+    }
+}
+
+fn respond(status: StatusCode, text: String) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from(text)));
+    *response.status_mut() = status;
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn release(error_share: f64) -> Release {
+        Release { version: "v2".to_owned(), error_share, latency_ms: 100.0 }
+    }
+
+    #[test]
+    fn a_release_fails_exactly_its_share_of_requests() {
+        let mut counts = Counts::default();
+        for _ in 0..1_000 {
+            let (status, took) = counts.plan(&release(0.2));
+            assert!((0.05..=0.15).contains(&took.as_secs_f64()), "{took:?}");
+            counts.observe(status, took);
+        }
+        assert!((199..=201).contains(&counts.by_status[&500]), "{:?}", counts.by_status);
+    }
+
+    #[test]
+    fn the_page_counts_every_request_once() {
+        let mut counts = Counts::default();
+        counts.observe(StatusCode::OK, Duration::from_millis(120));
+        counts.observe(StatusCode::INTERNAL_SERVER_ERROR, Duration::from_secs(2));
+        let page = counts.page();
+        let has = |line: &str| assert!(page.lines().any(|l| l == line), "{line} in {page}");
+        has("http_requests_total{status=\"200\"} 1");
+        has("http_requests_total{status=\"500\"} 1");
+        has("http_request_duration_seconds_bucket{le=\"0.1\"} 0");
+        has("http_request_duration_seconds_bucket{le=\"0.15\"} 1");
+        has("http_request_duration_seconds_bucket{le=\"+Inf\"} 2");
+        has("http_request_duration_seconds_count 2");
+    }
+}

@@ -1,0 +1,195 @@
+//! The demo's directory: two releases, the link `current`, the configuration. It is private, and
+//! it stays, because the report and the configuration are to be read afterwards.
+
+#![expect(clippy::disallowed_methods, reason = "the owner of the demo's files")]
+
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, symlink};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::journal::reports_dir;
+
+/// How many directories of one name there may be before something is wrong with the place.
+const MAX_TRIES: u32 = 100;
+
+/// The file in a release that says how it behaves.
+const RELEASE_FILE: &str = "release.json";
+
+/// How a release behaves.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Release {
+    /// Its version.
+    pub(super) version: String,
+    /// The share of requests that it answers with 500.
+    pub(super) error_share: f64,
+    /// How long it takes for a request on average, in milliseconds.
+    pub(super) latency_ms: f64,
+}
+
+impl Release {
+    /// The release that answers right now: whatever the link points to.
+    pub(super) fn current(root: &Path) -> io::Result<Self> {
+        let text = std::fs::read(root.join("current").join(RELEASE_FILE))?;
+        Ok(serde_json::from_slice(&text)?)
+    }
+}
+
+/// Programs that the demo and its hook call.
+#[derive(Clone, Debug)]
+pub(super) struct Programs {
+    /// Makes links.
+    pub(super) ln: PathBuf,
+    /// Moves them.
+    pub(super) mv: PathBuf,
+}
+
+impl Programs {
+    /// Looks them up as a shell would.
+    pub(super) fn find() -> io::Result<Self> {
+        let path = std::env::var_os("PATH").unwrap_or_else(|| "/usr/bin:/bin".into());
+        let find = |name: &str| {
+            let all = std::env::split_paths(&path).filter(|directory| directory.is_absolute());
+            let found = all.map(|directory| directory.join(name)).find(|file| file.is_file());
+            found.ok_or_else(|| {
+                io::Error::new(io::ErrorKind::NotFound, format!("`{name}` is not in PATH"))
+            })
+        };
+        Ok(Self { ln: find("ln")?, mv: find("mv")? })
+    }
+}
+
+/// The demo's directory.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    root: PathBuf,
+}
+
+impl Place {
+    /// Makes the directory with its releases; `current` points to the first.
+    pub(super) fn create(releases: &[Release]) -> io::Result<Self> {
+        let place = Self { root: fresh_directory(&std::env::temp_dir())? };
+        for release in releases {
+            let text = serde_json::to_string_pretty(release)?;
+            let directory = place.root.join("releases").join(&release.version);
+            place.write(&directory.join(RELEASE_FILE), &format!("{text}\n"))?;
+        }
+        if let Some(first) = releases.first() {
+            symlink(Path::new("releases").join(&first.version), place.current())?;
+        }
+        Ok(place)
+    }
+
+    /// Writes the configuration for an app on this port.
+    pub(super) fn configure(&self, port: u16, programs: &Programs) -> io::Result<()> {
+        let app = format!("http://127.0.0.1:{port}");
+        let mut text = include_str!("rollguard.toml").to_owned();
+        let values = [
+            ("@STATE@", self.state().display().to_string()),
+            ("@CONTROL@", self.control().display().to_string()),
+            ("@METRICS@", format!("{app}/metrics")),
+            ("@HEALTH@", format!("{app}/health")),
+            ("@LN@", programs.ln.display().to_string()),
+            ("@MV@", programs.mv.display().to_string()),
+            ("@NEXT@", self.next().display().to_string()),
+            ("@CURRENT@", self.current().display().to_string()),
+        ];
+        for (name, value) in values {
+            // What quotes a JSON string quotes a TOML string.
+            text = text.replace(name, &serde_json::to_string(&value)?);
+        }
+        self.write(&self.config(), &text)?;
+        self.write(&self.root.join("rules.d/http.toml"), include_str!("http.toml"))
+    }
+
+    /// The directory.
+    pub(super) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The link to the release that answers.
+    pub(super) fn current(&self) -> PathBuf {
+        self.root.join("current")
+    }
+
+    /// Where the next link is made before it takes that one's place.
+    pub(super) fn next(&self) -> PathBuf {
+        self.root.join(".current.new")
+    }
+
+    /// The configuration.
+    pub(super) fn config(&self) -> PathBuf {
+        self.root.join("rollguard.toml")
+    }
+
+    /// The daemon's control socket.
+    pub(super) fn control(&self) -> PathBuf {
+        self.root.join("control")
+    }
+
+    /// The file in which the app says its port.
+    pub(super) fn port_file(&self) -> PathBuf {
+        self.root.join("port")
+    }
+
+    /// The report of a deployment.
+    pub(super) fn report(&self, deployment: &str) -> PathBuf {
+        reports_dir(&self.state()).join(format!("{deployment}.md"))
+    }
+
+    /// The journal.
+    pub(super) fn journal(&self) -> PathBuf {
+        self.state().join("journal.jsonl")
+    }
+
+    /// What a child prints.
+    pub(super) fn log(&self, name: &str) -> io::Result<std::fs::File> {
+        let path = self.log_path(name);
+        std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(path)
+    }
+
+    /// Where that is.
+    pub(super) fn log_path(&self, name: &str) -> PathBuf {
+        self.root.join(format!("{name}.log"))
+    }
+
+    fn state(&self) -> PathBuf {
+        self.root.join("state")
+    }
+
+    fn write(&self, path: &Path, text: &str) -> io::Result<()> {
+        if let Some(parent) = path.parent() {
+            std::fs::DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
+        }
+        write(path, text)
+    }
+}
+
+/// Writes a new file whole: who reads it reads all of it.
+pub(super) fn write(path: &Path, text: &str) -> io::Result<()> {
+    let new = path.with_extension("new");
+    let mut file = std::fs::OpenOptions::new()
+        .create(true)
+        .write(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&new)?;
+    file.write_all(text.as_bytes())?;
+    std::fs::rename(new, path)
+}
+
+/// A directory that nobody else made or can write.
+fn fresh_directory(parent: &Path) -> io::Result<PathBuf> {
+    let pid = std::process::id();
+    for number in 0..MAX_TRIES {
+        let suffix = if number == 0 { String::new() } else { format!("-{number}") };
+        let path = parent.join(format!("rollguard-demo-{pid}{suffix}"));
+        match std::fs::DirBuilder::new().mode(0o700).create(&path) {
+            Ok(()) => return std::path::absolute(path),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(io::Error::other(format!("{} is full of old demos", parent.display())))
+}
