@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 
 use super::check::CheckArgs;
 use super::debug_command::DebugCommand;
@@ -62,19 +62,6 @@ enum Command {
         #[arg(last = true, required = true)]
         argv: Vec<OsString>,
     },
-}
-
-/// Where the daemon is.
-#[derive(Args, Clone)]
-pub(super) struct Daemon {
-    /// The daemon's control socket
-    #[arg(
-        long,
-        value_name = "PATH",
-        env = "ROLLGUARD_CONTROL",
-        default_value = "/run/rollguard/rollguard.sock"
-    )]
-    pub(super) control: PathBuf,
 }
 
 /// Reads the arguments and does what they say.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use bytes::Bytes;
+use clap::Args;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
@@ -20,6 +21,19 @@ use crate::serve::{BeginRequest, Problem, ReasonRequest, Status};
 
 /// The largest answer: a status with tens of thousands of signals and rules.
 const MAX_ANSWER: usize = 64 << 20;
+
+/// Where the daemon is.
+#[derive(Args, Clone)]
+pub(super) struct Daemon {
+    /// The daemon's control socket
+    #[arg(
+        long,
+        value_name = "PATH",
+        env = "ROLLGUARD_CONTROL",
+        default_value = "/run/rollguard/rollguard.sock"
+    )]
+    pub(super) control: PathBuf,
+}
 
 /// Why there is no answer, or not the wanted one.
 #[derive(Debug, thiserror::Error)]

@@ -7,8 +7,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
-use super::args::Daemon;
-use super::client::{Client, ClientError, with_runtime};
+use super::client::{Client, ClientError, Daemon, with_runtime};
 use super::exit;
 use crate::clock::Clock;
 use crate::engine::snapshot::{DeploymentProgress, GuardState};

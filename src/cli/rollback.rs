@@ -6,8 +6,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::args::Daemon;
-use super::client::{Client, ClientError, with_runtime};
+use super::client::{Client, ClientError, Daemon, with_runtime};
 use super::exit;
 use crate::model::name::DeploymentId;
 
