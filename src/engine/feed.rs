@@ -62,9 +62,10 @@ impl Feed {
         for track in &mut self.tracks {
             let signal = track.signal;
             let before = same(signal.0);
-            let kept = old.tracks.iter_mut().find(|old| Some(old.signal.0) == before);
+            // Taken out, lest a place of the new plan be taken for one of the old.
+            let kept = old.tracks.iter().position(|old| Some(old.signal.0) == before);
             if let Some(kept) = kept {
-                std::mem::swap(track, kept);
+                *track = old.tracks.swap_remove(kept);
                 track.signal = signal;
             }
         }

@@ -141,9 +141,11 @@ impl Judge {
             }
         }
         for (rule, state) in plan.rules.iter().zip(&mut next.rules) {
-            let unchanged = old_plan.rules.iter().position(|old| {
+            let named = old_plan.rules.iter().position(|old| old.name == rule.name);
+            let unchanged = named.filter(|before| {
                 let signals = plan.signals_of(rule);
-                alike(old, rule) && signals.iter().all(|signal| same[signal.0].is_some())
+                alike(&old_plan.rules[*before], rule)
+                    && signals.iter().all(|signal| same[signal.0].is_some())
             });
             if let Some(before) = unchanged {
                 state.state = self.rules[before].state;
@@ -362,9 +364,10 @@ fn add(all: &mut [bool], more: &[bool]) {
     all.iter_mut().zip(more).for_each(|(all, more)| *all |= more);
 }
 
-/// Whether two rules are the same sentence, so that a reload may keep the state.
+/// Whether two rules of one name are the same sentence, so that a reload may keep the state.
 fn alike(old: &Rule, new: &Rule) -> bool {
-    let text =
-        |rule: &Rule| (rule.when.text.clone(), rule.given.as_ref().map(|given| given.text.clone()));
-    old.name == new.name && text(old) == text(new) && Terms::from(old) == Terms::from(new)
+    let text = |rule: &Rule| -> (String, Option<String>) {
+        (rule.when.text.clone(), rule.given.as_ref().map(|given| given.text.clone()))
+    };
+    text(old) == text(new) && Terms::from(old) == Terms::from(new)
 }

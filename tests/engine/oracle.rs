@@ -87,6 +87,9 @@ enum Share {
     Known(Duration, Vec<(Part, f64)>),
 }
 
+/// What a target that can be read says: over how long, and what each part comes to.
+type Said = (Duration, Vec<(Part, f64)>);
+
 /// A verdict of a rule, as it came.
 #[derive(Clone, Copy, Debug)]
 struct Judged {
@@ -193,7 +196,15 @@ impl Oracle {
                 expr.for_each_signal(&mut |inner| news |= self.is_news(inner.0, target, read));
                 news
             }
-            kind => read && concerns(kind, &self.plan.targets[target]),
+            SignalKind::Rate { .. }
+            | SignalKind::Increase { .. }
+            | SignalKind::Ratio { .. }
+            | SignalKind::Quantile { .. }
+            | SignalKind::Mean { .. }
+            | SignalKind::Gauge { .. } => {
+                let kind = &self.plan.signals[signal].kind;
+                read && concerns(kind, &self.plan.targets[target])
+            }
         }
     }
 
@@ -290,7 +301,7 @@ impl Oracle {
         index: usize,
         at: Instant,
         instant: bool,
-    ) -> Result<(Vec<(Duration, Vec<(Part, f64)>)>, Option<NoData>), NoData> {
+    ) -> Result<(Vec<Said>, Option<NoData>), NoData> {
         let signal = &self.plan.signals[index];
         let (mut shares, mut missing, mut stale) = (Vec::new(), None, false);
         for (target, known) in self.plan.targets.iter().zip(&self.known) {
@@ -354,7 +365,8 @@ impl Oracle {
                 let counts = bounds.iter().map(|bound| all(Part::Bucket(*bound))).collect();
                 quantile(*q, &bounds, counts)
             }
-            kind => panic!("{kind:?} is not over counters"),
+            SignalKind::Gauge { .. } | SignalKind::Up(_) => panic!("not over counters"),
+            SignalKind::Value(_) | SignalKind::Expr(_) => panic!("not over counters"),
         }
     }
 
@@ -663,12 +675,11 @@ fn spoils(signal: &Signal, page: &Known) -> Option<NoData> {
     page.facts.iter().find_map(|fact| {
         let label = |name: &str| fact.sample.labels.get(name).cloned();
         let selected = selections.iter().any(|(selector, _)| {
-            let own = match &signal.kind {
-                SignalKind::Quantile { q, .. } if selector.metric == fact.sample.metric => {
-                    label("le").is_some()
-                        || label("quantile").is_some_and(|own| own.parse::<f64>().unwrap() == *q)
-                }
-                _ => true,
+            let quantile = |q| label("quantile").is_some_and(|own| own.parse() == Ok::<f64, _>(q));
+            let own = if let SignalKind::Quantile { q, .. } = &signal.kind {
+                label("le").is_some() || quantile(*q)
+            } else {
+                true
             };
             own && selector.metric == fact.sample.metric && passes(&selector.matchers, label)
         });

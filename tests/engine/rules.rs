@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use rollguard::model::condition::{Arith, Num};
 use rollguard::model::entry::RuleStanding::{self, Firing, Inactive, Pending};
+use rollguard::model::reading::Reading;
 use rollguard::model::rule::{OnNoData, Rule};
 use rollguard::model::signal::{Across, Over, SignalIx, SignalKind};
+use rollguard::model::time::Instant;
 
 use crate::world::{Bed, above, given, plan, rule, secs, selector, signal, target};
 
@@ -162,4 +164,37 @@ fn a_late_answer_does_not_shorten_how_long_a_rule_keeps_firing() {
     bed.feed(0, 15.0, "g 1");
     bed.feed(0, 18.0, "g 1");
     assert_eq!(bed.standing(0), Firing);
+}
+
+#[test]
+fn a_reload_keeps_what_is_unchanged_and_never_makes_a_jump() {
+    let increase = |metric: &str| SignalKind::Increase { of: selector(metric), window: secs(10) };
+    let targets = vec![target("a", secs(1))];
+    let signals = vec![signal("g", gauge("g")), signal("c", increase("c"))];
+    let calm = rule("calm", above(1, 50.0), Duration::ZERO);
+    let before = plan(targets.clone(), signals.clone(), vec![hot(), calm]);
+    // Signals and rules change places, one of each is new, and one rule says something else.
+    let signals = [vec![signal("d", increase("d"))], signals].concat();
+    let hot = Rule { when: rule("hot", above(1, 5.0), secs(10)).when, ..hot() };
+    let new = rule("new", above(0, 50.0), Duration::ZERO);
+    let calm = rule("calm", above(2, 40.0), Duration::ZERO);
+    let mut after = plan(targets, signals, vec![new, calm, hot]);
+    let text = before.rules[0].when.text.clone();
+    std::sync::Arc::make_mut(&mut after).rules[2].when.text = text;
+
+    let mut bed = Bed::new(&before);
+    for second in 0..6 {
+        bed.feed(0, f64::from(second), &format!("g 9; c {}", 1000 + second));
+    }
+    bed.judge = bed.judge.reloaded(after, Instant::from_millis(5500));
+    assert_eq!(bed.standing(2), Pending);
+    assert_eq!(bed.reading(2), Reading::Value(5.0));
+    for second in 6..10 {
+        bed.feed(0, f64::from(second), &format!("g 9; c {}; d 9000", 1000 + second));
+        assert_eq!([0, 1, 2].map(|rule| bed.standing(rule)), [Inactive, Inactive, Pending]);
+    }
+    assert_eq!(bed.reading(0), Reading::Value(0.0), "new to us is not new");
+    assert_eq!(bed.reading(2), Reading::Value(9.0));
+    bed.feed(0, 10.0, "g 9; c 1010; d 9000");
+    assert_eq!(bed.standing(2), Firing, "it has held since second 0");
 }
