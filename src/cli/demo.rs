@@ -27,10 +27,10 @@ use self::watch::{Watch, WatchError};
 use super::client::ClientError;
 use super::exit;
 use crate::clock::Clock;
-use crate::engine::snapshot::GuardState;
+use crate::engine::snapshot::{GuardState, RuleStatus};
 use crate::model::entry::{Event, Trigger};
 use crate::model::name::{DeploymentId, Version};
-use crate::model::time::Timestamp;
+use crate::model::time::{Timestamp, format_duration};
 use crate::render::Style;
 
 /// How long the whole story may take. It takes about half of that.
@@ -57,20 +57,25 @@ const LOG_END: usize = 400;
 /// The deployment's id; the state directory is new, so it was never used.
 const DEPLOYMENT: &str = "demo";
 
-/// Watch a bad release be noticed and rolled back, here and now
-///
-/// Starts a small app on this machine, sends it requests, guards it, deploys a release that fails
-/// one request in five, and shows how it is noticed and rolled back. Needs no configuration,
-/// changes nothing outside a new directory in the system's directory for temporary files, and
-/// takes about ten seconds. Exit codes: 0 it did what it promises, 1 it did not.
-///
-/// Example: rollguard demo
+/// Watch a bad release be noticed and rolled back, here and now.
 #[derive(Args)]
+#[command(after_help = "\
+Starts a small app on this machine, sends it requests, guards it, deploys a release that fails one
+request in five, and shows how that is noticed and rolled back. Needs no configuration, changes
+nothing outside a new directory in the system's directory for temporary files, and takes about ten
+seconds.
+
+Examples:
+  rollguard demo
+  rollguard demo --good
+  rollguard demo --json | jq 'select(.event == \"recorded\").text'
+
+Exit codes: 0 it did what it promises, 1 it did not.")]
 pub(super) struct DemoArgs {
     /// Deploy a good release instead, which survives its bake
     #[arg(long)]
     good: bool,
-    /// Print one JSON object a line
+    /// Print one JSON object a line: `offset_ms` since the deployment, `event` and its fields
     #[arg(long)]
     json: bool,
 }
@@ -168,17 +173,17 @@ async fn tell(
     let port = port(&place, clock).await?;
     let load = Load::start(port, clock);
     place.configure(port, &programs).map_err(system("write the configuration"))?;
-    let daemon = start_daemon(&place).map_err(system("start the daemon"))?;
+    let mut daemon = start_daemon(&place).map_err(system("start the daemon"))?;
     let mut watch = Watch::new(&place, clock, teller);
-    if clock.before(clock.now().after(READY_WITHIN), watch.until_ready()).await.is_none() {
-        return Err(not_ready("daemon", &place));
-    }
-    watch.tell(&Happening::Ready {
-        app: format!("http://127.0.0.1:{port}/"),
-        directory: place.root().display().to_string(),
-        config: place.config().display().to_string(),
-        requests_per_second: load::RATE,
-    })?;
+    let ready = async {
+        tokio::select! {
+            snapshot = watch.until_ready() => Some(snapshot),
+            _ = daemon.wait() => None,
+        }
+    };
+    let ready = clock.before(clock.now().after(READY_WITHIN), ready).await.flatten();
+    let rules = ready.ok_or_else(|| not_ready("daemon", &place))?.rules;
+    watch.tell(&introduction(&place, port, &rules))?;
     watch.look_for(HEALTHY_FOR).await?;
     let before = load.seen.totals();
     let deployed = deploy(&mut watch, &releases, &place, &programs).await?;
@@ -206,7 +211,7 @@ impl Story {
         };
         let first = release("v1", 0.0, 20.0);
         match self {
-            Self::Bad => [first, release("v2", 0.2, 140.0)],
+            Self::Bad => [first, release("v2", 0.2, 200.0)],
             Self::Good => [first, release("v2", 0.0, 18.0)],
         }
     }
@@ -235,6 +240,20 @@ fn not_ready(what: &'static str, place: &Place) -> DemoError {
     let end = &said[said.len().saturating_sub(LOG_END)..];
     let said = crate::render::plain(&String::from_utf8_lossy(end));
     DemoError::NotReady { what, said }
+}
+
+fn introduction(place: &Place, port: u16, rules: &[RuleStatus]) -> Happening {
+    let rule = |rule: &RuleStatus| {
+        let hold = format_duration(Duration::from_millis(rule.evidence.for_ms));
+        format!("{} for {hold}", rule.evidence.when)
+    };
+    Happening::Ready {
+        app: format!("http://127.0.0.1:{port}/"),
+        directory: place.root().display().to_string(),
+        config: place.config().display().to_string(),
+        requests_per_second: load::RATE,
+        rules: rules.iter().map(rule).collect(),
+    }
 }
 
 /// The port that the app listens on, once it says so.
@@ -267,11 +286,12 @@ async fn deploy(
     let id = DeploymentId::new(DEPLOYMENT).expect("a constant that is an id");
     let begun = watch.client().begin(Some(id), version(new), Some(version(good))).await;
     begun.map_err(DemoError::Begin)?;
-    watch.tell(&Happening::Deployed {
+    let told = Happening::Deployed {
         deployment: DEPLOYMENT.to_owned(),
         version: new.version.clone(),
         good: good.version.clone(),
-    })?;
+    };
+    watch.tell_at(deployed, &told)?;
     Ok(deployed)
 }
 
@@ -314,12 +334,10 @@ fn summary(watch: &Watch, deployed: Timestamp, state: GuardState, place: &Place)
     let started = at(|event| matches!(event, Event::Intent { .. }));
     let cured = at(|event| matches!(event, Event::Cured { .. }));
     let since_decision = |at: Option<i64>| Some(at? - decided?);
-    let rule_for_ms = watch.entries.iter().find_map(|entry| match &entry.event {
-        Event::Decided(decision) => match &decision.trigger {
-            Trigger::Rule(rule) => Some(rule.for_ms),
-            Trigger::Person { .. } => None,
-        },
-        _ => None,
+    let rule_for_ms = watch.entries.iter().find_map(|entry| {
+        let Event::Decided(decision) = &entry.event else { return None };
+        let Trigger::Rule(rule) = &decision.trigger else { return None };
+        Some(rule.for_ms)
     });
     Summary {
         state: state.to_string(),

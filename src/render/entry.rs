@@ -3,7 +3,6 @@
 use crate::model::entry::{Attempt, Caller, Decision, Entry, Event, RuleEvidence, Trigger};
 use crate::model::name::SignalName;
 use crate::model::signal::Unit;
-use crate::model::time::format_duration;
 
 use super::compare::comparisons;
 use super::line::{clip, plain, span};
@@ -88,11 +87,11 @@ fn decided(decision: &Decision, unit: Units<'_>) -> String {
     format!("decided: from {}{good} with hook {}, {by}", decision.version, decision.hook)
 }
 
-/// ``rule error-rate `error_rate > 5%` held 3s: error_rate 19.8% > 5%``
+/// ``rule error-rate `error_rate > 5%` held 3 s: error_rate 19.8% > 5%``
 fn rule(evidence: &RuleEvidence, unit: Units<'_>) -> String {
     let readings: Vec<String> =
         comparisons(evidence, unit).iter().map(super::compare::Compared::named).collect();
-    let hold = format_duration(std::time::Duration::from_millis(evidence.held_ms));
+    let hold = span(std::time::Duration::from_millis(evidence.held_ms));
     let readings = text(&readings.join(", "));
     format!("rule {} `{}` held {hold}: {readings}", evidence.rule, text(&evidence.when))
 }
@@ -106,7 +105,11 @@ fn step(attempt: &Attempt) -> String {
     }
 }
 
-fn took(millis: u64) -> String {
+/// A time that something took, for people.
+pub(super) fn took(millis: u64) -> String {
+    if millis == 0 {
+        return "under 1 ms".to_owned();
+    }
     span(std::time::Duration::from_millis(millis))
 }
 
@@ -152,7 +155,7 @@ mod tests {
             event: Event::Decided(decision()),
         });
         let expected = "2026-10-26T07:33:20.000Z d1 decided: from v2 to v1 with hook rollback, \
-             rule error-rate `error_rate > 5%` held 3s: error_rate 0.2 > 0.05";
+             rule error-rate `error_rate > 5%` held 3 s: error_rate 0.2 > 0.05";
         assert_eq!(entry, expected);
     }
 

@@ -163,7 +163,7 @@ pub(super) fn span(duration: Duration) -> String {
     let seconds = duration.as_secs();
     match seconds {
         0..=59 => {
-            let tenths = duration.as_millis() / 100;
+            let tenths = (duration.as_millis() + 50) / 100;
             match tenths % 10 {
                 0 if tenths > 0 => format!("{} s", tenths / 10),
                 _ if duration.is_zero() => "0 s".to_owned(),
@@ -221,6 +221,10 @@ mod tests {
         check(400, "0.4 s");
         check(3_000, "3 s");
         check(12_340, "12.3 s");
+        check(3_599, "3.6 s");
+        check(59_970, "60 s");
+        check(49, "49 ms");
+        check(50, "0.1 s");
         check(125_000, "2m05s");
         check(5_400_000, "1h30m");
         check(273_600_000, "3d04h");

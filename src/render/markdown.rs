@@ -3,14 +3,21 @@
 use super::line::plain;
 
 /// Text as text: characters that Markdown or HTML would read as something else are escaped, and
-/// it stays on one line.
+/// it stays on one line. It must not begin a line, where yet others have a meaning.
 pub(super) fn text(text: &str) -> String {
+    let text = plain(text);
     let mut escaped = String::with_capacity(text.len());
-    for c in plain(text).chars() {
-        if "\\`*_{}[]<>#+!|&~$=".contains(c) {
+    let mut before = ' ';
+    let mut rest = text.chars();
+    while let Some(c) = rest.next() {
+        let after = rest.clone().next().unwrap_or(' ');
+        // Within a word an underscore is an underscore, and names are full of them.
+        let in_word = before.is_ascii_alphanumeric() && after.is_ascii_alphanumeric();
+        if "\\`*[]<|&~$".contains(c) || c == '_' && !in_word {
             escaped.push('\\');
         }
         escaped.push(c);
+        before = c;
     }
     escaped
 }
@@ -80,7 +87,12 @@ mod tests {
 
     #[test]
     fn text_stays_text() {
-        assert_eq!(text("a|b *c*\n<img>"), "a\\|b \\*c\\* \\<img\\>");
+        assert_eq!(text("a|b *c*\n<img>"), "a\\|b \\*c\\* \\<img>");
+    }
+
+    #[test]
+    fn an_underscore_within_a_word_needs_no_escape() {
+        assert_eq!(text("error_rate _x_ a_"), "error_rate \\_x\\_ a\\_");
     }
 
     #[test]
@@ -95,7 +107,7 @@ mod tests {
     fn only_a_whole_web_address_becomes_a_link() {
         assert_eq!(link("https://wiki.example/x?a=b"), "<https://wiki.example/x?a=b>");
         assert_eq!(link("javascript:alert(1)"), "javascript:alert(1)");
-        assert_eq!(link("https://x> <script>"), "https://x\\> \\<script\\>");
+        assert_eq!(link("https://x> <script>"), "https://x> \\<script>");
     }
 
     proptest! {

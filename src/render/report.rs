@@ -1,6 +1,8 @@
 //! The incident report: one Markdown file that tells the whole story to someone who was not there.
 //! Everything in it comes from the record; nothing is left out because it looks bad.
 
+use std::time::Duration;
+
 use crate::engine::effect::Incident;
 use crate::model::entry::{Caller, Event, RuleEvidence, Trigger};
 use crate::model::name::SignalName;
@@ -110,7 +112,7 @@ impl<'a> Story<'a> {
                 code(rule.rule.as_str(), Place::Text),
                 text(self.version()),
                 code(&rule.when, Place::Text),
-                format_duration(millis(rule.held_ms)),
+                span(millis(rule.held_ms)),
                 text(&self.readings(rule)),
             ),
             Trigger::Person { reason, by } => format!(
@@ -130,7 +132,10 @@ impl<'a> Story<'a> {
         };
         let after = span(decided.since(begun));
         let start = self.first_step.map_or("no step was started".to_owned(), |step| {
-            format!("the first step started {} later", span(step.since(decided)))
+            match step.since(decided) {
+                Duration::ZERO => "the first step started within a millisecond".to_owned(),
+                later => format!("the first step started {} later", span(later)),
+            }
         });
         let end = match (self.cured, &self.incident.why) {
             (Some(cured), _) => {
@@ -171,10 +176,10 @@ impl<'a> Story<'a> {
             Trigger::Rule(rule) => rule,
             Trigger::Person { .. } => return String::new(),
         };
-        let span = |millis| code(&format_duration(self::millis(millis)), Place::Text);
+        let hold = code(&format_duration(millis(rule.for_ms)), Place::Text);
         let mut lines = vec![
             ("when", code(&rule.when, Place::Text)),
-            ("for", format!("{}, held {}", span(rule.for_ms), span(rule.held_ms))),
+            ("for", format!("{hold}, held {}", span(millis(rule.held_ms)))),
             ("readings", text(&self.readings(rule))),
         ];
         let given = rule.given.as_ref().map(|given| ("given", code(given, Place::Text)));
@@ -211,8 +216,8 @@ fn sentence(text: &str) -> String {
     plain(text.trim_end_matches(['.', ' ', '\n']))
 }
 
-pub(super) fn millis(millis: u64) -> std::time::Duration {
-    std::time::Duration::from_millis(millis)
+pub(super) fn millis(millis: u64) -> Duration {
+    Duration::from_millis(millis)
 }
 
 #[cfg(test)]
@@ -311,7 +316,7 @@ mod tests {
     #[test]
     fn a_rollback_that_helped_is_told_like_this() {
         let cured = Event::Cured { signals: Vec::new(), took_ms: 2_500 };
-        let golden = include_str!("../../tests/goldens/report-rolled-back.md");
+        let golden = include_str!("../../tests/golden/report-rolled-back.md");
         assert_eq!(report(&incident("rolled back", None, cured)), golden);
     }
 
@@ -323,7 +328,7 @@ mod tests {
         assert!(text.starts_with("# api: the rollback of v2 to v1 FAILED\n"), "{text}");
         assert!(text.contains("**A person is needed.**"), "{text}");
         assert!(text.contains("bring v1 back by hand"), "{text}");
-        assert!(text.contains("the cure \\`error\\_rate \\< 1%\\` was not seen within 15s"));
+        assert!(text.contains("the cure \\`error_rate \\< 1%\\` was not seen within 15s"));
     }
 
     #[test]
@@ -351,7 +356,7 @@ mod tests {
         let by = Caller::Process { pid: None, uid: 0 };
         told.decision.trigger = Trigger::Person { reason: "**fire** <b>".to_owned(), by };
         let text = report(&told);
-        assert!(text.contains("\"\\*\\*fire\\*\\* \\<b\\>\""), "{text}");
+        assert!(text.contains("\"\\*\\*fire\\*\\* \\<b>\""), "{text}");
         assert!(!text.contains("## The deciding rule"), "{text}");
     }
 

@@ -7,7 +7,7 @@ use crate::model::time::{Timestamp, format_duration};
 
 use super::compare::comparisons;
 use super::entry::event_in;
-use super::line::offset;
+use super::line::{offset, span};
 use super::markdown::{Place, block, code, row, table_head, text};
 use super::number::number;
 use super::report::{Story, millis};
@@ -132,7 +132,7 @@ pub(super) fn other_rules(story: &Story<'_>) -> String {
 }
 
 fn rule_row(story: &Story<'_>, rule: &RuleEvidence) -> String {
-    let held = format_duration(millis(rule.held_ms));
+    let held = span(millis(rule.held_ms));
     row(&[
         code(rule.rule.as_str(), Place::Cell),
         code(&rule.when, Place::Cell),
@@ -156,8 +156,8 @@ pub(super) fn steps(story: &Story<'_>) -> String {
             ));
         }
         if let Event::Outcome { result, output, took_ms, .. } = &entry.event {
-            let took = format_duration(millis(*took_ms));
-            text.push_str(&format!("- outcome: {}, {took}\n", self::text(&result.to_string())));
+            let (result, took) = (self::text(&result.to_string()), super::entry::took(*took_ms));
+            text.push_str(&format!("- outcome: {result} after {took}\n"));
             text.push_str(&printed(output));
         }
     }

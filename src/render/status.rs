@@ -231,7 +231,7 @@ mod tests {
 
     #[test]
     fn a_healthy_deployment_reads_like_this() {
-        let golden = include_str!("../../tests/goldens/status-green.txt");
+        let golden = include_str!("../../tests/golden/status-green.txt");
         assert_eq!(status(&snapshot(), Style::Plain), golden);
     }
 
@@ -244,7 +244,7 @@ mod tests {
         });
         seen.signals[1].reading.value = None;
         seen.signals[1].reading.no_data = Some("stale".to_owned());
-        let golden = include_str!("../../tests/goldens/status-red.txt");
+        let golden = include_str!("../../tests/golden/status-red.txt");
         assert_eq!(status(&seen, Style::Plain), golden);
     }
 

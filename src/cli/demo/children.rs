@@ -54,7 +54,7 @@ pub(super) async fn stop(mut child: Child, clock: Clock) {
     let pid = child.id().and_then(|pid| i32::try_from(pid).ok());
     if let Some(pid) = pid.and_then(rustix::process::Pid::from_raw) {
         // It may be gone by now, which is what is wanted.
-        drop(rustix::process::kill_process(pid, rustix::process::Signal::TERM));
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
     }
     let end = clock.now().after(STOP_WITHIN);
     if clock.before(end, child.wait()).await.is_none() {

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
+use crate::engine::snapshot::GuardState;
 use crate::model::entry::{Entry, Event, RuleStanding, StepResult, Trigger};
 use crate::model::name::{RuleName, SignalName};
 use crate::render::{self, Paint, Style, WIDTH};
@@ -20,7 +21,13 @@ const BAR: usize = 10;
 #[serde(tag = "event", rename_all = "snake_case")]
 pub(super) enum Happening {
     /// App, users and guard are there.
-    Ready { app: String, directory: String, config: String, requests_per_second: u32 },
+    Ready {
+        app: String,
+        directory: String,
+        config: String,
+        requests_per_second: u32,
+        rules: Vec<String>,
+    },
     /// The bad or the good new release answers from here on.
     Deployed { deployment: String, version: String, good: String },
     /// What the guard reads.
@@ -43,6 +50,7 @@ pub(super) struct Reading {
     pub(super) value: Option<f64>,
     pub(super) limit: Option<f64>,
     pub(super) state: RuleStanding,
+    pub(super) guard: GuardState,
     pub(super) held_ms: u64,
     pub(super) for_ms: u64,
     /// The comparison for people.
@@ -107,7 +115,10 @@ impl Teller {
 
     /// Tells one thing; `offset_ms` is the time since the new release was there.
     pub(super) fn tell(self, offset_ms: Option<i64>, happening: &Happening) -> io::Result<()> {
-        let mut out = io::stdout().lock();
+        let failed =
+            matches!((self.format, happening), (Format::Text(_), Happening::Failed { .. }));
+        let mut out: Box<dyn Write> =
+            if failed { Box::new(io::stderr().lock()) } else { Box::new(io::stdout().lock()) };
         match self.format {
             Format::Json => {
                 let line = serde_json::to_string(&Stamped { offset_ms, happening })?;
@@ -124,16 +135,16 @@ impl Teller {
 }
 
 fn lines(style: Style, offset_ms: Option<i64>, happening: &Happening) -> Vec<String> {
-    let at = offset_ms.map(render::offset).unwrap_or_default();
+    let at = offset_ms.map_or_else(|| "before".to_owned(), render::offset);
     let at = format!("{at:>OFFSET$}  ");
     let line = |paint, text: &str| render::line(style, &[(Paint::Dim, &at), (paint, text)]);
     match happening {
-        Happening::Ready { app, directory, config: _, requests_per_second } => vec![
+        Happening::Ready { app, directory, config: _, requests_per_second, rules } => vec![
             render::line(style, &[(Paint::Bold, "rollguard demo"), (Paint::Plain, INTRO)]),
             String::new(),
             format!("  app    {app}, release v1, {requests_per_second} requests a second"),
             format!("  files  {directory}"),
-            "  guard  judges: error_rate > 5% for 3s, p95 > 150ms for 5s".to_owned(),
+            format!("  rules  {}", rules.join(", ")),
             String::new(),
         ],
         Happening::Deployed { version, good, .. } => vec![line(
@@ -152,7 +163,7 @@ fn lines(style: Style, offset_ms: Option<i64>, happening: &Happening) -> Vec<Str
         }
         Happening::Ended(summary) => summary.lines(style),
         Happening::Failed { why, directory } => {
-            let mut lines = wrapped("", &format!("the demo failed: {why}"));
+            let mut lines = wrapped("", &format!("error: the demo failed, {why}"));
             let files = directory.iter().map(|directory| format!("its files are in {directory}"));
             lines.extend(files);
             lines
@@ -164,14 +175,23 @@ const INTRO: &str = ": a real app, real requests, a real guard; nothing is acted
 
 impl Reading {
     fn line(&self, style: Style, at: &str) -> String {
-        let (paint, held) = match self.state {
-            RuleStanding::Inactive => (Paint::Green, String::new()),
+        let doing = match self.guard {
+            GuardState::RollingBack | GuardState::Verifying => format!("{}  ", self.guard),
+            GuardState::Idle
+            | GuardState::Guarding
+            | GuardState::RolledBack
+            | GuardState::RollbackFailed
+            | GuardState::Baked
+            | GuardState::Ended => String::new(),
+        };
+        let (paint, doing) = match self.state {
+            RuleStanding::Inactive => (Paint::Green, doing),
             RuleStanding::Pending => {
                 let seconds = |millis: u64| millis as f64 / 1000.0;
                 let (held, hold) = (seconds(self.held_ms), seconds(self.for_ms));
-                (Paint::Yellow, format!("held {held:.1} s of {hold:.0} s  "))
+                (Paint::Yellow, format!("held {held:.1} s of {hold:.0} s  {doing}"))
             }
-            RuleStanding::Firing => (Paint::Red, String::new()),
+            RuleStanding::Firing => (Paint::Red, doing),
         };
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 10")]
         let full = (self.progress.clamp(0.0, 1.0) * BAR as f64).round() as usize;
@@ -183,7 +203,7 @@ impl Reading {
                 (Paint::Plain, &format!("{:<23} [", self.text)),
                 (paint, &full),
                 (Paint::Dim, &empty),
-                (Paint::Plain, &format!("] {held}")),
+                (Paint::Plain, &format!("] {doing}")),
                 (Paint::Dim, &self.also),
             ],
         )
@@ -208,7 +228,8 @@ fn recorded(event: &Event, text: &str) -> Vec<(Paint, String)> {
             let text = format!("DECIDED back to {good} with hook {}, once", decision.hook);
             [fires, vec![(Paint::Red, text)]].concat()
         }
-        Event::Intent { attempt, what } => {
+        Event::Intent { attempt, .. } => {
+            let what = text.split_once(": ").map_or(text, |(_, what)| what);
             vec![(Paint::Plain, format!("STEP {}  {what}", attempt.step + 1))]
         }
         Event::Outcome { attempt, result: StepResult::Done, took_ms, .. } => {
@@ -239,7 +260,9 @@ impl Summary {
             }
         );
         let mut lines = vec![String::new(), render::line(style, &[(Paint::Bold, &head)])];
-        let mut fact = |name: &str, value: String| lines.push(format!("  {name:<16} {value}"));
+        let mut fact = |name: &str, value: String| {
+            lines.push(format!("  {name:<16} {value}").trim_end().to_owned())
+        };
         if let (Some(after), Some(hold)) = (self.decided_after_ms, self.rule_for_ms) {
             let hold = hold as f64 / 1000.0;
             let detail = format!(
@@ -249,6 +272,7 @@ impl Summary {
             fact("noticed", detail);
         }
         if let Some(after) = self.hook_after_ms {
+            let after = if after == 0 { "under 1".to_owned() } else { after.to_string() };
             fact("hook started", format!("{after} ms after the decision"));
         }
         if let Some(after) = self.cured_after_ms {

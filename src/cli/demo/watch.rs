@@ -51,7 +51,9 @@ pub(super) struct Watch {
     /// Entries that were told.
     pub(super) entries: Vec<Entry>,
     standings: Vec<RuleStanding>,
-    told: Option<(Instant, Reading)>,
+    reading: Option<(Instant, Reading)>,
+    /// The newest time told, so that the timeline never goes back.
+    told: Option<Timestamp>,
 }
 
 impl Watch {
@@ -64,6 +66,7 @@ impl Watch {
             deployed: None,
             entries: Vec::new(),
             standings: Vec::new(),
+            reading: None,
             told: None,
         }
     }
@@ -78,23 +81,31 @@ impl Watch {
         *self.deployed.insert(self.clock.wall())
     }
 
-    /// Tells something that happens now.
-    pub(super) fn tell(&self, happening: &Happening) -> Result<(), WatchError> {
-        self.tell_at(self.clock.wall(), happening)
-    }
-
-    fn tell_at(&self, at: Timestamp, happening: &Happening) -> Result<(), WatchError> {
+    /// Tells something that happened at a time.
+    pub(super) fn tell_at(
+        &mut self,
+        at: Timestamp,
+        happening: &Happening,
+    ) -> Result<(), WatchError> {
+        // What a scrape saw is known a moment after other things were told.
+        let at = self.told.map_or(at, |told| told.max(at));
+        self.told = Some(at);
         let offset = self.deployed.map(|deployed| at.as_millis() - deployed.as_millis());
         self.teller.tell(offset, happening).map_err(WatchError::Tell)
     }
 
+    /// Tells something that happens now.
+    pub(super) fn tell(&mut self, happening: &Happening) -> Result<(), WatchError> {
+        self.tell_at(self.clock.wall(), happening)
+    }
+
     /// Looks until the daemon answers and every rule can tell.
-    pub(super) async fn until_ready(&self) {
+    pub(super) async fn until_ready(&self) -> Snapshot {
         loop {
             if let Ok(status) = self.client.status().await {
                 let rules = &status.guard.rules;
                 if !rules.is_empty() && rules.iter().all(|rule| rule.no_data.is_none()) {
-                    return;
+                    return status.guard;
                 }
             }
             self.pause().await;
@@ -116,9 +127,8 @@ impl Watch {
         loop {
             let state = self.look().await?;
             if state.is_final() {
-                // What was recorded last may have come after the look at the journal.
-                self.tell_entries()?;
-                return Ok(state);
+                // What ended it may have been recorded after this look.
+                return self.look().await;
             }
             self.pause().await;
         }
@@ -128,57 +138,68 @@ impl Watch {
         self.clock.sleep_until(self.clock.now().after(LOOK)).await;
     }
 
+    /// One look: what is new, in the order in which it happened.
     async fn look(&mut self) -> Result<GuardState, WatchError> {
         let snapshot = self.client.status().await?.guard;
-        self.tell_rules(&snapshot)?;
-        self.tell_entries()?;
-        self.tell_reading(&snapshot)?;
+        let mut news = self.rules(&snapshot);
+        news.extend(self.reading(&snapshot));
+        news.extend(self.entries()?);
+        news.sort_by_key(|(at, _)| *at);
+        for (at, happening) in &news {
+            self.tell_at(*at, happening)?;
+        }
         Ok(snapshot.state)
     }
 
-    fn tell_rules(&mut self, snapshot: &Snapshot) -> Result<(), WatchError> {
+    /// Rules whose state changed.
+    fn rules(&mut self, snapshot: &Snapshot) -> Vec<News> {
         self.standings.resize(snapshot.rules.len(), RuleStanding::Inactive);
-        for (index, rule) in snapshot.rules.iter().enumerate() {
+        let mut news = Vec::new();
+        for (known, rule) in self.standings.iter_mut().zip(&snapshot.rules) {
             let (rule, since) = (&rule.evidence, rule.evidence.since);
-            if self.standings[index] != rule.state {
-                self.standings[index] = rule.state;
+            if *known != rule.state {
+                *known = rule.state;
                 let at = since.filter(|_| rule.state == RuleStanding::Pending);
                 let changed = Happening::Rule { rule: rule.rule.clone(), state: rule.state };
-                self.tell_at(at.unwrap_or(snapshot.at), &changed)?;
+                news.push((at.unwrap_or(snapshot.at), changed));
             }
         }
-        Ok(())
+        news
     }
 
-    fn tell_entries(&mut self) -> Result<(), WatchError> {
+    /// Entries that the journal has more than before.
+    fn entries(&mut self) -> Result<Vec<News>, WatchError> {
         let journal = self.place.journal();
         let bytes = std::fs::read(journal).map_err(|e| WatchError::Journal(e.to_string()))?;
         let read = record::read(&bytes).map_err(|e| WatchError::Journal(e.to_string()))?;
-        for entry in read.entries.into_iter().skip(self.entries.len()) {
-            let text = render::event(&entry.event);
-            let recorded = Happening::Recorded { entry: Box::new(entry.clone()), text };
-            self.tell_at(entry.at, &recorded)?;
-            self.entries.push(entry);
-        }
-        Ok(())
+        let new: Vec<Entry> = read.entries.into_iter().skip(self.entries.len()).collect();
+        self.entries.extend(new.iter().cloned());
+        let root = format!("{}/", self.place.root().display());
+        let news = new.into_iter().map(|entry| {
+            // The directory is told once and would fill every line.
+            let text = render::event(&entry.event).replace(&root, "");
+            (entry.at, Happening::Recorded { entry: Box::new(entry), text })
+        });
+        Ok(news.collect())
     }
 
-    fn tell_reading(&mut self, snapshot: &Snapshot) -> Result<(), WatchError> {
-        let Some(rule) = snapshot.rules.iter().find(|r| r.evidence.rule.as_str() == RULE) else {
-            return Ok(());
-        };
+    /// What is read now, where it is due.
+    fn reading(&mut self, snapshot: &Snapshot) -> Option<News> {
+        let rule = snapshot.rules.iter().find(|rule| rule.evidence.rule.as_str() == RULE)?;
         let reading = reading(rule, snapshot);
         let now = self.clock.now();
-        let due = self.told.as_ref().is_none_or(|(at, told)| {
-            now.since(*at) >= TELL && *told != reading || told.state != reading.state
+        let due = self.reading.as_ref().is_none_or(|(at, last)| {
+            now.since(*at) >= TELL && *last != reading || last.guard != reading.guard
         });
-        if due {
-            self.tell(&Happening::Reading(reading.clone()))?;
-            self.told = Some((now, reading));
-        }
-        Ok(())
+        due.then(|| {
+            self.reading = Some((now, reading.clone()));
+            (snapshot.at, Happening::Reading(reading))
+        })
     }
 }
+
+/// Something to be told, and when it happened.
+type News = (Timestamp, Happening);
 
 fn reading(rule: &RuleStatus, snapshot: &Snapshot) -> Reading {
     let unit = |name: &_| {
@@ -209,6 +230,7 @@ fn reading(rule: &RuleStatus, snapshot: &Snapshot) -> Reading {
         value: compared.as_ref().and_then(|compared| compared.left),
         limit: compared.as_ref().and_then(|compared| compared.right),
         state: evidence.state,
+        guard: snapshot.state,
         held_ms: evidence.held_ms,
         for_ms: evidence.for_ms,
         text,
