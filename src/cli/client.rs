@@ -49,6 +49,14 @@ pub enum ClientError {
         /// What the system said.
         why: String,
     },
+    /// A daemon was there and went away before it answered.
+    #[error("the daemon at {path} went away: {why}")]
+    Lost {
+        /// The socket.
+        path: PathBuf,
+        /// What happened.
+        why: String,
+    },
     /// The daemon refused.
     #[error("{0}")]
     Refused(String),
@@ -62,7 +70,7 @@ impl ClientError {
     #[must_use]
     pub const fn exit_code(&self) -> u8 {
         match self {
-            Self::Unreachable { .. } => exit::UNREACHABLE,
+            Self::Unreachable { .. } | Self::Lost { .. } => exit::UNREACHABLE,
             Self::Refused(_) => exit::REFUSED,
             Self::Failed(_) => exit::FAILED,
         }
@@ -147,9 +155,12 @@ impl Client {
         path: &str,
         body: Option<&impl Serialize>,
     ) -> Result<T, ClientError> {
-        let (status, bytes) = self.exchange(method, path, body).await.map_err(|why| {
+        let stream = UnixStream::connect(&self.path).await.map_err(|why| {
             ClientError::Unreachable { path: self.path.clone(), why: why.to_string() }
         })?;
+        let lost = |why| ClientError::Lost { path: self.path.clone(), why };
+        let answer = exchange(stream, method, path, body).await;
+        let (status, bytes) = answer.map_err(|why| lost(why.to_string()))?;
         let understood = |error: serde_json::Error| {
             ClientError::Failed(format!("the daemon's answer cannot be understood: {error}"))
         };
@@ -159,35 +170,33 @@ impl Client {
         let problem: Problem = serde_json::from_slice(&bytes).map_err(understood)?;
         Err(match status {
             StatusCode::CONFLICT => ClientError::Refused(problem.error),
-            StatusCode::SERVICE_UNAVAILABLE => {
-                ClientError::Unreachable { path: self.path.clone(), why: problem.error }
-            }
+            StatusCode::SERVICE_UNAVAILABLE => lost(problem.error),
             _ => ClientError::Failed(problem.error),
         })
     }
+}
 
-    async fn exchange(
-        &self,
-        method: Method,
-        path: &str,
-        body: Option<&impl Serialize>,
-    ) -> Result<(StatusCode, Bytes), Box<dyn std::error::Error + Send + Sync>> {
-        let stream = UnixStream::connect(&self.path).await?;
-        let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-        let connection = tokio::spawn(connection);
-        let body = body.map(serde_json::to_vec).transpose()?.unwrap_or_default();
-        let request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header(hyper::header::HOST, "rollguard")
-            .body(Full::new(Bytes::from(body)))?;
-        let response = sender.send_request(request).await?;
-        let status = response.status();
-        let bytes = Limited::new(response.into_body(), MAX_ANSWER).collect().await?.to_bytes();
-        connection.abort();
-        Ok((status, bytes))
-    }
+/// One request and its answer.
+async fn exchange(
+    stream: UnixStream,
+    method: Method,
+    path: &str,
+    body: Option<&impl Serialize>,
+) -> Result<(StatusCode, Bytes), Box<dyn std::error::Error + Send + Sync>> {
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    let connection = tokio::spawn(connection);
+    let body = body.map(serde_json::to_vec).transpose()?.unwrap_or_default();
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header(hyper::header::HOST, "rollguard")
+        .body(Full::new(Bytes::from(body)))?;
+    let response = sender.send_request(request).await?;
+    let status = response.status();
+    let bytes = Limited::new(response.into_body(), MAX_ANSWER).collect().await?.to_bytes();
+    connection.abort();
+    Ok((status, bytes))
 }
 
 /// Runs a command that speaks to the daemon; an error is printed and becomes its exit code.

@@ -143,26 +143,27 @@ async fn wait(args: WaitArgs) -> Result<u8, ClientError> {
     })
 }
 
-/// Asks until the deployment will not change any more. A daemon that answered before may be away
-/// for a while: it is restarted and resumes.
+/// Asks until the deployment will not change any more. A daemon that was there may go away for a
+/// while: it is restarted and resumes.
 async fn verdict(
     client: &Client,
     id: &DeploymentId,
     clock: Clock,
 ) -> Result<DeploymentProgress, ClientError> {
-    let mut answered: Option<Instant> = None;
+    let (mut was_there, mut gone): (bool, Option<Instant>) = (false, None);
     loop {
         match client.wait(id).await {
             Ok(progress) if progress.is_final => return Ok(progress),
-            Ok(_) => answered = Some(clock.now()),
-            Err(error @ ClientError::Unreachable { .. }) => {
-                let since = answered.ok_or(error)?;
-                if clock.now().since(since) > PATIENCE {
-                    return client.wait(id).await;
+            Ok(_) => (was_there, gone) = (true, None),
+            Err(error @ (ClientError::Unreachable { .. } | ClientError::Lost { .. })) => {
+                was_there |= matches!(error, ClientError::Lost { .. });
+                let since = *gone.get_or_insert(clock.now());
+                if !was_there || clock.now().since(since) > PATIENCE {
+                    return Err(error);
                 }
                 clock.sleep_until(clock.now().after(PAUSE)).await;
             }
-            Err(error) => return Err(error),
+            Err(error @ (ClientError::Refused(_) | ClientError::Failed(_))) => return Err(error),
         }
     }
 }

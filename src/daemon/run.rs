@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 
@@ -32,6 +33,10 @@ const MAX_QUESTIONS: usize = 64;
 
 /// Outcomes that may wait: one attempt runs at a time.
 const MAX_OUTCOMES: usize = 4;
+
+/// How long a daemon that ends waits for people to be told: a pager answers within seconds, and
+/// until the next start nothing is guarded.
+const LAST_NOTICES: Duration = Duration::from_secs(10);
 
 /// The running rollguard: what hooks are started through, even after the file was replaced.
 const SELF: &str = "/proc/self/exe";
@@ -158,7 +163,10 @@ pub(crate) async fn run(config: &Path) -> Result<(), DaemonError> {
     }
     drop((control, open));
     daemon.supervisor.stopping();
-    daemon.shell.notifier.finish().await;
+    let end = clock.now().after(LAST_NOTICES);
+    if clock.before(end, daemon.shell.notifier.finish()).await.is_none() {
+        tracing::warn!("ending although people are still being told");
+    }
     Ok(())
 }
 
@@ -246,8 +254,9 @@ impl Daemon {
         };
         match self.shell.perform(effects, attempts) {
             Performed::All => {}
-            Performed::JournalLost => {
+            Performed::JournalLost { written } => {
                 let effects = self.guard.journal_lost(self.now());
+                self.guard.unrecord(&written);
                 self.shell.perform(effects, attempts);
             }
             Performed::HandedOver => {

@@ -28,12 +28,15 @@ pub(super) struct Shell {
 }
 
 /// What became of effects.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) enum Performed {
     /// All were performed.
     All,
     /// An entry could not be made durable; it and everything after it was not done.
-    JournalLost,
+    JournalLost {
+        /// The entries before it.
+        written: Vec<Entry>,
+    },
     /// The next attempt was left to the next start.
     HandedOver,
 }
@@ -50,6 +53,7 @@ pub(super) enum Attempts {
 impl Shell {
     /// Performs effects in order.
     pub(super) fn perform(&mut self, effects: Vec<Effect>, attempts: Attempts) -> Performed {
+        let mut written = Vec::new();
         for effect in effects {
             match effect {
                 Effect::Append(entry) => {
@@ -57,15 +61,20 @@ impl Shell {
                     {
                         return Performed::HandedOver;
                     }
+                    #[cfg(debug_assertions)]
+                    super::failpoint::before(&entry);
                     if let Err(error) = self.journal.append(&entry) {
                         tracing::error!(
                             error = %chain(&error),
                             "the journal cannot be written: no rollback will run until it can \
                              and rollguard is started again"
                         );
-                        return Performed::JournalLost;
+                        return Performed::JournalLost { written };
                     }
+                    #[cfg(debug_assertions)]
+                    super::failpoint::after(&entry);
                     self.written(&entry);
+                    written.push(*entry);
                 }
                 Effect::Run(order) => {
                     let (executor, outcomes) = (self.executor.clone(), self.outcomes.clone());
@@ -74,6 +83,8 @@ impl Shell {
                         // Nobody takes it only when the daemon has ended.
                         drop(outcomes.send(outcome).await);
                     });
+                    #[cfg(debug_assertions)]
+                    super::failpoint::ordered();
                 }
                 Effect::Inspect { deployment, attempt, timeout } => {
                     let (executor, outcomes) = (self.executor.clone(), self.outcomes.clone());

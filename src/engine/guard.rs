@@ -39,6 +39,8 @@ pub struct Guard {
     /// The journal cannot be written: nothing could keep a rollback from running twice.
     pub(crate) halted: bool,
     effects: Vec<Effect>,
+    /// The ledger as it was before the entries that were asked for last.
+    before: Option<Box<Ledger>>,
 }
 
 /// What a rollback is waiting for.
@@ -91,6 +93,7 @@ impl Guard {
             hook: None,
             halted: false,
             effects: Vec::new(),
+            before: None,
         }
     }
 
@@ -146,6 +149,16 @@ impl Guard {
             self.tell(now, None, "the journal cannot be written", Occasion::RollbackFailed);
         }
         self.effects()
+    }
+
+    /// Of the entries that were asked for last only these were made durable. The others did not
+    /// happen: nobody may be told that a version has baked, or was rolled back, that will not have
+    /// after a restart.
+    pub fn unrecord(&mut self, written: &[Entry]) {
+        if let Some(before) = self.before.take() {
+            self.ledger = *before;
+            written.iter().for_each(|entry| self.ledger.apply(entry));
+        }
     }
 
     /// People were told, or could not be.
@@ -209,6 +222,9 @@ impl Guard {
 
     pub(crate) fn record_entry(&mut self, entry: Entry) {
         if !self.halted {
+            if !self.effects.iter().any(|effect| matches!(effect, Effect::Append(_))) {
+                self.before = Some(Box::new(self.ledger.clone()));
+            }
             self.ledger.apply(&entry);
             self.effects.push(Effect::Append(Box::new(entry)));
         }

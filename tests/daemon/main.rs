@@ -1,0 +1,15 @@
+//! The daemon's life against a real server, with real hooks and through the real binary.
+
+#![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+#[path = "../common/mod.rs"]
+mod common;
+#[path = "../support/mod.rs"]
+mod support;
+
+mod deployments;
+mod ending;
+mod isolation;
+mod journal;
+mod modes;
+mod reload;
