@@ -1,8 +1,6 @@
 //! The guard is killed at every instant that matters, and started again: the rollback takes effect
 //! once, whatever was killed when, and nothing starts that is not on record before.
 
-#![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
-
 mod common;
 mod support;
 

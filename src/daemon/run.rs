@@ -162,11 +162,7 @@ pub(crate) async fn run(config: &Path) -> Result<(), DaemonError> {
         daemon.turned();
     }
     drop((control, open));
-    daemon.supervisor.stopping();
-    let end = clock.now().after(LAST_NOTICES);
-    if clock.before(end, daemon.shell.notifier.finish()).await.is_none() {
-        tracing::warn!("ending although people are still being told");
-    }
+    daemon.end().await;
     Ok(())
 }
 
@@ -330,6 +326,14 @@ impl Daemon {
                 self.reload_error = Some(first.clone());
                 self.guard.reload_refused(now, by, count, first)
             }
+        }
+    }
+
+    async fn end(self) {
+        self.supervisor.stopping();
+        let end = self.clock.now().after(LAST_NOTICES);
+        if self.clock.before(end, self.shell.notifier.finish()).await.is_none() {
+            tracing::warn!("ending although people are still being told");
         }
     }
 
