@@ -82,6 +82,26 @@ fn nobody_is_told_of_a_verdict_that_is_not_on_record() {
 }
 
 #[test]
+fn an_attempt_that_cannot_be_put_on_record_is_not_made() {
+    let step = r#"{ run = ["DIR/hook", "switch", "{good}"] },"#;
+    let again = r#"{ run = ["DIR/hook", "fail"], attempts = 2, backoff = "2s" },"#;
+    let Some(world) = World::new(&[(step, again)]) else { return };
+    let daemon = world.start();
+    world.deploy();
+    assert_eq!(world.wait_entry("outcome")["data"]["attempt"]["number"], 1);
+    // It pauses now, and finds the journal gone when it goes on.
+    rotate(&world);
+    world.shown("the loss", |status| status["journal_ok"] == false);
+    wait_for(LONG, "people to be told", || (world.count("page") == 1).then_some(()));
+    assert_eq!(world.effects(), ["fail 1", "page 1"]);
+    daemon.kill();
+    let _daemon = world.start();
+    assert_eq!(world.verdict(), 4, "{}", world.log());
+    assert_eq!(world.count("fail"), 2, "{:?}", world.effects());
+    assert_eq!(world.entries("intent").len(), 2);
+}
+
+#[test]
 fn without_a_journal_no_rollback_runs_and_people_are_told() {
     let port = free_port();
     let listen = format!("listen = \"127.0.0.1:{port}\"");

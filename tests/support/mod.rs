@@ -69,7 +69,7 @@ steps = [{ run = ["DIR/hook", "tell"] }]
 "#;
 
 /// A step: it can be held before and after what it does, notes each time that it does it, and the
-/// step `switch` makes another release current. It ends with the test's directory at the latest.
+/// step `switch` makes another release current, `fail` fails. It ends with the test's directory at the latest.
 const HOOK: &str = r#"#!/bin/sh
 dir=$(dirname "$0")
 hold() {
@@ -81,7 +81,7 @@ echo "$1 $ROLLGUARD_ATTEMPT" >> "$dir/effects"
 cp "$dir/state/journal.jsonl" "$dir/journal.$1"
 if [ "$1" = switch ]; then ln -sfn "$2" "$dir/current"; fi
 hold "after-$1"
-exit 0
+[ "$1" != fail ]
 "#;
 
 // Not every test file uses every helper; naming them all here keeps the compiler content.
