@@ -10,10 +10,11 @@ use super::client::{Client, ClientError, Daemon, with_runtime};
 use super::exit;
 use crate::model::name::DeploymentId;
 
-/// Works in every mode. `rollguard deploy wait` tells how it ended.
-///
-/// Example: rollguard rollback --reason "customers report lost orders"
 #[derive(Args)]
+#[command(after_help = "\
+Works in every mode. `rollguard deploy wait` tells how it ended.
+
+Example: rollguard rollback --reason \"customers report lost orders\"")]
 pub(super) struct RollbackArgs {
     /// Why; goes to the hook, the journal and the report
     #[arg(long)]

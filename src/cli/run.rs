@@ -19,12 +19,13 @@ use crate::config::Color;
 use crate::daemon::{self, DaemonError};
 use crate::load::LoadError;
 
-/// Signals: HUP reads the configuration again, a bad one is refused and the old one stays. TERM
-/// and INT end the daemon; the steps of a rollback under way are run to their end first, a second
-/// signal ends it after the step at hand.
-///
-/// Example: rollguard run --config /etc/rollguard/rollguard.toml
 #[derive(Args)]
+#[command(after_help = "\
+Signals: HUP reads the configuration again; a bad one is refused and the old one stays.
+TERM and INT end the daemon; the steps of a rollback under way are run to their end first,
+a second signal ends it after the step at hand.
+
+Example: rollguard run --config /etc/rollguard/rollguard.toml")]
 pub(super) struct RunArgs {
     /// The configuration
     #[arg(long, value_name = "FILE", default_value = DEFAULT_FILE)]

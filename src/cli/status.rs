@@ -12,8 +12,9 @@ use super::client::{Client, ClientError, Daemon, with_runtime};
 use super::exit;
 use crate::render;
 
-/// Example: rollguard status --json | jq '.rules[] | select(.state == "pending")'
 #[derive(Args)]
+#[command(after_help = "\
+Example: rollguard status --json | jq '.rules[] | select(.state == \"pending\")'")]
 pub(super) struct StatusArgs {
     /// Print JSON
     #[arg(long)]

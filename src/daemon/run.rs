@@ -225,7 +225,9 @@ impl Daemon {
         let effects = match happening {
             Happening::Scrape(scrape) => self.guard.observe(now, &scrape),
             Happening::Outcome(outcome) => self.guard.settle(now, &outcome),
-            Happening::Told(told) => self.guard.notified(now, told.hook, told.failure),
+            Happening::Told(told) => {
+                self.guard.notified(now, told.deployment, told.hook, told.failure)
+            }
             Happening::Asked(asked) => return self.answer(now, asked),
             Happening::Signal(Request::Stop(by)) => self.stop(now, by),
             Happening::Signal(Request::Reload(by)) => {

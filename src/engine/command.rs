@@ -5,13 +5,14 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::model::entry::{Caller, Entry, Event, Refusal, Trigger};
+use crate::model::hook::HookIx;
 use crate::model::name::{DeploymentId, Version};
 use crate::model::plan::Plan;
 use crate::model::time::{Moment, Timestamp};
 
 use super::effect::Effect;
 use super::evidence;
-use super::guard::{Guard, TargetState};
+use super::guard::{Guard, TargetState, Timers};
 use super::ledger::Phase;
 
 /// The longest reason that a person may give, in bytes: a sentence or two. It goes into the
@@ -121,8 +122,21 @@ impl Guard {
             plan.targets.iter().map(|target| kept(target).map(|ix| self.targets[ix].clone()));
         let states: Vec<TargetState> = states.map(Option::unwrap_or_default).collect();
         let judge = std::mem::replace(&mut self.judge, super::Judge::new(plan.clone()));
-        self.judge = judge.reloaded(plan, now.at);
         self.targets = states;
+        // What new rules did not see was not survived: each gets the time that it needs to fire.
+        if old != plan
+            && let Some(bake) = self.timers.bake
+        {
+            let bake = bake.max(now.at.after(plan.longest_reach()));
+            self.timers = Timers { bake: Some(bake), overdue: false, ..self.timers };
+        }
+        // What a hook refers to, it refers to by its place in the old plan.
+        if let Some(hook) = &mut self.hook {
+            let name = hook.on_failure.map(|next| &old.hook(next).name);
+            hook.on_failure =
+                plan.hooks.iter().position(|next| Some(&next.name) == name).map(HookIx);
+        }
+        self.judge = judge.reloaded(plan, now.at);
         self.record(now, Event::Reloaded { by, rules });
         self.effects()
     }
@@ -190,6 +204,7 @@ impl Guard {
             good,
             mode: plan.mode,
             signals: evidence::of_signals(&self.judge),
+            holding: self.holding(),
             by,
         };
         self.hook = None;

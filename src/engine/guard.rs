@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::model::deployment::{Arm, Mode};
 use crate::model::entry::{Caller, Entry, Event, Refusal};
 use crate::model::hook::{Hook, Placeholder};
-use crate::model::name::HookName;
+use crate::model::name::{DeploymentId, HookName, RuleName};
 use crate::model::plan::Plan;
 use crate::model::reading::{NoData, Verdict};
 use crate::model::rule::{RuleIx, Severity, Then};
@@ -36,6 +36,9 @@ pub struct Guard {
     pub(crate) targets: Vec<TargetState>,
     /// The hook of the rollback under way, as it was when the rollback was decided.
     pub(crate) hook: Option<Hook>,
+    /// Rules that held when the deployment began, and that nothing was seen of since the guard was
+    /// restarted in warm-up.
+    pub(crate) unseen: Vec<RuleName>,
     /// The journal cannot be written: nothing could keep a rollback from running twice.
     pub(crate) halted: bool,
     effects: Vec<Effect>,
@@ -66,6 +69,9 @@ pub(crate) struct Timers {
     pub(crate) warm: Option<Instant>,
     /// The end of the bake; `None`: for ever.
     pub(crate) bake: Option<Instant>,
+    /// The end of the bake was met, but nothing was committed: what that waits for is a scrape,
+    /// not time.
+    pub(crate) overdue: bool,
 }
 
 /// How a target's last scrape went, for the status.
@@ -91,6 +97,7 @@ impl Guard {
             timers: Timers::default(),
             targets,
             hook: None,
+            unseen: Vec::new(),
             halted: false,
             effects: Vec::new(),
             before: None,
@@ -100,14 +107,34 @@ impl Guard {
     /// Resumes what the journal left open, or arms where starting the daemon does.
     pub fn start(&mut self, now: Moment, rollguard: &str, pid: u32) -> Vec<Effect> {
         self.record(now, Event::Started { rollguard: rollguard.to_owned(), pid });
-        let arm = self.plan().deployment.arm;
-        match self.ledger.current.as_ref().map(|deployment| &deployment.phase) {
-            None if arm == Arm::Always => self.arm_always(now),
-            Some(Phase::Guarding) => self.resume_guarding(now),
+        let phase = self.ledger.current.as_ref().map(|deployment| &deployment.phase);
+        match phase {
             Some(Phase::RollingBack) => self.resume_rollback(now),
-            None | Some(Phase::RolledBack | Phase::Failed(_) | Phase::Baked | Phase::Ended(_)) => {}
+            Some(Phase::Guarding) if !self.is_released_anew() => self.resume_guarding(now),
+            None
+            | Some(
+                Phase::Guarding
+                | Phase::RolledBack
+                | Phase::Failed(_)
+                | Phase::Baked
+                | Phase::Ended(_),
+            ) => {
+                if self.is_released_anew() {
+                    self.arm_always(now);
+                }
+            }
         }
         self.effects()
+    }
+
+    /// Whether starting the daemon arms: nothing is known yet, or the configuration names a
+    /// version that it did not name before.
+    fn is_released_anew(&self) -> bool {
+        let settings = &self.plan().deployment;
+        let Some(current) = &self.ledger.current else { return settings.arm == Arm::Always };
+        let known = [Some(&current.version), self.ledger.armed.as_ref()];
+        let version = settings.version.as_ref();
+        settings.arm == Arm::Always && version.is_some() && !known.contains(&version)
     }
 
     /// Takes in a scrape.
@@ -134,8 +161,7 @@ impl Guard {
             Doing::Backoff { until, .. } => Some(*until),
             Doing::Cure(watch) => Some(watch.deadline()),
         };
-        // A bake that is over but withheld waits for a scrape, not for time.
-        let bake = self.timers.bake.filter(|bake| *bake > self.timers.armed);
+        let bake = self.timers.bake.filter(|_| !self.timers.overdue);
         let guarding = self.guarded().and(self.timers.warm.into_iter().chain(bake).min());
         self.judge.deadline().into_iter().chain(doing).chain(guarding).min()
     }
@@ -146,7 +172,7 @@ impl Guard {
         self.effects.clear();
         if !std::mem::replace(&mut self.halted, true) {
             self.doing = Doing::Nothing;
-            self.tell(now, None, "the journal cannot be written", Occasion::RollbackFailed);
+            self.tell(now, None, "the journal cannot be written", Occasion::JournalLost);
         }
         self.effects()
     }
@@ -161,14 +187,16 @@ impl Guard {
         }
     }
 
-    /// People were told, or could not be.
+    /// People were told of a deployment, or could not be. By now another may be the current one.
     pub fn notified(
         &mut self,
         now: Moment,
+        deployment: DeploymentId,
         hook: HookName,
         failure: Option<String>,
     ) -> Vec<Effect> {
-        self.record(now, Event::Notified { hook, failure });
+        let event = Event::Notified { hook, failure };
+        self.record_entry(Entry { at: now.wall, deployment: Some(deployment), event });
         self.effects()
     }
 
@@ -200,6 +228,12 @@ impl Guard {
     #[must_use]
     pub fn is_rolling_back(&self) -> bool {
         self.ledger.current.as_ref().is_some_and(|d| d.phase == Phase::RollingBack)
+    }
+
+    /// The durable state: what [`Ledger::replay`] makes of every entry asked for so far.
+    #[must_use]
+    pub const fn ledger(&self) -> &Ledger {
+        &self.ledger
     }
 
     pub(crate) fn plan(&self) -> &Arc<Plan> {
@@ -245,6 +279,7 @@ impl Guard {
     /// Everything that may follow from new readings or passed time, in order.
     fn proceed(&mut self, now: Moment, scrape: Option<&Scrape>) {
         self.end_warmup(now);
+        self.set_aside_unseen(now);
         self.pursue_wait(now, scrape);
         self.decide(now);
         self.bake(now);
@@ -253,47 +288,6 @@ impl Guard {
     /// The deployment, while it is guarded.
     pub(crate) fn guarded(&self) -> Option<&Deployment> {
         self.ledger.current.as_ref().filter(|deployment| deployment.phase == Phase::Guarding)
-    }
-
-    fn resume_guarding(&mut self, now: Moment) {
-        let Some(begun) = self.guarded().map(|deployment| deployment.begun) else { return };
-        let elapsed = now.wall.since(begun);
-        let settings = &self.plan().deployment;
-        let warm = settings.warmup.checked_sub(elapsed).map(|rest| now.at.after(rest));
-        // What happened while the guard was away was not seen: every rule gets the time that it
-        // needs to fire on what it can see from now on.
-        let bake = settings.bake.map(|bake| {
-            let rest = bake.saturating_sub(elapsed).max(self.plan().longest_reach());
-            now.at.after(rest)
-        });
-        self.timers = Timers { armed: now.at, warm, bake };
-    }
-
-    /// Starts the times of a deployment that begins now.
-    pub(crate) fn start_timers(&mut self, now: Moment) {
-        let settings = &self.plan().deployment;
-        let bake = settings.bake.map(|bake| now.at.after(bake));
-        let warm = Some(now.at.after(settings.warmup));
-        self.timers = Timers { armed: now.at, warm, bake };
-        self.end_warmup(now);
-    }
-
-    /// At the end of warm-up, rules that have held since before the deployment began are set
-    /// aside: what they saw cannot be its doing.
-    fn end_warmup(&mut self, now: Moment) {
-        let due = self.timers.warm.is_some_and(|warm| warm <= now.at);
-        if !due || self.guarded().is_none() {
-            return;
-        }
-        self.timers.warm = None;
-        for ix in (0..self.plan().rules.len()).map(RuleIx) {
-            let since = self.judge.rule(ix).state.since();
-            let before = since.is_some_and(|since| since <= self.timers.armed);
-            if before && !self.plan().rule(ix).relative {
-                let evidence = evidence::of_rule(&self.judge, ix, now);
-                self.record(now, Event::SetAside { evidence });
-            }
-        }
     }
 
     /// Acts on the rule that fired first, or notes why nothing is done.
@@ -401,7 +395,9 @@ impl Guard {
     ) {
         let plan = self.plan().clone();
         let hook = match occasion {
-            Occasion::RollbackFailed => self.hook.as_ref().and_then(|hook| hook.on_failure),
+            Occasion::RollbackFailed | Occasion::JournalLost => {
+                self.hook.as_ref().and_then(|hook| hook.on_failure)
+            }
             Occasion::Rollback | Occasion::Refused => None,
         };
         let Some(hook) = hook.or(plan.deployment.notify) else { return };
@@ -444,8 +440,11 @@ impl Guard {
     /// Commits a deployment that survived its bake: only at an instant at which no critical rule
     /// holds and every target that one needs answers. What was not seen was not survived.
     fn bake(&mut self, now: Moment) {
-        let due = self.timers.bake.is_some_and(|bake| bake <= now.at);
-        if !due || self.bake_withheld(now.at).is_some() {
+        if self.timers.bake.is_none_or(|bake| bake > now.at) {
+            return;
+        }
+        self.timers.overdue = true;
+        if self.bake_withheld(now.at).is_some() {
             return;
         }
         let version = self.guarded().map(|deployment| deployment.version.clone());

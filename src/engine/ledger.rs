@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use crate::model::entry::{Decision, Entry, Event, Refusal, SignalEvidence, StepResult};
+use crate::model::entry::{Caller, Decision, Entry, Event, Refusal, SignalEvidence, StepResult};
 use crate::model::name::{DeploymentId, HookName, RuleName, ServiceName, Version};
 use crate::model::time::Timestamp;
 
@@ -12,7 +12,7 @@ use crate::model::time::Timestamp;
 const MAX_PAST: usize = 10_000;
 
 /// How many entries of one deployment are kept for its report. Steps, attempts and refusals are
-/// each bounded far below it.
+/// each bounded far below it; starts, reloads and notices are not, and make room for them.
 const MAX_ENTRIES: usize = 512;
 
 /// What the journal says.
@@ -22,6 +22,8 @@ pub struct Ledger {
     pub(crate) current: Option<Deployment>,
     /// The last version that finished its bake.
     pub(crate) good: Option<Version>,
+    /// The version of the last deployment that the guard began by itself.
+    pub(crate) armed: Option<Version>,
     /// Deployments before the current one, and how each ended.
     past: VecDeque<(DeploymentId, Phase)>,
 }
@@ -37,6 +39,8 @@ pub(crate) struct Deployment {
     pub(crate) begun: Timestamp,
     pub(crate) phase: Phase,
     pub(crate) before: Vec<SignalEvidence>,
+    /// The rules that held when it began.
+    pub(crate) holding: Vec<RuleName>,
     pub(crate) set_aside: Vec<RuleName>,
     pub(crate) refused: Vec<(RuleName, Refusal)>,
     pub(crate) decision: Option<(Timestamp, Decision)>,
@@ -85,22 +89,24 @@ impl Ledger {
 
     /// Takes an entry into account.
     pub(crate) fn apply(&mut self, entry: &Entry) {
-        if let Event::Begun { service, version, good, signals, .. } = &entry.event
+        if let Event::Begun { service, version, good, signals, holding, by, .. } = &entry.event
             && let Some(id) = &entry.deployment
         {
+            if *by == Caller::Guard {
+                self.armed = Some(version.clone());
+            }
             self.begin(id.clone(), entry.at, service.clone(), version.clone());
             if let Some(current) = &mut self.current {
                 current.good.clone_from(good);
                 current.before.clone_from(signals);
+                current.holding.clone_from(holding);
             }
         }
         let Some(current) = &mut self.current else { return };
         if entry.deployment.as_ref() != Some(&current.id) {
             return;
         }
-        if current.entries.len() < MAX_ENTRIES {
-            current.entries.push(entry.clone());
-        }
+        current.keep(entry);
         if let Event::Baked { version } = &entry.event {
             self.good = Some(version.clone());
         }
@@ -108,7 +114,7 @@ impl Ledger {
         if let Event::Decided(decision) = &entry.event
             && self.good.as_ref() == Some(&decision.version)
         {
-            self.good.clone_from(&decision.good);
+            self.good = decision.good.clone().filter(|good| *good != decision.version);
         }
         current.apply(entry);
     }
@@ -127,6 +133,7 @@ impl Ledger {
             begun: at,
             phase: Phase::Guarding,
             before: Vec::new(),
+            holding: Vec::new(),
             set_aside: Vec::new(),
             refused: Vec::new(),
             decision: None,
@@ -184,6 +191,17 @@ impl Deployment {
         }
     }
 
+    /// Keeps an entry for the report. Whatever the guard's own life adds over the months, the
+    /// deployment's story stays whole.
+    fn keep(&mut self, entry: &Entry) {
+        if self.entries.len() >= MAX_ENTRIES {
+            let aside = self.entries.iter().position(|kept| !is_story(&kept.event));
+            let Some(aside) = aside.filter(|_| is_story(&entry.event)) else { return };
+            self.entries.remove(aside);
+        }
+        self.entries.push(entry.clone());
+    }
+
     fn rolls_back_with(&self, hook: &HookName) -> bool {
         self.decision.as_ref().is_some_and(|(_, decision)| decision.hook == *hook)
     }
@@ -191,6 +209,28 @@ impl Deployment {
     /// Whether a refusal of this rule for this reason is on record.
     pub(crate) fn has_refused(&self, rule: &RuleName, refusal: Refusal) -> bool {
         self.refused.iter().any(|(known, why)| known == rule && *why == refusal)
+    }
+}
+
+/// Whether an entry tells of the deployment rather than of the guard.
+const fn is_story(event: &Event) -> bool {
+    match event {
+        Event::Started { .. }
+        | Event::Stopped { .. }
+        | Event::Reloaded { .. }
+        | Event::ReloadRefused { .. }
+        | Event::Notified { .. } => false,
+        Event::Begun { .. }
+        | Event::Ended { .. }
+        | Event::Superseded { .. }
+        | Event::Baked { .. }
+        | Event::SetAside { .. }
+        | Event::Refused { .. }
+        | Event::Decided(_)
+        | Event::Intent { .. }
+        | Event::Outcome { .. }
+        | Event::Cured { .. }
+        | Event::Failed { .. } => true,
     }
 }
 

@@ -1,6 +1,7 @@
 //! L1: the deterministic core. It owns all mutable state of judging and guarding and reads no
 //! clock: time comes in as an argument, what to do comes out as [`effect::Effect`] values.
 
+mod arming;
 pub mod command;
 mod condition;
 mod cure;

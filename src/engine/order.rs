@@ -18,6 +18,9 @@ use super::ledger::Deployment;
 /// Attempt numbers that one notice may use up; no step may be tried that often.
 const NOTICE_STRIDE: u32 = 1000;
 
+/// Attempt numbers from here on are those of notices that no record precedes.
+const WITHOUT_JOURNAL: u32 = 1 << 31;
+
 /// Why a hook is run, as its standard input says it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -28,6 +31,8 @@ pub(crate) enum Occasion {
     Refused,
     /// To tell people that a rollback failed.
     RollbackFailed,
+    /// To tell people that the journal cannot be written and nothing is done any more.
+    JournalLost,
 }
 
 /// The JSON document on a hook's standard input.
@@ -86,9 +91,16 @@ impl Context<'_> {
     }
 
     /// The whole hook as a notice. Its attempts are numbered after the record that it follows, so
-    /// that no two notices of a deployment share one: an attempt can start only once.
+    /// that no two notices of a deployment share one: an attempt can start only once. A record
+    /// that the journal refused is forgotten by the next start, so without a journal they are
+    /// numbered by the time.
     pub(crate) fn notice(&self, hook: &Hook) -> Notice {
-        let first = self.deployment.records.saturating_mul(NOTICE_STRIDE);
+        let first = match self.occasion {
+            Occasion::Rollback | Occasion::Refused | Occasion::RollbackFailed => {
+                self.deployment.records.saturating_mul(NOTICE_STRIDE).min(WITHOUT_JOURNAL - 1)
+            }
+            Occasion::JournalLost => WITHOUT_JOURNAL | numbered_by_time(self.at),
+        };
         let steps = hook.steps.iter().enumerate().map(|(place, step)| {
             let place = u32::try_from(place).unwrap_or(u32::MAX);
             let attempt = Attempt { hook: hook.name.clone(), step: place, number: 1 };
@@ -133,6 +145,13 @@ impl Context<'_> {
         };
         serde_json::to_string(&document).expect("plain data with string keys always serializes")
     }
+}
+
+/// Another number for every second; it comes back after 24 days.
+fn numbered_by_time(at: Timestamp) -> u32 {
+    let seconds = u64::try_from(at.as_millis()).unwrap_or(0) / 1000;
+    let number = seconds * u64::from(NOTICE_STRIDE) % u64::from(WITHOUT_JOURNAL);
+    u32::try_from(number).unwrap_or(0)
 }
 
 fn expectation(json: &JsonExpectation, fill: impl Fn(&Template) -> String) -> (String, Value) {

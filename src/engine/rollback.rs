@@ -99,12 +99,14 @@ impl Guard {
 
     /// Takes in what became of an attempt.
     pub fn settle(&mut self, now: Moment, outcome: &Outcome) -> Vec<Effect> {
-        let awaited = self.ledger.current.as_ref().is_some_and(|deployment| {
-            deployment.id == outcome.deployment
-                && deployment.phase == Phase::RollingBack
-                && deployment.progress.open
-                && self.attempt(&deployment.progress).as_ref() == Some(&outcome.attempt)
-        });
+        // What cannot be recorded is not awaited any more: the next start inspects it.
+        let awaited = !self.halted
+            && self.ledger.current.as_ref().is_some_and(|deployment| {
+                deployment.id == outcome.deployment
+                    && deployment.phase == Phase::RollingBack
+                    && deployment.progress.open
+                    && self.attempt(&deployment.progress).as_ref() == Some(&outcome.attempt)
+            });
         if awaited {
             let took = evidence::millis(outcome.took);
             let Outcome { attempt, result, output, .. } = outcome.clone();
@@ -147,7 +149,8 @@ impl Guard {
             Next::Start { number, pause } => {
                 self.doing = Doing::Backoff { until: now.at.after(pause), number };
             }
-            Next::LookForCure => self.look_for_cure(now, Purpose::AfterUnknown),
+            Next::LookForCure if self.has_cure() => self.look_for_cure(now, Purpose::AfterUnknown),
+            Next::LookForCure => self.without_cure(now),
             Next::Verify => self.look_for_cure(now, Purpose::Verify),
             Next::GiveUp(why) => self.fail(now, why),
         }
@@ -267,12 +270,9 @@ impl Guard {
     }
 
     fn not_cured(&mut self, now: Moment, watch: &Watch) {
-        let (Some(hook), Some(deployment)) = (&self.hook, &self.ledger.current) else { return };
+        let Some(hook) = &self.hook else { return };
         match watch.purpose {
-            Purpose::AfterUnknown => {
-                let next = procedure::next_without_cure(hook, &deployment.progress);
-                self.take(now, next);
-            }
+            Purpose::AfterUnknown => self.without_cure(now),
             Purpose::Verify => {
                 let within = format_duration(watch.within());
                 let what = hook.cure.as_ref().map_or_else(
@@ -281,6 +281,22 @@ impl Guard {
                 );
                 self.fail(now, format!("{what} within {within}"));
             }
+        }
+    }
+
+    /// Whether there is a cure whose sight says that a step took effect. Where a person saw what
+    /// the rules did not, that no rule holds says nothing.
+    fn has_cure(&self) -> bool {
+        let decision = self.ledger.current.as_ref().and_then(|current| current.decision.as_ref());
+        let caused = decision.is_some_and(|(_, decision)| rule(&decision.trigger).is_some());
+        caused || self.hook.as_ref().is_some_and(|hook| hook.cure.is_some())
+    }
+
+    /// Goes on after a step of unknown outcome whose effect cannot be seen.
+    fn without_cure(&mut self, now: Moment) {
+        if let (Some(hook), Some(deployment)) = (&self.hook, &self.ledger.current) {
+            let next = procedure::next_without_cure(hook, &deployment.progress);
+            self.take(now, next);
         }
     }
 

@@ -65,6 +65,9 @@ pub enum Event {
         mode: Mode,
         /// The readings at this moment: what was normal before.
         signals: Vec<SignalEvidence>,
+        /// The rules that held at this moment and therefore may not speak against it.
+        #[serde(default)]
+        holding: Vec<RuleName>,
         /// Who asked.
         by: Caller,
     },

@@ -15,7 +15,7 @@ use super::time::{Instant, Timestamp};
 pub struct Scrape {
     /// Which target.
     pub target: TargetIx,
-    /// When the request was sent: the time of its samples.
+    /// When the request was sent, or the slot that it was sent in: the time of its samples.
     pub at: Instant,
     /// The same moment on the wall clock, for samples that carry their own timestamps.
     pub wall: Timestamp,

@@ -43,7 +43,7 @@ pub(super) fn event_in(event: &Event, unit: Units<'_>) -> String {
             caller(by),
             text(first)
         ),
-        Event::Begun { service, version, good, mode: _, signals: _, by } => {
+        Event::Begun { service, version, good, mode: _, signals: _, holding: _, by } => {
             let good = good.as_ref().map_or("no good version".into(), |v| format!("good {v}"));
             format!("guarding {service} {version}, {good}, begun by {}", caller(by))
         }

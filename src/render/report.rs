@@ -263,6 +263,7 @@ mod tests {
             good: Some(Version::new("v1").unwrap()),
             mode: Mode::Auto,
             signals: Vec::new(),
+            holding: Vec::new(),
             by: Caller::Process { pid: Some(7), uid: 1000 },
         };
         let outcome = Event::Outcome {

@@ -211,6 +211,7 @@ mod tests {
     use crate::engine::snapshot::GuardState;
     use crate::model::entry::{Comparison, Refusal};
     use crate::model::name::{DeploymentId, RuleName, SignalName, Version};
+    use crate::model::rule::Severity;
     use crate::model::scrape::{Failure, FailureClass};
     use crate::render::tests::{rule, rule_status, signal, snapshot};
     use proptest::prelude::*;
@@ -279,6 +280,44 @@ mod tests {
         assert!(text.contains("rollguard will do nothing (observing)"), "{text}");
         assert!(text.contains("nothing would be done: observing"), "{text}");
     }
+
+    #[test]
+    fn what_is_to_be_done_follows_from_state_and_rules() {
+        let check = |change: fn(&mut Snapshot), expected: &str| {
+            let mut seen = pending();
+            change(&mut seen);
+            let text = status(&seen, Style::Plain);
+            let todo: Vec<&str> = text.lines().skip(2).take_while(|l| !l.is_empty()).collect();
+            let todo = todo.join(" ").split_whitespace().collect::<Vec<_>>().join(" ");
+            assert_eq!(todo, format!("to do {expected}"), "{text}");
+        };
+        check(|seen| seen.journal_ok = false, JOURNAL_LOST);
+        check(
+            |seen| seen.rules[0] = RuleStatus { no_data: Some("stale".into()), ..rule_status() },
+            "find out why there is no data: what is not seen is not guarded",
+        );
+        check(
+            |seen| seen.rules[0].refusal = Some(Refusal::SetAside),
+            "look into it: it held before this deployment, which is not to blame",
+        );
+        check(
+            |seen| seen.rules[0].evidence.severity = Severity::Warning,
+            "watch it: warnings never roll back; `rollguard rollback --reason ...` rolls back at \
+             once",
+        );
+        check(
+            |seen| seen.state = GuardState::Baked,
+            "decide: it is not guarded any more, so rollguard does nothing; `rollguard rollback \
+             --reason ...` rolls back at once",
+        );
+        check(
+            |seen| seen.state = GuardState::Verifying,
+            "wait; rollguard is bringing v1 back and looks whether it helps",
+        );
+    }
+
+    const JOURNAL_LOST: &str =
+        "watch the service yourself; make room on the disk, then restart rollguard";
 
     #[test]
     fn without_colour_there_is_no_escape_code() {

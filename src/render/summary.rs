@@ -130,7 +130,17 @@ pub(super) fn advice(snapshot: &Snapshot) -> String {
         return "watch the service yourself; make room on the disk, then restart rollguard".into();
     }
     let good = good_version(snapshot);
+    let bad = matches!(health(snapshot), Health::Yellow | Health::Red);
     match snapshot.state {
+        GuardState::Idle if bad => {
+            "look into it: no deployment is guarded, so rollguard will do nothing".to_owned()
+        }
+        GuardState::Baked | GuardState::Ended if bad => {
+            format!("decide: it is not guarded any more, so rollguard does nothing; {BY_HAND}")
+        }
+        GuardState::RolledBack if bad => {
+            "look into it: the cure was seen, and now a rule holds again or still".to_owned()
+        }
         GuardState::Idle => "nothing; `rollguard deploy begin` starts the guarding".to_owned(),
         GuardState::Guarding => while_guarding(snapshot),
         GuardState::RollingBack | GuardState::Verifying => {

@@ -16,6 +16,14 @@ const PROMPT: Duration = Duration::from_secs(1);
 /// timeout may be as long as the interval; without a grace the latter would lose every other slot.
 const GRACE: u32 = 10;
 
+/// A sample taken this little after its slot counts as taken in it, as in Prometheus's scrape
+/// loop: timers wake a millisecond or two late, and without this a `for` of whole intervals would
+/// be reached one interval late as often as not.
+const LEAST_TOLERANCE: Duration = Duration::from_millis(2);
+
+/// For longer intervals: this part of the interval, which no rate can tell from nothing.
+const TOLERANCE: u32 = 100;
+
 /// The slots of one target.
 #[derive(Clone, Debug)]
 pub(super) struct Slots {
@@ -55,6 +63,12 @@ impl Slots {
     /// Whether it is too late at `now` to use the slot that was due.
     pub(super) fn is_missed(&self, now: Instant) -> bool {
         now > self.due.after(self.grace())
+    }
+
+    /// The time of a sample that was asked for at `at` in the slot that is due.
+    pub(super) fn time_of(&self, at: Instant) -> Instant {
+        let tolerance = LEAST_TOLERANCE.max(self.interval / TOLERANCE);
+        if at.since(self.due) <= tolerance { self.due.min(at) } else { at }
     }
 
     /// Goes on to the next slot that can still be used at `now`; the number of slots between,
@@ -101,6 +115,20 @@ mod tests {
     }
 
     const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn a_sample_taken_just_after_its_slot_counts_as_taken_in_it() {
+        let check = |interval: Duration, late_ms: u64, counted_ms: u64| {
+            let slots = Slots::starting(&name("api"), interval, Instant::from_millis(5_000));
+            let after = |ms| slots.due().after(Duration::from_millis(ms));
+            assert_eq!(slots.time_of(after(late_ms)), after(counted_ms), "{interval:?} {late_ms}");
+        };
+        check(SECOND, 0, 0);
+        check(SECOND, 10, 0);
+        check(SECOND, 11, 11);
+        check(SECOND / 10, 2, 0);
+        check(SECOND / 10, 3, 3);
+    }
 
     #[test]
     fn slots_keep_their_rate_when_scrapes_end_in_time() {

@@ -193,7 +193,10 @@ impl Task {
     async fn use_slot(&mut self, turn: OwnedSemaphorePermit, job: &Job, slots: &mut Slots) {
         let missed = slots.is_missed(self.clock.now());
         if !missed {
-            let scrape = self.scraper.scrape(job.target, Some(&job.names)).await;
+            let mut scrape = self.scraper.scrape(job.target, Some(&job.names)).await;
+            let slot = slots.time_of(scrape.at);
+            scrape.wall = scrape.wall.before(scrape.at.since(slot));
+            scrape.at = slot;
             // There is a place for each target's turn, unless nobody listens to this plan any
             // more; then this scrape is lost like all others of the plan.
             let _ = job.out.try_send(Delivery { scrape, _turn: turn });

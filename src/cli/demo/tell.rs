@@ -163,7 +163,7 @@ fn lines(style: Style, offset_ms: Option<i64>, happening: &Happening) -> Vec<Str
         }
         Happening::Ended(summary) => summary.lines(style),
         Happening::Failed { why, directory } => {
-            let mut lines = wrapped("", &format!("error: the demo failed, {why}"));
+            let mut lines = wrapped("", &format!("error: the demo failed: {why}"));
             let files = directory.iter().map(|directory| format!("its files are in {directory}"));
             lines.extend(files);
             lines

@@ -1,0 +1,88 @@
+//! Arming: the times of a deployment, and the rules that cannot speak against it because they
+//! held before it began. It decides nothing.
+
+use crate::model::entry::{Event, RuleStanding};
+use crate::model::name::RuleName;
+use crate::model::reading::Verdict;
+use crate::model::rule::{Rule, RuleIx};
+use crate::model::time::Moment;
+
+use super::evidence;
+use super::guard::{Guard, Timers};
+
+impl Guard {
+    /// Starts the times of a deployment that begins now.
+    pub(crate) fn start_timers(&mut self, now: Moment) {
+        let settings = &self.plan().deployment;
+        let bake = settings.bake.map(|bake| now.at.after(bake));
+        let warm = Some(now.at.after(settings.warmup));
+        self.timers = Timers { armed: now.at, warm, bake, overdue: false };
+        self.unseen.clear();
+        self.end_warmup(now);
+    }
+
+    /// Goes on guarding after a restart.
+    pub(crate) fn resume_guarding(&mut self, now: Moment) {
+        let Some(deployment) = self.guarded() else { return };
+        let (elapsed, holding) = (now.wall.since(deployment.begun), deployment.holding.clone());
+        let settings = &self.plan().deployment;
+        let warm = settings.warmup.checked_sub(elapsed).map(|rest| now.at.after(rest));
+        // What happened while the guard was away was not seen: every rule gets the time that it
+        // needs to fire on what it can see from now on.
+        let bake = settings.bake.map(|bake| {
+            let rest = bake.saturating_sub(elapsed).max(self.plan().longest_reach());
+            now.at.after(rest)
+        });
+        self.timers = Timers { armed: now.at, warm, bake, overdue: false };
+        // After warm-up those that cleared in it are not told apart from those that did not.
+        self.unseen = if warm.is_some() { holding } else { Vec::new() };
+    }
+
+    /// The rules that hold, or held a moment ago, and cannot fire for it.
+    pub(crate) fn holding(&self) -> Vec<RuleName> {
+        let rules = self.plan().rules.iter().enumerate();
+        let holding = rules.filter(|(ix, rule)| {
+            !rule.relative && self.standing(RuleIx(*ix)) != RuleStanding::Inactive
+        });
+        holding.map(|(_, rule)| rule.name.clone()).collect()
+    }
+
+    /// At the end of warm-up, rules that have held since before the deployment began are set
+    /// aside: what they saw cannot be its doing.
+    pub(crate) fn end_warmup(&mut self, now: Moment) {
+        let due = self.timers.warm.is_some_and(|warm| warm <= now.at);
+        if !due || self.guarded().is_none() {
+            return;
+        }
+        self.timers.warm = None;
+        for ix in (0..self.plan().rules.len()).map(RuleIx) {
+            let since = self.judge.rule(ix).state.since();
+            if since.is_some_and(|since| since <= self.timers.armed) {
+                self.set_aside(now, ix);
+            }
+        }
+    }
+
+    /// A guard that was restarted in warm-up does not see since when a rule holds. One that held
+    /// when the deployment began, and holds when it is first seen again, has held all the while.
+    pub(crate) fn set_aside_unseen(&mut self, now: Moment) {
+        for name in std::mem::take(&mut self.unseen) {
+            let place = |rule: &Rule| rule.name == name;
+            let Some(ix) = self.plan().rules.iter().position(place).map(RuleIx) else { continue };
+            match self.judge.rule(ix).verdict {
+                Verdict::Holds => self.set_aside(now, ix),
+                Verdict::Fails => {}
+                Verdict::NoData(_) => self.unseen.push(name),
+            }
+        }
+    }
+
+    fn set_aside(&mut self, now: Moment, ix: RuleIx) {
+        let rule = self.plan().rule(ix);
+        let Some(deployment) = self.guarded() else { return };
+        if !rule.relative && !deployment.set_aside.contains(&rule.name) {
+            let evidence = evidence::of_rule(&self.judge, ix, now);
+            self.record(now, Event::SetAside { evidence });
+        }
+    }
+}

@@ -1,0 +1,678 @@
+//! What the guard does, told as scripts: what is seen and asked, second by second, and what
+//! follows from it.
+
+#![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rollguard::config::{Color, SourceFile, compile};
+use rollguard::engine::Guard;
+use rollguard::engine::command::Command;
+use rollguard::engine::effect::{Effect, Outcome};
+use rollguard::engine::snapshot::Snapshot;
+use rollguard::model::entry::{Attempt, Caller, Entry, Event, StepResult, Trigger};
+use rollguard::model::name::{DeploymentId, Version};
+use rollguard::model::plan::Plan;
+use rollguard::model::scrape::{Failure, FailureClass, Page, Scrape};
+use rollguard::model::target::TargetIx;
+use rollguard::model::time::{Instant, Moment, Timestamp};
+
+const PERSON: Caller = Caller::Process { pid: Some(7), uid: 1000 };
+
+const EPOCH_MS: i64 = 1_700_000_000_000;
+
+/// What every test starts from; each says only what is different.
+const BASE: &str = r#"
+mode = "auto"
+[deployment]
+service = "shop"
+bake = "60s"
+warmup = "3s"
+then = "rollback"
+notify = "tell"
+[target.api]
+scrape = "http://127.0.0.1:9000/metrics"
+interval = "1s"
+timeout = "800ms"
+[hook.rollback]
+steps = [ { run = ["switch", "{good}"], attempts = 2, backoff = "1s" } ]
+on_failure = "page"
+[hook.page]
+steps = [ { run = ["page"] } ]
+[hook.tell]
+steps = [ { run = ["tell"] } ]
+[signal.latency]
+gauge = 'latency_seconds'
+[rule.slow]
+when = "latency > 2"
+for = "2s"
+"#;
+
+/// The base with some of its text replaced.
+fn plan(changes: &[(&str, &str)]) -> Arc<Plan> {
+    let mut text = BASE.to_owned();
+    for (from, to) in changes {
+        assert!(text.contains(from), "nothing to change: {from}");
+        text = text.replacen(from, to, 1);
+    }
+    let file = SourceFile { path: "guard.toml".to_owned(), text };
+    let compiled = compile(&file, &[]);
+    Arc::new(compiled.unwrap_or_else(|wrong| panic!("{}", wrong.render(Color::Plain))).plan)
+}
+
+/// A guard, its journal, and what it has done.
+struct Bed {
+    guard: Guard,
+    plan: Arc<Plan>,
+    now: Moment,
+    skew_ms: i64,
+    journal: Vec<Entry>,
+    /// The attempt that is waited for.
+    awaited: Option<(DeploymentId, Attempt)>,
+    notices: Vec<(DeploymentId, Attempt)>,
+    log: Vec<String>,
+}
+
+impl Bed {
+    fn new(plan: Arc<Plan>) -> Self {
+        let guard = Guard::new(plan.clone(), &[]);
+        let mut bed = Self {
+            guard,
+            plan,
+            now: Moment::default(),
+            skew_ms: 0,
+            journal: Vec::new(),
+            awaited: None,
+            notices: Vec::new(),
+            log: Vec::new(),
+        };
+        bed.set(0.0);
+        let effects = bed.guard.start(bed.now, "test", 1);
+        bed.perform(effects);
+        bed
+    }
+
+    /// Moves the clocks; every deadline on the way is kept.
+    fn set(&mut self, second: f64) {
+        let to = Instant::ZERO.after(Duration::from_secs_f64(second));
+        for _ in 0..1000 {
+            match self.guard.deadline().filter(|deadline| *deadline <= to) {
+                Some(deadline) => self.tick(deadline.max(self.now.at)),
+                None => return self.turn(to),
+            }
+        }
+        panic!("the guard asks to be woken again and again");
+    }
+
+    fn turn(&mut self, at: Instant) {
+        let wall = EPOCH_MS + i64::try_from(at.as_nanos() / 1_000_000).unwrap() + self.skew_ms;
+        self.now = Moment { at, wall: Timestamp::from_millis(wall) };
+    }
+
+    fn tick(&mut self, at: Instant) {
+        self.turn(at);
+        let effects = self.guard.tick(self.now);
+        self.perform(effects);
+    }
+
+    /// Carries out a script: `SECOND WHAT` or `FIRST..LAST SEEN`, separated by semicolons.
+    fn play(&mut self, script: &str) -> &mut Self {
+        for line in script.split(';').map(str::trim).filter(|line| !line.is_empty()) {
+            let (when, what) = line.split_once(' ').unwrap();
+            let (first, last) = when.split_once("..").unwrap_or((when, when));
+            let (first, last): (f64, f64) = (first.parse().unwrap(), last.parse().unwrap());
+            let mut second = first;
+            while second <= last {
+                self.set(second);
+                let effects = self.act(what);
+                self.perform(effects);
+                second += 1.0;
+            }
+        }
+        self
+    }
+
+    fn act(&mut self, what: &str) -> Vec<Effect> {
+        let words: Vec<&str> = what.split(' ').collect();
+        let now = self.now;
+        match words[0] {
+            "fine" => self.scrape(Some(0.5)),
+            "sick" => self.scrape(Some(5.0)),
+            "dark" => self.scrape(None),
+            "begin" => {
+                let named = |key: &str| words.iter().find_map(|word| word.strip_prefix(key));
+                let id = named("id=").map(|id| DeploymentId::new(id).unwrap());
+                let good = named("good=").map(|good| Version::new(good).unwrap());
+                let version = Version::new(words[1]).unwrap();
+                self.command(Command::Begin { id, version, good })
+            }
+            "end" => self.command(Command::End { id: None, reason: "enough".to_owned() }),
+            "rollback" => {
+                let reason = words.get(1).copied().unwrap_or("bad").to_owned();
+                self.command(Command::Rollback { id: None, reason })
+            }
+            "done" => self.settle(StepResult::Done),
+            "failed" => self.settle(StepResult::Failed("exit status 1".to_owned())),
+            "timeout" => self.settle(StepResult::TimedOut),
+            "unknown" => self.settle(StepResult::Unknown),
+            "unstarted" => self.settle(StepResult::NotStarted),
+            "restart" => {
+                self.guard = Guard::new(self.plan.clone(), &self.journal);
+                self.guard.start(now, "test", 1)
+            }
+            "lost" => self.guard.journal_lost(now),
+            "told" => {
+                let (deployment, attempt) = self.notices.last().cloned().unwrap();
+                self.guard.notified(now, deployment, attempt.hook, None)
+            }
+            "tick" => self.guard.tick(now),
+            other => panic!("what is {other}?"),
+        }
+    }
+
+    fn scrape(&mut self, latency: Option<f64>) -> Vec<Effect> {
+        let result = match latency {
+            Some(latency) => {
+                let mut page = Page::default();
+                page.push("latency_seconds", latency, None);
+                Ok(page)
+            }
+            None => Err(Failure { class: FailureClass::TimedOut, detail: String::new() }),
+        };
+        let Moment { at, wall } = self.now;
+        let took = Duration::ZERO;
+        self.guard.observe(self.now, &Scrape { target: TargetIx(0), at, wall, took, result })
+    }
+
+    fn command(&mut self, command: Command) -> Vec<Effect> {
+        let (answer, effects) = self.guard.command(self.now, command, PERSON);
+        if let Err(rejection) = answer {
+            assert_eq!(effects, []);
+            self.log.push(format!("({rejection})"));
+        }
+        effects
+    }
+
+    fn settle(&mut self, result: StepResult) -> Vec<Effect> {
+        let (deployment, attempt) = self.awaited.clone().expect("nothing was run");
+        let (output, took) = (String::new(), Duration::ZERO);
+        self.guard.settle(self.now, &Outcome { deployment, attempt, result, output, took })
+    }
+
+    fn reload(&mut self, second: f64, plan: Arc<Plan>) -> &mut Self {
+        self.set(second);
+        self.plan = plan.clone();
+        let effects = self.guard.reload(self.now, plan, PERSON);
+        self.perform(effects);
+        self
+    }
+
+    fn perform(&mut self, effects: Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                Effect::Append(entry) => {
+                    self.log.extend(word(&entry.event));
+                    self.journal.push(*entry);
+                }
+                Effect::Run(order) => {
+                    let Attempt { step, number, .. } = order.attempt;
+                    self.log.push(format!("run {step}.{number}"));
+                    self.awaited = Some((order.deployment, order.attempt));
+                }
+                Effect::Inspect { deployment, attempt, .. } => {
+                    let Attempt { step, number, .. } = attempt;
+                    self.log.push(format!("inspect {step}.{number}"));
+                    self.awaited = Some((deployment, attempt));
+                }
+                Effect::Notify(notice) => {
+                    self.log.push(format!("notify {}", notice.hook));
+                    let attempt = notice.steps[0].order.attempt.clone();
+                    self.notices.push((notice.deployment, attempt));
+                }
+                Effect::Report(incident) => self.log.push(format!("report {}", incident.ended)),
+            }
+        }
+    }
+
+    fn snapshot(&self) -> Snapshot {
+        self.guard.snapshot(self.now)
+    }
+
+    /// What happened since this was asked last.
+    #[track_caller]
+    fn expect(&mut self, expected: &str) -> &mut Self {
+        assert_eq!(std::mem::take(&mut self.log).join(", "), expected);
+        self
+    }
+
+    /// Why the first rule would not be acted on.
+    fn refusal(&self) -> String {
+        self.snapshot().rules[0].refusal.map_or("none".to_owned(), |refusal| refusal.to_string())
+    }
+}
+
+/// What an entry says, in a word or two; steps show as they are run.
+fn word(event: &Event) -> Option<String> {
+    Some(match event {
+        Event::Started { .. } | Event::Stopped { .. } | Event::Intent { .. } => return None,
+        Event::Reloaded { .. } => "reloaded".to_owned(),
+        Event::ReloadRefused { .. } => "reload refused".to_owned(),
+        Event::Begun { version, good, .. } => match good {
+            Some(good) => format!("begun {version} over {good}"),
+            None => format!("begun {version}"),
+        },
+        Event::Ended { .. } => "ended".to_owned(),
+        Event::Superseded { .. } => "superseded".to_owned(),
+        Event::Baked { version } => format!("baked {version}"),
+        Event::SetAside { evidence } => format!("{} set aside", evidence.rule),
+        Event::Refused { refusal, evidence } => format!("{}: {refusal}", evidence.rule),
+        Event::Decided(decision) => match &decision.trigger {
+            Trigger::Rule(rule) => format!("decided by {}", rule.rule),
+            Trigger::Person { .. } => "decided by a person".to_owned(),
+        },
+        Event::Outcome { result, .. } => result.to_string(),
+        Event::Cured { .. } => "cured".to_owned(),
+        Event::Failed { why, .. } => format!("gave up: {why}"),
+        Event::Notified { .. } => "notified".to_owned(),
+    })
+}
+
+fn check(changes: &[(&str, &str)], script: &str, expected: &str) {
+    let mut bed = Bed::new(plan(changes));
+    bed.play(script);
+    assert_eq!(bed.log.join(", "), expected, "{script}");
+}
+
+/// A deployment that is about to be rolled back.
+const BEGUN: &str = "0..2 fine; 2.5 begin v2 good=v1; 3..6 fine";
+
+#[test]
+fn a_rule_that_fires_runs_the_steps_once_and_the_cure_is_seen_afterwards() {
+    let script = format!("{BEGUN}; 7..12 sick; 12.5 done; 13..14 sick; 15..20 fine");
+    let expected = "begun v2 over v1, decided by slow, run 0.1, done, cured, report rolled back";
+    check(&[], &script, expected);
+}
+
+#[test]
+fn a_bake_that_is_withheld_waits_for_a_scrape_and_not_for_time() {
+    let silent = "0..2 fine; 2.5 begin v2 good=v1; 3..50 fine; 100 tick; 200 tick";
+    check(&[], silent, "begun v2 over v1");
+    check(&[], &format!("{silent}; 201 fine"), "begun v2 over v1, baked v2");
+}
+
+#[test]
+fn no_two_notices_share_an_attempt_not_even_when_the_journal_was_lost() {
+    let rule = "[rule.note]\nwhen = \"latency > 1\"\nthen = \"notify\"\n[rule.slow]";
+    let mut bed = Bed::new(plan(&[("[rule.slow]", rule)]));
+    bed.play("0..2 fine; 2.5 begin v2 good=v1; 3..6 fine");
+    let durable = bed.journal.clone();
+    bed.play("7 sick; 7.5 lost; 8 sick");
+    bed.expect("begun v2 over v1, note: notify only, notify tell, notify tell");
+    bed.journal = durable;
+    bed.play("20 restart; 21..22 fine; 23 sick; 23.5 told");
+    bed.expect("note: notify only, notify tell, notified");
+    let mut attempts = bed.notices.clone();
+    attempts.remove(0); // of a record that the disk never had: nothing was run for it
+    attempts.sort_by_key(|(_, attempt)| attempt.number);
+    attempts.dedup();
+    assert_eq!(attempts.len(), 2);
+}
+
+/// A rollback whose first attempt is under way.
+const RUNNING: &str = "0..2 fine; 2.5 begin v2 good=v1; 3..6 fine; 7..9 sick";
+const RAN: &str = "begun v2 over v1, decided by slow, run 0.1";
+
+#[test]
+fn without_a_journal_no_outcome_is_awaited_any_more() {
+    let mut bed = Bed::new(plan(&[]));
+    bed.play(&format!("{RUNNING}; 10 lost"));
+    assert!(!bed.guard.is_attempting());
+    bed.play("11 done").expect(&format!("{RAN}, notify page"));
+    assert!(!bed.guard.is_attempting() && !bed.guard.has_steps_to_run());
+}
+
+#[test]
+fn after_a_reload_people_are_told_by_the_hook_of_that_name() {
+    let page = "[hook.page]\nsteps = [ { run = [\"page\"] } ]\n";
+    let first = format!("{page}[hook.rollback]");
+    let mut bed = Bed::new(plan(&[(page, ""), ("[hook.rollback]", &first)]));
+    bed.play(&format!("{RUNNING}; 9.5 done; 10..11 fine"));
+    bed.expect(&format!("{RAN}, done, cured, report rolled back"));
+    bed.reload(12.0, plan(&[])).play("13 lost").expect("reloaded, notify page");
+}
+
+#[test]
+fn that_no_rule_holds_does_not_show_that_a_persons_rollback_took_effect() {
+    let script = "0..2 fine; 2.5 begin v2 good=v1; 3..6 fine; 7 rollback; 7.5 restart; 7.6 unknown";
+    let ran = "begun v2 over v1, decided by a person, run 0.1, inspect 0.1, \
+               unknown, the guard died while it ran";
+    let why = "gave up: step 1 was interrupted, nobody knows whether it took effect, the cure was \
+               not seen and the step is not `idempotent`";
+    let expected = format!("{ran}, {why}, notify page, report rollback failed");
+    check(&[], &format!("{script}; 8..12 fine"), &expected);
+    let again = [("attempts = 2", "idempotent = true")];
+    let expected = format!("{ran}, run 0.2, done, cured, report rolled back");
+    check(&again, &format!("{script}; 8 done; 9..12 fine"), &expected);
+}
+
+#[test]
+fn a_sidecar_that_is_started_with_another_version_guards_it() {
+    let sidecar = |version: &str| {
+        let version = format!("arm = \"always\"\nversion = \"{version}\"\nbake");
+        plan(&[("bake", &version)])
+    };
+    let mut bed = Bed::new(sidecar("v1"));
+    bed.play("0..70 fine; 71 restart; 72..74 fine").expect("begun v1, baked v1");
+    bed.plan = sidecar("v2");
+    bed.play("80 restart; 81..84 fine").expect("begun v2 over v1");
+    bed.play("85..87 sick; 87.5 done; 88..89 fine");
+    bed.expect("decided by slow, run 0.1, done, cured, report rolled back");
+    // What was rolled back stays so, whatever is restarted, and what a pipeline said holds.
+    bed.play("90 restart; 91..99 sick").expect("");
+    bed.play("100 begin v3; 101 restart; 102..104 fine").expect("begun v3 over v1");
+}
+
+#[test]
+fn a_bake_gives_rules_that_are_new_the_time_that_they_need() {
+    let slow = ("for = \"2s\"", "for = \"20s\"");
+    let mut bed = Bed::new(plan(&[slow]));
+    bed.play("0..2 fine; 2.5 begin v2 good=v1; 3..50 fine; 51..62 sick");
+    let changed = plan(&[slow, ("'latency_seconds'", "'latency_seconds{target=\"api\"}'")]);
+    bed.reload(62.2, changed).play("62.8 tick; 63..84 sick");
+    bed.expect("begun v2 over v1, reloaded, decided by slow, run 0.1");
+}
+
+#[test]
+fn a_reload_that_changes_nothing_does_not_put_off_the_bake() {
+    let slow = ("for = \"2s\"", "for = \"20s\"");
+    let mut bed = Bed::new(plan(&[slow]));
+    bed.play("0..2 fine; 2.5 begin v2 good=v1; 3..62 fine");
+    bed.reload(62.2, plan(&[slow])).play("63 fine");
+    bed.expect("begun v2 over v1, reloaded, baked v2");
+}
+
+#[test]
+fn the_guards_own_restarts_never_crowd_out_the_deployments_story() {
+    let mut bed = Bed::new(plan(&[]));
+    bed.play("0..2 fine; 2.5 begin v2 good=v1; 3..8 fine");
+    for _ in 0..1000 {
+        bed.play("9 restart");
+    }
+    bed.play("10..12 sick");
+    bed.set(12.5);
+    let effects = bed.settle(StepResult::Done);
+    bed.perform(effects);
+    bed.set(13.0);
+    let report = bed.scrape(Some(0.5)).into_iter().find_map(|effect| match effect {
+        Effect::Report(incident) => Some(incident),
+        Effect::Append(_) | Effect::Run(_) | Effect::Inspect { .. } | Effect::Notify(_) => None,
+    });
+    let told: Vec<String> = report.unwrap().entries.iter().filter_map(|e| word(&e.event)).collect();
+    assert_eq!(told.join(", "), "begun v2 over v1, decided by slow, done, cured");
+}
+
+#[test]
+fn a_version_that_is_rolled_back_is_not_good_any_more() {
+    let hook = ("\"{good}\"", "\"{version}\"");
+    let script = "0..3 fine; 3.5 begin v1; 4..70 fine; 71 begin v1; 72..75 fine; 76..78 sick; \
+                  78.5 done; 79 fine; 80 begin v2";
+    let rolled_back = "decided by slow, run 0.1, done, cured, report rolled back";
+    check(
+        &[hook],
+        script,
+        &format!("begun v1, baked v1, begun v1 over v1, {rolled_back}, begun v2"),
+    );
+}
+
+#[test]
+fn every_reason_not_to_act_can_be_given() {
+    let refusal = |changes: &[(&str, &str)], script: &str| {
+        let mut bed = Bed::new(plan(changes));
+        bed.play(script);
+        bed.refusal()
+    };
+    let idle = "0..3 sick";
+    assert_eq!(refusal(&[], "0 tick"), "no data");
+    assert_eq!(refusal(&[], idle), "guard not armed");
+    assert_eq!(refusal(&[], &format!("{idle}; 4 begin v2 good=v1; 5 sick")), "warming up");
+    assert_eq!(refusal(&[], &format!("{idle}; 4 begin v2 good=v1; 5..8 sick")), "set aside");
+    let given = ("for = \"2s\"", "for = \"2s\"\ngiven = \"latency > 100\"");
+    assert_eq!(refusal(&[given], &format!("{BEGUN}; 7 sick")), "evidence too thin");
+    let mode = |mode: &'static str| ("mode = \"auto\"", mode);
+    assert_eq!(refusal(&[mode("mode = \"observe\"")], BEGUN), "observing");
+    assert_eq!(refusal(&[mode("mode = \"notify\"")], BEGUN), "notify only");
+    let report = ("for = \"2s\"", "for = \"2s\"\nthen = \"report\"");
+    assert_eq!(refusal(&[report], BEGUN), "observing");
+    let notify = ("for = \"2s\"", "for = \"2s\"\nthen = \"notify\"");
+    assert_eq!(refusal(&[notify], BEGUN), "notify only");
+    assert_eq!(refusal(&[], "0..2 fine; 2.5 begin v2; 3..6 fine"), "no good version");
+    let good = "0..2 fine; 2.5 begin v2 good=v2; 3..6 fine";
+    assert_eq!(refusal(&[], good), "already at the good version");
+    assert_eq!(refusal(&[], &format!("{RUNNING}; 10 sick")), "already rolled back");
+    assert_eq!(refusal(&[], &format!("{BEGUN}; 7 lost")), "journal unusable");
+    assert_eq!(refusal(&[], &format!("{BEGUN}; 7 end")), "guard not armed");
+    assert_eq!(refusal(&[], BEGUN), "none");
+}
+
+#[test]
+fn a_refusal_is_recorded_and_told_once_for_each_rule_and_reason() {
+    let report = "report not rolled back";
+    let sick = "0..2 fine; 2.5 begin v2; 3..6 fine; 7..12 sick; 13..14 fine; 15..20 sick";
+    let told = format!("begun v2, slow: no good version, notify tell, {report}");
+    check(&[], sick, &told);
+    check(&[], &format!("{sick}; 21 restart; 22..25 sick"), &told);
+    let observe = ("mode = \"auto\"", "mode = \"observe\"");
+    check(&[observe], sick, &format!("begun v2, slow: observing, {report}"));
+    let mut bed = Bed::new(plan(&[("mode = \"auto\"", "mode = \"notify\"")]));
+    bed.play(sick).expect(&format!("begun v2, slow: notify only, notify tell, {report}"));
+    bed.reload(21.0, plan(&[])).play("22..24 sick");
+    bed.expect("reloaded, slow: no good version, notify tell");
+}
+
+#[test]
+fn what_held_before_the_deployment_began_is_set_aside_and_a_relative_rule_is_not() {
+    let sick = "0..4 sick; 4.5 begin v2 good=v1; 5..9 sick; 10 fine; 11..15 sick";
+    check(&[], sick, "begun v2 over v1, slow set aside");
+    check(&[], &format!("{sick}; 16 restart; 17..25 sick"), "begun v2 over v1, slow set aside");
+    let relative = ("for = \"2s\"", "for = \"2s\"\nrelative = true");
+    check(&[relative], sick, "begun v2 over v1, decided by slow, run 0.1");
+    let recovers = "0..4 sick; 4.5 begin v2 good=v1; 5 fine; 6..9 sick";
+    check(&[], recovers, "begun v2 over v1, decided by slow, run 0.1");
+    let no_warmup = ("warmup = \"3s\"", "warmup = \"0s\"");
+    check(&[no_warmup], sick, "begun v2 over v1, slow set aside");
+    // Another deployment, another chance.
+    let again = "30..32 fine; 32.5 begin v3 good=v1; 33..36 fine; 37..39 sick";
+    let decided = "begun v2 over v1, slow set aside, superseded, begun v3 over v1, decided by slow";
+    check(&[], &format!("{sick}; {again}"), &format!("{decided}, run 0.1"));
+}
+
+#[test]
+fn no_rule_fires_in_warm_up_and_one_that_held_since_fires_at_its_end() {
+    let script = "0..2 fine; 2.5 begin v2 good=v1; 3..5 sick";
+    check(&[], script, "begun v2 over v1");
+    check(&[], &format!("{script}; 5.6 tick"), RAN);
+    check(&[], &format!("{script}; 5.2 fine; 5.6 tick"), "begun v2 over v1");
+    // A guard that was away has warmed up meanwhile, but it has seen nothing.
+    check(&[], &format!("{script}; 5.3 restart; 5.6 tick; 6..7 sick"), "begun v2 over v1");
+    check(&[], &format!("{script}; 5.3 restart; 5.6 tick; 6..8 sick"), RAN);
+}
+
+#[test]
+fn a_version_counts_as_good_only_once_it_was_seen_to_be_fine_at_the_end_of_its_bake() {
+    let slow = ("for = \"2s\"", "for = \"10s\"");
+    let begun = "0..2 fine; 2.5 begin v2 good=v1; 3..55 fine";
+    let baked = "begun v2 over v1, baked v2";
+    check(&[slow], &format!("{begun}; 56..63 fine"), baked);
+    check(&[slow], &format!("{begun}; 56..61 dark; 62..66 dark"), "begun v2 over v1");
+    check(&[slow], &format!("{begun}; 56..61 dark; 62..66 dark; 67 fine"), baked);
+    check(&[slow], &format!("{begun}; 56..62 sick; 63 fine"), baked);
+    check(&[slow], &format!("{begun}; 56..65 sick"), "begun v2 over v1");
+    check(&[slow], &format!("{begun}; 56..66 sick"), RAN);
+    // At the same instant, against.
+    let instant = "0..2 fine; 2 begin v2 good=v1; 3..51 fine; 52..62 sick";
+    check(&[slow], instant, RAN);
+    // A restart cannot shorten what every rule must have had time to see.
+    let away = format!("{begun}; 61 restart; 62..70 fine");
+    check(&[slow], &away, "begun v2 over v1");
+    check(&[slow], &format!("{away}; 71..72 fine"), baked);
+}
+
+#[test]
+fn deployments_follow_each_other_and_no_id_is_used_twice() {
+    let used = "(deployment id a was used before; at most one rollback runs for an id, \
+                so take another)";
+    let script = "0 fine; 1 begin v1 id=a; 2 begin v1 id=a; 3 begin v2 id=a; 4 begin v2 id=b; \
+                  5 begin v1 id=a; 6 end; 7 begin v2 id=b; 8 end";
+    let twice = used.replace(" a ", " b ");
+    let over = "(deployment b is not guarded any more: enough)";
+    let expected =
+        format!("begun v1, {used}, superseded, begun v2, {used}, ended, {twice}, {over}");
+    check(&[], script, &expected);
+    check(&[], &format!("{script}; 9 restart; 10 begin v1 id=a"), &format!("{expected}, {used}"));
+    // Two of one version in one instant get ids of their own.
+    let mut bed = Bed::new(plan(&[]));
+    bed.play("1 begin v1; 1 begin v1; 1 begin v1")
+        .expect("begun v1, superseded, begun v1, superseded, begun v1");
+}
+
+#[test]
+fn a_rollback_under_way_cannot_be_ended_begun_over_or_rolled_back_again() {
+    let begin = format!("{RUNNING}; 10 begin v3 id=x; 10 end; 10 rollback");
+    let mut bed = Bed::new(plan(&[]));
+    bed.play(&begin);
+    let id = bed.guard.deployment_id().unwrap();
+    let busy = format!("(deployment {id} is being rolled back)");
+    bed.expect(&format!("{RAN}, {busy}, {busy}, (refused: already rolled back)"));
+    bed.play("11 done; 12 fine; 13 rollback");
+    bed.expect("done, cured, report rolled back, (refused: already rolled back)");
+}
+
+#[test]
+fn a_person_may_roll_back_in_every_mode_in_warm_up_and_after_the_bake() {
+    let rolls = "decided by a person, run 0.1";
+    for mode in ["observe", "notify", "auto"] {
+        let mode = format!("mode = \"{mode}\"");
+        let mode = ("mode = \"auto\"", mode.as_str());
+        let begun = "0 fine; 1 begin v2 good=v1";
+        check(&[mode], &format!("{begun}; 2 rollback"), &format!("begun v2 over v1, {rolls}"));
+        let ended = format!("{begun}; 2 end; 3 rollback");
+        check(&[mode], &ended, &format!("begun v2 over v1, ended, {rolls}"));
+        let baked = format!("{begun}; 2..62 fine; 63 rollback");
+        check(&[mode], &baked, &format!("begun v2 over v1, baked v2, {rolls}"));
+    }
+    check(&[], "0 rollback", "(no deployment has begun)");
+    check(&[], "0 begin v2; 1 rollback", "begun v2, (refused: no good version)");
+    check(
+        &[("then = \"rollback\"", "")],
+        "0 begin v2; 1 rollback",
+        &format!("begun v2, ({})", "no hook to roll back with: set `then` in [deployment]"),
+    );
+    let control = "0 begin v2 good=v1; 1 rollback \u{1b}[2J";
+    let reason = "begun v2 over v1, (a reason must be 1 to 1000 bytes of text without control \
+                  characters)";
+    check(&[], control, reason);
+}
+
+#[test]
+fn a_cure_must_be_seen_in_time_for_its_time_and_on_samples_after_the_steps() {
+    let cure = |within: &str| {
+        format!(
+            "cure = {{ when = \"latency < 1\", for = \"3s\", within = \"{within}\" }}\non_failure"
+        )
+    };
+    let (cure, short) = (cure("20s"), cure("6s"));
+    let (cure, short) = (("on_failure", cure.as_str()), ("on_failure", short.as_str()));
+    let cured = format!("{RAN}, done, cured, report rolled back");
+    check(&[cure], &format!("{RUNNING}; 9.5 done; 10..12 fine"), &format!("{RAN}, done"));
+    check(&[cure], &format!("{RUNNING}; 9.5 done; 10..13 fine"), &cured);
+    let flaps = format!("{RUNNING}; 9.5 done; 10..12 fine; 13 sick; 14..16 fine");
+    check(&[cure], &flaps, &format!("{RAN}, done"));
+    check(&[cure], &format!("{flaps}; 17 fine"), &cured);
+    let failed = "gave up: the cure `latency < 1` was not seen within 6s, notify page, \
+                  report rollback failed";
+    let late = format!("{RUNNING}; 9.5 done; 10..14 sick; 15.6 tick; 16..30 fine");
+    check(&[short], &late, &format!("{RAN}, done, {failed}"));
+    let dark = format!("{RUNNING}; 9.5 done; 10..20 dark");
+    check(&[short], &dark, &format!("{RAN}, done, {failed}"));
+    // What was fine before the steps were done does not count, and neither does silence.
+    let before = format!("{RUNNING}; 9.1 fine; 9.5 done; 10..20 dark");
+    check(&[], &before, &format!("{RAN}, done"));
+    let never = "gave up: the rules did not clear within 5m, notify page, report rollback failed";
+    check(&[], &format!("{before}; 309.6 tick"), &format!("{RAN}, done, {never}"));
+}
+
+#[test]
+fn steps_are_tried_again_only_as_far_as_they_say_so() {
+    let failed = "failed: exit status 1";
+    let again = format!("{RUNNING}; 9.2 failed; 10 tick");
+    check(&[], &again, &format!("{RAN}, {failed}"));
+    check(&[], &format!("{again}; 10.3 tick"), &format!("{RAN}, {failed}, run 0.2"));
+    let gave_up = "gave up: step 1 timed out, notify page, report rollback failed";
+    let twice = format!("{again}; 10.3 timeout; 11..40 sick");
+    check(&[], &twice, &format!("{RAN}, {failed}, run 0.2, timed out, {gave_up}"));
+    // The same outcome twice, and one of an attempt that is long over.
+    let mut bed = Bed::new(plan(&[]));
+    bed.play(RUNNING);
+    let first = bed.awaited.clone();
+    bed.play("9.2 failed; 9.3 failed; 10.3 tick").expect(&format!("{RAN}, {failed}, run 0.2"));
+    bed.awaited = first;
+    bed.play("10.4 done").expect("");
+}
+
+#[test]
+fn a_step_cut_short_is_inspected_and_the_cure_looked_for_before_it_is_run_again() {
+    let unknown = "unknown, the guard died while it ran";
+    let died = format!("{RUNNING}; 10 restart");
+    check(&[], &died, &format!("{RAN}, inspect 0.1"));
+    let never = format!("{died}; 10.5 unstarted");
+    check(&[], &never, &format!("{RAN}, inspect 0.1, never started, run 0.2"));
+    let there = format!("{died}; 10.5 unknown; 11 fine");
+    check(&[], &there, &format!("{RAN}, inspect 0.1, {unknown}, done"));
+    let cured = format!("{RAN}, inspect 0.1, {unknown}, done, cured, report rolled back");
+    check(&[], &format!("{there}; 12 fine"), &cured);
+    let not_there = format!("{died}; 10.5 unknown; 11..40 sick; 310.6 tick");
+    let why = "step 1 was interrupted, nobody knows whether it took effect, the cure was not seen \
+               and the step is not `idempotent`";
+    let failed = format!("gave up: {why}, notify page, report rollback failed");
+    check(&[], &not_there, &format!("{RAN}, inspect 0.1, {unknown}, {failed}"));
+    let again = ("attempts = 2", "idempotent = true");
+    check(&[again], &not_there, &format!("{RAN}, inspect 0.1, {unknown}, run 0.2"));
+}
+
+#[test]
+fn a_notification_belongs_to_the_deployment_that_it_was_about() {
+    let note = ("for = \"2s\"", "for = \"2s\"\nthen = \"notify\"");
+    let mut bed = Bed::new(plan(&[note]));
+    bed.play("0..2 fine; 2.5 begin v2 id=a; 3..6 fine; 7..9 sick; 9.5 begin v3 id=b; 10 told");
+    let last = bed.journal.last().unwrap();
+    assert_eq!(last.deployment.as_ref().unwrap().as_str(), "a");
+    assert_eq!(Guard::new(bed.plan.clone(), &bed.journal).ledger(), bed.guard.ledger());
+}
+
+#[test]
+fn a_guard_that_lost_its_journal_does_nothing_any_more_and_says_so() {
+    let mut bed = Bed::new(plan(&[]));
+    bed.play(&format!("{BEGUN}; 7 lost; 8 lost; 9..70 sick; 71 begin v3; 72 rollback"));
+    let refused = "(refused: journal unusable)";
+    bed.expect(&format!("begun v2 over v1, notify tell, {refused}, {refused}"));
+    assert!(!bed.snapshot().journal_ok);
+    // Nor does it spin at the end of its bake.
+    bed.play("100 fine; 200 tick").expect("");
+}
+
+#[test]
+fn a_restart_in_warm_up_does_not_forget_what_held_before_the_deployment_began() {
+    let begun = "0..4 sick; 4.5 begin v2 good=v1; 5 sick; 5.5 restart";
+    let aside = "begun v2 over v1, slow set aside";
+    check(&[], &format!("{begun}; 6..20 sick"), aside);
+    // However long nothing is seen of it.
+    check(&[], &format!("{begun}; 6..10 dark; 11..20 sick"), aside);
+    // What recovered meanwhile may speak.
+    check(&[], &format!("{begun}; 6 fine; 7..10 sick"), RAN);
+    let relative = ("for = \"2s\"", "for = \"2s\"\nrelative = true");
+    check(&[relative], &format!("{begun}; 6..10 sick"), RAN);
+    // So may what began to hold afterwards.
+    let later = "0..4 fine; 4.5 begin v2 good=v1; 5 sick; 5.5 restart; 6..10 sick";
+    check(&[], later, RAN);
+}

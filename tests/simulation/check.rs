@@ -1,0 +1,367 @@
+//! What a guard may never do, checked by a model that knows nothing of how the guard works.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use rollguard::engine::effect::{Incident, Job, Notice, Order};
+use rollguard::engine::snapshot::Snapshot;
+use rollguard::model::deployment::Mode;
+use rollguard::model::entry::{Attempt, Decision, Entry, Event, Refusal, StepResult, Trigger};
+use rollguard::model::hook::{Action, Placeholder};
+use rollguard::model::name::{DeploymentId, RuleName, Version};
+use rollguard::model::plan::Plan;
+use rollguard::model::scrape::Scrape;
+use rollguard::model::time::{Instant, Moment, Timestamp};
+
+/// The most entries of a deployment that a guard may keep.
+const MAX_KEPT: usize = 512;
+
+/// A reading older than three intervals and the timeout is none.
+const STALE: Duration = Duration::from_millis(3800);
+
+#[derive(Default)]
+pub(crate) struct Check {
+    news: bool,
+    current: Option<DeploymentId>,
+    deployments: HashMap<DeploymentId, Deployment>,
+    told: HashSet<(DeploymentId, Attempt)>,
+    life: Life,
+}
+
+/// What is forgotten when the guard dies.
+#[derive(Default)]
+struct Life {
+    seen: Vec<Seen>,
+    /// The end of warm-up.
+    warm: Option<Instant>,
+    /// When the current deployment began, if that was in this life.
+    begun: Option<Instant>,
+    /// Rules that were read by one and the same plan since the deployment began.
+    reloaded: bool,
+}
+
+/// What one successful scrape said.
+struct Seen {
+    at: Instant,
+    latency: f64,
+    errors: f64,
+}
+
+struct Deployment {
+    version: Version,
+    good: Option<Version>,
+    begun: Timestamp,
+    guarded: bool,
+    decision: Option<Decision>,
+    is_over: bool,
+    set_aside: HashSet<RuleName>,
+    refused: HashSet<(RuleName, Refusal)>,
+    attempts: Vec<(Attempt, Option<StepResult>)>,
+}
+
+impl Check {
+    /// Whether something was recorded since this was asked last.
+    pub(crate) fn is_news(&mut self) -> bool {
+        std::mem::take(&mut self.news)
+    }
+
+    pub(crate) fn starts(&mut self, now: Moment, plan: &Plan) {
+        self.life = Life::default();
+        let current = self.current.as_ref().map(|id| &self.deployments[id]);
+        if let Some(current) = current.filter(|deployment| deployment.guarded) {
+            let elapsed = now.wall.since(current.begun);
+            let rest = plan.deployment.warmup.checked_sub(elapsed);
+            self.life.warm = rest.map(|rest| now.at.after(rest));
+        }
+    }
+
+    pub(crate) fn sees(&mut self, scrape: &Scrape) {
+        let Ok(page) = &scrape.result else { return };
+        let values: Vec<f64> = page.samples().map(|sample| sample.value).collect();
+        self.life.seen.push(Seen { at: scrape.at, latency: values[0], errors: values[1] });
+    }
+
+    pub(crate) fn appends(&mut self, now: Moment, entry: &Entry, plan: &Plan) {
+        self.news = true;
+        let Some(id) = &entry.deployment else { return };
+        if let Event::Begun { version, good, .. } = &entry.event {
+            return self.begins(now, id, version, good.as_ref(), plan);
+        }
+        assert!(self.deployments.contains_key(id), "{entry:?} of an unknown deployment");
+        match &entry.event {
+            Event::Decided(decision) => self.decides(now, id, decision, plan),
+            Event::Baked { .. } => self.bakes(now, id),
+            Event::Notified { .. } | Event::Intent { .. } | Event::Outcome { .. } => {}
+            Event::Started { .. }
+            | Event::Stopped { .. }
+            | Event::Reloaded { .. }
+            | Event::ReloadRefused { .. }
+            | Event::Begun { .. }
+            | Event::Ended { .. }
+            | Event::Superseded { .. }
+            | Event::SetAside { .. }
+            | Event::Refused { .. }
+            | Event::Cured { .. }
+            | Event::Failed { .. } => {
+                assert_eq!(self.current.as_ref(), Some(id), "{entry:?} of an old deployment");
+            }
+        }
+        if let Event::Reloaded { .. } = &entry.event {
+            self.life.reloaded = true;
+        }
+        let deployment = self.deployments.get_mut(id).unwrap();
+        deployment.takes(&entry.event);
+    }
+
+    fn begins(
+        &mut self,
+        now: Moment,
+        id: &DeploymentId,
+        version: &Version,
+        good: Option<&Version>,
+        plan: &Plan,
+    ) {
+        assert!(!self.deployments.contains_key(id), "{id} begins twice");
+        let rolling = self.current.as_ref().map(|id| &self.deployments[id]);
+        let rolling = rolling.is_some_and(|d| d.decision.is_some() && !d.is_over);
+        assert!(!rolling, "{id} begins during a rollback");
+        self.current = Some(id.clone());
+        self.life.warm = Some(now.at.after(plan.deployment.warmup));
+        self.life.begun = Some(now.at);
+        self.life.reloaded = false;
+        let deployment = Deployment {
+            version: version.clone(),
+            good: good.cloned(),
+            begun: now.wall,
+            guarded: true,
+            decision: None,
+            is_over: false,
+            set_aside: HashSet::new(),
+            refused: HashSet::new(),
+            attempts: Vec::new(),
+        };
+        self.deployments.insert(id.clone(), deployment);
+    }
+
+    fn decides(&mut self, now: Moment, id: &DeploymentId, decision: &Decision, plan: &Plan) {
+        assert_eq!(self.current.as_ref(), Some(id), "a rollback of an old deployment");
+        let deployment = &self.deployments[id];
+        assert!(deployment.decision.is_none(), "a second rollback of {id}");
+        assert_eq!(decision.good, deployment.good, "the good version changed");
+        assert_eq!(decision.version, deployment.version);
+        let hook = plan.hooks.iter().find(|hook| hook.name == decision.hook).unwrap();
+        if hook.names(Placeholder::Good) {
+            assert!(decision.good.is_some(), "back to where?");
+            assert!(decision.good.as_ref() != Some(&decision.version), "back to itself");
+        }
+        let Trigger::Rule(rule) = &decision.trigger else { return };
+        assert_eq!(plan.mode, Mode::Auto, "decided by itself in another mode");
+        assert!(deployment.guarded, "decided by itself while nothing is guarded");
+        assert!(!deployment.set_aside.contains(&rule.rule), "decided by a rule set aside");
+        assert!(self.life.warm.is_none_or(|warm| warm <= now.at), "decided in warm-up");
+        assert!(["slow", "errors", "hot"].contains(&rule.rule.as_str()), "{}", rule.rule);
+        assert!(rule.held_ms >= rule.for_ms, "decided too early");
+        self.has_evidence(rule.rule.as_str(), Duration::from_millis(rule.for_ms));
+        self.is_its_doing(rule.rule.as_str(), plan);
+    }
+
+    /// The newest samples were bad for long enough, counting only time with samples.
+    fn has_evidence(&self, rule: &str, hold: Duration) {
+        let bad = self.bad_samples(rule);
+        let gaps = bad.windows(2).map(|pair| pair[0].at.since(pair[1].at));
+        let held: Duration = gaps.filter(|gap| *gap <= STALE).sum();
+        assert!(!bad.is_empty() && held >= hold, "{rule} decided after only {held:?} of evidence");
+    }
+
+    /// The run of bad samples up to now, newest first.
+    fn bad_samples(&self, rule: &str) -> Vec<&Seen> {
+        let mut newest_first = self.life.seen.iter().rev().peekable();
+        let mut bad = Vec::new();
+        while let Some(seen) = newest_first.next() {
+            let grew = newest_first.peek().is_some_and(|before| before.errors < seen.errors);
+            // A window of errors looks back a little further than the last sample.
+            let recent = bad.len() < 5;
+            let is_bad = if rule == "errors" { grew || recent } else { seen.latency > 2.0 };
+            if !is_bad {
+                break;
+            }
+            bad.push(seen);
+        }
+        bad
+    }
+
+    /// What held since before the deployment began is not its doing.
+    fn is_its_doing(&self, rule: &str, plan: &Plan) {
+        let rule = plan.rules.iter().find(|known| known.name.as_str() == rule).unwrap();
+        let Some(begun) = self.life.begun.filter(|_| !self.life.reloaded) else { return };
+        if rule.relative || rule.name.as_str() == "errors" {
+            return;
+        }
+        let bad = self.bad_samples(rule.name.as_str());
+        let dark = bad.windows(2).any(|pair| pair[0].at.since(pair[1].at) > STALE);
+        let before = bad.iter().any(|seen| seen.at <= begun);
+        assert!(dark || !before, "{} held before the deployment began", rule.name);
+    }
+
+    fn bakes(&self, now: Moment, id: &DeploymentId) {
+        let deployment = &self.deployments[id];
+        assert!(deployment.guarded, "baked while nothing is guarded");
+        assert!(self.life.warm.is_none_or(|warm| warm <= now.at), "baked in warm-up");
+        if deployment.set_aside.iter().any(|rule| rule.as_str() == "slow") {
+            return;
+        }
+        let newest = self.life.seen.last().expect("baked without a sample");
+        assert!(newest.latency < 2.0, "a sick version counts as good");
+    }
+
+    pub(crate) fn runs(&mut self, order: &Order, durable: &[Entry], plan: &Plan) {
+        let deployment = &self.deployments[&order.deployment];
+        let Attempt { hook, step, .. } = &order.attempt;
+        let decision = deployment.decision.as_ref().expect("runs without a decision on record");
+        assert_eq!(decision.hook, *hook);
+        assert!(!deployment.is_over, "runs after the rollback was over");
+        let last = durable.last().map(|entry| &entry.event);
+        let intended = matches!(
+            last,
+            Some(Event::Intent { attempt, .. }) if *attempt == order.attempt
+        );
+        assert!(intended, "{:?} runs without an intent on record", order.attempt);
+        let hook = plan.hooks.iter().find(|known| known.name == *hook).unwrap();
+        deployment.may_run(&order.attempt, &hook.steps[*step as usize]);
+        if let Job::Run { argv, .. } = &order.job {
+            assert!(argv.iter().all(|argument| !argument.is_empty()), "{argv:?}");
+            let Action::Run { argv: templates, .. } = &hook.steps[*step as usize].action else {
+                panic!("{argv:?} is not what the hook says");
+            };
+            for (template, argument) in templates.iter().zip(argv) {
+                if template.names(Placeholder::Good) {
+                    assert_eq!(Some(argument.as_str()), deployment.good.as_ref().map(text));
+                }
+            }
+        }
+    }
+
+    pub(crate) fn tells(&mut self, notice: &Notice) {
+        for step in &notice.steps {
+            for number in 0..step.attempts {
+                let mut attempt = step.order.attempt.clone();
+                attempt.number += number;
+                let new = self.told.insert((notice.deployment.clone(), attempt));
+                assert!(new, "two notices share an attempt: {:?}", step.order.attempt);
+            }
+        }
+        let name = notice.hook.as_str();
+        assert!(["page", "tell"].contains(&name), "{name} does not tell anybody anything");
+    }
+
+    pub(crate) fn reports(&self, incident: &Incident) {
+        assert!(incident.entries.len() <= MAX_KEPT);
+        assert_eq!(incident.decision.good, self.deployments[&incident.deployment].good);
+    }
+
+    pub(crate) fn shows(&self, snapshot: &Snapshot) {
+        let shown = snapshot.deployment.as_ref();
+        assert_eq!(shown.map(|deployment| &deployment.id), self.current.as_ref());
+        if let Some(shown) = shown {
+            let known = &self.deployments[&shown.id];
+            assert_eq!((&shown.good, &shown.version), (&known.good, &known.version));
+            assert_eq!(shown.decision, known.decision);
+        }
+    }
+
+    /// At the end of a run: journals stay small.
+    pub(crate) fn ends(&self, durable: &[Entry]) {
+        for (id, deployment) in &self.deployments {
+            let of = durable.iter().filter(|entry| entry.deployment.as_ref() == Some(id));
+            let own = of.filter(|entry| {
+                !matches!(
+                    entry.event,
+                    Event::Started { .. }
+                        | Event::Stopped { .. }
+                        | Event::Reloaded { .. }
+                        | Event::Notified { .. }
+                )
+            });
+            let count = own.count();
+            assert!(count < 200, "{count} entries of {id}");
+            assert!(deployment.attempts.len() < 80, "{} attempts", deployment.attempts.len());
+        }
+    }
+}
+
+impl Deployment {
+    fn takes(&mut self, event: &Event) {
+        match event {
+            Event::Decided(decision) => {
+                self.decision = Some(decision.clone());
+                self.guarded = false;
+            }
+            Event::SetAside { evidence } => {
+                assert!(self.set_aside.insert(evidence.rule.clone()), "set aside twice");
+            }
+            Event::Refused { refusal, evidence } => {
+                let new = self.refused.insert((evidence.rule.clone(), *refusal));
+                assert!(new, "{} is refused twice for the same reason", evidence.rule);
+                assert!(self.guarded, "refused although there is nothing to refuse");
+            }
+            Event::Intent { attempt, .. } => {
+                let settled = self.attempts.iter().all(|(_, outcome)| outcome.is_some());
+                assert!(settled, "{attempt:?} is next to one without an outcome");
+                let new = self.attempts.iter().all(|(known, _)| known != attempt);
+                assert!(new, "{attempt:?} is intended twice");
+                self.attempts.push((attempt.clone(), None));
+            }
+            Event::Outcome { attempt, result, .. } => self.settles(attempt, result),
+            Event::Cured { .. } | Event::Failed { .. } => {
+                assert!(self.decision.is_some() && !self.is_over, "{event:?} of no rollback");
+                self.is_over = true;
+            }
+            Event::Baked { .. } | Event::Ended { .. } | Event::Superseded { .. } => {
+                assert!(self.guarded, "{event:?} although not guarded");
+                self.guarded = false;
+            }
+            Event::Started { .. }
+            | Event::Stopped { .. }
+            | Event::Reloaded { .. }
+            | Event::ReloadRefused { .. }
+            | Event::Begun { .. }
+            | Event::Notified { .. } => {}
+        }
+    }
+
+    fn settles(&mut self, attempt: &Attempt, result: &StepResult) {
+        let (last, outcome) = self.attempts.last_mut().expect("an outcome of nothing");
+        assert_eq!(last, attempt, "the outcome of another attempt");
+        // A step that nobody knows the outcome of is known to be done once the cure is seen.
+        let late = *outcome == Some(StepResult::Unknown) && *result == StepResult::Done;
+        assert!(outcome.is_none() || late, "{attempt:?} has two outcomes");
+        *outcome = Some(result.clone());
+    }
+
+    /// A step is run again only if it certainly failed, or says that it may be; and only once all
+    /// steps before it are done.
+    fn may_run(&self, attempt: &Attempt, step: &rollguard::model::hook::Step) {
+        let at = |place: u32| self.attempts.iter().filter(move |(known, _)| known.step == place);
+        for place in 0..attempt.step {
+            let done = at(place).any(|(_, outcome)| *outcome == Some(StepResult::Done));
+            assert!(done, "{attempt:?} runs before step {place} is done");
+        }
+        let mut failed = 0;
+        for (_, outcome) in at(attempt.step).filter(|(known, _)| known != attempt) {
+            match outcome {
+                Some(StepResult::NotStarted) => {}
+                Some(StepResult::Failed(_) | StepResult::TimedOut) => failed += 1,
+                Some(StepResult::Unknown) => {
+                    let probe = matches!(step.action, Action::Probe { .. });
+                    assert!(step.idempotent || probe, "{attempt:?} may have run before");
+                }
+                Some(StepResult::Done) | None => panic!("{attempt:?} runs again"),
+            }
+        }
+        assert!(failed < step.attempts, "{attempt:?} is one too many");
+    }
+}
+
+fn text(version: &Version) -> &str {
+    version.as_str()
+}

@@ -1,0 +1,103 @@
+//! Configurations to guard by: every mode, with and without a good version, a cure, retries,
+//! idempotent steps, a probe, people to tell.
+
+use std::sync::{Arc, OnceLock};
+
+use rollguard::config::{Color, SourceFile, compile};
+use rollguard::model::plan::Plan;
+
+use crate::random::Random;
+
+/// How many different plans there are: parsing one takes longer than simulating with it.
+const PLANS: u64 = 96;
+
+/// One of the plans.
+pub(crate) fn any(random: &mut Random) -> Arc<Plan> {
+    static ALL: OnceLock<Vec<Arc<Plan>>> = OnceLock::new();
+    let all = ALL.get_or_init(|| (0..PLANS).map(|seed| plan(&mut Random::new(seed))).collect());
+    let chosen = random.below(all.len() as u64);
+    all[usize::try_from(chosen).unwrap()].clone()
+}
+
+fn plan(random: &mut Random) -> Arc<Plan> {
+    let text = text(random);
+    let file = SourceFile { path: "simulation.toml".to_owned(), text };
+    let compiled = compile(&file, &[]);
+    Arc::new(compiled.unwrap_or_else(|wrong| panic!("{}", wrong.render(Color::Plain))).plan)
+}
+
+fn text(random: &mut Random) -> String {
+    let mode = random.pick(&["auto", "auto", "auto", "auto", "notify", "observe"]);
+    let arm = random.pick(&["deploy", "deploy", "always"]);
+    let bake = random.pick(&["12s", "30s", "60s"]);
+    let warmup = random.pick(&["0s", "3s", "10s"]);
+    let good = random.pick(&["", "good = \"v0\""]);
+    let notify = random.pick(&["", "notify = \"tell\""]);
+    let on_failure = random.pick(&["", "on_failure = \"page\""]);
+    let version = if random.one_in(2) && *arm == "always" { "version = \"sidecar\"" } else { "" };
+    let cure = random.pick(&[
+        "",
+        "cure = { when = \"latency < 1\", for = \"2s\", within = \"20s\" }",
+        "cure = { when = \"errors < 1\", for = \"0s\", within = \"10s\" }",
+    ]);
+    // The order of hooks is what indices into them depend on.
+    let mut hooks = [hook_rollback(random, cure, on_failure), PAGE.to_owned(), TELL.to_owned()];
+    let turn = usize::try_from(random.below(3)).unwrap();
+    hooks.rotate_left(turn);
+    let limit = random.pick(&["2", "2", "3"]);
+    let slow = format!("[rule.slow]\nwhen = \"latency > {limit}\"\nfor = \"2s\"\n");
+    let rules = if random.one_in(4) { slow } else { format!("{slow}{RULES}") };
+    format!(
+        "mode = \"{mode}\"\n[deployment]\nservice = \"shop\"\narm = \"{arm}\"\n{version}\n\
+         bake = \"{bake}\"\nwarmup = \"{warmup}\"\nthen = \"rollback\"\n{good}\n{notify}\n\
+         {TARGET}{}{rules}",
+        hooks.concat()
+    )
+}
+
+fn hook_rollback(random: &mut Random, cure: &str, on_failure: &str) -> String {
+    let good = random.pick(&["{good}", "{good}", "{version}"]);
+    let attempts = 1 + random.below(3);
+    let idempotent = random.one_in(2);
+    let options = format!("timeout = \"5s\", attempts = {attempts}, idempotent = {idempotent}");
+    let switch = format!("{{ run = [\"switch\", \"{{service}}\", \"{good}\"], {options} }}");
+    let then = random.pick(&[
+        "",
+        ", { run = [\"restart\"], timeout = \"5s\" }",
+        ", { probe = { http = \"http://127.0.0.1:9000/health\" }, within = \"5s\", attempts = 2 }",
+        ", { run = [\"drain\"], timeout = \"5s\", attempts = 2, idempotent = true }, \
+         { run = [\"restart\"], timeout = \"5s\" }",
+    ]);
+    format!("[hook.rollback]\nsteps = [ {switch}{then} ]\n{cure}\n{on_failure}\n")
+}
+
+const PAGE: &str = "[hook.page]\nsteps = [ { run = [\"page\", \"{reason}\"] } ]\n";
+const TELL: &str = "[hook.tell]\nsteps = [ { run = [\"tell\", \"{rule}\"], attempts = 3 } ]\n";
+
+const TARGET: &str = r#"
+[target.api]
+scrape = "http://127.0.0.1:9000/metrics"
+interval = "1s"
+timeout = "800ms"
+[signal.latency]
+gauge = 'latency_seconds'
+[signal.errors]
+rate = 'errors_total'
+window = "4s"
+"#;
+
+const RULES: &str = r#"
+[rule.errors]
+when = "errors > 1"
+for = "2s"
+[rule.hot]
+when = "latency > 4"
+for = "1s"
+relative = true
+[rule.note]
+when = "latency > 1"
+then = "notify"
+[rule.dry]
+when = "latency > 1"
+then = "report"
+"#;

@@ -1,0 +1,507 @@
+//! What a guard lives in: a service, hooks that succeed, fail, hang and lie, a disk, two clocks,
+//! people with commands, and death at any moment.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rollguard::engine::command::Command;
+use rollguard::engine::effect::{Effect, Notice, Order, Outcome};
+use rollguard::engine::snapshot::{DeploymentStatus, GuardState, Snapshot};
+use rollguard::engine::{Guard, Ledger};
+use rollguard::model::deployment::Mode;
+use rollguard::model::entry::{Attempt, Caller, Entry, Event, StepResult};
+use rollguard::model::name::{DeploymentId, HookName, Version};
+use rollguard::model::plan::Plan;
+use rollguard::model::scrape::{Failure, FailureClass, Page, Scrape};
+use rollguard::model::target::TargetIx;
+use rollguard::model::time::{Instant, Moment, Timestamp};
+
+use crate::check::Check;
+use crate::plans;
+use crate::random::Random;
+
+const SECOND: u64 = 1_000_000_000;
+const PERSON: Caller = Caller::Process { pid: Some(7), uid: 1000 };
+const EPOCH_MS: i64 = 1_700_000_000_000;
+
+/// How long things go wrong for.
+const CHAOS: u64 = 70 * SECOND;
+
+/// By when a rollback must be over once nothing is killed any more: the default cure looked for
+/// after every attempt that nobody knows the outcome of,
+/// attempts timing out, and the pauses between them.
+const PATIENCE: u64 = 3600 * SECOND;
+
+/// The guard died.
+struct Killed;
+
+/// When the guard is compared with one that knows the journal only.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Comparing {
+    /// After every record.
+    News,
+    /// After every turn, and all that it shows.
+    Always,
+}
+
+enum Arrival {
+    Scrape(Scrape),
+    Outcome(Outcome),
+    Told(DeploymentId, HookName, Option<String>),
+}
+
+/// A program that was started. It lives on when the guard dies.
+struct Program {
+    ends: u64,
+    works: bool,
+}
+
+struct Service {
+    sick: bool,
+    sick_at: Option<u64>,
+    dark_until: u64,
+    errors: f64,
+}
+
+pub(crate) struct World {
+    random: Random,
+    now: u64,
+    /// When the monotonic clock began.
+    boot: u64,
+    skew_ms: i64,
+    calm: bool,
+    kills: u64,
+    disk_fails: u64,
+    service: Service,
+    plan: Arc<Plan>,
+    guard: Option<Guard>,
+    lost: bool,
+    life: u64,
+    restart_at: u64,
+    next_scrape: u64,
+    next_command: u64,
+    arrivals: Vec<(u64, u64, Arrival)>,
+    /// Programs by attempt; `None` is one that can never start any more.
+    programs: HashMap<(DeploymentId, Attempt), Option<Program>>,
+    durable: Vec<Entry>,
+    check: Check,
+    comparing: Comparing,
+}
+
+impl World {
+    pub(crate) fn new(seed: u64, comparing: Comparing) -> Self {
+        let mut random = Random::new(seed);
+        let plan = plans::any(&mut random);
+        let kills = *random.pick(&[0, 10, 40, 200]);
+        let disk_fails = *random.pick(&[0, 0, 0, 60]);
+        Self {
+            now: 0,
+            boot: 0,
+            skew_ms: 0,
+            calm: false,
+            kills,
+            disk_fails,
+            service: Service { sick: false, sick_at: None, dark_until: 0, errors: 0.0 },
+            plan,
+            guard: None,
+            lost: false,
+            life: 0,
+            restart_at: 0,
+            next_scrape: random.below(SECOND),
+            next_command: random.below(8 * SECOND),
+            arrivals: Vec::new(),
+            programs: HashMap::new(),
+            durable: Vec::new(),
+            check: Check::default(),
+            comparing,
+            random,
+        }
+    }
+
+    /// A whole run: chaos, then calm, in which everything must come to its end.
+    pub(crate) fn run(&mut self) {
+        while self.now < CHAOS {
+            self.step();
+        }
+        self.calm = true;
+        if self.lost {
+            self.die();
+        }
+        let end = self.now + PATIENCE;
+        while self.now < end && !self.is_settled() {
+            self.step();
+        }
+        assert!(self.is_settled(), "a rollback never ends: {:?}", self.durable.last());
+        self.check.ends(&self.durable);
+    }
+
+    /// What was recorded, for whoever has to find out why.
+    pub(crate) fn tell_the_story(&self) {
+        for entry in &self.durable {
+            let deployment = entry.deployment.as_ref().map_or("-", |id| id.as_str());
+            let what: String = format!("{:?}", entry.event).chars().take(160).collect();
+            eprintln!("{} {deployment} {what}", entry.at);
+        }
+        eprintln!("at {} s: {:?}", self.now / SECOND, self.plan.deployment);
+    }
+
+    fn is_settled(&self) -> bool {
+        self.guard.as_ref().is_some_and(|guard| match guard.state() {
+            GuardState::RollingBack | GuardState::Verifying => false,
+            GuardState::Idle
+            | GuardState::Guarding
+            | GuardState::RolledBack
+            | GuardState::RollbackFailed
+            | GuardState::Baked
+            | GuardState::Ended => true,
+        })
+    }
+
+    fn moment(&self) -> Moment {
+        let wall = EPOCH_MS + i64::try_from(self.now / 1_000_000).unwrap() + self.skew_ms;
+        let at = Instant::from_nanos(self.now - self.boot);
+        Moment { at, wall: Timestamp::from_millis(wall) }
+    }
+
+    fn step(&mut self) {
+        let deadline = self.guard.as_ref().and_then(Guard::deadline);
+        let deadline = deadline.map(|at| self.boot.saturating_add(at.as_nanos()));
+        let arrival = self.arrivals.iter().map(|(at, _, _)| *at).min();
+        let restart = self.guard.is_none().then_some(self.restart_at);
+        let scrape = Some(self.next_scrape);
+        let command = (!self.calm).then_some(self.next_command);
+        let next = [deadline, arrival, restart, scrape, command].into_iter().flatten().min();
+        self.now = next.expect("there is always a next scrape").max(self.now);
+        self.live_on();
+        let done = self.turn();
+        let done = done.and_then(|()| self.keep_deadlines());
+        if done.is_err() {
+            return self.die();
+        }
+        self.look();
+    }
+
+    fn turn(&mut self) -> Result<(), Killed> {
+        if self.guard.is_none() && self.now >= self.restart_at {
+            self.start()?;
+        }
+        while let Some(place) = self.arrivals.iter().position(|(at, _, _)| *at <= self.now) {
+            let (_, life, arrival) = self.arrivals.swap_remove(place);
+            if life == self.life {
+                self.arrive(arrival)?;
+            }
+        }
+        if self.now >= self.next_scrape {
+            self.scrape();
+        }
+        if !self.calm && self.now >= self.next_command {
+            self.next_command = self.now + 1 + self.random.below(12 * SECOND);
+            self.meddle()?;
+        }
+        Ok(())
+    }
+
+    /// However late it is, the guard must have had its fill of ticks after a few.
+    fn keep_deadlines(&mut self) -> Result<(), Killed> {
+        for _ in 0..8 {
+            let now = self.moment();
+            let Some(guard) = &mut self.guard else { return Ok(()) };
+            if guard.deadline().is_none_or(|deadline| deadline > now.at) {
+                return Ok(());
+            }
+            let effects = guard.tick(now);
+            self.perform(effects)?;
+        }
+        panic!("the guard asks to be woken again and again")
+    }
+
+    /// The service and the programs go on, guard or no guard.
+    fn live_on(&mut self) {
+        let now = self.now;
+        if self.service.sick_at.is_some_and(|at| at <= now) {
+            (self.service.sick, self.service.sick_at) = (true, None);
+        }
+        for program in self.programs.values_mut().flatten() {
+            if program.works && program.ends <= now {
+                program.works = false;
+                (self.service.sick, self.service.sick_at) = (false, None);
+            }
+        }
+    }
+
+    fn scrape(&mut self) {
+        self.next_scrape = self.now + SECOND;
+        if !self.calm && self.random.one_in(25) {
+            self.service.dark_until = self.now + self.random.below(90) * SECOND / 2;
+        }
+        let Service { sick, dark_until, .. } = self.service;
+        self.service.errors += if sick { 10.0 } else { 0.0 };
+        let took = match self.random.below(20) {
+            0 => 700_000_000,
+            n => n * 1_000_000,
+        };
+        let at = self.moment();
+        let result = if self.now < dark_until && !self.calm {
+            Err(Failure { class: FailureClass::TimedOut, detail: String::new() })
+        } else {
+            let mut page = Page::default();
+            page.push("latency_seconds", if sick { 5.0 } else { 0.5 }, None);
+            page.push("errors_total", self.service.errors, None);
+            Ok(page)
+        };
+        let scrape = Scrape {
+            target: TargetIx(0),
+            at: at.at,
+            wall: at.wall,
+            took: Duration::from_nanos(took),
+            result,
+        };
+        self.arrivals.push((self.now + took, self.life, Arrival::Scrape(scrape)));
+    }
+
+    fn arrive(&mut self, arrival: Arrival) -> Result<(), Killed> {
+        let now = self.moment();
+        let twice = self.random.one_in(10);
+        let Some(guard) = &mut self.guard else { return Ok(()) };
+        let effects = match arrival {
+            Arrival::Scrape(scrape) => {
+                self.check.sees(&scrape);
+                guard.observe(now, &scrape)
+            }
+            Arrival::Outcome(outcome) => {
+                if twice {
+                    let again = Arrival::Outcome(outcome.clone());
+                    let later = self.now + self.random.below(3 * SECOND);
+                    self.arrivals.push((later, self.life, again));
+                }
+                guard.settle(now, &outcome)
+            }
+            Arrival::Told(deployment, hook, failure) => {
+                guard.notified(now, deployment, hook, failure)
+            }
+        };
+        self.perform(effects)
+    }
+
+    fn start(&mut self) -> Result<(), Killed> {
+        let open = Guard::new(self.plan.clone(), &self.durable).is_rolling_back();
+        // An operator may edit the configuration while the guard is down.
+        if !open && self.random.one_in(4) {
+            self.plan = plans::any(&mut self.random);
+        }
+        if self.random.one_in(3) {
+            self.boot = self.now;
+        }
+        self.life += 1;
+        self.lost = false;
+        let now = self.moment();
+        let mut guard = Guard::new(self.plan.clone(), &self.durable);
+        self.check.starts(now, &self.plan);
+        let effects = guard.start(now, "simulated", 1);
+        self.guard = Some(guard);
+        self.perform(effects)
+    }
+
+    fn die(&mut self) {
+        self.guard = None;
+        self.life += 1;
+        self.restart_at = self.now + self.random.below(20 * SECOND);
+    }
+
+    fn may_die(&mut self) -> Result<(), Killed> {
+        let dies = !self.calm && self.kills > 0 && self.random.one_in(self.kills);
+        if dies { Err(Killed) } else { Ok(()) }
+    }
+
+    /// Performs effects as the shell does, and dies between any two of them.
+    fn perform(&mut self, effects: Vec<Effect>) -> Result<(), Killed> {
+        let mut effects = effects.into_iter();
+        while let Some(effect) = effects.next() {
+            self.may_die()?;
+            match effect {
+                Effect::Append(entry) => {
+                    if !self.calm && self.disk_fails > 0 && self.random.one_in(self.disk_fails) {
+                        drop(effects);
+                        return self.lose_journal();
+                    }
+                    let now = self.moment();
+                    self.check.appends(now, &entry, &self.plan);
+                    self.durable.push(*entry);
+                    self.may_die()?;
+                }
+                Effect::Run(order) => self.run_program(&order),
+                Effect::Inspect { deployment, attempt, .. } => self.inspect(deployment, attempt),
+                Effect::Notify(notice) => self.tell(&notice),
+                Effect::Report(incident) => self.check.reports(&incident),
+            }
+        }
+        Ok(())
+    }
+
+    fn lose_journal(&mut self) -> Result<(), Killed> {
+        self.lost = true;
+        let now = self.moment();
+        let Some(guard) = &mut self.guard else { return Ok(()) };
+        for effect in guard.journal_lost(now) {
+            match effect {
+                Effect::Notify(notice) => self.tell(&notice),
+                Effect::Append(_) | Effect::Run(_) | Effect::Inspect { .. } | Effect::Report(_) => {
+                    panic!("{effect:?} without a journal")
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn run_program(&mut self, order: &Order) {
+        assert!(!self.lost, "{:?} runs without a journal", order.attempt);
+        self.check.runs(order, &self.durable, &self.plan);
+        let key = (order.deployment.clone(), order.attempt.clone());
+        assert!(!self.programs.contains_key(&key), "{key:?} is started twice");
+        let (took, result, works) = self.fate(order.timeout);
+        let ends = self.now + took;
+        self.programs.insert(key, Some(Program { ends, works }));
+        self.answer(ends, &order.deployment, &order.attempt, result);
+    }
+
+    fn fate(&mut self, timeout: Duration) -> (u64, StepResult, bool) {
+        let took = self.random.below(3 * SECOND);
+        let timeout = u64::try_from(timeout.as_nanos()).unwrap();
+        match self.random.below(10) {
+            0 => (took, StepResult::Failed("exit status 1".to_owned()), false),
+            1 => (timeout, StepResult::TimedOut, self.random.one_in(2)),
+            // A lie: nothing was done.
+            2 => (took, StepResult::Done, false),
+            3 => (took, StepResult::Unknown, self.random.one_in(2)),
+            4 => (timeout, StepResult::Done, true),
+            _ => (took, StepResult::Done, true),
+        }
+    }
+
+    fn inspect(&mut self, deployment: DeploymentId, attempt: Attempt) {
+        let key = (deployment.clone(), attempt.clone());
+        let program = self.programs.entry(key).or_insert(None);
+        let (at, result) = match program {
+            Some(program) => (program.ends.max(self.now), StepResult::Unknown),
+            None => (self.now, StepResult::NotStarted),
+        };
+        let later = at + self.random.below(SECOND);
+        self.answer(later, &deployment, &attempt, result);
+    }
+
+    fn answer(&mut self, at: u64, of: &DeploymentId, attempt: &Attempt, result: StepResult) {
+        let (deployment, attempt) = (of.clone(), attempt.clone());
+        let took = Duration::from_millis(7);
+        let outcome = Outcome { deployment, attempt, result, output: String::new(), took };
+        self.arrivals.push((at, self.life, Arrival::Outcome(outcome)));
+    }
+
+    fn tell(&mut self, notice: &Notice) {
+        self.check.tells(notice);
+        let failure = self.random.one_in(5).then(|| "unreachable".to_owned());
+        let at = self.now + self.random.below(20 * SECOND);
+        let told = Arrival::Told(notice.deployment.clone(), notice.hook.clone(), failure);
+        self.arrivals.push((at, self.life, told));
+    }
+
+    /// What people, pipelines and clocks do at random moments.
+    fn meddle(&mut self) -> Result<(), Killed> {
+        match self.random.below(16) {
+            0..=6 => self.deploy(),
+            7 => self.command(Command::End { id: None, reason: "enough".to_owned() }),
+            8 | 9 => self.command(Command::Rollback { id: None, reason: "bad".to_owned() }),
+            10 => {
+                self.skew_ms += i64::try_from(self.random.below(200_000)).unwrap() - 100_000;
+                Ok(())
+            }
+            11 => {
+                self.service.sick = true;
+                Ok(())
+            }
+            12 => Err(Killed),
+            13..=15 => self.reload(),
+            _ => Ok(()),
+        }
+    }
+
+    fn deploy(&mut self) -> Result<(), Killed> {
+        let number = self.random.below(6);
+        let version = Version::new(&format!("v{number}")).unwrap();
+        let good = self.random.one_in(3).then(|| Version::new("v9").unwrap());
+        let id = match self.random.below(3) {
+            0 => None,
+            1 => DeploymentId::new(&format!("d{}", self.random.below(4))).ok(),
+            _ => DeploymentId::new(&format!("d{}", self.now)).ok(),
+        };
+        match self.random.below(4) {
+            // It was sick already.
+            0 => {}
+            1 => (self.service.sick, self.service.sick_at) = (false, None),
+            _ => {
+                self.service.sick = false;
+                self.service.sick_at = Some(self.now + self.random.below(20 * SECOND));
+            }
+        }
+        self.command(Command::Begin { id, version, good })
+    }
+
+    fn command(&mut self, command: Command) -> Result<(), Killed> {
+        let now = self.moment();
+        let Some(guard) = &mut self.guard else { return Ok(()) };
+        let (answer, effects) = guard.command(now, command, PERSON);
+        if answer.is_err() {
+            assert_eq!(effects, [], "a command that was not carried out did something");
+        }
+        self.perform(effects)
+    }
+
+    fn reload(&mut self) -> Result<(), Killed> {
+        let now = self.moment();
+        let Some(guard) = &mut self.guard else { return Ok(()) };
+        if guard.is_rolling_back() {
+            return Ok(());
+        }
+        self.plan = plans::any(&mut self.random);
+        let effects = guard.reload(now, self.plan.clone(), PERSON);
+        self.perform(effects)
+    }
+
+    /// What must be true between any two turns.
+    fn look(&mut self) {
+        let Some(guard) = &self.guard else { return };
+        if self.lost {
+            return;
+        }
+        if self.check.is_news() {
+            let replayed = Ledger::replay(&self.durable);
+            assert_eq!(replayed, *guard.ledger(), "a restarted guard would know another story");
+        }
+        if self.comparing == Comparing::Always {
+            let restarted = Guard::new(self.plan.clone(), &self.durable);
+            assert_eq!(restarted.ledger(), guard.ledger());
+            let shown = |guard: &Guard| durable_part(&guard.snapshot(self.moment()));
+            assert_eq!(shown(&restarted), shown(guard));
+        }
+        if self.random.one_in(16) {
+            let snapshot = guard.snapshot(self.moment());
+            self.check.shows(&snapshot);
+            assert!(snapshot.mode != Mode::Auto || self.plan.mode == Mode::Auto);
+        }
+        if let Some(Entry { event: Event::Decided(_), .. }) = self.durable.last() {
+            assert!(!self.is_settled(), "decided, and nothing is done");
+        }
+    }
+}
+
+/// What a snapshot shows that must survive a restart. Verifying is rolling back until it is known
+/// again that all steps are done.
+fn durable_part(snapshot: &Snapshot) -> impl PartialEq + std::fmt::Debug + use<> {
+    let verifying = snapshot.state == GuardState::Verifying;
+    let state = if verifying { GuardState::RollingBack } else { snapshot.state };
+    let deployment = snapshot.deployment.clone().map(|shown| {
+        let DeploymentStatus { id, version, good, begun, decision, decided_at, why, .. } = shown;
+        (id, version, good, begun, decision, decided_at, why)
+    });
+    (state, deployment, snapshot.good.clone())
+}
