@@ -69,7 +69,8 @@ steps = [{ run = ["DIR/hook", "tell"] }]
 "#;
 
 /// A step: it can be held before and after what it does, notes each time that it does it, and the
-/// step `switch` makes another release current, `fail` fails. It ends with the test's directory at the latest.
+/// step `switch` makes another release current, `fail` fails. It ends with the test's directory at
+/// the latest.
 const HOOK: &str = r#"#!/bin/sh
 dir=$(dirname "$0")
 hold() {
