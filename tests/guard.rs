@@ -140,6 +140,7 @@ impl Bed {
             "fine" => self.scrape(Some(0.5)),
             "sick" => self.scrape(Some(5.0)),
             "dark" => self.scrape(None),
+            "blank" => self.scrape_page(Ok(Page::default())),
             "begin" => {
                 let named = |key: &str| words.iter().find_map(|word| word.strip_prefix(key));
                 let id = named("id=").map(|id| DeploymentId::new(id).unwrap());
@@ -180,6 +181,10 @@ impl Bed {
             }
             None => Err(Failure { class: FailureClass::TimedOut, detail: String::new() }),
         };
+        self.scrape_page(result)
+    }
+
+    fn scrape_page(&mut self, result: Result<Page, Failure>) -> Vec<Effect> {
         let Moment { at, wall } = self.now;
         let took = Duration::ZERO;
         self.guard.observe(self.now, &Scrape { target: TargetIx(0), at, wall, took, result })
@@ -519,6 +524,19 @@ fn a_version_counts_as_good_only_once_it_was_seen_to_be_fine_at_the_end_of_its_b
 }
 
 #[test]
+fn a_version_that_no_rule_could_judge_does_not_count_as_good() {
+    let blank = "0..2 fine; 2.5 begin v2 good=v1; 3..70 blank";
+    check(&[], blank, "begun v2 over v1");
+    check(&[], &format!("{blank}; 71 fine"), "begun v2 over v1, baked v2");
+    // What was judged once and is quiet now was judged.
+    check(
+        &[],
+        "0..2 fine; 2.5 begin v2 good=v1; 3 fine; 4..63 blank",
+        "begun v2 over v1, baked v2",
+    );
+}
+
+#[test]
 fn deployments_follow_each_other_and_no_id_is_used_twice() {
     let used = "(deployment id a was used before; at most one rollback runs for an id, \
                 so take another)";
@@ -636,8 +654,11 @@ fn a_step_cut_short_is_inspected_and_the_cure_looked_for_before_it_is_run_again(
                and the step is not `idempotent`";
     let failed = format!("gave up: {why}, notify page, report rollback failed");
     check(&[], &not_there, &format!("{RAN}, inspect 0.1, {unknown}, {failed}"));
+    // Where running it again is safe, it is soon run again.
     let again = ("attempts = 2", "idempotent = true");
-    check(&[again], &not_there, &format!("{RAN}, inspect 0.1, {unknown}, run 0.2"));
+    let soon = format!("{died}; 10.5 unknown; 11..20 sick; 20.6 tick");
+    check(&[again], &soon, &format!("{RAN}, inspect 0.1, {unknown}, run 0.2"));
+    check(&[], &soon, &format!("{RAN}, inspect 0.1, {unknown}"));
 }
 
 #[test]

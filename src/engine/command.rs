@@ -104,7 +104,7 @@ impl Guard {
         by: Caller,
     ) -> (Result<Accepted, Rejection>, Vec<Effect>) {
         let answer = match command {
-            _ if self.halted => Err(Rejection::Refused(Refusal::JournalUnusable)),
+            _ if self.halt.is_some() => Err(Rejection::Refused(Refusal::JournalUnusable)),
             Command::Begin { id, version, good } => self.begin(now, id, version, good, by),
             Command::End { id, reason } => self.end(now, id, reason, by),
             Command::Rollback { id, reason } => self.roll_back_on_demand(now, id, reason, by),

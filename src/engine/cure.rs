@@ -13,6 +13,11 @@ use super::rule::{Judgement, State, Terms};
 /// notice: a rollback as a whole should take less than this.
 pub(crate) const DEFAULT_WITHIN: Duration = Duration::from_secs(300);
 
+/// How long a cure is looked for beyond its own `for` after an interrupted step that may be run
+/// again. Running it again is safe and is what heals, so the look is only long enough to see that
+/// it is not needed.
+const BRIEFLY: Duration = Duration::from_secs(10);
+
 /// A cure that is being looked for.
 #[derive(Clone, Debug)]
 pub(crate) struct Watch {
@@ -32,7 +37,16 @@ pub(crate) enum Purpose {
     /// Every step is done; now it must help.
     Verify,
     /// A step of unknown outcome: if the cure is there, it took effect.
-    AfterUnknown,
+    AfterUnknown(Rerun),
+}
+
+/// Whether a step of unknown outcome may be run again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rerun {
+    /// It says that it is `idempotent`.
+    Safe,
+    /// Then a person is needed.
+    Never,
 }
 
 impl Watch {
@@ -41,6 +55,10 @@ impl Watch {
         let (hold, within) = match &hook.cure {
             Some(cure) => (cure.hold, cure.within),
             None => (Duration::ZERO, DEFAULT_WITHIN.max(reach * 2)),
+        };
+        let within = match purpose {
+            Purpose::AfterUnknown(Rerun::Safe) => within.min(hold + BRIEFLY),
+            Purpose::AfterUnknown(Rerun::Never) | Purpose::Verify => within,
         };
         let terms = Terms { hold, keep_firing_for: Duration::ZERO, on_no_data: OnNoData::Hold };
         Self { since: now, until: now.after(within), purpose, terms, state: State::Inactive }

@@ -39,11 +39,20 @@ pub struct Guard {
     /// Rules that held when the deployment began, and that nothing was seen of since the guard was
     /// restarted in warm-up.
     pub(crate) unseen: Vec<RuleName>,
-    /// The journal cannot be written: nothing could keep a rollback from running twice.
-    pub(crate) halted: bool,
+    /// Why nothing is done any more.
+    pub(crate) halt: Option<Halt>,
     effects: Vec<Effect>,
     /// The ledger as it was before the entries that were asked for last.
     before: Option<Box<Ledger>>,
+}
+
+/// Why nothing is done any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Halt {
+    /// The journal cannot be written: nothing could keep a rollback from running twice.
+    JournalLost,
+    /// The daemon is ending and left the next attempt to the next start.
+    HandedOver,
 }
 
 /// What a rollback is waiting for.
@@ -98,7 +107,7 @@ impl Guard {
             targets,
             hook: None,
             unseen: Vec::new(),
-            halted: false,
+            halt: None,
             effects: Vec::new(),
             before: None,
         }
@@ -170,7 +179,7 @@ impl Guard {
     /// is not on record could run again.
     pub fn journal_lost(&mut self, now: Moment) -> Vec<Effect> {
         self.effects.clear();
-        if !std::mem::replace(&mut self.halted, true) {
+        if self.halt.replace(Halt::JournalLost).is_none() {
             self.doing = Doing::Nothing;
             self.tell(now, None, "the journal cannot be written", Occasion::JournalLost);
         }
@@ -208,7 +217,7 @@ impl Guard {
 
     /// The daemon is ending and leaves the next attempt to the next start: nothing is awaited.
     pub fn hand_over(&mut self) {
-        self.halted = true;
+        self.halt = Some(Halt::HandedOver);
         self.doing = Doing::Nothing;
     }
 
@@ -255,7 +264,7 @@ impl Guard {
     }
 
     pub(crate) fn record_entry(&mut self, entry: Entry) {
-        if !self.halted {
+        if self.halt.is_none() {
             if !self.effects.iter().any(|effect| matches!(effect, Effect::Append(_))) {
                 self.before = Some(Box::new(self.ledger.clone()));
             }
@@ -301,7 +310,7 @@ impl Guard {
             .collect();
         firing.sort();
         for (_, ix) in firing {
-            if self.halted || self.guarded().is_none() {
+            if self.halt.is_some() || self.guarded().is_none() {
                 return;
             }
             match (self.refusal(ix), self.plan().rule(ix).then) {
@@ -323,7 +332,7 @@ impl Guard {
             }
             Phase::Baked | Phase::Ended(_) => return Some(Refusal::NotArmed),
         }
-        if self.halted {
+        if self.halt.is_some() {
             return Some(Refusal::JournalUnusable);
         }
         if self.timers.warm.is_some() {
@@ -456,6 +465,7 @@ impl Guard {
     /// Why a deployment cannot be committed at this instant.
     pub(crate) fn bake_withheld(&self, at: Instant) -> Option<String> {
         let deployment = self.guarded()?;
+        let (mut critical, mut judged) = (false, false);
         for (index, rule) in self.plan().rules.iter().enumerate() {
             let ix = RuleIx(index);
             if rule.severity == Severity::Warning || deployment.set_aside.contains(&rule.name) {
@@ -468,8 +478,11 @@ impl Guard {
                 let target = &self.plan().targets[target].name;
                 return Some(format!("target {target}, which rule {} needs, is silent", rule.name));
             }
+            critical = true;
+            judged |= self.judge.rule(ix).judged.is_some_and(|at| at >= self.timers.armed);
         }
-        None
+        let blind = critical && !judged;
+        blind.then(|| "no critical rule has had data to judge by since it began".to_owned())
     }
 
     pub(crate) fn standing(&self, ix: RuleIx) -> crate::model::entry::RuleStanding {

@@ -49,6 +49,8 @@ struct SignalState {
 pub(crate) struct RuleState {
     pub(crate) state: State,
     pub(crate) verdict: Verdict,
+    /// When it last had a verdict on something freshly observed.
+    pub(crate) judged: Option<Instant>,
     terms: Terms,
     fed_by: Vec<bool>,
 }
@@ -67,7 +69,13 @@ impl Judge {
         for rule in &plan.rules {
             let fed_by = judge.fed_by(&plan.signals_of(rule));
             let verdict = Verdict::NoData(NoData::NeverScraped);
-            let rule = RuleState { state: State::Inactive, verdict, terms: rule.into(), fed_by };
+            let rule = RuleState {
+                state: State::Inactive,
+                verdict,
+                judged: None,
+                terms: rule.into(),
+                fed_by,
+            };
             judge.rules.push(rule);
         }
         for (index, rule) in plan.rules.iter().enumerate() {
@@ -273,6 +281,9 @@ impl Judge {
             let feeds = &self.feeds;
             let rule = &mut self.rules[index];
             rule.verdict = verdict;
+            if matches!(how(verdict), Judgement::Fresh(Verdict::Holds | Verdict::Fails)) {
+                rule.judged = Some(at);
+            }
             // Before anybody has tried to look, absence means nothing, not even as a breach.
             let tried = || feeds.iter().zip(&rule.fed_by).any(|(f, fed)| *fed && f.last.is_some());
             if !matches!(verdict, Verdict::NoData(_)) || tried() {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::model::entry::StepResult;
 use crate::model::hook::{Action, Hook, MAX_BACKOFF, Step};
 
+use super::cure::Rerun;
 use super::ledger::Progress;
 
 /// How often a step whose outcome is unknown is run again, where it says that it may be. A guard
@@ -20,7 +21,7 @@ pub(crate) enum Next {
     /// Start an attempt with this number after a pause.
     Start { number: u32, pause: Duration },
     /// Nobody knows what became of the step: see whether the cure is there before anything else.
-    LookForCure,
+    LookForCure(Rerun),
     /// Every step is done: see whether it helped.
     Verify,
     /// The rollback cannot be completed.
@@ -50,7 +51,8 @@ pub(crate) fn next(hook: &Hook, progress: &Progress) -> Next {
         // Asking twice changes nothing.
         Some(StepResult::Unknown) => match step.action {
             Action::Probe { .. } => start(Duration::ZERO),
-            Action::Run { .. } => Next::LookForCure,
+            Action::Run { .. } if step.idempotent => Next::LookForCure(Rerun::Safe),
+            Action::Run { .. } => Next::LookForCure(Rerun::Never),
         },
     }
 }
@@ -116,7 +118,8 @@ mod tests {
     #[test]
     fn an_interrupted_step_is_looked_at_before_anything_else() {
         let unknown = after(0, 1, StepResult::Unknown);
-        assert_eq!(next(&hook(3, true), &unknown), Next::LookForCure);
+        assert_eq!(next(&hook(3, true), &unknown), Next::LookForCure(Rerun::Safe));
+        assert_eq!(next(&hook(3, false), &unknown), Next::LookForCure(Rerun::Never));
         let again = Next::Start { number: 2, pause: Duration::ZERO };
         assert_eq!(next_without_cure(&hook(1, true), &unknown), again);
         assert!(matches!(next_without_cure(&hook(3, false), &unknown), Next::GiveUp(_)));

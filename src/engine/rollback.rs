@@ -100,7 +100,7 @@ impl Guard {
     /// Takes in what became of an attempt.
     pub fn settle(&mut self, now: Moment, outcome: &Outcome) -> Vec<Effect> {
         // What cannot be recorded is not awaited any more: the next start inspects it.
-        let awaited = !self.halted
+        let awaited = self.halt.is_none()
             && self.ledger.current.as_ref().is_some_and(|deployment| {
                 deployment.id == outcome.deployment
                     && deployment.phase == Phase::RollingBack
@@ -149,8 +149,10 @@ impl Guard {
             Next::Start { number, pause } => {
                 self.doing = Doing::Backoff { until: now.at.after(pause), number };
             }
-            Next::LookForCure if self.has_cure() => self.look_for_cure(now, Purpose::AfterUnknown),
-            Next::LookForCure => self.without_cure(now),
+            Next::LookForCure(rerun) if self.has_cure() => {
+                self.look_for_cure(now, Purpose::AfterUnknown(rerun));
+            }
+            Next::LookForCure(_) => self.without_cure(now),
             Next::Verify => self.look_for_cure(now, Purpose::Verify),
             Next::GiveUp(why) => self.fail(now, why),
         }
@@ -173,7 +175,7 @@ impl Guard {
         };
         let order = context.order(hook, step, attempt.clone());
         self.record(now, Event::Intent { attempt, what: order::describe(&order) });
-        if !self.halted {
+        if self.halt.is_none() {
             self.push(Effect::Run(Box::new(order)));
             self.doing = Doing::Attempt;
         }
@@ -251,7 +253,7 @@ impl Guard {
     fn cured(&mut self, now: Moment, purpose: Purpose) {
         let Some(deployment) = &self.ledger.current else { return };
         match purpose {
-            Purpose::AfterUnknown => {
+            Purpose::AfterUnknown(_) => {
                 let attempt = self.attempt(&deployment.progress);
                 if let Some(attempt) = attempt {
                     let output = "the cure is seen, so it took effect".to_owned();
@@ -272,7 +274,7 @@ impl Guard {
     fn not_cured(&mut self, now: Moment, watch: &Watch) {
         let Some(hook) = &self.hook else { return };
         match watch.purpose {
-            Purpose::AfterUnknown => self.without_cure(now),
+            Purpose::AfterUnknown(_) => self.without_cure(now),
             Purpose::Verify => {
                 let within = format_duration(watch.within());
                 let what = hook.cure.as_ref().map_or_else(

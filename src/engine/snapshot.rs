@@ -13,8 +13,11 @@ use crate::model::signal::{SignalIx, Unit};
 use crate::model::time::{Moment, Timestamp};
 
 use super::evidence;
-use super::guard::{Doing, Guard};
+use super::guard::{Doing, Guard, Halt};
 use super::ledger::{Deployment, Phase};
+
+/// What those who wait are told when the journal cannot be written.
+const JOURNAL_LOST: &str = "the journal cannot be written, so the guard does not act any more";
 
 /// The guard at one moment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -194,7 +197,7 @@ impl Guard {
             targets: (0..plan.targets.len()).map(|target| self.target(target, now)).collect(),
             signals: (0..plan.signals.len()).map(|ix| self.signal(SignalIx(ix))).collect(),
             rules: (0..plan.rules.len()).map(|rule| self.rule(RuleIx(rule), now)).collect(),
-            journal_ok: !self.halted,
+            journal_ok: self.halt != Some(Halt::JournalLost),
         }
     }
 
@@ -230,7 +233,11 @@ impl Guard {
             Phase::Guarding | Phase::RollingBack | Phase::RolledBack | Phase::Baked => None,
         };
         let state = self.state_in(phase);
-        Some(DeploymentProgress { deployment: id.clone(), state, is_final: state.is_final(), why })
+        // Without a journal nothing is decided any more, so nothing is worth waiting for.
+        let lost = !state.is_final() && self.halt == Some(Halt::JournalLost);
+        let why = if lost { Some(JOURNAL_LOST.to_owned()) } else { why };
+        let is_final = state.is_final() || lost;
+        Some(DeploymentProgress { deployment: id.clone(), state, is_final, why })
     }
 
     /// The current deployment's id.

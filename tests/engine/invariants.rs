@@ -79,7 +79,11 @@ const INSTANT: [usize; 3] = [0, 1, 3];
 const RULES: usize = 5;
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 512, ..Default::default() })]
+    #![proptest_config(ProptestConfig {
+        failure_persistence: None,
+        cases: 512,
+        ..Default::default()
+    })]
 
     #[test]
     fn no_data_alone_never_fires_a_rule(
