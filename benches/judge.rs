@@ -9,10 +9,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant as Clock};
 
 use rollguard::engine::Judge;
+use rollguard::model::place::TargetIx;
 use rollguard::model::plan::Plan;
 use rollguard::model::scrape::{Page, Scrape};
 use rollguard::model::signal::SignalKind;
-use rollguard::model::target::TargetIx;
 use rollguard::model::time::Instant;
 
 #[path = "../tests/engine/world.rs"]

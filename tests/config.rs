@@ -7,9 +7,10 @@ use std::time::Duration;
 use rollguard::config::{Compiled, Listen, SourceFile, compile};
 use rollguard::model::condition::{Arith, Compare, Cond, Num};
 use rollguard::model::deployment::{Arm, Mode};
-use rollguard::model::hook::{Action, ExpectedJson, HookIx, Placeholder};
+use rollguard::model::hook::{Action, ExpectedJson, Placeholder};
+use rollguard::model::place::{HookIx, SignalIx};
 use rollguard::model::rule::{OnNoData, Severity, Then};
-use rollguard::model::signal::{Across, Over, SignalIx, SignalKind, Unit};
+use rollguard::model::signal::{Across, Over, SignalKind, Unit};
 use rollguard::model::target::{Scheme, Secret};
 
 fn file(path: &str, text: &str) -> SourceFile {

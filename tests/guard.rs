@@ -13,9 +13,9 @@ use rollguard::engine::effect::{Effect, Outcome};
 use rollguard::engine::snapshot::Snapshot;
 use rollguard::model::entry::{Attempt, Caller, Entry, Event, StepResult, Trigger};
 use rollguard::model::name::{DeploymentId, Version};
+use rollguard::model::place::TargetIx;
 use rollguard::model::plan::Plan;
 use rollguard::model::scrape::{Failure, FailureClass, Page, Scrape};
-use rollguard::model::target::TargetIx;
 use rollguard::model::time::{Instant, Moment, Timestamp};
 
 const PERSON: Caller = Caller::Process { pid: Some(7), uid: 1000 };

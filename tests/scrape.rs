@@ -16,8 +16,9 @@ use flate2::write::GzEncoder;
 use rollguard::clock::Clock;
 use rollguard::exposition::NameSet;
 use rollguard::model::name::TargetName;
+use rollguard::model::place::TargetIx;
 use rollguard::model::scrape::{FailureClass, Page, Scrape};
-use rollguard::model::target::{Scheme, ScrapeUrl, Secret, Target, TargetIx};
+use rollguard::model::target::{Scheme, ScrapeUrl, Secret, Target};
 use rollguard::source::{Sources, scrape_once};
 
 /// Far longer than anything here takes on the slowest machine.

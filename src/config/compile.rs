@@ -9,9 +9,10 @@ use toml::de::DeTable;
 use crate::model::deployment::{Arm, DeploymentSettings, Mode};
 use crate::model::hook::Hook;
 use crate::model::name::ServiceName;
+use crate::model::place::SignalIx;
 use crate::model::plan::Plan;
 use crate::model::rule::Rule;
-use crate::model::signal::{Signal, SignalIx, SignalKind};
+use crate::model::signal::{Signal, SignalKind};
 use crate::model::target::Target;
 use crate::model::time::format_duration;
 
@@ -254,7 +255,7 @@ impl<'a> Tables<'a> {
         &self,
         targets: &Listed,
         hooks: &Listed,
-        then: Option<crate::model::hook::HookIx>,
+        then: Option<crate::model::place::HookIx>,
         sink: &mut Sink,
     ) -> Option<Core> {
         let sampled: Vec<_> = self.targets.iter().map(|d| target(d, sink)).collect();

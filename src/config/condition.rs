@@ -10,9 +10,9 @@ use std::ops::Range;
 
 use evalexpr::{Node, Operator};
 
-use crate::model::condition::{Arith, Compare, Cond, Extreme, Num};
-use crate::model::rule::Condition;
-use crate::model::signal::{SignalIx, Unit};
+use crate::model::condition::{Arith, Compare, Cond, Condition, Extreme, Num};
+use crate::model::place::SignalIx;
+use crate::model::signal::Unit;
 
 use super::diagnostic::nearest;
 use super::dimension::{self, Measure};

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::model::deployment::{Arm, DeploymentSettings, Mode};
-use crate::model::hook::HookIx;
 use crate::model::name::{ServiceName, Version};
+use crate::model::place::HookIx;
 
 use super::declare::Listed;
 use super::diagnostic::Diagnostic;

@@ -4,9 +4,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::model::hook::{
-    Action, Cure, ExpectedJson, Hook, HookIx, JsonExpectation, Piece, Step, Template,
+    Action, Cure, ExpectedJson, Hook, JsonExpectation, Piece, Step, Template,
 };
 use crate::model::name::HookName;
+use crate::model::place::HookIx;
 
 use super::condition::Names;
 use super::declare::{Declared, Listed};

@@ -6,10 +6,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::model::hook::{Action, Template};
+use crate::model::place::SignalIx;
 use crate::model::plan::Plan;
 use crate::model::rule::{Rule, Severity, Then};
 use crate::model::selector::Selector;
-use crate::model::signal::{SignalIx, SignalKind};
+use crate::model::signal::SignalKind;
 use crate::model::target::Target;
 use crate::model::time::format_duration;
 

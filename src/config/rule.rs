@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use crate::model::hook::HookIx;
+use crate::model::condition::Condition;
 use crate::model::name::RuleName;
-use crate::model::rule::{About, Condition, OnNoData, Rule, Severity, Then};
+use crate::model::place::HookIx;
+use crate::model::rule::{About, OnNoData, Rule, Severity, Then};
 
 use super::condition::{Names, Refused, condition};
 use super::declare::{Declared, Listed};

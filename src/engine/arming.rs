@@ -3,8 +3,9 @@
 
 use crate::model::entry::{Event, RuleStanding};
 use crate::model::name::RuleName;
+use crate::model::place::RuleIx;
 use crate::model::reading::Verdict;
-use crate::model::rule::{Rule, RuleIx};
+use crate::model::rule::Rule;
 use crate::model::time::Moment;
 
 use super::evidence;

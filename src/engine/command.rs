@@ -5,8 +5,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::model::entry::{Caller, Entry, Event, Refusal, Trigger};
-use crate::model::hook::HookIx;
 use crate::model::name::{DeploymentId, Version};
+use crate::model::place::HookIx;
 use crate::model::plan::Plan;
 use crate::model::time::{Moment, Timestamp};
 

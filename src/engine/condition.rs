@@ -2,8 +2,8 @@
 //! settles the comparisons that it can settle; every other one is no data.
 
 use crate::model::condition::{Arith, Compare, Cond, Extreme, Num};
+use crate::model::place::SignalIx;
 use crate::model::reading::{NoData, Reading, Verdict};
-use crate::model::signal::SignalIx;
 
 /// What a condition says. `reading` answers a signal's reading.
 pub(super) fn verdict(cond: &Cond, reading: &impl Fn(SignalIx) -> Reading) -> Verdict {

@@ -3,9 +3,9 @@
 use crate::model::condition::{Cond, Num};
 use crate::model::entry::{Comparison, RuleEvidence, SignalEvidence};
 use crate::model::name::SignalName;
+use crate::model::place::{RuleIx, SignalIx};
 use crate::model::reading::Reading;
-use crate::model::rule::RuleIx;
-use crate::model::signal::{SignalIx, Unit};
+use crate::model::signal::Unit;
 use crate::model::time::{Moment, Timestamp};
 
 use super::condition;

@@ -4,10 +4,11 @@
 //! that appears while its target was being scraped started at 0, and one that comes back goes on
 //! from where it was.
 
+use crate::model::place::TargetIx;
 use crate::model::plan::Plan;
 use crate::model::reading::NoData;
 use crate::model::scrape::{Page, Scrape};
-use crate::model::target::{Target, TargetIx};
+use crate::model::target::Target;
 use crate::model::time::{Instant, Timestamp};
 
 use super::series::{Series, Slot, SlotIx};

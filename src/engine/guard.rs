@@ -11,11 +11,11 @@ use crate::model::deployment::{Arm, Mode};
 use crate::model::entry::{Caller, Entry, Event, Refusal};
 use crate::model::hook::{Hook, Placeholder};
 use crate::model::name::{DeploymentId, HookName, RuleName};
+use crate::model::place::{RuleIx, TargetIx};
 use crate::model::plan::Plan;
 use crate::model::reading::{NoData, Verdict};
-use crate::model::rule::{RuleIx, Severity, Then};
+use crate::model::rule::{Severity, Then};
 use crate::model::scrape::{Failure, Scrape};
-use crate::model::target::TargetIx;
 use crate::model::time::{Instant, Moment};
 
 use super::cure::Watch;

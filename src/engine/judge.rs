@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use crate::model::condition::Cond;
 use crate::model::entry::RuleStanding;
+use crate::model::place::{RuleIx, SignalIx, TargetIx};
 use crate::model::plan::Plan;
 use crate::model::reading::{NoData, Reading, Verdict};
-use crate::model::rule::{OnNoData, Rule, RuleIx};
+use crate::model::rule::{OnNoData, Rule};
 use crate::model::scrape::Scrape;
-use crate::model::signal::{Over, SignalIx, SignalKind};
-use crate::model::target::TargetIx;
+use crate::model::signal::{Over, SignalKind};
 use crate::model::time::Instant;
 
 use super::condition;

@@ -2,9 +2,10 @@
 //! `procedure` from the record; this file records it and asks for it.
 
 use crate::model::entry::{Attempt, Decision, Event, RuleEvidence, StepResult, Trigger};
-use crate::model::hook::{Action, Hook, HookIx};
+use crate::model::hook::{Action, Hook};
+use crate::model::place::{HookIx, RuleIx};
 use crate::model::reading::Verdict;
-use crate::model::rule::{RuleIx, Severity, Then};
+use crate::model::rule::{Severity, Then};
 use crate::model::scrape::Scrape;
 use crate::model::time::{Moment, format_duration};
 

@@ -2,8 +2,9 @@
 //! What they have gathered survives a reload.
 
 use crate::model::condition::Num;
+use crate::model::place::SignalIx;
 use crate::model::plan::Plan;
-use crate::model::signal::{SignalIx, SignalKind};
+use crate::model::signal::SignalKind;
 
 /// For each signal of the new plan, its place in the old one if nothing about its reading changed.
 pub(crate) fn same_signals(old: &Plan, new: &Plan) -> Vec<Option<SignalIx>> {

@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 use crate::model::deployment::Mode;
 use crate::model::entry::{Decision, Refusal, RuleEvidence, SignalEvidence};
 use crate::model::name::{DeploymentId, Version};
+use crate::model::place::{RuleIx, SignalIx};
 use crate::model::reading::Verdict;
-use crate::model::rule::RuleIx;
 use crate::model::scrape::Failure;
-use crate::model::signal::{SignalIx, Unit};
+use crate::model::signal::Unit;
 use crate::model::time::{Moment, Timestamp};
 
 use super::evidence;

@@ -5,8 +5,8 @@
 
 use std::time::Duration;
 
+use crate::model::place::SignalIx;
 use crate::model::reading::NoData;
-use crate::model::signal::SignalIx;
 use crate::model::time::Instant;
 
 use super::window::{Span, Window};

@@ -3,9 +3,10 @@
 
 use std::collections::HashMap;
 
+use crate::model::place::SignalIx;
 use crate::model::plan::Plan;
 use crate::model::selector::Selector;
-use crate::model::signal::{SignalIx, SignalKind};
+use crate::model::signal::SignalKind;
 use crate::model::target::Target;
 
 use super::track::{Role, Track};

@@ -1,9 +1,8 @@
 //! Conditions and arithmetic after they were checked and lowered: two types, so that a number can
 //! never stand where a truth value belongs. Everything is a 64-bit float.
 
+use super::place::SignalIx;
 use std::fmt;
-
-use super::signal::SignalIx;
 
 /// An arithmetic expression.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,6 +41,15 @@ pub enum Extreme {
     Min,
     /// The largest operand.
     Max,
+}
+
+/// A condition as it was written and as it is evaluated.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Condition {
+    /// As the operator wrote it.
+    pub text: String,
+    /// As it is evaluated.
+    pub cond: Cond,
 }
 
 /// A truth-valued expression, under Kleene's three-valued logic.

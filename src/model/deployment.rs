@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::hook::HookIx;
 use super::name::{ServiceName, Version};
+use super::place::HookIx;
 
 /// How much rollguard may do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

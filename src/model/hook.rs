@@ -4,12 +4,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::condition::Condition;
 use super::name::HookName;
-use super::rule::Condition;
-
-/// A hook's place in [`Plan::hooks`](super::plan::Plan).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct HookIx(pub usize);
+use super::place::HookIx;
 
 /// A hook.
 #[derive(Clone, Debug, PartialEq)]

@@ -4,10 +4,11 @@
 use std::time::Duration;
 
 use super::deployment::{DeploymentSettings, Mode};
-use super::hook::{Hook, HookIx};
-use super::rule::{Rule, RuleIx};
-use super::signal::{Signal, SignalIx, SignalKind};
-use super::target::{Target, TargetIx};
+use super::hook::Hook;
+use super::place::{HookIx, RuleIx, SignalIx, TargetIx};
+use super::rule::Rule;
+use super::signal::{Signal, SignalKind};
+use super::target::Target;
 
 /// Everything the core needs to know, cross-references resolved to places in these lists.
 #[derive(Clone, Debug, PartialEq)]

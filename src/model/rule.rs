@@ -4,13 +4,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::condition::Cond;
-use super::hook::HookIx;
+use super::condition::Condition;
 use super::name::RuleName;
-
-/// A rule's place in [`Plan::rules`](super::plan::Plan).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RuleIx(pub usize);
+use super::place::HookIx;
 
 /// A rule.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,15 +31,6 @@ pub struct Rule {
     pub relative: bool,
     /// For people, shown with every decision.
     pub about: About,
-}
-
-/// A condition as it was written and as it is evaluated.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Condition {
-    /// As the operator wrote it.
-    pub text: String,
-    /// As it is evaluated.
-    pub cond: Cond,
 }
 
 /// What people are told about a rule.

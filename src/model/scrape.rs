@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::target::TargetIx;
+use super::place::TargetIx;
 use super::time::{Instant, Timestamp};
 
 /// One attempt to sample a target.

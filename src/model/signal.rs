@@ -6,11 +6,6 @@ use super::condition::Num;
 use super::name::{SignalName, TargetName};
 use super::selector::Selector;
 
-/// A signal's place in [`Plan::signals`](super::plan::Plan). Only `config` makes these, so they
-/// are always in range for the plan they belong to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SignalIx(pub usize);
-
 /// A named number.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Signal {

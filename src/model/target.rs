@@ -5,10 +5,6 @@ use std::time::Duration;
 
 use super::name::TargetName;
 
-/// A target's place in [`Plan::targets`](super::plan::Plan).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TargetIx(pub usize);
-
 /// A metrics page that is scraped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {

@@ -16,8 +16,9 @@ use super::secret;
 use super::tls::Authorities;
 use crate::clock::Clock;
 use crate::exposition::NameSet;
+use crate::model::place::TargetIx;
 use crate::model::scrape::{Failure, FailureClass, Page, Scrape};
-use crate::model::target::{Target, TargetIx};
+use crate::model::target::Target;
 use crate::model::time::{Instant, Timestamp};
 
 /// Samples a target once, on a connection of its own; `names` are the metrics that are wanted,

@@ -15,8 +15,9 @@ use super::tls::Authorities;
 use crate::clock::Clock;
 use crate::exposition::NameSet;
 use crate::model::name::TargetName;
+use crate::model::place::TargetIx;
 use crate::model::scrape::Scrape;
-use crate::model::target::{Target, TargetIx};
+use crate::model::target::Target;
 use crate::model::time::Instant;
 
 /// The targets being sampled. Dropping it ends their tasks.

@@ -5,8 +5,9 @@ use std::time::Duration;
 use proptest::prelude::*;
 use rollguard::model::condition::{Compare, Cond, Num};
 use rollguard::model::entry::RuleStanding::{Firing, Inactive};
+use rollguard::model::place::SignalIx;
 use rollguard::model::rule::{OnNoData, Rule};
-use rollguard::model::signal::{Across, Over, SignalIx, SignalKind};
+use rollguard::model::signal::{Across, Over, SignalKind};
 
 use crate::world::{Bed, above, plan, rule, secs, selector, signal, target};
 

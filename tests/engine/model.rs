@@ -9,12 +9,13 @@ use std::time::Duration;
 
 use rollguard::engine::Judge;
 use rollguard::model::condition::{Arith, Compare, Cond, Extreme, Num};
+use rollguard::model::place::{RuleIx, SignalIx, TargetIx};
 use rollguard::model::plan::Plan;
 use rollguard::model::reading::Reading;
-use rollguard::model::rule::{OnNoData, Rule, RuleIx};
+use rollguard::model::rule::{OnNoData, Rule};
 use rollguard::model::scrape::{Failure, FailureClass, MalformedLine, Page, Scrape};
-use rollguard::model::signal::{Across, Over, Signal, SignalIx, SignalKind};
-use rollguard::model::target::{Target, TargetIx};
+use rollguard::model::signal::{Across, Over, Signal, SignalKind};
+use rollguard::model::target::Target;
 use rollguard::model::time::Instant;
 
 use crate::oracle::{Attempt, Line, Oracle, Sample};

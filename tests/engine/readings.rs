@@ -1,9 +1,10 @@
 //! Readings, sentence by sentence of the rule language.
 
 use rollguard::model::condition::{Arith, Num};
+use rollguard::model::place::SignalIx;
 use rollguard::model::reading::NoData;
 use rollguard::model::reading::Reading::{self, AtLeast, Value};
-use rollguard::model::signal::{Across, Over, SignalIx, SignalKind};
+use rollguard::model::signal::{Across, Over, SignalKind};
 use rollguard::model::time::Instant;
 
 use crate::world::{Bed, plan, secs, selector, signal, target};

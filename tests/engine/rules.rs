@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use rollguard::model::condition::{Arith, Num};
 use rollguard::model::entry::RuleStanding::{self, Firing, Inactive, Pending};
+use rollguard::model::place::SignalIx;
 use rollguard::model::reading::Reading;
 use rollguard::model::rule::{OnNoData, Rule};
-use rollguard::model::signal::{Across, Over, SignalIx, SignalKind};
+use rollguard::model::signal::{Across, Over, SignalKind};
 use rollguard::model::time::Instant;
 
 use crate::world::{Bed, above, given, plan, rule, secs, selector, signal, target};

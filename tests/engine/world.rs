@@ -5,17 +5,18 @@ use std::time::Duration;
 
 use regex_lite::Regex;
 use rollguard::engine::Judge;
-use rollguard::model::condition::{Compare, Cond, Num};
+use rollguard::model::condition::{Compare, Cond, Condition, Num};
 use rollguard::model::deployment::{Arm, DeploymentSettings, Mode};
 use rollguard::model::entry::RuleStanding;
 use rollguard::model::name::{RuleName, ServiceName, SignalName, TargetName};
+use rollguard::model::place::{RuleIx, SignalIx, TargetIx};
 use rollguard::model::plan::Plan;
 use rollguard::model::reading::Reading;
-use rollguard::model::rule::{About, Condition, OnNoData, Rule, RuleIx, Severity, Then};
+use rollguard::model::rule::{About, OnNoData, Rule, Severity, Then};
 use rollguard::model::scrape::{Failure, FailureClass, MalformedLine, Page, Scrape};
 use rollguard::model::selector::{Matcher, Selector, Test};
-use rollguard::model::signal::{Signal, SignalIx, SignalKind};
-use rollguard::model::target::{Scheme, ScrapeUrl, Target, TargetIx};
+use rollguard::model::signal::{Signal, SignalKind};
+use rollguard::model::target::{Scheme, ScrapeUrl, Target};
 use rollguard::model::time::{Instant, Timestamp};
 
 /// The wall clock shows this at instant zero.

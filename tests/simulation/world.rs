@@ -12,9 +12,9 @@ use rollguard::engine::{Guard, Ledger};
 use rollguard::model::deployment::Mode;
 use rollguard::model::entry::{Attempt, Caller, Entry, Event, StepResult};
 use rollguard::model::name::{DeploymentId, HookName, Version};
+use rollguard::model::place::TargetIx;
 use rollguard::model::plan::Plan;
 use rollguard::model::scrape::{Failure, FailureClass, Page, Scrape};
-use rollguard::model::target::TargetIx;
 use rollguard::model::time::{Instant, Moment, Timestamp};
 
 use crate::check::Check;
