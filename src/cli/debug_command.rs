@@ -4,7 +4,7 @@
 
 use std::fs::File;
 use std::io::{self, BufWriter, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand, ValueEnum};
@@ -68,9 +68,14 @@ fn show(arguments: &Exposition) -> io::Result<Outcome> {
         (None | Some(FormatName::Text), false) => Reading::Scrape(Format::Text),
     };
     let input: Box<dyn Read> = match &arguments.file {
-        Some(file) if file.as_os_str() != "-" => Box::new(File::open(file)?),
+        Some(file) if file.as_os_str() != "-" => Box::new(open(file)?),
         Some(_) | None => Box::new(io::stdin().lock()),
     };
     let out = BufWriter::new(io::stdout().lock());
     debug::exposition(reading, input, out, io::stderr().lock())
+}
+
+fn open(file: &Path) -> io::Result<File> {
+    File::open(file)
+        .map_err(|error| io::Error::new(error.kind(), format!("open {}: {error}", file.display())))
 }
