@@ -104,7 +104,7 @@ async fn work(
 /// Which step failed at last, and how.
 pub async fn perform_notice(executor: &Executor, notice: &Notice) -> Result<(), String> {
     for step in &notice.steps {
-        let failed = |why| format!("step {}: {why}", step.order.attempt.step);
+        let failed = |why| format!("step {}: {why}", step.order.attempt.step + 1);
         perform_step(executor, step).await.map_err(failed)?;
     }
     Ok(())

@@ -664,7 +664,7 @@ mod notices {
         let bench = Bench::new();
         let fails = notice(&works_at(&bench, 3), 2);
         let why = perform_notice(&bench.executor, &fails).await.unwrap_err();
-        assert_eq!(why, "step 0: failed: exit status 1");
+        assert_eq!(why, "step 1: failed: exit status 1");
         assert_eq!(fs::read_to_string(bench.path("log")).unwrap(), "\n\n");
     }
 
@@ -697,7 +697,7 @@ mod notices {
         notifier.finish().await;
         for number in 0..MAX_WAITING {
             let Told { failure, .. } = results.recv().await.unwrap();
-            let why = (number % 2 == 1).then(|| "step 0: failed: exit status 1".to_owned());
+            let why = (number % 2 == 1).then(|| "step 1: failed: exit status 1".to_owned());
             assert_eq!(failure, why, "{number}");
         }
         assert!(results.recv().await.is_none());

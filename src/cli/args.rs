@@ -18,13 +18,13 @@ use super::{check, debug_command, demo, deploy, exec_step, rollback, run, status
 
 /// Notices a bad release first and brings the good version back, once
 ///
-/// rollguard samples metrics pages, judges the abort rules of its TOML files, and runs a rollback
-/// hook when a rule holds.
+/// rollguard samples metrics pages, judges the abort rules of its TOML files, and
+/// runs a rollback hook when a rule holds.
 ///
-/// Exit codes: 0 ok, 1 failed, 2 usage, 3 rolled back and 4 rollback failed (deploy wait),
-/// 5 refused, 6 the daemon cannot be reached, 78 bad configuration.
+/// Exit codes: 0 ok, 1 failed, 2 usage, 3 rolled back and 4 rollback failed
+/// (deploy wait), 5 refused, 6 the daemon cannot be reached, 78 bad configuration.
 #[derive(Parser)]
-#[command(name = "rollguard", version)]
+#[command(name = "rollguard", version, verbatim_doc_comment)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,

@@ -1,12 +1,13 @@
 //! `rollguard check`: validates configuration with the daemon's own code and shows everything
 //! that is wrong. It changes nothing and asks nobody.
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
 
+use super::out;
 use crate::config::{Color, Diagnostics, Level};
 use crate::load::{LoadError, is_main_file, load, load_rules};
 
@@ -60,7 +61,7 @@ pub struct Report {
 /// Runs the command.
 #[must_use]
 pub fn run(args: &CheckArgs) -> ExitCode {
-    let color = if std::io::stderr().is_terminal() { Color::Ansi } else { Color::Plain };
+    let color = if out::may_colour(&std::io::stderr()) { Color::Ansi } else { Color::Plain };
     let lints = if args.deny_lints { Lints::Deny } else { Lints::Show };
     let report = check(&args.files, lints, color);
     // A reader that went away has seen what it wanted; the exit code still tells.

@@ -1,6 +1,7 @@
 //! The command line's side of the control socket.
 
 use std::future::Future;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -13,7 +14,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
-use super::exit;
+use super::{exit, out};
 use crate::engine::command::Accepted;
 use crate::engine::snapshot::DeploymentProgress;
 use crate::model::name::{DeploymentId, Version};
@@ -26,6 +27,8 @@ const MAX_ANSWER: usize = 64 << 20;
 #[derive(Args, Clone)]
 pub(super) struct Daemon {
     /// The daemon's control socket
+    ///
+    /// Root may use it, and the members of the daemon's group.
     #[arg(
         long,
         value_name = "PATH",
@@ -39,15 +42,12 @@ pub(super) struct Daemon {
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// No daemon answers there.
-    #[error(
-        "the daemon cannot be reached at {path}: {why}\n\
-         hint: is it running? `systemctl status rollguard`; another socket? `--control PATH`"
-    )]
+    #[error("the daemon cannot be reached at {path}: {why}\nhint: {}", hint(.why))]
     Unreachable {
         /// The socket.
         path: PathBuf,
         /// What the system said.
-        why: String,
+        why: io::Error,
     },
     /// A daemon was there and went away before it answered.
     #[error("the daemon at {path} went away: {why}")]
@@ -74,6 +74,18 @@ impl ClientError {
             Self::Refused(_) => exit::REFUSED,
             Self::Failed(_) => exit::FAILED,
         }
+    }
+}
+
+/// What to do where no daemon can be reached.
+fn hint(why: &io::Error) -> &'static str {
+    let kind = why.kind();
+    if kind == io::ErrorKind::PermissionDenied {
+        "be root or a member of the daemon's group: `usermod -aG rollguard USER`"
+    } else if kind == io::ErrorKind::InvalidInput {
+        "a socket's path has 107 bytes at most"
+    } else {
+        "is it running? `systemctl status rollguard`; another socket? `--control PATH`"
     }
 }
 
@@ -155,9 +167,9 @@ impl Client {
         path: &str,
         body: Option<&impl Serialize>,
     ) -> Result<T, ClientError> {
-        let stream = UnixStream::connect(&self.path).await.map_err(|why| {
-            ClientError::Unreachable { path: self.path.clone(), why: why.to_string() }
-        })?;
+        let stream = UnixStream::connect(&self.path)
+            .await
+            .map_err(|why| ClientError::Unreachable { path: self.path.clone(), why })?;
         let lost = |why| ClientError::Lost { path: self.path.clone(), why };
         let answer = exchange(stream, method, path, body).await;
         let (status, bytes) = answer.map_err(|why| lost(why.to_string()))?;
@@ -205,20 +217,15 @@ pub(super) fn with_runtime(command: impl Future<Output = Result<u8, ClientError>
     let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => {
-            complain(&format!("the runtime cannot start: {error}"));
+            out::note(&format!("error: the runtime cannot start: {error}"));
             return ExitCode::from(exit::FAILED);
         }
     };
     match runtime.block_on(command) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            complain(&error.to_string());
+            out::note(&format!("error: {error}"));
             ExitCode::from(error.exit_code())
         }
     }
-}
-
-#[expect(clippy::print_stderr, reason = "a command's errors go to standard error")]
-fn complain(message: &str) {
-    eprintln!("error: {message}");
 }

@@ -1,14 +1,12 @@
 //! `rollguard deploy`: what a pipeline calls.
 
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command prints its results")]
-
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
 use super::client::{Client, ClientError, Daemon, with_runtime};
-use super::exit;
+use super::{exit, out};
 use crate::clock::Clock;
 use crate::engine::snapshot::{DeploymentProgress, GuardState};
 use crate::model::name::{DeploymentId, Version};
@@ -93,17 +91,17 @@ async fn begin(args: BeginArgs) -> Result<u8, ClientError> {
     let client = Client::new(&args.daemon.control);
     let accepted = client.begin(args.id, args.version, args.good).await?;
     if args.json {
-        println!("{}", json(&accepted));
+        out::print(&format!("{}\n", json(&accepted)))?;
     } else {
-        eprintln!("{}", accepted.message);
-        println!("{}", accepted.deployment);
+        out::note(&accepted.message);
+        out::print(&format!("{}\n", accepted.deployment))?;
     }
     Ok(exit::OK)
 }
 
 async fn end(args: EndArgs) -> Result<u8, ClientError> {
     let accepted = Client::new(&args.daemon.control).end(args.id, args.reason).await?;
-    eprintln!("{}", accepted.message);
+    out::note(&accepted.message);
     Ok(exit::OK)
 }
 
@@ -125,8 +123,12 @@ async fn wait(args: WaitArgs) -> Result<u8, ClientError> {
         None => Some(verdict.await?),
     };
     let Some(progress) = progress else {
-        let state = client.status().await?.guard.state;
-        let progress = DeploymentProgress { deployment: id, state, is_final: false, why: None };
+        let guard = client.status().await?.guard;
+        let withheld = guard.deployment.filter(|current| current.id == id);
+        let why = withheld.and_then(|current| current.withheld);
+        let why = why.map(|why| format!("the bake is over, but withheld: {why}"));
+        let state = guard.state;
+        let progress = DeploymentProgress { deployment: id, state, is_final: false, why };
         show(&progress, args.json);
         return Ok(exit::FAILED);
     };
@@ -170,12 +172,15 @@ async fn verdict(
 
 fn show(progress: &DeploymentProgress, as_json: bool) {
     if as_json {
-        println!("{}", json(progress));
+        // The exit code is the verdict, and it holds whether or not this can be printed.
+        if let Err(error) = out::print(&format!("{}\n", json(progress))) {
+            out::note(&format!("error: {error}"));
+        }
         return;
     }
     let why = progress.why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
     let still = if progress.is_final { "" } else { "still " };
-    eprintln!("deployment {}: {still}{}{why}", progress.deployment, progress.state);
+    out::note(&format!("deployment {}: {still}{}{why}", progress.deployment, progress.state));
 }
 
 fn json(value: &impl serde::Serialize) -> String {

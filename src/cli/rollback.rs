@@ -1,13 +1,11 @@
 //! `rollguard rollback`: a person says so.
 
-#![expect(clippy::print_stderr, reason = "a command prints its results")]
-
 use std::process::ExitCode;
 
 use clap::Args;
 
 use super::client::{Client, ClientError, Daemon, with_runtime};
-use super::exit;
+use super::{exit, out};
 use crate::model::name::DeploymentId;
 
 #[derive(Args)]
@@ -33,6 +31,6 @@ pub(super) fn run(args: RollbackArgs) -> ExitCode {
 async fn rollback(args: RollbackArgs) -> Result<u8, ClientError> {
     let client = Client::new(&args.daemon.control);
     let accepted = client.rollback(args.deployment, args.reason).await?;
-    eprintln!("{}", accepted.message);
+    out::note(&accepted.message);
     Ok(exit::OK)
 }

@@ -79,7 +79,7 @@ pub(super) fn run(args: &RunArgs) -> ExitCode {
             ExitCode::from(exit::BAD_CONFIG)
         }
         Err(error) => {
-            eprintln!("error: {}", error.chain());
+            eprintln!("error: failed to {}", error.chain());
             ExitCode::from(exit::FAILED)
         }
     }

@@ -1,15 +1,11 @@
 //! `rollguard status`: what the guard sees now.
 
-#![expect(clippy::print_stdout, reason = "a command prints its results")]
-#![expect(clippy::disallowed_methods, reason = "whether to colour is asked of the environment")]
-
-use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::Args;
 
 use super::client::{Client, ClientError, Daemon, with_runtime};
-use super::exit;
+use super::{exit, out};
 use crate::render;
 
 #[derive(Args)]
@@ -31,15 +27,24 @@ async fn status(args: &StatusArgs) -> Result<u8, ClientError> {
     let status = Client::new(&args.daemon.control).status().await?;
     if args.json {
         let text = serde_json::to_string_pretty(&status);
-        println!("{}", text.expect("plain data with string keys always serializes"));
-        return Ok(exit::OK);
+        let text = text.expect("plain data with string keys always serializes");
+        return printed(&format!("{text}\n"));
     }
+    let mut text = String::new();
     if let Some(error) = &status.reload_error {
-        println!("the newest configuration is not in force: {error}");
-        println!("see it with: rollguard check {}\n", status.config.display());
+        let config = status.config.display();
+        text = format!(
+            "the newest configuration is not in force: {error}\nsee it with: rollguard check \
+             {config}\n\n"
+        );
     }
-    let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let colour = out::may_colour(&std::io::stdout());
     let style = if colour { render::Style::Colour } else { render::Style::Plain };
-    print!("{}", render::status(&status.guard, style));
+    text.push_str(&render::status(&status.guard, style));
+    printed(&text)
+}
+
+fn printed(text: &str) -> Result<u8, ClientError> {
+    out::print(text)?;
     Ok(exit::OK)
 }

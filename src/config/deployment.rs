@@ -58,6 +58,9 @@ pub(super) const MAIN_KEYS: [&str; 8] =
 /// Keys of every file.
 pub(super) const SHARED_KEYS: [&str; 2] = ["signal", "rule"];
 
+/// The longest path of a Unix socket, in bytes: the system's 108 without the final NUL.
+const MAX_SOCKET: usize = 107;
+
 const LATER: [&str; 3] = ["budget", "stages", "telemetry_lost_after"];
 
 /// Checks the keys at the top of the main file and reads its settings.
@@ -66,9 +69,20 @@ pub(super) fn settings(root: &Section<'_>, sink: &mut Sink) -> Option<(Mode, Set
     let words = [("observe", Mode::Observe), ("notify", Mode::Notify), ("auto", Mode::Auto)];
     let mode = root.or("mode", Mode::Observe, |item| item.choice(&words, &["confirm"], sink));
     let state = root.opt("state", |item| item.path(sink));
-    let control = root.opt("control", |item| item.path(sink));
+    let control = root.opt("control", |item| socket(item, sink));
     let listen = root.or("listen", DEFAULT_LISTEN, |item| listen(item, sink));
     Some((mode?, Settings { state: state?, control: control?, listen: listen? }))
+}
+
+fn socket(item: Item<'_>, sink: &mut Sink) -> Option<PathBuf> {
+    let path = item.path(sink)?;
+    let length = path.as_os_str().len();
+    if length <= MAX_SOCKET {
+        return Some(path);
+    }
+    let message = format!("a socket's path has {MAX_SOCKET} bytes at most, this has {length}");
+    sink.report(Diagnostic::error(item.place(), message));
+    None
 }
 
 fn listen(item: Item<'_>, sink: &mut Sink) -> Option<Listen> {

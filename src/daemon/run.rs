@@ -54,7 +54,7 @@ pub(crate) enum DaemonError {
     #[error(transparent)]
     Control(#[from] ServeError),
     /// The read-only page cannot be had.
-    #[error("listen on {address}")]
+    #[error("listen on {address}, which `listen` sets")]
     Open {
         /// Where.
         address: std::net::SocketAddr,
@@ -194,7 +194,7 @@ impl Daemon {
         let now = self.guard.snapshot(self.now());
         tracing::info!(
             service = %now.service,
-            mode = ?now.mode,
+            mode = %now.mode,
             state = %now.state,
             targets = now.targets.len(),
             rules = now.rules.len(),
@@ -321,8 +321,9 @@ impl Daemon {
                 let (count, first) = summary(&error);
                 // The source lines stay out of the log: one may hold a secret.
                 tracing::error!(
+                    errors = count,
                     "the new configuration is refused, the old one stays: {first}; \
-                     `rollguard check {}` shows all {count} errors",
+                     `rollguard check {}` shows where",
                     self.config.display()
                 );
                 self.reload_error = Some(first.clone());

@@ -86,7 +86,8 @@ impl Prober {
 }
 
 fn report(asked: u32, begun: Instant) -> String {
-    format!("asked {asked} times in {}", format_duration(begun.elapsed()))
+    let times = if asked == 1 { "once".to_owned() } else { format!("{asked} times") };
+    format!("asked {times} in {}", format_duration(begun.elapsed()))
 }
 
 /// The TLS configuration is given even where none is needed: left to itself the client wants a

@@ -1,5 +1,6 @@
 //! What is guarded, and how much rollguard may do about it.
 
+use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -18,6 +19,17 @@ pub enum Mode {
     Notify,
     /// Acts.
     Auto,
+}
+
+/// The word of the configuration.
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Observe => "observe",
+            Self::Notify => "notify",
+            Self::Auto => "auto",
+        })
+    }
 }
 
 /// What starts the guarding.

@@ -36,11 +36,12 @@ pub(super) fn event_in(event: &Event, unit: Units<'_>) -> String {
         }
         Event::Stopped { by } => format!("stopped by {}", caller(by)),
         Event::Reloaded { by, rules } => {
-            format!("{rules} rules in force, loaded by {}", caller(by))
+            format!("{} in force, loaded by {}", count(*rules, "rule"), caller(by))
         }
         Event::ReloadRefused { by, errors, first } => format!(
-            "new rules by {} refused, {errors} errors, the first: {}",
+            "new rules by {} refused, {}, the first: {}",
             caller(by),
+            count(*errors, "error"),
             text(first)
         ),
         Event::Begun { service, version, good, mode: _, signals: _, holding: _, by } => {
@@ -72,6 +73,10 @@ pub(super) fn event_in(event: &Event, unit: Units<'_>) -> String {
             format!("people could not be told by hook {hook}: {}", text(why))
         }
     }
+}
+
+fn count(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
 fn text(from_elsewhere: &str) -> String {

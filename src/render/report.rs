@@ -152,14 +152,20 @@ impl<'a> Story<'a> {
         let why = self.incident.why.as_deref().map(|why| text(&sentence(why)));
         let todo = match (self.ending, why) {
             (Ending::RolledBack, _) => format!(
-                "Nothing is urgent: {good} serves again. Find out why {version} was bad before it \
-                 is deployed again."
+                "Nothing is urgent: the hook's steps towards {good} are done, and the cure was \
+                 seen. Find out why {version} was bad before it is deployed again."
             ),
             (Ending::Failed, why) => format!(
                 "**A person is needed.** The rollback failed: {}. rollguard will not try a second \
                  time, so bring {good} back by hand, check the signals below, and see what each \
                  step printed.",
                 why.unwrap_or_else(|| "its cure was not seen".to_owned()),
+            ),
+            (Ending::NotDone, why) if self.incident.decision.good.is_none() => format!(
+                "**A person must decide.** The rule fires and rollguard does nothing: {}. No good \
+                 version is known: bring one back by your own procedure, and begin the next \
+                 deployment with `--good`.",
+                why.unwrap_or_else(|| "it was refused".to_owned()),
             ),
             (Ending::NotDone, why) => format!(
                 "**A person must decide.** The rule fires and rollguard does nothing: {}. To roll \
@@ -348,6 +354,16 @@ mod tests {
         assert!(text.contains("Nothing was done, because the guard refused: observing."));
         assert!(text.contains("## Refusals"), "{text}");
         assert!(!text.contains("## Steps"), "{text}");
+    }
+
+    #[test]
+    fn without_a_good_version_no_command_is_advised_that_would_be_refused() {
+        let ended = Event::Baked { version: Version::new("v2").unwrap() };
+        let mut refused = incident("not rolled back", Some("no good version"), ended);
+        refused.decision.good = None;
+        let text = report(&refused);
+        assert!(text.contains("No good version is known: bring one back by your own"), "{text}");
+        assert!(!text.contains("rollguard rollback"), "{text}");
     }
 
     #[test]

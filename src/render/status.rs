@@ -200,7 +200,9 @@ fn about_rule(page: &mut Page, rule: &RuleStatus, snapshot: &Snapshot) {
     );
     page.row(evidence.rule.as_str(), colour.paint(), &pad(&word, 8), &held);
     let refusal = rule.refusal.map(|refusal| format!("nothing would be done: {refusal}"));
-    let why = rule.no_data.as_ref().map(|why| format!(" ({why})")).unwrap_or_default();
+    let said = rule.refusal.map(|refusal| refusal.to_string());
+    let new = rule.no_data.as_ref().filter(|why| Some(*why) != said.as_ref());
+    let why = new.map(|why| format!(" ({why})")).unwrap_or_default();
     let then = refusal.unwrap_or_else(|| "rolls back when it fires".to_owned());
     page.below(&format!("{then}{why}"));
 }
@@ -282,6 +284,15 @@ mod tests {
     }
 
     #[test]
+    fn a_reason_is_not_said_twice() {
+        let mut seen = pending();
+        seen.rules[0].refusal = Some(Refusal::EvidenceTooThin);
+        seen.rules[0].no_data = Some("evidence too thin".to_owned());
+        let text = status(&seen, Style::Plain);
+        assert!(text.contains("nothing would be done: evidence too thin\n"), "{text}");
+    }
+
+    #[test]
     fn what_is_to_be_done_follows_from_state_and_rules() {
         let check = |change: fn(&mut Snapshot), expected: &str| {
             let mut seen = pending();
@@ -299,6 +310,11 @@ mod tests {
         check(
             |seen| seen.rules[0].refusal = Some(Refusal::SetAside),
             "look into it: it held before this deployment, which is not to blame",
+        );
+        check(
+            |seen| seen.rules[0].refusal = Some(Refusal::NoGoodVersion),
+            "decide: rollguard will do nothing (no good version); bring one back by hand, and \
+             begin the next deployment with `--good`",
         );
         check(
             |seen| seen.rules[0].evidence.severity = Severity::Warning,

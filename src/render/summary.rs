@@ -170,6 +170,10 @@ fn while_guarding(snapshot: &Snapshot) -> String {
             Some(Refusal::SetAside) => {
                 "look into it: it held before this deployment, which is not to blame".to_owned()
             }
+            Some(refusal @ Refusal::NoGoodVersion) => format!(
+                "decide: rollguard will do nothing ({refusal}); bring one back by hand, and \
+                 begin the next deployment with `--good`"
+            ),
             Some(refusal) => {
                 format!("decide: rollguard will do nothing ({refusal}); {BY_HAND}")
             }

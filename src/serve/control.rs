@@ -127,7 +127,10 @@ pub struct Problem {
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// Another daemon answers there.
-    #[error("another daemon answers at {0}; stop it or set another `control`")]
+    #[error(
+        "make the control socket {0}: another daemon answers there; stop it or set another \
+         `control`"
+    )]
     Taken(PathBuf),
     /// The system said no.
     #[error("make the control socket {path}")]

@@ -10,6 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
+use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -118,8 +119,8 @@ impl Server {
                 let (guard, skipped) = (&status.guard, status.skipped_slots);
                 let reload_ok = status.reload_error.is_none();
                 let mut page = text(StatusCode::OK, render::metrics(guard, reload_ok, skipped));
-                let kind = hyper::header::HeaderValue::from_static(render::METRICS_TYPE);
-                page.headers_mut().insert(hyper::header::CONTENT_TYPE, kind);
+                let kind = HeaderValue::from_static(render::METRICS_TYPE);
+                page.headers_mut().insert(CONTENT_TYPE, kind);
                 page
             }
             "/" => {
@@ -154,5 +155,7 @@ fn readiness(status: &Status) -> Response<Full<Bytes>> {
 fn text(status: StatusCode, body: String) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(Bytes::from(body)));
     *response.status_mut() = status;
+    let kind = HeaderValue::from_static("text/plain; charset=utf-8");
+    response.headers_mut().insert(CONTENT_TYPE, kind);
     response
 }

@@ -100,7 +100,7 @@ fn two_daemons_never_share_a_state_directory_or_a_socket() {
     world.configure(&[("DIR/state", "DIR/other")]);
     assert_eq!(world.spawn(&[]).ended().code(), Some(1));
     let log = world.log();
-    assert!(log.contains("another daemon answers at") && log.contains("set another"), "{log}");
+    assert!(log.contains("another daemon answers there") && log.contains("set another"), "{log}");
     assert_eq!(world.status()["pid"], pid, "the first one is unharmed");
 }
 
@@ -145,4 +145,33 @@ fn the_service_manager_is_told_of_readiness_status_and_every_turn_of_the_loop() 
     next("STOPPING=1");
     assert_eq!(daemon.ended().code(), Some(0));
     assert_eq!(world.entries("notified"), [] as [Value; 0]);
+}
+
+#[test]
+fn a_result_that_cannot_be_printed_is_an_error_and_never_a_panic() {
+    let Some(world) = World::new(&[]) else { return };
+    let _daemon = world.start();
+    let full = || fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    for arguments in [&["status"][..], &["status", "--json"], &["deploy", "begin", "v2"]] {
+        let output = world.command(arguments).stdout(full()).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains("error: the result cannot be printed: No space left"), "{said}");
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let unread = world.command(&["status"]).stdout(writer).output().unwrap();
+        assert_eq!(unread.status.code(), Some(0));
+    }
+    let mute = world.command(&["deploy", "end"]).stderr(full()).output().unwrap();
+    assert_eq!(mute.status.code(), Some(0));
+    let wait = world.command(&["deploy", "wait", "--json"]).stdout(full()).output().unwrap();
+    assert_eq!(wait.status.code(), Some(1));
+}
+
+#[test]
+fn a_socket_whose_path_is_too_long_is_explained() {
+    let Some(world) = World::new(&[]) else { return };
+    let long = format!("/tmp/{}", "x".repeat(200));
+    let (code, said) = world.run(&["status", "--control", &long]);
+    assert_eq!((code, said.contains("a socket's path has 107 bytes at most")), (6, true), "{said}");
 }
