@@ -697,3 +697,74 @@ fn a_restart_in_warm_up_does_not_forget_what_held_before_the_deployment_began() 
     let later = "0..4 fine; 4.5 begin v2 good=v1; 5 sick; 5.5 restart; 6..10 sick";
     check(&[], later, RAN);
 }
+
+#[test]
+fn a_rule_that_still_fires_but_does_not_hold_now_rolls_nothing_back() {
+    let keep = ("for = \"2s\"", "for = \"0s\"\nkeep_firing_for = \"1m\"");
+    let begun = "0..2 fine; 2.5 begin v2 good=v1; 3..4 sick";
+    check(&[keep], &format!("{begun}; 5 fine; 5.6 tick; 6..10 fine"), "begun v2 over v1");
+    let at_once = ("for = \"2s\"", "for = \"0s\"");
+    let blind = format!("{begun}; 5 blank; 5.6 tick; 6..10 blank");
+    check(&[at_once], &blind, "begun v2 over v1");
+    // What holds, or holds again, is acted on.
+    check(&[at_once], &format!("{begun}; 5.6 tick"), RAN);
+    check(&[at_once], &format!("{blind}; 11 sick"), RAN);
+    // So is an absence that counts as holding.
+    let breach = ("for = \"2s\"", "for = \"0s\"\non_no_data = \"breach\"");
+    check(&[breach], &format!("{begun}; 5 blank; 5.6 tick"), RAN);
+}
+
+#[test]
+fn a_restarted_guard_takes_a_window_that_is_filling_for_no_cure() {
+    let window = ("'latency_seconds'", "'latency_seconds'\nover = \"avg\"\nwindow = \"10s\"");
+    let running = "0..2 fine; 2.5 begin v2 good=v1; 3..6 fine; 7..16 sick";
+    let cut = format!("{running}; 20 restart; 20.5 unknown");
+    let ran = format!("{RAN}, inspect 0.1, {}", StepResult::Unknown);
+    let cured = "done, cured, report rolled back";
+    check(&[window], &format!("{cut}; 21..29 fine"), &ran);
+    check(&[window], &format!("{cut}; 21..40 fine"), &format!("{ran}, {cured}"));
+    // What may be run again is run again rather than long looked at.
+    let again = ("attempts = 2", "attempts = 2, idempotent = true");
+    check(&[window, again], &format!("{cut}; 21..31 fine"), &format!("{ran}, run 0.2"));
+    let done = format!("{running}; 17 done; 20 restart");
+    check(&[window], &format!("{done}; 21..29 fine"), &format!("{RAN}, done"));
+    check(&[window], &format!("{done}; 21..40 fine"), &format!("{RAN}, {cured}"));
+}
+
+#[test]
+fn a_reload_in_warm_up_does_not_forget_what_held_before_the_deployment_began() {
+    let held = |script: &str, expected: &str| {
+        let mut bed = Bed::new(plan(&[]));
+        bed.play("0..4 sick; 4.5 begin v2 good=v1; 5 sick");
+        bed.reload(5.2, plan(&[("for = \"2s\"", "for = \"1s\"")]));
+        bed.play(script).expect(expected);
+    };
+    held("6..20 sick", "begun v2 over v1, reloaded, slow set aside");
+    held("6 fine; 7..10 sick", "begun v2 over v1, reloaded, decided by slow, run 0.1");
+    // What began to hold afterwards may speak.
+    let mut bed = Bed::new(plan(&[]));
+    bed.play("0..4 fine; 4.5 begin v2 good=v1; 5 sick");
+    bed.reload(5.2, plan(&[("for = \"2s\"", "for = \"1s\"")]));
+    bed.play("6..20 sick").expect("begun v2 over v1, reloaded, decided by slow, run 0.1");
+}
+
+#[test]
+fn a_guard_that_was_held_up_does_not_take_its_own_absence_for_that_of_data() {
+    let check = |hold: &str, before: &str, since: &str, expected: &str| {
+        let breach = format!("for = \"{hold}\"\non_no_data = \"breach\"");
+        let mut bed = Bed::new(plan(&[("for = \"2s\"", &breach)]));
+        bed.play("0..2 fine; 2.5 begin v2 good=v1; 3..7 fine").play(before);
+        // Neither scrapes nor ticks: the disk hung, or the machine stood still.
+        bed.tick(Instant::from_millis(30_000));
+        bed.play(since);
+        assert_eq!(bed.log.join(", "), expected, "{hold} {before} {since}");
+    };
+    let nothing = "begun v2 over v1";
+    check("0s", "8 fine", "30.1 fine; 31..40 fine", nothing);
+    check("10s", "8..9 sick", "30.1 fine; 31..40 fine", nothing);
+    check("10s", "8..9 sick", "30.1 sick; 31..38 sick", nothing);
+    check("10s", "8..9 sick", "30.1 sick; 31..40 sick", RAN);
+    // Whoever looks again and sees nothing has seen that there is nothing.
+    check("0s", "8 fine", "30.1 dark", RAN);
+    check("10s", "8..9 sick", "30.1 dark; 31..40 dark", RAN);
+}

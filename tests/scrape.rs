@@ -282,6 +282,7 @@ async fn without_a_length_the_last_line_counts_only_if_it_is_ended() {
         let page = scrape.result.unwrap();
         assert_eq!(samples(&page), [("m", 1.0)]);
         assert_eq!(page.malformed_count, malformed);
+        assert!(page.may_lack_series);
     }
 }
 
@@ -295,6 +296,7 @@ async fn a_length_that_is_too_short_never_makes_a_value_of_half_a_number() {
     let page = scrape.result.unwrap();
     assert_eq!(samples(&page), [("m", 1.0)]);
     assert_eq!(page.malformed()[0].name.as_deref(), Some("m2"));
+    assert!(page.may_lack_series);
 }
 
 #[tokio::test]

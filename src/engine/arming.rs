@@ -48,6 +48,28 @@ impl Guard {
         holding.map(|(_, rule)| rule.name.clone()).collect()
     }
 
+    /// The rules that have held since before the deployment began.
+    fn held_before(&self) -> Vec<RuleName> {
+        let before = |since| since <= self.timers.armed;
+        let rules = self.plan().rules.iter().enumerate();
+        let held =
+            rules.filter(|(ix, _)| self.judge.rule(RuleIx(*ix)).state.since().is_some_and(before));
+        held.map(|(_, rule)| rule.name.clone()).collect()
+    }
+
+    /// Those of them about which warm-up has still to decide.
+    pub(crate) fn suspended(&self) -> Vec<RuleName> {
+        let warming = self.guarded().is_some() && self.timers.warm.is_some();
+        if warming { self.held_before() } else { Vec::new() }
+    }
+
+    /// A rule that a reload changed starts anew, and with it the time since when it holds.
+    pub(crate) fn keep_suspended(&mut self, before: Vec<RuleName>) {
+        let kept = self.held_before();
+        let lost = before.into_iter().filter(|name| !kept.contains(name));
+        self.unseen.extend(lost);
+    }
+
     /// At the end of warm-up, rules that have held since before the deployment began are set
     /// aside: what they saw cannot be its doing.
     pub(crate) fn end_warmup(&mut self, now: Moment) {

@@ -121,6 +121,7 @@ impl Guard {
         let states =
             plan.targets.iter().map(|target| kept(target).map(|ix| self.targets[ix].clone()));
         let states: Vec<TargetState> = states.map(Option::unwrap_or_default).collect();
+        let suspended = self.suspended();
         let judge = std::mem::replace(&mut self.judge, super::Judge::new(plan.clone()));
         self.targets = states;
         // What new rules did not see was not survived: each gets the time that it needs to fire.
@@ -137,6 +138,7 @@ impl Guard {
                 plan.hooks.iter().position(|next| Some(&next.name) == name).map(HookIx);
         }
         self.judge = judge.reloaded(plan, now.at);
+        self.keep_suspended(suspended);
         self.record(now, Event::Reloaded { by, rules });
         self.effects()
     }

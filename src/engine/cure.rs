@@ -50,14 +50,23 @@ pub(crate) enum Rerun {
 }
 
 impl Watch {
-    /// Looks for the hook's cure from `now` on; `reach` is how long the rules need.
-    pub(crate) fn new(hook: &Hook, purpose: Purpose, now: Instant, reach: Duration) -> Self {
+    /// Looks for the hook's cure from `now` on; `reach` is how long the rules need, `filling` how
+    /// long until their windows are full: without a cure of its own what the rules say must stay so
+    /// for as long.
+    pub(crate) fn new(
+        hook: &Hook,
+        purpose: Purpose,
+        now: Instant,
+        reach: Duration,
+        filling: Duration,
+    ) -> Self {
         let (hold, within) = match &hook.cure {
             Some(cure) => (cure.hold, cure.within),
-            None => (Duration::ZERO, DEFAULT_WITHIN.max(reach * 2)),
+            None => (filling, DEFAULT_WITHIN.max(reach * 2)),
         };
+        let briefly = hook.cure.as_ref().map_or(Duration::ZERO, |cure| cure.hold) + BRIEFLY;
         let within = match purpose {
-            Purpose::AfterUnknown(Rerun::Safe) => within.min(hold + BRIEFLY),
+            Purpose::AfterUnknown(Rerun::Safe) => within.min(briefly),
             Purpose::AfterUnknown(Rerun::Never) | Purpose::Verify => within,
         };
         let terms = Terms { hold, keep_firing_for: Duration::ZERO, on_no_data: OnNoData::Hold };

@@ -29,6 +29,9 @@ pub(crate) struct Feed {
     started: Option<f64>,
     /// How many scrapes succeeded so far.
     successes: u64,
+    /// A page has shown every series, so one that appears is new: a page that was surely whole, or
+    /// any that followed another, as no two in a row are cut.
+    complete: bool,
     /// Metrics that the previous page spoiled; `None` within stands for every metric.
     spoiled: Vec<Option<String>>,
     /// The last scrape, and whether it succeeded.
@@ -49,6 +52,7 @@ impl Feed {
             tracks,
             started: None,
             successes: 0,
+            complete: false,
             spoiled: Vec::new(),
             last: None,
             last_success: None,
@@ -73,6 +77,7 @@ impl Feed {
         self.series = old.series;
         self.started = old.started;
         self.successes = old.successes;
+        self.complete = old.complete;
         self.spoiled = old.spoiled;
         self.last = old.last;
         self.last_success = old.last_success;
@@ -85,6 +90,8 @@ impl Feed {
                 self.read(page, scrape.at, scrape.wall);
                 self.last = Some((scrape.at, Ok(())));
                 self.last_success = Some(scrape.at);
+                let second = self.successes > 0 && page.bytes > 0;
+                self.complete |= !page.may_lack_series || second;
                 self.successes += 1;
             }
             Err(_) => self.last = Some((scrape.at, Err(()))),
@@ -160,17 +167,13 @@ impl Feed {
         for metric in &spoiled {
             self.spoil_metric(metric.as_deref(), NoData::Duplicate);
         }
+        // Of lines that are not kept another of the same metric is.
         for line in page.malformed() {
             self.spoil_metric(line.name.as_deref(), NoData::Malformed(line.line));
             match &line.name {
                 Some(name) => note(&mut spoiled, name),
                 None => spoiled.push(None),
             }
-        }
-        // More bad lines than are kept in detail may concern any metric.
-        if page.malformed_count > page.malformed().len() as u64 {
-            self.spoil_metric(None, NoData::Malformed(page.malformed()[0].line));
-            spoiled.push(None);
         }
         spoiled
     }
@@ -196,7 +199,7 @@ impl Feed {
             slot.uses.iter().for_each(|each| self.tracks[each.track].spoil(NoData::NotFinite));
             return;
         }
-        let from_zero = self.successes > 0 && !concerns(&self.spoiled, &slot.metric);
+        let from_zero = self.complete && !concerns(&self.spoiled, &slot.metric);
         let gain = gain(slot, value, from_zero);
         let age = time.map(|time| wall.since(time));
         for each in &slot.uses {

@@ -33,11 +33,13 @@ pub struct Guard {
     pub(crate) ledger: Ledger,
     pub(crate) doing: Doing,
     pub(crate) timers: Timers,
+    /// When the guard was started: its windows hold nothing older.
+    pub(crate) started: Instant,
     pub(crate) targets: Vec<TargetState>,
     /// The hook of the rollback under way, as it was when the rollback was decided.
     pub(crate) hook: Option<Hook>,
     /// Rules that held when the deployment began, and that nothing was seen of since the guard was
-    /// restarted in warm-up.
+    /// restarted, or they were changed, in warm-up.
     pub(crate) unseen: Vec<RuleName>,
     /// Why nothing is done any more.
     pub(crate) halt: Option<Halt>,
@@ -104,6 +106,7 @@ impl Guard {
             ledger: Ledger::replay(entries),
             doing: Doing::Nothing,
             timers: Timers::default(),
+            started: Instant::ZERO,
             targets,
             hook: None,
             unseen: Vec::new(),
@@ -115,6 +118,7 @@ impl Guard {
 
     /// Resumes what the journal left open, or arms where starting the daemon does.
     pub fn start(&mut self, now: Moment, rollguard: &str, pid: u32) -> Vec<Effect> {
+        self.started = now.at;
         self.record(now, Event::Started { rollguard: rollguard.to_owned(), pid });
         let phase = self.ledger.current.as_ref().map(|deployment| &deployment.phase);
         match phase {
@@ -148,7 +152,7 @@ impl Guard {
 
     /// Takes in a scrape.
     pub fn observe(&mut self, now: Moment, scrape: &Scrape) -> Vec<Effect> {
-        self.judge.advance(now.at);
+        self.judge.wake(now.at);
         self.note_target(scrape);
         self.judge.observe(scrape);
         self.proceed(now, Some(scrape));
@@ -157,7 +161,7 @@ impl Guard {
 
     /// Lets time pass.
     pub fn tick(&mut self, now: Moment) -> Vec<Effect> {
-        self.judge.advance(now.at);
+        self.judge.wake(now.at);
         self.proceed(now, None);
         self.effects()
     }
@@ -304,8 +308,9 @@ impl Guard {
         let mut firing: Vec<(Instant, RuleIx)> = (0..self.plan().rules.len())
             .map(RuleIx)
             .filter_map(|ix| match self.judge.rule(ix).state {
-                State::Firing(firing) => Some((firing.fired, ix)),
-                State::Inactive | State::Pending(_) => None,
+                // On what is over, or was not seen since, nothing is done.
+                State::Firing(firing) if self.judge.holds_now(ix) => Some((firing.fired, ix)),
+                State::Firing(_) | State::Inactive | State::Pending(_) => None,
             })
             .collect();
         firing.sort();

@@ -2,6 +2,7 @@
 //! nothing of deployments and never decides to act.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::model::condition::Cond;
 use crate::model::entry::RuleStanding;
@@ -19,6 +20,10 @@ use super::over::OverWindow;
 use super::readings::{self, Tracks};
 use super::rule::{Judgement, State, Terms};
 use super::same::same_signals;
+
+/// How late a deadline may be kept. A turn of the loop takes milliseconds; a disk that hangs, or a
+/// machine that stood still, takes longer than this.
+const HELD_UP: Duration = Duration::from_secs(1);
 
 /// Readings and rule states, and the windows behind them.
 #[derive(Clone, Debug)]
@@ -53,6 +58,17 @@ pub(crate) struct RuleState {
     pub(crate) judged: Option<Instant>,
     terms: Terms,
     fed_by: Vec<bool>,
+    /// When somebody was there to look again, after a time in which nobody was.
+    resumed: Instant,
+}
+
+impl RuleState {
+    /// Before anybody has tried to look, absence means nothing, not even as a breach.
+    fn is_untried(&self, feeds: &[Feed]) -> bool {
+        let newest = |feed: &Feed| feed.last.is_some_and(|(at, _)| at >= self.resumed);
+        let tried = |(feed, fed): (&Feed, &bool)| *fed && newest(feed);
+        matches!(self.verdict, Verdict::NoData(_)) && !feeds.iter().zip(&self.fed_by).any(tried)
+    }
 }
 
 impl Judge {
@@ -75,6 +91,7 @@ impl Judge {
                 judged: None,
                 terms: rule.into(),
                 fed_by,
+                resumed: Instant::ZERO,
             };
             judge.rules.push(rule);
         }
@@ -161,6 +178,9 @@ impl Judge {
         }
         next.refresh(|_| true, at);
         next.rejudge(|_| true, at, Judgement::Again);
+        let Self { rules, feeds, .. } = &mut next;
+        let untried = rules.iter_mut().filter(|rule| rule.is_untried(feeds));
+        untried.for_each(|rule| rule.state.interrupt());
         next
     }
 
@@ -196,6 +216,18 @@ impl Judge {
             self.advance(deadline);
             next = self.deadline().filter(|next| *next > deadline);
         }
+    }
+
+    /// Lets time pass until now. Where that is long after the deadline the caller was held up, and
+    /// what nobody looked for is not absent.
+    pub(crate) fn wake(&mut self, now: Instant) {
+        if self.deadline().is_some_and(|deadline| now.since(deadline) > HELD_UP) {
+            for rule in &mut self.rules {
+                rule.state.interrupt();
+                rule.resumed = now;
+            }
+        }
+        self.advance(now);
     }
 
     /// Lets time pass: samples become too old, holds run out.
@@ -284,9 +316,7 @@ impl Judge {
             if matches!(how(verdict), Judgement::Fresh(Verdict::Holds | Verdict::Fails)) {
                 rule.judged = Some(at);
             }
-            // Before anybody has tried to look, absence means nothing, not even as a breach.
-            let tried = || feeds.iter().zip(&rule.fed_by).any(|(f, fed)| *fed && f.last.is_some());
-            if !matches!(verdict, Verdict::NoData(_)) || tried() {
+            if !rule.is_untried(feeds) {
                 rule.state.judge(&rule.terms, at, how(verdict));
             }
         }
@@ -323,6 +353,18 @@ impl Judge {
         &self.rules[rule.0]
     }
 
+    /// Whether a rule's condition holds as far as can be seen now. One that fires may do so for a
+    /// while after that, and for longer while nothing is seen.
+    pub(crate) fn holds_now(&self, rule: RuleIx) -> bool {
+        let state = self.rule(rule);
+        match state.verdict {
+            Verdict::Holds => true,
+            Verdict::Fails => false,
+            Verdict::NoData(_) if state.is_untried(&self.feeds) => false,
+            Verdict::NoData(_) => self.plan.rule(rule).on_no_data == OnNoData::Breach,
+        }
+    }
+
     /// The plan that is judged by.
     #[must_use]
     pub fn plan(&self) -> &Arc<Plan> {
@@ -349,9 +391,10 @@ impl Judge {
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         // A sample is too old once more than `stale` has passed.
-        let just_after = |time: Instant| time.after(std::time::Duration::from_nanos(1));
+        let just_after = |time: Instant| time.after(Duration::from_nanos(1));
         let expiries = self.signals.iter().filter_map(|signal| signal.expires.map(just_after));
-        let holds = self.rules.iter().filter_map(|r| r.state.deadline(&r.terms, r.verdict));
+        let tried = self.rules.iter().filter(|rule| !rule.is_untried(&self.feeds));
+        let holds = tried.filter_map(|rule| rule.state.deadline(&rule.terms, rule.verdict));
         expiries.chain(holds).min()
     }
 

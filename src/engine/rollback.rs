@@ -1,13 +1,15 @@
 //! The rollback: one decision, its steps in order, and the cure. What comes next is decided by
 //! `procedure` from the record; this file records it and asks for it.
 
+use std::time::Duration;
+
 use crate::model::entry::{Attempt, Decision, Event, RuleEvidence, StepResult, Trigger};
 use crate::model::hook::{Action, Hook};
 use crate::model::place::{HookIx, RuleIx};
 use crate::model::reading::Verdict;
 use crate::model::rule::{Severity, Then};
 use crate::model::scrape::Scrape;
-use crate::model::time::{Moment, format_duration};
+use crate::model::time::{Instant, Moment, format_duration};
 
 use super::cure::{Purpose, Watch};
 use super::effect::{Effect, Incident, Outcome};
@@ -185,7 +187,26 @@ impl Guard {
     fn look_for_cure(&mut self, now: Moment, purpose: Purpose) {
         let Some(hook) = &self.hook else { return };
         let reach = self.plan().longest_reach();
-        self.doing = Doing::Cure(Watch::new(hook, purpose, now.at, reach));
+        let filling = self.filling(now.at);
+        self.doing = Doing::Cure(Watch::new(hook, purpose, now.at, reach, filling));
+    }
+
+    /// How long it takes until the windows of the rule that caused the rollback are full. A guard
+    /// that was just restarted would take a second without errors for a window without errors.
+    fn filling(&self, at: Instant) -> Duration {
+        let plan = self.plan();
+        let window = self.cause().map_or(Duration::ZERO, |ix| {
+            let rule = plan.rule(ix);
+            plan.reach(rule).saturating_sub(rule.hold)
+        });
+        window.saturating_sub(at.since(self.started))
+    }
+
+    /// The rule that caused the rollback, if one did and it is still there.
+    fn cause(&self) -> Option<RuleIx> {
+        let (_, decision) = self.ledger.current.as_ref()?.decision.as_ref()?;
+        let cause = rule(&decision.trigger)?;
+        self.plan().rules.iter().position(|rule| rule.name == cause.rule).map(RuleIx)
     }
 
     /// Looks whether what a rollback waits for has come.
@@ -222,13 +243,8 @@ impl Guard {
     /// Without a cure of its own a rollback has helped when the rule that caused it says so, on
     /// what was sampled since, and no other critical rule holds.
     fn default_cure(&self, scrape: &Scrape) -> Option<Verdict> {
-        let (_, decision) = self.ledger.current.as_ref()?.decision.as_ref()?;
-        let plan = self.plan();
-        let cause = rule(&decision.trigger)
-            .and_then(|cause| plan.rules.iter().position(|rule| rule.name == cause.rule))
-            .map(RuleIx);
-        if let Some(cause) = cause {
-            let news = self.judge.is_news(scrape, &plan.rule(cause).when.cond);
+        if let Some(cause) = self.cause() {
+            let news = self.judge.is_news(scrape, &self.plan().rule(cause).when.cond);
             let verdict = self.judge.rule(cause).verdict;
             if !news || verdict != Verdict::Fails {
                 return news.then_some(match verdict {

@@ -148,6 +148,14 @@ impl State {
         }
     }
 
+    /// What the rule looked at is gone: the time until it is seen again does not count.
+    pub(crate) const fn interrupt(&mut self) {
+        match self {
+            Self::Pending(pending) => pending.last = None,
+            Self::Inactive | Self::Firing(_) => {}
+        }
+    }
+
     /// When time alone may change the state, if the verdict stays what it is.
     pub(crate) fn deadline(&self, terms: &Terms, verdict: Verdict) -> Option<Instant> {
         match (self, verdict, terms.on_no_data) {

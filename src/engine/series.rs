@@ -49,11 +49,13 @@ pub(crate) struct Series {
     next: usize,
 }
 
-/// Name and labels, read from a page's text and sorted.
+/// Name and labels, read from a page's text.
 #[derive(Default)]
 struct Identity {
     name: String,
     labels: Vec<(String, String)>,
+    /// Tells series apart by what the page says: a label that the target overrides still does.
+    key: String,
 }
 
 impl Series {
@@ -86,7 +88,7 @@ impl Series {
     fn learn(&mut self, text: &str, target: &Target, all: &Selections) -> (Arc<str>, SlotIx) {
         let text: Arc<str> = text.into();
         let identity = Identity::read(&text, target);
-        let key: Arc<str> = identity.key().into();
+        let key: Arc<str> = identity.key.as_str().into();
         let slot = match self.by_key.get(&key) {
             Some(slot) => *slot,
             None => {
@@ -150,13 +152,14 @@ impl Identity {
             && reader.feed(b" 0\n", &mut identity).is_ok()
             && reader.finish(Whole::Yes, &mut identity).is_ok();
         debug_assert!(read, "a reader takes back what it gave: {text}");
+        // An empty label is an absent one.
+        identity.labels.retain(|(_, value)| !value.is_empty());
+        identity.labels.sort();
+        identity.key = identity.to_key();
         for (name, value) in &target.labels {
             identity.set(name, value);
         }
         identity.set("target", target.name.as_str());
-        // An empty label is an absent one.
-        identity.labels.retain(|(_, value)| !value.is_empty());
-        identity.labels.sort();
         identity
     }
 
@@ -172,7 +175,7 @@ impl Identity {
 
     /// One text for one identity: no name or value can hold the separator's meaning, because each
     /// is preceded by its length.
-    fn key(&self) -> String {
+    fn to_key(&self) -> String {
         let mut key = self.name.clone();
         for (name, value) in &self.labels {
             key.push_str(&format!("|{}:{name}={}:{value}", name.len(), value.len()));

@@ -37,6 +37,9 @@ pub struct Page {
     pub malformed_count: u64,
     /// The size of the page in bytes, after decompression.
     pub bytes: u64,
+    /// That a series is not on the page does not show that it is not there: nothing says where the
+    /// page ends, or it is empty.
+    pub may_lack_series: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -162,6 +165,7 @@ impl Page {
         self.samples.clear();
         self.malformed.clear();
         (self.sample_count, self.malformed_count, self.bytes) = (0, 0, 0);
+        self.may_lack_series = false;
     }
 }
 

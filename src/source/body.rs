@@ -90,6 +90,7 @@ impl<'n> Intake<'n> {
         let Collect { reader, mut filler, .. } = collect;
         let tally = reader.finish(self.end, &mut filler).map_err(of_page)?;
         filler.0.bytes = tally.bytes;
+        filler.0.may_lack_series = !tally.whole || tally.bytes == 0;
         Ok(filler.0)
     }
 }

@@ -1,13 +1,16 @@
 //! Readings, sentence by sentence of the rule language.
 
+use std::time::Duration;
+
 use rollguard::model::condition::{Arith, Num};
-use rollguard::model::place::SignalIx;
+use rollguard::model::place::{SignalIx, TargetIx};
 use rollguard::model::reading::NoData;
 use rollguard::model::reading::Reading::{self, AtLeast, Value};
+use rollguard::model::scrape::Scrape;
 use rollguard::model::signal::{Across, Over, SignalKind};
 use rollguard::model::time::Instant;
 
-use crate::world::{Bed, plan, secs, selector, signal, target};
+use crate::world::{Bed, page, plan, secs, selector, signal, target, wall};
 
 const fn none(why: NoData) -> Reading {
     Reading::NoData(why)
@@ -346,4 +349,49 @@ fn a_reload_adds_no_sample() {
     assert_eq!(bed.reading(0), Value(2.5));
     bed.feed(0, 2.0, "g 4");
     assert_eq!(bed.reading(0), Value(3.0));
+}
+
+#[test]
+fn series_that_differ_by_a_label_that_the_target_overrides_are_not_the_same() {
+    let mut canary = target("a", secs(1));
+    canary.labels = vec![("role".to_owned(), "canary".to_owned())];
+    let of = selector("c{role=\"canary\", target=\"a\"}");
+    let kind = SignalKind::Increase { of, window: secs(10) };
+    let mut bed = Bed::new(&plan(vec![canary], vec![signal("s", kind)], vec![]));
+    bed.feed(0, 0.0, "c{role=\"x\"} 10; c{role=\"y\"} 20; c{target=\"z\"} 30");
+    bed.feed(0, 1.0, "c{role=\"x\"} 11; c{role=\"y\"} 22; c{target=\"z\"} 34");
+    assert_eq!(bed.reading(0), Value(7.0));
+}
+
+#[test]
+fn a_page_that_may_be_cut_does_not_show_that_a_series_is_new() {
+    let plan = plan(vec![target("a", secs(1))], vec![signal("s", increase("c"))], vec![]);
+    let check = |pages: &[(&str, u64)], expected: Reading| {
+        let mut bed = Bed::new(&plan);
+        for (second, (text, bytes)) in pages.iter().enumerate() {
+            let at = Instant::ZERO.after(secs(second as u64));
+            let mut page = page(text, at);
+            (page.may_lack_series, page.bytes) = (true, *bytes);
+            let (target, took) = (TargetIx(0), Duration::ZERO);
+            bed.judge.observe(&Scrape { target, at, wall: wall(at), took, result: Ok(page) });
+        }
+        assert_eq!(bed.reading(0), expected, "{pages:?}");
+    };
+    let both = "c{code=\"200\"} 5000; c{code=\"500\"} 700";
+    check(&[("c{code=\"200\"} 5000", 9), (both, 9)], Value(0.0));
+    // No two in a row are cut at the same place.
+    let one = "c{code=\"200\"} 5000";
+    check(&[(one, 9), (one, 9), (both, 9)], Value(700.0));
+    // An empty one never shows anything.
+    check(&[("", 0), ("", 0), (both, 9), (both, 9)], Value(0.0));
+}
+
+#[test]
+fn many_bad_lines_of_one_metric_say_nothing_of_another() {
+    let bad = "!other;".repeat(1000);
+    let pages = [format!("{bad} c 5"), format!("{bad} c 7")];
+    let steps = [(0, pages[0].as_str(), FILLING), (1, pages[1].as_str(), Value(2.0))];
+    check(increase("c"), &steps);
+    let unnamed = format!("{bad}! ; c 9");
+    check(increase("c"), &[(0, unnamed.as_str(), none(NoData::Malformed(7)))]);
 }

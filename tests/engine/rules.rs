@@ -199,3 +199,23 @@ fn a_reload_keeps_what_is_unchanged_and_never_makes_a_jump() {
     bed.feed(0, 10.0, "g 9; c 1010; d 9000");
     assert_eq!(bed.standing(2), Firing, "it has held since second 0");
 }
+
+#[test]
+fn a_rule_whose_target_is_new_since_a_reload_does_not_ask_to_be_woken_again_and_again() {
+    let breach = Rule { on_no_data: OnNoData::Breach, ..hot() };
+    let signals = vec![signal("g", gauge("g"))];
+    let with =
+        |seconds| plan(vec![target("a", secs(seconds))], signals.clone(), vec![breach.clone()]);
+    let mut bed = Bed::new(&with(1));
+    bed.feed(0, 0.0, "fail");
+    assert_eq!(bed.standing(0), Pending);
+    bed.judge = bed.judge.reloaded(with(60), Instant::from_millis(500));
+    bed.feed(0, 30.0, "-");
+    assert_eq!(bed.standing(0), Pending, "nobody has tried yet");
+    assert_eq!(bed.judge.deadline(), None);
+    // Nor does that time count.
+    bed.feed(0, 31.0, "fail");
+    assert_eq!(bed.standing(0), Pending);
+    bed.feed(0, 41.0, "fail");
+    assert_eq!(bed.standing(0), Firing);
+}
