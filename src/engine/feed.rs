@@ -12,8 +12,8 @@ use crate::model::target::Target;
 use crate::model::time::{Instant, Timestamp};
 
 use super::series::{Series, Slot, SlotIx};
-use super::track::Track;
-use super::uses::{START_TIME, Selections};
+use super::track::{Role, Track};
+use super::uses::{START_TIME, Selections, Use};
 
 /// By how much a process's start time must rise before it counts as a restart. Some libraries
 /// derive it from the boot time, which moves by a second when the clock is adjusted.
@@ -103,7 +103,7 @@ impl Feed {
         let twice = self.find(page);
         let mut spoiled = self.spoil(page, twice);
         if !concerns(&spoiled, START_TIME) {
-            self.watch_for_restart();
+            self.watch_for_restart(&spoiled);
         }
         let hits = std::mem::take(&mut self.hits);
         let mut infinite = Vec::new();
@@ -145,20 +145,37 @@ impl Feed {
     }
 
     /// A process that started anew counts from 0, whatever its counters have reached since. Only
-    /// a page of one process can tell.
-    fn watch_for_restart(&mut self) {
+    /// a page of one process can tell, and only where a counter did fall: an exporter that was
+    /// restarted starts anew while the counters of what it stands for go on, and counting those in
+    /// full would be a jump of a lifetime.
+    fn watch_for_restart(&mut self, spoiled: &[Option<String>]) {
         let slots = &self.series.slots;
         let mut times = self.hits.iter().filter(|(slot, ..)| &*slots[*slot].metric == START_TIME);
-        let (Some((_, time, _)), None) = (times.next(), times.next()) else { return };
+        let (Some(&(_, time, _)), None) = (times.next(), times.next()) else { return };
         if !time.is_finite() {
             return;
         }
-        if self.started.is_some_and(|before| *time > before + START_TIME_SLACK) {
+        let started_anew = self.started.is_some_and(|before| time > before + START_TIME_SLACK);
+        if started_anew && self.a_counter_fell(spoiled) {
             for slot in self.series.slots.iter_mut().filter(|slot| slot.last.is_some()) {
                 slot.last = Some(0.0);
             }
         }
-        self.started = Some(*time);
+        self.started = Some(time);
+    }
+
+    fn a_counter_fell(&self, spoiled: &[Option<String>]) -> bool {
+        self.hits.iter().any(|(slot, value, _)| {
+            let slot = &self.series.slots[*slot];
+            let is_counter = |each: &Use| match each.role {
+                Role::Counter(_) | Role::Bucket(_) => true,
+                Role::Gauge => false,
+            };
+            value.is_finite()
+                && slot.last.is_some_and(|last| *value < last)
+                && slot.uses.iter().any(is_counter)
+                && !concerns(spoiled, &slot.metric)
+        })
     }
 
     /// The metrics about which this page cannot be believed, each noted with its tracks.

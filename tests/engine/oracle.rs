@@ -49,6 +49,8 @@ struct Known {
     /// For each signal why the page tells nothing of it.
     spoils: Vec<Option<NoData>>,
     started: Option<f64>,
+    /// The process that it is about is another than on the page before.
+    restarted: bool,
 }
 
 struct Fact {
@@ -135,7 +137,7 @@ impl Oracle {
     pub(crate) fn observe(&mut self, target: usize, attempt: Attempt) {
         self.catch_up(attempt.at);
         let (at, read) = (attempt.at, attempt.lines.is_some());
-        if let Some(mut page) = known(&self.plan.targets[target], &attempt, &self.known[target]) {
+        if let Some(mut page) = known(&self.plan, target, &attempt, &self.known[target]) {
             for signal in &self.plan.signals {
                 let stale = self.stale(signal, &self.plan.targets[target]);
                 page.parts.push(parts(signal, &page, stale));
@@ -497,7 +499,8 @@ impl Oracle {
 }
 
 /// What the samples of a page mean, by looking back at all pages before it.
-fn known(target: &Target, attempt: &Attempt, pages: &[Known]) -> Option<Known> {
+fn known(plan: &Plan, target: usize, attempt: &Attempt, pages: &[Known]) -> Option<Known> {
+    let target = &plan.targets[target];
     let lines = attempt.lines.as_ref()?;
     let samples: Vec<Sample> = lines
         .iter()
@@ -518,11 +521,19 @@ fn known(target: &Target, attempt: &Attempt, pages: &[Known]) -> Option<Known> {
         }
     }
     let started = start_time(&facts);
+    let before = pages.iter().filter_map(|page| page.started).next_back();
+    let anew = matches!((before, started), (Some(old), Some(new)) if new > old + 1.5);
+    // Only where a counter fell, too: an exporter may start anew while its counters go on.
+    let fell = |fact: &Fact| {
+        let last = counted_from(&fact.sample, pages);
+        is_counter(plan, &fact.sample) && last.is_some_and(|last| fact.sample.value < last)
+    };
+    let restarted = anew && facts.iter().any(|f| f.sample.value.is_finite() && fell(f));
     for fact in &mut facts {
-        fact.gain = gain(&fact.sample, pages, started);
+        fact.gain = gain(&fact.sample, pages, restarted);
     }
     let (parts, spoils) = (Vec::new(), Vec::new());
-    Some(Known { at: attempt.at, spoiled, facts, parts, spoils, started })
+    Some(Known { at: attempt.at, spoiled, facts, parts, spoils, started, restarted })
 }
 
 fn identified(sample: &Sample, target: &Target) -> Sample {
@@ -559,22 +570,30 @@ fn start_time(facts: &[Fact]) -> Option<f64> {
     (times.len() == 1 && times[0].is_finite()).then(|| times[0])
 }
 
+/// What a series counts on from: the last number that was believed of it, or 0 if its process
+/// started anew since.
+fn counted_from(sample: &Sample, pages: &[Known]) -> Option<f64> {
+    pages.iter().enumerate().rev().find_map(|(place, page)| {
+        let last = page.facts.iter().find(|fact| same(&fact.sample, sample))?.sample.value;
+        let anew = pages[place + 1..].iter().any(|page| page.restarted);
+        last.is_finite().then_some(if anew { 0.0 } else { last })
+    })
+}
+
+/// Whether some signal takes the series for a counter.
+fn is_counter(plan: &Plan, sample: &Sample) -> bool {
+    let label = |name: &str| sample.labels.get(name).cloned();
+    let all = plan.signals.iter().flat_map(|signal| selections(&signal.kind));
+    let mut counters = all.filter(|(_, part)| !matches!(part, Some(Part::Gauge)));
+    counters
+        .any(|(selector, _)| selector.metric == sample.metric && passes(&selector.matchers, label))
+}
+
 /// What a counter gained on a page since it was last seen on one of those before.
-fn gain(sample: &Sample, pages: &[Known], started: Option<f64>) -> f64 {
+fn gain(sample: &Sample, pages: &[Known], restarted: bool) -> f64 {
     let value = sample.value;
-    let started: Vec<Option<f64>> =
-        pages.iter().map(|page| page.started).chain([started]).collect();
-    let restarted = |page: usize| {
-        let before = started[..page].iter().flatten().last();
-        matches!((before, started[page]), (Some(old), Some(new)) if new > old + 1.5)
-    };
-    for (place, page) in pages.iter().enumerate().rev() {
-        let last = page.facts.iter().find(|fact| same(&fact.sample, sample));
-        let Some(last) = last.map(|fact| fact.sample.value).filter(|last| last.is_finite()) else {
-            continue;
-        };
-        let from_zero = (place + 1..=pages.len()).any(restarted) || value < last;
-        return if from_zero { value.max(0.0) } else { value - last };
+    if let Some(last) = counted_from(sample, pages) {
+        return if restarted || value < last { value.max(0.0) } else { value - last };
     }
     match pages.last() {
         None => 0.0,

@@ -88,13 +88,32 @@ fn a_series_that_disappears_contributes_what_it_gained_and_comes_back_from_where
 
 #[test]
 fn a_restart_counts_from_zero_whatever_the_counters_have_reached_since() {
-    let at = |start: &str, value: &str| format!("process_start_time_seconds {start}; c {value}");
+    let at = |start: &str, c: &str, other: &str| {
+        format!("process_start_time_seconds {start}; c{{l=\"x\"}} {c}; c{{l=\"y\"}} {other}")
+    };
+    check(
+        increase("c{l=\"x\"}"),
+        &[
+            (0, &at("100", "10", "5000"), FILLING),
+            (1, &at("101.4", "20", "5000"), Value(10.0)),
+            (2, &at("200", "30", "7"), Value(20.0)),
+        ],
+    );
+    check(
+        increase("c"),
+        &[(0, &at("100", "10", "5000"), FILLING), (2, &at("200", "30", "7"), Value(37.0))],
+    );
+}
+
+#[test]
+fn an_exporter_that_starts_anew_does_not_make_counters_jump_that_go_on() {
+    let at = |start: u32, value: u32| format!("process_start_time_seconds {start}; c {value}");
     check(
         increase("c"),
         &[
-            (0, &at("100", "10"), FILLING),
-            (1, &at("101.4", "20"), Value(10.0)),
-            (2, &at("200", "30"), Value(40.0)),
+            (0, &at(100, 1_000_000), FILLING),
+            (1, &at(200, 1_000_003), Value(3.0)),
+            (2, &at(200, 4), Value(7.0)),
         ],
     );
 }
