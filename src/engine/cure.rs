@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::model::hook::Hook;
 use crate::model::reading::Verdict;
 use crate::model::rule::OnNoData;
-use crate::model::time::Instant;
+use crate::model::time::{Instant, format_duration};
 
 use super::rule::{Judgement, State, Terms};
 
@@ -47,6 +47,17 @@ pub(crate) enum Rerun {
     Safe,
     /// Then a person is needed.
     Never,
+}
+
+/// What must be seen after a hook's steps, in a line for people.
+pub(crate) fn describe(hook: &Hook) -> String {
+    hook.cure.as_ref().map_or_else(
+        || "no critical rule holds any more".to_owned(),
+        |cure| {
+            let (hold, within) = (format_duration(cure.hold), format_duration(cure.within));
+            format!("{} for {hold}, within {within} of the last step", cure.when.text)
+        },
+    )
 }
 
 impl Watch {

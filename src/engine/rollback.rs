@@ -11,7 +11,7 @@ use crate::model::rule::{Severity, Then};
 use crate::model::scrape::Scrape;
 use crate::model::time::{Instant, Moment, format_duration};
 
-use super::cure::{Purpose, Watch};
+use super::cure::{self, Purpose, Watch};
 use super::effect::{Effect, Incident, Outcome};
 use super::evidence;
 use super::guard::{Doing, Guard};
@@ -43,6 +43,7 @@ impl Guard {
             hook: hook.name.clone(),
             version: of.version.clone(),
             good: of.good.clone(),
+            cure: cure::describe(hook),
             rules: evidence::of_rules(&self.judge, now),
             signals: evidence::of_signals(&self.judge),
         }

@@ -216,6 +216,9 @@ pub struct Decision {
     pub version: Version,
     /// The version to go back to.
     pub good: Option<Version>,
+    /// What is to be seen afterwards, in a line for people.
+    #[serde(default)]
+    pub cure: String,
     /// Every rule's standing at that moment.
     pub rules: Vec<RuleEvidence>,
     /// Every signal's reading at that moment.

@@ -34,7 +34,7 @@ pub(super) fn event_in(event: &Event, unit: Units<'_>) -> String {
         Event::Started { rollguard, pid } => {
             format!("rollguard {} started, process {pid}", text(rollguard))
         }
-        Event::Stopped { by } => format!("stopped by {}", caller(by)),
+        Event::Stopped { by } => format!("told to stop by {}", caller(by)),
         Event::Reloaded { by, rules } => {
             format!("{} in force, loaded by {}", count(*rules, "rule"), caller(by))
         }
@@ -62,7 +62,12 @@ pub(super) fn event_in(event: &Event, unit: Units<'_>) -> String {
         Event::Decided(decision) => decided(decision, unit),
         Event::Intent { attempt, what } => format!("starting {}: {}", step(attempt), text(what)),
         Event::Outcome { attempt, result, output: _, took_ms } => {
-            format!("{} {} after {}", step(attempt), text(&result.to_string()), took(*took_ms))
+            let ended = format!("{} {}", step(attempt), text(&result.to_string()));
+            match took_ms {
+                // Nothing was run: an open attempt was settled by what is seen.
+                0 => ended,
+                took_ms => format!("{ended} after {}", took(*took_ms)),
+            }
         }
         Event::Cured { signals: _, took_ms } => {
             format!("cure seen {} after the decision", took(*took_ms))
@@ -146,6 +151,7 @@ mod tests {
             hook: HookName::new("rollback").unwrap(),
             version: Version::new("v2").unwrap(),
             good: Some(Version::new("v1").unwrap()),
+            cure: "error_rate < 1% for 10s, within 2m of the last step".to_owned(),
             rules: Vec::new(),
             signals: Vec::new(),
         }

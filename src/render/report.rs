@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::engine::effect::Incident;
-use crate::model::entry::{Caller, Event, RuleEvidence, Trigger};
+use crate::model::entry::{Caller, Event, RuleEvidence, SignalEvidence, Trigger};
 use crate::model::name::SignalName;
 use crate::model::signal::Unit;
 use crate::model::time::{Timestamp, format_duration};
@@ -26,6 +26,7 @@ pub fn report(incident: &Incident) -> String {
         tables::signals(&story),
         tables::other_rules(&story),
         tables::steps(&story),
+        story.cure(),
         tables::refusals(&story),
         story.foot(),
     ];
@@ -177,6 +178,31 @@ impl<'a> Story<'a> {
         format!("## What to do now\n\n{todo}\n")
     }
 
+    /// What was looked for after the steps, and on which readings it was seen.
+    fn cure(&self) -> String {
+        let wanted = &self.incident.decision.cure;
+        if self.ending == Ending::NotDone || wanted.is_empty() {
+            return String::new();
+        }
+        let seen = self.incident.entries.iter().find_map(|entry| {
+            let Event::Cured { signals, .. } = &entry.event else { return None };
+            Some((entry.at, signals))
+        });
+        let seen = seen.map_or("it was not seen".to_owned(), |(at, signals)| {
+            let readings: Vec<String> = signals.iter().map(|s| self.reading(s)).collect();
+            format!("seen at {at}, with {}", readings.join(", "))
+        });
+        format!("## The cure\n\n- wanted: {}\n- {seen}\n", code(wanted, Place::Text))
+    }
+
+    fn reading(&self, signal: &SignalEvidence) -> String {
+        let value = signal.value.map_or_else(
+            || signal.no_data.clone().unwrap_or_default(),
+            |value| super::number(value, self.unit(&signal.signal)),
+        );
+        format!("{} {}", text(signal.signal.as_str()), text(&value))
+    }
+
     fn deciding_rule(&self) -> String {
         let rule = match &self.incident.decision.trigger {
             Trigger::Rule(rule) => rule,
@@ -256,6 +282,7 @@ mod tests {
             hook: HookName::new("rollback").unwrap(),
             version: Version::new("v2").unwrap(),
             good: Some(Version::new("v1").unwrap()),
+            cure: "error_rate < 1% for 10s, within 2m of the last step".to_owned(),
             rules: vec![cause, other],
             signals: vec![signals[0].clone(), signals[1].clone(), signal("p95", 0.412)],
         }
@@ -322,7 +349,7 @@ mod tests {
 
     #[test]
     fn a_rollback_that_helped_is_told_like_this() {
-        let cured = Event::Cured { signals: Vec::new(), took_ms: 2_500 };
+        let cured = Event::Cured { signals: vec![signal("error_rate", 0.004)], took_ms: 2_500 };
         let golden = include_str!("../../tests/golden/report-rolled-back.md");
         assert_eq!(report(&incident("rolled back", None, cured)), golden);
     }
