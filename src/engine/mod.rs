@@ -2,6 +2,7 @@
 //! clock: time comes in as an argument, what to do comes out as [`effect::Effect`] values.
 
 mod arming;
+pub mod colour;
 pub mod command;
 mod condition;
 mod cure;
