@@ -9,7 +9,7 @@ use toml::de::DeTable;
 use crate::model::deployment::{Arm, DeploymentSettings, Mode};
 use crate::model::hook::Hook;
 use crate::model::name::ServiceName;
-use crate::model::place::SignalIx;
+use crate::model::place::{HookIx, SignalIx};
 use crate::model::plan::Plan;
 use crate::model::rule::Rule;
 use crate::model::signal::{Signal, SignalKind};
@@ -74,13 +74,28 @@ pub fn compile(main: &SourceFile, rules: &[SourceFile]) -> Result<Compiled, Diag
 pub fn check_rules(rules: &[SourceFile]) -> Result<CheckedRules, Diagnostics> {
     let files = without_bom(rules.iter());
     let mut sink = Sink::default();
-    let checked = Parsed::new(&files, &mut sink).check_rules(&mut sink);
+    let checked = Parsed::new(&files, &mut sink).check_rules(None, &mut sink);
     match checked {
         Some(plan) if !sink.has_errors() => Ok(CheckedRules {
             signals: plan.signals.len(),
             rules: plan.rules.len(),
             lints: sink.finish(files),
         }),
+        Some(_) | None => Err(sink.finish(files)),
+    }
+}
+
+/// Compiles rules files alone for rule tests: what a rule does where the main file would say is
+/// left to the hook at the first place, which the caller puts there; so are the targets.
+///
+/// # Errors
+/// Everything that is wrong with any of the files, lints included.
+pub(super) fn compile_alone(rules: &[SourceFile]) -> Result<Plan, Diagnostics> {
+    let files = without_bom(rules.iter());
+    let mut sink = Sink::default();
+    let plan = Parsed::new(&files, &mut sink).check_rules(Some(HookIx(0)), &mut sink);
+    match plan {
+        Some(plan) if !sink.has_errors() => Ok(plan),
         Some(_) | None => Err(sink.finish(files)),
     }
 }
@@ -120,7 +135,7 @@ pub fn patterns(main: &SourceFile) -> Vec<Pattern> {
 }
 
 /// `None` where one of them is wrong: which files belong to the configuration is unknown then.
-fn rules_patterns(root: &Section<'_>, sink: &mut Sink) -> Option<Vec<Pattern>> {
+pub(super) fn rules_patterns(root: &Section<'_>, sink: &mut Sink) -> Option<Vec<Pattern>> {
     let Some(rules) = root.get("rules") else { return Some(Vec::new()) };
     let all: Vec<_> = rules.list(sink)?.into_iter().map(|item| pattern(item, sink)).collect();
     all.into_iter().collect()
@@ -142,7 +157,7 @@ fn pattern(item: Item<'_>, sink: &mut Sink) -> Option<Pattern> {
     None
 }
 
-fn body(text: &str) -> &str {
+pub(super) fn body(text: &str) -> &str {
     text.strip_prefix('\u{feff}').unwrap_or(text)
 }
 
@@ -219,7 +234,7 @@ impl<'f> Parsed<'f> {
         Some((settings, plan))
     }
 
-    fn check_rules(&self, sink: &mut Sink) -> Option<Plan> {
+    fn check_rules(&self, then: Option<HookIx>, sink: &mut Sink) -> Option<Plan> {
         let roots = self.roots();
         roots.iter().for_each(|root| only_rules(root, sink));
         let tables = Tables {
@@ -228,7 +243,7 @@ impl<'f> Parsed<'f> {
             signals: declared(&roots, "signal", sink),
             rules: declared(&roots, "rule", sink),
         };
-        let core = tables.core(&Listed::Unknown, &Listed::Unknown, None, sink)?;
+        let core = tables.core(&Listed::Unknown, &Listed::Unknown, then, sink)?;
         let Core { targets, signals, rules, hooks, order } = core;
         let deployment = nothing_guarded()?;
         let plan = Plan { mode: Mode::Observe, deployment, targets, signals, rules, hooks };
@@ -255,7 +270,7 @@ impl<'a> Tables<'a> {
         &self,
         targets: &Listed,
         hooks: &Listed,
-        then: Option<crate::model::place::HookIx>,
+        then: Option<HookIx>,
         sink: &mut Sink,
     ) -> Option<Core> {
         let sampled: Vec<_> = self.targets.iter().map(|d| target(d, sink)).collect();
