@@ -13,5 +13,6 @@ mod out;
 mod rollback;
 mod run;
 mod status;
+mod test;
 
 pub use args::main;

@@ -19,7 +19,7 @@ use crate::model::time::format_duration;
 use super::condition::Names;
 use super::declare::{Declared, Listed, declared};
 use super::deployment::{DEFAULT_BAKE, MAIN_KEYS, SHARED_KEYS, Settings, deployment, settings};
-use super::diagnostic::{Diagnostic, Diagnostics, Place, SourceFile};
+use super::diagnostic::{Diagnostic, Diagnostics, Level, Place, SourceFile};
 use super::hook::{hook, refuse_circles};
 use super::lint::Origins;
 use super::order::order;
@@ -122,6 +122,14 @@ impl Pattern {
     pub fn matches_nothing(&self) -> Diagnostic {
         let message = format!("no file matches `{}`", self.text.escape_debug());
         Diagnostic::lint(self.place.clone(), message)
+    }
+
+    /// The same as an error of the file that names it: tests of no rules test nothing.
+    #[must_use]
+    pub fn no_rules(&self, file: SourceFile) -> Diagnostics {
+        let mut sink = Sink::default();
+        sink.report(Diagnostic { level: Level::Error, ..self.matches_nothing() });
+        sink.finish(without_bom(std::iter::once(&file)))
     }
 }
 
