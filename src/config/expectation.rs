@@ -53,7 +53,7 @@ pub(super) fn expectation(
     sink: &mut Sink,
 ) -> Option<Expect> {
     let section = item.section("an expectation", sink)?;
-    section.only(&KEYS, &[], sink);
+    let all_known = section.only(&KEYS, &[], sink);
     let when = when(&section, context, sink);
     let rule = section.opt("rule", |item| rule(item, context.plan, sink));
     if section.get("rule").is_none() {
@@ -66,6 +66,9 @@ pub(super) fn expectation(
     }
     let wanted = wanted(&section, context.plan, sink);
     let (when, rule, wanted) = (when?, rule?, wanted?);
+    if wanted.is_empty() && !all_known {
+        return None;
+    }
     if wanted.is_empty() {
         let error = Diagnostic::error(item.place(), "the expectation says only when");
         let what = "one of state, verdict, reason, signals, decision, refusal, colour";

@@ -77,17 +77,23 @@ fn missed(page: &mut Page, file: &str, miss: &Miss) {
     page.pair("where", &format!("{file}:{}", miss.line), Paint::Plain);
     page.pair("when", &format!("{}{rule}", miss.when), Paint::Plain);
     page.pair("failed", &miss.why, Paint::Plain);
-    page.pair("expected", &said(&miss.aspects, |aspect| &aspect.expected), Paint::Green);
-    page.pair("got", &said(&miss.aspects, |aspect| &aspect.got), Paint::Red);
+    let wrong: Vec<_> = miss.aspects.iter().filter(|aspect| !aspect.met).collect();
+    if wrong.is_empty() {
+        // It was so, at the wrong time.
+        let all: Vec<_> = miss.aspects.iter().collect();
+        page.pair("seen", &said(&all, |aspect| &aspect.got), Paint::Red);
+    } else {
+        page.pair("expected", &said(&wrong, |aspect| &aspect.expected), Paint::Green);
+        page.pair("got", &said(&wrong, |aspect| &aspect.got), Paint::Red);
+    }
     page.line(&[]);
     table(page, miss);
 }
 
-/// Each thing with what is said of it. What was as expected is of interest where all was.
-fn said<'a>(aspects: &'a [Aspect], of: impl Fn(&'a Aspect) -> &'a String) -> String {
-    let all_met = aspects.iter().all(|aspect| aspect.met);
-    let shown = aspects.iter().filter(|aspect| all_met || !aspect.met);
-    shown.map(|aspect| format!("{} {}", aspect.what, of(aspect))).collect::<Vec<_>>().join(", ")
+/// Each thing with what is said of it.
+fn said<'a>(aspects: &[&'a Aspect], of: impl Fn(&'a Aspect) -> &'a String) -> String {
+    let each = |aspect: &&'a Aspect| format!("{} {}", aspect.what, of(aspect));
+    aspects.iter().map(each).collect::<Vec<_>>().join(", ")
 }
 
 fn table(page: &mut Page, miss: &Miss) {
