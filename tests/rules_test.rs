@@ -177,6 +177,19 @@ fn the_shipped_rules_fire_and_stay_quiet_as_their_tests_say() {
 }
 
 #[test]
+fn the_example_that_the_help_shows_passes() {
+    let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("rules/http.toml");
+    let (_, help, _) = said(Place::new(&[]).run(&["test", "--help"]));
+    let wide = help.lines().filter(|line| line.chars().count() > 80).collect::<Vec<_>>();
+    assert!(wide.is_empty(), "{wide:?}");
+    let start = help.find("  rules = [").unwrap();
+    let example = &help[start..help.find("\nValues, ").unwrap()];
+    let files = [("http.toml", &*fs::read_to_string(rules).unwrap()), ("x.test.toml", example)];
+    let (code, out, err) = said(Place::new(&files).run(&["test", "x.test.toml"]));
+    assert_eq!((code, err.as_str()), (Some(0), ""), "{out}");
+}
+
+#[test]
 fn every_rule_of_a_shipped_pack_has_a_test_that_fires_it_and_one_that_does_not() {
     for pack in ["http", "latency"] {
         let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("rules");

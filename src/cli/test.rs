@@ -32,13 +32,18 @@ A test file stands beside the rules, as http.test.toml beside http.toml:
   ]
   expect = [
     { until = \"1m\", rule = \"error-rate\", state = \"inactive\" },
-    { between = [\"2m58s\", \"3m4s\"], rule = \"error-rate\", state = \"firing\" },
+    { between = [\"3m5s\", \"3m10s\"], rule = \"error-rate\", state = \"firing\" },
   ]
 
 Values, one for each scrape: 5  5x9 (ten times 5)  0+80x600 (0 and 600 more)
   _  _x5 (pages without the series)  stale  fail  failx5  fail:timeout
-At one instant (`at`), becoming so (`between`) or all the time (`from`, `until`)
-expect: state, verdict, reason, signals, decision, refusal, colour, tolerance.
+
+Expected is any of state, verdict, reason, signals, decision, refusal, colour
+  at       at this instant, counted from the first scrape
+  between  it becomes so within these two; firing and decisions not before them
+  until    all the time, from the deployment's begin or `from` on
+A deployment begins at `arm` (0s), before the scrape of that instant. Without
+`config` the mode is auto, and every hook is one that succeeds at once.
 
 Examples:
   rollguard test rules.d
@@ -52,7 +57,7 @@ pub(super) struct TestArgs {
     /// Write the results as JUnit XML, too
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
-    /// Print JSON: `passed`, `failed`, and `files` with their `tests` and those' `failures`
+    /// Print JSON: `passed`, `failed`, and `files` with `tests`
     #[arg(long)]
     json: bool,
 }

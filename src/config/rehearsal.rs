@@ -1,5 +1,13 @@
 //! `*.test.toml`: rule tests. First which files a test file is about, then, with their plan, what
 //! it says. A test that cannot mean anything is an error at its place, never a failed expectation.
+//!
+//! `rules = […]` names rules files beside the test file, `config = "…"` a main file, of which the
+//! targets, hooks, mode and deployment are then used. Of a test `series` has one value for each
+//! scrape of its target, every `interval` from 0s on (default: the target's own, or 1s); the
+//! longest of them ends the test. A series without a value is not on the page; a target without
+//! series answers with a page on which nothing stands that is read. The deployment begins at `arm`
+//! (default 0s, or "never"), before the scrape of that instant. Every step of a hook is done at
+//! once. The wall clock shows 1970-01-01T00:00:00Z at 0s, so that a time on a page is in seconds.
 
 use std::sync::Arc;
 use std::time::Duration;

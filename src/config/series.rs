@@ -146,18 +146,30 @@ fn is_alone(text: &str, series: &Series<'_>, seen: &[(String, Values, Place)], s
         sink.report(error.also(first.clone(), "first written here"));
     }
     for (_, other, first) in seen {
-        let differ = series.values.failures().any(|(from, count, class)| {
-            other.failures().any(|(start, length, as_class)| {
-                let overlap = from < start + length && start < from + count;
-                overlap && class != as_class
-            })
-        });
-        if differ {
+        if differ(&series.values, other) {
             let message = "two series of a target say differently how a scrape of it fails";
             let error = Diagnostic::error(series.item.place(), message);
             sink.report(error.also(first.clone(), "otherwise here"));
         }
     }
+}
+
+/// Whether a scrape fails by both, and not in the same way.
+fn differ(a: &Values, b: &Values) -> bool {
+    let (mut left, mut right) = (a.failures().peekable(), b.failures().peekable());
+    while let (Some(one), Some(other)) = (left.peek(), right.peek()) {
+        let ((from, count, class), (start, length, as_class)) = (*one, *other);
+        let (end, stop) = (from + count, start + length);
+        if from < stop && start < end && class != as_class {
+            return true;
+        }
+        if end <= stop {
+            left.next()
+        } else {
+            right.next()
+        };
+    }
+    false
 }
 
 /// The series as a page writes it.
@@ -197,6 +209,20 @@ mod tests {
         check("a:b{ z=\"1\", a='2' , e=''}", "a:b{a=\"2\",z=\"1\"}");
         check("m{p=`a\"b\\c`}", r#"m{p="a\"b\\c"}"#);
         check("{\"my.name\", \"l.l\"=\"x\"}", r#"{"my.name","l.l"="x"}"#);
+    }
+
+    #[test]
+    fn scrapes_that_fail_in_two_ways_are_found_wherever_they_are() {
+        let check = |a: &str, b: &str, wanted: bool| {
+            let (a, b) = (values(a).unwrap(), values(b).unwrap());
+            assert_eq!((differ(&a, &b), differ(&b, &a)), (wanted, wanted));
+        };
+        check("1 fail 1", "1 fail 1", false);
+        check("1 failx3 1", "1x1 fail:dns", true);
+        check("failx3 fail:dns", "_x3 fail:dns", false);
+        check("fail 1 fail 1 fail", "1 fail:dns 1 fail:dns", false);
+        check("fail 1 fail 1 fail", "1 fail:dns 1 fail:dnsx2", true);
+        check("1x9", "fail", false);
     }
 
     #[test]
