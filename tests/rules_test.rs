@@ -356,6 +356,15 @@ fn scrapes_fail_as_the_values_say_and_absent_series_are_absent() {
 }
 
 #[test]
+fn a_series_that_appears_on_the_second_page_started_at_0() {
+    let text = "[[test]]\nname = \"n\"\nseries = [\n\
+        { name = 'requests_total{status=\"200\"}', values = \"0+80x9\" },\n\
+        { name = 'requests_total{status=\"500\"}', values = \"_ 20x8\" },\n]\n\
+        expect = [{ at = \"1s\", signals = { errors = \"20%\" } }]\n";
+    assert_eq!(play(&cases(text).unwrap()[0]).failures, []);
+}
+
+#[test]
 fn a_configuration_brings_its_targets_mode_and_warm_up() {
     let main = r#"
 mode  = "observe"
