@@ -205,10 +205,15 @@ fn signal(
     sink: &mut Sink,
 ) -> Option<Wanted> {
     let known = || plan.signals.iter().map(|signal| signal.name.as_str());
-    let found = plan.signals.iter().find(|signal| signal.name.as_str() == entry.key);
+    // `name{instance="a:1"}` is the reading of one group.
+    let (name, group) = match entry.key.strip_suffix('}').and_then(|key| key.split_once('{')) {
+        Some((name, group)) => (name, Some(group.to_owned())),
+        None => (entry.key, None),
+    };
+    let found = plan.signals.iter().find(|signal| signal.name.as_str() == name);
     let Some(signal) = found else {
-        let message = format!("unknown signal `{}`", entry.key.escape_debug());
-        sink.report(Diagnostic::error(entry.key_place(), message).suggest(entry.key, known()));
+        let message = format!("unknown signal `{}`", name.escape_debug());
+        sink.report(Diagnostic::error(entry.key_place(), message).suggest(name, known()));
         return None;
     };
     let reading = reading(entry.item, signal, sink)?;
@@ -217,7 +222,7 @@ fn signal(
         SignalExpect::NoData(_) => 1.0,
     };
     let tolerance = tolerance.unwrap_or(DEFAULT_TOLERANCE * size.max(1.0));
-    Some(Wanted::Signal(signal.name.clone(), reading, tolerance))
+    Some(Wanted::Signal(signal.name.clone(), group, reading, tolerance))
 }
 
 /// A number, or in a string a number with a unit, `at least` one, or `no data`.

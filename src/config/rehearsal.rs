@@ -48,6 +48,9 @@ const DEFAULT_TARGET: &str = "test";
 const FILE_KEYS: [&str; 3] = ["rules", "config", "test"];
 const TEST_KEYS: [&str; 7] = ["name", "interval", "series", "arm", "warmup", "stages", "expect"];
 
+/// Read, but deployments have no stages yet.
+const LATER: [&str; 1] = ["stages"];
+
 /// The files that a test file is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Basics {
@@ -197,7 +200,7 @@ fn listed<'a>(item: Item<'a>, sink: &mut Sink) -> Option<Vec<Item<'a>>> {
 
 fn case(item: Item<'_>, text: &str, basis: &Basis, sink: &mut Sink) -> Option<Case> {
     let section = item.section("[[test]]", sink)?;
-    section.only(&TEST_KEYS, &[], sink);
+    section.only(&TEST_KEYS, &LATER, sink);
     let name = section.required("name", sink).and_then(|item| item.string(sink));
     let interval =
         section.opt("interval", |item| item.duration_within(MIN_INTERVAL, MAX_INTERVAL, sink));

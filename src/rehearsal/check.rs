@@ -62,11 +62,17 @@ fn aspect(wanted: &Wanted, name: Option<&RuleName>, sight: &Sight<'_>) -> Aspect
             let got = sight.snapshot.colour;
             same("colour", colour.name().to_owned(), got.name().to_owned())
         }
-        Wanted::Signal(signal, reading, tolerance) => {
-            let found = sight.snapshot.signals.iter().find(|s| s.reading.signal == *signal);
+        Wanted::Signal(signal, group, reading, tolerance) => {
+            let named = || sight.snapshot.signals.iter().filter(|s| s.reading.signal == *signal);
+            let found = named().find(|s| group_of(&s.reading) == group.as_deref());
             let met = found.is_some_and(|found| fits(reading, &found.reading, *tolerance));
-            let (expected, got) = (expected(reading), found.map_or_else(none, read));
-            Aspect { what: signal.to_string(), expected, got, met }
+            let others = || {
+                let groups: Vec<_> = named().filter_map(|s| group_of(&s.reading)).collect();
+                format!("no such group, there are {}", groups.join(" and "))
+            };
+            let (expected, got) = (expected(reading), found.map_or_else(others, read));
+            let group = group.as_ref().map(|group| format!("{{{group}}}")).unwrap_or_default();
+            Aspect { what: format!("{signal}{group}"), expected, got, met }
         }
     }
 }
@@ -82,6 +88,11 @@ pub(super) fn verdict_of(rule: &RuleStatus) -> &'static str {
         "fails" => Standing::Fails.name(),
         _ => Standing::NoData.name(),
     }
+}
+
+/// The group that a reading is of, where it is read by labels.
+fn group_of(_reading: &SignalEvidence) -> Option<&str> {
+    None
 }
 
 fn fits(wanted: &SignalExpect, reading: &SignalEvidence, tolerance: f64) -> bool {

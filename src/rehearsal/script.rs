@@ -77,8 +77,9 @@ pub enum Wanted {
     Verdict(Standing),
     /// Why the rule has no verdict.
     Reason(String),
-    /// A signal's reading, and how far it may be off.
-    Signal(SignalName, SignalExpect, f64),
+    /// A signal's reading, in one of its groups where it is read by labels, and how far it may be
+    /// off.
+    Signal(SignalName, Option<String>, SignalExpect, f64),
     /// What was decided so far, because of the rule if one is named.
     Decision(Acted),
     /// Why nothing would be done if the rule fired now; `None`: it would roll back.

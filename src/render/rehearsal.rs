@@ -102,18 +102,9 @@ fn table(page: &mut Page, miss: &Miss) {
     if first.rule.is_some() {
         head.push_str(&format!("{}{}", pad("STATE", 10), pad("HELD", 9)));
     }
-    let columns: Vec<usize> = first
-        .signals
-        .iter()
-        .enumerate()
-        .map(|(ix, signal)| {
-            let all = miss.around.iter().filter_map(|row| row.signals.get(ix));
-            let widest = all.map(|signal| width(&reading(signal))).max().unwrap_or(0);
-            widest.max(width(signal.reading.signal.as_str())).min(READING)
-        })
-        .collect();
-    for (signal, column) in first.signals.iter().zip(&columns) {
-        head.push_str(&format!("{}  ", pad(signal.reading.signal.as_str(), *column)));
+    let columns = columns(&miss.around);
+    for (name, column) in &columns {
+        head.push_str(&format!("{}  ", pad(name, *column)));
     }
     page.line(&[(Paint::Dim, &head)]);
     for row in &miss.around {
@@ -127,14 +118,34 @@ fn table(page: &mut Page, miss: &Miss) {
     }
 }
 
-fn cells(row: &Row, columns: &[usize]) -> String {
+/// Every signal of every row, and how wide it is shown: a group may come and go.
+fn columns(rows: &[Row]) -> Vec<(String, usize)> {
+    let mut columns: Vec<(String, usize)> = Vec::new();
+    for signal in rows.iter().flat_map(|row| &row.signals) {
+        let name = name(signal);
+        let wide = width(&reading(signal)).max(width(&name)).min(READING);
+        match columns.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, column)) => *column = wide.max(*column),
+            None => columns.push((name, wide)),
+        }
+    }
+    columns
+}
+
+fn name(signal: &SignalStatus) -> String {
+    signal.reading.signal.to_string()
+}
+
+fn cells(row: &Row, columns: &[(String, usize)]) -> String {
     let mut text = pad(&time(row.at_ms), 11);
     if let Some(rule) = &row.rule {
         text.push_str(&pad(&rule.state.to_string(), 10));
         text.push_str(&pad(&time(rule.held_ms), 9));
     }
-    for (signal, column) in row.signals.iter().zip(columns) {
-        text.push_str(&format!("{}  ", pad(&reading(signal), *column)));
+    for (wanted, column) in columns {
+        let found = row.signals.iter().find(|signal| name(signal) == *wanted);
+        let shown = found.map_or_else(|| "-".to_owned(), reading);
+        text.push_str(&format!("{}  ", pad(&shown, *column)));
     }
     text
 }
