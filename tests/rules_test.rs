@@ -365,6 +365,49 @@ fn a_series_that_appears_on_the_second_page_started_at_0() {
 }
 
 #[test]
+fn stages_groups_and_baselines_are_those_of_the_daemon() {
+    let rules = r#"
+[signal.queue]
+gauge  = 'queue'
+across = "max"
+by     = ["instance"]
+[signal.load]
+gauge  = 'load'
+[signal.load.baseline]
+from         = "before"
+window       = "10s"
+min_readings = 5
+[rule.queue]
+when   = "queue > 10"
+stages = ["canary"]
+quorum = 2
+[rule.load]
+when = "load > 2 * load.baseline && load > 5"
+"#;
+    let tests = r#"
+rules = ["app.toml"]
+[[test]]
+name   = "a rule of a stage is quiet in every other"
+arm    = "10s"
+stages = [{ at = "20s", stage = "canary" }, { at = "30s", stage = "full" }]
+series = [
+  { name = 'queue{instance="a"}', values = "1x12 99x40" },
+  { name = 'queue{instance="b"}', values = "1x12 99x40" },
+  { name = 'load', values = "4x30 9x20" },
+]
+expect = [
+  { at = "15s", signals = { 'queue{instance="a"}' = 99, "load.baseline" = 4 } },
+  { from = "13s", until = "19s", rule = "queue", refusal = "not in this stage" },
+  { between = ["20s", "21s"], rule = "queue", state = "firing", decision = "rollback" },
+  { between = ["31s", "32s"], rule = "load", state = "firing" },
+]
+"#;
+    let place = Place::new(&[("app.toml", rules), ("m.test.toml", tests)]);
+    let (code, out, err) = said(place.run(&["test", "m.test.toml"]));
+    assert_eq!((code, err.as_str()), (Some(0), ""), "{out}");
+}
+
+#[test]
 fn a_configuration_brings_its_targets_mode_and_warm_up() {
     let main = r#"
 mode  = "observe"

@@ -16,7 +16,7 @@ use toml::de::DeTable;
 
 use crate::model::deployment::Mode;
 use crate::model::hook::{Action, Hook, Piece, Step, Template};
-use crate::model::name::{HookName, TargetName};
+use crate::model::name::{HookName, StageName, TargetName};
 use crate::model::place::HookIx;
 use crate::model::plan::Plan;
 use crate::model::target::{Scheme, ScrapeUrl, Target};
@@ -47,9 +47,6 @@ const DEFAULT_TARGET: &str = "test";
 
 const FILE_KEYS: [&str; 3] = ["rules", "config", "test"];
 const TEST_KEYS: [&str; 7] = ["name", "interval", "series", "arm", "warmup", "stages", "expect"];
-
-/// Read, but deployments have no stages yet.
-const LATER: [&str; 1] = ["stages"];
 
 /// The files that a test file is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -200,7 +197,7 @@ fn listed<'a>(item: Item<'a>, sink: &mut Sink) -> Option<Vec<Item<'a>>> {
 
 fn case(item: Item<'_>, text: &str, basis: &Basis, sink: &mut Sink) -> Option<Case> {
     let section = item.section("[[test]]", sink)?;
-    section.only(&TEST_KEYS, &LATER, sink);
+    section.only(&TEST_KEYS, &[], sink);
     let name = section.required("name", sink).and_then(|item| item.string(sink));
     let interval =
         section.opt("interval", |item| item.duration_within(MIN_INTERVAL, MAX_INTERVAL, sink));
@@ -249,13 +246,14 @@ fn arm(item: Item<'_>, sink: &mut Sink) -> Option<Option<Duration>> {
     parse_duration(text.value).map_err(wrong).ok().map(Some)
 }
 
-fn stages(item: Item<'_>, sink: &mut Sink) -> Option<Vec<(Duration, String)>> {
-    let mut all: Vec<(Duration, String)> = Vec::new();
+fn stages(item: Item<'_>, sink: &mut Sink) -> Option<Vec<(Duration, StageName)>> {
+    let mut all: Vec<(Duration, StageName)> = Vec::new();
     for item in listed(item, sink)? {
         let section = item.section("a stage", sink)?;
         section.only(&["at", "stage"], &[], sink);
         let at = section.required("at", sink).and_then(|item| item.duration(sink));
-        let stage = section.required("stage", sink).and_then(|item| item.string(sink));
+        let stage = section.required("stage", sink);
+        let stage = stage.and_then(|item| item.text(sink)?.name(sink, StageName::new));
         let (at, stage) = (at?, stage?);
         if all.last().is_some_and(|(last, _)| *last > at) {
             let message = "stages stand in the order of time";

@@ -91,8 +91,8 @@ pub(super) fn verdict_of(rule: &RuleStatus) -> &'static str {
 }
 
 /// The group that a reading is of, where it is read by labels.
-fn group_of(_reading: &SignalEvidence) -> Option<&str> {
-    None
+fn group_of(reading: &SignalEvidence) -> Option<&str> {
+    reading.group.as_deref()
 }
 
 fn fits(wanted: &SignalExpect, reading: &SignalEvidence, tolerance: f64) -> bool {

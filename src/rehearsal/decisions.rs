@@ -33,6 +33,9 @@ impl Decisions {
             | Event::Reloaded { .. }
             | Event::ReloadRefused { .. }
             | Event::Begun { .. }
+            | Event::Staged { .. }
+            | Event::TelemetryLost { .. }
+            | Event::TelemetryBack { .. }
             | Event::Ended { .. }
             | Event::Superseded { .. }
             | Event::Baked { .. }

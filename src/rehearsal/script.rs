@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::engine::colour::Colour;
 use crate::model::entry::{Refusal, RuleStanding};
-use crate::model::name::{RuleName, SignalName};
+use crate::model::name::{RuleName, SignalName, StageName};
 use crate::model::plan::Plan;
 use crate::model::time::format_duration;
 
@@ -27,7 +27,7 @@ pub struct Case {
     /// When the deployment begins, from the first scrape on; `None`: never.
     pub arm: Option<Duration>,
     /// When the deployment enters which stage, in the order of time.
-    pub stages: Vec<(Duration, String)>,
+    pub stages: Vec<(Duration, StageName)>,
     /// What is expected.
     pub expects: Vec<Expect>,
     /// The last instant that is played.

@@ -117,11 +117,15 @@ impl<'c> Stage<'c> {
     }
 
     fn enter_stages(&mut self) {
-        while let Some((at, _)) = self.case.stages.get(self.staged) {
+        while let Some((at, stage)) = self.case.stages.get(self.staged) {
             if *at > self.at {
                 return;
             }
             self.staged += 1;
+            let stage = Command::Stage { id: None, stage: stage.clone() };
+            // A deployment that is over enters no stage any more.
+            let (_, effects) = self.guard.command(moment(self.at), stage, Caller::Guard);
+            self.perform(effects);
         }
     }
 

@@ -133,7 +133,8 @@ fn columns(rows: &[Row]) -> Vec<(String, usize)> {
 }
 
 fn name(signal: &SignalStatus) -> String {
-    signal.reading.signal.to_string()
+    let group = signal.reading.group.as_ref().map(|group| format!("{{{group}}}"));
+    format!("{}{}", signal.reading.signal, group.unwrap_or_default())
 }
 
 fn cells(row: &Row, columns: &[(String, usize)]) -> String {
