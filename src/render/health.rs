@@ -93,7 +93,7 @@ mod tests {
         seen.state = GuardState::RolledBack;
         assert_eq!(health(&seen), Health::Green);
         let decision = Decision {
-            trigger: Trigger::Rule(seen.rules[0].evidence.clone()),
+            trigger: Trigger::Rule(Box::new(seen.rules[0].evidence.clone())),
             hook: HookName::new("rollback").unwrap(),
             version: Version::new("v2").unwrap(),
             good: None,
