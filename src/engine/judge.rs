@@ -57,7 +57,8 @@ pub(crate) struct RuleState {
     /// When it last had a verdict on something freshly observed.
     pub(crate) judged: Option<Instant>,
     terms: Terms,
-    fed_by: Vec<bool>,
+    /// The targets that feed its signals.
+    pub(crate) fed_by: Vec<bool>,
     /// When somebody was there to look again, after a time in which nobody was.
     resumed: Instant,
 }
@@ -127,7 +128,11 @@ impl Judge {
             });
         }
         let over = match kind {
-            SignalKind::Gauge { over, .. } if *over != Over::Last => Some(OverWindow::new(*over)),
+            SignalKind::Gauge { over, .. } if *over != Over::Last => {
+                let targets = tracks.iter().map(|(target, _)| &self.plan.targets[*target]);
+                let spacing = targets.filter(|t| t.sharpen.is_some()).map(|t| t.interval).max();
+                Some(OverWindow::new(*over, spacing.unwrap_or_default()))
+            }
             SignalKind::Gauge { .. } | SignalKind::Rate { .. } | SignalKind::Increase { .. } => {
                 None
             }
@@ -140,7 +145,8 @@ impl Judge {
         SignalState { tracks, over, reading, expires: None, fed_by, asks_after, rules: Vec::new() }
     }
 
-    fn fed_by(&self, signals: &[SignalIx]) -> Vec<bool> {
+    /// The targets that feed any of these signals.
+    pub(crate) fn fed_by(&self, signals: &[SignalIx]) -> Vec<bool> {
         let mut fed_by = vec![false; self.feeds.len()];
         for signal in signals {
             add(&mut fed_by, &self.signals[signal.0].fed_by);
