@@ -1,6 +1,8 @@
 //! `rollguard import`: other people's alerting rules as ours. It reads files, writes one, and says
 //! what became of every alert; what fits is `crate::import`'s business.
 
+#![expect(clippy::disallowed_methods, reason = "the rules go where the operator says")]
+
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -28,7 +30,9 @@ pub(super) enum ImportCommand {
 /// is not the same. Every alert that does not fit is named with its place, the
 /// reason and what to do instead, on standard error.
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment, after_help = "\
+#[command(
+    verbatim_doc_comment,
+    after_help = "\
 Examples:
   rollguard import prometheus alerts.yml
   rollguard import prometheus alerts/*.yml --output rules.d/imported.toml
@@ -39,7 +43,8 @@ not_imported [{alert, place, why, instead}], dropped_labels [{label, matchers}],
 summary {imported, not_imported, recording_rules}, and toml without --output.
 
 Exit codes: 0 every alert was imported, 1 some were not, 2 usage,
-78 a file cannot be read or is not YAML with groups of rules.")]
+78 a file cannot be read or is not YAML with groups of rules."
+)]
 pub(super) struct PrometheusArgs {
     /// Rule files
     #[arg(value_name = "FILE", required = true)]
@@ -72,7 +77,11 @@ fn target_of(text: &str) -> Result<TargetOf, String> {
 enum ImportError {
     #[error("read {}: {source}", path.display())]
     Read { path: PathBuf, source: io::Error },
-    #[error("read {}: it is larger than {} MiB, which no file of rules is", .0.display(), MAX_FILE >> 20)]
+    #[error(
+        "read {}: it is larger than {} MiB, which no file of rules is",
+        .0.display(),
+        MAX_FILE >> 20
+    )]
     TooLarge(PathBuf),
     #[error("read {}: it is not UTF-8 text", .0.display())]
     NotText(PathBuf),

@@ -54,7 +54,8 @@ impl Fitter<'_> {
 
     /// An alert that fires while its expression has a value, whatever it is.
     fn bare<T>(&mut self, expr: &Expr) -> Option<T> {
-        if matches!(&expr.kind, Of::Call { name, .. } if name == "vector" || name == "absent_over_time")
+        if let Of::Call { name, .. } = &expr.kind
+            && ["vector", "absent_over_time"].contains(&name.as_str())
         {
             let why = "it has no comparison: it fires always or where nothing is known";
             return self.flaw(expr.spot, why, "to watch the guard itself, scrape its own page");
@@ -76,15 +77,12 @@ impl Fitter<'_> {
         let left = self.condition(&binary.left, stands);
         let right = self.condition(&binary.right, stands);
         let ((left, a), (right, b)) = (left?, right?);
-        let shape = match binary.op {
-            Op::Or if a != b && a.labels().is_empty() && b.labels().is_empty() => Shape::Any,
-            _ => self.agree(spot, a, b)?,
-        };
+        let either = binary.op == Op::Or;
+        let ungrouped = a.labels().is_empty() && b.labels().is_empty();
+        let shape =
+            if either && a != b && ungrouped { Shape::Any } else { self.agree(spot, a, b)? };
         let (left, right) = (Box::new(left), Box::new(right));
-        let cond = match binary.op {
-            Op::Or => Cond::Or(left, right),
-            _ => Cond::And(left, right),
-        };
+        let cond = if either { Cond::Or(left, right) } else { Cond::And(left, right) };
         Some((cond, shape))
     }
 
@@ -107,17 +105,20 @@ impl Fitter<'_> {
             return self.flaw(spot, why, "compare a series with a limit");
         }
         // The constant stands on the right, as people say it.
-        let (left, op, right) = match (&left.num, &right.num) {
-            (Num::Const(_), _) => (right, mirrored(op), left),
-            _ => (left, op, right),
+        let (left, op, right) = match constant(&left.num) {
+            Some(_) => (right, mirrored(op), left),
+            None => (left, op, right),
         };
-        if let (Stands::Alone, Shape::Series, Num::Const(limit)) = (stands, &shape, &right.num) {
-            if let Some(cond) = self.any_series(&left, op, *limit) {
+        let limit = constant(&right.num).filter(|_| stands == Stands::Alone);
+        if let (Shape::Series, Some(limit)) = (&shape, limit) {
+            if let Some(cond) = self.any_series(&left, op, limit, &right.num) {
+                self.extremes = true;
                 return Some((cond, Shape::Any));
             }
-            if self.is_gain(&left.num) && op == Compare::Greater && *limit == 0.0 {
+            if self.is_gain(&left.num) && op == Compare::Greater && limit == 0.0 {
                 // Some series gained something exactly where their sum did.
                 self.singles.truncate(known);
+                self.extremes = true;
                 return Some((Cond::Compare(left.num, op, right.num), Shape::Any));
             }
         }
@@ -132,7 +133,13 @@ impl Fitter<'_> {
     }
 
     /// Whether any series passes, where one number can tell.
-    fn any_series(&mut self, left: &Measure, op: Compare, limit: f64) -> Option<Cond> {
+    fn any_series(
+        &mut self,
+        left: &Measure,
+        op: Compare,
+        limit: f64,
+        written: &Num,
+    ) -> Option<Cond> {
         let ix = only_signal(&left.num)?;
         let Kind::Gauge { of, across: None, over } = self.kind(ix).clone() else { return None };
         let (slope, _) = linear(&left.num, ix)?;
@@ -141,9 +148,7 @@ impl Fitter<'_> {
             Compare::Less | Compare::LessOrEqual if slope < 0.0 => Across::Max,
             Compare::Greater | Compare::GreaterOrEqual if slope < 0.0 => Across::Min,
             Compare::Less | Compare::LessOrEqual if slope > 0.0 => Across::Min,
-            Compare::Equal | Compare::NotEqual
-                if left.num == Num::Signal(ix) && over.is_none() =>
-            {
+            Compare::Equal | Compare::NotEqual if left.num == Num::Signal(ix) && over.is_none() => {
                 let value = Some(format!("{} {limit}", symbol(op)));
                 let counted = self.replace(ix, Kind::Count { of, value });
                 return Some(positive(counted));
@@ -161,7 +166,7 @@ impl Fitter<'_> {
         }
         let extreme = self.replace(ix, Kind::Gauge { of, across: Some(across), over });
         let num = substituted(&left.num, ix, extreme);
-        Some(Cond::Compare(num, op, Num::Const(limit)))
+        Some(Cond::Compare(num, op, written.clone()))
     }
 
     /// The same signal of another kind.
@@ -173,11 +178,11 @@ impl Fitter<'_> {
     /// A count of nothing is 0 here and no value in Prometheus: where 0 would pass, there has to be
     /// something.
     fn zero_counts(&self, left: &Measure, op: Compare, right: &Measure) -> Vec<Cond> {
-        let (Num::Signal(ix), Num::Const(limit)) = (&left.num, &right.num) else {
+        let (Num::Signal(ix), Some(limit)) = (&left.num, constant(&right.num)) else {
             return Vec::new();
         };
         let counts = matches!(self.kind(*ix), Kind::Count { .. });
-        if counts && op.test(0.0, *limit) { vec![positive(*ix)] } else { Vec::new() }
+        if counts && op.test(0.0, limit) { vec![positive(*ix)] } else { Vec::new() }
     }
 
     fn absent(&mut self, args: &[Expr], spot: Spot) -> Option<(Cond, Shape)> {
@@ -224,6 +229,15 @@ pub(super) const fn symbol(op: Compare) -> &'static str {
         Compare::Equal => "==",
         Compare::NotEqual => "!=",
     }
+}
+
+/// The value of an expression without signals.
+pub(super) fn constant(num: &Num) -> Option<f64> {
+    let mut any = false;
+    num.for_each_signal(&mut |_| any = true);
+    // Where there is no signal, it does not matter which one is asked for.
+    let (_, value) = linear(num, SignalIx(0)).filter(|_| !any)?;
+    value.is_finite().then_some(value)
 }
 
 /// The one signal of an expression, however often it stands there.

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::config::{SourceFile, check_rules};
 use crate::model::condition::{Cond, Num};
 use crate::model::place::SignalIx;
 
@@ -49,6 +50,8 @@ pub(super) struct Fitted {
     pub(super) notes: Vec<String>,
     /// Labels whose matchers were left out, and how often.
     pub(super) dropped: BTreeMap<String, usize>,
+    /// Whether several series or groups can make it hold in turn.
+    pub(super) in_turn: bool,
 }
 
 /// What is collected while an expression is fitted.
@@ -60,6 +63,8 @@ pub(super) struct Fitter<'o> {
     pub(super) flaws: Vec<Flaw>,
     pub(super) notes: Vec<String>,
     pub(super) dropped: BTreeMap<String, usize>,
+    /// Whether a condition over any one series became one over their extreme.
+    pub(super) extremes: bool,
 }
 
 /// Fits an expression, or says everything that does not fit.
@@ -71,6 +76,7 @@ pub(super) fn fit(expr: &Expr, options: &Options) -> Result<Fitted, Vec<Flaw>> {
         flaws: Vec::new(),
         notes: Vec::new(),
         dropped: BTreeMap::new(),
+        extremes: false,
     };
     let fitted = fitter.condition(expr, super::compare::Stands::Alone);
     let Some((when, _)) = fitted.filter(|_| fitter.flaws.is_empty()) else {
@@ -81,8 +87,9 @@ pub(super) fn fit(expr: &Expr, options: &Options) -> Result<Fitted, Vec<Flaw>> {
         return Err(fitter.flaws);
     }
     fitter.notes.dedup();
-    let Fitter { signals, notes, dropped, .. } = fitter;
-    Ok(Fitted { signals, when, given, notes, dropped })
+    let Fitter { signals, notes, dropped, extremes, .. } = fitter;
+    let in_turn = extremes || signals.iter().any(|signal| !signal.by.is_empty());
+    Ok(Fitted { signals, when, given, notes, dropped, in_turn })
 }
 
 impl Fitter<'_> {
@@ -156,7 +163,25 @@ impl Fitter<'_> {
             let written = format!("{}{}\"{}\"", matcher.label, matcher.op, matcher.value);
             self.note(format!("left out, not on the page: {written}"));
         }
+        self.readable(spot, &kept)?;
         Some((kept, target))
+    }
+
+    /// Whether our own selectors are the same: regular expressions are not quite.
+    fn readable(&mut self, spot: Spot, selector: &Selector) -> Option<()> {
+        let text = super::write::string(&selector.to_string());
+        let text = format!("[signal.s]\ngauge = {text}\n");
+        let Err(wrong) = check_rules(&[SourceFile { path: String::new(), text }]) else {
+            return Some(());
+        };
+        let why = wrong.iter().next().map(|wrong| match &wrong.label {
+            Some(label) => format!("{}: {label}", wrong.message),
+            None => wrong.message.clone(),
+        });
+        let why = why.unwrap_or_else(|| "the selector cannot be read".to_owned());
+        // What a regular expression's error draws below the text does not fit a line.
+        let why = why.lines().last().unwrap_or_default().to_owned();
+        self.flaw(spot, why, "select the same with `=`, `!=` or a plainer expression")
     }
 
     /// The labels that a page has. An instance of Prometheus is a target here.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::model::condition::{Compare, Cond, Num};
 use crate::model::place::SignalIx;
+use crate::model::time::format_duration;
 
 use super::ast::Selector;
 use super::compare::{and, linear};
@@ -57,7 +58,7 @@ impl Fitter<'_> {
     }
 
     fn floor(&mut self, left: &Num, op: Compare, right: &Num) -> Option<Cond> {
-        let Num::Const(limit) = right else { return None };
+        let limit = super::compare::constant(right)?;
         let ix = super::compare::only_signal(left)?;
         let signal = self.signals[ix.0].clone();
         match &signal.kind {
@@ -107,7 +108,10 @@ impl Fitter<'_> {
             return None;
         }
         let ix = self.add(Signal { kind: Kind::Increase(of, window), ..like.clone() });
-        self.note(format!("evidence floor, not in the alert: with fewer than {least} one decides"));
+        self.note(format!(
+            "evidence floor, not in the alert: below {least} in {} a single one decides",
+            format_duration(window)
+        ));
         Some(Cond::Compare(Num::Signal(ix), Compare::GreaterOrEqual, Num::Const(least)))
     }
 }

@@ -8,6 +8,7 @@ mod ast;
 mod compare;
 mod fit;
 mod floor;
+mod functions;
 mod inline;
 mod json;
 mod lexer;

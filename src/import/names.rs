@@ -104,8 +104,7 @@ fn described(signal: &Signal) -> (String, Option<Duration>) {
         Kind::Ratio { of, to, window } => {
             let same = of.metric == to.metric;
             let (part, whole) = (metric(of), metric(to));
-            let base =
-                if same { format!("{part}_ratio") } else { format!("{part}_per_{whole}") };
+            let base = if same { format!("{part}_ratio") } else { format!("{part}_per_{whole}") };
             (base, Some(*window))
         }
         Kind::Quantile { q, of, window, .. } => {
@@ -143,6 +142,11 @@ fn matched(signal: &Signal) -> Option<String> {
         | Kind::Age { of, .. } => of,
         Kind::Up => return None,
     };
-    let values: Vec<&str> = of.matchers.iter().map(|m| m.value.as_str()).collect();
+    let values: Vec<&str> = of
+        .matchers
+        .iter()
+        .map(|m| m.value.as_str())
+        .filter(|value| value.chars().filter(char::is_ascii_alphanumeric).count() > 1)
+        .collect();
     (!values.is_empty()).then(|| values.join("_"))
 }

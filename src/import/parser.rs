@@ -12,8 +12,20 @@ use super::place::Spot;
 const MAX_DEPTH: usize = 64;
 
 const AGGREGATIONS: [&str; 14] = [
-    "sum", "avg", "min", "max", "count", "group", "stddev", "stdvar", "topk", "bottomk",
-    "quantile", "count_values", "limitk", "limit_ratio",
+    "sum",
+    "avg",
+    "min",
+    "max",
+    "count",
+    "group",
+    "stddev",
+    "stdvar",
+    "topk",
+    "bottomk",
+    "quantile",
+    "count_values",
+    "limitk",
+    "limit_ratio",
 ];
 
 /// Aggregations with a parameter before what they aggregate.

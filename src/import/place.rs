@@ -50,16 +50,17 @@ impl Chars {
     /// starts: the index of its first character and that character's spot.
     pub(super) fn spots(&self, value: &str, style: Style, from: usize, spot: Spot) -> Vec<Spot> {
         let mut walk = Walk { chars: &self.chars, at: from, spot };
+        walk.properties();
         match style {
             Style::Plain => {}
             Style::Single | Style::Double => walk.step(),
-            Style::Block => walk.line(),
+            Style::Block => walk.header(),
         }
         let mut spots = Vec::with_capacity(value.len() + 1);
         for c in value.chars() {
             // White space is folded in many ways and nothing is ever reported on it.
             if !c.is_whitespace() {
-                walk.to_text(style);
+                walk.skip_space(style);
                 spots.push(walk.spot);
                 walk.over(style);
             } else {
@@ -98,8 +99,23 @@ impl Walk<'_> {
         self.at += 1;
     }
 
-    /// Past the end of the line.
-    fn line(&mut self) {
+    /// Past tags and anchors: no expression starts like one.
+    fn properties(&mut self) {
+        while matches!(self.peek(0), Some('!' | '&')) {
+            while self.peek(0).is_some_and(|c| !c.is_whitespace()) {
+                self.step();
+            }
+            while self.peek(0).is_some_and(char::is_whitespace) {
+                self.step();
+            }
+        }
+    }
+
+    /// Past the line that opens a block, where the scalar starts there and not with its text.
+    fn header(&mut self) {
+        if !matches!(self.peek(0), Some('|' | '>')) {
+            return;
+        }
         while self.peek(0).is_some_and(|c| c != '\n') {
             self.step();
         }
@@ -107,7 +123,7 @@ impl Walk<'_> {
     }
 
     /// Past white space, however it is written.
-    fn to_text(&mut self, style: Style) {
+    fn skip_space(&mut self, style: Style) {
         loop {
             match (self.peek(0), self.peek(1)) {
                 (Some(c), _) if c.is_whitespace() => self.step(),

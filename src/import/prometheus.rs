@@ -152,6 +152,13 @@ impl<'a> Import<'a> {
             format!("left out, not a key of alerts: {}", key.escape_debug())
         });
         fitted.notes.extend(unknown);
+        if fitted.in_turn && !hold.is_zero() {
+            let note = "`for` was about one series; here several may make it hold in turn";
+            fitted.notes.push(note.to_owned());
+        }
+        if alert.annotations.iter().any(|(_, text)| text.contains("{{")) {
+            fitted.notes.push("templates of annotations became `…`".to_owned());
+        }
         let text = self.section(alert, &fitted, severity, hold, keep);
         self.accepted(&text, &fitted, alert)?;
         let names = self.name_signals(&fitted, alert);
@@ -233,16 +240,9 @@ impl<'a> Import<'a> {
     /// The comments above a rule.
     fn block(&self, alert: &Alert, notes: &[String]) -> String {
         let mut out = String::from("\n");
-        let group = if alert.group.is_empty() {
-            String::new()
-        } else {
-            format!(", group {}", alert.group)
-        };
-        write::comment(
-            &mut out,
-            "",
-            &format!("{}: {}{group}", self.place(alert.spot), alert.name),
-        );
+        let group =
+            if alert.group.is_empty() { String::new() } else { format!(", group {}", alert.group) };
+        write::comment(&mut out, "", &format!("{}: {}{group}", self.place(alert.spot), alert.name));
         for (at, line) in alert.expr.text.lines().filter(|l| !l.trim().is_empty()).enumerate() {
             write::comment(&mut out, if at == 0 { "  expr: " } else { "        " }, line);
         }

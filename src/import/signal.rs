@@ -18,13 +18,32 @@ pub(super) struct Signal {
 pub(super) enum Kind {
     Rate(Selector, Duration),
     Increase(Selector, Duration),
-    Ratio { of: Selector, to: Selector, window: Duration },
+    Ratio {
+        of: Selector,
+        to: Selector,
+        window: Duration,
+    },
     /// By the base name of a histogram.
-    Quantile { q: f64, of: Selector, window: Duration, buckets: Buckets },
+    Quantile {
+        q: f64,
+        of: Selector,
+        window: Duration,
+        buckets: Buckets,
+    },
     Mean(Selector, Duration),
-    Gauge { of: Selector, across: Option<Across>, over: Option<(Over, Duration)> },
-    Count { of: Selector, value: Option<String> },
-    Age { of: Selector, since: Since },
+    Gauge {
+        of: Selector,
+        across: Option<Across>,
+        over: Option<(Over, Duration)>,
+    },
+    Count {
+        of: Selector,
+        value: Option<String>,
+    },
+    Age {
+        of: Selector,
+        since: Since,
+    },
     Up,
 }
 

@@ -98,8 +98,8 @@ pub(super) fn signal(out: &mut String, name: &str, signal: &Signal) {
             std::iter::once(("count", text(of))).chain(value).collect()
         }
         Kind::Age { of, since } => {
-            let timestamp = (*since == super::signal::Since::Value)
-                .then(|| ("timestamp", "true".to_owned()));
+            let timestamp =
+                (*since == super::signal::Since::Value).then(|| ("timestamp", "true".to_owned()));
             std::iter::once(("age", text(of))).chain(timestamp).collect()
         }
         Kind::Up => vec![("up", string(signal.target.as_deref().unwrap_or_default()))],
@@ -158,7 +158,7 @@ fn unit(limit: f64, signal: &Signal) -> Option<String> {
         | Kind::Count { .. }
         | Kind::Up => false,
     };
-    if !(limit > 0.0) {
+    if limit.is_nan() || limit <= 0.0 {
         return None;
     }
     let scaled = |by: f64, unit: &str| {
