@@ -1,7 +1,7 @@
 //! What `rollguard import prometheus` makes of rule files: golden files for what is written and for
 //! what is said, places that are exact however YAML writes an expression, no input that panics, and
-//! the imported rules against Prometheus itself. `ROLLGUARD_BLESS=1 cargo test --test import` writes
-//! the golden files anew; read the difference before committing it.
+//! the imported rules against Prometheus itself. `ROLLGUARD_BLESS=1 cargo test --test import`
+//! writes the golden files anew; read the difference before committing it.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail the test")]
 
@@ -208,6 +208,10 @@ fn what_only_scraping_adds_is_left_out_or_becomes_a_target_and_is_said() {
     becomes("up{job=\"api\"} == 0", "web_up == 0", None, &["up = \"web\""]);
     let report = import(&alert("up == 0"), &options(&[])).report;
     assert!(report.misfits[0].instead.contains("--target"));
+    let both = "sum(rate(c{job=\"api\"}[5m])) / sum(rate(c{job=\"db\"}[5m])) > 1";
+    let report = import(&alert(both), &options(&[])).report;
+    assert!(report.misfits[0].why.contains("differ only by labels"), "{}", report.render());
+    assert_eq!(import(&alert(both), &options(&[(Some("api"), "web")])).report.refused, 0);
     let kept = Options { drop_labels: Vec::new(), targets: Vec::new() };
     assert!(import(&alert(text), &kept).toml.contains("c_total{job=\"api\"}"));
 }
@@ -297,8 +301,9 @@ proptest! {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "below len")]
         let from = (from * text.len() as f64) as usize;
         let to = (from + len).min(text.len());
+        let by = by.chars();
         let text: String =
-            text[..from].iter().chain(by.chars().collect::<Vec<_>>().iter()).chain(&text[to..]).collect();
+            text[..from].iter().copied().chain(by).chain(text[to..].iter().copied()).collect();
         let lines = text.lines().count() + 1;
         let input = Input { path: "x.yml".into(), text };
         match prometheus(&[input], &options(&[(None, "web")])) {
@@ -307,7 +312,7 @@ proptest! {
                 for misfit in &imported.report.misfits {
                     prop_assert!((1..=lines).contains(&misfit.spot.line));
                 }
-                imported.report.json(None);
+                prop_assert!(!imported.report.json(None).is_empty());
             }
             Err(error) => prop_assert!(error.spot.line <= lines + 1),
         }

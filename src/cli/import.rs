@@ -19,7 +19,6 @@ const BAD_CONFIGURATION: u8 = 78;
 
 #[derive(Subcommand)]
 pub(super) enum ImportCommand {
-    /// Turn alerting rules of Prometheus into rules
     Prometheus(PrometheusArgs),
 }
 

@@ -8,7 +8,7 @@ use crate::config::{SourceFile, check_rules};
 use crate::model::condition::{Cond, Num};
 use crate::model::place::SignalIx;
 
-use super::ast::{Expr, Selector};
+use super::ast::{Expr, Matcher, Selector};
 use super::place::Spot;
 use super::prometheus::Options;
 use super::signal::{Kind, Signal};
@@ -65,6 +65,8 @@ pub(super) struct Fitter<'o> {
     pub(super) dropped: BTreeMap<String, usize>,
     /// Whether a condition over any one series became one over their extreme.
     pub(super) extremes: bool,
+    /// Selectors as they are on a page, their target, and what was left out of them.
+    left_out: Vec<(Selector, Option<String>, Vec<Matcher>)>,
 }
 
 /// Fits an expression, or says everything that does not fit.
@@ -77,6 +79,7 @@ pub(super) fn fit(expr: &Expr, options: &Options) -> Result<Fitted, Vec<Flaw>> {
         notes: Vec::new(),
         dropped: BTreeMap::new(),
         extremes: false,
+        left_out: Vec::new(),
     };
     let fitted = fitter.condition(expr, super::compare::Stands::Alone);
     let Some((when, _)) = fitted.filter(|_| fitter.flaws.is_empty()) else {
@@ -143,6 +146,7 @@ impl Fitter<'_> {
             let why = "a selector that names no metric";
             return self.flaw(spot, why, "write one alert for each metric");
         }
+        let mut left_out = Vec::new();
         let mut kept = Selector { metric: of.metric.clone(), matchers: Vec::new() };
         let mut target = None;
         for matcher in &of.matchers {
@@ -154,6 +158,7 @@ impl Fitter<'_> {
                 kept.matchers.push(matcher.clone());
                 continue;
             }
+            left_out.push(matcher.clone());
             let job = (matcher.label == "job" && matcher.op == "=").then_some(&*matcher.value);
             if let Some(found) = job.and_then(|job| self.options.target_of(Some(job))) {
                 target = Some(found.to_owned());
@@ -164,6 +169,12 @@ impl Fitter<'_> {
             self.note(format!("left out, not on the page: {written}"));
         }
         self.readable(spot, &kept)?;
+        let known = self.left_out.iter().find(|known| known.0 == kept && known.1 == target);
+        if known.is_some_and(|known| known.2 != left_out) {
+            let why = "two of its selectors differ only by labels that a page does not have";
+            return self.flaw(spot, why, "name their targets with --target JOB=TARGET");
+        }
+        self.left_out.push((kept.clone(), target.clone(), left_out));
         Some((kept, target))
     }
 

@@ -25,13 +25,22 @@ impl Fitter<'_> {
             return self.flaw(spot, why, "sum them, or write one alert for each side");
         }
         let mut floors = self.single_series();
-        if any_of {
+        let thin =
+            |ix: &SignalIx| matches!(self.kind(*ix), Kind::Ratio { .. } | Kind::Quantile { .. });
+        if any_of && signals_of(when).iter().any(thin) {
             self.note("no evidence floor: `given` would be for both sides of `or`");
-        } else {
+        } else if !any_of {
             for_each_compare(when, &mut |left, op, right| {
                 let floor = self.floor(left, op, right);
                 floors.extend(floor.filter(|floor| !floors.contains(floor)));
             });
+        }
+        let alone = |ix: &SignalIx| matches!(self.kind(*ix), Kind::Gauge { across: None, .. });
+        if signals_of(when).iter().any(alone) {
+            self.note(
+                "each series was judged alone; here there is a reading only while one matches. For \
+                 several, name the label that tells them apart in `by`",
+            );
         }
         floors.into_iter().reduce(and)
     }

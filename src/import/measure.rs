@@ -121,14 +121,7 @@ impl Fitter<'_> {
                 self.flaw(of.spot, "`up` of several targets", "write one rule for each target")
             }
             Of::Call { name, args } if matches!(name.as_str(), "rate" | "increase") => {
-                if across == Across::Avg {
-                    return self.mean_rate(name, args, of.spot, &labels);
-                }
-                if across != Across::Sum {
-                    let why = format!("`{op}` of `{name}`: counters are only ever added up");
-                    return self.flaw(spot, why, "use `sum`, with `by` for one reading each");
-                }
-                self.counter(name, args, of.spot, Some(&labels))
+                self.summed(name, args, (spot, of.spot), group)
             }
             Of::Call { name, args }
                 if named_over(name).is_some() || name == "quantile_over_time" =>
@@ -155,6 +148,24 @@ impl Fitter<'_> {
                 let why = format!("`{op}` of something other than series or their rate");
                 let instead = "aggregate each series first, then calculate";
                 self.flaw(of.spot, why, instead)
+            }
+        }
+    }
+
+    /// A rate over several series: counters are only ever added up.
+    fn summed(
+        &mut self,
+        name: &str,
+        args: &[Expr],
+        (spot, inner): (Spot, Spot),
+        Group { across, labels }: Group<'_>,
+    ) -> Option<Measure> {
+        match across {
+            Across::Sum => self.counter(name, args, inner, Some(labels)),
+            Across::Avg => self.mean_rate(name, args, inner, labels),
+            Across::Min | Across::Max | Across::Count => {
+                let why = format!("`{}` of `{name}`: counters are only added up", across.text());
+                self.flaw(spot, why, "use `sum`, with `by` for one reading each")
             }
         }
     }
