@@ -26,7 +26,7 @@ const LENGTH: usize = 90;
 const QUIET: usize = 25;
 
 /// Name, expression, seconds of `for`. The gauge `g` has two series, `u` and `v` have one each.
-const ALERTS: [(&str, &str, u64); 16] = [
+const ALERTS: [(&str, &str, u64); 20] = [
     ("any-above", "g > 5", 0),
     ("any-below", "100 - g * 2 < 85", 0),
     ("constant-first", "5 < u", 4),
@@ -41,6 +41,10 @@ const ALERTS: [(&str, &str, u64); 16] = [
     ("error-ratio", "sum(rate(c{s=\"5\"}[20s])) / sum(rate(c[20s])) > 0.2003", 3),
     ("success", "100 * sum(increase(c{s=\"2\"}[20s])) / sum(increase(c[20s])) < 75.03", 3),
     ("error-rate", "sum(rate(c{s=\"5\"}[20s])) * 60 > 200.3", 5),
+    ("any-zero", "g == 0", 0),
+    ("many-above", "count(g > 4) >= 2", 2),
+    ("few-above", "count(g > 4) < 2", 2),
+    ("by-outcome", "sum by (s) (rate(c[20s])) > 12.003", 0),
     ("slow", "histogram_quantile(0.9, sum by (le) (rate(h_bucket[20s]))) > 0.7003", 4),
     ("mean-slow", "sum(rate(h_sum[20s])) / sum(rate(h_count[20s])) > 0.6003", 4),
 ];
