@@ -16,6 +16,7 @@ mod daemon;
 pub mod engine;
 pub mod exposition;
 pub mod hook;
+pub mod import;
 pub mod journal;
 pub mod load;
 pub mod model;
