@@ -24,3 +24,4 @@ pub mod record;
 pub mod render;
 pub mod serve;
 pub mod source;
+pub mod survey;

@@ -9,6 +9,7 @@ mod demo;
 mod deploy;
 pub mod exec_step;
 mod exit;
+mod init;
 mod out;
 mod rollback;
 mod run;
