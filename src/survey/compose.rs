@@ -197,7 +197,8 @@ fn notes(families: &Families, draft: &mut Draft) {
             named.collect::<Vec<_>>().join(", ")
         ));
     }
-    if families.get("process_start_time_seconds").is_some() {
+    let own = gauges::process(families) == Process::Service;
+    if own && families.get("process_start_time_seconds").is_some() {
         draft.note(
             "`process_start_time_seconds` needs no rule: rollguard sees by it that the process \
              started anew and counts its counters from 0.",

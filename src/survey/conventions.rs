@@ -78,9 +78,21 @@ pub(super) const REQUESTS: &[Convention] = &[
     proxy("nginx_vts_server_requests_total", "host"),
     proxy("nginx_ingress_controller_requests", "service"),
     proxy("traefik_service_requests_total", "service"),
-    service(Ends("_requests_total")),
-    service(Ends("_responses_total")),
+    // Anything may be called so: only what says how it ended is taken.
+    service(Ends(ANY_REQUESTS)),
+    service(Ends(ANY_RESPONSES)),
 ];
+
+/// Ends of names that many things have which are no requests to a service.
+const ANY_REQUESTS: &str = "_requests_total";
+const ANY_RESPONSES: &str = "_responses_total";
+
+impl Convention {
+    /// Whether the name alone does not tell that these are requests to a service.
+    pub(super) fn is_vague(&self) -> bool {
+        matches!(self.name, Ends(ANY_REQUESTS | ANY_RESPONSES))
+    }
+}
 
 /// Histograms, summaries and averages of how long requests take; the best first.
 pub(super) const LATENCY: &[Convention] = &[
@@ -114,8 +126,8 @@ pub(super) const LATENCY: &[Convention] = &[
 pub(super) const IN_MILLISECONDS: [&str; 1] = ["envoy_cluster_upstream_rq_time"];
 
 /// Beginnings of names that are never the service's own traffic: the metrics page itself, the
-/// runtime, and calls that go out.
-pub(super) const NEVER_BEGINS: [&str; 12] = [
+/// runtime, the host, and calls that go out.
+pub(super) const NEVER_BEGINS: [&str; 13] = [
     "promhttp_",
     "go_",
     "python_",
@@ -124,6 +136,7 @@ pub(super) const NEVER_BEGINS: [&str; 12] = [
     "jvm_",
     "rest_",
     "net_conntrack_",
+    "node_",
     "scrape_",
     "probe_",
     "prometheus_remote_",

@@ -6,6 +6,7 @@ use super::draft::{Active, Draft, Section, Table};
 use super::family::{Families, Family, Kind};
 use super::scope::Scope;
 use super::text::{Match, percent, seconds, selector, selector_string, shown};
+use super::traffic::is_own;
 
 /// How many pools and how many levels are written; a page with more has its own rules coming.
 const MAX_EACH: usize = 6;
@@ -22,6 +23,8 @@ const WARNINGS: &str = "Rules below are warnings: they tell people and never rol
 const MEMORY: &str = "process_resident_memory_bytes";
 const CPU: &str = "process_cpu_seconds_total";
 const HOST_AVAILABLE: &str = "node_memory_MemAvailable_bytes";
+/// One series for each server and state of it, 1 where it is in that state.
+const SERVERS: &str = "haproxy_server_status";
 const HOST_TOTAL: &str = "node_memory_MemTotal_bytes";
 
 /// Whose process the process metrics are about.
@@ -45,6 +48,7 @@ pub(super) fn write(families: &Families, service: &str, draft: &mut Draft) {
     let mut sections: Vec<Section> = Vec::new();
     sections.extend(pools(families, process, draft));
     sections.extend(levels(families, service, process, draft));
+    sections.extend(servers(families, service, draft));
     sections.extend(host_memory(families, draft));
     if process == Process::Service {
         sections.extend(memory(families, draft));
@@ -157,7 +161,8 @@ fn levels(families: &Families, service: &str, process: Process, draft: &mut Draf
         for family in families.iter().filter(|family| level.name.fits(&family.name)) {
             let bound = family.name.split('_').any(|part| NO_LEVEL.contains(&part));
             let foreign = process == Process::Exporter && family.name.starts_with("process_");
-            let known = matches!(level.name, Name::Is(_)) || family.kind == Kind::Gauge;
+            let named = matches!(level.name, Name::Is(_));
+            let known = named || (family.kind == Kind::Gauge && is_own(level.name, family));
             let fits = is_gauge(family) && known && !bound && !foreign;
             if fits && sections.len() < MAX_EACH {
                 sections.push(one_level(level, family, service, draft));
@@ -201,6 +206,38 @@ fn one_level(level: &Level, family: &Family, service: &str, draft: &mut Draft) -
         &format!("{name} > {limit_shown}"),
     );
     Section { prose: vec![prose], tables: vec![signal, rule], active }
+}
+
+/// How many of a proxy's servers are up.
+fn servers(families: &Families, service: &str, draft: &mut Draft) -> Option<Section> {
+    let family = families.get(SERVERS).filter(|family| family.labels.contains_key("state"))?;
+    let mut scope = Scope::default();
+    scope.backend("proxy", family, service);
+    let mut prose = "The servers behind the proxy by its own health checks. A release takes some \
+                     of them away on purpose: keep the limit below what is left then."
+        .to_owned();
+    scope.remarks.iter().for_each(|remark| prose.push_str(&format!(" {remark}")));
+    let up = [scope.matchers.clone(), pairs(Some(("state", "UP")))].concat();
+    let names = ["servers_up", "servers", "servers_share"].map(|name| draft.signal(name));
+    let gauge = |name: &str, what: &str, across: &str| {
+        let signal = Table::signal(name, what);
+        signal.raw("gauge", selector_string(SERVERS, &up)).text("across", across)
+    };
+    let share = Table::signal(&names[2], "share of the servers that are up")
+        .text("expr", &format!("{} / {}", names[0], names[1]))
+        .text("unit", "ratio");
+    let rule = Table::rule(
+        &draft.rule("servers-down"),
+        "less than half of the servers up for a minute",
+        &format!("{} < 50%", names[2]),
+    );
+    let tables = vec![
+        gauge(&names[0], "servers that are up", "sum"),
+        gauge(&names[1], "servers that there are", "count"),
+        share,
+        rule.text("for", "1m").text("severity", "warning"),
+    ];
+    Some(Section { prose: vec![prose], tables, active: Active::Yes })
 }
 
 fn host_memory(families: &Families, draft: &mut Draft) -> Option<Section> {

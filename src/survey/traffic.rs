@@ -78,7 +78,9 @@ pub(super) fn candidates<'f>(families: &'f Families, service: &str) -> Vec<Candi
         let convention = &REQUESTS[rank];
         if counts(family, convention) {
             let (failing, scope) = (failing(family), scope(family, convention, service));
-            all.push(Candidate { family, convention, rank, failing, scope });
+            if failing.is_some() || !convention.is_vague() {
+                all.push(Candidate { family, convention, rank, failing, scope });
+            }
         }
     }
     all.sort_by(|a, b| {
