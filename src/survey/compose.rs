@@ -6,12 +6,12 @@ use crate::model::name::{ServiceName, TargetName};
 use crate::model::target::ScrapeUrl;
 use crate::model::time::format_duration;
 
-use super::conventions::{LATENCY, LIBRARIES, REQUESTS, Side};
+use super::conventions::{LATENCY, LIBRARIES, REACHED, REQUESTS, Side};
 use super::draft::{Active, Draft, Section, Table};
-use super::family::Families;
+use super::family::{Families, Family};
 use super::gauges::{self, Process};
 use super::latency;
-use super::text::{comment, shown, string};
+use super::text::{comment, selector_string, shown, string};
 use super::traffic::{self, Traffic};
 
 /// Sizes of pages up to which each interval is chosen: reading a page costs both sides.
@@ -157,14 +157,8 @@ fn hook(limit: Option<f64>) -> String {
 
 /// A page that does not answer: of a service it says that the service is gone.
 fn alive(families: &Families, asked: Asked<'_>, traffic: Option<&Traffic>, draft: &mut Draft) {
-    let own = match traffic.map(|traffic| traffic.side) {
-        Some(Side::Service) => true,
-        Some(Side::Proxy) => false,
-        None => {
-            gauges::process(families) == Process::Service
-                && families.get("node_uname_info").is_none()
-        }
-    } && gauges::process(families) == Process::Service;
+    let proxy = traffic.is_some_and(|traffic| traffic.side == Side::Proxy);
+    let own = gauges::process(families) == Process::Service && !proxy;
     let prose = if own {
         "A release that crashes has no page, and without a page nothing else here has a reading: \
          no data never rolls back by itself, this rule does. Where the way to the page breaks \
@@ -181,6 +175,24 @@ fn alive(families: &Families, asked: Asked<'_>, traffic: Option<&Traffic>, draft
     let up = Table::signal(&name, "whether the last scrape succeeded");
     let tables = vec![up.text("up", target(asked.service).as_str()), rule];
     draft.section(&Section { prose: vec![prose.to_owned()], tables, active: Active::Yes });
+    REACHED.iter().filter_map(|name| families.get(name)).for_each(|family| reached(family, draft));
+}
+
+/// Whether the exporter reaches what it tells of.
+fn reached(family: &Family, draft: &mut Draft) {
+    let prose = format!(
+        "`{}` says whether the exporter reaches what it tells of. A warning, as it may be the \
+         exporter that fails.",
+        shown(&family.name)
+    );
+    let name = draft.signal("reached");
+    let signal = Table::signal(&name, "whether the exporter reaches what it tells of")
+        .raw("gauge", selector_string(&family.name, &[]))
+        .text("across", "min");
+    let what = "the exporter did not reach it for a minute";
+    let rule = Table::rule(&draft.rule("not-reached"), what, &format!("{name} < 1"));
+    let tables = vec![signal, rule.text("for", "1m").text("severity", "warning")];
+    draft.section(&Section { prose: vec![prose], tables, active: Active::Yes });
 }
 
 fn notes(families: &Families, draft: &mut Draft) {

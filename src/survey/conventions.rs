@@ -73,10 +73,12 @@ pub(super) const REQUESTS: &[Convention] = &[
     service(Is("rpc_server_duration_milliseconds")),
     service(Is("rpc_server_call_duration_seconds")),
     proxy("haproxy_backend_http_responses_total", "proxy"),
+    proxy("haproxy_frontend_http_responses_total", "proxy"),
     proxy("envoy_cluster_upstream_rq", "envoy_cluster_name"),
     proxy("envoy_cluster_upstream_rq_xx", "envoy_cluster_name"),
     proxy("nginx_vts_server_requests_total", "host"),
     proxy("nginx_ingress_controller_requests", "service"),
+    Convention { name: Is("nginx_http_requests_total"), side: Side::Proxy, scope: None },
     proxy("traefik_service_requests_total", "service"),
     // Anything may be called so: only what says how it ended is taken.
     service(Ends(ANY_REQUESTS)),
@@ -86,6 +88,25 @@ pub(super) const REQUESTS: &[Convention] = &[
 /// Ends of names that many things have which are no requests to a service.
 const ANY_REQUESTS: &str = "_requests_total";
 const ANY_RESPONSES: &str = "_responses_total";
+
+/// The row that knows a metric of that name, by its place: one that knows the whole name before one
+/// that knows its end.
+pub(super) fn row(
+    table: &[Convention],
+    name: &str,
+    fits: impl Fn(&Convention) -> bool,
+) -> Option<usize> {
+    let place = |whole| {
+        table
+            .iter()
+            .position(|row| matches!(row.name, Is(_)) == whole && row.name.fits(name) && fits(row))
+    };
+    place(true).or_else(|| place(false))
+}
+
+/// Gauges by which an exporter says whether it reaches what it tells of.
+pub(super) const REACHED: [&str; 6] =
+    ["nginx_up", "haproxy_up", "redis_up", "pg_up", "mysql_up", "memcached_up"];
 
 impl Convention {
     /// Whether the name alone does not tell that these are requests to a service.
@@ -126,8 +147,8 @@ pub(super) const LATENCY: &[Convention] = &[
 pub(super) const IN_MILLISECONDS: [&str; 1] = ["envoy_cluster_upstream_rq_time"];
 
 /// Beginnings of names that are never the service's own traffic: the metrics page itself, the
-/// runtime, the host, and calls that go out.
-pub(super) const NEVER_BEGINS: [&str; 13] = [
+/// runtime, the host, calls that go out, and proxies, of which only the rows above are taken.
+pub(super) const NEVER_BEGINS: [&str; 15] = [
     "promhttp_",
     "go_",
     "python_",
@@ -137,6 +158,8 @@ pub(super) const NEVER_BEGINS: [&str; 13] = [
     "rest_",
     "net_conntrack_",
     "node_",
+    "haproxy_",
+    "envoy_",
     "scrape_",
     "probe_",
     "prometheus_remote_",

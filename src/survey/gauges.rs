@@ -5,7 +5,7 @@ use super::conventions::{LEVELS, Level, Measure, NO_LEVEL, Name, POOLS, Pool};
 use super::draft::{Active, Draft, Section, Table};
 use super::family::{Families, Family, Kind};
 use super::scope::Scope;
-use super::text::{Match, percent, seconds, selector, selector_string, shown};
+use super::text::{Match, percent, seconds, selector_string, shown};
 use super::traffic::is_own;
 
 /// How many pools and how many levels are written; a page with more has its own rules coming.
@@ -18,6 +18,8 @@ const MEMORY_STEP: f64 = 64.0 * 1024.0 * 1024.0;
 const WARNINGS: &str = "Rules below are warnings: they tell people and never roll back, because \
                         load can do all of this as well as a release. Take `severity` away from \
                         the one that is to roll back.";
+
+const NOTHING: &str = "Nothing on the page is known to run full, wait or grow.";
 
 /// The process's own metrics.
 const MEMORY: &str = "process_resident_memory_bytes";
@@ -54,9 +56,7 @@ pub(super) fn write(families: &Families, service: &str, draft: &mut Draft) {
         sections.extend(memory(families, draft));
         sections.extend(cpu(families, draft));
     }
-    if !sections.is_empty() {
-        draft.note(WARNINGS);
-    }
+    draft.note(if sections.is_empty() { NOTHING } else { WARNINGS });
     sections.iter().for_each(|section| draft.section(section));
     if process == Process::Exporter {
         draft.note("`process_*` and the runtime's metrics are the exporter's own and not used.");
@@ -188,8 +188,7 @@ fn one_level(level: &Level, family: &Family, service: &str, draft: &mut Draft) -
         Measure::Seconds => (seconds(limit), "seconds"),
         Measure::Share => (percent(limit), "ratio"),
     };
-    let name_shown = shown(&selector(&family.name, &scope.matchers));
-    let mut prose = format!("{}: `{name_shown}`.", sentence(level.what));
+    let mut prose = format!("{}: `{}`.", sentence(level.what), shown(&family.name));
     scope.remarks.iter().for_each(|remark| prose.push_str(&format!(" {remark}")));
     let active = switched(now < limit, &mut prose);
     let name = draft.signal(level.signal);

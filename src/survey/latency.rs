@@ -1,11 +1,11 @@
 //! How long requests take: a limit that the page's own buckets can tell apart, and that is not
 //! exceeded as it is.
 
-use super::conventions::{Convention, IN_MILLISECONDS, LATENCY, Side};
+use super::conventions::{Convention, IN_MILLISECONDS, LATENCY, Side, row};
 use super::draft::{Active, Draft, Section, Table};
 use super::family::{Families, Family, Kind};
 use super::scope::{Scope, scope};
-use super::text::{seconds, selector, selector_string, shown};
+use super::text::{seconds, selector_string, shown};
 use super::traffic::{Traffic, is_own};
 
 /// The limits wished for, in seconds: nobody waits longer for a page.
@@ -76,15 +76,14 @@ fn timed<'f>(families: &'f Families, service: &str) -> Vec<Timed<'f>> {
     let mut all: Vec<Timed<'f>> = Vec::new();
     for family in families.iter() {
         let fits = |convention: &Convention| {
-            convention.name.fits(&family.name)
-                && is_own(convention.name, family)
+            is_own(convention.name, family)
                 && match family.kind {
                     Kind::Histogram | Kind::Summary => true,
                     Kind::Gauge | Kind::Unknown => convention.side == Side::Proxy,
                     Kind::Counter => false,
                 }
         };
-        if let Some(rank) = LATENCY.iter().position(fits) {
+        if let Some(rank) = row(LATENCY, &family.name, fits) {
             let scope = scope(family, &LATENCY[rank], service);
             all.push(Timed { family, scope, rank });
         }
@@ -142,12 +141,14 @@ impl Timed<'_> {
         {
             return Some(wanted);
         }
-        let lower = lower.filter(|bound| *bound > usual);
-        lower.or_else(|| below.iter().find(|bound| **bound > usual).copied())
+        // Else the bound that is the fewest times larger or smaller.
+        let distance = |bound: &f64| (bound / wanted).ln().abs();
+        let told = below.iter().filter(|bound| **bound > usual).copied();
+        told.min_by(|a, b| distance(a).total_cmp(&distance(b)))
     }
 
     fn what(&self, way: Way) -> String {
-        let name = shown(&selector(&self.family.name, &self.scope.matchers));
+        let name = shown(&self.family.name);
         let unit = if self.factor() < 1.0 { ", in milliseconds" } else { "" };
         let what = match way {
             Way::Buckets(_) | Way::Blunt => "is a histogram of how long requests take",
@@ -315,7 +316,7 @@ mod tests {
         const NAME: &str = "http_request_duration_seconds";
         let default = [(0.5, 99), (1.0, 99), (2.5, 100), (5.0, 100), (10.0, 100)];
         // 2 s lies between 1 s and 2.5 s, which cannot be told apart.
-        check(NAME, &default, Way::Buckets(1.0));
+        check(NAME, &default, Way::Buckets(2.5));
         check(NAME, &[(0.5, 100), (2.0, 100), (5.0, 100)], Way::Buckets(2.0));
         check(NAME, &[(0.5, 100), (1.79, 100), (2.15, 100), (5.0, 100)], Way::Buckets(2.0));
         check(NAME, &[(0.05, 100), (0.1, 100), (0.25, 100)], Way::Buckets(0.1));

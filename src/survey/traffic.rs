@@ -1,11 +1,13 @@
 //! Requests and how many of them failed.
 
-use super::conventions::{Convention, NEVER_BEGINS, NEVER_PART, Name, OUTGOING, REQUESTS, Side};
+use super::conventions::{
+    Convention, NEVER_BEGINS, NEVER_PART, Name, OUTGOING, REQUESTS, Side, row,
+};
 use super::draft::{Active, Draft, Section, Table};
 use super::family::{Families, Family, Kind};
 use super::scope::{Scope, scope};
 use super::status::{Failing, failing};
-use super::text::{Match, percent, selector, selector_string, shown};
+use super::text::{Match, percent, selector_string, shown};
 
 /// How many other counters are written out; nobody reads on.
 const MAX_ALTERNATIVES: usize = 4;
@@ -71,10 +73,8 @@ fn counts(family: &Family, convention: &Convention) -> bool {
 pub(super) fn candidates<'f>(families: &'f Families, service: &str) -> Vec<Candidate<'f>> {
     let mut all = Vec::new();
     for family in families.iter() {
-        let fits = |convention: &&Convention| {
-            convention.name.fits(&family.name) && is_own(convention.name, family)
-        };
-        let Some(rank) = REQUESTS.iter().position(|convention| fits(&convention)) else { continue };
+        let own = |convention: &Convention| is_own(convention.name, family);
+        let Some(rank) = row(REQUESTS, &family.name, own) else { continue };
         let convention = &REQUESTS[rank];
         if counts(family, convention) {
             let (failing, scope) = (failing(family), scope(family, convention, service));
@@ -106,7 +106,7 @@ impl Candidate<'_> {
 
     /// What people call it.
     pub(super) fn shown(&self) -> String {
-        shown(&selector(&self.metric(), &self.scope.matchers))
+        shown(&self.metric())
     }
 
     fn traffic(&self, limit: Option<f64>) -> Traffic {
@@ -124,7 +124,7 @@ pub(super) fn write(
     let Some(best) = candidates.first() else {
         draft.note(
             "Nothing on the page counts requests by the conventions known here, so nothing is \
-             said of errors. If something else on it does, name it in two signals like these and \
+             said of errors. If something else on it does, name it in a `rate` and in a `ratio` and \
              write a rule over them; `rollguard check` says what is wrong.",
         );
         return None;
