@@ -243,7 +243,7 @@ fn each_convention_is_selected_as_a_person_would() {
     looks_at(
         "spring",
         "shop",
-        &["outcome=\"SERVER_ERROR\"", "mean         = 'http_server_requests"],
+        &["outcome=\"SERVER_ERROR\"", "mean        = 'http_server_requests"],
     );
     looks_at("spring-percentiles", "shop", &["quantile    = 0.95"]);
     looks_at("spring-histogram", "shop", &["p95 > 2s", "hikaricp_connections_max"]);
@@ -266,7 +266,10 @@ fn each_convention_is_selected_as_a_person_would() {
     looks_at(
         "envoy",
         "x",
-        &["envoy_cluster_upstream_rq{envoy_cluster_name=\"service_cart\", envoy_resp", "p95 > 1s"],
+        &[
+            "envoy_cluster_upstream_rq{envoy_cluster_name=\"service_cart\", envoy_resp",
+            "p95 > 2500ms",
+        ],
     );
 }
 
@@ -291,6 +294,14 @@ fn an_existing_file_is_kept_unless_forced_and_the_file_can_be_read_by_all() {
     assert_eq!(fs::read_dir(&directory).unwrap().count(), 2, "something was left behind");
     let odd = init(port, &["--force", "--output", "/dev/null"]);
     assert!(String::from_utf8(odd.stderr).unwrap().contains("it is not a file"));
+    let private = directory.path().join("private.toml");
+    let line = format!(
+        "umask 077; exec {} init http://127.0.0.1:{port}/ --output {}",
+        env!("CARGO_BIN_EXE_rollguard"),
+        private.display()
+    );
+    assert!(Command::new("sh").args(["-c", &line]).status().unwrap().success());
+    assert_eq!(private.metadata().unwrap().permissions().mode() & 0o777, 0o644);
     let shown = init(port, &["--output", "-"]);
     assert!(shown.status.success());
     assert!(String::from_utf8(shown.stdout).unwrap().contains("mode = \"observe\""));
@@ -400,13 +411,22 @@ fn hostile() -> impl Strategy<Value = String> {
     prop_oneof![nasty.prop_map(str::to_owned), any::<String>(), "\\PC{0,300}"]
 }
 
+/// Numbers that a page may hold, and that no limit should be made of.
+fn number() -> impl Strategy<Value = f64> {
+    prop_oneof![
+        any::<f64>(),
+        prop::sample::select(vec![0.0, -1.0, 1e-12, 1e-7, 0.3, 2.0, 1e9, 1e300, f64::MAX]),
+        prop::sample::select(vec![f64::INFINITY, f64::NEG_INFINITY, f64::NAN, -0.0]),
+    ]
+}
+
 fn escaped(text: &str) -> String {
     text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 
 /// Families of every kind with hostile names before known ends, and hostile values of every label
 /// that is looked at.
-fn hostile_page(names: &[String], values: &[String]) -> Page {
+fn hostile_page(names: &[String], values: &[String], numbers: &[f64]) -> Page {
     const METRICS: [(&str, &[&str]); 9] = [
         ("_http_requests_total", &["status", "handler"]),
         ("_requests_total", &["code", "path"]),
@@ -428,13 +448,30 @@ fn hostile_page(names: &[String], values: &[String]) -> Page {
                 pairs[1] = format!("{}=\"503\"", labels[1]);
             }
             let series = format!("{{\"{}\",{}}}", escaped(metric), pairs.join(","));
-            page.push(&series, at as f64 + 1.0, None);
+            let number = numbers.get(at).copied().unwrap_or(1.0);
+            page.push(&series, number, None);
         }
     };
     for (metric, labels) in METRICS {
         push(metric, labels);
         for name in names {
             push(&format!("{name}{metric}"), labels);
+        }
+    }
+    for (at, number) in numbers.iter().enumerate() {
+        let of = |name: &str| format!("process_{name}{{at=\"{at}\"}}");
+        for name in ["resident_memory_bytes", "open_fds", "max_fds", "cpu_usage"] {
+            page.push(&of(name), *number, None);
+        }
+        let bucket = format!("grpc_server_handling_seconds_bucket{{le=\"{number}\"}}");
+        page.push(&bucket, at as f64 * 10.0, None);
+        page.push("grpc_server_handling_seconds_count", 40.0, None);
+        for end in ["sum", "count"] {
+            page.push(
+                &format!("rpc_server_duration_milliseconds_{end}{{at=\"{at}\"}}"),
+                *number,
+                None,
+            );
         }
     }
     page
@@ -460,9 +497,10 @@ proptest! {
     fn whatever_stands_on_a_page_the_file_passes_and_selects_only_what_is_meant(
         names in prop::collection::vec(hostile(), 0..3),
         values in prop::collection::vec(hostile(), 1..5),
+        numbers in prop::collection::vec(number(), 0..5),
     ) {
         const OURS: [&str; 4] = ["5xx", "5XX", "5", "UP"];
-        let page = hostile_page(&names, &values);
+        let page = hostile_page(&names, &values, &numbers);
         let families = Families::read(&page);
         let url = ScrapeUrl { scheme: Scheme::Http, host: "h".into(), port: 1, path: "/m".into() };
         let service = ServiceName::new("shop").unwrap();
@@ -472,7 +510,8 @@ proptest! {
         prop_assert_eq!((plan.targets.len(), &plan.targets[0].url), (1, &url));
         prop_assert_eq!((all.targets.len(), all.hooks.len()), (1, 1));
         for selector in all.signals.iter().flat_map(|signal| selectors(&signal.kind)) {
-            let family = families.get(&selector.metric);
+            let base = selector.metric.strip_suffix("_count").unwrap_or(&selector.metric);
+            let family = families.get(&selector.metric).or(families.get(base));
             prop_assert!(family.is_some(), "{selector:?}");
             for matcher in &selector.matchers {
                 let seen = &family.unwrap().labels[&matcher.label].seen;

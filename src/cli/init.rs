@@ -188,7 +188,12 @@ fn verify(text: &str) -> Result<String, Stop> {
         Stop::failed(message).hint("this is a mistake in rollguard: please report it with the page")
     })?;
     let plan = compiled.plan;
-    Ok(format!("{} signals, {} rules", plan.signals.len(), plan.rules.len()))
+    let (signals, rules) = (plan.signals.len(), plan.rules.len());
+    Ok(format!("{}, {}", count(signals as u64, "signal"), count(rules as u64, "rule")))
+}
+
+fn count(number: u64, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
 /// Refuses what is there and may not be replaced, and what is no file at all.
@@ -240,11 +245,9 @@ fn write(file: &Path, existing: Existing, text: &str) -> io::Result<()> {
 /// What a person should know beside the file.
 fn remark(page: &Page, found: Found) {
     if page.malformed_count > 0 {
-        let count = page.malformed_count;
+        let lines = count(page.malformed_count, "malformed line");
         out::note(&format!(
-            "note: {count} malformed on the page were left out; `rollguard debug exposition` \
-             shows them",
-            count = if count == 1 { "1 line".to_owned() } else { format!("{count} lines") },
+            "note: {lines} of the page left out; `rollguard debug exposition` shows why"
         ));
     }
     match found {

@@ -11,6 +11,12 @@ use super::traffic::is_own;
 /// How many pools and how many levels are written; a page with more has its own rules coming.
 const MAX_EACH: usize = 6;
 
+/// The highest limit on things that wait: what a condition still shows as digits.
+const MOST_THINGS: f64 = 1e12;
+
+/// The most memory that a process is believed to use, in bytes: 64 TiB.
+const MOST_MEMORY: f64 = 7e13;
+
 /// Memory is compared with twice what it is now, in steps of this many bytes.
 const MEMORY_STEP: f64 = 64.0 * 1024.0 * 1024.0;
 
@@ -180,7 +186,7 @@ fn one_level(level: &Level, family: &Family, service: &str, draft: &mut Draft) -
     let chosen = scope.matchers.first();
     let now = chosen.map_or(family.total, |one| weight(family, Some((&one.label, &one.value))));
     let limit = match level.unit {
-        Measure::Things => level.limit.max((2.0 * now).ceil()),
+        Measure::Things => level.limit.max((2.0 * now).ceil().min(MOST_THINGS)),
         Measure::Seconds | Measure::Share => level.limit,
     };
     let (limit_shown, unit) = match level.unit {
@@ -269,6 +275,8 @@ fn host_memory(families: &Families, draft: &mut Draft) -> Option<Section> {
 
 fn memory(families: &Families, draft: &mut Draft) -> Option<Section> {
     let family = families.get(MEMORY).filter(|family| is_gauge(family))?;
+    let believed = (0.0..=MOST_MEMORY).contains(&family.total);
+    let family = believed.then_some(family)?;
     let steps = (2.0 * family.total / MEMORY_STEP).ceil().max(1.0);
     let mebibytes = (steps * MEMORY_STEP / (1024.0 * 1024.0)) as u64;
     let prose =

@@ -12,6 +12,13 @@ use super::traffic::{Traffic, is_own};
 const SLOW: f64 = 2.0;
 const SLOW_MEAN: f64 = 1.0;
 
+/// The bounds that a limit is chosen from, in seconds: a microsecond to a day. No request to be
+/// judged while it matters takes less or more.
+const BOUNDS: std::ops::RangeInclusive<f64> = 1e-6..=86_400.0;
+
+/// The highest limit on a mean, in seconds.
+const MOST_MEAN: f64 = 3600.0;
+
 /// How far apart the ends of a bucket may be for a limit within it to be told well enough.
 const NARROW: f64 = 1.5;
 
@@ -78,7 +85,7 @@ fn timed<'f>(families: &'f Families, service: &str) -> Vec<Timed<'f>> {
         let fits = |convention: &Convention| {
             is_own(convention.name, family)
                 && match family.kind {
-                    Kind::Histogram | Kind::Summary => true,
+                    Kind::Histogram | Kind::Summary => family.series > 0,
                     Kind::Gauge | Kind::Unknown => convention.side == Side::Proxy,
                     Kind::Counter => false,
                 }
@@ -113,10 +120,10 @@ impl Timed<'_> {
         }
     }
 
-    /// The finite bounds in seconds.
+    /// The bounds in seconds that a limit may be chosen from.
     fn bounds(&self) -> Vec<f64> {
         let bounds = self.family.bounds.iter().map(|(bound, _)| bound * self.factor());
-        bounds.filter(|bound| bound.is_finite() && *bound > 0.0).collect()
+        bounds.filter(|bound| BOUNDS.contains(bound)).collect()
     }
 
     /// The bound below which 95 of 100 requests were so far, in seconds; 0 where there were none.
@@ -171,7 +178,7 @@ impl Timed<'_> {
             Way::Buckets(limit) => {
                 let usual = self.usual();
                 let so_far = if usual.is_finite() && usual > 0.0 {
-                    format!("So far 95 of 100 requests took at most {}. ", seconds(usual))
+                    format!("Of all on the page so far 95 in 100 took at most {}. ", seconds(usual))
                 } else {
                     String::new()
                 };
@@ -286,7 +293,7 @@ impl Timed<'_> {
             Kind::Gauge | Kind::Counter | Kind::Unknown => family.total / family.series as f64,
         };
         let thrice = (3.0 * mean * self.factor()).ceil();
-        if thrice.is_finite() { thrice.max(SLOW_MEAN) } else { SLOW_MEAN }
+        if thrice.is_nan() { SLOW_MEAN } else { thrice.clamp(SLOW_MEAN, MOST_MEAN) }
     }
 }
 

@@ -50,7 +50,7 @@ const OUTCOMES: [&str; 6] =
     ["INFORMATIONAL", "SUCCESS", "REDIRECTION", "CLIENT_ERROR", "SERVER_ERROR", "UNKNOWN"];
 
 /// Codes of gRPC that are the server's fault, as OpenTelemetry's conventions for servers count
-/// them: unknown, deadline exceeded, unimplemented, internal, unavailable, data loss.
+/// them: unknown, deadline exceeded, not implemented, internal, unavailable, data loss.
 const GRPC_NAMES: &str = "Unknown|DeadlineExceeded|Unimplemented|Internal|Unavailable|DataLoss";
 const GRPC_UPPER: &str = "UNKNOWN|DEADLINE_EXCEEDED|UNIMPLEMENTED|INTERNAL|UNAVAILABLE|DATA_LOSS";
 const GRPC_NUMBERS: &str = "2|4|12|13|14|15";

@@ -62,7 +62,8 @@ fn counts(family: &Family, convention: &Convention) -> bool {
     let times = ["_seconds", "_ms", "_milliseconds"].iter().any(|end| family.name.ends_with(end));
     match family.kind {
         Kind::Counter => !times,
-        Kind::Histogram | Kind::Summary => true,
+        // Without a count of its own there is nothing to select.
+        Kind::Histogram | Kind::Summary => family.series > 0,
         Kind::Gauge => false,
         // The page says nothing and the name does not end like a counter's: only a known one.
         Kind::Unknown => !times && matches!(convention.name, Name::Is(_)),
@@ -124,8 +125,8 @@ pub(super) fn write(
     let Some(best) = candidates.first() else {
         draft.note(
             "Nothing on the page counts requests by the conventions known here, so nothing is \
-             said of errors. If something else on it does, name it in a `rate` and in a `ratio` and \
-             write a rule over them; `rollguard check` says what is wrong.",
+             said of errors. If something else on it does, name it in a `rate` and a `ratio` \
+             and write a rule over them; `rollguard check` says what is wrong.",
         );
         return None;
     };
@@ -193,7 +194,7 @@ fn limits(share: f64, limit: f64, spike: f64) -> String {
     let seen = if share.is_nan() {
         "There were no requests yet".to_owned()
     } else {
-        format!("So far {} of them failed", percent(share))
+        format!("Of all that it counted so far {} failed", percent(share))
     };
     let why = if limit > SUSTAINED { ", hence the high limits" } else { "" };
     format!(
