@@ -47,7 +47,7 @@ and runs nothing until you write the hook and change `mode`.
 
 Examples:
   rollguard init http://127.0.0.1:9000/metrics
-  rollguard init http://127.0.0.1:9000/metrics --service api --output /etc/rollguard/rollguard.toml
+  rollguard init http://api.example:9000/metrics --service api --force
   rollguard init http://127.0.0.1:9000/metrics --output -
 
 Exit codes: 0 written, 1 failed, 2 usage.")]

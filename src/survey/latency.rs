@@ -1,6 +1,9 @@
 //! How long requests take: a limit that the page's own buckets can tell apart, and that is not
 //! exceeded as it is.
 
+use crate::model::signal::Unit;
+use crate::render::number;
+
 use super::conventions::{Convention, IN_MILLISECONDS, LATENCY, Side, row};
 use super::draft::{Active, Draft, Section, Table};
 use super::family::{Families, Family, Kind};
@@ -178,7 +181,7 @@ impl Timed<'_> {
             Way::Buckets(limit) => {
                 let usual = self.usual();
                 let so_far = if usual.is_finite() && usual > 0.0 {
-                    format!("Of all on the page so far 95 in 100 took at most {}. ", seconds(usual))
+                    format!("Of all on the page so far 95 in 100 took at most {}. ", rounded(usual))
                 } else {
                     String::new()
                 };
@@ -192,7 +195,7 @@ impl Timed<'_> {
                      there or above could never be seen to be passed. With a baseline it could be \
                      said relative to the version before.",
                     seconds(limit),
-                    seconds(top)
+                    rounded(top)
                 ))
             }
             Way::Blunt => Some(
@@ -295,6 +298,11 @@ impl Timed<'_> {
         let thrice = (3.0 * mean * self.factor()).ceil();
         if thrice.is_nan() { SLOW_MEAN } else { thrice.clamp(SLOW_MEAN, MOST_MEAN) }
     }
+}
+
+/// A time as people say it; not for conditions.
+fn rounded(value: f64) -> String {
+    number(value, Some(Unit::Seconds))
 }
 
 #[cfg(test)]
