@@ -91,7 +91,9 @@ fn pools(families: &Families, process: Process, draft: &mut Draft) -> Vec<Sectio
         for used in families.iter().filter(|family| pool.used.fits(&family.name)) {
             let most = match pool.used {
                 Name::Is(_) => pool.most.to_owned(),
-                Name::Ends(end) => format!("{}{}", used.name.trim_end_matches(end), pool.most),
+                Name::Ends(end) => {
+                    format!("{}{}", used.name.strip_suffix(end).unwrap_or(&used.name), pool.most)
+                }
             };
             let foreign = process == Process::Exporter && used.name.starts_with("process_");
             let most = families.get(&most).filter(|most| is_gauge(most));
@@ -222,6 +224,8 @@ fn servers(families: &Families, service: &str, draft: &mut Draft) -> Option<Sect
                      of them away on purpose: keep the limit below what is left then."
         .to_owned();
     scope.remarks.iter().for_each(|remark| prose.push_str(&format!(" {remark}")));
+    let all = family.labels.get("state")?.seen.get("UP")?;
+    let active = switched(all.1 / all.0 as f64 >= 0.5, &mut prose);
     let up = [scope.matchers.clone(), pairs(Some(("state", "UP")))].concat();
     let names = ["servers_up", "servers", "servers_share"].map(|name| draft.signal(name));
     let gauge = |name: &str, what: &str, across: &str| {
@@ -242,7 +246,7 @@ fn servers(families: &Families, service: &str, draft: &mut Draft) -> Option<Sect
         share,
         rule.text("for", "1m").text("severity", "warning"),
     ];
-    Some(Section { prose: vec![prose], tables, active: Active::Yes })
+    Some(Section { prose: vec![prose], tables, active })
 }
 
 fn host_memory(families: &Families, draft: &mut Draft) -> Option<Section> {
