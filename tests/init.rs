@@ -487,6 +487,10 @@ fn selectors(kind: &SignalKind) -> Vec<&Selector> {
         | SignalKind::Gauge { of, .. } => vec![of],
         SignalKind::Ratio { of, to, .. } => vec![of, to],
         SignalKind::Up(_) | SignalKind::Value(_) | SignalKind::Expr(_) => vec![],
+        SignalKind::Count { .. }
+        | SignalKind::Age { .. }
+        | SignalKind::Baseline { .. }
+        | SignalKind::Before { .. } => panic!("{kind:?} is never written"),
     }
 }
 
