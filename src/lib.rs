@@ -25,3 +25,4 @@ pub mod record;
 pub mod render;
 pub mod serve;
 pub mod source;
+pub mod survey;

@@ -10,6 +10,7 @@ mod deploy;
 pub mod exec_step;
 mod exit;
 mod import;
+mod init;
 mod out;
 mod rollback;
 mod run;
