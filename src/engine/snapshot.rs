@@ -14,6 +14,7 @@ use crate::model::time::{Moment, Timestamp};
 
 use super::evidence;
 use super::guard::{Doing, Guard, Halt};
+use super::judge::Judge;
 use super::ledger::{Deployment, Phase};
 
 /// What those who wait are told when the journal cannot be written.
@@ -195,7 +196,7 @@ impl Guard {
             deployment: self.ledger.current.as_ref().map(|current| self.deployment(current, now)),
             good: self.ledger.good.clone(),
             targets: (0..plan.targets.len()).map(|target| self.target(target, now)).collect(),
-            signals: (0..plan.signals.len()).map(|ix| self.signal(SignalIx(ix))).collect(),
+            signals: (0..plan.signals.len()).map(|ix| self.judge.signal_status(SignalIx(ix))).collect(),
             rules: (0..plan.rules.len()).map(|rule| self.rule(RuleIx(rule), now)).collect(),
             journal_ok: self.halt != Some(Halt::JournalLost),
         }
@@ -286,27 +287,37 @@ impl Guard {
         }
     }
 
-    fn signal(&self, ix: SignalIx) -> SignalStatus {
+    fn rule(&self, ix: RuleIx, now: Moment) -> RuleStatus {
+        RuleStatus { refusal: self.standing_refusal(ix), ..self.judge.rule_status(ix, now) }
+    }
+}
+
+impl Judge {
+    /// A signal as it may be seen now.
+    #[must_use]
+    pub fn signal_status(&self, ix: SignalIx) -> SignalStatus {
         let signal = self.plan().signal(ix);
         SignalStatus {
-            reading: evidence::of_signal(&self.judge, ix),
+            reading: evidence::of_signal(self, ix),
             unit: signal.unit.map(|unit| unit_name(unit).to_owned()),
             description: signal.description.clone(),
         }
     }
 
-    fn rule(&self, ix: RuleIx, now: Moment) -> RuleStatus {
-        let verdict = self.judge.rule(ix).verdict;
+    /// A rule as it may be seen now, without what a guard would make of it.
+    #[must_use]
+    pub fn rule_status(&self, ix: RuleIx, now: Moment) -> RuleStatus {
+        let verdict = self.rule(ix).verdict;
         let (word, no_data) = match verdict {
             Verdict::Holds => ("holds", None),
             Verdict::Fails => ("fails", None),
             Verdict::NoData(why) => ("no_data", Some(why.to_string())),
         };
         RuleStatus {
-            evidence: evidence::of_rule(&self.judge, ix, now),
+            evidence: evidence::of_rule(self, ix, now),
             verdict: word.to_owned(),
             no_data,
-            refusal: self.standing_refusal(ix),
+            refusal: None,
         }
     }
 }

@@ -151,6 +151,9 @@ impl Page<'_> {
             Head::Unwanted | Head::Blank => Ok(()),
             Head::Comment => {
                 self.tally.eof = is_eof(line);
+                if let Some((name, kind)) = declared(line) {
+                    sink.declared(name, kind);
+                }
                 Ok(())
             }
             Head::Named { .. } | Head::Braces { .. } => self.read(line, number, head, sink),
@@ -242,6 +245,12 @@ impl Tally {
         self.first_malformed_line.get_or_insert(malformed.line);
         sink.malformed(malformed);
     }
+}
+
+/// Name and kind of a `# TYPE` line.
+fn declared(line: &[u8]) -> Option<(&str, &str)> {
+    let rest = line.strip_prefix(b"# TYPE ")?;
+    std::str::from_utf8(scan::trim_end(rest)).ok()?.trim().rsplit_once([' ', '\t'])
 }
 
 fn is_eof(line: &[u8]) -> bool {

@@ -195,4 +195,7 @@ pub trait Sink {
     fn sample(&mut self, sample: Sample<'_>);
     /// A line that is, or may be, about a selected metric and cannot be read.
     fn malformed(&mut self, malformed: Malformed<'_>);
+    /// The page says what a metric is, `# TYPE name kind`; both as they stand there. Only those
+    /// who look at a whole page care.
+    fn declared(&mut self, _name: &str, _kind: &str) {}
 }

@@ -31,6 +31,9 @@ pub struct Page {
     text: String,
     samples: Vec<Stored>,
     malformed: Vec<MalformedLine>,
+    /// What the page says that its metrics are: name and kind. Kept only where the whole page was
+    /// asked for.
+    kinds: Vec<(String, String)>,
     /// How many samples the reader returned.
     pub sample_count: u64,
     /// How many malformed lines the page had, including those not kept in detail.
@@ -75,6 +78,9 @@ pub struct MalformedLine {
 /// count is kept, and one line for each metric that none of the others concerns, because a signal
 /// over such a metric must not pass for known. Selected names are few.
 pub const MAX_MALFORMED: usize = 256;
+
+/// How many metrics' kinds are kept of a page. Large services have two thousand metrics.
+pub const MAX_KINDS: usize = 20_000;
 
 /// Why an attempt gave no samples.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -159,11 +165,25 @@ impl Page {
         &self.malformed
     }
 
+    /// Notes what the page says that a metric is; beyond [`MAX_KINDS`] nothing is kept.
+    pub fn push_kind(&mut self, name: &str, kind: &str) {
+        if self.kinds.len() < MAX_KINDS {
+            self.kinds.push((name.to_owned(), kind.to_owned()));
+        }
+    }
+
+    /// What the page says that its metrics are: name and kind, as they stand there.
+    #[must_use]
+    pub fn kinds(&self) -> &[(String, String)] {
+        &self.kinds
+    }
+
     /// Forgets everything but keeps the memory, for the next scrape of the same target.
     pub fn clear(&mut self) {
         self.text.clear();
         self.samples.clear();
         self.malformed.clear();
+        self.kinds.clear();
         (self.sample_count, self.malformed_count, self.bytes) = (0, 0, 0);
         self.may_lack_series = false;
     }

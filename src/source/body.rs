@@ -49,7 +49,7 @@ impl<'n> Intake<'n> {
         let limits = Limits { body_bytes: max_body, ..Limits::default() };
         let collect = Collect {
             reader: Reader::new(format, limits, names),
-            filler: Filler(Page::default()),
+            filler: Filler { page: Page::default(), kinds: names.is_none() },
             error: None,
         };
         let whole = announced.is_some() || is_chunked(answer.headers());
@@ -89,9 +89,9 @@ impl<'n> Intake<'n> {
         };
         let Collect { reader, mut filler, .. } = collect;
         let tally = reader.finish(self.end, &mut filler).map_err(of_page)?;
-        filler.0.bytes = tally.bytes;
-        filler.0.may_lack_series = !tally.whole || tally.bytes == 0;
-        Ok(filler.0)
+        filler.page.bytes = tally.bytes;
+        filler.page.may_lack_series = !tally.whole || tally.bytes == 0;
+        Ok(filler.page)
     }
 }
 
@@ -172,19 +172,29 @@ impl Write for Collect<'_> {
 }
 
 /// Keeps what the reader finds.
-struct Filler(Page);
+struct Filler {
+    page: Page,
+    /// Whether what the page says of its metrics is kept, too.
+    kinds: bool,
+}
 
 impl Sink for Filler {
     fn sample(&mut self, sample: Sample<'_>) {
         let timestamp = sample.timestamp.map(|t| Timestamp::from_millis(t.as_millis()));
-        self.0.push(sample.series, sample.value, timestamp);
+        self.page.push(sample.series, sample.value, timestamp);
     }
 
     fn malformed(&mut self, malformed: Malformed<'_>) {
-        self.0.push_malformed(MalformedLine {
+        self.page.push_malformed(MalformedLine {
             line: malformed.line,
             name: malformed.name.map(std::borrow::Cow::into_owned),
             reason: format!("{} at column {}", malformed.reason, malformed.column),
         });
+    }
+
+    fn declared(&mut self, name: &str, kind: &str) {
+        if self.kinds {
+            self.page.push_kind(name, kind);
+        }
     }
 }
