@@ -14,7 +14,8 @@ use super::deploy::DeployCommand;
 use super::rollback::RollbackArgs;
 use super::run::RunArgs;
 use super::status::StatusArgs;
-use super::{check, debug_command, demo, deploy, exec_step, rollback, run, status};
+use super::try_out::TryArgs;
+use super::{check, debug_command, demo, deploy, exec_step, rollback, run, status, try_out};
 
 /// Notices a bad release first and brings the good version back, once
 ///
@@ -39,8 +40,10 @@ enum Command {
     DemoApp(AppArgs),
     /// Run the daemon
     Run(RunArgs),
-    /// Check configuration and rules files: every error with its place and a suggestion
+    /// Check configuration and rules files, show each error with its place
     Check(CheckArgs),
+    /// Sample the targets now and show what each signal and rule sees
+    Try(TryArgs),
     /// The pipeline's side: begin, end or wait for a deployment
     #[command(subcommand)]
     Deploy(DeployCommand),
@@ -72,6 +75,7 @@ pub fn main() -> ExitCode {
         Command::DemoApp(args) => demo::app::run(args),
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Try(args) => try_out::run(&args),
         Command::Deploy(command) => deploy::run(command),
         Command::Rollback(args) => rollback::run(args),
         Command::Status(args) => status::run(&args),

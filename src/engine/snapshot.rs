@@ -3,8 +3,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::condition::Cond;
 use crate::model::deployment::Mode;
-use crate::model::entry::{Decision, Refusal, RuleEvidence, SignalEvidence};
+use crate::model::entry::{Comparison, Decision, Refusal, RuleEvidence, SignalEvidence};
 use crate::model::name::{DeploymentId, Version};
 use crate::model::place::{RuleIx, SignalIx};
 use crate::model::reading::Verdict;
@@ -196,7 +197,9 @@ impl Guard {
             deployment: self.ledger.current.as_ref().map(|current| self.deployment(current, now)),
             good: self.ledger.good.clone(),
             targets: (0..plan.targets.len()).map(|target| self.target(target, now)).collect(),
-            signals: (0..plan.signals.len()).map(|ix| self.judge.signal_status(SignalIx(ix))).collect(),
+            signals: (0..plan.signals.len())
+                .map(|ix| self.judge.signal_status(SignalIx(ix)))
+                .collect(),
             rules: (0..plan.rules.len()).map(|rule| self.rule(RuleIx(rule), now)).collect(),
             journal_ok: self.halt != Some(Halt::JournalLost),
         }
@@ -302,6 +305,12 @@ impl Judge {
             unit: signal.unit.map(|unit| unit_name(unit).to_owned()),
             description: signal.description.clone(),
         }
+    }
+
+    /// Both sides of each comparison of a condition, in the order in which it is written.
+    #[must_use]
+    pub fn comparisons(&self, cond: &Cond) -> Vec<Comparison> {
+        evidence::comparisons(self, cond)
     }
 
     /// A rule as it may be seen now, without what a guard would make of it.
