@@ -42,7 +42,7 @@ pub(super) struct BeginArgs {
     /// The version to go back to [default: `good`, else the last that baked]
     #[arg(long, value_name = "VERSION", value_parser = Version::new)]
     good: Option<Version>,
-    /// Its id; one rollback at most runs for an id [default: version and time]
+    /// Its id; at most one rollback runs for it [default: version and time]
     #[arg(long, value_parser = DeploymentId::new)]
     id: Option<DeploymentId>,
     /// Print JSON: `deployment` and `message`

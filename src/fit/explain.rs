@@ -199,7 +199,8 @@ fn excluded(asked: &Asked<'_>, series: &[&Labels]) -> Problem {
             let earlier = before(ix);
             let left = if left.is_empty() { earlier } else { left };
             let left = if left.is_empty() { series.to_vec() } else { left };
-            by_matcher(asked, &matchers[ix], &left)
+            let scope = if alone.is_some() { "" } else { " that the others leave" };
+            by_matcher(asked, &matchers[ix], &left, scope)
         }
     }
 }
@@ -224,7 +225,8 @@ fn other_quantile(asked: &Asked<'_>, series: &[&Labels]) -> Problem {
         .candidates(values.into_iter().take(MAX_VALUES).collect())
 }
 
-fn by_matcher(asked: &Asked<'_>, matcher: &Matcher, left: &[&Labels]) -> Problem {
+/// Why this matcher excludes what is `left`; `scope` says what else had a part in it.
+fn by_matcher(asked: &Asked<'_>, matcher: &Matcher, left: &[&Labels], scope: &str) -> Problem {
     let metric = &asked.selector.metric;
     let values = near::sorted(pattern(&matcher.test), values(left, &matcher.label));
     let candidates = values.iter().take(MAX_VALUES).cloned().collect();
@@ -253,7 +255,7 @@ fn by_matcher(asked: &Asked<'_>, matcher: &Matcher, left: &[&Labels]) -> Problem
             .hint(hint)
             .candidates(labels.into_iter().take(MAX_VALUES).collect());
     }
-    let text = format!("{} excludes every series of `{metric}`", matcher_text(matcher));
+    let text = format!("{} excludes every series of `{metric}`{scope}", matcher_text(matcher));
     Problem::new(ProblemKind::NoValue, text)
         .hint(format!("`{}` is {}", matcher.label, bounded(&values)))
         .candidates(candidates)
@@ -294,5 +296,132 @@ fn shorten(value: &str) -> String {
     match value.char_indices().nth(MAX_SHOWN) {
         Some((end, _)) => format!("{}…", &value[..end]),
         None => value.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::config::target_at;
+    use crate::exposition::{Format, Limits, Malformed, Reader, Sample, Sink, Whole};
+    use crate::model::name::TargetName;
+    use crate::model::scrape::Page;
+    use crate::model::selector::Selector;
+
+    struct Keep(Page);
+
+    impl Sink for Keep {
+        fn sample(&mut self, sample: Sample<'_>) {
+            self.0.push(sample.series, sample.value, None);
+        }
+
+        fn malformed(&mut self, _: Malformed<'_>) {}
+
+        fn declared(&mut self, name: &str, kind: &str) {
+            self.0.push_kind(name, kind);
+        }
+    }
+
+    fn survey(text: &str, asked: &Asked<'_>) -> Survey {
+        let target = target_at(TargetName::new("api").unwrap(), "http://[::1]/").unwrap();
+        let mut keep = Keep(Page::default());
+        let mut reader = Reader::new(Format::Text, Limits::default(), None);
+        reader.feed(text.as_bytes(), &mut keep).unwrap();
+        reader.finish(Whole::Yes, &mut keep).unwrap();
+        let wanted: HashSet<String> = asked.names().into_iter().collect();
+        Survey::read(&keep.0, &target, &wanted)
+    }
+
+    fn selector(metric: &str, matchers: &[(&str, &str)]) -> Selector {
+        let matcher = |(label, value): &(&str, &str)| Matcher {
+            label: (*label).to_owned(),
+            test: Test::Equal((*value).to_owned()),
+        };
+        Selector { metric: metric.to_owned(), matchers: matchers.iter().map(matcher).collect() }
+    }
+
+    const SHAPES: [Shape; 5] = [
+        Shape::Counter,
+        Shape::Gauge,
+        Shape::Quantile(0.5),
+        Shape::SummaryQuantile(0.5),
+        Shape::Mean,
+    ];
+
+    #[track_caller]
+    fn check(matchers: &[(&str, &str)], kind: ProblemKind, text: &str) {
+        const PAGE: &str = "m{a=\"1\",b=\"x\"} 1\nm{a=\"2\",b=\"y\"} 1\n";
+        let selector = selector("m", matchers);
+        let asked = Asked { key: "rate", selector: &selector, shape: Shape::Counter };
+        let survey = survey(PAGE, &asked);
+        assert_eq!(count(&asked, &survey), 0);
+        let problem = explain(&asked, &[survey], false);
+        assert_eq!(problem.kind, kind, "{problem:?}");
+        let hint = problem.hint.unwrap_or_default();
+        assert_eq!(format!("{}; {hint}", problem.text), text);
+    }
+
+    #[test]
+    fn the_matcher_that_excludes_is_named_with_what_the_others_leave() {
+        let excludes =
+            |matcher: &str, is: &str| format!("{matcher} excludes every series of `m`; {is}");
+        let no_value = ProblemKind::NoValue;
+        check(&[("a", "3")], no_value, &excludes("a=\"3\"", "`a` is 2 and 1"));
+        check(&[("b", "x"), ("a", "3")], no_value, &excludes("a=\"3\"", "`a` is 1"));
+        // Each of them accepts something, both together nothing.
+        let others = "a=\"1\" excludes every series of `m` that the others leave; `a` is 2";
+        check(&[("a", "1"), ("b", "y")], no_value, others);
+        check(&[("a", "1"), ("b", "z")], no_value, &excludes("b=\"z\"", "`b` is x"));
+    }
+
+    #[test]
+    fn a_label_that_no_series_has_is_answered_with_those_that_there_are() {
+        let text = "no series of `m` has a label `aa`; its labels: a and b";
+        check(&[("aa", "1")], ProblemKind::NoLabel, text);
+    }
+
+    #[test]
+    fn the_buckets_of_a_histogram_count_as_one_series() {
+        let selector = selector("h", &[]);
+        let asked = Asked { key: "of", selector: &selector, shape: Shape::Quantile(0.5) };
+        let page = "h_bucket{p=\"a\",le=\"1\"} 1\nh_bucket{p=\"a\",le=\"+Inf\"} 1\n\
+                    h_bucket{p=\"b\",le=\"1\"} 1\nh_bucket{p=\"b\",le=\"+Inf\"} 1\n";
+        assert_eq!(count(&asked, &survey(page, &asked)), 2);
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_a_page_says_there_is_an_explanation(
+            lines in prop::collection::vec(
+                ("[a-c]{1,3}(_total|_bucket|_count|_sum)?", "\\PC{0,80}", "[a-c]"), 0..12
+            ),
+            kinds in prop::collection::vec(("[a-c]{1,3}", "\\PC{0,9}|counter|gauge"), 0..4),
+            metric in "\\PC{0,150}|[a-c]{1,3}(_bucket)?",
+            matchers in prop::collection::vec(("[a-c]|target|le", "\\PC{0,80}"), 0..4),
+            shape in 0..SHAPES.len(),
+        ) {
+            let mut page = String::new();
+            for (name, kind) in &kinds {
+                page.push_str(&format!("# TYPE {name} {kind}\n"));
+            }
+            for (name, value, label) in &lines {
+                let value = value.replace('\\', "\\\\").replace('"', "\\\"");
+                page.push_str(&format!("{name}{{{label}=\"{value}\"}} 1\n"));
+            }
+            let matchers: Vec<_> =
+                matchers.iter().map(|(label, value)| (label.as_str(), value.as_str())).collect();
+            let selector = selector(&metric, &matchers);
+            let asked = Asked { key: "of", selector: &selector, shape: SHAPES[shape] };
+            let survey = survey(&page, &asked);
+            if count(&asked, &survey) == 0 {
+                let problem = explain(&asked, &[survey], false);
+                prop_assert!(!problem.text.is_empty());
+                prop_assert!(problem.candidates.len() <= MAX_VALUES);
+            }
+        }
     }
 }

@@ -17,8 +17,10 @@ const MAX_COMPARED: usize = 100;
 const KEPT_AS: [&str; 5] = ["_total", "_bucket", "_count", "_sum", "_created"];
 
 /// Endings that say what it measures.
-const UNITS: [&str; 8] =
-    ["_seconds", "_milliseconds", "_ms", "_bytes", "_ratio", "_percent", "_requests", "_duration"];
+const UNITS: [&str; 6] = ["_seconds", "_milliseconds", "_ms", "_bytes", "_ratio", "_percent"];
+
+/// What is further than the best candidate by more than this is not offered beside it.
+const MUCH_WORSE: usize = 1;
 
 /// What is the same but for a unit and the way of keeping it counts as this far apart.
 const SAME_STEM: usize = 1;
@@ -41,7 +43,9 @@ pub(super) fn metrics<'n>(
         }
     }
     near.sort();
-    near.into_iter().map(|(_, name)| name).take(MAX_NEAR).collect()
+    let best = near.first().map_or(0, |(distance, _)| *distance);
+    let near = near.into_iter().take_while(|(distance, _)| *distance <= best + MUCH_WORSE);
+    near.map(|(_, name)| name).take(MAX_NEAR).collect()
 }
 
 /// How a selector of this shape would name the metric; `None` where it cannot be meant.
