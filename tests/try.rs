@@ -262,8 +262,8 @@ for  = "1m"
 
 fn configuration(targets: &str) -> String {
     format!(
-        "state = \"DIR/state\"\ncontrol = \"DIR/control\"\nlisten = \"off\"\nrules = [\"rules.toml\"]\n\
-         [deployment]\nservice = \"api\"\n{targets}"
+        "state = \"DIR/state\"\ncontrol = \"DIR/control\"\nlisten = \"off\"\n\
+         rules = [\"rules.toml\"]\n[deployment]\nservice = \"api\"\n{targets}"
     )
 }
 
