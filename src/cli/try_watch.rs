@@ -27,11 +27,15 @@ use crate::source::{Sources, scrape_once};
 /// Scrapes of each target that are waited for: a window needs two.
 const SCRAPES: u64 = 2;
 
-/// How much longer than its slots and timeouts a target is waited for.
+/// How much longer than all that is waited: timers wake late on a busy machine.
 const SLACK: Duration = Duration::from_secs(2);
 
 /// Pages that are looked at as a whole at the same time: each may take its bounded megabytes.
 const AT_ONCE: usize = 8;
+
+/// How long a look at a whole page may take. It takes longer than a scrape, which skips what
+/// nobody wants, and only a target that has just answered is looked at.
+const LOOK: Duration = Duration::from_secs(10);
 
 /// How often a person is told how far it is.
 const TELL_EVERY: Duration = Duration::from_millis(200);
@@ -62,7 +66,7 @@ struct Watch {
     targets: Vec<TargetTrial>,
     last: Vec<Instant>,
     surveys: Vec<Option<Survey>>,
-    /// Targets whose page is still to be looked at, the next one last.
+    /// Targets that have answered and whose page is still to be looked at.
     unseen: Vec<usize>,
     looking: JoinSet<(usize, Option<Survey>)>,
     wanted: Arc<HashSet<String>>,
@@ -125,7 +129,7 @@ impl Watch {
             targets: plan.targets.iter().map(unscraped).collect(),
             last: vec![clock.now(); plan.targets.len()],
             surveys: vec![None; plan.targets.len()],
-            unseen: (0..plan.targets.len()).rev().collect(),
+            unseen: Vec::new(),
             looking: JoinSet::new(),
             wanted: Arc::new(wanted(&plan)),
             plan,
@@ -136,9 +140,7 @@ impl Watch {
     fn patience(&self) -> Duration {
         let slots = |target: &Target| target.interval * 2 + target.timeout;
         let slots = self.plan.targets.iter().map(slots).max().unwrap_or_default();
-        let timeouts = self.plan.targets.iter().map(|target| target.timeout);
-        let looks = timeouts.sum::<Duration>() / u32::try_from(AT_ONCE).unwrap_or(1);
-        slots.max(looks) + SLACK
+        slots + LOOK + SLACK
     }
 
     fn is_done(&self) -> bool {
@@ -151,7 +153,8 @@ impl Watch {
         while self.looking.len() < AT_ONCE
             && let Some(ix) = self.unseen.pop()
         {
-            let (target, clock) = (self.plan.targets[ix].clone(), self.clock);
+            let (mut target, clock) = (self.plan.targets[ix].clone(), self.clock);
+            target.timeout = LOOK;
             let wanted = self.wanted.clone();
             self.looking.spawn(async move {
                 let page = scrape_once(&target, None, clock).await.result;
@@ -175,6 +178,9 @@ impl Watch {
         target.up = Some(scrape.result.is_ok());
         match &scrape.result {
             Ok(page) => {
+                if target.scrapes - target.failed_scrapes == 1 {
+                    self.unseen.push(scrape.target.0);
+                }
                 target.failure = None;
                 target.wanted_samples = page.sample_count;
                 target.malformed = page.malformed_count;

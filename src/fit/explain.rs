@@ -274,6 +274,8 @@ fn bounded(values: &[String]) -> String {
     let shown = values.iter().take(MAX_VALUES).map(|value| shorten(value)).collect::<Vec<_>>();
     match values.len().saturating_sub(MAX_VALUES) {
         0 => listed(&shown, "and"),
+        // Of very many only the first are looked at.
+        1000.. => format!("{} and many more", shown.join(", ")),
         more => format!("{} and {more} more", shown.join(", ")),
     }
 }
