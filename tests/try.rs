@@ -406,3 +406,18 @@ fn what_cannot_be_tried_is_refused() {
     assert!(code == 2 && said.contains("not an http or https URL"), "{code} {said}");
     assert_eq!(page.asked.load(Ordering::SeqCst), 0);
 }
+
+#[test]
+fn rules_for_a_named_target_can_be_tried_on_any_page() {
+    let page = Page::serve(PAGE);
+    let rules = "[signal.s]\ngauge = 'queue_length'\nacross = \"sum\"\ntarget = \"api\"\n\
+                 [signal.alive]\nup = \"api\"\n\
+                 [rule.r]\nwhen = \"s > 100 || alive < 1\"\n";
+    let (code, trial) = Place::new(&[("r.toml", rules)]).json(&["--url", &page.url(), "r.toml"]);
+    assert_eq!(code, 0, "{trial:#}");
+    assert_eq!(
+        (&trial["signals"][0]["value"], &trial["signals"][1]["value"]),
+        (&16.0.into(), &1.0.into())
+    );
+    assert_eq!(trial["rules"][0]["limits"][0]["used"], 0.16);
+}

@@ -86,7 +86,7 @@ pub fn check_rules(rules: &[SourceFile]) -> Result<CheckedRules, Diagnostics> {
 }
 
 /// Compiles rules files alone, for these targets: nothing is guarded, and what they say of hooks
-/// is not checked.
+/// is not checked. Without targets what they say of them is not checked either.
 ///
 /// # Errors
 /// Everything that is wrong with any of the files, lints included.
@@ -94,7 +94,8 @@ pub fn compile_rules(rules: &[SourceFile], targets: &[Target]) -> Result<Plan, D
     let files = without_bom(rules.iter());
     let mut sink = Sink::default();
     let names = targets.iter().map(|target| target.name.to_string()).collect();
-    let compiled = Parsed::new(&files, &mut sink).check_rules(&Listed::All(names), &mut sink);
+    let names = if targets.is_empty() { Listed::Unknown } else { Listed::All(names) };
+    let compiled = Parsed::new(&files, &mut sink).check_rules(&names, &mut sink);
     match compiled {
         Some(plan) if !sink.has_errors() => Ok(Plan { targets: targets.to_vec(), ..plan }),
         Some(_) | None => Err(sink.finish(files)),
