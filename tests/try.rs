@@ -421,3 +421,34 @@ fn rules_for_a_named_target_can_be_tried_on_any_page() {
     );
     assert_eq!(trial["rules"][0]["limits"][0]["used"], 0.16);
 }
+
+#[test]
+fn groups_and_baselines_are_shown() {
+    let page = Page::serve(PAGE);
+    let rules = "[signal.s]\nincrease = 'http_requests_total'\nwindow = \"1m\"\nby = [\"status\"]\n\
+                 [signal.n]\ncount = 'queue_length'\nvalue = \"> 100\"\n\
+                 [signal.q]\ngauge = 'queue_length{queue=\"mail\"}'\n\
+                 [signal.q.baseline]\nmin_readings = 2\n\
+                 [rule.r]\nwhen = \"s > 1000000 && n >= 0\"\n\
+                 [rule.b]\nwhen = \"q > 2 * q.baseline && q > 10\"\n";
+    let place = Place::new(&[("r.toml", rules)]);
+    let (code, trial) = place.json(&["--url", &page.url(), "r.toml"]);
+    assert_eq!(code, 0, "{trial:#}");
+    let signal = |name: &str| {
+        let signals = trial["signals"].as_array().unwrap();
+        signals.iter().find(|signal| signal["signal"] == name).unwrap().clone()
+    };
+    let groups = signal("s")["groups"].as_array().unwrap().clone();
+    let names: Vec<&str> = groups.iter().map(|group| group["group"].as_str().unwrap()).collect();
+    assert_eq!(names, ["status=\"200\"", "status=\"404\"", "status=\"500\""]);
+    assert_eq!((&signal("s")["group_count"], &signal("n")["value"]), (&3.into(), &0.0.into()));
+    assert_eq!(signal("q.baseline")["value"], 7.0);
+    let by_group = &trial["rules"][0]["by_group"];
+    assert_eq!(
+        (&by_group[0]["group"], &trial["rules"][0]["group_count"]),
+        (&names[0].into(), &3.into())
+    );
+    let said = place.run(&["--url", &page.url(), "r.toml"]).1;
+    assert!(said.contains("3 groups by status\n  status=\"200\""), "{said}");
+    assert!(said.lines().all(|line| line.chars().count() <= 80), "{said}");
+}

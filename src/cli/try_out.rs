@@ -44,10 +44,11 @@ Examples:
            failed_scrapes, took_s, samples, wanted_samples, malformed,
            first_malformed, bytes
   signals  signal, value, at_least, no_data, unit, description, benign, needs_s,
+           by, groups {group, value, at_least, no_data}, group_count,
            selectors {key, selector, series {target, count},
            problem {kind, text, hint, candidates}}
   rules    as `status --json`, and limits (of `when`) and floors (of `given`)
-           {signal, unit, reading, op, limit, used, holds}
+           {signal, unit, reading, op, limit, used, holds}, by_group, group_count
 
 Exit codes: 0 every target answers and every signal has a reading, or has none
 because there is no traffic or its window fills; 1 a target failed, a selector
@@ -156,8 +157,11 @@ fn selectors(kind: &mut SignalKind) -> Vec<&mut Selector> {
         | SignalKind::Increase { of, .. }
         | SignalKind::Quantile { of, .. }
         | SignalKind::Mean { of, .. }
-        | SignalKind::Gauge { of, .. } => vec![of],
+        | SignalKind::Gauge { of, .. }
+        | SignalKind::Count { of, .. }
+        | SignalKind::Age { of, .. } => vec![of],
         SignalKind::Ratio { of, to, .. } => vec![of, to],
+        SignalKind::Baseline { .. } | SignalKind::Before { .. } => Vec::new(),
         SignalKind::Up(_) | SignalKind::Value(_) | SignalKind::Expr(_) => Vec::new(),
     }
 }

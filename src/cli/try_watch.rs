@@ -209,6 +209,9 @@ impl Watch {
     fn finish(mut self) -> Watched {
         let now = self.clock.now();
         self.judge.advance(now);
+        // What a deployment that is armed now would be judged by.
+        let baselines = self.judge.baselines(now);
+        self.judge.freeze(&baselines, now);
         for (target, last) in self.targets.iter_mut().zip(&self.last) {
             target.since_last = now.since(*last);
         }

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use crate::model::condition::Cond;
 use crate::model::deployment::Mode;
 use crate::model::entry::{Comparison, Decision, Refusal, RuleEvidence, SignalEvidence};
-use crate::model::name::{DeploymentId, Version};
+use crate::model::group::Group;
+use crate::model::name::{DeploymentId, RuleName, StageName, Version};
 use crate::model::place::{RuleIx, SignalIx};
 use crate::model::reading::Verdict;
 use crate::model::scrape::Failure;
@@ -103,6 +104,10 @@ pub struct DeploymentStatus {
     pub version: Version,
     /// The version to go back to.
     pub good: Option<Version>,
+    /// The stage that it is in, where it has stages.
+    pub stage: Option<StageName>,
+    /// The rules that have had no reading for too long.
+    pub lost: Vec<RuleName>,
     /// When it began.
     pub begun: Timestamp,
     /// When its bake will be over; `None`: never, or it is not guarded any more.
@@ -198,7 +203,7 @@ impl Guard {
             good: self.ledger.good.clone(),
             targets: (0..plan.targets.len()).map(|target| self.target(target, now)).collect(),
             signals: (0..plan.signals.len())
-                .map(|ix| self.judge.signal_status(SignalIx(ix)))
+                .flat_map(|ix| self.judge.signal_status(SignalIx(ix)))
                 .collect(),
             rules: (0..plan.rules.len()).map(|rule| self.rule(RuleIx(rule), now)).collect(),
             journal_ok: self.halt != Some(Halt::JournalLost),
@@ -261,6 +266,8 @@ impl Guard {
             id: current.id.clone(),
             version: current.version.clone(),
             good: current.good.clone(),
+            stage: current.stage.clone(),
+            lost: current.lost.clone(),
             begun: current.begun,
             bakes_at: bakes.map(wall),
             withheld: bakes.filter(|bake| *bake <= now.at).and_then(|_| self.bake_withheld(now.at)),
@@ -296,21 +303,23 @@ impl Guard {
 }
 
 impl Judge {
-    /// A signal as it may be seen now.
+    /// A signal as it may be seen now: one status for each of its groups.
     #[must_use]
-    pub fn signal_status(&self, ix: SignalIx) -> SignalStatus {
+    pub fn signal_status(&self, ix: SignalIx) -> Vec<SignalStatus> {
         let signal = self.plan().signal(ix);
-        SignalStatus {
-            reading: evidence::of_signal(self, ix),
+        let status = |reading| SignalStatus {
+            reading,
             unit: signal.unit.map(|unit| unit_name(unit).to_owned()),
             description: signal.description.clone(),
-        }
+        };
+        evidence::of_signal(self, ix).into_iter().map(status).collect()
     }
 
-    /// Both sides of each comparison of a condition, in the order in which it is written.
+    /// Both sides of each comparison of a condition in a group, in the order in which it is
+    /// written.
     #[must_use]
-    pub fn comparisons(&self, cond: &Cond) -> Vec<Comparison> {
-        evidence::comparisons(self, cond)
+    pub fn comparisons(&self, cond: &Cond, group: &Group) -> Vec<Comparison> {
+        evidence::comparisons(self, cond, group)
     }
 
     /// A rule as it may be seen now, without what a guard would make of it.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::model::place::SignalIx;
 use crate::model::reading::NoData;
+use crate::model::signal::{Limit, Since};
 use crate::model::time::Instant;
 
 use super::window::{Span, Window};
@@ -20,6 +21,10 @@ pub(crate) enum Role {
     Bucket(f64),
     /// Its value counts as it is.
     Gauge,
+    /// It counts where its value passes.
+    Count(Option<Limit>),
+    /// It says when something happened.
+    Age(Since),
 }
 
 /// Gauges of one scrape, combined in every way that may be asked for.
@@ -59,6 +64,9 @@ pub(crate) struct Track {
     bounds: Vec<f64>,
     gauges: Gauges,
     gathering: Gauges,
+    /// How long ago something happened as the gauges of this scrape say, and as was known when.
+    youngest: Option<Duration>,
+    age: Option<(Instant, Duration)>,
     spoiled: Option<NoData>,
     /// A series matched, but its own timestamp is too old.
     outdated: bool,
@@ -95,6 +103,8 @@ impl Track {
             bounds: Vec::new(),
             gauges: Gauges::NONE,
             gathering: Gauges::NONE,
+            youngest: None,
+            age: None,
             spoiled: None,
             outdated: false,
             matched: false,
@@ -114,6 +124,22 @@ impl Track {
                 self.totals[column] += gain;
             }
             Role::Gauge => self.gathering.add(value),
+            Role::Count(limit) => {
+                self.gathering.count += u32::from(limit.is_none_or(|limit| limit.passes(value)));
+            }
+            Role::Age(_) => {}
+        }
+    }
+
+    /// A sample of the scrape of `at` says that something happened this long ago. A sample that
+    /// was there stays the newest though its series vanishes; what a gauge held is over with it.
+    pub(crate) fn note_age(&mut self, since: Since, at: Instant, ago: Duration) {
+        self.matched = true;
+        match since {
+            Since::Sample => self.age = Some((at, self.age(at).map_or(ago, |age| age.min(ago)))),
+            Since::Value => {
+                self.youngest = Some(self.youngest.map_or(ago, |known| known.min(ago)));
+            }
         }
     }
 
@@ -129,7 +155,7 @@ impl Track {
     pub(crate) const fn note_empty(&mut self, role: Role) {
         match role {
             Role::Gauge => self.matched = true,
-            Role::Counter(_) | Role::Bucket(_) => {}
+            Role::Counter(_) | Role::Bucket(_) | Role::Count(_) | Role::Age(_) => {}
         }
     }
 
@@ -149,6 +175,7 @@ impl Track {
         self.outdated = false;
         self.matched = false;
         self.gathering = Gauges::NONE;
+        self.youngest = None;
     }
 
     /// Ends a scrape whose samples are those of `at`.
@@ -159,6 +186,7 @@ impl Track {
         if self.spoiled.is_none() {
             self.window.push(at, &mut self.totals);
             self.gauges = self.gathering;
+            self.age = self.youngest.map(|age| (at, age)).or(self.age);
             self.last_close = Some(at);
         }
     }
@@ -181,6 +209,20 @@ impl Track {
             (None | Some(_), None) => Standing::Unknown,
             (None, Some(_)) => Standing::Absent,
         }
+    }
+
+    /// Whether something that matches was ever there and may still have a share.
+    pub(crate) fn is_known(&self) -> bool {
+        match (self.last_match, self.last_close) {
+            (Some(matched), Some(closed)) => closed.since(matched) <= self.length + self.stale,
+            (Some(_), None) => true,
+            (None, _) => false,
+        }
+    }
+
+    /// Whether no page of the target could be read yet.
+    pub(crate) const fn is_untried(&self) -> bool {
+        self.last_close.is_none()
     }
 
     /// The time of the last scrape that could be read.
@@ -209,6 +251,11 @@ impl Track {
     /// The histogram's upper bounds, unordered, one a column.
     pub(crate) fn bounds(&self) -> &[f64] {
         &self.bounds
+    }
+
+    /// How long ago something happened, as of `at`.
+    pub(crate) fn age(&self, at: Instant) -> Option<Duration> {
+        self.age.map(|(when, ago)| ago + at.since(when))
     }
 
     /// The gauges of the last scrape that could be read.

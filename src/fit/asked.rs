@@ -64,6 +64,9 @@ pub(super) fn asked(kind: &SignalKind) -> Vec<Asked<'_>> {
         SignalKind::Quantile { q, of, window: None } => one("of", of, Shape::SummaryQuantile(*q)),
         SignalKind::Mean { of, .. } => one("of", of, Shape::Mean),
         SignalKind::Gauge { of, .. } => one("gauge", of, Shape::Gauge),
+        SignalKind::Count { of, .. } => one("count", of, Shape::Gauge),
+        SignalKind::Age { of, .. } => one("age", of, Shape::Gauge),
+        SignalKind::Baseline { .. } | SignalKind::Before { .. } => Vec::new(),
         SignalKind::Up(_) | SignalKind::Value(_) | SignalKind::Expr(_) => Vec::new(),
     }
 }

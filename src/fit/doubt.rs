@@ -37,6 +37,10 @@ fn doubt(signal: &SignalKind, asked: &Asked<'_>, kind: &str) -> Option<String> {
         SignalKind::Gauge { .. } => "gauge",
         SignalKind::Quantile { .. }
         | SignalKind::Mean { .. }
+        | SignalKind::Count { .. }
+        | SignalKind::Age { .. }
+        | SignalKind::Baseline { .. }
+        | SignalKind::Before { .. }
         | SignalKind::Up(_)
         | SignalKind::Value(_)
         | SignalKind::Expr(_) => return None,
@@ -104,6 +108,10 @@ fn constant(plan: &Plan, num: &Num) -> Option<f64> {
             | SignalKind::Quantile { .. }
             | SignalKind::Mean { .. }
             | SignalKind::Gauge { .. }
+            | SignalKind::Count { .. }
+            | SignalKind::Age { .. }
+            | SignalKind::Baseline { .. }
+            | SignalKind::Before { .. }
             | SignalKind::Up(_)
             | SignalKind::Expr(_) => None,
         },

@@ -14,5 +14,6 @@ pub use asked::wanted;
 pub use explain::{Problem, ProblemKind};
 pub use page::Survey;
 pub use trial::{
-    Limit, RuleTrial, SelectorTrial, SeriesCount, SignalTrial, TargetTrial, Trial, trial,
+    GroupTrial, Limit, RuleTrial, SelectorTrial, SeriesCount, SignalTrial, TargetTrial, Trial,
+    trial,
 };

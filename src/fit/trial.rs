@@ -1,6 +1,7 @@
 //! A trial: what targets, signals and rules were after the targets were sampled for a while, with
 //! what each lacks. The field names are documented and stable.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -8,11 +9,13 @@ use serde::Serialize;
 use crate::engine::Judge;
 use crate::engine::snapshot::{RuleStatus, SignalStatus};
 use crate::model::condition::{Compare, Cond, Num};
+use crate::model::entry::SignalEvidence;
+use crate::model::group::Group;
 use crate::model::name::SignalName;
 use crate::model::place::{RuleIx, SignalIx};
-use crate::model::reading::{NoData, Reading};
+use crate::model::reading::{NoData, Reading, Telemetry};
+use crate::model::rule::Rule;
 use crate::model::scrape::{Failure, FailureClass};
-use crate::model::signal::SignalKind;
 use crate::model::target::Target;
 use crate::model::time::Moment;
 
@@ -23,6 +26,9 @@ use super::page::Survey;
 
 /// Scrapes that a window needs.
 const FILLED: u64 = 2;
+
+/// The most groups of a rule that are shown: the nearest to their limits tell the story.
+const MAX_GROUPS: usize = 16;
 
 /// What was tried and what came of it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -83,9 +89,15 @@ pub struct TargetTrial {
 /// A signal.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct SignalTrial {
-    /// Its reading.
+    /// Its reading; of a signal that is read by labels, why it has none where no group is known.
     #[serde(flatten)]
     pub status: SignalStatus,
+    /// The labels that it is read by.
+    pub by: Vec<String>,
+    /// Its readings by these labels; bounded.
+    pub groups: Vec<SignalEvidence>,
+    /// How many groups there are.
+    pub group_count: usize,
     /// That there is no reading is nothing to worry about: no traffic, or a window that fills.
     pub benign: bool,
     /// Seconds until its window can be full enough.
@@ -122,6 +134,21 @@ pub struct RuleTrial {
     /// The rule with its readings.
     #[serde(flatten)]
     pub status: RuleStatus,
+    /// The comparisons of `when`; of a rule over groups, those of its worst group.
+    pub limits: Vec<Limit>,
+    /// The comparisons of `given`.
+    pub floors: Vec<Limit>,
+    /// The same by groups, nearest to its limit first; bounded.
+    pub by_group: Vec<GroupTrial>,
+    /// How many groups there are.
+    pub group_count: usize,
+}
+
+/// A rule's comparisons in one of its groups.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct GroupTrial {
+    /// The group.
+    pub group: String,
     /// The comparisons of `when`.
     pub limits: Vec<Limit>,
     /// The comparisons of `given`.
@@ -221,36 +248,41 @@ fn signal(
     let kind = &judge.plan().signal(ix).kind;
     let selectors: Vec<SelectorTrial> =
         asked(kind).iter().map(|asked| selector(asked, surveys, unseen)).collect();
-    let reading = judge.reading(ix);
-    let filling = reading == Reading::NoData(NoData::WindowFilling);
+    let by = judge.plan().signal(ix).by.clone();
+    let readings: Vec<Reading> = match judge.readings(ix) {
+        [] => vec![judge.reading(ix)],
+        groups => groups.iter().map(|(_, reading)| *reading).collect(),
+    };
+    let filling = |reading: &Reading| *reading == Reading::NoData(NoData::WindowFilling);
+    let needs = readings.iter().any(filling).then(|| needs(judge, &selectors, targets)).flatten();
+    let mut statuses = judge.signal_status(ix);
+    let mut status = statuses.swap_remove(0);
+    let mut groups = Vec::new();
+    if status.reading.group.is_some() {
+        let first = status.reading.clone();
+        let reading = &mut status.reading;
+        (reading.group, reading.value, reading.at_least, reading.no_data) =
+            (None, None, false, None);
+        groups = statuses.into_iter().map(|status| status.reading).collect();
+        groups.push(first);
+        groups.sort_by(|a, b| a.group.cmp(&b.group));
+    }
     SignalTrial {
-        status: judge.signal_status(ix),
-        benign: is_benign(reading),
-        needs_s: filling.then(|| needs(judge, &selectors, targets)).flatten(),
+        status,
+        by,
+        group_count: if groups.is_empty() { 0 } else { readings.len() },
+        groups,
+        benign: readings.into_iter().any(is_benign),
+        needs_s: needs,
         selectors,
     }
 }
 
 /// Whether the service, and not the configuration, is why there is no reading.
-fn is_benign(reading: Reading) -> bool {
-    match reading {
-        Reading::Value(_) | Reading::AtLeast(_) => true,
-        Reading::NoData(why) => match why {
-            NoData::WindowFilling
-            | NoData::NoTraffic
-            | NoData::NoObservations
-            | NoData::DivisionByZero => true,
-            NoData::NeverScraped
-            | NoData::NoSeries
-            | NoData::Stale
-            | NoData::Malformed(_)
-            | NoData::Duplicate
-            | NoData::SeveralSeries(_)
-            | NoData::NoBuckets
-            | NoData::NoQuantile
-            | NoData::NotFinite
-            | NoData::EvidenceTooThin => false,
-        },
+const fn is_benign(reading: Reading) -> bool {
+    match reading.telemetry() {
+        Telemetry::There => true,
+        Telemetry::Absent | Telemetry::Lost => false,
     }
 }
 
@@ -294,7 +326,8 @@ fn problems(targets: &[TargetTrial], signals: &[SignalTrial], judge: &Judge) -> 
     }
     for (signal, plan) in signals.iter().zip(&judge.plan().signals) {
         let mut found = signal.selectors.iter().filter(|each| each.is_wrong(signal)).peekable();
-        let computed = matches!(plan.kind, SignalKind::Expr(_));
+        let mut computed = false;
+        plan.kind.for_each_signal(&mut |_| computed = true);
         if found.peek().is_none() && !signal.benign && !computed {
             let why = signal.status.reading.no_data.as_deref().unwrap_or("no reading");
             all.push(format!("signal {}: {why}", plan.name));
@@ -307,14 +340,15 @@ fn problems(targets: &[TargetTrial], signals: &[SignalTrial], judge: &Judge) -> 
 }
 
 impl SelectorTrial {
-    /// Whether it finds nothing although it should. The part of a ratio may find nothing: a
-    /// healthy service has no series of errors yet.
+    /// Whether it finds nothing although it should. The part of a ratio may find nothing, as a
+    /// healthy service has no series of errors yet, and so may a count.
     #[must_use]
     pub fn is_wrong(&self, signal: &SignalTrial) -> bool {
-        let part = self.key == "of" && signal.selectors.iter().any(|other| other.key == "to");
+        let ratio = self.key == "of" && signal.selectors.iter().any(|other| other.key == "to");
+        let may_be_none = ratio || self.key == "count";
         match self.problem.as_ref().map(|problem| problem.kind) {
             None => false,
-            Some(ProblemKind::NoValue) => !(part && signal.benign),
+            Some(ProblemKind::NoValue) => !(may_be_none && signal.benign),
             Some(
                 ProblemKind::NoMetric
                 | ProblemKind::OtherTarget
@@ -328,23 +362,46 @@ impl SelectorTrial {
 
 fn rule(judge: &Judge, ix: RuleIx, now: Moment) -> RuleTrial {
     let rule = judge.plan().rule(ix);
-    let given = rule.given.as_ref();
+    let in_group = |group: &Group| GroupTrial {
+        group: group.to_string(),
+        limits: limits(judge, &rule.when.cond, group),
+        floors: rule.given.as_ref().map(|g| limits(judge, &g.cond, group)).unwrap_or_default(),
+    };
+    let groups = groups_of(judge, rule);
+    let mut by_group: Vec<GroupTrial> = groups.iter().map(in_group).collect();
+    by_group.sort_by(|a, b| nearness(b).total_cmp(&nearness(a)));
+    by_group.truncate(MAX_GROUPS);
+    let all = by_group.first().cloned().unwrap_or_else(|| in_group(&Group::ALL));
     RuleTrial {
         status: judge.rule_status(ix, now),
-        limits: limits(judge, &rule.when.cond),
-        floors: given.map(|given| limits(judge, &given.cond)).unwrap_or_default(),
+        limits: all.limits,
+        floors: all.floors,
+        by_group,
+        group_count: groups.len(),
     }
 }
 
-/// A condition's comparisons with the signals that they read.
-fn limits(judge: &Judge, cond: &Cond) -> Vec<Limit> {
+/// The groups of the signals that a rule's condition reads.
+fn groups_of(judge: &Judge, rule: &Rule) -> BTreeSet<Group> {
+    let signals = judge.plan().signals_of(rule).into_iter();
+    let groups = signals.flat_map(|ix| judge.readings(ix)).map(|(group, _)| group.clone());
+    groups.filter(|group| *group != Group::ALL).collect()
+}
+
+/// How near a group is to its limits: the most that it uses of any.
+fn nearness(group: &GroupTrial) -> f64 {
+    group.limits.iter().filter_map(|limit| limit.used).fold(-1.0, f64::max)
+}
+
+/// A condition's comparisons in a group, with the signals that they read.
+fn limits(judge: &Judge, cond: &Cond, group: &Group) -> Vec<Limit> {
     let mut sides: Vec<(&Num, Compare, &Num)> = Vec::new();
     doubt::for_each_comparison(cond, &mut |left, op, right| sides.push((left, op, right)));
     let signal = |num: &Num| match num {
         Num::Signal(ix) => Some(*ix),
         Num::Const(_) | Num::Neg(_) | Num::Arith(..) | Num::Extreme(..) | Num::Abs(_) => None,
     };
-    let values = judge.comparisons(cond);
+    let values = judge.comparisons(cond, group);
     let limits = sides.into_iter().zip(values).map(|((left, op, right), values)| {
         match (signal(left), signal(right)) {
             (None, Some(ix)) => limit(judge, Some(ix), values.right, op.turned(), values.left),
@@ -364,7 +421,7 @@ fn limit(
     let both = reading.zip(limit);
     Limit {
         signal: signal.map(|ix| judge.plan().signal(ix).name.clone()),
-        unit: signal.and_then(|ix| judge.signal_status(ix).unit),
+        unit: signal.and_then(|ix| judge.signal_status(ix).swap_remove(0).unit),
         reading,
         op: compare.to_string(),
         limit,

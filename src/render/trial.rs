@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::fit::{Limit, RuleTrial, SelectorTrial, SeriesCount, SignalTrial, TargetTrial, Trial};
-use crate::model::entry::RuleStanding;
+use crate::model::entry::{RuleStanding, SignalEvidence};
 use crate::model::signal::Unit;
 
 use super::compare::Compared;
@@ -101,21 +101,46 @@ fn about_target(page: &mut Page, target: &TargetTrial) {
 }
 
 fn about_signal(page: &mut Page, signal: &SignalTrial) {
-    let reading = &signal.status.reading;
+    let needs = signal.needs_s.map(|needs| format!(": needs {} more", seconds(needs)));
+    let needs = needs.as_deref().unwrap_or_default();
+    let name = signal.status.reading.signal.as_str();
+    if signal.groups.is_empty() {
+        let (shown, paint) = read(&signal.status.reading, signal);
+        page.row(name, paint, &plain(&shown), needs);
+    } else {
+        let count = signal.group_count;
+        let groups = if count == 1 { "group" } else { "groups" };
+        let by = signal.by.join(" and ");
+        page.row(name, Paint::Plain, &format!("{count} {groups} by {by}{needs}"), "");
+    }
+    for group in &signal.groups {
+        let (shown, paint) = read(group, signal);
+        let name = group.group.as_deref().unwrap_or_default();
+        page.row(&format!("  {name}"), paint, &plain(&shown), "");
+    }
+    more(page, signal.group_count, signal.groups.len());
+    for selector in &signal.selectors {
+        about_selector(page, selector, signal);
+    }
+}
+
+/// Says how many groups are not shown.
+fn more(page: &mut Page, count: usize, shown: usize) {
+    if let Some(more @ 1..) = count.checked_sub(shown) {
+        below(page, &format!("and {more} more groups"), Paint::Dim);
+    }
+}
+
+/// A reading, or why there is none, and how that looks.
+fn read(reading: &SignalEvidence, signal: &SignalTrial) -> (String, Paint) {
     let unit = signal.status.unit.as_deref().and_then(unit_named);
-    let (shown, paint) = match (reading.value, reading.at_least) {
+    match (reading.value, reading.at_least) {
         (Some(value), true) => (format!("at least {}", number(value, unit)), Paint::Plain),
         (Some(value), false) => (number(value, unit), Paint::Plain),
         (None, _) => {
             let why = reading.no_data.clone().unwrap_or_else(|| "no reading".to_owned());
             (why, if signal.benign { Paint::Grey } else { Paint::Yellow })
         }
-    };
-    let needs = signal.needs_s.map(|needs| format!(": needs {} more", seconds(needs)));
-    let name = reading.signal.as_str();
-    page.row(name, paint, &plain(&shown), needs.as_deref().unwrap_or_default());
-    for selector in &signal.selectors {
-        about_selector(page, selector, signal);
     }
 }
 
@@ -171,6 +196,15 @@ fn about_rule(page: &mut Page, rule: &RuleTrial) {
     };
     let paint = of_rule(&rule.status).paint();
     page.row(evidence.rule.as_str(), paint, &pad(&word, 8), &held);
+    for group in &rule.by_group {
+        let distances: Vec<String> = group.limits.iter().map(distance).collect();
+        let name = format!("  {}", group.group);
+        page.row(&name, Paint::Plain, &plain(&distances.join("; ")), "");
+    }
+    more(page, rule.group_count, rule.by_group.len());
+    if !rule.by_group.is_empty() {
+        return;
+    }
     for limit in &rule.limits {
         below(page, &distance(limit), Paint::Plain);
     }
