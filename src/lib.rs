@@ -15,6 +15,7 @@ pub mod config;
 mod daemon;
 pub mod engine;
 pub mod exposition;
+pub mod fit;
 pub mod hook;
 pub mod import;
 pub mod journal;

@@ -10,10 +10,11 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::config::{
-    CheckedRules, Diagnostics, Level, Listen, Pattern, SourceFile, check_rules, compile, is_main,
-    patterns,
+    CheckedRules, Diagnostics, Level, Listen, Pattern, SourceFile, check_rules, compile,
+    compile_rules, is_main, patterns,
 };
 use crate::model::plan::Plan;
+use crate::model::target::Target;
 
 /// The largest configuration file. A thousand rules are a tenth of it.
 const MAX_FILE: u64 = 1 << 20;
@@ -167,6 +168,16 @@ pub fn load_with(path: &Path, directories: &Directories) -> Result<Loaded, LoadE
 pub fn load_rules(paths: &[PathBuf]) -> Result<CheckedRules, LoadError> {
     let files = paths.iter().map(|path| read(path, Use::Look)).collect::<Result<Vec<_>, _>>()?;
     check_rules(&files).map_err(LoadError::Wrong)
+}
+
+/// Loads rules files without a main file, to be judged on these targets. Nothing is run by them,
+/// so who can write them does not matter.
+///
+/// # Errors
+/// A file that cannot be read, or everything that is wrong with what the files say.
+pub fn load_rules_for(paths: &[PathBuf], targets: &[Target]) -> Result<Plan, LoadError> {
+    let files = paths.iter().map(|path| read(path, Use::Look)).collect::<Result<Vec<_>, _>>()?;
+    compile_rules(&files, targets).map_err(LoadError::Wrong)
 }
 
 /// Whether the file is a main file rather than one of rules.

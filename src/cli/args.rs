@@ -16,7 +16,10 @@ use super::init::InitArgs;
 use super::rollback::RollbackArgs;
 use super::run::RunArgs;
 use super::status::StatusArgs;
-use super::{check, debug_command, demo, deploy, exec_step, import, init, rollback, run, status};
+use super::try_out::TryArgs;
+use super::{
+    check, debug_command, demo, deploy, exec_step, import, init, rollback, run, status, try_out,
+};
 
 /// Notices a bad release first and brings the good version back, once
 ///
@@ -41,13 +44,15 @@ enum Command {
     DemoApp(AppArgs),
     /// Run the daemon
     Run(RunArgs),
-    /// Check configuration and rules files: every error with its place and a suggestion
+    /// Check configuration and rules files, show each error with its place
     Check(CheckArgs),
     /// Turn other people's alerting rules into rules, and say what does not fit
     #[command(subcommand)]
     Import(ImportCommand),
     /// Look at a live metrics page and write a commented configuration that fits it
     Init(InitArgs),
+    /// Sample the targets now and show what each signal and rule sees
+    Try(TryArgs),
     /// The pipeline's side: begin, end or wait for a deployment
     #[command(subcommand)]
     Deploy(DeployCommand),
@@ -81,6 +86,7 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Import(command) => import::run(&command),
         Command::Init(args) => init::run(&args),
+        Command::Try(args) => try_out::run(&args),
         Command::Deploy(command) => deploy::run(command),
         Command::Rollback(args) => rollback::run(args),
         Command::Status(args) => status::run(&args),

@@ -20,8 +20,9 @@ const BAD_CONFIGURATION: u8 = 78;
 /// Validate configuration; show every mistake with its file, line and column.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-A main file is checked with the rules files that it names. A file that holds nothing but signals
-and rules is checked by itself: which targets and hooks there are is not known then.
+A main file is checked with the rules files that it names. A file that holds
+nothing but signals and rules is checked by itself: which targets and hooks
+there are is not known then.
 
 Examples:
   rollguard check

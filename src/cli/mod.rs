@@ -15,5 +15,7 @@ mod out;
 mod rollback;
 mod run;
 mod status;
+mod try_out;
+mod try_watch;
 
 pub use args::main;

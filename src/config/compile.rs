@@ -76,13 +76,30 @@ pub fn compile(main: &SourceFile, rules: &[SourceFile]) -> Result<Compiled, Diag
 pub fn check_rules(rules: &[SourceFile]) -> Result<CheckedRules, Diagnostics> {
     let files = without_bom(rules.iter());
     let mut sink = Sink::default();
-    let checked = Parsed::new(&files, &mut sink).check_rules(&mut sink);
+    let checked = Parsed::new(&files, &mut sink).check_rules(&Listed::Unknown, &mut sink);
     match checked {
         Some(plan) if !sink.has_errors() => Ok(CheckedRules {
             signals: plan.signals.len(),
             rules: plan.rules.len(),
             lints: sink.finish(files),
         }),
+        Some(_) | None => Err(sink.finish(files)),
+    }
+}
+
+/// Compiles rules files alone, for these targets: nothing is guarded, and what they say of hooks
+/// is not checked. Without targets what they say of them is not checked either.
+///
+/// # Errors
+/// Everything that is wrong with any of the files, lints included.
+pub fn compile_rules(rules: &[SourceFile], targets: &[Target]) -> Result<Plan, Diagnostics> {
+    let files = without_bom(rules.iter());
+    let mut sink = Sink::default();
+    let names = targets.iter().map(|target| target.name.to_string()).collect();
+    let names = if targets.is_empty() { Listed::Unknown } else { Listed::All(names) };
+    let compiled = Parsed::new(&files, &mut sink).check_rules(&names, &mut sink);
+    match compiled {
+        Some(plan) if !sink.has_errors() => Ok(Plan { targets: targets.to_vec(), ..plan }),
         Some(_) | None => Err(sink.finish(files)),
     }
 }
@@ -221,7 +238,7 @@ impl<'f> Parsed<'f> {
         Some((settings, plan))
     }
 
-    fn check_rules(&self, sink: &mut Sink) -> Option<Plan> {
+    fn check_rules(&self, targets: &Listed, sink: &mut Sink) -> Option<Plan> {
         let roots = self.roots();
         roots.iter().for_each(|root| only_rules(root, sink));
         let tables = Tables {
@@ -230,7 +247,7 @@ impl<'f> Parsed<'f> {
             signals: declared(&roots, "signal", sink),
             rules: declared(&roots, "rule", sink),
         };
-        let core = tables.core(&Listed::Unknown, &Listed::Unknown, None, sink)?;
+        let core = tables.core(targets, &Listed::Unknown, None, sink)?;
         let Core { targets, signals, rules, hooks, order } = core;
         let deployment = nothing_guarded()?;
         let plan = Plan { mode: Mode::Observe, deployment, targets, signals, rules, hooks };

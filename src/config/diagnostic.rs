@@ -140,6 +140,17 @@ impl Diagnostics {
         self.list.iter().filter(|d| d.level == level).count()
     }
 
+    /// The first error and where it stands, in a line: `rules.toml:12: unknown signal`. It quotes
+    /// nothing of the file.
+    #[must_use]
+    pub fn first_error(&self) -> Option<String> {
+        let first = self.list.iter().find(|d| d.level == Level::Error)?;
+        let file = &self.files[first.place.file];
+        let start = first.place.start.min(file.text.len());
+        let line = file.text[..start].matches('\n').count() + 1;
+        Some(format!("{}:{line}: {}", file.path, first.message))
+    }
+
     /// Whether there is nothing to say.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -244,6 +255,17 @@ error: wrong
         assert!(render("", 0..0).contains("a.toml:1:1"));
         assert!(render("a\n", 2..2).contains("a.toml:2:1"));
         assert!(render("ab\ncd\n", 1..6).contains("1 | ab\n  |  ^ here"));
+    }
+
+    #[test]
+    fn the_first_error_is_told_with_its_file_and_line() {
+        let file = SourceFile { path: "a.toml".into(), text: "first\nx = y\n".into() };
+        let lint = Diagnostic::lint(Place::new(0, 0..1), "odd");
+        let all = Diagnostics::new(vec![file.clone()], vec![lint.clone()]);
+        assert_eq!(all.first_error(), None);
+        let error = Diagnostic::error(Place::new(0, 8..9), "wrong");
+        let all = Diagnostics::new(vec![file], vec![lint, error]);
+        assert_eq!(all.first_error().as_deref(), Some("a.toml:2: wrong"));
     }
 
     #[test]

@@ -21,6 +21,9 @@ mod template;
 mod token;
 mod walk;
 
-pub use compile::{CheckedRules, Compiled, Pattern, check_rules, compile, is_main, patterns};
+pub use compile::{
+    CheckedRules, Compiled, Pattern, check_rules, compile, compile_rules, is_main, patterns,
+};
 pub use deployment::{Listen, Settings};
 pub use diagnostic::{Color, Diagnostic, Diagnostics, Level, Place, SourceFile};
+pub use target::target_at;

@@ -81,6 +81,28 @@ fn sharpen(item: Item<'_>, interval: Option<Duration>, sink: &mut Sink) -> Optio
     None
 }
 
+/// A target of this name for a page at a URL, everything else as it is by default.
+///
+/// # Errors
+/// What is wrong with the URL, and what to write instead.
+pub fn target_at(name: TargetName, url: &str) -> Result<Target, String> {
+    let url = scrape_url(url).map_err(|fault| match fault.help {
+        Some(help) => format!("{}; {help}", fault.message),
+        None => fault.message,
+    })?;
+    Ok(Target {
+        name,
+        url,
+        sharpen: None,
+        interval: DEFAULT_INTERVAL,
+        timeout: DEFAULT_INTERVAL * 4 / 5,
+        labels: Vec::new(),
+        headers: Vec::new(),
+        ca_file: None,
+        max_body: MAX_BODY,
+    })
+}
+
 /// Pairs of a label's name and its value.
 pub(super) fn labels(item: Item<'_>, sink: &mut Sink) -> Option<Vec<(String, String)>> {
     /// Given by the guard or by the page's own format.

@@ -12,6 +12,7 @@ mod report;
 mod report_tables;
 mod status;
 mod summary;
+mod trial;
 
 #[cfg(test)]
 mod tests;
@@ -24,3 +25,4 @@ pub use metrics::{METRICS_TYPE, metrics};
 pub use number::{number, unit_named};
 pub use report::report;
 pub use status::status;
+pub use trial::trial;

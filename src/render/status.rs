@@ -21,7 +21,7 @@ const MAX_LOST: usize = 4;
 const LABEL: usize = 9;
 
 /// Columns of a name in a table. Longer ones are cut; `--json` has them whole.
-const NAME: usize = 26;
+pub(super) const NAME: usize = 26;
 
 /// The whole status.
 #[must_use]
@@ -41,13 +41,14 @@ pub fn status(snapshot: &Snapshot, style: Style) -> String {
     page.text
 }
 
-struct Page {
-    text: String,
-    style: Style,
+/// The lines of a page so far.
+pub(super) struct Page {
+    pub(super) text: String,
+    pub(super) style: Style,
 }
 
 impl Page {
-    fn line(&mut self, pieces: &[(Paint, &str)]) {
+    pub(super) fn line(&mut self, pieces: &[(Paint, &str)]) {
         self.text.push_str(&line(self.style, pieces));
         self.text.push('\n');
     }
@@ -65,12 +66,12 @@ impl Page {
         }
     }
 
-    fn title(&mut self, name: &str, rest: &str) {
+    pub(super) fn title(&mut self, name: &str, rest: &str) {
         self.line(&[]);
         self.line(&[(Paint::Dim, &pad(name, NAME + 2)), (Paint::Dim, rest)]);
     }
 
-    fn row(&mut self, name: &str, paint: Paint, word: &str, rest: &str) {
+    pub(super) fn row(&mut self, name: &str, paint: Paint, word: &str, rest: &str) {
         let name = pad(&plain(name), NAME);
         self.line(&[
             (Paint::Plain, &name),
@@ -81,7 +82,7 @@ impl Page {
     }
 
     /// A second line below a row.
-    fn below(&mut self, text: &str) {
+    pub(super) fn below(&mut self, text: &str) {
         self.line(&[(Paint::Plain, &pad("", NAME + 2)), (Paint::Dim, text)]);
     }
 }
