@@ -23,6 +23,7 @@ pub mod load;
 pub mod model;
 pub mod notify;
 pub mod record;
+pub mod rehearsal;
 pub mod render;
 pub mod serve;
 pub mod source;

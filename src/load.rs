@@ -10,11 +10,12 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::config::{
-    CheckedRules, Diagnostics, Level, Listen, Pattern, SourceFile, check_rules, compile,
-    compile_rules, is_main, patterns,
+    Basis, CheckedRules, Diagnostic, Diagnostics, Level, Listen, Pattern, SourceFile, basics,
+    check_rules, compile, compile_rules, is_main, patterns, rehearsal,
 };
 use crate::model::plan::Plan;
 use crate::model::target::Target;
+use crate::rehearsal::Case;
 
 /// The largest configuration file. A thousand rules are a tenth of it.
 const MAX_FILE: u64 = 1 << 20;
@@ -51,6 +52,12 @@ pub enum LoadError {
     /// The patterns match more files than anyone means.
     #[error("load {}: its `rules` match more than {MAX_FILES} files", .0.display())]
     TooMany(PathBuf),
+    /// The directory holds more tests than anyone means.
+    #[error("load {}: it holds more than {MAX_FILES} files of tests", .0.display())]
+    TooManyTests(PathBuf),
+    /// The directory holds no tests.
+    #[error("find tests: no file in {} is called *.test.toml", .0.display())]
+    NoTests(PathBuf),
     /// The file decides what runs as root, and others than root can write it.
     #[error(
         "trust {}: it decides what runs as root, but {who} can write it; \
@@ -127,23 +134,7 @@ pub fn load(path: &Path) -> Result<Loaded, LoadError> {
 /// # Errors
 /// As [`load`].
 pub fn load_with(path: &Path, directories: &Directories) -> Result<Loaded, LoadError> {
-    let main = read(path, Use::Run)?;
-    let patterns = patterns(&main);
-    let mut paths: Vec<PathBuf> = Vec::new();
-    let mut unmatched = Vec::new();
-    for pattern in &patterns {
-        let found = matches(path, pattern)?;
-        if found.is_empty() {
-            unmatched.push(pattern.matches_nothing());
-        }
-        // A file that two patterns match is read once.
-        let new = found.into_iter().filter(|file| !paths.contains(file)).collect::<Vec<_>>();
-        paths.extend(new);
-        if paths.len() > MAX_FILES {
-            return Err(LoadError::TooMany(path.to_owned()));
-        }
-    }
-    let rules = paths.iter().map(|path| read(path, Use::Run)).collect::<Result<Vec<_>, _>>()?;
+    let Gathered { main, rules, unmatched, paths } = gather(path, Use::Run)?;
     let compiled = compile(&main, &rules).map_err(|wrong| {
         LoadError::Wrong(unmatched.iter().cloned().fold(wrong, Diagnostics::and))
     })?;
@@ -158,6 +149,115 @@ pub fn load_with(path: &Path, directories: &Directories) -> Result<Loaded, LoadE
     let lints = unmatched.into_iter().fold(compiled.lints, Diagnostics::and);
     let files = std::iter::once(path.to_owned()).chain(paths).collect();
     Ok(Loaded { places, plan: compiled.plan, lints, files })
+}
+
+/// A main file and the rules files that it names, as they were read.
+struct Gathered {
+    main: SourceFile,
+    rules: Vec<SourceFile>,
+    /// Patterns that match nothing.
+    unmatched: Vec<Diagnostic>,
+    /// The rules files' paths.
+    paths: Vec<PathBuf>,
+}
+
+fn gather(path: &Path, purpose: Use) -> Result<Gathered, LoadError> {
+    let main = read(path, purpose)?;
+    let mut paths: Vec<PathBuf> = Vec::new();
+    let mut unmatched = Vec::new();
+    for pattern in &patterns(&main) {
+        let found = matches(path, pattern)?;
+        if found.is_empty() {
+            unmatched.push(pattern.matches_nothing());
+        }
+        add_new(&mut paths, found, path)?;
+    }
+    let rules = paths.iter().map(|path| read(path, purpose)).collect::<Result<Vec<_>, _>>()?;
+    Ok(Gathered { main, rules, unmatched, paths })
+}
+
+/// A file that two patterns match is read once.
+fn add_new(paths: &mut Vec<PathBuf>, found: Vec<PathBuf>, of: &Path) -> Result<(), LoadError> {
+    let new = found.into_iter().filter(|file| !paths.contains(file)).collect::<Vec<_>>();
+    paths.extend(new);
+    if paths.len() > MAX_FILES { Err(LoadError::TooMany(of.to_owned())) } else { Ok(()) }
+}
+
+/// What the name of a file of rule tests ends in.
+const TESTS: &str = ".test.toml";
+
+/// Whether a file holds rule tests, going by its name.
+#[must_use]
+pub fn is_test_file(path: &Path) -> bool {
+    path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.ends_with(TESTS))
+}
+
+/// The files of rule tests that a path stands for: itself, or those in a directory, by name.
+///
+/// # Errors
+/// A directory that cannot be read, or that holds none.
+pub fn test_files(path: &Path) -> Result<Vec<PathBuf>, LoadError> {
+    let failed = |source| LoadError::Read { path: path.to_owned(), source };
+    if !fs::metadata(path).map_err(failed)?.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let mut files = Vec::new();
+    for entry in fs::read_dir(path).map_err(failed)? {
+        let file = entry.map_err(failed)?.path();
+        if is_test_file(&file) {
+            files.push(file);
+        }
+        if files.len() > MAX_FILES {
+            return Err(LoadError::TooManyTests(path.to_owned()));
+        }
+    }
+    files.sort_unstable();
+    if files.is_empty() { Err(LoadError::NoTests(path.to_owned())) } else { Ok(files) }
+}
+
+/// Loads a file of rule tests with the rules that it names. Nothing is run by them, so who can
+/// write them does not matter.
+///
+/// # Errors
+/// A file that cannot be read, or everything that is wrong with what the files say: first with
+/// the rules, because what tests say depends on them.
+pub fn load_tests(path: &Path) -> Result<Vec<Case>, LoadError> {
+    let file = read(path, Use::Look)?;
+    let basics = basics(&file).map_err(LoadError::Wrong)?;
+    let config = basics.config.map(|config| beside(path, &config));
+    let gathered = config.map(|config| gather(&config, Use::Look)).transpose()?;
+    let mut paths = Vec::new();
+    for pattern in &basics.rules {
+        let found = matches(path, pattern)?;
+        if found.is_empty() {
+            let text = SourceFile { path: file.path.clone(), text: file.text.clone() };
+            return Err(LoadError::Wrong(pattern.no_rules(text)));
+        }
+        add_new(&mut paths, found, path)?;
+    }
+    let known = gathered.as_ref().map(|gathered| gathered.paths.as_slice()).unwrap_or_default();
+    paths.retain(|path| !known.iter().any(|known| same_file(path, known)));
+    let rules = paths.iter().map(|path| read(path, Use::Look)).collect::<Result<Vec<_>, _>>()?;
+    let basis = match gathered {
+        Some(gathered) => {
+            let rules = [gathered.rules, rules].concat();
+            let compiled = compile(&gathered.main, &rules).map_err(LoadError::Wrong)?;
+            Basis::Configuration(Box::new(compiled.plan))
+        }
+        None => Basis::rules(&rules).map_err(LoadError::Wrong)?,
+    };
+    rehearsal(&file, &basis).map_err(LoadError::Wrong)
+}
+
+fn beside(path: &Path, name: &str) -> PathBuf {
+    path.parent().unwrap_or(Path::new("")).join(name)
+}
+
+fn same_file(a: &Path, b: &Path) -> bool {
+    match (a.canonicalize(), b.canonicalize()) {
+        (Ok(a), Ok(b)) => a == b,
+        (Ok(_) | Err(_), Ok(_) | Err(_)) => false,
+    }
 }
 
 /// Checks rules files without a main file. Nothing is run by them, so who can write them does not
@@ -269,7 +369,7 @@ fn matches(main: &Path, pattern: &Pattern) -> Result<Vec<PathBuf>, LoadError> {
 /// What a pattern matches: hidden files, backups and what packages leave behind end otherwise,
 /// tests are not rules.
 fn is_rules_file(name: &str) -> bool {
-    !name.starts_with('.') && name.ends_with(".toml") && !name.ends_with(".test.toml")
+    !name.starts_with('.') && name.ends_with(".toml") && !name.ends_with(TESTS)
 }
 
 /// Whether a name fits a pattern, in which each `*` stands for any number of characters.

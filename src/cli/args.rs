@@ -16,9 +16,11 @@ use super::init::InitArgs;
 use super::rollback::RollbackArgs;
 use super::run::RunArgs;
 use super::status::StatusArgs;
+use super::test::TestArgs;
 use super::try_out::TryArgs;
 use super::{
-    check, debug_command, demo, deploy, exec_step, import, init, rollback, run, status, try_out,
+    check, debug_command, demo, deploy, exec_step, import, init, rollback, run, status, test,
+    try_out,
 };
 
 /// Notices a bad release first and brings the good version back, once
@@ -53,6 +55,8 @@ enum Command {
     Init(InitArgs),
     /// Sample the targets now and show what each signal and rule sees
     Try(TryArgs),
+    /// Play rule tests on a virtual clock
+    Test(TestArgs),
     /// The pipeline's side: begin, end or wait for a deployment
     #[command(subcommand)]
     Deploy(DeployCommand),
@@ -87,6 +91,7 @@ pub fn main() -> ExitCode {
         Command::Import(command) => import::run(&command),
         Command::Init(args) => init::run(&args),
         Command::Try(args) => try_out::run(&args),
+        Command::Test(args) => test::run(&args),
         Command::Deploy(command) => deploy::run(command),
         Command::Rollback(args) => rollback::run(args),
         Command::Status(args) => status::run(&args),

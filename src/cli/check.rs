@@ -9,7 +9,7 @@ use clap::Args;
 
 use super::out;
 use crate::config::{Color, Diagnostics, Level};
-use crate::load::{LoadError, is_main_file, load, load_rules};
+use crate::load::{LoadError, is_main_file, is_test_file, load, load_rules, load_tests};
 
 /// The main file where none is named.
 pub const DEFAULT_FILE: &str = "/etc/rollguard/rollguard.toml";
@@ -78,6 +78,10 @@ pub fn check(files: &[PathBuf], lints: Lints, color: Color) -> Report {
     let mut seen: Vec<PathBuf> = Vec::new();
     let mut rules: Vec<PathBuf> = Vec::new();
     for file in files {
+        if is_test_file(file) {
+            check_tests(file, color, &mut report);
+            continue;
+        }
         // The daemon's own file is one, whatever it holds.
         let is_main = if file == Path::new(DEFAULT_FILE) { Ok(true) } else { is_main_file(file) };
         match is_main {
@@ -124,6 +128,14 @@ fn check_rules_files(files: &[PathBuf], lints: Lints, color: Color, report: &mut
             let parts = [count(checked.signals, "signal"), count(checked.rules, "rule")];
             report.pass(&parts, &checked.lints, lints, color);
         }
+        Err(error) => report.fail(&error, color),
+    }
+}
+
+/// Checks a file of rule tests with the rules that it names; the tests are not played.
+fn check_tests(file: &Path, color: Color, report: &mut Report) {
+    match load_tests(file) {
+        Ok(tests) => report.out.push_str(&format!("ok: {}\n", count(tests.len(), "test"))),
         Err(error) => report.fail(&error, color),
     }
 }

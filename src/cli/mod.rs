@@ -15,6 +15,7 @@ mod out;
 mod rollback;
 mod run;
 mod status;
+mod test;
 mod try_out;
 mod try_watch;
 

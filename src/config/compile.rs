@@ -10,7 +10,7 @@ use toml::de::DeTable;
 use crate::model::deployment::{Arm, DeploymentSettings, Mode};
 use crate::model::hook::Hook;
 use crate::model::name::ServiceName;
-use crate::model::place::SignalIx;
+use crate::model::place::{HookIx, SignalIx};
 use crate::model::plan::Plan;
 use crate::model::rule::Rule;
 use crate::model::signal::Signal;
@@ -21,7 +21,7 @@ use super::condition::{Names, mentioned};
 use super::declare::{Declared, Listed, declared};
 use super::deployment::{DEFAULT_BAKE, MAIN_KEYS, SHARED_KEYS, Settings, deployment, settings};
 use super::derived::{baseline, before};
-use super::diagnostic::{Diagnostic, Diagnostics, Place, SourceFile};
+use super::diagnostic::{Diagnostic, Diagnostics, Level, Place, SourceFile};
 use super::hook::{hook, refuse_circles};
 use super::lint::Origins;
 use super::order::order;
@@ -76,7 +76,7 @@ pub fn compile(main: &SourceFile, rules: &[SourceFile]) -> Result<Compiled, Diag
 pub fn check_rules(rules: &[SourceFile]) -> Result<CheckedRules, Diagnostics> {
     let files = without_bom(rules.iter());
     let mut sink = Sink::default();
-    let checked = Parsed::new(&files, &mut sink).check_rules(&Listed::Unknown, &mut sink);
+    let checked = Parsed::new(&files, &mut sink).check_rules(&Listed::Unknown, None, &mut sink);
     match checked {
         Some(plan) if !sink.has_errors() => Ok(CheckedRules {
             signals: plan.signals.len(),
@@ -97,9 +97,25 @@ pub fn compile_rules(rules: &[SourceFile], targets: &[Target]) -> Result<Plan, D
     let mut sink = Sink::default();
     let names = targets.iter().map(|target| target.name.to_string()).collect();
     let names = if targets.is_empty() { Listed::Unknown } else { Listed::All(names) };
-    let compiled = Parsed::new(&files, &mut sink).check_rules(&names, &mut sink);
+    let compiled = Parsed::new(&files, &mut sink).check_rules(&names, None, &mut sink);
     match compiled {
         Some(plan) if !sink.has_errors() => Ok(Plan { targets: targets.to_vec(), ..plan }),
+        Some(_) | None => Err(sink.finish(files)),
+    }
+}
+
+/// Compiles rules files alone for rule tests: what a rule does where the main file would say is
+/// left to the hook at the first place, which the caller puts there; so are the targets.
+///
+/// # Errors
+/// Everything that is wrong with any of the files, lints included.
+pub(super) fn compile_alone(rules: &[SourceFile]) -> Result<Plan, Diagnostics> {
+    let files = without_bom(rules.iter());
+    let mut sink = Sink::default();
+    let plan =
+        Parsed::new(&files, &mut sink).check_rules(&Listed::Unknown, Some(HookIx(0)), &mut sink);
+    match plan {
+        Some(plan) if !sink.has_errors() => Ok(plan),
         Some(_) | None => Err(sink.finish(files)),
     }
 }
@@ -127,6 +143,14 @@ impl Pattern {
         let message = format!("no file matches `{}`", self.text.escape_debug());
         Diagnostic::lint(self.place.clone(), message)
     }
+
+    /// The same as an error of the file that names it: tests of no rules test nothing.
+    #[must_use]
+    pub fn no_rules(&self, file: SourceFile) -> Diagnostics {
+        let mut sink = Sink::default();
+        sink.report(Diagnostic { level: Level::Error, ..self.matches_nothing() });
+        sink.finish(without_bom(std::iter::once(&file)))
+    }
 }
 
 /// The patterns of the main file's `rules`. What is wrong with them [`compile`] reports.
@@ -139,7 +163,7 @@ pub fn patterns(main: &SourceFile) -> Vec<Pattern> {
 }
 
 /// `None` where one of them is wrong: which files belong to the configuration is unknown then.
-fn rules_patterns(root: &Section<'_>, sink: &mut Sink) -> Option<Vec<Pattern>> {
+pub(super) fn rules_patterns(root: &Section<'_>, sink: &mut Sink) -> Option<Vec<Pattern>> {
     let Some(rules) = root.get("rules") else { return Some(Vec::new()) };
     let all: Vec<_> = rules.list(sink)?.into_iter().map(|item| pattern(item, sink)).collect();
     all.into_iter().collect()
@@ -161,7 +185,7 @@ fn pattern(item: Item<'_>, sink: &mut Sink) -> Option<Pattern> {
     None
 }
 
-fn body(text: &str) -> &str {
+pub(super) fn body(text: &str) -> &str {
     text.strip_prefix('\u{feff}').unwrap_or(text)
 }
 
@@ -238,7 +262,7 @@ impl<'f> Parsed<'f> {
         Some((settings, plan))
     }
 
-    fn check_rules(&self, targets: &Listed, sink: &mut Sink) -> Option<Plan> {
+    fn check_rules(&self, targets: &Listed, then: Option<HookIx>, sink: &mut Sink) -> Option<Plan> {
         let roots = self.roots();
         roots.iter().for_each(|root| only_rules(root, sink));
         let tables = Tables {
@@ -247,7 +271,7 @@ impl<'f> Parsed<'f> {
             signals: declared(&roots, "signal", sink),
             rules: declared(&roots, "rule", sink),
         };
-        let core = tables.core(targets, &Listed::Unknown, None, sink)?;
+        let core = tables.core(targets, &Listed::Unknown, then, sink)?;
         let Core { targets, signals, rules, hooks, order } = core;
         let deployment = nothing_guarded()?;
         let plan = Plan { mode: Mode::Observe, deployment, targets, signals, rules, hooks };
@@ -313,7 +337,7 @@ impl<'a> Tables<'a> {
         &self,
         targets: &Listed,
         hooks: &Listed,
-        then: Option<crate::model::place::HookIx>,
+        then: Option<HookIx>,
         sink: &mut Sink,
     ) -> Option<Core> {
         let sampled: Vec<_> = self.targets.iter().map(|d| target(d, sink)).collect();

@@ -14,6 +14,7 @@ use crate::model::scrape::Failure;
 use crate::model::signal::Unit;
 use crate::model::time::{Moment, Timestamp};
 
+use super::colour::{Colour, colour};
 use super::effect::Pace;
 use super::evidence;
 use super::guard::{Doing, Guard, Halt};
@@ -34,6 +35,8 @@ pub struct Snapshot {
     pub mode: Mode,
     /// The guard's state in one word.
     pub state: GuardState,
+    /// The deployment's colour: `green`, `unknown`, `yellow` or `red`.
+    pub colour: Colour,
     /// The newest deployment.
     pub deployment: Option<DeploymentStatus>,
     /// The last version that finished its bake.
@@ -201,11 +204,12 @@ impl Guard {
     #[must_use]
     pub fn snapshot(&self, now: Moment) -> Snapshot {
         let plan = self.plan();
-        Snapshot {
+        let mut snapshot = Snapshot {
             at: now.wall,
             service: plan.deployment.service.to_string(),
             mode: plan.mode,
             state: self.state(),
+            colour: Colour::Unknown,
             deployment: self.ledger.current.as_ref().map(|current| self.deployment(current, now)),
             good: self.ledger.good.clone(),
             targets: (0..plan.targets.len()).map(|target| self.target(target, now)).collect(),
@@ -214,7 +218,9 @@ impl Guard {
                 .collect(),
             rules: (0..plan.rules.len()).map(|rule| self.rule(RuleIx(rule), now)).collect(),
             journal_ok: self.halt != Some(Halt::JournalLost),
-        }
+        };
+        snapshot.colour = colour(&snapshot);
+        snapshot
     }
 
     /// The guard's state.

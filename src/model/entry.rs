@@ -410,6 +410,24 @@ pub enum Refusal {
     JournalUnusable,
 }
 
+impl Refusal {
+    /// Every reason.
+    pub const ALL: [Self; 12] = [
+        Self::NotArmed,
+        Self::Observing,
+        Self::NotifyOnly,
+        Self::WarmingUp,
+        Self::SetAside,
+        Self::EvidenceTooThin,
+        Self::NoData,
+        Self::NoGoodVersion,
+        Self::AlreadyAtGood,
+        Self::OtherStage,
+        Self::AlreadyRolledBack,
+        Self::JournalUnusable,
+    ];
+}
+
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -287,7 +287,7 @@ mod tests {
         seen.signals[1].reading.value = None;
         seen.signals[1].reading.no_data = Some("stale".to_owned());
         seen.targets[0].pace = Pace::Failing;
-        let golden = include_str!("../../tests/golden/status-red.txt");
+        let golden = include_str!("../../tests/golden/status-yellow.txt");
         assert_eq!(status(&seen, Style::Plain), golden);
     }
 
@@ -314,7 +314,7 @@ mod tests {
         assert_eq!(
             top(&pending()),
             [
-                "RED      api: guarding, version v2, good version v1",
+                "YELLOW   api: guarding, version v2, good version v1",
                 "now      rule error-rate has held 2 s of 3 s: error_rate 19.8% > 5%",
                 "to do    nothing; rollguard brings v1 back if this goes on for 1 s",
             ]
@@ -396,7 +396,7 @@ mod tests {
     #[test]
     fn without_colour_there_is_no_escape_code() {
         assert!(!status(&pending(), Style::Plain).contains('\x1b'));
-        assert!(status(&pending(), Style::Colour).starts_with("\x1b[1;31mRED"));
+        assert!(status(&pending(), Style::Colour).starts_with("\x1b[1;33mYELLOW"));
     }
 
     const STATES: [GuardState; 8] = [

@@ -1,5 +1,6 @@
 //! Values that the tests of this layer share.
 
+use crate::engine::colour::Colour;
 use crate::engine::effect::Pace;
 use crate::engine::snapshot::{
     DeploymentStatus, GuardState, RuleStatus, SignalStatus, Snapshot, TargetStatus,
@@ -91,6 +92,7 @@ pub(super) fn snapshot() -> Snapshot {
         service: "api".to_owned(),
         mode: Mode::Auto,
         state: GuardState::Guarding,
+        colour: Colour::Green,
         deployment: Some(deployment),
         good: Some(Version::new("v1").unwrap()),
         targets: vec![target],
