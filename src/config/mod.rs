@@ -11,6 +11,7 @@ mod hook;
 mod json;
 mod lint;
 mod order;
+mod pattern;
 mod rule;
 mod selector;
 mod signal;
@@ -20,6 +21,7 @@ mod template;
 mod token;
 mod walk;
 
-pub use compile::{CheckedRules, Compiled, Pattern, check_rules, compile, is_main, patterns};
+pub use compile::{CheckedRules, Compiled, check_rules, compile, compile_found, is_main};
 pub use deployment::{Listen, Settings};
 pub use diagnostic::{Color, Diagnostic, Diagnostics, Level, Place, SourceFile};
+pub use pattern::{Pattern, patterns, rules_path};

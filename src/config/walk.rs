@@ -346,6 +346,11 @@ impl<'a> Section<'a> {
         Self { file, source, title: "the file".to_owned(), place, table }
     }
 
+    /// Whether both stand in files that say the same.
+    pub(super) fn is_copy(&self, other: &Self) -> bool {
+        self.file != other.file && self.source == other.source
+    }
+
     /// The keys in the order in which they are written.
     pub(super) fn entries(&self) -> Vec<Entry<'a>> {
         let (file, source) = (self.file, self.source);
