@@ -13,8 +13,9 @@ use super::demo::app::AppArgs;
 use super::deploy::DeployCommand;
 use super::rollback::RollbackArgs;
 use super::run::RunArgs;
+use super::schema::SchemaArgs;
 use super::status::StatusArgs;
-use super::{check, debug_command, demo, deploy, exec_step, rollback, run, status};
+use super::{check, debug_command, demo, deploy, exec_step, rollback, run, schema, status};
 
 /// Notices a bad release first and brings the good version back, once
 ///
@@ -41,6 +42,8 @@ enum Command {
     Run(RunArgs),
     /// Check configuration and rules files: every error with its place and a suggestion
     Check(CheckArgs),
+    /// Print the JSON schema of rollguard's files, for editors
+    Schema(SchemaArgs),
     /// The pipeline's side: begin, end or wait for a deployment
     #[command(subcommand)]
     Deploy(DeployCommand),
@@ -72,6 +75,7 @@ pub fn main() -> ExitCode {
         Command::DemoApp(args) => demo::app::run(args),
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Schema(args) => schema::run(&args),
         Command::Deploy(command) => deploy::run(command),
         Command::Rollback(args) => rollback::run(args),
         Command::Status(args) => status::run(&args),

@@ -12,6 +12,7 @@ mod exit;
 mod out;
 mod rollback;
 mod run;
+mod schema;
 mod status;
 
 pub use args::main;

@@ -27,7 +27,7 @@ const MAX_PAIRS: usize = 64;
 
 const KEYS: [&str; 7] =
     ["scrape", "interval", "timeout", "labels", "headers", "ca_file", "max_body"];
-const LATER: [&str; 1] = ["sharpen"];
+const LATER: [&str; 2] = ["sharpen", "native_histograms"];
 
 /// Reads one target.
 pub(super) fn target(declared: &Declared<'_>, sink: &mut Sink) -> Option<Target> {
