@@ -292,7 +292,7 @@ fn only_rules(root: &Section<'_>, sink: &mut Sink) {
         } else if !SHARED_KEYS.contains(&entry.key) {
             let message = format!("unknown key `{}` in a rules file", entry.key);
             let error = Diagnostic::error(entry.key_place(), message);
-            let error = error.suggest(entry.key, SHARED_KEYS);
+            let error = sink.suggest(error, entry.key, SHARED_KEYS);
             sink.report(error.help("a rules file holds [signal.NAME] and [rule.NAME]"));
         }
     }

@@ -5,6 +5,7 @@
 //! It must never hand evalexpr a text that was not cut and checked by `token` first: evalexpr
 //! overflows the stack on deep ones.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::ops::Range;
 
@@ -25,7 +26,12 @@ pub(super) struct Names {
     /// Where a signal is and what it measures. A signal that could not be read has a place too,
     /// so that its users are judged for their own mistakes only.
     signals: HashMap<String, (SignalIx, Option<Unit>)>,
+    /// For how many unknown names a near one was looked up.
+    suggested: Cell<usize>,
 }
+
+/// The most unknown names for which a near one is looked up: as many as are shown.
+const MAX_SUGGESTED: usize = 100;
 
 impl Names {
     pub(super) fn insert(&mut self, name: &str, ix: SignalIx, unit: Option<Unit>) {
@@ -201,6 +207,11 @@ impl Lowering<'_> {
 
     fn unknown(&self, name: &str, span: &Range<usize>) -> Fault {
         let fault = Fault::new(span.clone(), format!("unknown signal `{name}`"));
+        let suggested = self.names.suggested.get();
+        if suggested == MAX_SUGGESTED {
+            return fault;
+        }
+        self.names.suggested.set(suggested + 1);
         let mut known: Vec<_> = self.names.signals.keys().map(String::as_str).collect();
         known.sort_unstable();
         match nearest(name, known) {

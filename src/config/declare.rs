@@ -108,7 +108,8 @@ impl Listed {
         if found.is_none() {
             let message = format!("unknown {kind} `{}`", name.value.escape_debug());
             let error = Diagnostic::error(name.place(), message);
-            sink.missing(error.suggest(name.value, names.iter().map(String::as_str)));
+            let error = sink.suggest(error, name.value, names.iter().map(String::as_str));
+            sink.missing(error);
         }
         found
     }

@@ -16,6 +16,7 @@ mod rule;
 mod selector;
 mod signal;
 mod sink;
+mod suspicion;
 mod target;
 mod template;
 mod token;

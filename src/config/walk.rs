@@ -292,7 +292,8 @@ impl<'a> Item<'a> {
         let list: Vec<_> = words.iter().map(|(word, _)| format!("`{word}`")).collect();
         let message = format!("`{}` is none of {}", text.value.escape_debug(), list.join(", "));
         let error = Diagnostic::error(text.place(), message);
-        sink.report(error.suggest(text.value, words.iter().map(|(word, _)| *word)));
+        let error = sink.suggest(error, text.value, words.iter().map(|(word, _)| *word));
+        sink.report(error);
         None
     }
 
@@ -410,7 +411,7 @@ impl<'a> Section<'a> {
             } else if !is_known {
                 let message = format!("unknown key `{}` in {}", entry.key, self.title);
                 let error = Diagnostic::error(entry.key_place(), message);
-                let error = error.suggest(entry.key, known.iter().copied());
+                let error = sink.suggest(error, entry.key, known.iter().copied());
                 sink.report(error.help(format!("known keys: {}", known.join(", "))));
             }
         }

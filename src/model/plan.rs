@@ -56,12 +56,13 @@ impl Plan {
     #[must_use]
     pub fn signals_below(&self, signal: SignalIx) -> Vec<SignalIx> {
         let mut all = vec![signal];
+        let mut seen = vec![false; self.signals.len()];
         let mut next = 0;
         while let Some(ix) = all.get(next).copied() {
             next += 1;
             if let SignalKind::Expr(expr) = &self.signal(ix).kind {
                 expr.for_each_signal(&mut |inner| {
-                    if !all.contains(&inner) {
+                    if !std::mem::replace(&mut seen[inner.0], true) {
                         all.push(inner);
                     }
                 });
