@@ -72,8 +72,8 @@ fn circles() -> String {
     let mut text = String::new();
     for n in 0..4_000 {
         let next = (n + 1) % 4_000;
-        writeln!(text, "[signal.s{n}]\nexpr = \"s{next} + s{}\"", (n + 7) % 4_000)
-            .expect("a string");
+        let far = (n + 7) % 4_000;
+        writeln!(text, "[signal.s{n}]\nexpr = \"s{next} + s{far}\"").expect("a string");
     }
     text
 }
@@ -115,7 +115,7 @@ fn worst() -> Vec<(&'static str, String)> {
             "a large regular expression",
             fill("", |n| {
                 format!(
-                    "[signal.s{n}]\nrate = 'm{{a=~\"((a{{90}}){{90}}|b){{9}}\"}}'\nwindow = \"1m\"\n"
+                    "[signal.s{n}]\nrate = 'm{{a=~\"((a{{90}}){{90}}|b){{9}}\"}}'\nwindow=\"1m\"\n"
                 )
             }),
         ),
@@ -169,7 +169,8 @@ fn worst() -> Vec<(&'static str, String)> {
     ]
 }
 
-const MAIN: &str = "[deployment]\nservice = \"api\"\nthen = \"h\"\n[target.api]\nscrape = \"http://h/\"\n\
+const MAIN: &str = "[deployment]\nservice = \"api\"\nthen = \"h\"\n\
+                    [target.api]\nscrape = \"http://h/\"\n\
                     [hook.h]\nsteps = [{ run = [\"x\"] }]\n";
 
 fn answer(text: &str) -> (String, String) {
@@ -180,7 +181,7 @@ fn answer(text: &str) -> (String, String) {
     (alone.render(Color::Plain), whole.render(Color::Plain))
 }
 
-/// What is shown is bounded: a hundred diagnostics, of which none quotes more than a part of a line.
+/// What is shown is bounded: a hundred diagnostics, each of which quotes one line.
 const MAX_SHOWN: usize = 4 << 20;
 
 #[test]
