@@ -15,12 +15,13 @@ use super::import::ImportCommand;
 use super::init::InitArgs;
 use super::rollback::RollbackArgs;
 use super::run::RunArgs;
+use super::schema::SchemaArgs;
 use super::status::StatusArgs;
 use super::test::TestArgs;
 use super::try_out::TryArgs;
 use super::{
-    check, debug_command, demo, deploy, exec_step, import, init, rollback, run, status, test,
-    try_out,
+    check, debug_command, demo, deploy, exec_step, import, init, rollback, run, schema, status,
+    test, try_out,
 };
 
 /// Notices a bad release first and brings the good version back, once
@@ -57,6 +58,8 @@ enum Command {
     Try(TryArgs),
     /// Play rule tests on a virtual clock
     Test(TestArgs),
+    /// Print the JSON schema of rollguard's files, for editors
+    Schema(SchemaArgs),
     /// The pipeline's side: begin, end or wait for a deployment
     #[command(subcommand)]
     Deploy(DeployCommand),
@@ -92,6 +95,7 @@ pub fn main() -> ExitCode {
         Command::Init(args) => init::run(&args),
         Command::Try(args) => try_out::run(&args),
         Command::Test(args) => test::run(&args),
+        Command::Schema(args) => schema::run(&args),
         Command::Deploy(command) => deploy::run(command),
         Command::Rollback(args) => rollback::run(args),
         Command::Status(args) => status::run(&args),

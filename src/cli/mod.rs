@@ -14,6 +14,7 @@ mod init;
 mod out;
 mod rollback;
 mod run;
+mod schema;
 mod status;
 mod test;
 mod try_out;

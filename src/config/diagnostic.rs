@@ -6,6 +6,8 @@ use std::ops::Range;
 
 use annotate_snippets::{Annotation, AnnotationKind, Group, Renderer, Snippet};
 
+use crate::model::name::MAX_NAME;
+
 /// A configuration file as it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SourceFile {
@@ -217,12 +219,21 @@ impl Diagnostics {
     }
 }
 
+/// The most known names that a mistyped one is compared with: each takes some microseconds.
+const MAX_COMPARED: usize = 500;
+
 /// The known name that is nearest to a mistyped one, if any is near.
 pub(super) fn nearest<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
+    if name.len() > MAX_NAME {
+        return None;
+    }
     let name = name.to_lowercase();
     let reach = (name.chars().count() / 3).max(1);
     let distance = |other: &str| strsim::damerau_levenshtein(&name, &other.to_lowercase());
-    let near = known.into_iter().map(|other| (distance(other), other));
+    // Each letter more is one step of the distance.
+    let length = name.chars().count();
+    let similar = known.into_iter().filter(|o| o.chars().count().abs_diff(length) <= reach);
+    let near = similar.take(MAX_COMPARED).map(|other| (distance(other), other));
     near.filter(|(distance, _)| *distance <= reach).min().map(|(_, other)| other)
 }
 
