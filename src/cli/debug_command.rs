@@ -19,10 +19,11 @@ const UNREADABLE: u8 = 2;
 pub(super) enum DebugCommand {
     /// Show what is read from a metrics page: one JSON object a sample
     ///
-    /// Malformed lines go to standard error with line and column. The exit status is 1 if there
-    /// were any, 2 if the page cannot be read at all.
+    /// Malformed lines go to standard error with line and column. The exit status is
+    /// 1 if there were any, 2 if the page cannot be read at all.
     ///
     /// Example: curl -s localhost:9100/metrics | rollguard debug exposition
+    #[command(verbatim_doc_comment)]
     Exposition(Exposition),
 }
 

@@ -23,9 +23,10 @@ use crate::model::target::{Scheme, ScrapeUrl, Target};
 use crate::model::time::{format_duration, parse_duration};
 use crate::rehearsal::{Case, Expect};
 
-use super::compile::{Pattern, body, compile_alone, rules_patterns};
+use super::compile::{body, compile_alone};
 use super::diagnostic::{Diagnostic, Diagnostics, SourceFile};
 use super::expectation::expectation;
+use super::pattern::{Pattern, rules_patterns};
 use super::series::{Series, feeds, series};
 use super::sink::Sink;
 use super::target::{MAX_INTERVAL, MIN_INTERVAL};
@@ -303,6 +304,7 @@ fn answering(name: TargetName, interval: Duration) -> Target {
         name,
         url: ScrapeUrl { scheme: Scheme::Http, host, port: 80, path },
         interval,
+        sharpen: None,
         timeout: interval * 4 / 5,
         labels: Vec::new(),
         headers: Vec::new(),

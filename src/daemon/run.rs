@@ -250,12 +250,12 @@ impl Daemon {
             Ending::No | Ending::AfterSteps => Attempts::Start,
             Ending::AfterAttempt => Attempts::HandOver,
         };
-        match self.shell.perform(effects, attempts) {
+        match self.shell.perform(effects, attempts, &mut self.sources) {
             Performed::All => {}
             Performed::JournalLost { written } => {
                 let effects = self.guard.journal_lost(self.now());
                 self.guard.unrecord(&written);
-                self.shell.perform(effects, attempts);
+                self.shell.perform(effects, attempts, &mut self.sources);
             }
             Performed::HandedOver => {
                 tracing::warn!("the rollback goes on when rollguard is started again");
@@ -355,12 +355,10 @@ impl Daemon {
     }
 }
 
-/// How many errors there are, and the first of them in a line.
+/// How many errors there are, and the first of them in a line, with its file and line.
 fn summary(error: &LoadError) -> (usize, String) {
     let LoadError::Wrong(diagnostics) = error else { return (1, chain(error)) };
-    let errors = || diagnostics.iter().filter(|each| each.level == Level::Error);
-    let first = errors().next().map(|first| first.message.clone());
-    (errors().count(), first.unwrap_or_default())
+    (diagnostics.count(Level::Error), diagnostics.first_error().unwrap_or_default())
 }
 
 impl DaemonError {

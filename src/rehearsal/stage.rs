@@ -156,7 +156,8 @@ impl<'c> Stage<'c> {
                     let now = moment(self.at);
                     self.guard.notified(now, notice.deployment, notice.hook, None)
                 }
-                Effect::Report(_) => Vec::new(),
+                // A test says when each sample is taken.
+                Effect::Report(_) | Effect::Pace { .. } => Vec::new(),
             };
             queue.extend(more);
         }

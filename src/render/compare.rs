@@ -44,7 +44,7 @@ fn reading<'a>(
     let reading = match (signal, signal_of(rule, right)) {
         (None, Some(signal)) => {
             let unit = unit(signal);
-            Compared { signal: Some(signal), unit, left: right, op: turned(op), right: left }
+            Compared { signal: Some(signal), unit, left: right, op: op.turned(), right: left }
         }
         (Some(_) | None, _) => Compared { signal, unit: signal.and_then(unit), left, op, right },
     };
@@ -81,16 +81,6 @@ const OPERATORS: [Compare; 6] = [
     Compare::Equal,
     Compare::NotEqual,
 ];
-
-fn turned(op: Compare) -> Compare {
-    match op {
-        Compare::Less => Compare::Greater,
-        Compare::LessOrEqual => Compare::GreaterOrEqual,
-        Compare::Greater => Compare::Less,
-        Compare::GreaterOrEqual => Compare::LessOrEqual,
-        Compare::Equal | Compare::NotEqual => op,
-    }
-}
 
 impl Compared<'_> {
     /// `19.8% > 5%`, or `0.2%, not > 5%`; where both sides would read the same, with as many
@@ -137,13 +127,7 @@ impl Compared<'_> {
     /// `None` where no such share means anything.
     #[must_use]
     pub fn share(&self) -> Option<f64> {
-        let (left, right) = (self.left?, self.right?);
-        let share = match self.op {
-            Compare::Greater | Compare::GreaterOrEqual => left / right,
-            Compare::Less | Compare::LessOrEqual => right / left,
-            Compare::Equal | Compare::NotEqual => return None,
-        };
-        (share.is_finite() && share >= 0.0).then_some(share)
+        self.op.used(self.left?, self.right?)
     }
 }
 

@@ -14,6 +14,7 @@ mod report;
 mod report_tables;
 mod status;
 mod summary;
+mod trial;
 
 #[cfg(test)]
 mod tests;
@@ -28,3 +29,4 @@ pub use number::{number, unit_named};
 pub use rehearsal::{rehearsal, tally};
 pub use report::report;
 pub use status::status;
+pub use trial::trial;
