@@ -12,6 +12,7 @@ mod guard;
 mod histogram;
 mod judge;
 mod ledger;
+mod native;
 mod order;
 mod over;
 mod procedure;

@@ -6,6 +6,7 @@ pub mod deployment;
 pub mod entry;
 pub mod hook;
 pub mod name;
+pub mod native;
 pub mod place;
 pub mod plan;
 pub mod reading;
