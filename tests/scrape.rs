@@ -18,7 +18,7 @@ use rollguard::exposition::NameSet;
 use rollguard::model::name::TargetName;
 use rollguard::model::place::TargetIx;
 use rollguard::model::scrape::{FailureClass, Page, Scrape};
-use rollguard::model::target::{Scheme, ScrapeUrl, Secret, Target};
+use rollguard::model::target::{NativeHistograms, Scheme, ScrapeUrl, Secret, Target};
 use rollguard::source::{Sources, scrape_once};
 
 /// Far longer than anything here takes on the slowest machine.
@@ -150,6 +150,7 @@ fn target(name: &str, host: &str, port: u16) -> Target {
         headers: Vec::new(),
         ca_file: None,
         max_body: 1 << 20,
+        native_histograms: NativeHistograms::Ask,
     }
 }
 

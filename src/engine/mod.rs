@@ -29,4 +29,4 @@ mod window;
 pub use guard::Guard;
 pub use judge::Judge;
 pub use ledger::Ledger;
-pub use uses::wanted_names;
+pub use uses::{wanted_names, wanted_natives};

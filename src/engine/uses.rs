@@ -106,6 +106,26 @@ pub fn wanted_names(plan: &Plan, target: &Target) -> Vec<String> {
     names
 }
 
+/// The histograms of which a scrape of the target keeps the native ones, by their base names:
+/// those of which a signal reads a quantile. A mean needs no more than `_sum` and `_count`, which
+/// every format has.
+#[must_use]
+pub fn wanted_natives(plan: &Plan, target: &Target) -> Vec<String> {
+    let bases = plan.signals.iter().filter_map(|signal| match &signal.kind {
+        SignalKind::Quantile { of, window: Some(_), .. } => Some(of),
+        SignalKind::Quantile { window: None, .. }
+        | SignalKind::Rate { .. }
+        | SignalKind::Increase { .. }
+        | SignalKind::Ratio { .. }
+        | SignalKind::Mean { .. }
+        | SignalKind::Gauge { .. }
+        | SignalKind::Up(_)
+        | SignalKind::Value(_)
+        | SignalKind::Expr(_) => None,
+    });
+    bases.filter(|of| possible(of, target)).map(|of| of.metric.clone()).collect()
+}
+
 fn parts(kind: &SignalKind) -> Vec<(Selector, Part)> {
     match kind {
         SignalKind::Rate { of, .. } | SignalKind::Increase { of, .. } => {

@@ -18,26 +18,30 @@ const SUFFIXES: [&str; 4] = ["", "_bucket", "_sum", "_count"];
 
 /// Which of a family's names are wanted, in the order of [`SUFFIXES`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Wanted([bool; SUFFIXES.len()]);
+pub(super) struct Wanted {
+    samples: [bool; SUFFIXES.len()],
+    native: bool,
+}
 
 impl Wanted {
     /// Looks up every name that samples of the family may have.
     pub(super) fn new(family: &[u8], names: Option<&NameSet>, scratch: &mut Vec<u8>) -> Self {
-        Self(SUFFIXES.map(|suffix| {
+        let samples = SUFFIXES.map(|suffix| {
             scratch.clear();
             scratch.extend_from_slice(family);
             scratch.extend_from_slice(suffix.as_bytes());
             names.is_none_or(|names| names.contains(scratch))
-        }))
+        });
+        Self { samples, native: names.is_none_or(|names| names.contains_native(family)) }
     }
 
     /// Whether any is.
     pub(super) fn any(self) -> bool {
-        self.0.contains(&true)
+        self.native || self.samples.contains(&true)
     }
 
     fn has(self, suffix: &str) -> bool {
-        SUFFIXES.iter().zip(self.0).any(|(known, wanted)| *known == suffix && wanted)
+        SUFFIXES.iter().zip(self.samples).any(|(known, wanted)| *known == suffix && wanted)
     }
 }
 
@@ -188,7 +192,7 @@ impl Emitter {
         histogram: NativeHistogram,
         sink: &mut impl Sink,
     ) -> Result<(), Stop> {
-        if !family.wanted.has("") && !family.wanted.has("_bucket") {
+        if !family.wanted.native {
             return Ok(());
         }
         self.native_buckets += histogram.len() + 1;
@@ -207,7 +211,9 @@ impl Emitter {
     #[cold]
     pub(super) fn report(&mut self, family: Family<'_>, (at, reason): Fault, sink: &mut impl Sink) {
         let text = line::excerpt(family.name.as_bytes());
-        let concerned = SUFFIXES.iter().filter(|suffix| family.wanted.has(suffix));
+        let concerned = SUFFIXES.iter().filter(|suffix| {
+            family.wanted.has(suffix) || (suffix.is_empty() && family.wanted.native)
+        });
         let names = concerned.map(|suffix| Some(Cow::Owned(format!("{}{suffix}", family.name))));
         // Without a name, it may concern any.
         let unnamed = family.name.is_empty().then_some(None);
