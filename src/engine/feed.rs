@@ -4,6 +4,9 @@
 //! that appears while its target was being scraped started at 0, and one that comes back goes on
 //! from where it was.
 
+use std::time::Duration;
+
+use crate::model::native::NativeHistogram;
 use crate::model::place::TargetIx;
 use crate::model::plan::Plan;
 use crate::model::reading::NoData;
@@ -11,6 +14,7 @@ use crate::model::scrape::{Page, Scrape};
 use crate::model::target::Target;
 use crate::model::time::{Instant, Timestamp};
 
+use super::native;
 use super::series::{Series, Slot, SlotIx};
 use super::track::{Role, Track};
 use super::uses::{START_TIME, Selections, Use};
@@ -39,6 +43,8 @@ pub(crate) struct Feed {
     pub(crate) last_success: Option<Instant>,
     /// The samples of the page at hand.
     hits: Vec<(SlotIx, f64, Option<Timestamp>)>,
+    /// Its native histograms.
+    native_hits: Vec<(SlotIx, NativeHistogram, Option<Timestamp>)>,
 }
 
 impl Feed {
@@ -57,6 +63,7 @@ impl Feed {
             last: None,
             last_success: None,
             hits: Vec::new(),
+            native_hits: Vec::new(),
         }
     }
 
@@ -117,6 +124,11 @@ impl Feed {
             }
         }
         self.hits = hits;
+        for (slot, histogram, timestamp) in std::mem::take(&mut self.native_hits) {
+            if !concerns(&spoiled, &self.series.slots[slot].metric) {
+                self.native(slot, histogram, timestamp.map(|time| wall.since(time)));
+            }
+        }
         // Where such a series stands is as little known to the next page as after a bad line.
         spoiled.append(&mut infinite);
         self.spoiled = spoiled;
@@ -141,7 +153,23 @@ impl Feed {
                 note(&mut twice, &slot.metric);
             }
         }
+        self.find_natives(page, &mut twice);
         twice
+    }
+
+    fn find_natives(&mut self, page: &Page, twice: &mut Vec<Option<String>>) {
+        let scrape = self.successes + 1;
+        self.native_hits.clear();
+        for native in page.natives() {
+            let ix = self.series.find(native.series, &self.target, &self.selections);
+            let slot = &mut self.series.slots[ix];
+            if slot.seen != scrape {
+                slot.seen = scrape;
+                self.native_hits.push((ix, native.histogram.clone(), native.timestamp));
+            } else if self.native_hits.iter().all(|hit| hit.0 != ix || hit.1 != *native.histogram) {
+                note(twice, &slot.metric);
+            }
+        }
     }
 
     /// A process that started anew counts from 0, whatever its counters have reached since. Only
@@ -160,6 +188,8 @@ impl Feed {
             for slot in self.series.slots.iter_mut().filter(|slot| slot.last.is_some()) {
                 slot.last = Some(0.0);
             }
+            let natives = self.series.slots.iter_mut().filter_map(|slot| slot.native.as_mut());
+            natives.for_each(|last| **last = NativeHistogram::empty());
         }
         self.started = Some(time);
     }
@@ -169,7 +199,7 @@ impl Feed {
             let slot = &self.series.slots[*slot];
             let is_counter = |each: &Use| match each.role {
                 Role::Counter(_) | Role::Bucket(_) => true,
-                Role::Gauge => false,
+                Role::Gauge | Role::Native => false,
             };
             value.is_finite()
                 && slot.last.is_some_and(|last| *value < last)
@@ -228,6 +258,30 @@ impl Feed {
             }
         }
         slot.last = Some(value);
+    }
+
+    fn native(&mut self, slot: SlotIx, histogram: NativeHistogram, age: Option<Duration>) {
+        let slot = &mut self.series.slots[slot];
+        let from_zero = self.complete && !concerns(&self.spoiled, &slot.metric);
+        let gain = native_gain(slot, &histogram, from_zero);
+        for each in slot.uses.iter().filter(|each| each.role == Role::Native) {
+            let track = &mut self.tracks[each.track];
+            if age.is_some_and(|age| age > track.stale) {
+                track.note_outdated();
+            } else {
+                track.add_native(&gain);
+            }
+        }
+        slot.native = Some(Box::new(histogram));
+    }
+}
+
+/// How much a native histogram gained, by the rules of [`gain`].
+fn native_gain(slot: &Slot, now: &NativeHistogram, from_zero: bool) -> NativeHistogram {
+    match &slot.native {
+        Some(last) => native::gain(last, now),
+        None if from_zero => now.clone(),
+        None => NativeHistogram::empty(),
     }
 }
 

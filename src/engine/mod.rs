@@ -13,6 +13,7 @@ mod histogram;
 mod judge;
 mod ledger;
 mod native;
+mod native_window;
 mod order;
 mod over;
 mod procedure;

@@ -19,6 +19,7 @@ pub(crate) const START_TIME: &str = "process_start_time_seconds";
 enum Part {
     Counter(usize),
     Bucket,
+    Native,
     Quantile(f64),
     Gauge,
 }
@@ -79,6 +80,8 @@ impl Selections {
                     Part::Counter(column) => Role::Counter(column),
                     Part::Gauge => Role::Gauge,
                     Part::Bucket => Role::Bucket(bound(label("le"))?),
+                    Part::Native if label("quantile").is_empty() => Role::Native,
+                    Part::Native => return None,
                     Part::Quantile(q) => {
                         let own: f64 = label("quantile").parse().ok()?;
                         (own.total_cmp(&q).is_eq()).then_some(Role::Gauge)?
@@ -139,8 +142,10 @@ fn parts(kind: &SignalKind) -> Vec<(Selector, Part)> {
             (of.with_suffix("_count"), Part::Counter(1)),
         ],
         SignalKind::Quantile { q, of, window } => {
-            let buckets = window.map(|_| (of.with_suffix("_bucket"), Part::Bucket));
-            buckets.into_iter().chain([(of.clone(), Part::Quantile(*q))]).collect()
+            let histogram = window
+                .map(|_| [(of.with_suffix("_bucket"), Part::Bucket), (of.clone(), Part::Native)]);
+            let summary = (of.clone(), Part::Quantile(*q));
+            histogram.into_iter().flatten().chain([summary]).collect()
         }
         SignalKind::Gauge { of, .. } => vec![(of.clone(), Part::Gauge)],
         SignalKind::Up(_) | SignalKind::Value(_) | SignalKind::Expr(_) => Vec::new(),

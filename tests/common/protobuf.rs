@@ -60,6 +60,9 @@ pub(crate) const SUMMARY: u64 = 2;
 pub(crate) const UNTYPED: u64 = 3;
 pub(crate) const HISTOGRAM: u64 = 4;
 
+// Not every test file has all types.
+const _: [u64; 5] = [COUNTER, GAUGE, SUMMARY, UNTYPED, HISTOGRAM];
+
 /// A family of that type.
 pub(crate) fn family(name: &str, kind: u64, metrics: impl IntoIterator<Item = Message>) -> Message {
     let head = Message::default().bytes(1, name).bytes(2, "What it is.").number(3, kind);
