@@ -317,7 +317,9 @@ proptest! {
 
     #[test]
     fn no_bytes_make_the_reader_panic(
-        families in families(), flips in flips(), noise in prop::collection::vec(any::<u8>(), 0..200)
+        families in families(),
+        flips in flips(),
+        noise in prop::collection::vec(any::<u8>(), 0..200),
     ) {
         let mut page = encode(&families);
         spoil(&mut page, &flips);
@@ -337,7 +339,8 @@ proptest! {
         }
         for whole in [Whole::Unknown, Whole::No] {
             let (_, tally) = read(Format::Protobuf, None, [page.as_slice()], whole);
-            prop_assert_eq!(tally.map(|tally| tally.whole).ok(), (whole != Whole::No).then_some(false));
+            let expected = (whole != Whole::No).then_some(false);
+            prop_assert_eq!(tally.map(|tally| tally.whole).ok(), expected);
         }
     }
 }

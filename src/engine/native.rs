@@ -121,7 +121,8 @@ fn merged(a: &[Bucket], b: &[Bucket]) -> Vec<Bucket> {
         all.push(match (a.peek(), b.peek()) {
             (Some((i, x)), Some((j, y))) if i == j => {
                 let both = (*i, x + y);
-                (a.next(), b.next());
+                a.next();
+                b.next();
                 both
             }
             (Some(first), Some(second)) if first.0 > second.0 => {

@@ -21,8 +21,8 @@ pub struct Sample<'a> {
     pub exemplar: Option<Exemplar<'a>>,
     /// The line, from 1; on a page in protobuf the metric family.
     pub line: u64,
-    /// Name and labels as they stand on the page, or as text would have them: equal text means the same series, so it is a
-    /// key for a cache of identities (the reverse does not hold).
+    /// Name and labels as they stand on the page, or as text would have them: equal text means the
+    /// same series, so it is a key for a cache of identities (the reverse does not hold).
     pub series: &'a str,
 }
 
