@@ -189,7 +189,7 @@ fn go(value: f64) -> String {
         _ if (1e-4..1e6).contains(&value.abs()) => format!("{value}"),
         _ => {
             let text = format!("{value:e}");
-            let (digits, exponent) = text.split_once('e').unwrap();
+            let (digits, exponent) = text.split_once('e').expect("that is what `e` asks for");
             let (sign, exponent) = match exponent.strip_prefix('-') {
                 Some(exponent) => ('-', exponent),
                 None => ('+', exponent),
@@ -229,9 +229,10 @@ fn text(families: &[Family]) -> String {
             let (value, count) = row.values[0];
             let count = f64::from(count);
             let suffixed = |suffix| format!("{name}{suffix}");
-            let (values, count, value) = match what {
-                What::Native => (&row.values[..0], row.native.count() as f64, row.native.sum),
-                _ => (&row.values[1..], count, value),
+            let (values, count, value) = if matches!(what, What::Native) {
+                (&row.values[..0], row.native.count() as f64, row.native.sum)
+            } else {
+                (&row.values[1..], count, value)
             };
             match what {
                 What::Counter | What::Gauge | What::Untyped => {
