@@ -541,6 +541,7 @@ mod tests {
         let value = proptest::option::of(proptest::num::f64::NORMAL);
         let evidence = (value, any::<bool>(), proptest::option::of(".{0,20}")).prop_map(
             |(value, at_least, no_data)| SignalEvidence {
+                group: None,
                 signal: SignalName::new("error_rate").unwrap(),
                 value,
                 at_least,

@@ -279,6 +279,9 @@ fn word(event: &Event) -> Option<String> {
         Event::Outcome { result, .. } => result.to_string(),
         Event::Cured { .. } => "cured".to_owned(),
         Event::Failed { why, .. } => format!("gave up: {why}"),
+        Event::Staged { stage, .. } => format!("in stage {stage}"),
+        Event::TelemetryLost { .. } => "telemetry lost".to_owned(),
+        Event::TelemetryBack { .. } => "telemetry back".to_owned(),
         Event::Notified { .. } => "notified".to_owned(),
     })
 }
@@ -302,8 +305,9 @@ fn a_rule_that_fires_runs_the_steps_once_and_the_cure_is_seen_afterwards() {
 #[test]
 fn a_bake_that_is_withheld_waits_for_a_scrape_and_not_for_time() {
     let silent = "0..2 fine; 2.5 begin v2 good=v1; 3..50 fine; 100 tick; 200 tick";
-    check(&[], silent, "begun v2 over v1");
-    check(&[], &format!("{silent}; 201 fine"), "begun v2 over v1, baked v2");
+    let lost = "begun v2 over v1, telemetry lost, notify tell";
+    check(&[], silent, lost);
+    check(&[], &format!("{silent}; 201 fine"), &format!("{lost}, telemetry back, baked v2"));
 }
 
 #[test]
@@ -526,13 +530,14 @@ fn a_version_counts_as_good_only_once_it_was_seen_to_be_fine_at_the_end_of_its_b
 #[test]
 fn a_version_that_no_rule_could_judge_does_not_count_as_good() {
     let blank = "0..2 fine; 2.5 begin v2 good=v1; 3..70 blank";
-    check(&[], blank, "begun v2 over v1");
-    check(&[], &format!("{blank}; 71 fine"), "begun v2 over v1, baked v2");
+    let lost = "begun v2 over v1, telemetry lost, notify tell";
+    check(&[], blank, lost);
+    check(&[], &format!("{blank}; 71 fine"), &format!("{lost}, telemetry back, baked v2"));
     // What was judged once and is quiet now was judged.
     check(
         &[],
         "0..2 fine; 2.5 begin v2 good=v1; 3 fine; 4..63 blank",
-        "begun v2 over v1, baked v2",
+        "begun v2 over v1, telemetry lost, notify tell, baked v2",
     );
 }
 

@@ -17,8 +17,8 @@ use tokio::net::UnixStream;
 use super::{exit, out};
 use crate::engine::command::Accepted;
 use crate::engine::snapshot::DeploymentProgress;
-use crate::model::name::{DeploymentId, Version};
-use crate::serve::{BeginRequest, Problem, ReasonRequest, Status};
+use crate::model::name::{DeploymentId, StageName, Version};
+use crate::serve::{BeginRequest, Problem, ReasonRequest, StageRequest, Status};
 
 /// The largest answer: a status with tens of thousands of signals and rules.
 const MAX_ANSWER: usize = 64 << 20;
@@ -122,6 +122,19 @@ impl Client {
     ) -> Result<Accepted, ClientError> {
         let body = BeginRequest { id, version, good };
         self.ask(Method::POST, "/v1/deployments", Some(&body)).await
+    }
+
+    /// Says which stage a deployment is in.
+    ///
+    /// # Errors
+    /// The daemon refuses, or cannot be reached.
+    pub async fn stage(
+        &self,
+        id: Option<DeploymentId>,
+        stage: StageName,
+    ) -> Result<Accepted, ClientError> {
+        let body = StageRequest { id, stage };
+        self.ask(Method::POST, "/v1/deployments/stage", Some(&body)).await
     }
 
     /// Stops guarding without a verdict.

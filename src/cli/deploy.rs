@@ -9,7 +9,7 @@ use super::client::{Client, ClientError, Daemon, with_runtime};
 use super::{exit, out};
 use crate::clock::Clock;
 use crate::engine::snapshot::{DeploymentProgress, GuardState};
-use crate::model::name::{DeploymentId, Version};
+use crate::model::name::{DeploymentId, StageName, Version};
 use crate::model::time::{Instant, parse_duration};
 
 /// How long `wait` bears a daemon that went away: a restart takes seconds.
@@ -24,6 +24,10 @@ pub(super) enum DeployCommand {
     ///
     /// Example: id=$(rollguard deploy begin v42 --good v41)
     Begin(BeginArgs),
+    /// Say which stage the deployment is in; rules may be for some stages only
+    ///
+    /// Example: rollguard deploy stage canary
+    Stage(StageArgs),
     /// Stop guarding without a verdict
     ///
     /// Example: rollguard deploy end --reason "replaced by hand"
@@ -48,6 +52,18 @@ pub(super) struct BeginArgs {
     /// Print JSON: `deployment` and `message`
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    daemon: Daemon,
+}
+
+#[derive(Args)]
+pub(super) struct StageArgs {
+    /// The stage, as rules name it in `stages`
+    #[arg(value_parser = StageName::new)]
+    stage: StageName,
+    /// The deployment [default: the current one]
+    #[arg(long, value_parser = DeploymentId::new)]
+    id: Option<DeploymentId>,
     #[command(flatten)]
     daemon: Daemon,
 }
@@ -82,6 +98,7 @@ pub(super) struct WaitArgs {
 pub(super) fn run(command: DeployCommand) -> ExitCode {
     match command {
         DeployCommand::Begin(args) => with_runtime(begin(args)),
+        DeployCommand::Stage(args) => with_runtime(stage(args)),
         DeployCommand::End(args) => with_runtime(end(args)),
         DeployCommand::Wait(args) => with_runtime(wait(args)),
     }
@@ -96,6 +113,12 @@ async fn begin(args: BeginArgs) -> Result<u8, ClientError> {
         out::note(&accepted.message);
         out::print(&format!("{}\n", accepted.deployment))?;
     }
+    Ok(exit::OK)
+}
+
+async fn stage(args: StageArgs) -> Result<u8, ClientError> {
+    let accepted = Client::new(&args.daemon.control).stage(args.id, args.stage).await?;
+    out::note(&accepted.message);
     Ok(exit::OK)
 }
 

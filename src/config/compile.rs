@@ -1,6 +1,7 @@
 //! From files to a plan. Every file is walked to its end whatever is wrong with it, so that one
 //! run of `check` shows everything.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use toml::Spanned;
@@ -12,13 +13,14 @@ use crate::model::name::ServiceName;
 use crate::model::place::SignalIx;
 use crate::model::plan::Plan;
 use crate::model::rule::Rule;
-use crate::model::signal::{Signal, SignalKind};
+use crate::model::signal::Signal;
 use crate::model::target::Target;
 use crate::model::time::format_duration;
 
-use super::condition::Names;
+use super::condition::{Names, mentioned};
 use super::declare::{Declared, Listed, declared};
 use super::deployment::{DEFAULT_BAKE, MAIN_KEYS, SHARED_KEYS, Settings, deployment, settings};
+use super::derived::{baseline, before};
 use super::diagnostic::{Diagnostic, Diagnostics, Place, SourceFile};
 use super::hook::{hook, refuse_circles};
 use super::lint::Origins;
@@ -250,6 +252,45 @@ struct Core {
     order: Vec<usize>,
 }
 
+/// Signals in the order of the plan, so far.
+struct Placed {
+    /// `None` where one of them could not be read.
+    signals: Option<Vec<Signal>>,
+    names: Names,
+    /// For each the declared signal that it is or follows from.
+    order: Vec<usize>,
+}
+
+impl Placed {
+    fn push(&mut self, signal: Signal, declared: usize) -> SignalIx {
+        let place = SignalIx(self.order.len());
+        self.names.insert(signal.name.as_str(), place, signal.unit);
+        self.names.read_by(place, &signal.by);
+        self.order.push(declared);
+        if let Some(signals) = &mut self.signals {
+            signals.push(signal);
+        }
+        place
+    }
+
+    fn push_before(&mut self, place: SignalIx, declared: usize) {
+        let Some(signals) = &self.signals else { return };
+        let name = signals[place.0].name.clone();
+        match before(signals, place) {
+            Ok(signal) => {
+                self.push(signal, declared);
+            }
+            Err(why) => self.names.refuse_before(name.as_str(), why),
+        }
+    }
+
+    /// A signal that could not be read: its users are judged for their own mistakes only.
+    fn unread(&mut self, name: &str) {
+        self.names.insert(name, SignalIx(usize::MAX), None);
+        self.signals = None;
+    }
+}
+
 impl<'a> Tables<'a> {
     fn core(
         &self,
@@ -259,13 +300,13 @@ impl<'a> Tables<'a> {
         sink: &mut Sink,
     ) -> Option<Core> {
         let sampled: Vec<_> = self.targets.iter().map(|d| target(d, sink)).collect();
-        let order = order(&self.signals, sink);
-        let (signals, names) = self.signals(&order, targets, sink);
+        let sorted = order(&self.signals, sink);
+        let Placed { signals, names, order } = self.signals(&sorted, targets, sink);
         let refers = Refers { signals: &names, hooks, then };
         let rules: Vec<_> = self.rules.iter().map(|d| rule(d, refers, sink)).collect();
         let done: Vec<_> = self.hooks.iter().map(|d| hook(d, &names, hooks, sink)).collect();
         refuse_circles(&done, &self.hooks, sink);
-        if order.len() < self.signals.len() {
+        if sorted.len() < self.signals.len() {
             // Signals of a circle have no place, so rules over them cannot be looked at.
             return None;
         }
@@ -278,32 +319,55 @@ impl<'a> Tables<'a> {
         })
     }
 
-    /// The signals in the order in which they are computed, and all their names.
-    fn signals(
-        &self,
-        order: &[usize],
-        targets: &Listed,
-        sink: &mut Sink,
-    ) -> (Option<Vec<Signal>>, Names) {
+    /// The signals in the order in which they are computed, what is derived from one right after
+    /// it, and all their names.
+    fn signals(&self, order: &[usize], targets: &Listed, sink: &mut Sink) -> Placed {
         let mut names = Names::default();
-        // Signals of a circle keep a place that is never used: there is no plan then.
+        // Signals that could not be read and those of a circle keep a place that is never used:
+        // there is no plan then.
         for declared in &self.signals {
-            names.insert(declared.name, SignalIx(order.len()), None);
+            names.insert(declared.name, SignalIx(usize::MAX), None);
         }
-        for (place, at) in order.iter().enumerate() {
-            names.insert(self.signals[*at].name, SignalIx(place), None);
+        let earlier = self.looked_back_at();
+        let mut placed = Placed { signals: Some(Vec::new()), names, order: Vec::new() };
+        for at in order {
+            let declared = &self.signals[*at];
+            match signal(declared, &placed.names, targets, sink) {
+                Some(signal) => {
+                    let place = placed.push(signal.clone(), *at);
+                    if let Some(baseline) = baseline(declared, &signal, place, targets, sink) {
+                        placed.push(baseline, *at);
+                    } else if declared.section.get("baseline").is_some() {
+                        placed.unread(&format!("{}.baseline", declared.name));
+                    }
+                    if earlier.contains(declared.name) {
+                        placed.push_before(place, *at);
+                    }
+                }
+                None => {
+                    placed.unread(declared.name);
+                    placed.unread(&format!("{}.baseline", declared.name));
+                    placed.unread(&format!("{}.before", declared.name));
+                }
+            }
         }
-        let mut signals = Some(Vec::new());
-        for (place, at) in order.iter().enumerate() {
-            let read = signal(&self.signals[*at], &names, targets, sink);
-            let unit = read.as_ref().and_then(|signal| signal.unit);
-            names.insert(self.signals[*at].name, SignalIx(place), unit);
-            signals = signals.zip(read).map(|(mut signals, signal)| {
-                signals.push(signal);
-                signals
-            });
-        }
-        (signals, names)
+        placed
+    }
+
+    /// The signals whose earlier readings are named.
+    fn looked_back_at(&self) -> HashSet<String> {
+        let texts = |declared: &Declared<'_>, keys: &[&str]| -> Vec<String> {
+            let items = keys.iter().filter_map(|key| declared.section.get(key));
+            items.filter_map(|item| item.value().as_str().map(str::to_owned)).collect()
+        };
+        let cures = self.hooks.iter().filter_map(|hook| {
+            let cure = hook.section.get("cure")?;
+            Some(cure.value().as_table()?.get("when")?.get_ref().as_str()?.to_owned())
+        });
+        let rules = self.rules.iter().flat_map(|rule| texts(rule, &["when", "given"]));
+        let exprs = self.signals.iter().flat_map(|signal| texts(signal, &["expr"]));
+        let all = rules.chain(exprs).chain(cures).flat_map(|text| mentioned(&text));
+        all.filter_map(|name| Some(name.strip_suffix(".before")?.to_owned())).collect()
     }
 
     fn origins<'p>(&'p self, plan: &'p Plan, order: &[usize]) -> Origins<'p, 'a> {
@@ -341,16 +405,8 @@ fn rules_can_change(plan: &Plan, rules: &[Declared<'_>], sink: &mut Sink) {
     for (rule, declared) in plan.rules.iter().zip(rules) {
         let mut changes = false;
         rule.when.cond.for_each_signal(&mut |ix| {
-            changes |= plan.signals_below(ix).into_iter().any(|ix| match plan.signal(ix).kind {
-                SignalKind::Value(_) | SignalKind::Expr(_) => false,
-                SignalKind::Rate { .. }
-                | SignalKind::Increase { .. }
-                | SignalKind::Ratio { .. }
-                | SignalKind::Quantile { .. }
-                | SignalKind::Mean { .. }
-                | SignalKind::Gauge { .. }
-                | SignalKind::Up(_) => true,
-            });
+            let mut below = plan.signals_below(ix).into_iter();
+            changes |= below.any(|ix| plan.signal(ix).kind.is_sampled());
         });
         if !changes {
             let when = declared.section.get("when").map(|item| item.place());

@@ -25,11 +25,57 @@ pub(super) struct Names {
     /// Where a signal is and what it measures. A signal that could not be read has a place too,
     /// so that its users are judged for their own mistakes only.
     signals: HashMap<String, (SignalIx, Option<Unit>)>,
+    /// The labels by which a signal is read, where it is.
+    by: HashMap<SignalIx, Vec<String>>,
+    /// Why a signal has no earlier reading.
+    no_before: HashMap<String, String>,
 }
 
 impl Names {
     pub(super) fn insert(&mut self, name: &str, ix: SignalIx, unit: Option<Unit>) {
         self.signals.insert(name.to_owned(), (ix, unit));
+    }
+
+    /// Says by which labels a signal is read.
+    pub(super) fn read_by(&mut self, ix: SignalIx, by: &[String]) {
+        self.by.insert(ix, by.to_vec());
+    }
+
+    /// Says why a signal has no earlier reading.
+    pub(super) fn refuse_before(&mut self, name: &str, why: String) {
+        self.no_before.insert(name.to_owned(), why);
+    }
+
+    /// The labels by which the signals are read that `each` goes through; an error says which two
+    /// are read by different ones.
+    pub(super) fn by(
+        &self,
+        each: impl FnOnce(&mut dyn FnMut(SignalIx)),
+    ) -> Result<Vec<String>, String> {
+        let mut found: Option<SignalIx> = None;
+        let mut odd: Option<(SignalIx, SignalIx)> = None;
+        each(&mut |ix| {
+            let Some(by) = self.by.get(&ix).filter(|by| !by.is_empty()) else { return };
+            match found {
+                None => found = Some(ix),
+                Some(first) if self.by.get(&first) != Some(by) => odd = odd.or(Some((first, ix))),
+                Some(_) => {}
+            }
+        });
+        match (found, odd) {
+            (_, Some((a, b))) => Err(format!("{} but {}", self.describe(a), self.describe(b))),
+            (Some(ix), None) => Ok(self.by[&ix].clone()),
+            (None, None) => Ok(Vec::new()),
+        }
+    }
+
+    fn describe(&self, ix: SignalIx) -> String {
+        let named = |(name, (at, _)): (&String, &(SignalIx, Option<Unit>))| {
+            (*at == ix).then(|| name.clone())
+        };
+        let name = self.signals.iter().filter_map(named).min().unwrap_or_default();
+        let by = self.by.get(&ix).map(|by| by.join(", ")).unwrap_or_default();
+        format!("`{name}` is read by {by}")
     }
 }
 
@@ -200,6 +246,18 @@ impl Lowering<'_> {
     }
 
     fn unknown(&self, name: &str, span: &Range<usize>) -> Fault {
+        let derived = name.split_once('.').filter(|(of, _)| self.names.signals.contains_key(*of));
+        match derived {
+            Some((of, "baseline")) => {
+                return Fault::new(span.clone(), format!("signal `{of}` has no baseline"))
+                    .help(format!("write [signal.{of}.baseline], as in `from = \"before\"`"));
+            }
+            Some((of, _)) => {
+                let why = self.names.no_before.get(of).map_or("", String::as_str);
+                return Fault::new(span.clone(), format!("there is no `{name}`")).label(why);
+            }
+            None => {}
+        }
         let fault = Fault::new(span.clone(), format!("unknown signal `{name}`"));
         let mut known: Vec<_> = self.names.signals.keys().map(String::as_str).collect();
         known.sort_unstable();

@@ -61,7 +61,7 @@ pub(super) const SHARED_KEYS: [&str; 2] = ["signal", "rule"];
 /// The longest path of a Unix socket, in bytes: the system's 108 without the final NUL.
 const MAX_SOCKET: usize = 107;
 
-const LATER: [&str; 3] = ["budget", "stages", "telemetry_lost_after"];
+const LATER: [&str; 2] = ["budget", "stage"];
 
 /// Checks the keys at the top of the main file and reads its settings.
 pub(super) fn settings(root: &Section<'_>, sink: &mut Sink) -> Option<(Mode, Settings)> {

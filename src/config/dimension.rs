@@ -84,7 +84,7 @@ pub(super) fn name(unit: Unit) -> &'static str {
 
 /// What a signal measures by its kind and the conventional ending of its metric's name.
 pub(super) fn infer(kind: &SignalKind) -> Option<Unit> {
-    use crate::model::signal::Across;
+    use crate::model::signal::{Across, Over};
     match kind {
         SignalKind::Ratio { .. } => Some(Unit::Ratio),
         // The rate of a counter of seconds or bytes is neither.
@@ -93,10 +93,16 @@ pub(super) fn infer(kind: &SignalKind) -> Option<Unit> {
             None => Some(Unit::PerSecond),
         },
         SignalKind::Increase { of, .. } => ending(&of.metric),
-        SignalKind::Gauge { across: Some(Across::Count), .. } => Some(Unit::Count),
+        SignalKind::Gauge { across: Some(Across::Count), .. } | SignalKind::Count { .. } => {
+            Some(Unit::Count)
+        }
+        SignalKind::Age { .. } => Some(Unit::Seconds),
+        // A slope is in units a second.
+        SignalKind::Gauge { over: Over::Slope(_), .. } => None,
         SignalKind::Quantile { of, .. }
         | SignalKind::Mean { of, .. }
         | SignalKind::Gauge { of, .. } => ending(&of.metric),
+        SignalKind::Baseline { .. } | SignalKind::Before { .. } => None,
         SignalKind::Up(_) | SignalKind::Value(_) | SignalKind::Expr(_) => None,
     }
 }

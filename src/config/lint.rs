@@ -41,8 +41,8 @@ impl Origins<'_, '_> {
             self.short_hold(rule, declared, sink);
             no_hook(rule, declared, sink);
         }
-        for (ix, declared) in self.signals.iter().enumerate() {
-            self.short_window(SignalIx(ix), declared, sink);
+        for (ix, declared) in self.written() {
+            self.short_window(ix, declared, sink);
         }
         self.unused_signals(sink);
         for (hook, declared) in self.plan.hooks.iter().zip(self.hooks) {
@@ -56,6 +56,12 @@ impl Origins<'_, '_> {
             let lint = Diagnostic::lint(root, "there is no rule, so nothing is judged");
             sink.report(lint.help("name files with rules, as in rules = [\"rules.d/*.toml\"]"));
         }
+    }
+
+    /// The signals that stand in a file, rather than follow from one that does.
+    fn written(&self) -> impl Iterator<Item = (SignalIx, &Declared<'_>)> {
+        let all = self.signals.iter().enumerate().map(|(ix, declared)| (SignalIx(ix), *declared));
+        all.filter(|(ix, _)| !self.plan.signal(*ix).name.is_derived())
     }
 
     fn no_evidence_floor(&self, rule: &Rule, declared: &Declared<'_>, sink: &mut Sink) {
@@ -101,10 +107,15 @@ impl Origins<'_, '_> {
             | SignalKind::Increase { of, .. }
             | SignalKind::Quantile { of, .. }
             | SignalKind::Mean { of, .. }
-            | SignalKind::Gauge { of, .. } => self.interval(of),
+            | SignalKind::Gauge { of, .. }
+            | SignalKind::Count { of, .. }
+            | SignalKind::Age { of, .. } => self.interval(of),
             SignalKind::Ratio { of, to, .. } => self.interval(of).max(self.interval(to)),
             SignalKind::Up(name) => {
                 self.plan.targets.iter().find(|t| t.name == *name).map(|t| t.interval)
+            }
+            SignalKind::Baseline { of, .. } | SignalKind::Before { of, .. } => {
+                self.interval_of(*of)
             }
             SignalKind::Value(_) | SignalKind::Expr(_) => None,
         }
@@ -149,12 +160,15 @@ impl Origins<'_, '_> {
     fn never_fed(&self, kind: &SignalKind, declared: &Declared<'_>, sink: &mut Sink) {
         match kind {
             SignalKind::Value(_) | SignalKind::Expr(_) | SignalKind::Up(_) => {}
+            SignalKind::Baseline { .. } | SignalKind::Before { .. } => {}
             SignalKind::Rate { .. }
             | SignalKind::Increase { .. }
             | SignalKind::Ratio { .. }
             | SignalKind::Quantile { .. }
             | SignalKind::Mean { .. }
-            | SignalKind::Gauge { .. } => {
+            | SignalKind::Gauge { .. }
+            | SignalKind::Count { .. }
+            | SignalKind::Age { .. } => {
                 let message = format!("no target feeds signal `{}`", declared.name);
                 let lint = Diagnostic::lint(declared.place.clone(), message);
                 let help = "its selector excludes every target by `target` or by a target's label";
@@ -175,8 +189,8 @@ impl Origins<'_, '_> {
         for cure in self.plan.hooks.iter().filter_map(|hook| hook.cure.as_ref()) {
             cure.when.cond.for_each_signal(&mut add);
         }
-        for (ix, declared) in self.signals.iter().enumerate() {
-            if !used.contains(&SignalIx(ix)) {
+        for (ix, declared) in self.written() {
+            if !used.contains(&ix) {
                 let message = format!("no rule uses signal `{}`", declared.name);
                 sink.report(Diagnostic::lint(declared.place.clone(), message));
             }

@@ -5,6 +5,7 @@ mod compile;
 mod condition;
 mod declare;
 mod deployment;
+mod derived;
 mod diagnostic;
 mod dimension;
 mod hook;

@@ -25,7 +25,9 @@ pub(super) fn order(signals: &[Declared<'_>], sink: &mut Sink) -> Vec<usize> {
     let uses = |signal: &Declared<'_>| {
         let text = signal.section.get("expr").and_then(|item| item.value().as_str());
         let names = text.map(mentioned).unwrap_or_default();
-        names.iter().filter_map(|name| places.get(name.as_str()).copied()).collect::<Vec<_>>()
+        // What is derived from a signal comes right after it.
+        let of = |name: &String| name.split('.').next().and_then(|of| places.get(of).copied());
+        names.iter().filter_map(of).collect::<Vec<_>>()
     };
     let uses: Vec<Vec<usize>> = signals.iter().map(uses).collect();
     let mut states = vec![State::New; signals.len()];

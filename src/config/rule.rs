@@ -3,20 +3,26 @@
 use std::time::Duration;
 
 use crate::model::condition::Condition;
-use crate::model::name::RuleName;
+use crate::model::name::{RuleName, StageName};
 use crate::model::place::HookIx;
-use crate::model::rule::{About, OnNoData, Rule, Severity, Then};
+use crate::model::rule::{About, OnNoData, Quorum, Rule, Severity, Share, Then};
+use crate::model::signal::Unit;
 
 use super::condition::{Names, Refused, condition};
 use super::declare::{Declared, Listed};
 use super::diagnostic::Diagnostic;
 use super::sink::Sink;
+use super::token::literal;
 use super::walk::{Item, Section};
 
-const KEYS: [&str; 11] = [
+const KEYS: [&str; 15] = [
     "when",
     "given",
     "for",
+    "share",
+    "quorum",
+    "stages",
+    "telemetry_lost_after",
     "keep_firing_for",
     "on_no_data",
     "then",
@@ -26,7 +32,21 @@ const KEYS: [&str; 11] = [
     "runbook",
     "owner",
 ];
-const LATER: [&str; 4] = ["share", "quorum", "stages", "telemetry_lost_after"];
+
+/// After how long without any reading people are told, unless the rule says otherwise.
+const DEFAULT_LOST: Duration = Duration::from_secs(30);
+
+/// The shortest time after which a loss may be told of. Below it every restart is one.
+const MIN_LOST: Duration = Duration::from_secs(1);
+
+/// The longest time that a rule with a share may look back over; its course is kept in memory.
+const MAX_SHARED: Duration = Duration::from_secs(24 * 3600);
+
+/// The most groups that a quorum may ask for: as many as are kept apart.
+const MAX_QUORUM: u32 = 1000;
+
+/// The most stages that a rule may name; no rollout has more.
+const MAX_STAGES: usize = 64;
 
 /// What rules refer to.
 #[derive(Clone, Copy)]
@@ -40,7 +60,7 @@ pub(super) struct Refers<'a> {
 /// Reads one rule.
 pub(super) fn rule(declared: &Declared<'_>, refers: Refers<'_>, sink: &mut Sink) -> Option<Rule> {
     let section = &declared.section;
-    section.only(&KEYS, &LATER, sink);
+    section.only(&KEYS, &[], sink);
     let name = RuleName::new(declared.name)
         .map_err(|e| sink.report(Diagnostic::error(declared.place.clone(), e.to_string())))
         .ok();
@@ -48,6 +68,12 @@ pub(super) fn rule(declared: &Declared<'_>, refers: Refers<'_>, sink: &mut Sink)
     let when = when.and_then(|item| read_condition(item, refers.signals, sink));
     let given = section.opt("given", |item| read_condition(item, refers.signals, sink));
     let hold = section.or("for", Duration::ZERO, |item| item.duration(sink));
+    let share = section.or("share", Share::ALL, |item| share(item, section, hold, sink));
+    let quorum = section.opt("quorum", |item| quorum(item, sink));
+    let stages = section.or("stages", Vec::new(), |item| stages(item, sink));
+    let lost = section.or("telemetry_lost_after", DEFAULT_LOST, |item| {
+        item.duration_within(MIN_LOST, MAX_SHARED, sink)
+    });
     let keep = section.or("keep_firing_for", Duration::ZERO, |item| item.duration(sink));
     let no_data =
         [("hold", OnNoData::Hold), ("clear", OnNoData::Clear), ("breach", OnNoData::Breach)];
@@ -59,12 +85,17 @@ pub(super) fn rule(declared: &Declared<'_>, refers: Refers<'_>, sink: &mut Sink)
     let then = then(section, refers, sink);
     let relative = section.or("relative", false, |item| item.boolean(sink));
     let about = about(section, sink);
-    let severity = severity?;
+    let (severity, when, given) = (severity?, when?, given?);
+    grouped(section, &when, given.as_ref(), refers.signals, sink)?;
     Some(Rule {
         name: name?,
-        when: when?,
-        given: given?,
+        when,
+        given,
         hold: hold?,
+        share: share?,
+        quorum: quorum?.unwrap_or_default(),
+        stages: stages?,
+        telemetry_lost_after: lost?,
         keep_firing_for: keep?,
         on_no_data: on_no_data?,
         then: allowed(then?, severity),
@@ -72,6 +103,91 @@ pub(super) fn rule(declared: &Declared<'_>, refers: Refers<'_>, sink: &mut Sink)
         relative: relative?,
         about: about?,
     })
+}
+
+/// A share of time: `"80%"` or 0.8.
+fn share(
+    item: Item<'_>,
+    section: &Section<'_>,
+    hold: Option<Duration>,
+    sink: &mut Sink,
+) -> Option<Share> {
+    let number = if item.value().as_str().is_some() {
+        let (number, unit) = item.text(sink)?.parse(sink, literal)?;
+        (unit.is_none() || unit == Some(Unit::Ratio)).then_some(number)
+    } else {
+        Some(item.number(sink)?)
+    };
+    let wrong = |message: &str| Diagnostic::error(item.place(), message.to_owned());
+    let Some(share) = number.and_then(Share::new) else {
+        sink.report(wrong("a share is more than 0% and at most 100%"));
+        return None;
+    };
+    match hold {
+        Some(hold) if hold.is_zero() => {
+            let error = wrong("`share` has no meaning without a `for`");
+            sink.report(error.help("it is a share of the time in the window of length `for`"));
+            None
+        }
+        Some(hold) if hold > MAX_SHARED => {
+            let place = section.get("for").map_or(item.place(), |item| item.place());
+            let message = "with a `share`, `for` is 24h at most";
+            sink.report(Diagnostic::error(place, message));
+            None
+        }
+        Some(_) | None => Some(share),
+    }
+}
+
+fn quorum(item: Item<'_>, sink: &mut Sink) -> Option<Quorum> {
+    if item.value().as_integer().is_some() {
+        return item.integer(1..MAX_QUORUM + 1, sink).map(Quorum::AtLeast);
+    }
+    if item.value().as_str().is_none() {
+        return item.expected("\"any\", \"all\" or a number of groups", sink);
+    }
+    item.choice(&[("any", Quorum::Any), ("all", Quorum::All)], &[], sink)
+}
+
+fn stages(item: Item<'_>, sink: &mut Sink) -> Option<Vec<StageName>> {
+    let list = item.list(sink)?;
+    if list.is_empty() || list.len() > MAX_STAGES {
+        let message = format!("`stages` names 1 to {MAX_STAGES} stages");
+        let error = Diagnostic::error(item.place(), message);
+        sink.report(error.help("leave it out for a rule of every stage"));
+        return None;
+    }
+    list.into_iter().map(|item| item.text(sink)?.name(sink, StageName::new)).collect()
+}
+
+/// Whether all signals of a rule are read by the same labels, and by any where it has a quorum.
+fn grouped(
+    section: &Section<'_>,
+    when: &Condition,
+    given: Option<&Condition>,
+    names: &Names,
+    sink: &mut Sink,
+) -> Option<()> {
+    let by = names.by(|each| {
+        when.cond.for_each_signal(&mut |ix| each(ix));
+        if let Some(given) = given {
+            given.cond.for_each_signal(&mut |ix| each(ix));
+        }
+    });
+    match (by, section.get("quorum")) {
+        (Err(odd), _) => {
+            let place = section.get("when").map_or(section.place.clone(), |item| item.place());
+            let error = Diagnostic::error(place, odd);
+            sink.report(error.help("a rule's signals are read by the same labels, or by none"));
+            None
+        }
+        (Ok(by), Some(quorum)) if by.is_empty() => {
+            let message = "no signal of the rule is read `by` labels, so it has no groups";
+            sink.report(Diagnostic::error(quorum.place(), message));
+            None
+        }
+        (Ok(_), Some(_) | None) => Some(()),
+    }
 }
 
 /// Reads a condition.

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use crate::model::condition::Compare;
 use crate::model::name::{SignalName, TargetName};
 use crate::model::selector::{Matcher, Selector, Test};
-use crate::model::signal::{Across, Over, Signal, SignalKind, Unit};
+use crate::model::signal::{Across, Limit, Over, Signal, SignalKind, Since, Unit};
 
 use super::condition::{Names, Refused, arithmetic};
 use super::declare::{Declared, Listed};
@@ -13,29 +14,32 @@ use super::dimension;
 use super::selector::selector;
 use super::sink::Sink;
 use super::token::literal;
-use super::walk::{Fault, Item, Section, unavailable};
+use super::walk::{Fault, Item, Section};
 
 /// The longest window. Samples of a window are kept in memory, and a release is judged by what
 /// happened since it, not by what happened the day before.
-const MAX_WINDOW: Duration = Duration::from_secs(24 * 3600);
+pub(super) const MAX_WINDOW: Duration = Duration::from_secs(24 * 3600);
 
 const MIN_WINDOW: Duration = Duration::from_millis(100);
 
 /// Kinds and the keys that go with each, besides those for all.
-const KINDS: [(&str, &[&str]); 9] = [
-    ("rate", &["window", "target", "labels", "stale"]),
-    ("increase", &["window", "target", "labels", "stale"]),
-    ("ratio", &["window", "target", "labels", "stale"]),
-    ("quantile", &["of", "window", "target", "labels", "stale"]),
-    ("mean", &["of", "window", "target", "labels", "stale"]),
-    ("gauge", &["across", "over", "window", "target", "labels", "stale"]),
+const KINDS: [(&str, &[&str]); 11] = [
+    ("rate", &["window", "by", "target", "labels", "stale"]),
+    ("increase", &["window", "by", "target", "labels", "stale"]),
+    ("ratio", &["window", "by", "target", "labels", "stale"]),
+    ("quantile", &["of", "window", "by", "target", "labels", "stale"]),
+    ("mean", &["of", "window", "by", "target", "labels", "stale"]),
+    ("gauge", &["across", "over", "window", "by", "target", "labels", "stale"]),
+    ("count", &["value", "by", "target", "labels", "stale"]),
+    ("age", &["timestamp", "by", "target", "labels", "stale"]),
     ("up", &[]),
     ("value", &[]),
     ("expr", &[]),
 ];
-const LATER_KINDS: [&str; 2] = ["count", "age"];
-const FOR_ALL: [&str; 2] = ["description", "unit"];
-const LATER: [&str; 3] = ["by", "baseline", "timestamp"];
+const FOR_ALL: [&str; 3] = ["description", "unit", "baseline"];
+
+/// The most labels that a signal is read by; a person has to read them.
+const MAX_BY: usize = 8;
 
 /// Reads one signal.
 pub(super) fn signal(
@@ -45,9 +49,7 @@ pub(super) fn signal(
     sink: &mut Sink,
 ) -> Option<Signal> {
     let section = &declared.section;
-    let name = SignalName::new(declared.name)
-        .map_err(|e| sink.report(Diagnostic::error(declared.place.clone(), e.to_string())))
-        .ok();
+    let name = name(declared, sink);
     let kind_key = kind_key(section, sink)?;
     let context = Context { section, targets };
     let stated = section.opt("unit", |item| unit(item, sink));
@@ -55,22 +57,70 @@ pub(super) fn signal(
     let stale = section.opt("stale", |item| item.duration_within(MIN_WINDOW, MAX_WINDOW, sink));
     let (kind, literal_unit) = context.kind(kind_key, names, sink)?;
     let unit = stated?.or(literal_unit).or_else(|| dimension::infer(&kind));
-    Some(Signal { name: name?, kind, unit, description: description?, stale: stale? })
+    let by = if let SignalKind::Expr(expr) = &kind {
+        let by = names.by(|each| expr.for_each_signal(&mut |ix| each(ix)));
+        by.map_err(|odd| expression_fault(declared, odd, sink)).ok()?
+    } else {
+        section.or("by", Vec::new(), |item| labels_by(item, sink))?
+    };
+    Some(Signal { name: name?, kind, unit, description: description?, by, stale: stale? })
+}
+
+fn name(declared: &Declared<'_>, sink: &mut Sink) -> Option<SignalName> {
+    let name = SignalName::new(declared.name).map_err(|error| error.to_string());
+    let name = name.and_then(|name| match name.is_derived() {
+        true => {
+            Err(format!("`{name}` is not written so, a signal's baseline is [signal.x.baseline]"))
+        }
+        false => Ok(name),
+    });
+    name.map_err(|why| sink.report(Diagnostic::error(declared.place.clone(), why))).ok()
+}
+
+/// The labels by which a signal is read, sorted.
+fn labels_by(item: Item<'_>, sink: &mut Sink) -> Option<Vec<String>> {
+    /// Part of the page's own format.
+    const RESERVED: [&str; 3] = ["__name__", "le", "quantile"];
+    let mut labels: Vec<String> = Vec::new();
+    for label in item.list(sink)? {
+        let text = label.text(sink)?;
+        let wrong = if text.value.is_empty() {
+            Some("a label's name is not empty".to_owned())
+        } else if RESERVED.contains(&text.value) {
+            Some(format!("`{}` is part of the page's format", text.value))
+        } else if labels.iter().any(|known| known == text.value) {
+            Some(format!("`{}` is there twice", text.value.escape_debug()))
+        } else {
+            None
+        };
+        if let Some(message) = wrong {
+            sink.report(Diagnostic::error(text.place(), message));
+            return None;
+        }
+        labels.push(text.value.to_owned());
+    }
+    if labels.is_empty() || labels.len() > MAX_BY {
+        let message = format!("`by` names 1 to {MAX_BY} labels");
+        sink.report(Diagnostic::error(item.place(), message));
+        return None;
+    }
+    labels.sort();
+    Some(labels)
 }
 
 /// The one key that says what kind it is; every other key is checked to go with it.
 fn kind_key(section: &Section<'_>, sink: &mut Sink) -> Option<&'static str> {
     let entries = section.entries();
-    let given: Vec<_> = entries.iter().filter(|e| KINDS.iter().any(|(k, _)| *k == e.key)).collect();
-    let later = entries.iter().find(|e| LATER_KINDS.contains(&e.key));
-    if let Some(later) = later {
-        sink.report(unavailable(later.key_place(), later.key));
-        return None;
+    let mut given: Vec<_> =
+        entries.iter().filter(|e| KINDS.iter().any(|(k, _)| *k == e.key)).collect();
+    // A count has a `value` of its own.
+    if given.iter().any(|entry| entry.key == "count") {
+        given.retain(|entry| entry.key != "value");
     }
     let names: Vec<_> = KINDS.iter().map(|(kind, _)| *kind).collect();
     let Some(first) = given.first() else {
         let known = [&names[..], &FOR_ALL, &every_option()].concat();
-        if !section.only(&known, &LATER, sink) {
+        if !section.only(&known, &[], sink) {
             return None;
         }
         let message = format!("{} does not say what kind of signal it is", section.title);
@@ -92,12 +142,12 @@ fn kind_key(section: &Section<'_>, sink: &mut Sink) -> Option<&'static str> {
         let message = format!("`{}` has no meaning for `{kind}`", entry.key);
         sink.report(Diagnostic::error(entry.key_place(), message));
     }
-    section.only(&[known, foreign].concat(), &LATER, sink);
+    section.only(&[known, foreign].concat(), &[], sink);
     Some(kind)
 }
 
 fn every_option() -> Vec<&'static str> {
-    vec!["of", "window", "target", "labels", "stale", "across", "over"]
+    vec!["of", "window", "by", "target", "labels", "stale", "across", "over", "timestamp"]
 }
 
 fn unit(item: Item<'_>, sink: &mut Sink) -> Option<Unit> {
@@ -138,6 +188,8 @@ impl<'a> Context<'_, 'a> {
             "quantile" => self.quantile(item, sink)?,
             "mean" => self.mean(item, sink)?,
             "gauge" => self.gauge(item, sink)?,
+            "count" => self.count(item, sink)?,
+            "age" => self.age(item, sink)?,
             "up" => self.up(item, sink)?,
             "value" => return value(item, sink),
             _ => SignalKind::Expr(expression(item, names, sink)?),
@@ -238,20 +290,40 @@ impl<'a> Context<'_, 'a> {
     }
 
     fn over(&self, sink: &mut Sink) -> Option<Over> {
-        let words = [("last", "last"), ("avg", "avg"), ("min", "min"), ("max", "max")];
-        let later = ["median", "stddev", "delta", "slope"];
-        match self.section.or("over", "last", |item| item.choice(&words, &later, sink))? {
-            "avg" => self.window(sink).map(Over::Avg),
-            "min" => self.window(sink).map(Over::Min),
-            "max" => self.window(sink).map(Over::Max),
-            _ => {
-                let Some(window) = self.section.get("window") else { return Some(Over::Last) };
-                let message = "`window` has no meaning for the last value of a gauge";
-                let error = Diagnostic::error(window.place(), message);
-                sink.report(error.help("add `over` = \"avg\", \"min\" or \"max\""));
-                None
-            }
+        type Make = fn(Duration) -> Over;
+        let words: [(&str, Option<Make>); 8] = [
+            ("last", None),
+            ("avg", Some(Over::Avg)),
+            ("min", Some(Over::Min)),
+            ("max", Some(Over::Max)),
+            ("median", Some(Over::Median)),
+            ("stddev", Some(Over::Stddev)),
+            ("delta", Some(Over::Delta)),
+            ("slope", Some(Over::Slope)),
+        ];
+        if let Some(make) = self.section.or("over", None, |item| item.choice(&words, &[], sink))? {
+            return self.window(sink).map(make);
         }
+        let Some(window) = self.section.get("window") else { return Some(Over::Last) };
+        let message = "`window` has no meaning for the last value of a gauge";
+        let error = Diagnostic::error(window.place(), message);
+        sink.report(error.help("add `over`, as in over = \"avg\""));
+        None
+    }
+
+    fn count(&self, item: Item<'a>, sink: &mut Sink) -> Option<SignalKind> {
+        let of = self.selector(item, sink);
+        let value = self.section.opt("value", |item| item.text(sink)?.parse(sink, limit));
+        Some(SignalKind::Count { of: of?, value: value? })
+    }
+
+    fn age(&self, item: Item<'a>, sink: &mut Sink) -> Option<SignalKind> {
+        let of = self.selector(item, sink);
+        let since = match self.section.or("timestamp", false, |item| item.boolean(sink))? {
+            true => Since::Value,
+            false => Since::Sample,
+        };
+        Some(SignalKind::Age { of: of?, since })
     }
 
     fn up(&self, item: Item<'a>, sink: &mut Sink) -> Option<SignalKind> {
@@ -261,8 +333,31 @@ impl<'a> Context<'_, 'a> {
     }
 }
 
+/// A comparison with a number: `> 0`, `<= 5%`, `== -1`.
+fn limit(text: &str) -> Result<Limit, Fault> {
+    let ops = [
+        (">=", Compare::GreaterOrEqual),
+        ("<=", Compare::LessOrEqual),
+        ("==", Compare::Equal),
+        ("!=", Compare::NotEqual),
+        (">", Compare::Greater),
+        ("<", Compare::Less),
+    ];
+    let wrong = || {
+        Fault::new(0..text.len(), "not a comparison with a number")
+            .help("write one like \"> 0\" or \"== 1\"")
+    };
+    let trimmed = text.trim();
+    let found = ops.into_iter().find_map(|(word, op)| Some((op, trimmed.strip_prefix(word)?)));
+    let (op, rest) = found.ok_or_else(wrong)?;
+    let rest = rest.trim_start();
+    let (sign, rest) = rest.strip_prefix('-').map_or((1.0, rest), |rest| (-1.0, rest));
+    let (number, _) = literal(rest).map_err(|_| wrong())?;
+    Ok(Limit { op, than: sign * number })
+}
+
 /// A number, or a string that holds one with a unit.
-fn value(item: Item<'_>, sink: &mut Sink) -> Option<(SignalKind, Option<Unit>)> {
+pub(super) fn value(item: Item<'_>, sink: &mut Sink) -> Option<(SignalKind, Option<Unit>)> {
     if item.value().as_str().is_none() {
         return item.number(sink).map(|number| (SignalKind::Value(number), None));
     }

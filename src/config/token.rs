@@ -110,13 +110,11 @@ fn name(text: &str, at: usize) -> Result<(Token, usize), Fault> {
     if rest[len..].starts_with('.') {
         let end = at + len + 1 + run(&rest[len + 1..]);
         let what = &text[at..end];
-        return Err(Fault::new(
-            at..end,
-            match &text[at + len..end] {
-                ".baseline" | ".before" => format!("`{what}` is not available in this version"),
-                _ => format!("`{what}` is not a signal's name"),
-            },
-        ));
+        return match &text[at + len..end] {
+            ".baseline" | ".before" => Ok((Token::Name(what.to_owned()), end - at)),
+            _ => Err(Fault::new(at..end, format!("`{what}` is not a signal's name"))
+                .help("a signal has a `.baseline` and a `.before`, nothing else")),
+        };
     }
     let instead = match name {
         "and" | "AND" => "&&",
@@ -407,7 +405,7 @@ mod tests {
             "a ^ b",
             "a & b",
             "\"a\"",
-            "a.baseline",
+            "a.median",
             "a.b.c",
             "é",
             "\0",

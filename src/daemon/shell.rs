@@ -153,7 +153,10 @@ fn log(entry: &Entry) {
     };
     match &entry.event {
         Event::Failed { .. } => tracing::error!("{line}"),
-        Event::Decided(_) | Event::Refused { .. } | Event::ReloadRefused { .. } => {
+        Event::Decided(_)
+        | Event::Refused { .. }
+        | Event::ReloadRefused { .. }
+        | Event::TelemetryLost { .. } => {
             tracing::warn!("{line}");
         }
         Event::Outcome { result, .. } if *result != crate::model::entry::StepResult::Done => {
@@ -164,6 +167,8 @@ fn log(entry: &Entry) {
         | Event::Stopped { .. }
         | Event::Reloaded { .. }
         | Event::Begun { .. }
+        | Event::Staged { .. }
+        | Event::TelemetryBack { .. }
         | Event::Ended { .. }
         | Event::Superseded { .. }
         | Event::Baked { .. }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::entry::{Caller, Entry, Event, Refusal, Trigger};
-use crate::model::name::{DeploymentId, Version};
+use crate::model::entry::{Caller, Entry, Event, Frozen, Refusal, Trigger};
+use crate::model::name::{DeploymentId, StageName, Version};
 use crate::model::place::HookIx;
 use crate::model::plan::Plan;
 use crate::model::time::{Moment, Timestamp};
@@ -30,6 +30,13 @@ pub enum Command {
         version: Version,
         /// The version to go back to; `None`: the configured one, else the last that baked.
         good: Option<Version>,
+    },
+    /// The deployment is in another stage from now on.
+    Stage {
+        /// The deployment; `None`: the current one.
+        id: Option<DeploymentId>,
+        /// The stage.
+        stage: StageName,
     },
     /// Stop guarding without a verdict.
     End {
@@ -106,6 +113,7 @@ impl Guard {
         let answer = match command {
             _ if self.halt.is_some() => Err(Rejection::Refused(Refusal::JournalUnusable)),
             Command::Begin { id, version, good } => self.begin(now, id, version, good, by),
+            Command::Stage { id, stage } => self.stage(now, id, stage, by),
             Command::End { id, reason } => self.end(now, id, reason, by),
             Command::Rollback { id, reason } => self.roll_back_on_demand(now, id, reason, by),
         };
@@ -199,7 +207,12 @@ impl Guard {
         let known = good.as_ref().map_or("no good version is known".to_owned(), |good| {
             format!("the good version is {good}")
         });
-        let message = format!("guarding {version} as deployment {id}; {known}");
+        self.hook = None;
+        let baselines = self.judge.baselines(now.at);
+        self.judge.freeze(&baselines, now.at);
+        self.judge.enter(None, now.at);
+        let thin = thin(&baselines);
+        let message = format!("guarding {version} as deployment {id}; {known}{thin}");
         let event = Event::Begun {
             service: plan.deployment.service.clone(),
             version,
@@ -207,9 +220,9 @@ impl Guard {
             mode: plan.mode,
             signals: evidence::of_signals(&self.judge),
             holding: self.holding(),
+            baselines,
             by,
         };
-        self.hook = None;
         self.record_entry(Entry { at: now.wall, deployment: Some(id.clone()), event });
         self.start_timers(now);
         Ok(Accepted { deployment: id, message })
@@ -238,6 +251,37 @@ impl Guard {
         }
     }
 
+    fn stage(
+        &mut self,
+        now: Moment,
+        id: Option<DeploymentId>,
+        stage: StageName,
+        by: Caller,
+    ) -> Result<Accepted, Rejection> {
+        let deployment = self.guarded_as(id.as_ref())?;
+        let message = format!("deployment {deployment} is in stage {stage}");
+        let known = self.guarded().and_then(|current| current.stage.as_ref());
+        // A pipeline that asks again because it did not hear the answer.
+        if known != Some(&stage) {
+            self.judge.enter(Some(stage.clone()), now.at);
+            self.record(now, Event::Staged { stage, by });
+        }
+        Ok(Accepted { deployment, message })
+    }
+
+    /// The deployment, if it is guarded.
+    fn guarded_as(&self, id: Option<&DeploymentId>) -> Result<DeploymentId, Rejection> {
+        let (deployment, phase) = self.current(id)?;
+        match phase {
+            Phase::Guarding => Ok(deployment),
+            Phase::RollingBack => Err(Rejection::RollingBack(deployment)),
+            Phase::RolledBack => Err(Rejection::Over(deployment, "rolled back".to_owned())),
+            Phase::Failed(why) => Err(Rejection::Over(deployment, format!("failed, {why}"))),
+            Phase::Baked => Err(Rejection::Over(deployment, "baked".to_owned())),
+            Phase::Ended(why) => Err(Rejection::Over(deployment, why)),
+        }
+    }
+
     fn end(
         &mut self,
         now: Moment,
@@ -245,20 +289,14 @@ impl Guard {
         reason: String,
         by: Caller,
     ) -> Result<Accepted, Rejection> {
-        let (deployment, phase) = self.current(id.as_ref())?;
-        check_reason(&reason)?;
-        match phase {
-            Phase::Guarding => {
-                self.record(now, Event::Ended { reason, by });
-                let message = format!("deployment {deployment} is not guarded any more");
-                Ok(Accepted { deployment, message })
-            }
-            Phase::RollingBack => Err(Rejection::RollingBack(deployment)),
-            Phase::RolledBack => Err(Rejection::Over(deployment, "rolled back".to_owned())),
-            Phase::Failed(why) => Err(Rejection::Over(deployment, format!("failed, {why}"))),
-            Phase::Baked => Err(Rejection::Over(deployment, "baked".to_owned())),
-            Phase::Ended(why) => Err(Rejection::Over(deployment, why)),
+        let guarded = self.guarded_as(id.as_ref());
+        if !matches!(guarded, Err(Rejection::NoDeployment | Rejection::NotCurrent { .. })) {
+            check_reason(&reason)?;
         }
+        let deployment = guarded?;
+        self.record(now, Event::Ended { reason, by });
+        let message = format!("deployment {deployment} is not guarded any more");
+        Ok(Accepted { deployment, message })
     }
 
     fn roll_back_on_demand(
@@ -286,6 +324,15 @@ impl Guard {
         let message = format!("rolling back deployment {deployment}");
         Ok(Accepted { deployment, message })
     }
+}
+
+/// Which signals have no baseline, for whoever begins a deployment.
+fn thin(baselines: &[Frozen]) -> String {
+    let thin = baselines.iter().find(|frozen| frozen.value.is_none());
+    thin.map_or_else(String::new, |frozen| {
+        let Frozen { signal, readings, needed, .. } = frozen;
+        format!("; no baseline for {signal}: {readings} of {needed} readings")
+    })
 }
 
 fn check_reason(reason: &str) -> Result<(), Rejection> {

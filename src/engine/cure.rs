@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::model::hook::Hook;
 use crate::model::reading::Verdict;
-use crate::model::rule::OnNoData;
+use crate::model::rule::{OnNoData, Share};
 use crate::model::time::{Instant, format_duration};
 
 use super::rule::{Judgement, State, Terms};
@@ -80,7 +80,8 @@ impl Watch {
             Purpose::AfterUnknown(Rerun::Safe) => within.min(briefly),
             Purpose::AfterUnknown(Rerun::Never) | Purpose::Verify => within,
         };
-        let terms = Terms { hold, keep_firing_for: Duration::ZERO, on_no_data: OnNoData::Hold };
+        let (keep_firing_for, on_no_data) = (Duration::ZERO, OnNoData::Hold);
+        let terms = Terms { hold, share: Share::ALL, keep_firing_for, on_no_data };
         Self { since: now, until: now.after(within), purpose, terms, state: State::Inactive }
     }
 

@@ -7,16 +7,18 @@
 use std::time::Duration;
 
 use crate::model::native::NativeHistogram;
-use crate::model::place::TargetIx;
+use crate::model::place::{SignalIx, TargetIx};
 use crate::model::plan::Plan;
 use crate::model::reading::NoData;
 use crate::model::scrape::{Page, Scrape};
+use crate::model::signal::Since;
 use crate::model::target::Target;
 use crate::model::time::{Instant, Timestamp};
 
 use super::native;
 use super::series::{Series, Slot, SlotIx};
 use super::track::{Role, Track};
+use super::tracks::Tracks;
 use super::uses::{START_TIME, Selections, Use};
 
 /// By how much a process's start time must rise before it counts as a restart. Some libraries
@@ -29,7 +31,7 @@ pub(crate) struct Feed {
     target: Target,
     selections: Selections,
     series: Series,
-    pub(crate) tracks: Vec<Track>,
+    pub(crate) tracks: Tracks,
     started: Option<f64>,
     /// How many scrapes succeeded so far.
     successes: u64,
@@ -70,17 +72,13 @@ impl Feed {
     /// Takes over what an earlier feed of the same target knows: its series, and the track of
     /// every signal that `same` finds among the earlier ones.
     pub(crate) fn inherit(&mut self, mut old: Self, same: impl Fn(usize) -> Option<usize>) {
-        old.series.reassign(&self.target, &self.selections);
-        for track in &mut self.tracks {
-            let signal = track.signal;
-            let before = same(signal.0);
-            // Taken out, lest a place of the new plan be taken for one of the old.
-            let kept = old.tracks.iter().position(|old| Some(old.signal.0) == before);
-            if let Some(kept) = kept {
-                *track = old.tracks.swap_remove(kept);
-                track.signal = signal;
+        for place in 0..self.tracks.fixed() {
+            let before = same(self.tracks[place].signal.0).map(SignalIx);
+            if let Some(from) = before.and_then(|before| old.tracks.of_signal(before)) {
+                self.tracks.inherit(place, &old.tracks, from);
             }
         }
+        old.series.reassign(&self.target, &self.selections, &mut self.tracks);
         self.series = old.series;
         self.started = old.started;
         self.successes = old.successes;
@@ -120,7 +118,7 @@ impl Feed {
                 note(&mut infinite, metric);
             }
             if !concerns(&spoiled, metric) {
-                self.sample(*slot, *value, *timestamp, wall);
+                self.sample(*slot, *value, *timestamp, (at, wall));
             }
         }
         self.hits = hits;
@@ -134,6 +132,11 @@ impl Feed {
         self.spoiled = spoiled;
         self.tracks.iter_mut().for_each(|track| track.close(at));
         self.series.close(self.successes + 1);
+        if self.tracks.is_crowded() {
+            self.series.forget(self.successes + 1, 0);
+            self.tracks.forget(at);
+            self.series.reassign(&self.target, &self.selections, &mut self.tracks);
+        }
     }
 
     /// Finds the series of every sample; answers the metrics of which one stands there twice with
@@ -144,7 +147,8 @@ impl Feed {
         self.hits.clear();
         self.series.open();
         for sample in page.samples() {
-            let ix = self.series.find(sample.series, &self.target, &self.selections);
+            let Self { series, target, selections, tracks, .. } = self;
+            let ix = series.find(sample.series, target, selections, tracks);
             let slot = &mut self.series.slots[ix];
             if slot.seen != scrape {
                 (slot.seen, slot.found) = (scrape, sample.value);
@@ -161,7 +165,8 @@ impl Feed {
         let scrape = self.successes + 1;
         self.native_hits.clear();
         for native in page.natives() {
-            let ix = self.series.find(native.series, &self.target, &self.selections);
+            let Self { series, target, selections, tracks, .. } = self;
+            let ix = series.find(native.series, target, selections, tracks);
             let slot = &mut self.series.slots[ix];
             if slot.seen != scrape {
                 slot.seen = scrape;
@@ -199,7 +204,7 @@ impl Feed {
             let slot = &self.series.slots[*slot];
             let is_counter = |each: &Use| match each.role {
                 Role::Counter(_) | Role::Bucket(_) => true,
-                Role::Gauge | Role::Native => false,
+                Role::Gauge | Role::Native | Role::Count(_) | Role::Age(_) => false,
             };
             value.is_finite()
                 && slot.last.is_some_and(|last| *value < last)
@@ -229,14 +234,20 @@ impl Feed {
         match metric {
             Some(metric) => {
                 for track in self.selections.tracks_of(metric) {
-                    self.tracks[track].spoil(why);
+                    self.tracks.spoil(track, why);
                 }
             }
             None => self.tracks.iter_mut().for_each(|track| track.spoil(why)),
         }
     }
 
-    fn sample(&mut self, slot: SlotIx, value: f64, time: Option<Timestamp>, wall: Timestamp) {
+    fn sample(
+        &mut self,
+        slot: SlotIx,
+        value: f64,
+        time: Option<Timestamp>,
+        (at, wall): (Instant, Timestamp),
+    ) {
         let slot = &mut self.series.slots[slot];
         if value.is_nan() {
             slot.uses.iter().for_each(|each| self.tracks[each.track].note_empty(each.role));
@@ -251,7 +262,17 @@ impl Feed {
         let age = time.map(|time| wall.since(time));
         for each in &slot.uses {
             let track = &mut self.tracks[each.track];
-            if age.is_some_and(|age| age > track.stale) {
+            if let Role::Age(since) = each.role {
+                track.note_age(
+                    since,
+                    at,
+                    match since {
+                        Since::Sample => age.unwrap_or_default(),
+                        // Whole milliseconds of time since 1970; what is out of range is clamped.
+                        Since::Value => wall.since(Timestamp::from_millis((value * 1000.0) as i64)),
+                    },
+                );
+            } else if age.is_some_and(|age| age > track.stale) {
                 track.note_outdated();
             } else {
                 track.add(each.role, value, gain);

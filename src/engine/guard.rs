@@ -11,7 +11,7 @@ use crate::model::deployment::{Arm, Mode};
 use crate::model::entry::{Caller, Entry, Event, Refusal};
 use crate::model::hook::{Hook, Placeholder};
 use crate::model::name::{DeploymentId, HookName, RuleName};
-use crate::model::place::{RuleIx, TargetIx};
+use crate::model::place::RuleIx;
 use crate::model::plan::Plan;
 use crate::model::reading::{NoData, Verdict};
 use crate::model::rule::{Severity, Then};
@@ -101,9 +101,10 @@ impl Guard {
     #[must_use]
     pub fn new(plan: Arc<Plan>, entries: &[Entry]) -> Self {
         let targets = vec![TargetState::default(); plan.targets.len()];
+        let ledger = Ledger::replay(entries);
         Self {
             judge: Judge::new(plan),
-            ledger: Ledger::replay(entries),
+            ledger,
             doing: Doing::Nothing,
             timers: Timers::default(),
             started: Instant::ZERO,
@@ -119,6 +120,10 @@ impl Guard {
     /// Resumes what the journal left open, or arms where starting the daemon does.
     pub fn start(&mut self, now: Moment, rollguard: &str, pid: u32) -> Vec<Effect> {
         self.started = now.at;
+        if let Some(current) = &self.ledger.current {
+            self.judge.freeze(&current.baselines, now.at);
+            self.judge.enter(current.stage.clone(), now.at);
+        }
         self.record(now, Event::Started { rollguard: rollguard.to_owned(), pid });
         let phase = self.ledger.current.as_ref().map(|deployment| &deployment.phase);
         match phase {
@@ -176,7 +181,8 @@ impl Guard {
         };
         let bake = self.timers.bake.filter(|_| !self.timers.overdue);
         let guarding = self.guarded().and(self.timers.warm.into_iter().chain(bake).min());
-        self.judge.deadline().into_iter().chain(doing).chain(guarding).min()
+        let lost = self.telemetry_deadline();
+        self.judge.deadline().into_iter().chain(doing).chain(guarding).chain(lost).min()
     }
 
     /// The journal could not be written. From here on nothing is done any more: a rollback that
@@ -295,6 +301,7 @@ impl Guard {
         self.set_aside_unseen(now);
         self.pursue_wait(now, scrape);
         self.decide(now);
+        self.watch_telemetry(now);
         self.bake(now);
     }
 
@@ -340,6 +347,9 @@ impl Guard {
         if self.halt.is_some() {
             return Some(Refusal::JournalUnusable);
         }
+        if !self.judge.applies(ix) {
+            return Some(Refusal::OtherStage);
+        }
         if self.timers.warm.is_some() {
             return Some(Refusal::WarmingUp);
         }
@@ -369,10 +379,16 @@ impl Guard {
     /// What is to be said of a rule that does not fire, or fires in vain.
     pub(crate) fn standing_refusal(&self, ix: RuleIx) -> Option<Refusal> {
         match self.judge.rule(ix).verdict {
+            _ if self.is_resting(ix) => Some(Refusal::OtherStage),
             Verdict::NoData(NoData::EvidenceTooThin) => Some(Refusal::EvidenceTooThin),
             Verdict::NoData(_) => Some(Refusal::NoData),
             Verdict::Holds | Verdict::Fails => self.refusal(ix),
         }
+    }
+
+    /// Whether a rule is not for the stage that a guarded deployment is in.
+    fn is_resting(&self, ix: RuleIx) -> bool {
+        self.guarded().is_some() && !self.judge.applies(ix)
     }
 
     /// Records once for each rule and reason that nothing is done, and tells people where that is
@@ -412,7 +428,7 @@ impl Guard {
             Occasion::RollbackFailed | Occasion::JournalLost => {
                 self.hook.as_ref().and_then(|hook| hook.on_failure)
             }
-            Occasion::Rollback | Occasion::Refused => None,
+            Occasion::Rollback | Occasion::Refused | Occasion::TelemetryLost => None,
         };
         let Some(hook) = hook.or(plan.deployment.notify) else { return };
         let Some(deployment) = &self.ledger.current else { return };
@@ -449,45 +465,6 @@ impl Guard {
             entries: deployment.entries.clone(),
         };
         self.push(Effect::Report(Box::new(incident)));
-    }
-
-    /// Commits a deployment that survived its bake: only at an instant at which no critical rule
-    /// holds and every target that one needs answers. What was not seen was not survived.
-    fn bake(&mut self, now: Moment) {
-        if self.timers.bake.is_none_or(|bake| bake > now.at) {
-            return;
-        }
-        self.timers.overdue = true;
-        if self.bake_withheld(now.at).is_some() {
-            return;
-        }
-        let version = self.guarded().map(|deployment| deployment.version.clone());
-        if let Some(version) = version {
-            self.record(now, Event::Baked { version });
-        }
-    }
-
-    /// Why a deployment cannot be committed at this instant.
-    pub(crate) fn bake_withheld(&self, at: Instant) -> Option<String> {
-        let deployment = self.guarded()?;
-        let (mut critical, mut judged) = (false, false);
-        for (index, rule) in self.plan().rules.iter().enumerate() {
-            let ix = RuleIx(index);
-            if rule.severity == Severity::Warning || deployment.set_aside.contains(&rule.name) {
-                continue;
-            }
-            if self.judge.rule(ix).state != State::Inactive {
-                return Some(format!("rule {} is {}", rule.name, self.standing(ix)));
-            }
-            if let Some(TargetIx(target)) = self.judge.blind(ix, at) {
-                let target = &self.plan().targets[target].name;
-                return Some(format!("target {target}, which rule {} needs, is silent", rule.name));
-            }
-            critical = true;
-            judged |= self.judge.rule(ix).judged.is_some_and(|at| at >= self.timers.armed);
-        }
-        let blind = critical && !judged;
-        blind.then(|| "no critical rule has had data to judge by since it began".to_owned())
     }
 
     pub(crate) fn standing(&self, ix: RuleIx) -> crate::model::entry::RuleStanding {

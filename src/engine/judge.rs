@@ -5,21 +5,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::condition::Cond;
-use crate::model::entry::RuleStanding;
+use crate::model::entry::{Frozen, RuleStanding};
+use crate::model::group::Group;
+use crate::model::name::StageName;
 use crate::model::place::{RuleIx, SignalIx, TargetIx};
 use crate::model::plan::Plan;
-use crate::model::reading::{NoData, Reading, Verdict};
-use crate::model::rule::{OnNoData, Rule};
+use crate::model::reading::{NoData, Reading, Telemetry, Verdict};
+use crate::model::rule::{OnNoData, Quorum, Rule};
 use crate::model::scrape::Scrape;
-use crate::model::signal::{Over, SignalKind};
 use crate::model::time::Instant;
 
 use super::condition;
 use super::feed::Feed;
-use super::over::OverWindow;
-use super::readings::{self, Tracks};
+use super::groups::Clocks;
 use super::rule::{Judgement, State, Terms};
 use super::same::same_signals;
+use super::signals::Signals;
 
 /// How late a deadline may be kept. A turn of the loop takes milliseconds; a disk that hangs, or a
 /// machine that stood still, takes longer than this.
@@ -30,23 +31,12 @@ const HELD_UP: Duration = Duration::from_secs(1);
 pub struct Judge {
     plan: Arc<Plan>,
     feeds: Vec<Feed>,
-    signals: Vec<SignalState>,
+    signals: Signals,
     rules: Vec<RuleState>,
-}
-
-#[derive(Clone, Debug)]
-struct SignalState {
-    /// Where its tracks are: target and place there.
-    tracks: Vec<(usize, usize)>,
-    over: Option<OverWindow>,
-    reading: Reading,
-    /// When its newest samples will be too old.
-    expires: Option<Instant>,
-    /// The targets that it depends on, directly or through other signals.
-    fed_by: Vec<bool>,
-    /// Those of them of which it asks whether they are up.
-    asks_after: Vec<bool>,
-    rules: Vec<usize>,
+    /// For each signal the rules that read it.
+    readers: Vec<Vec<usize>>,
+    /// The stage that the deployment is in.
+    stage: Option<StageName>,
 }
 
 /// A rule's state and its last verdict.
@@ -56,18 +46,58 @@ pub(crate) struct RuleState {
     pub(crate) verdict: Verdict,
     /// When it last had a verdict on something freshly observed.
     pub(crate) judged: Option<Instant>,
+    /// Samples for it were there once.
+    seen: bool,
+    /// Since when none of its readings is there.
+    pub(crate) lost: Option<Instant>,
+    pub(crate) clocks: Clocks,
     terms: Terms,
+    /// The signals that it reads, directly and through others, and those that are sampled.
+    signals: Vec<SignalIx>,
+    sampled: Vec<SignalIx>,
+    /// Those of them that are read by labels and that its conditions name.
+    grouped: Vec<SignalIx>,
     fed_by: Vec<bool>,
     /// When somebody was there to look again, after a time in which nobody was.
     resumed: Instant,
 }
 
 impl RuleState {
+    fn new(plan: &Plan, rule: &Rule, signals: &Signals) -> Self {
+        let read = plan.signals_of(rule);
+        let grouped: Vec<SignalIx> =
+            read.iter().copied().filter(|ix| !plan.signal(*ix).by.is_empty()).collect();
+        Self {
+            state: State::Inactive,
+            verdict: Verdict::NoData(NoData::NeverScraped),
+            judged: None,
+            lost: None,
+            seen: false,
+            clocks: if grouped.is_empty() { Clocks::one() } else { Clocks::none() },
+            terms: rule.into(),
+            fed_by: signals.fed_by(plan.targets.len(), &read),
+            sampled: read.iter().copied().filter(|ix| plan.signal(*ix).kind.is_sampled()).collect(),
+            signals: read,
+            grouped,
+            resumed: Instant::ZERO,
+        }
+    }
+
     /// Before anybody has tried to look, absence means nothing, not even as a breach.
     fn is_untried(&self, feeds: &[Feed]) -> bool {
         let newest = |feed: &Feed| feed.last.is_some_and(|(at, _)| at >= self.resumed);
         let tried = |(feed, fed): (&Feed, &bool)| *fed && newest(feed);
         matches!(self.verdict, Verdict::NoData(_)) && !feeds.iter().zip(&self.fed_by).any(tried)
+    }
+
+    fn interrupt(&mut self) {
+        self.clocks.interrupt();
+        self.state.interrupt();
+    }
+
+    fn reset(&mut self) {
+        self.clocks.reset();
+        self.state = State::Inactive;
     }
 }
 
@@ -77,75 +107,17 @@ impl Judge {
     pub fn new(plan: Arc<Plan>) -> Self {
         let feeds: Vec<Feed> =
             (0..plan.targets.len()).map(|target| Feed::new(&plan, TargetIx(target))).collect();
-        let mut judge = Self { plan: plan.clone(), feeds, signals: Vec::new(), rules: Vec::new() };
-        for index in 0..plan.signals.len() {
-            let signal = judge.signal_state(SignalIx(index));
-            judge.signals.push(signal);
+        let signals = Signals::new(&plan, &feeds);
+        let rules = plan.rules.iter().map(|rule| RuleState::new(&plan, rule, &signals));
+        let rules: Vec<RuleState> = rules.collect();
+        let mut readers = vec![Vec::new(); plan.signals.len()];
+        for (index, rule) in rules.iter().enumerate() {
+            rule.signals.iter().for_each(|signal| readers[signal.0].push(index));
         }
-        for rule in &plan.rules {
-            let fed_by = judge.fed_by(&plan.signals_of(rule));
-            let verdict = Verdict::NoData(NoData::NeverScraped);
-            let rule = RuleState {
-                state: State::Inactive,
-                verdict,
-                judged: None,
-                terms: rule.into(),
-                fed_by,
-                resumed: Instant::ZERO,
-            };
-            judge.rules.push(rule);
-        }
-        for (index, rule) in plan.rules.iter().enumerate() {
-            for signal in plan.signals_of(rule) {
-                judge.signals[signal.0].rules.push(index);
-            }
-        }
+        let mut judge = Self { plan, feeds, signals, rules, readers, stage: None };
         // No scrape will ever be news to arithmetic over constants alone.
         judge.refresh(|_| true, Instant::ZERO);
         judge
-    }
-
-    fn signal_state(&self, ix: SignalIx) -> SignalState {
-        let kind = &self.plan.signal(ix).kind;
-        let mut tracks = Vec::new();
-        for (target, feed) in self.feeds.iter().enumerate() {
-            let places = feed.tracks.iter().enumerate().filter(|(_, track)| track.signal == ix);
-            tracks.extend(places.map(|(place, _)| (target, place)));
-        }
-        let mut fed_by = vec![false; self.feeds.len()];
-        tracks.iter().for_each(|(target, _)| fed_by[*target] = true);
-        let mut asks_after = vec![false; self.feeds.len()];
-        if let SignalKind::Up(name) = kind
-            && let Some(target) = self.plan.targets.iter().position(|t| t.name == *name)
-        {
-            (fed_by[target], asks_after[target]) = (true, true);
-        }
-        if let SignalKind::Expr(expr) = kind {
-            expr.for_each_signal(&mut |inner| {
-                add(&mut fed_by, &self.signals[inner.0].fed_by);
-                add(&mut asks_after, &self.signals[inner.0].asks_after);
-            });
-        }
-        let over = match kind {
-            SignalKind::Gauge { over, .. } if *over != Over::Last => Some(OverWindow::new(*over)),
-            SignalKind::Gauge { .. } | SignalKind::Rate { .. } | SignalKind::Increase { .. } => {
-                None
-            }
-            SignalKind::Ratio { .. } | SignalKind::Quantile { .. } | SignalKind::Mean { .. } => {
-                None
-            }
-            SignalKind::Up(_) | SignalKind::Value(_) | SignalKind::Expr(_) => None,
-        };
-        let reading = Reading::NoData(NoData::NeverScraped);
-        SignalState { tracks, over, reading, expires: None, fed_by, asks_after, rules: Vec::new() }
-    }
-
-    fn fed_by(&self, signals: &[SignalIx]) -> Vec<bool> {
-        let mut fed_by = vec![false; self.feeds.len()];
-        for signal in signals {
-            add(&mut fed_by, &self.signals[signal.0].fed_by);
-        }
-        fed_by
     }
 
     /// A judge of another plan that keeps what is known: the series and windows of unchanged
@@ -160,27 +132,25 @@ impl Judge {
                 next.feeds[place].inherit(feed, |signal| same[signal].map(|before| before.0));
             }
         }
-        for (signal, before) in same.iter().enumerate() {
-            if let Some(before) = before {
-                next.signals[signal].over = self.signals[before.0].over.clone();
-            }
-        }
+        next.signals.inherit(self.signals, &plan, &same);
+        next.stage = self.stage;
         for (rule, state) in plan.rules.iter().zip(&mut next.rules) {
             let named = old_plan.rules.iter().position(|old| old.name == rule.name);
             let unchanged = named.filter(|before| {
-                let signals = plan.signals_of(rule);
                 alike(&old_plan.rules[*before], rule)
-                    && signals.iter().all(|signal| same[signal.0].is_some())
+                    && state.signals.iter().all(|signal| same[signal.0].is_some())
             });
             if let Some(before) = unchanged {
                 state.state = self.rules[before].state;
+                state.clocks = self.rules[before].clocks.clone();
+                (state.seen, state.lost) = (self.rules[before].seen, self.rules[before].lost);
             }
         }
         next.refresh(|_| true, at);
         next.rejudge(|_| true, at, Judgement::Again);
         let Self { rules, feeds, .. } = &mut next;
         let untried = rules.iter_mut().filter(|rule| rule.is_untried(feeds));
-        untried.for_each(|rule| rule.state.interrupt());
+        untried.for_each(RuleState::interrupt);
         next
     }
 
@@ -192,12 +162,11 @@ impl Judge {
         }
         self.catch_up(scrape.at);
         self.feeds[target].take(scrape);
-        let fresh: Vec<bool> =
-            (0..self.signals.len()).map(|ix| self.is_fed(SignalIx(ix), scrape)).collect();
+        let fresh = self.signals.fed(scrape);
         self.refresh(|signal| fresh[signal], scrape.at);
         let mut touched = vec![false; self.rules.len()];
-        for (_, signal) in self.signals.iter().enumerate().filter(|(ix, _)| fresh[*ix]) {
-            signal.rules.iter().for_each(|rule| touched[*rule] = true);
+        for (_, readers) in self.readers.iter().enumerate().filter(|(ix, _)| fresh[*ix]) {
+            readers.iter().for_each(|rule| touched[*rule] = true);
         }
         self.rejudge(|rule| touched[rule], scrape.at, Judgement::Fresh);
         if scrape.result.is_err() {
@@ -223,7 +192,7 @@ impl Judge {
     pub(crate) fn wake(&mut self, now: Instant) {
         if self.deadline().is_some_and(|deadline| now.since(deadline) > HELD_UP) {
             for rule in &mut self.rules {
-                rule.state.interrupt();
+                rule.interrupt();
                 rule.resumed = now;
             }
         }
@@ -232,114 +201,101 @@ impl Judge {
 
     /// Lets time pass: samples become too old, holds run out.
     pub fn advance(&mut self, at: Instant) {
-        let expired: Vec<bool> =
-            self.signals.iter().map(|s| s.expires.is_some_and(|time| time < at)).collect();
+        let expired = self.signals.expired(at);
         if expired.contains(&true) {
             self.refresh(|signal| expired[signal], at);
         }
         self.rejudge(|_| true, at, Judgement::Again);
     }
 
-    /// Reads signals anew; those computed from others come after them in the plan.
     fn refresh(&mut self, which: impl Fn(usize) -> bool, at: Instant) {
-        let plan = self.plan.clone();
-        let mut changed = vec![false; self.signals.len()];
-        for index in 0..self.signals.len() {
-            let mut due = which(index);
-            if let SignalKind::Expr(expr) = &plan.signals[index].kind {
-                expr.for_each_signal(&mut |inner| due |= changed[inner.0]);
-            }
-            if due {
-                changed[index] = true;
-                let (reading, expires) = self.read(SignalIx(index), at);
-                self.signals[index].reading = reading;
-                self.signals[index].expires = expires.filter(|expires| *expires >= at);
-            }
-        }
-    }
-
-    fn read(&mut self, ix: SignalIx, at: Instant) -> (Reading, Option<Instant>) {
-        let plan = self.plan.clone();
-        let kind = &plan.signal(ix).kind;
-        let signal = &self.signals[ix.0];
-        let tracks: Tracks<'_> =
-            signal.tracks.iter().map(|(feed, track)| &self.feeds[*feed].tracks[*track]).collect();
-        // What is silent already has expired; the others still may.
-        let expiries = tracks.iter().filter_map(|track| track.expires());
-        let expires = expiries.filter(|expires| *expires >= at).min();
-        let sampled = tracks.iter().filter_map(|track| track.last_close()).max();
-        let reading = match kind {
-            SignalKind::Value(value) => Reading::Value(*value),
-            SignalKind::Up(_) => return self.read_up(ix, at),
-            SignalKind::Expr(expr) => {
-                condition::number(expr, &|inner| self.signals[inner.0].reading)
-            }
-            SignalKind::Quantile { .. } if !readings::has_buckets(&tracks) => {
-                readings::summary_quantile(&tracks, at)
-            }
-            SignalKind::Gauge { across, .. } => readings::across(*across, &tracks, at),
-            SignalKind::Rate { .. }
-            | SignalKind::Increase { .. }
-            | SignalKind::Ratio { .. }
-            | SignalKind::Mean { .. }
-            | SignalKind::Quantile { .. } => readings::over_counters(kind, &tracks, at),
-        };
-        let reading = match (reading, &mut self.signals[ix.0].over) {
-            // As of the newest sample: looking again adds nothing.
-            (now, Some(window)) => readings::over_time(window, now, sampled.unwrap_or(at)),
-            (now, None) => now,
-        };
-        (reading, expires)
-    }
-
-    fn read_up(&self, ix: SignalIx, at: Instant) -> (Reading, Option<Instant>) {
-        let signal = &self.signals[ix.0];
-        let target = signal.fed_by.iter().position(|fed| *fed);
-        let Some((target, feed)) = target.map(|t| (&self.plan.targets[t], &self.feeds[t])) else {
-            return (Reading::NoData(NoData::NoSeries), None);
-        };
-        let stale = self.plan.signal(ix).stale.unwrap_or_else(|| target.stale());
-        match feed.last {
-            None => (Reading::NoData(NoData::NeverScraped), None),
-            Some((when, _)) if at.since(when) > stale => (Reading::NoData(NoData::Stale), None),
-            Some((when, Ok(()))) => (Reading::Value(1.0), Some(when.after(stale))),
-            Some((when, Err(()))) => (Reading::Value(0.0), Some(when.after(stale))),
-        }
+        self.signals.refresh(&self.plan, &self.feeds, which, at);
     }
 
     fn rejudge(&mut self, which: impl Fn(usize) -> bool, at: Instant, how: Wrap) {
-        for index in (0..self.rules.len()).filter(|rule| which(*rule)) {
-            let verdict = self.judge_rule(&self.plan.rules[index]);
-            let feeds = &self.feeds;
-            let rule = &mut self.rules[index];
-            rule.verdict = verdict;
-            if matches!(how(verdict), Judgement::Fresh(Verdict::Holds | Verdict::Fails)) {
-                rule.judged = Some(at);
+        let Self { plan, feeds, signals, rules, stage, .. } = self;
+        for (index, state) in rules.iter_mut().enumerate().filter(|(rule, _)| which(*rule)) {
+            let rule = &plan.rules[index];
+            state.look(rule, signals, at);
+            if !applies(rule, stage.as_ref()) {
+                state.reset();
+                continue;
             }
-            if !rule.is_untried(feeds) {
-                rule.state.judge(&rule.terms, at, how(verdict));
+            if matches!(how(state.verdict), Judgement::Fresh(Verdict::Holds | Verdict::Fails)) {
+                state.judged = Some(at);
+            }
+            if !state.is_untried(feeds) {
+                state.clocks.judge(&state.terms, at, how);
+                state.state = state.clocks.state(rule.quorum, state.state, at);
             }
         }
     }
 
-    fn judge_rule(&self, rule: &Rule) -> Verdict {
-        match rule.given.as_ref().map(|given| self.verdict(&given.cond)) {
-            Some(Verdict::Fails) => Verdict::NoData(NoData::EvidenceTooThin),
-            Some(Verdict::NoData(why)) => Verdict::NoData(why),
-            Some(Verdict::Holds) | None => self.verdict(&rule.when.cond),
-        }
+    /// Goes over to a stage: rules that are not for it rest, and those that are only for it begin.
+    pub(crate) fn enter(&mut self, stage: Option<StageName>, at: Instant) {
+        self.stage = stage;
+        self.rejudge(|_| true, at, Judgement::Again);
+    }
+
+    /// Whether a rule is judged in the stage that the deployment is in.
+    #[must_use]
+    pub fn applies(&self, rule: RuleIx) -> bool {
+        applies(self.plan.rule(rule), self.stage.as_ref())
+    }
+
+    /// The baselines as they are at `at`, to be frozen.
+    #[must_use]
+    pub fn baselines(&self, at: Instant) -> Vec<Frozen> {
+        self.signals.measure(&self.plan, at)
+    }
+
+    /// Freezes baselines until others are.
+    pub fn freeze(&mut self, frozen: &[Frozen], at: Instant) {
+        self.signals.freeze(&self.plan, frozen);
+        let plan = self.plan.clone();
+        let is_baseline = |ix: usize| plan.signals[ix].kind.looks_back().is_some();
+        self.refresh(is_baseline, at);
+        self.rejudge(|_| true, at, Judgement::Again);
     }
 
     /// What a condition says of the readings as they are.
+    ///
+    /// Over signals that are read by labels it must hold in every group.
     #[must_use]
     pub fn verdict(&self, cond: &Cond) -> Verdict {
-        condition::verdict(cond, &|signal| self.reading(signal))
+        let mut grouped = Vec::new();
+        cond.for_each_signal(&mut |ix| {
+            let below = self.plan.signals_below(ix).into_iter();
+            grouped.extend(below.filter(|ix| !self.plan.signal(*ix).by.is_empty()));
+        });
+        if grouped.is_empty() {
+            return condition::verdict(cond, &|signal| self.reading(signal));
+        }
+        let mut clocks = Clocks::none();
+        let verdict_in = |group: Group| {
+            let verdict = condition::verdict(cond, &|ix| self.reading_in(ix, &group));
+            (group, verdict)
+        };
+        clocks.set(groups(&self.signals, &grouped).into_iter().map(verdict_in));
+        clocks.verdict(Quorum::All, Verdict::NoData(NoData::NoSeries))
     }
 
-    /// A signal's reading.
+    /// A signal's reading over everything.
     #[must_use]
     pub fn reading(&self, signal: SignalIx) -> Reading {
-        self.signals[signal.0].reading
+        self.signals.reading(signal)
+    }
+
+    /// A signal's reading in a group; one that is not read by labels has the same in all.
+    #[must_use]
+    pub fn reading_in(&self, signal: SignalIx, group: &Group) -> Reading {
+        self.signals.reading_in(signal, group)
+    }
+
+    /// A signal's readings in the order of their groups; one that is not read by labels has one.
+    #[must_use]
+    pub fn readings(&self, signal: SignalIx) -> &[(Group, Reading)] {
+        self.signals.groups(signal)
     }
 
     /// A rule's state as a word.
@@ -375,27 +331,16 @@ impl Judge {
     #[must_use]
     pub fn is_news(&self, scrape: &Scrape, cond: &Cond) -> bool {
         let mut news = false;
-        cond.for_each_signal(&mut |signal| news |= self.is_fed(signal, scrape));
+        cond.for_each_signal(&mut |signal| news |= self.signals.is_fed(signal, scrape));
         news
-    }
-
-    /// Whether a scrape fed a signal. A failed one is news only to those who ask whether the
-    /// target is up.
-    fn is_fed(&self, signal: SignalIx, scrape: &Scrape) -> bool {
-        let signal = &self.signals[signal.0];
-        let targets = if scrape.result.is_ok() { &signal.fed_by } else { &signal.asks_after };
-        targets[scrape.target.0]
     }
 
     /// When time alone may change something.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        // A sample is too old once more than `stale` has passed.
-        let just_after = |time: Instant| time.after(Duration::from_nanos(1));
-        let expiries = self.signals.iter().filter_map(|signal| signal.expires.map(just_after));
         let tried = self.rules.iter().filter(|rule| !rule.is_untried(&self.feeds));
-        let holds = tried.filter_map(|rule| rule.state.deadline(&rule.terms, rule.verdict));
-        expiries.chain(holds).min()
+        let holds = tried.filter_map(|rule| rule.clocks.deadline(&rule.terms));
+        self.signals.deadline().into_iter().chain(holds).min()
     }
 
     /// A target that some rule needs and that has not answered for too long, or never.
@@ -413,9 +358,55 @@ impl Judge {
 /// Marks a verdict as fresh or not.
 type Wrap = fn(Verdict) -> Judgement;
 
-/// Adds the targets that `more` marks to those of `all`.
-fn add(all: &mut [bool], more: &[bool]) {
-    all.iter_mut().zip(more).for_each(|(all, more)| *all |= more);
+/// Whether a rule is judged in a stage.
+fn applies(rule: &Rule, stage: Option<&StageName>) -> bool {
+    rule.stages.is_empty() || stage.is_some_and(|stage| rule.stages.contains(stage))
+}
+
+/// The groups that any of the signals has, in order.
+fn groups(signals: &Signals, grouped: &[SignalIx]) -> Vec<Group> {
+    let all = grouped.iter().flat_map(|ix| signals.groups(*ix));
+    let mut groups: Vec<Group> = all.map(|(group, _)| group.clone()).collect();
+    groups.sort();
+    groups.dedup();
+    groups
+}
+
+impl RuleState {
+    /// Looks at the readings as they are.
+    fn look(&mut self, rule: &Rule, signals: &Signals, at: Instant) {
+        let verdict_in = |group: Group| {
+            let verdict = verdict_of(rule, &|ix| signals.reading_in(ix, &group));
+            (group, verdict)
+        };
+        if self.grouped.is_empty() {
+            self.clocks.set(std::iter::once(verdict_in(Group::ALL)));
+            self.verdict = self.clocks.verdict(rule.quorum, self.verdict);
+        } else {
+            let none = match verdict_of(rule, &|ix| signals.reading(ix)) {
+                Verdict::NoData(why) => Verdict::NoData(why),
+                Verdict::Holds | Verdict::Fails => Verdict::NoData(NoData::NoSeries),
+            };
+            self.clocks.set(groups(signals, &self.grouped).into_iter().map(verdict_in));
+            self.verdict = self.clocks.verdict(rule.quorum, none);
+        }
+        let telemetry = self.sampled.iter().map(|ix| signals.telemetry(*ix));
+        let (least, most) = (telemetry.clone().min(), telemetry.max());
+        self.seen |= least == Some(Telemetry::There);
+        let lost = match least {
+            None | Some(Telemetry::There) => false,
+            Some(Telemetry::Absent | Telemetry::Lost) => self.seen || most == Some(Telemetry::Lost),
+        };
+        self.lost = if lost { self.lost.or(Some(at)) } else { None };
+    }
+}
+
+fn verdict_of(rule: &Rule, reading: &impl Fn(SignalIx) -> Reading) -> Verdict {
+    match rule.given.as_ref().map(|given| condition::verdict(&given.cond, reading)) {
+        Some(Verdict::Fails) => Verdict::NoData(NoData::EvidenceTooThin),
+        Some(Verdict::NoData(why)) => Verdict::NoData(why),
+        Some(Verdict::Holds) | None => condition::verdict(&rule.when.cond, reading),
+    }
 }
 
 /// Whether two rules of one name are the same sentence, so that a reload may keep the state.
@@ -423,5 +414,6 @@ fn alike(old: &Rule, new: &Rule) -> bool {
     let text = |rule: &Rule| -> (String, Option<String>) {
         (rule.when.text.clone(), rule.given.as_ref().map(|given| given.text.clone()))
     };
-    text(old) == text(new) && Terms::from(old) == Terms::from(new)
+    let how = |rule: &Rule| (Terms::from(rule), rule.quorum, rule.stages.clone());
+    text(old) == text(new) && how(old) == how(new)
 }

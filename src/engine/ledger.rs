@@ -3,8 +3,10 @@
 
 use std::collections::VecDeque;
 
-use crate::model::entry::{Caller, Decision, Entry, Event, Refusal, SignalEvidence, StepResult};
-use crate::model::name::{DeploymentId, HookName, RuleName, ServiceName, Version};
+use crate::model::entry::{
+    Caller, Decision, Entry, Event, Frozen, Refusal, SignalEvidence, StepResult,
+};
+use crate::model::name::{DeploymentId, HookName, RuleName, ServiceName, StageName, Version};
 use crate::model::time::Timestamp;
 
 /// How many deployment ids are remembered, so that none is used twice. Ids that rollguard makes
@@ -41,6 +43,11 @@ pub(crate) struct Deployment {
     pub(crate) before: Vec<SignalEvidence>,
     /// The rules that held when it began.
     pub(crate) holding: Vec<RuleName>,
+    /// Frozen when it began.
+    pub(crate) baselines: Vec<Frozen>,
+    pub(crate) stage: Option<StageName>,
+    /// The rules that have had no reading for too long.
+    pub(crate) lost: Vec<RuleName>,
     pub(crate) set_aside: Vec<RuleName>,
     pub(crate) refused: Vec<(RuleName, Refusal)>,
     pub(crate) decision: Option<(Timestamp, Decision)>,
@@ -89,7 +96,8 @@ impl Ledger {
 
     /// Takes an entry into account.
     pub(crate) fn apply(&mut self, entry: &Entry) {
-        if let Event::Begun { service, version, good, signals, holding, by, .. } = &entry.event
+        if let Event::Begun { service, version, good, signals, holding, baselines, by, .. } =
+            &entry.event
             && let Some(id) = &entry.deployment
         {
             if *by == Caller::Guard {
@@ -100,6 +108,7 @@ impl Ledger {
                 current.good.clone_from(good);
                 current.before.clone_from(signals);
                 current.holding.clone_from(holding);
+                current.baselines.clone_from(baselines);
             }
         }
         let Some(current) = &mut self.current else { return };
@@ -134,6 +143,9 @@ impl Ledger {
             phase: Phase::Guarding,
             before: Vec::new(),
             holding: Vec::new(),
+            baselines: Vec::new(),
+            stage: None,
+            lost: Vec::new(),
             set_aside: Vec::new(),
             refused: Vec::new(),
             decision: None,
@@ -180,6 +192,9 @@ impl Deployment {
             Event::Baked { .. } => self.phase = Phase::Baked,
             Event::Ended { reason, .. } => self.phase = Phase::Ended(reason.clone()),
             Event::Superseded { by } => self.phase = Phase::Ended(format!("superseded by {by}")),
+            Event::Staged { stage, .. } => self.stage = Some(stage.clone()),
+            Event::TelemetryLost { rules, .. } => self.lost.extend(rules.iter().cloned()),
+            Event::TelemetryBack { rules } => self.lost.retain(|rule| !rules.contains(rule)),
             Event::Started { .. }
             | Event::Stopped { .. }
             | Event::Reloaded { .. }
@@ -219,8 +234,11 @@ const fn is_story(event: &Event) -> bool {
         | Event::Stopped { .. }
         | Event::Reloaded { .. }
         | Event::ReloadRefused { .. }
+        | Event::TelemetryLost { .. }
+        | Event::TelemetryBack { .. }
         | Event::Notified { .. } => false,
         Event::Begun { .. }
+        | Event::Staged { .. }
         | Event::Ended { .. }
         | Event::Superseded { .. }
         | Event::Baked { .. }

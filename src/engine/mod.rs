@@ -2,14 +2,18 @@
 //! clock: time comes in as an argument, what to do comes out as [`effect::Effect`] values.
 
 mod arming;
+mod bake;
+mod baseline;
 pub mod command;
 mod condition;
 mod cure;
 pub mod effect;
 mod evidence;
 mod feed;
+mod groups;
 mod guard;
 mod histogram;
+mod history;
 mod judge;
 mod ledger;
 mod native;
@@ -22,8 +26,12 @@ mod rollback;
 mod rule;
 mod same;
 mod series;
+mod share;
+mod signals;
 pub mod snapshot;
+mod telemetry;
 mod track;
+mod tracks;
 mod uses;
 mod window;
 

@@ -31,6 +31,8 @@ pub(crate) enum Occasion {
     Refused,
     /// To tell people that a rollback failed.
     RollbackFailed,
+    /// To tell people that rules see nothing any more.
+    TelemetryLost,
     /// To tell people that the journal cannot be written and nothing is done any more.
     JournalLost,
 }
@@ -96,7 +98,10 @@ impl Context<'_> {
     /// numbered by the time.
     pub(crate) fn notice(&self, hook: &Hook) -> Notice {
         let first = match self.occasion {
-            Occasion::Rollback | Occasion::Refused | Occasion::RollbackFailed => {
+            Occasion::Rollback
+            | Occasion::Refused
+            | Occasion::RollbackFailed
+            | Occasion::TelemetryLost => {
                 self.deployment.records.saturating_mul(NOTICE_STRIDE).min(WITHOUT_JOURNAL - 1)
             }
             Occasion::JournalLost => WITHOUT_JOURNAL | numbered_by_time(self.at),
@@ -118,7 +123,7 @@ impl Context<'_> {
             Placeholder::Version => self.deployment.version.as_str(),
             Placeholder::Good => self.deployment.good.as_ref().map_or("", |good| good.as_str()),
             Placeholder::Deployment => self.deployment.id.as_str(),
-            Placeholder::Stage => "",
+            Placeholder::Stage => self.deployment.stage.as_ref().map_or("", |s| s.as_str()),
             Placeholder::Rule => self.rule.map_or("", |rule| rule.rule.as_str()),
             Placeholder::Reason => self.reason,
             Placeholder::Key => key,

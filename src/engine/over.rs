@@ -1,5 +1,6 @@
-//! One number over the samples of a window: mean, smallest, largest. Every sample is added once
-//! and leaves once, and takes all its weight along: one absurd value is gone with its window.
+//! One number over the samples of a window: mean, smallest, largest, slope and the like. Every
+//! sample is added once and leaves once, and takes all its weight along: one absurd value is gone
+//! with its window.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -7,6 +8,8 @@ use std::time::Duration;
 use crate::model::reading::{NoData, Reading};
 use crate::model::signal::Over;
 use crate::model::time::Instant;
+
+use super::history::median;
 
 /// The samples of a gauge within its window.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,7 +38,8 @@ impl OverWindow {
         let beaten = |old: f64| match self.over {
             Over::Min(_) => old >= value,
             Over::Max(_) => old <= value,
-            Over::Last | Over::Avg(_) => true,
+            Over::Last | Over::Avg(_) | Over::Median(_) => true,
+            Over::Stddev(_) | Over::Delta(_) | Over::Slope(_) => true,
         };
         while self.best.back().is_some_and(|(_, old)| beaten(*old)) {
             self.best.pop_back();
@@ -58,31 +62,72 @@ impl OverWindow {
 
     /// The mean of the samples. Added up anew each time, since a running sum would never be rid of
     /// what a huge sample rounded away; a window's few hundred additions cost nothing.
-    fn mean(&self) -> Reading {
-        let mean =
-            self.samples.iter().map(|(_, value)| value).sum::<f64>() / self.samples.len() as f64;
-        if mean.is_finite() { Reading::Value(mean) } else { Reading::NoData(NoData::NotFinite) }
+    fn mean(&self) -> f64 {
+        self.samples.iter().map(|(_, value)| value).sum::<f64>() / self.samples.len() as f64
+    }
+
+    /// The population standard deviation, around the mean found first, which rounds less than the
+    /// difference of two sums.
+    fn deviation(&self) -> f64 {
+        let mean = self.mean();
+        let squares = self.samples.iter().map(|(_, value)| (value - mean).powi(2));
+        (squares.sum::<f64>() / self.samples.len() as f64).sqrt()
+    }
+
+    /// The slope of the least-squares line, per second: the covariance of time and value by the
+    /// variance of time, as Prometheus's `deriv`.
+    fn slope(&self) -> Option<f64> {
+        let first = self.samples.front()?.0;
+        let seconds = |at: Instant| at.since(first).as_secs_f64();
+        let times = self.samples.iter().map(|(at, _)| seconds(*at));
+        let (middle, mean) = (times.sum::<f64>() / self.samples.len() as f64, self.mean());
+        let mut both = 0.0;
+        let mut time = 0.0;
+        for (at, value) in &self.samples {
+            let from_middle = seconds(*at) - middle;
+            both += from_middle * (value - mean);
+            time += from_middle * from_middle;
+        }
+        Some(both / time)
+    }
+
+    fn delta(&self) -> Option<f64> {
+        Some(self.samples.back()?.1 - self.samples.front()?.1)
+    }
+
+    fn median(&self) -> Option<f64> {
+        let mut values: Vec<f64> = self.samples.iter().map(|(_, value)| *value).collect();
+        median(&mut values)
     }
 
     const fn length(&self) -> Option<Duration> {
         match self.over {
             Over::Last => None,
             Over::Avg(length) | Over::Min(length) | Over::Max(length) => Some(length),
+            Over::Median(length) | Over::Stddev(length) => Some(length),
+            Over::Delta(length) | Over::Slope(length) => Some(length),
         }
     }
 
     /// The reading at the time of the newest sample. A window needs two samples, like every
     /// window.
     pub(crate) fn reading(&self) -> Reading {
-        let count = self.samples.len();
-        match (self.over, self.samples.back(), self.best.front()) {
-            (Over::Last, Some((_, value)), _) => Reading::Value(*value),
-            (Over::Avg(_) | Over::Min(_) | Over::Max(_), _, _) if count < 2 => {
-                Reading::NoData(NoData::WindowFilling)
-            }
-            (Over::Avg(_), _, _) => self.mean(),
-            (Over::Min(_) | Over::Max(_), _, Some((_, value))) => Reading::Value(*value),
-            (Over::Last | Over::Min(_) | Over::Max(_), _, _) => Reading::NoData(NoData::NoSeries),
+        if self.over != Over::Last && self.samples.len() < 2 {
+            return Reading::NoData(NoData::WindowFilling);
+        }
+        let number = match self.over {
+            Over::Last => self.samples.back().map(|(_, value)| *value),
+            Over::Min(_) | Over::Max(_) => self.best.front().map(|(_, value)| *value),
+            Over::Avg(_) => Some(self.mean()),
+            Over::Median(_) => self.median(),
+            Over::Stddev(_) => Some(self.deviation()),
+            Over::Delta(_) => self.delta(),
+            Over::Slope(_) => self.slope(),
+        };
+        match number {
+            Some(number) if number.is_finite() => Reading::Value(number),
+            Some(_) => Reading::NoData(NoData::NotFinite),
+            None => Reading::NoData(NoData::NoSeries),
         }
     }
 }
@@ -104,10 +149,28 @@ mod tests {
         let minute = Duration::from_secs(60);
         assert_eq!(fed(Over::Last, &[]), Reading::NoData(NoData::NoSeries));
         assert_eq!(fed(Over::Last, &[(1, 3.0)]), Reading::Value(3.0));
-        for over in [Over::Avg(minute), Over::Min(minute), Over::Max(minute)] {
+        for over in [Over::Avg, Over::Min, Over::Max, Over::Median, Over::Stddev, Over::Delta]
+            .map(|over| over(minute))
+        {
             assert_eq!(fed(over, &[(1, 3.0)]), Reading::NoData(NoData::WindowFilling));
             assert_eq!(fed(over, &[(1, 3.0), (99, 4.0)]), Reading::NoData(NoData::WindowFilling));
         }
+    }
+
+    #[test]
+    fn what_a_window_shows_of_its_course() {
+        let minute = Duration::from_secs(60);
+        let samples =
+            [(1, 2.0), (2, 4.0), (3, 4.0), (4, 4.0), (5, 5.0), (6, 5.0), (7, 7.0), (8, 9.0)];
+        assert_eq!(fed(Over::Median(minute), &samples), Reading::Value(4.5));
+        assert_eq!(fed(Over::Stddev(minute), &samples), Reading::Value(2.0));
+        assert_eq!(fed(Over::Delta(minute), &samples), Reading::Value(7.0));
+        assert_eq!(fed(Over::Slope(minute), &[(1, 3.0), (3, 7.0), (9, 19.0)]), Reading::Value(2.0));
+        assert_eq!(fed(Over::Slope(minute), &[(1, 3.0), (3, 3.0)]), Reading::Value(0.0));
+        assert_eq!(
+            fed(Over::Delta(minute), &[(1, f64::MIN), (3, f64::MAX)]),
+            Reading::NoData(NoData::NotFinite)
+        );
     }
 
     proptest! {

@@ -1,7 +1,7 @@
 //! Readings: what the tracks of a signal, one from each target, say together at an instant.
 
 use crate::model::reading::{NoData, Reading};
-use crate::model::signal::{Across, SignalKind};
+use crate::model::signal::{Across, SignalKind, Since};
 use crate::model::time::Instant;
 
 use super::histogram;
@@ -42,8 +42,9 @@ pub(crate) fn over_counters(kind: &SignalKind, tracks: &Tracks<'_>, at: Instant)
         SignalKind::Ratio { .. } => share(total(0), total(1), NoData::NoTraffic),
         SignalKind::Mean { .. } => share(total(0), total(1), NoData::NoObservations),
         SignalKind::Quantile { q, .. } => usable.quantile(*q),
-        SignalKind::Gauge { .. } | SignalKind::Up(_) | SignalKind::Value(_) => no_series(),
-        SignalKind::Expr(_) => no_series(),
+        SignalKind::Gauge { .. } | SignalKind::Count { .. } | SignalKind::Age { .. } => no_series(),
+        SignalKind::Baseline { .. } | SignalKind::Before { .. } => no_series(),
+        SignalKind::Up(_) | SignalKind::Value(_) | SignalKind::Expr(_) => no_series(),
     }
 }
 
@@ -170,6 +171,66 @@ fn combined(tracks: &Tracks<'_>, at: Instant) -> Result<(Gauges, Option<NoData>)
         }
     }
     if any { Ok((all, missing)) } else { Err(missing.unwrap_or(NoData::NoSeries)) }
+}
+
+/// How many series count at `at`. None on a page that could be read is 0, which is known; what a
+/// silent target has can only add to it.
+pub(crate) fn count(tracks: &Tracks<'_>, at: Instant) -> Reading {
+    let (mut total, mut missing, mut known) = (0, None, false);
+    for track in tracks {
+        match track.standing(at) {
+            Standing::Absent => known = true,
+            Standing::Unknown => missing = missing.or(Some(NoData::NeverScraped)),
+            Standing::Spoiled(why) => return Reading::NoData(why),
+            Standing::Stale => missing = Some(NoData::Stale),
+            Standing::Ready => {
+                known = true;
+                total += track.gauges().count;
+            }
+        }
+    }
+    let total = f64::from(total);
+    match missing {
+        None if tracks.is_empty() => no_series(),
+        None => Reading::Value(total),
+        Some(_) if known => Reading::AtLeast(total),
+        Some(why) => Reading::NoData(why),
+    }
+}
+
+/// Seconds since something happened, as of `at`. That nothing was sampled since does not make the
+/// age of the newest sample unknown, but that of what a gauge held.
+pub(crate) fn age(since: Since, tracks: &Tracks<'_>, at: Instant) -> Reading {
+    let mut youngest: Option<std::time::Duration> = None;
+    let mut missing = None;
+    for track in tracks {
+        match (track.standing(at), since) {
+            (Standing::Spoiled(why), Since::Value) => return Reading::NoData(why),
+            (Standing::Unknown, _) => missing = Some(NoData::NeverScraped),
+            (Standing::Stale, Since::Value) => missing = Some(NoData::Stale),
+            (Standing::Absent, Since::Value) => {}
+            (Standing::Ready, _)
+            | (Standing::Absent | Standing::Spoiled(_) | Standing::Stale, Since::Sample) => {
+                let age = track.age(at);
+                youngest = youngest.into_iter().chain(age).min();
+            }
+        }
+    }
+    match (missing, youngest) {
+        (Some(why), _) => Reading::NoData(why),
+        (None, Some(age)) => Reading::Value(age.as_secs_f64()),
+        (None, None) => no_series(),
+    }
+}
+
+/// Why nothing is known of a group that no track has a share of.
+pub(crate) fn absence(tracks: &Tracks<'_>, at: Instant) -> NoData {
+    let standings = tracks.iter().map(|track| match track.standing(at) {
+        Standing::Unknown => Some(NoData::NeverScraped),
+        Standing::Spoiled(why) => Some(why),
+        Standing::Absent | Standing::Stale | Standing::Ready => None,
+    });
+    standings.flatten().next().unwrap_or(NoData::NoSeries)
 }
 
 /// The gauges across series at `at`, before any window over time.

@@ -23,7 +23,7 @@ use super::rule::State;
 impl Guard {
     /// Rolls back because a rule fired.
     pub(crate) fn roll_back_for(&mut self, now: Moment, ix: RuleIx, hook: HookIx) {
-        let trigger = Trigger::Rule(evidence::of_rule(&self.judge, ix, now));
+        let trigger = Trigger::Rule(Box::new(evidence::of_rule(&self.judge, ix, now)));
         let hook = self.plan().hook(hook).clone();
         self.roll_back(now, trigger, hook);
     }
@@ -53,7 +53,7 @@ impl Guard {
     pub(crate) fn report_refusal(&mut self, now: Moment, ix: RuleIx) {
         let Then::Rollback(hook) = self.plan().rule(ix).then else { return };
         let Some(deployment) = &self.ledger.current else { return };
-        let trigger = Trigger::Rule(evidence::of_rule(&self.judge, ix, now));
+        let trigger = Trigger::Rule(Box::new(evidence::of_rule(&self.judge, ix, now)));
         let incident = Incident {
             deployment: deployment.id.clone(),
             service: deployment.service.to_string(),

@@ -8,8 +8,10 @@ use std::time::Duration;
 
 use crate::model::entry::RuleStanding;
 use crate::model::reading::Verdict;
-use crate::model::rule::{OnNoData, Rule};
+use crate::model::rule::{OnNoData, Rule, Share};
 use crate::model::time::Instant;
+
+use super::share::{Held, Observed};
 
 /// A rule without data returns to inactive after its `for`, but not before this: a target that
 /// restarts must not wipe out what was seen of it.
@@ -19,14 +21,16 @@ const MIN_DARK: Duration = Duration::from_secs(60);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Terms {
     pub(crate) hold: Duration,
+    pub(crate) share: Share,
     pub(crate) keep_firing_for: Duration,
     pub(crate) on_no_data: OnNoData,
 }
 
 impl From<&Rule> for Terms {
     fn from(rule: &Rule) -> Self {
-        let Rule { hold, keep_firing_for, on_no_data, .. } = rule;
-        Self { hold: *hold, keep_firing_for: *keep_firing_for, on_no_data: *on_no_data }
+        let Rule { hold, share, keep_firing_for, on_no_data, .. } = rule;
+        let (keep_firing_for, on_no_data) = (*keep_firing_for, *on_no_data);
+        Self { hold: *hold, share: *share, keep_firing_for, on_no_data }
     }
 }
 
@@ -148,6 +152,55 @@ impl State {
         }
     }
 
+    /// Goes by the observed time, where a share of it is enough.
+    fn weigh(&mut self, terms: &Terms, at: Instant, observed: &Observed) {
+        let reached = observed.is_reached(terms.share, terms.hold);
+        let holds = matches!(observed.last(), Some((_, Held::Yes)));
+        let held = observed.held();
+        let since = self.since().unwrap_or(at);
+        *self = match *self {
+            Self::Firing(firing) if reached => {
+                Self::Firing(Firing { last: firing.last.max(at), dark: None, ..firing })
+            }
+            Self::Firing(firing) if at.since(firing.last) < terms.keep_firing_for => {
+                Self::Firing(Firing { dark: None, ..firing })
+            }
+            Self::Inactive | Self::Pending(_) if reached => {
+                Self::Firing(Firing { since, held, fired: at, last: at, dark: None })
+            }
+            Self::Inactive | Self::Pending(_) | Self::Firing(_) if holds || !held.is_zero() => {
+                Self::Pending(Pending { since, held, last: Some(at), dark: None })
+            }
+            Self::Inactive | Self::Pending(_) | Self::Firing(_) => Self::Inactive,
+        };
+    }
+
+    /// The state over several groups: what `needed` of them have reached. It begins with the last
+    /// of the first that many to begin.
+    pub(crate) fn of_groups(before: Self, groups: &[Self], needed: usize, at: Instant) -> Self {
+        let first = |which: fn(&Self) -> bool| -> Option<(Instant, Duration)> {
+            let mut chosen: Vec<&Self> = groups.iter().filter(|state| which(state)).collect();
+            chosen.sort_by_key(|state| state.since());
+            let chosen = chosen.get(..needed)?;
+            Some((chosen.last()?.since()?, chosen.iter().map(|state| state.held()).min()?))
+        };
+        let fired = match before {
+            Self::Firing(firing) => firing.fired,
+            Self::Inactive | Self::Pending(_) => at,
+        };
+        let firing = first(|state| matches!(state, Self::Firing(_)));
+        let begun = first(|state| *state != Self::Inactive);
+        match (firing, begun) {
+            (Some((since, held)), _) => {
+                Self::Firing(Firing { since, held, fired, last: at, dark: None })
+            }
+            (None, Some((since, held))) => {
+                Self::Pending(Pending { since, held, last: Some(at), dark: None })
+            }
+            (None, None) => Self::Inactive,
+        }
+    }
+
     /// What the rule looked at is gone: the time until it is seen again does not count.
     pub(crate) const fn interrupt(&mut self) {
         match self {
@@ -203,6 +256,77 @@ impl State {
     }
 }
 
+/// A rule's state in one group, and the observed time where it is judged by a share of it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct RuleClock {
+    state: State,
+    observed: Observed,
+}
+
+impl RuleClock {
+    /// The state.
+    pub(crate) const fn state(&self) -> State {
+        self.state
+    }
+
+    /// Takes a judgement at `at` into account.
+    pub(crate) fn judge(&mut self, terms: &Terms, at: Instant, judgement: Judgement) {
+        if terms.share == Share::ALL {
+            return self.state.judge(terms, at, judgement);
+        }
+        let (verdict, fresh) = match judgement {
+            Judgement::Fresh(verdict) => (verdict, true),
+            Judgement::Again(verdict) => (verdict, false),
+        };
+        let (held, fresh) = match (verdict, terms.on_no_data) {
+            (Verdict::Holds, _) => (Held::Yes, fresh),
+            (Verdict::Fails, _) => (Held::No, fresh),
+            // Here the absence itself is what is observed.
+            (Verdict::NoData(_), OnNoData::Breach) => (Held::Yes, true),
+            (Verdict::NoData(_), OnNoData::Clear) => (Held::No, true),
+            (Verdict::NoData(_), OnNoData::Hold) => {
+                self.observed.interrupt();
+                self.state.no_data(terms, at);
+                if self.state == State::Inactive {
+                    self.observed = Observed::default();
+                }
+                return;
+            }
+        };
+        if fresh {
+            self.observed.see(at, held, terms.hold);
+        }
+        self.state.weigh(terms, at, &self.observed);
+    }
+
+    /// What the rule looked at is gone: the time until it is seen again does not count.
+    pub(crate) const fn interrupt(&mut self) {
+        self.state.interrupt();
+        self.observed.interrupt();
+    }
+
+    /// When time alone may change the state, if the verdict stays what it is.
+    pub(crate) fn deadline(&self, terms: &Terms, verdict: Verdict) -> Option<Instant> {
+        let missing = self.observed.missing(terms.share, terms.hold);
+        match (self.state, verdict, terms.on_no_data) {
+            _ if terms.share == Share::ALL => self.state.deadline(terms, verdict),
+            (State::Pending(_), Verdict::NoData(_), OnNoData::Breach) => {
+                self.observed.last().map(|(last, _)| last.after(missing))
+            }
+            // The window decides, and it moves with observed time only.
+            (State::Firing(_), Verdict::Fails, _)
+            | (State::Firing(_), Verdict::NoData(_), OnNoData::Clear)
+                if missing.is_zero() =>
+            {
+                None
+            }
+            (State::Inactive | State::Pending(_) | State::Firing(_), _, _) => {
+                self.state.deadline(terms, verdict)
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -213,7 +337,8 @@ mod tests {
     const DARK: Verdict = Verdict::NoData(NoData::Stale);
 
     fn terms(on_no_data: OnNoData) -> Terms {
-        Terms { hold: Duration::from_secs(10), keep_firing_for: Duration::from_secs(5), on_no_data }
+        let (hold, keep_firing_for) = (Duration::from_secs(10), Duration::from_secs(5));
+        Terms { hold, share: Share::ALL, keep_firing_for, on_no_data }
     }
 
     const fn at(second: u64) -> Instant {
@@ -284,6 +409,53 @@ mod tests {
         check(&[(14, Fresh(Fails))], RuleStanding::Firing);
         check(&[(15, Again(Fails))], RuleStanding::Inactive);
         check(&[(14, Fresh(Fails)), (15, Fresh(Holds)), (19, Fresh(Fails))], RuleStanding::Firing);
+    }
+
+    #[test]
+    fn with_a_share_the_window_decides() {
+        let terms = Terms { share: Share::new(0.7).unwrap(), ..terms(OnNoData::Hold) };
+        let check = |judged: &[(u64, Judgement)], expected| {
+            let mut clock = RuleClock::default();
+            for (second, judgement) in judged {
+                clock.judge(&terms, at(*second), *judgement);
+            }
+            assert_eq!(clock.state().standing(), expected, "{judged:?}");
+        };
+        // A second counts where it held at both its ends: of the first ten six do.
+        let mut judged: Vec<_> = (0..=10)
+            .map(|second| (second, Fresh(if second % 4 == 3 { Fails } else { Holds })))
+            .collect();
+        check(&judged[..10], RuleStanding::Pending);
+        check(&judged, RuleStanding::Pending);
+        let dark = [&judged[..], &[(11, Again(DARK)), (60, Fresh(Holds))]].concat();
+        check(&dark, RuleStanding::Pending);
+        judged.extend((11..=13).map(|second| (second, Fresh(Holds))));
+        check(&judged[..13], RuleStanding::Pending);
+        check(&judged, RuleStanding::Firing);
+        // Reached for the last time at 14, and kept firing for five seconds.
+        judged.extend((14..=19).map(|second| (second, Fresh(Fails))));
+        check(&judged[..19], RuleStanding::Firing);
+        check(&judged, RuleStanding::Pending);
+    }
+
+    #[test]
+    fn a_state_over_groups_is_what_enough_of_them_have_reached() {
+        let state = |since: u64, until: u64| {
+            let mut state = State::default();
+            for second in since..=until {
+                state.judge(&terms(OnNoData::Hold), at(second), Fresh(Holds));
+            }
+            state
+        };
+        let groups = [state(0, 12), State::Inactive, state(3, 14), state(9, 14)];
+        let check = |needed, expected, since: Option<u64>| {
+            let state = State::of_groups(State::Inactive, &groups, needed, at(14));
+            assert_eq!((state.standing(), state.since()), (expected, since.map(at)), "{needed}");
+        };
+        check(1, RuleStanding::Firing, Some(0));
+        check(2, RuleStanding::Firing, Some(3));
+        check(3, RuleStanding::Pending, Some(9));
+        check(4, RuleStanding::Inactive, None);
     }
 
     #[test]

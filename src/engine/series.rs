@@ -11,6 +11,7 @@ use crate::exposition::{Format, Limits, Malformed, Reader, Sample, Sink, Whole};
 use crate::model::native::NativeHistogram;
 use crate::model::target::Target;
 
+use super::tracks::Tracks;
 use super::uses::{Selections, Use};
 
 /// A series' place in [`Series::slots`].
@@ -68,7 +69,13 @@ impl Series {
     }
 
     /// The series that a page writes like this; a new one if it was never seen.
-    pub(crate) fn find(&mut self, text: &str, target: &Target, all: &Selections) -> SlotIx {
+    pub(crate) fn find(
+        &mut self,
+        text: &str,
+        target: &Target,
+        all: &Selections,
+        tracks: &mut Tracks,
+    ) -> SlotIx {
         let place = self.next;
         self.next += 1;
         if let Some((known, slot)) = self.order.get(place)
@@ -78,7 +85,7 @@ impl Series {
         }
         let (text, slot) = match self.by_text.get_key_value(text) {
             Some((text, slot)) => (text.clone(), *slot),
-            None => self.learn(text, target, all),
+            None => self.learn(text, target, all, tracks),
         };
         if place < self.order.len() {
             self.order[place] = (text, slot);
@@ -88,7 +95,13 @@ impl Series {
         slot
     }
 
-    fn learn(&mut self, text: &str, target: &Target, all: &Selections) -> (Arc<str>, SlotIx) {
+    fn learn(
+        &mut self,
+        text: &str,
+        target: &Target,
+        all: &Selections,
+        tracks: &mut Tracks,
+    ) -> (Arc<str>, SlotIx) {
         let text: Arc<str> = text.into();
         let identity = Identity::read(&text, target);
         let key: Arc<str> = identity.key.as_str().into();
@@ -98,7 +111,7 @@ impl Series {
                 self.slots.push(Slot {
                     key: key.clone(),
                     text: text.clone(),
-                    uses: all.uses(&identity.name, |label| identity.label(label)),
+                    uses: all.uses(&identity.name, |label| identity.label(label), tracks),
                     metric: identity.name.as_str().into(),
                     last: None,
                     native: None,
@@ -120,15 +133,16 @@ impl Series {
         if self.slots.len() > 2 * self.next + 2 * MAX_VANISHED
             || self.by_text.len() > 4 * self.next + 4 * MAX_VANISHED
         {
-            self.forget(scrape);
+            self.forget(scrape, MAX_VANISHED);
         }
     }
 
-    fn forget(&mut self, scrape: u64) {
+    /// Forgets the series that are not on the page, but for the `kept` that were there last.
+    pub(crate) fn forget(&mut self, scrape: u64, kept: usize) {
         let mut slots = std::mem::take(&mut self.slots);
         slots.sort_by_key(|slot| scrape.saturating_sub(slot.seen));
         let present = slots.partition_point(|slot| slot.seen == scrape);
-        slots.truncate(present + MAX_VANISHED);
+        slots.truncate(present + kept);
         (self.by_text, self.by_key) = (HashMap::new(), HashMap::new());
         self.order.clear();
         for (index, slot) in slots.iter().enumerate() {
@@ -138,11 +152,11 @@ impl Series {
         self.slots = slots;
     }
 
-    /// Decides anew what each series is used for, after the signals changed.
-    pub(crate) fn reassign(&mut self, target: &Target, all: &Selections) {
+    /// Decides anew what each series is used for, after the signals or their tracks changed.
+    pub(crate) fn reassign(&mut self, target: &Target, all: &Selections, tracks: &mut Tracks) {
         for slot in &mut self.slots {
             let identity = Identity::read(&slot.text, target);
-            slot.uses = all.uses(&identity.name, |label| identity.label(label));
+            slot.uses = all.uses(&identity.name, |label| identity.label(label), tracks);
         }
     }
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::deployment::Mode;
 use crate::model::entry::{Decision, Refusal, RuleEvidence, SignalEvidence};
-use crate::model::name::{DeploymentId, Version};
+use crate::model::name::{DeploymentId, RuleName, StageName, Version};
 use crate::model::place::{RuleIx, SignalIx};
 use crate::model::reading::Verdict;
 use crate::model::scrape::Failure;
@@ -101,6 +101,10 @@ pub struct DeploymentStatus {
     pub version: Version,
     /// The version to go back to.
     pub good: Option<Version>,
+    /// The stage that it is in, where it has stages.
+    pub stage: Option<StageName>,
+    /// The rules that have had no reading for too long.
+    pub lost: Vec<RuleName>,
     /// When it began.
     pub begun: Timestamp,
     /// When its bake will be over; `None`: never, or it is not guarded any more.
@@ -195,7 +199,7 @@ impl Guard {
             deployment: self.ledger.current.as_ref().map(|current| self.deployment(current, now)),
             good: self.ledger.good.clone(),
             targets: (0..plan.targets.len()).map(|target| self.target(target, now)).collect(),
-            signals: (0..plan.signals.len()).map(|ix| self.signal(SignalIx(ix))).collect(),
+            signals: (0..plan.signals.len()).flat_map(|ix| self.signal(SignalIx(ix))).collect(),
             rules: (0..plan.rules.len()).map(|rule| self.rule(RuleIx(rule), now)).collect(),
             journal_ok: self.halt != Some(Halt::JournalLost),
         }
@@ -257,6 +261,8 @@ impl Guard {
             id: current.id.clone(),
             version: current.version.clone(),
             good: current.good.clone(),
+            stage: current.stage.clone(),
+            lost: current.lost.clone(),
             begun: current.begun,
             bakes_at: bakes.map(wall),
             withheld: bakes.filter(|bake| *bake <= now.at).and_then(|_| self.bake_withheld(now.at)),
@@ -286,13 +292,15 @@ impl Guard {
         }
     }
 
-    fn signal(&self, ix: SignalIx) -> SignalStatus {
+    /// A signal has one status for each of its groups.
+    fn signal(&self, ix: SignalIx) -> Vec<SignalStatus> {
         let signal = self.plan().signal(ix);
-        SignalStatus {
-            reading: evidence::of_signal(&self.judge, ix),
+        let status = |reading| SignalStatus {
+            reading,
             unit: signal.unit.map(|unit| unit_name(unit).to_owned()),
             description: signal.description.clone(),
-        }
+        };
+        evidence::of_signal(&self.judge, ix).into_iter().map(status).collect()
     }
 
     fn rule(&self, ix: RuleIx, now: Moment) -> RuleStatus {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::model::native::NativeHistogram;
 use crate::model::place::SignalIx;
 use crate::model::reading::NoData;
+use crate::model::signal::{Limit, Since};
 use crate::model::time::Instant;
 
 use super::native_window::{Gains, NativeWindow};
@@ -24,6 +25,10 @@ pub(crate) enum Role {
     Native,
     /// Its value counts as it is.
     Gauge,
+    /// It counts where its value passes.
+    Count(Option<Limit>),
+    /// It says when something happened.
+    Age(Since),
 }
 
 /// Gauges of one scrape, combined in every way that may be asked for.
@@ -66,6 +71,9 @@ pub(crate) struct Track {
     last_bound: f64,
     gauges: Gauges,
     gathering: Gauges,
+    /// How long ago something happened as the gauges of this scrape say, and as was known when.
+    youngest: Option<Duration>,
+    age: Option<(Instant, Duration)>,
     spoiled: Option<NoData>,
     /// A series matched, but its own timestamp is too old.
     outdated: bool,
@@ -104,6 +112,8 @@ impl Track {
             last_bound: f64::INFINITY,
             gauges: Gauges::NONE,
             gathering: Gauges::NONE,
+            youngest: None,
+            age: None,
             spoiled: None,
             outdated: false,
             matched: false,
@@ -129,6 +139,22 @@ impl Track {
                 self.totals[column] += gain;
             }
             Role::Gauge => self.gathering.add(value),
+            Role::Count(limit) => {
+                self.gathering.count += u32::from(limit.is_none_or(|limit| limit.passes(value)));
+            }
+            Role::Age(_) => {}
+        }
+    }
+
+    /// A sample of the scrape of `at` says that something happened this long ago. A sample that
+    /// was there stays the newest though its series vanishes; what a gauge held is over with it.
+    pub(crate) fn note_age(&mut self, since: Since, at: Instant, ago: Duration) {
+        self.matched = true;
+        match since {
+            Since::Sample => self.age = Some((at, self.age(at).map_or(ago, |age| age.min(ago)))),
+            Since::Value => {
+                self.youngest = Some(self.youngest.map_or(ago, |known| known.min(ago)));
+            }
         }
     }
 
@@ -150,7 +176,7 @@ impl Track {
     pub(crate) const fn note_empty(&mut self, role: Role) {
         match role {
             Role::Gauge => self.matched = true,
-            Role::Counter(_) | Role::Bucket(_) | Role::Native => {}
+            Role::Counter(_) | Role::Bucket(_) | Role::Native | Role::Count(_) | Role::Age(_) => {}
         }
     }
 
@@ -171,6 +197,7 @@ impl Track {
         self.matched = false;
         self.last_bound = f64::INFINITY;
         self.gathering = Gauges::NONE;
+        self.youngest = None;
     }
 
     /// Ends a scrape whose samples are those of `at`.
@@ -184,6 +211,7 @@ impl Track {
                 self.natives.push(at, self.window.oldest());
             }
             self.gauges = self.gathering;
+            self.age = self.youngest.map(|age| (at, age)).or(self.age);
             self.last_close = Some(at);
         }
     }
@@ -206,6 +234,20 @@ impl Track {
             (None | Some(_), None) => Standing::Unknown,
             (None, Some(_)) => Standing::Absent,
         }
+    }
+
+    /// Whether something that matches was ever there and may still have a share.
+    pub(crate) fn is_known(&self) -> bool {
+        match (self.last_match, self.last_close) {
+            (Some(matched), Some(closed)) => closed.since(matched) <= self.length + self.stale,
+            (Some(_), None) => true,
+            (None, _) => false,
+        }
+    }
+
+    /// Whether no page of the target could be read yet.
+    pub(crate) const fn is_untried(&self) -> bool {
+        self.last_close.is_none()
     }
 
     /// The time of the last scrape that could be read.
@@ -244,6 +286,11 @@ impl Track {
     /// What native histograms gained over a span.
     pub(crate) fn natives(&self, span: Span) -> Gains {
         self.natives.gains(self.window.times(span))
+    }
+
+    /// How long ago something happened, as of `at`.
+    pub(crate) fn age(&self, at: Instant) -> Option<Duration> {
+        self.age.map(|(when, ago)| ago + at.since(when))
     }
 
     /// The gauges of the last scrape that could be read.

@@ -2,14 +2,17 @@
 //! never again while it lives.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
+use crate::model::group::Group;
 use crate::model::place::SignalIx;
 use crate::model::plan::Plan;
 use crate::model::selector::Selector;
-use crate::model::signal::SignalKind;
+use crate::model::signal::{Limit, SignalKind, Since};
 use crate::model::target::Target;
 
 use super::track::{Role, Track};
+use super::tracks::{TrackIx, Tracks};
 
 /// The metric that tells when a target's process started.
 pub(crate) const START_TIME: &str = "process_start_time_seconds";
@@ -22,14 +25,17 @@ enum Part {
     Native,
     Quantile(f64),
     Gauge,
+    Count(Option<Limit>),
+    Age(Since),
 }
 
 /// One selection of one track.
 #[derive(Clone, Debug)]
 struct Selection {
-    track: usize,
+    track: TrackIx,
     part: Part,
     selector: Selector,
+    by: Arc<[String]>,
 }
 
 /// All selections on one target, by metric name.
@@ -41,16 +47,16 @@ pub(crate) struct Selections {
 /// A track that a series feeds, and as what.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Use {
-    pub(crate) track: usize,
+    pub(crate) track: TrackIx,
     pub(crate) role: Role,
 }
 
 impl Selections {
     /// The selections of the plan's signals on a target, and an empty track for each signal that
     /// may find something there.
-    pub(crate) fn new(plan: &Plan, target: &Target) -> (Self, Vec<Track>) {
+    pub(crate) fn new(plan: &Plan, target: &Target) -> (Self, Tracks) {
         let mut all = Self::default();
-        let mut tracks = Vec::new();
+        let mut tracks = Tracks::default();
         for (index, signal) in plan.signals.iter().enumerate() {
             let parts = parts(&signal.kind);
             let possible = parts.iter().any(|(selector, _)| possible(selector, target));
@@ -60,9 +66,10 @@ impl Selections {
             let columns = parts.iter().filter(|(_, part)| matches!(part, Part::Counter(_))).count();
             let stale = signal.stale.unwrap_or_else(|| target.stale());
             let window = signal.kind.window();
-            tracks.push(Track::new(SignalIx(index), window, stale, columns));
+            let track = tracks.add(Track::new(SignalIx(index), window, stale, columns));
+            let by: Arc<[String]> = signal.by.clone().into();
             for (selector, part) in parts {
-                let selection = Selection { track: tracks.len() - 1, part, selector };
+                let selection = Selection { track, part, selector, by: by.clone() };
                 let metric = selection.selector.metric.clone();
                 all.by_metric.entry(metric).or_default().push(selection);
             }
@@ -70,8 +77,14 @@ impl Selections {
         (all, tracks)
     }
 
-    /// What a series of this metric with these labels is used for.
-    pub(crate) fn uses<'a>(&self, metric: &str, label: impl Fn(&str) -> &'a str) -> Box<[Use]> {
+    /// What a series of this metric with these labels is used for. Makes the tracks of groups that
+    /// it is the first series of.
+    pub(crate) fn uses<'a>(
+        &self,
+        metric: &str,
+        label: impl Fn(&str) -> &'a str,
+        tracks: &mut Tracks,
+    ) -> Box<[Use]> {
         let selections = self.by_metric.get(metric).into_iter().flatten();
         let matching = selections.filter(|selection| selection.selector.accepts(&label));
         matching
@@ -79,6 +92,8 @@ impl Selections {
                 let role = match selection.part {
                     Part::Counter(column) => Role::Counter(column),
                     Part::Gauge => Role::Gauge,
+                    Part::Count(value) => Role::Count(value),
+                    Part::Age(since) => Role::Age(since),
                     Part::Bucket => Role::Bucket(bound(label("le"))?),
                     Part::Native if label("quantile").is_empty() => Role::Native,
                     Part::Native => return None,
@@ -87,13 +102,14 @@ impl Selections {
                         (own.total_cmp(&q).is_eq()).then_some(Role::Gauge)?
                     }
                 };
-                Some(Use { track: selection.track, role })
+                let track = tracks.group(selection.track, Group::of(&selection.by, &label))?;
+                Some(Use { track, role })
             })
             .collect()
     }
 
     /// The tracks that a metric feeds.
-    pub(crate) fn tracks_of(&self, metric: &str) -> impl Iterator<Item = usize> {
+    pub(crate) fn tracks_of(&self, metric: &str) -> impl Iterator<Item = TrackIx> {
         self.by_metric.get(metric).into_iter().flatten().map(|selection| selection.track)
     }
 }
@@ -122,6 +138,10 @@ pub fn wanted_natives(plan: &Plan, target: &Target) -> Vec<String> {
         | SignalKind::Ratio { .. }
         | SignalKind::Mean { .. }
         | SignalKind::Gauge { .. }
+        | SignalKind::Count { .. }
+        | SignalKind::Age { .. }
+        | SignalKind::Baseline { .. }
+        | SignalKind::Before { .. }
         | SignalKind::Up(_)
         | SignalKind::Value(_)
         | SignalKind::Expr(_) => None,
@@ -148,6 +168,9 @@ fn parts(kind: &SignalKind) -> Vec<(Selector, Part)> {
             histogram.into_iter().flatten().chain([summary]).collect()
         }
         SignalKind::Gauge { of, .. } => vec![(of.clone(), Part::Gauge)],
+        SignalKind::Count { of, value } => vec![(of.clone(), Part::Count(*value))],
+        SignalKind::Age { of, since } => vec![(of.clone(), Part::Age(*since))],
+        SignalKind::Baseline { .. } | SignalKind::Before { .. } => Vec::new(),
         SignalKind::Up(_) | SignalKind::Value(_) | SignalKind::Expr(_) => Vec::new(),
     }
 }

@@ -49,10 +49,22 @@ impl Window {
         if self.times.back().is_some_and(|last| *last >= at) {
             return;
         }
+        self.make_room();
         self.times.push_back(at);
         self.totals.extend(totals.iter());
         self.trim(at);
         self.set_back(totals);
+    }
+
+    /// Grows by an eighth rather than to the double: a histogram's window is most of what a signal
+    /// costs, and it stays as large as it once became.
+    fn make_room(&mut self) {
+        let rows = self.times.len();
+        if rows == self.times.capacity() || self.totals.capacity() < (rows + 1) * self.columns {
+            let more = rows / 8 + 8;
+            self.times.reserve_exact(more);
+            self.totals.reserve_exact(more * self.columns);
+        }
     }
 
     fn set_back(&mut self, totals: &mut [f64]) {

@@ -6,7 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::deployment::Mode;
-use super::name::{DeploymentId, HookName, RuleName, ServiceName, SignalName, Version};
+use super::name::{DeploymentId, HookName, RuleName, ServiceName, SignalName, StageName, Version};
 use super::rule::{About, Severity};
 use super::time::Timestamp;
 
@@ -68,8 +68,30 @@ pub enum Event {
         /// The rules that held at this moment and therefore may not speak against it.
         #[serde(default)]
         holding: Vec<RuleName>,
+        /// The baselines that it is judged by.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        baselines: Vec<Frozen>,
         /// Who asked.
         by: Caller,
+    },
+    /// The deployment is in another stage.
+    Staged {
+        /// Which one.
+        stage: StageName,
+        /// Who asked.
+        by: Caller,
+    },
+    /// None of the readings of these rules has been there for too long.
+    TelemetryLost {
+        /// The rules.
+        rules: Vec<RuleName>,
+        /// Why, in a line for people.
+        why: String,
+    },
+    /// Readings of rules that had none are there again.
+    TelemetryBack {
+        /// The rules.
+        rules: Vec<RuleName>,
     },
     /// Guarding ended without a verdict.
     Ended {
@@ -141,6 +163,24 @@ pub enum Event {
         /// Why it failed, where it did.
         failure: Option<String>,
     },
+}
+
+/// A signal's baseline, frozen when a deployment was armed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Frozen {
+    /// The signal.
+    pub signal: SignalName,
+    /// The group, where it is read by labels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// The baseline; `None` where there were too few readings.
+    pub value: Option<f64>,
+    /// How many readings there were.
+    pub readings: u32,
+    /// How many it takes.
+    pub needed: u32,
+    /// Tells whether the signal is still defined as it was then.
+    pub definition: String,
 }
 
 /// Who asked for something.
@@ -230,7 +270,7 @@ pub struct Decision {
 #[serde(rename_all = "snake_case")]
 pub enum Trigger {
     /// A rule fired.
-    Rule(RuleEvidence),
+    Rule(Box<RuleEvidence>),
     /// A person said so.
     Person {
         /// Their reason.
@@ -263,8 +303,31 @@ pub struct RuleEvidence {
     pub signals: Vec<SignalEvidence>,
     /// Left and right side of its comparisons, for display.
     pub comparisons: Vec<Comparison>,
+    /// For how much of its `for` it must hold, from 0 to 1; `None`: all of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub share: Option<f64>,
+    /// Where its signals are read by labels: in how many groups it must hold, and those in which it
+    /// holds or held, the worst first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quorum: Option<String>,
+    /// See `quorum`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<GroupEvidence>,
     /// For people.
     pub about: About,
+}
+
+/// A rule in one of its groups, at one moment.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GroupEvidence {
+    /// The group, as in `instance="a:1"`.
+    pub group: String,
+    /// The rule's state there.
+    pub state: RuleStanding,
+    /// How long it was observed to hold there, in milliseconds.
+    pub held_ms: u64,
+    /// Left and right side of its comparisons there, for display.
+    pub comparisons: Vec<Comparison>,
 }
 
 /// A rule's state and verdict, as plain words.
@@ -294,6 +357,9 @@ impl fmt::Display for RuleStanding {
 pub struct SignalEvidence {
     /// The signal.
     pub signal: SignalName,
+    /// The group, where it is read by labels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
     /// Its value; `None` where there is none.
     pub value: Option<f64>,
     /// The value is a lower bound.
@@ -336,6 +402,8 @@ pub enum Refusal {
     NoGoodVersion,
     /// The judged version is the good version: there is nothing to go back to.
     AlreadyAtGood,
+    /// The rule is not for the stage that the deployment is in.
+    OtherStage,
     /// This deployment has had its rollback.
     AlreadyRolledBack,
     /// The journal cannot be written, so that nothing could keep a rollback from running twice.
@@ -354,6 +422,7 @@ impl fmt::Display for Refusal {
             Self::NoData => "no data",
             Self::NoGoodVersion => "no good version",
             Self::AlreadyAtGood => "already at the good version",
+            Self::OtherStage => "not in this stage",
             Self::AlreadyRolledBack => "already rolled back",
             Self::JournalUnusable => "journal unusable",
         })

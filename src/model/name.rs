@@ -77,8 +77,40 @@ name!(
 name!(
     /// A named number: `[signal.NAME]`.
     SignalName, "signal name", "[a-z_][a-z0-9_]*", |t| {
-        !t.starts_with(|c: char| c.is_ascii_digit())
+        let t = DERIVED.into_iter().find_map(|end| t.strip_suffix(end)).unwrap_or(t);
+        !t.is_empty()
+            && !t.starts_with(|c: char| c.is_ascii_digit())
             && t.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+    }
+);
+
+/// What follows a signal's name in the names of the signals that are derived from it.
+const DERIVED: [&str; 2] = [".baseline", ".before"];
+
+impl SignalName {
+    /// The name of the signal's baseline.
+    #[must_use]
+    pub fn baseline(&self) -> Self {
+        Self(format!("{}.baseline", self.0).into())
+    }
+
+    /// The name of the signal's reading one window ago.
+    #[must_use]
+    pub fn before(&self) -> Self {
+        Self(format!("{}.before", self.0).into())
+    }
+
+    /// Whether it names a baseline or an earlier reading of another signal.
+    #[must_use]
+    pub fn is_derived(&self) -> bool {
+        self.0.contains('.')
+    }
+}
+name!(
+    /// A stage of a deployment: `canary`, `50-percent`.
+    StageName, "stage name", "letters, digits, `_` and `-`, starting with a letter or digit", |t| {
+        t.starts_with(|c: char| c.is_ascii_alphanumeric())
+            && t.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
     }
 );
 name!(

@@ -7,7 +7,7 @@ use super::deployment::{DeploymentSettings, Mode};
 use super::hook::Hook;
 use super::place::{HookIx, RuleIx, SignalIx, TargetIx};
 use super::rule::Rule;
-use super::signal::{Signal, SignalKind};
+use super::signal::Signal;
 use super::target::Target;
 
 /// Everything the core needs to know, cross-references resolved to places in these lists.
@@ -55,17 +55,21 @@ impl Plan {
     /// The signal and all that it is computed from.
     #[must_use]
     pub fn signals_below(&self, signal: SignalIx) -> Vec<SignalIx> {
+        Self::below(&self.signals, signal)
+    }
+
+    /// The same among signals that are not yet a plan.
+    #[must_use]
+    pub fn below(signals: &[Signal], signal: SignalIx) -> Vec<SignalIx> {
         let mut all = vec![signal];
         let mut next = 0;
         while let Some(ix) = all.get(next).copied() {
             next += 1;
-            if let SignalKind::Expr(expr) = &self.signal(ix).kind {
-                expr.for_each_signal(&mut |inner| {
-                    if !all.contains(&inner) {
-                        all.push(inner);
-                    }
-                });
-            }
+            signals[ix.0].kind.for_each_signal(&mut |inner| {
+                if !all.contains(&inner) {
+                    all.push(inner);
+                }
+            });
         }
         all
     }

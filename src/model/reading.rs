@@ -41,12 +41,64 @@ pub enum NoData {
     NoBuckets,
     /// The summary does not have this quantile.
     NoQuantile,
+    /// No deployment was armed, or the signal was changed since, so that nothing was frozen.
+    NotFrozen,
+    /// There were too few readings before the deployment was armed for a baseline.
+    BaselineTooThin {
+        /// How many there were.
+        found: u32,
+        /// How many it takes.
+        needed: u32,
+    },
+    /// What was read one window ago is not known.
+    NoEarlierReading,
+    /// More groups than are kept apart.
+    TooManyGroups,
     /// A division by zero.
     DivisionByZero,
     /// The arithmetic left the range of a 64-bit float.
     NotFinite,
     /// The rule's `given` does not hold.
     EvidenceTooThin,
+}
+
+/// Whether samples are there that should be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Telemetry {
+    /// They are, whatever they amount to.
+    There,
+    /// No series matches, which is a loss only where one did: many count what has not happened.
+    Absent,
+    /// They are not.
+    Lost,
+}
+
+impl Reading {
+    /// Whether the samples that it is made of are there.
+    #[must_use]
+    pub const fn telemetry(self) -> Telemetry {
+        let Self::NoData(why) = self else { return Telemetry::There };
+        match why {
+            NoData::NoSeries => Telemetry::Absent,
+            NoData::NeverScraped
+            | NoData::Stale
+            | NoData::Malformed(_)
+            | NoData::Duplicate
+            | NoData::SeveralSeries(_)
+            | NoData::NoBuckets
+            | NoData::NoQuantile
+            | NoData::TooManyGroups
+            | NoData::NotFinite => Telemetry::Lost,
+            NoData::WindowFilling
+            | NoData::NoTraffic
+            | NoData::NoObservations
+            | NoData::NotFrozen
+            | NoData::BaselineTooThin { .. }
+            | NoData::NoEarlierReading
+            | NoData::DivisionByZero
+            | NoData::EvidenceTooThin => Telemetry::There,
+        }
+    }
 }
 
 impl fmt::Display for NoData {
@@ -63,6 +115,12 @@ impl fmt::Display for NoData {
             Self::SeveralSeries(count) => write!(f, "{count} series match, say `across`"),
             Self::NoBuckets => f.write_str("no usable buckets"),
             Self::NoQuantile => f.write_str("no such quantile in the summary"),
+            Self::NotFrozen => f.write_str("no baseline was frozen"),
+            Self::BaselineTooThin { found, needed } => {
+                write!(f, "baseline too thin, {found} of {needed} readings")
+            }
+            Self::NoEarlierReading => f.write_str("no reading one window ago"),
+            Self::TooManyGroups => f.write_str("too many groups"),
             Self::DivisionByZero => f.write_str("division by zero"),
             Self::NotFinite => f.write_str("not a finite number"),
             Self::EvidenceTooThin => f.write_str("evidence too thin"),

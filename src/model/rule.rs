@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::condition::Condition;
-use super::name::RuleName;
+use super::name::{RuleName, StageName};
 use super::place::HookIx;
 
 /// A rule.
@@ -19,6 +19,14 @@ pub struct Rule {
     pub given: Option<Condition>,
     /// `for`: how long the condition must hold without interruption.
     pub hold: Duration,
+    /// How much of the time within `for` it must hold.
+    pub share: Share,
+    /// In how many of its groups it must hold, where its signals are read by labels.
+    pub quorum: Quorum,
+    /// The stages in which it is judged; empty: in all.
+    pub stages: Vec<StageName>,
+    /// After how long without any of its readings people are told.
+    pub telemetry_lost_after: Duration,
     /// How long the rule keeps firing after its condition stopped holding.
     pub keep_firing_for: Duration,
     /// What the absence of data means.
@@ -42,6 +50,47 @@ pub struct About {
     pub runbook: Option<String>,
     /// Whom to ask.
     pub owner: Option<String>,
+}
+
+/// A share of time, more than 0 and at most 1.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
+pub struct Share(f64);
+
+impl Share {
+    /// All of the time, without interruption.
+    pub const ALL: Self = Self(1.0);
+
+    /// A share; `None` unless it is more than 0 and at most 1.
+    #[must_use]
+    pub fn new(share: f64) -> Option<Self> {
+        (share > 0.0 && share <= 1.0).then_some(Self(share))
+    }
+
+    /// The share as a number.
+    #[must_use]
+    pub const fn get(self) -> f64 {
+        self.0
+    }
+
+    /// This share of a time.
+    #[must_use]
+    pub fn of(self, time: Duration) -> Duration {
+        if self == Self::ALL { time } else { time.mul_f64(self.0) }
+    }
+}
+
+impl Eq for Share {}
+
+/// In how many groups a condition must hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Quorum {
+    /// In one at least.
+    #[default]
+    Any,
+    /// In every one.
+    All,
+    /// In this many at least; never 0.
+    AtLeast(u32),
 }
 
 /// What the absence of data means for a rule.

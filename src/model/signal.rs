@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use super::condition::Num;
+use super::condition::{Compare, Num};
 use super::name::{SignalName, TargetName};
+use super::place::SignalIx;
 use super::selector::Selector;
 
 /// A named number.
@@ -17,6 +18,9 @@ pub struct Signal {
     pub unit: Option<Unit>,
     /// For people.
     pub description: Option<String>,
+    /// The labels by whose values it is read, one reading for each combination; sorted. Empty: it
+    /// has one reading. Arithmetic is read by the labels of what it is computed from.
+    pub by: Vec<String>,
     /// How old a sample may be and still count. `None`: three intervals and the timeout of the
     /// target that it came from.
     pub stale: Option<Duration>,
@@ -74,6 +78,37 @@ pub enum SignalKind {
         /// How several instants become one number.
         over: Over,
     },
+    /// How many series there are, of those whose value passes.
+    Count {
+        /// The series.
+        of: Selector,
+        /// What a series' value must be to be counted; `None`: it is enough that it is there.
+        value: Option<Limit>,
+    },
+    /// Seconds since something happened. It grows by itself, and while its target is silent.
+    Age {
+        /// The series.
+        of: Selector,
+        /// What happened.
+        since: Since,
+    },
+    /// The median of another signal's readings over the window that ended when the deployment was
+    /// armed.
+    Baseline {
+        /// The other signal.
+        of: SignalIx,
+        /// How far back.
+        window: Duration,
+        /// With fewer readings than this there is no baseline.
+        min_readings: u32,
+    },
+    /// Another signal's reading one window ago.
+    Before {
+        /// The other signal.
+        of: SignalIx,
+        /// How long ago.
+        window: Duration,
+    },
     /// 1 where the target's last scrape succeeded, 0 where it failed.
     Up(TargetName),
     /// A constant.
@@ -108,6 +143,40 @@ pub enum Over {
     Min(Duration),
     /// The largest sample in the window.
     Max(Duration),
+    /// The median of the samples in the window; of an even number the mean of the middle two.
+    Median(Duration),
+    /// The population standard deviation of the samples in the window.
+    Stddev(Duration),
+    /// The last sample in the window less the first.
+    Delta(Duration),
+    /// The slope of the least-squares line through the samples in the window, in units a second.
+    Slope(Duration),
+}
+
+/// A comparison with a number.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Limit {
+    /// How it is compared.
+    pub op: Compare,
+    /// With what.
+    pub than: f64,
+}
+
+impl Limit {
+    /// Whether a value passes.
+    #[must_use]
+    pub fn passes(self, value: f64) -> bool {
+        self.op.test(value, self.than)
+    }
+}
+
+/// What an age is counted from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Since {
+    /// The newest sample: by its own timestamp if it has one, else by the scrape that had it.
+    Sample,
+    /// The newest time that the gauges hold, in seconds since 1970.
+    Value,
 }
 
 /// What a signal measures.
@@ -126,6 +195,60 @@ pub enum Unit {
 }
 
 impl SignalKind {
+    /// Calls `f` with every signal that this one is computed from.
+    pub fn for_each_signal(&self, f: &mut impl FnMut(SignalIx)) {
+        match self {
+            Self::Expr(expr) => expr.for_each_signal(f),
+            Self::Baseline { of, .. } | Self::Before { of, .. } => f(*of),
+            Self::Rate { .. }
+            | Self::Increase { .. }
+            | Self::Ratio { .. }
+            | Self::Quantile { .. }
+            | Self::Mean { .. }
+            | Self::Gauge { .. }
+            | Self::Count { .. }
+            | Self::Age { .. }
+            | Self::Up(_)
+            | Self::Value(_) => {}
+        }
+    }
+
+    /// The signal whose earlier readings it looks at, and how far back.
+    #[must_use]
+    pub fn looks_back(&self) -> Option<(SignalIx, Duration)> {
+        match self {
+            Self::Baseline { of, window, .. } | Self::Before { of, window } => Some((*of, *window)),
+            Self::Rate { .. }
+            | Self::Increase { .. }
+            | Self::Ratio { .. }
+            | Self::Quantile { .. }
+            | Self::Mean { .. }
+            | Self::Gauge { .. }
+            | Self::Count { .. }
+            | Self::Age { .. }
+            | Self::Up(_)
+            | Self::Value(_)
+            | Self::Expr(_) => None,
+        }
+    }
+
+    /// Whether it is read from what targets say, rather than from other signals.
+    #[must_use]
+    pub fn is_sampled(&self) -> bool {
+        match self {
+            Self::Rate { .. }
+            | Self::Increase { .. }
+            | Self::Ratio { .. }
+            | Self::Quantile { .. }
+            | Self::Mean { .. }
+            | Self::Gauge { .. }
+            | Self::Count { .. }
+            | Self::Age { .. }
+            | Self::Up(_) => true,
+            Self::Baseline { .. } | Self::Before { .. } | Self::Value(_) | Self::Expr(_) => false,
+        }
+    }
+
     /// The longest window that the signal looks back over; zero where it looks at one instant.
     #[must_use]
     pub fn window(&self) -> Duration {
@@ -135,12 +258,23 @@ impl SignalKind {
             | Self::Ratio { window, .. }
             | Self::Mean { window, .. }
             | Self::Gauge {
-                over: Over::Avg(window) | Over::Min(window) | Over::Max(window), ..
+                over:
+                    Over::Avg(window)
+                    | Over::Min(window)
+                    | Over::Max(window)
+                    | Over::Median(window)
+                    | Over::Stddev(window)
+                    | Over::Delta(window)
+                    | Over::Slope(window),
+                ..
             } => *window,
             Self::Quantile { window, .. } => window.unwrap_or(Duration::ZERO),
-            Self::Gauge { over: Over::Last, .. } | Self::Up(_) | Self::Value(_) | Self::Expr(_) => {
+            // The reading of a window ago looked back over a window of its own.
+            Self::Before { window, .. } => *window * 2,
+            Self::Gauge { over: Over::Last, .. } | Self::Count { .. } | Self::Age { .. } => {
                 Duration::ZERO
             }
+            Self::Baseline { .. } | Self::Up(_) | Self::Value(_) | Self::Expr(_) => Duration::ZERO,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! A journal entry in one line, for logs and timelines.
 
 use crate::model::entry::{Attempt, Caller, Decision, Entry, Event, RuleEvidence, Trigger};
-use crate::model::name::SignalName;
+use crate::model::name::{RuleName, SignalName};
 use crate::model::signal::Unit;
 
 use super::compare::comparisons;
@@ -44,9 +44,15 @@ pub(super) fn event_in(event: &Event, unit: Units<'_>) -> String {
             count(*errors, "error"),
             text(first)
         ),
-        Event::Begun { service, version, good, mode: _, signals: _, holding: _, by } => {
+        Event::Begun { service, version, good, by, .. } => {
             let good = good.as_ref().map_or("no good version".into(), |v| format!("good {v}"));
             format!("guarding {service} {version}, {good}, begun by {}", caller(by))
+        }
+        Event::Staged { stage, by } => format!("in stage {stage}, said {}", caller(by)),
+        Event::TelemetryLost { rules: _, why } => text(why),
+        Event::TelemetryBack { rules } => {
+            let names: Vec<&str> = rules.iter().map(RuleName::as_str).collect();
+            text(&format!("seen again by {}", names.join(", ")))
         }
         Event::Ended { reason, by } => {
             format!("guarding ended by {}: {}", caller(by), text(reason))
@@ -147,7 +153,7 @@ mod tests {
             evidence("error_rate > 5%", &[signal("error_rate", 0.2)], &[(0.2, ">", 0.05)]);
         rule.held_ms = 3_000;
         Decision {
-            trigger: Trigger::Rule(rule),
+            trigger: Trigger::Rule(Box::new(rule)),
             hook: HookName::new("rollback").unwrap(),
             version: Version::new("v2").unwrap(),
             good: Some(Version::new("v1").unwrap()),

@@ -278,7 +278,7 @@ mod tests {
         other.rule = RuleName::new("p95-slow").unwrap();
         other.severity = Severity::Warning;
         Decision {
-            trigger: Trigger::Rule(cause.clone()),
+            trigger: Trigger::Rule(Box::new(cause.clone())),
             hook: HookName::new("rollback").unwrap(),
             version: Version::new("v2").unwrap(),
             good: Some(Version::new("v1").unwrap()),
@@ -291,6 +291,7 @@ mod tests {
     fn entries(ending: Event) -> Vec<Entry> {
         let attempt = |step| Attempt { hook: HookName::new("rollback").unwrap(), step, number: 1 };
         let begun = Event::Begun {
+            baselines: Vec::new(),
             service: ServiceName::new("api").unwrap(),
             version: Version::new("v2").unwrap(),
             good: Some(Version::new("v1").unwrap()),

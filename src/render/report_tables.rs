@@ -194,6 +194,9 @@ pub(super) fn refusals(story: &Story<'_>) -> String {
         | Event::Reloaded { .. }
         | Event::ReloadRefused { .. }
         | Event::Begun { .. }
+        | Event::Staged { .. }
+        | Event::TelemetryLost { .. }
+        | Event::TelemetryBack { .. }
         | Event::Ended { .. }
         | Event::Superseded { .. }
         | Event::Baked { .. }

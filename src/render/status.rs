@@ -13,6 +13,9 @@ use super::line::{Paint, Style, WIDTH, clip, line, pad, plain, span, width, wrap
 use super::number::{number, unit_named};
 use super::summary::{advice, reading, what};
 
+/// The most rules that are named as seeing nothing; they tend to share one target.
+const MAX_LOST: usize = 4;
+
 /// Columns of the words at the left of the head.
 const LABEL: usize = 9;
 
@@ -95,14 +98,32 @@ fn head(page: &mut Page, snapshot: &Snapshot) {
         (Paint::Plain, &versions),
     ]);
     page.painted_pair("now", &what(snapshot), Paint::Plain);
+    let lost = deployment_lost(snapshot);
+    if !lost.is_empty() {
+        page.painted_pair("unseen", &lost, Paint::Bold);
+    }
     page.painted_pair("to do", &advice(snapshot), Paint::Bold);
+}
+
+/// The rules that see nothing any more.
+fn deployment_lost(snapshot: &Snapshot) -> String {
+    let lost = snapshot.deployment.iter().flat_map(|deployment| &deployment.lost);
+    let names: Vec<&str> = lost.take(MAX_LOST).map(|rule| rule.as_str()).collect();
+    match names.len() {
+        0 => String::new(),
+        _ => format!("no readings for {}", names.join(", ")),
+    }
 }
 
 fn versions(deployment: &DeploymentStatus) -> String {
     let version = clip(deployment.version.as_str(), 20);
+    let stage = deployment.stage.as_ref();
+    let stage = stage.map(|s| format!(", stage {}", clip(s.as_str(), 20))).unwrap_or_default();
     match &deployment.good {
-        Some(good) => format!(", version {version}, good version {}", clip(good.as_str(), 20)),
-        None => format!(", version {version}, NO GOOD VERSION"),
+        Some(good) => {
+            format!("{stage}, version {version}, good version {}", clip(good.as_str(), 20))
+        }
+        None => format!("{stage}, version {version}, NO GOOD VERSION"),
     }
 }
 

@@ -14,7 +14,7 @@ pub(super) const BEGUN: Timestamp = Timestamp::from_millis(1_793_000_000_000);
 
 pub(super) fn signal(name: &str, value: f64) -> SignalEvidence {
     let signal = SignalName::new(name).unwrap();
-    SignalEvidence { signal, value: Some(value), at_least: false, no_data: None }
+    SignalEvidence { signal, group: None, value: Some(value), at_least: false, no_data: None }
 }
 
 pub(super) fn rule(
@@ -28,6 +28,9 @@ pub(super) fn rule(
         right: Some(*right),
     };
     RuleEvidence {
+        share: None,
+        quorum: None,
+        groups: Vec::new(),
         rule: RuleName::new("error-rate").unwrap(),
         when: when.to_owned(),
         given: Some("requests > 1".to_owned()),
@@ -49,6 +52,8 @@ pub(super) fn rule_status() -> RuleStatus {
 
 pub(super) fn snapshot() -> Snapshot {
     let deployment = DeploymentStatus {
+        stage: None,
+        lost: Vec::new(),
         id: DeploymentId::new("v2-20261026T073320.000Z").unwrap(),
         version: Version::new("v2").unwrap(),
         good: Some(Version::new("v1").unwrap()),

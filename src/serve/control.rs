@@ -25,7 +25,7 @@ use crate::clock::Clock;
 use crate::engine::command::{Accepted, Command, Rejection};
 use crate::engine::snapshot::{DeploymentProgress, Snapshot};
 use crate::model::entry::Caller;
-use crate::model::name::{DeploymentId, Version};
+use crate::model::name::{DeploymentId, StageName, Version};
 
 /// The largest request body. The longest reason fits many times.
 const MAX_BODY: usize = 64 * 1024;
@@ -103,6 +103,17 @@ pub struct BeginRequest {
     /// The version to go back to.
     #[serde(default)]
     pub good: Option<Version>,
+}
+
+/// `POST /v1/deployments/stage`
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StageRequest {
+    /// The deployment; `None`: the current one.
+    #[serde(default)]
+    pub id: Option<DeploymentId>,
+    /// The stage that it is in from now on.
+    pub stage: StageName,
 }
 
 /// `POST /v1/deployments/end` and `POST /v1/rollback`
@@ -245,6 +256,11 @@ impl Server {
                     .await
                     .map(|BeginRequest { id, version, good }| Command::Begin { id, version, good });
                 self.command(begin, caller).await
+            }
+            (&Method::POST, "/v1/deployments/stage") => {
+                let stage = read(body).await;
+                let stage = stage.map(|StageRequest { id, stage }| Command::Stage { id, stage });
+                self.command(stage, caller).await
             }
             (&Method::POST, "/v1/deployments/end") => {
                 let end = read(body).await;

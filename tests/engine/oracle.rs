@@ -192,6 +192,10 @@ impl Oracle {
     fn is_news(&self, signal: usize, target: usize, read: bool) -> bool {
         match &self.plan.signals[signal].kind {
             SignalKind::Value(_) => false,
+            SignalKind::Count { .. }
+            | SignalKind::Age { .. }
+            | SignalKind::Baseline { .. }
+            | SignalKind::Before { .. } => panic!("not in these histories"),
             SignalKind::Up(name) => *name == self.plan.targets[target].name,
             SignalKind::Expr(expr) => {
                 let mut news = false;
@@ -256,6 +260,10 @@ impl Oracle {
         let signal = &plan.signals[index];
         match &signal.kind {
             SignalKind::Value(value) => Reading::Value(*value),
+            SignalKind::Count { .. }
+            | SignalKind::Age { .. }
+            | SignalKind::Baseline { .. }
+            | SignalKind::Before { .. } => panic!("not in these histories"),
             SignalKind::Expr(expr) => number(expr, &self.readings),
             SignalKind::Up(name) => {
                 let place = plan.targets.iter().position(|target| target.name == *name).unwrap();
@@ -368,6 +376,10 @@ impl Oracle {
                 quantile(*q, &bounds, counts)
             }
             SignalKind::Gauge { .. } | SignalKind::Up(_) => panic!("not over counters"),
+            SignalKind::Count { .. }
+            | SignalKind::Age { .. }
+            | SignalKind::Baseline { .. }
+            | SignalKind::Before { .. } => panic!("not in these histories"),
             SignalKind::Value(_) | SignalKind::Expr(_) => panic!("not over counters"),
         }
     }
@@ -633,6 +645,10 @@ fn selections(kind: &SignalKind) -> Vec<(Selector, Option<Part>)> {
         SignalKind::Quantile { of, window: None, .. } => vec![(of.clone(), Some(Part::Gauge))],
         SignalKind::Gauge { of, .. } => vec![(of.clone(), Some(Part::Gauge))],
         SignalKind::Up(_) | SignalKind::Value(_) | SignalKind::Expr(_) => Vec::new(),
+        SignalKind::Count { .. }
+        | SignalKind::Age { .. }
+        | SignalKind::Baseline { .. }
+        | SignalKind::Before { .. } => panic!("not in these histories"),
     }
 }
 
@@ -760,7 +776,16 @@ fn over_time(over: Over, all: &mut Vec<(Instant, f64)>, now: Reading, at: Instan
     let length = match (over, now) {
         (Over::Last, _) | (_, Reading::NoData(_)) => return now,
         (_, Reading::AtLeast(_)) => return Reading::NoData(NoData::Stale),
-        (Over::Avg(length) | Over::Min(length) | Over::Max(length), Reading::Value(value)) => {
+        (
+            Over::Avg(length)
+            | Over::Min(length)
+            | Over::Max(length)
+            | Over::Median(length)
+            | Over::Stddev(length)
+            | Over::Delta(length)
+            | Over::Slope(length),
+            Reading::Value(value),
+        ) => {
             if all.last().is_none_or(|(last, _)| *last < at) {
                 all.push((at, value));
             }
@@ -776,6 +801,9 @@ fn over_time(over: Over, all: &mut Vec<(Instant, f64)>, now: Reading, at: Instan
     Reading::Value(match over {
         Over::Min(_) => inside.iter().copied().fold(f64::INFINITY, f64::min),
         Over::Max(_) => inside.iter().copied().fold(f64::NEG_INFINITY, f64::max),
+        Over::Median(_) | Over::Stddev(_) | Over::Delta(_) | Over::Slope(_) => {
+            panic!("not in these histories")
+        }
         Over::Avg(_) | Over::Last => inside.iter().sum::<f64>() / inside.len() as f64,
     })
 }

@@ -12,7 +12,7 @@ use rollguard::model::name::{RuleName, ServiceName, SignalName, TargetName};
 use rollguard::model::place::{RuleIx, SignalIx, TargetIx};
 use rollguard::model::plan::Plan;
 use rollguard::model::reading::Reading;
-use rollguard::model::rule::{About, OnNoData, Rule, Severity, Then};
+use rollguard::model::rule::{About, OnNoData, Quorum, Rule, Severity, Share, Then};
 use rollguard::model::scrape::{Failure, FailureClass, MalformedLine, Page, Scrape};
 use rollguard::model::selector::{Matcher, Selector, Test};
 use rollguard::model::signal::{Signal, SignalKind};
@@ -74,7 +74,7 @@ fn matcher(text: &str) -> Matcher {
 
 pub(crate) fn signal(name: &str, kind: SignalKind) -> Signal {
     let name = SignalName::new(name).unwrap();
-    Signal { name, kind, unit: None, description: None, stale: None }
+    Signal { name, kind, unit: None, description: None, by: Vec::new(), stale: None }
 }
 
 pub(crate) fn above(signal: usize, limit: f64) -> Cond {
@@ -87,6 +87,10 @@ fn condition(cond: Cond) -> Condition {
 
 pub(crate) fn rule(name: &str, when: Cond, hold: Duration) -> Rule {
     Rule {
+        share: Share::ALL,
+        quorum: Quorum::Any,
+        stages: Vec::new(),
+        telemetry_lost_after: secs(30),
         name: RuleName::new(name).unwrap(),
         when: condition(when),
         given: None,

@@ -97,6 +97,9 @@ impl Check {
             | Event::Reloaded { .. }
             | Event::ReloadRefused { .. }
             | Event::Begun { .. }
+            | Event::Staged { .. }
+            | Event::TelemetryLost { .. }
+            | Event::TelemetryBack { .. }
             | Event::Ended { .. }
             | Event::Superseded { .. }
             | Event::SetAside { .. }
@@ -325,6 +328,9 @@ impl Deployment {
             | Event::Reloaded { .. }
             | Event::ReloadRefused { .. }
             | Event::Begun { .. }
+            | Event::Staged { .. }
+            | Event::TelemetryLost { .. }
+            | Event::TelemetryBack { .. }
             | Event::Notified { .. } => {}
         }
     }

@@ -241,6 +241,9 @@ fn recorded(event: &Event, text: &str) -> Vec<(Paint, String)> {
         Event::Outcome { .. }
         | Event::Reloaded { .. }
         | Event::ReloadRefused { .. }
+        | Event::Staged { .. }
+        | Event::TelemetryLost { .. }
+        | Event::TelemetryBack { .. }
         | Event::Ended { .. }
         | Event::Superseded { .. }
         | Event::SetAside { .. }

@@ -1,0 +1,102 @@
+//! Baselines: what signals read before a deployment was armed, frozen for as long as it is judged.
+
+use std::collections::HashMap;
+
+use crate::model::entry::Frozen;
+use crate::model::group::Group;
+use crate::model::name::SignalName;
+use crate::model::place::SignalIx;
+use crate::model::plan::Plan;
+use crate::model::reading::{NoData, Reading};
+use crate::model::signal::{Signal, SignalKind};
+use crate::model::time::Instant;
+
+use super::history::History;
+
+/// What was frozen, for each signal and group.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Baselines {
+    /// The number, and how many readings it was made of. A signal that is here without a group was
+    /// measured when that group was not there.
+    frozen: HashMap<SignalName, HashMap<Group, (Option<f64>, u32)>>,
+}
+
+impl Baselines {
+    /// Measures every baseline of a plan at `at`. `histories` answers a signal's.
+    pub(crate) fn measure<'h, H>(
+        plan: &Plan,
+        histories: impl Fn(SignalIx) -> H,
+        at: Instant,
+    ) -> Vec<Frozen>
+    where
+        H: Iterator<Item = (&'h Group, &'h History)>,
+    {
+        let mut all = Vec::new();
+        for signal in &plan.signals {
+            let SignalKind::Baseline { of, window, min_readings } = signal.kind else { continue };
+            let before = all.len();
+            let frozen = |group: &Group, found, value: Option<f64>| Frozen {
+                signal: plan.signal(of).name.clone(),
+                group: group.text().map(str::to_owned),
+                value: value.filter(|_| found >= min_readings),
+                readings: found,
+                needed: min_readings,
+                definition: definition(plan.signal(of)),
+            };
+            for (group, history) in histories(of) {
+                let median = history.median(at, window);
+                all.push(frozen(group, median.found, median.value));
+            }
+            if all.len() == before {
+                all.push(frozen(&Group::ALL, 0, None));
+            }
+        }
+        all
+    }
+
+    /// What was frozen, as far as it is of signals of this plan as they are now.
+    pub(crate) fn of(plan: &Plan, frozen: &[Frozen]) -> Self {
+        let mut baselines = Self::default();
+        for each in frozen {
+            let signal = plan.signals.iter().find(|signal| signal.name == each.signal);
+            if signal.is_some_and(|signal| definition(signal) == each.definition) {
+                let group = Group::from_text(each.group.as_deref().unwrap_or_default());
+                let groups = baselines.frozen.entry(each.signal.clone()).or_default();
+                groups.insert(group, (each.value, each.readings));
+            }
+        }
+        baselines
+    }
+
+    /// What is still true of the signals of another plan, those that are `unchanged`.
+    pub(crate) fn kept(mut self, plan: &Plan, unchanged: impl Fn(usize) -> bool) -> Self {
+        let is_kept = |name: &SignalName| {
+            plan.signals.iter().position(|signal| signal.name == *name).is_some_and(&unchanged)
+        };
+        self.frozen.retain(|name, _| is_kept(name));
+        self
+    }
+
+    /// A signal's baseline.
+    pub(crate) fn reading(&self, of: &SignalName, group: &Group, needed: u32) -> Reading {
+        let Some(groups) = self.frozen.get(of) else { return Reading::NoData(NoData::NotFrozen) };
+        match groups.get(group) {
+            Some((Some(value), _)) => Reading::Value(*value),
+            Some((None, found)) => {
+                Reading::NoData(NoData::BaselineTooThin { found: *found, needed })
+            }
+            None => Reading::NoData(NoData::BaselineTooThin { found: 0, needed }),
+        }
+    }
+}
+
+/// Tells two definitions of a signal apart, the same way in every process: a baseline in seconds
+/// must not be taken for one in milliseconds because a file was edited while the guard was away.
+fn definition(signal: &Signal) -> String {
+    /// FNV-1a, 64 bits.
+    const OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
+    const PRIME: u64 = 0x0000_0100_0000_01b3;
+    let text = format!("{:?} {:?} {:?}", signal.kind, signal.by, signal.stale);
+    let hash = text.bytes().fold(OFFSET, |hash, b| (hash ^ u64::from(b)).wrapping_mul(PRIME));
+    format!("{hash:016x}")
+}

@@ -1,0 +1,137 @@
+//! What a signal read over time, as far back as somebody looks: for baselines and for readings of
+//! one window ago.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::model::reading::Reading;
+use crate::model::time::Instant;
+
+/// A signal's readings in one group, oldest first.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct History {
+    readings: VecDeque<(Instant, Reading)>,
+}
+
+/// What a baseline is made of.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Median {
+    /// How many readings there were.
+    pub(crate) found: u32,
+    /// The median of them; `None` where there was none.
+    pub(crate) value: Option<f64>,
+}
+
+impl History {
+    /// Adds the reading of `at`. It takes the place of one of the same instant, and is ignored if
+    /// it is older than the last one. What is older than `keep` before it is dropped, but for the
+    /// newest of them.
+    pub(crate) fn push(&mut self, at: Instant, reading: Reading, keep: Duration) {
+        match self.readings.back_mut() {
+            Some((last, _)) if *last > at => return,
+            Some((last, known)) if *last == at => *known = reading,
+            Some(_) | None => self.readings.push_back((at, reading)),
+        }
+        let start = at.before(keep);
+        while self.readings.get(1).is_some_and(|(second, _)| *second <= start) {
+            self.readings.pop_front();
+        }
+    }
+
+    /// The newest reading at or before `at`, and when it was read.
+    pub(crate) fn at(&self, at: Instant) -> Option<(Instant, Reading)> {
+        let after = self.readings.partition_point(|(time, _)| *time <= at);
+        self.readings.get(after.checked_sub(1)?).copied()
+    }
+
+    /// The median of the numbers read in the window that ends at `at`; of an even number of them
+    /// the mean of the middle two. What is only known to be at least something is not counted.
+    pub(crate) fn median(&self, at: Instant, window: Duration) -> Median {
+        let start = at.before(window);
+        let inside = self.readings.iter().filter(|(time, _)| start < *time && *time <= at);
+        let mut values: Vec<f64> = inside
+            .filter_map(|(_, reading)| match reading {
+                Reading::Value(value) => Some(*value),
+                Reading::AtLeast(_) | Reading::NoData(_) => None,
+            })
+            .collect();
+        let found = u32::try_from(values.len()).unwrap_or(u32::MAX);
+        Median { found, value: median(&mut values) }
+    }
+}
+
+/// The median of numbers that are not NaN; of an even number of them the mean of the middle two.
+pub(crate) fn median(values: &mut [f64]) -> Option<f64> {
+    let middle = values.len() / 2;
+    if values.is_empty() {
+        return None;
+    }
+    let (below, upper, _) = values.select_nth_unstable_by(middle, f64::total_cmp);
+    let upper = *upper;
+    if below.len() == middle && values.len() % 2 == 1 {
+        return Some(upper);
+    }
+    let lower = values[..middle].iter().copied().max_by(f64::total_cmp)?;
+    // Halved first: the sum of two huge numbers would be infinite.
+    Some(lower / 2.0 + upper / 2.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::reading::NoData;
+
+    const fn at(second: u64) -> Instant {
+        Instant::from_millis(second * 1000)
+    }
+
+    fn history(readings: &[(u64, Reading)], keep: u64) -> History {
+        let mut history = History::default();
+        for (second, reading) in readings {
+            history.push(at(*second), *reading, Duration::from_secs(keep));
+        }
+        history
+    }
+
+    #[test]
+    fn a_median_is_the_middle_or_the_mean_of_the_middle_two() {
+        assert_eq!(median(&mut []), None);
+        assert_eq!(median(&mut [3.0]), Some(3.0));
+        assert_eq!(median(&mut [4.0, 1.0]), Some(2.5));
+        assert_eq!(median(&mut [9.0, 1.0, 4.0]), Some(4.0));
+        assert_eq!(median(&mut [9.0, 1.0, 4.0, 5.0]), Some(4.5));
+        assert_eq!(median(&mut [f64::MAX, f64::MAX]), Some(f64::MAX));
+    }
+
+    #[test]
+    fn a_baseline_counts_only_numbers_within_its_window() {
+        let readings: Vec<_> = (0..20)
+            .map(|second| match second {
+                15 => (second, Reading::NoData(NoData::Stale)),
+                16 => (second, Reading::AtLeast(99.0)),
+                _ => (second, Reading::Value(second as f64)),
+            })
+            .collect();
+        let history = history(&readings, 10);
+        let median = history.median(at(19), Duration::from_secs(10));
+        // 10 to 19 without 15 and 16.
+        assert_eq!(median, Median { found: 8, value: Some(13.5) });
+    }
+
+    #[test]
+    fn the_reading_of_a_time_is_the_newest_at_or_before_it() {
+        let history = history(&[(1, Reading::Value(1.0)), (5, Reading::Value(5.0))], 100);
+        assert_eq!(history.at(at(0)), None);
+        assert_eq!(history.at(at(4)), Some((at(1), Reading::Value(1.0))));
+        assert_eq!(history.at(at(5)), Some((at(5), Reading::Value(5.0))));
+    }
+
+    #[test]
+    fn what_nobody_looks_back_to_is_dropped() {
+        let readings: Vec<_> =
+            (0..100).map(|second| (second, Reading::Value(second as f64))).collect();
+        let history = history(&readings, 10);
+        assert_eq!(history.readings.len(), 11);
+        assert_eq!(history.at(at(89)), Some((at(89), Reading::Value(89.0))));
+    }
+}
