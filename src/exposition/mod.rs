@@ -3,8 +3,9 @@
 //! One pass over a stream of chunks, in constant memory: Prometheus text 0.0.4, OpenMetrics 1.0
 //! text and delimited protobuf, which says the same and has native histograms besides. What nobody
 //! asked for is skipped at the speed of a newline search; what is asked for is read exactly as it
-//! stands on the page, because a stranger's URL in a label must never become a value. A malformed line is reported and does not lose the rest; a page past a limit fails whole.
-//! Never: I/O, clocks, guesses about a line that cannot be read.
+//! stands on the page, because a stranger's URL in a label must never become a value. A malformed
+//! line is reported and does not lose the rest; a page past a limit fails whole. Never: I/O,
+//! clocks, guesses about a line that cannot be read.
 
 mod cursor;
 mod emit;
