@@ -198,7 +198,11 @@ fn history(dice: &mut Dice) -> History {
         .map(|second| {
             let settled = second <= WINDOW || second > WINDOW + 1;
             match dice.below(12) {
-                0 if settled => now = fresh(dice),
+                0 if settled => {
+                    // Half of the time it has observed as much again, and only buckets tell.
+                    let caught_up = if dice.chance(500) { now.count() } else { 0 };
+                    now = Native { zero_count: caught_up, ..fresh(dice) };
+                }
                 1 if now.schema > 0 => coarsen(&mut now),
                 2 => widen(&mut now, [0.0078125, 0.0625, 0.25][dice.below(3) as usize]),
                 _ => {}
