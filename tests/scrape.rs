@@ -145,6 +145,7 @@ fn target(name: &str, host: &str, port: u16) -> Target {
             path: "/metrics?a=b".to_owned(),
         },
         interval: DEADLINE,
+        sharpen: None,
         timeout: DEADLINE,
         labels: Vec::new(),
         headers: Vec::new(),

@@ -11,10 +11,12 @@ use super::debug_command::DebugCommand;
 use super::demo::DemoArgs;
 use super::demo::app::AppArgs;
 use super::deploy::DeployCommand;
+use super::import::ImportCommand;
+use super::init::InitArgs;
 use super::rollback::RollbackArgs;
 use super::run::RunArgs;
 use super::status::StatusArgs;
-use super::{check, debug_command, demo, deploy, exec_step, rollback, run, status};
+use super::{check, debug_command, demo, deploy, exec_step, import, init, rollback, run, status};
 
 /// Notices a bad release first and brings the good version back, once
 ///
@@ -41,6 +43,11 @@ enum Command {
     Run(RunArgs),
     /// Check configuration and rules files: every error with its place and a suggestion
     Check(CheckArgs),
+    /// Turn other people's alerting rules into rules, and say what does not fit
+    #[command(subcommand)]
+    Import(ImportCommand),
+    /// Look at a live metrics page and write a commented configuration that fits it
+    Init(InitArgs),
     /// The pipeline's side: begin, end or wait for a deployment
     #[command(subcommand)]
     Deploy(DeployCommand),
@@ -72,6 +79,8 @@ pub fn main() -> ExitCode {
         Command::DemoApp(args) => demo::app::run(args),
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Import(command) => import::run(&command),
+        Command::Init(args) => init::run(&args),
         Command::Deploy(command) => deploy::run(command),
         Command::Rollback(args) => rollback::run(args),
         Command::Status(args) => status::run(&args),

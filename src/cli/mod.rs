@@ -9,6 +9,8 @@ mod demo;
 mod deploy;
 pub mod exec_step;
 mod exit;
+mod import;
+mod init;
 mod out;
 mod rollback;
 mod run;

@@ -25,9 +25,10 @@ const MAX_BODY: u64 = 64 << 20;
 /// The most labels or headers of a target; nobody writes more by hand.
 const MAX_PAIRS: usize = 64;
 
-const KEYS: [&str; 8] = [
+const KEYS: [&str; 9] = [
     "scrape",
     "interval",
+    "sharpen",
     "timeout",
     "labels",
     "headers",
@@ -35,12 +36,11 @@ const KEYS: [&str; 8] = [
     "max_body",
     "native_histograms",
 ];
-const LATER: [&str; 1] = ["sharpen"];
 
 /// Reads one target.
 pub(super) fn target(declared: &Declared<'_>, sink: &mut Sink) -> Option<Target> {
     let section = &declared.section;
-    section.only(&KEYS, &LATER, sink);
+    section.only(&KEYS, &[], sink);
     let name = TargetName::new(declared.name)
         .map_err(|e| sink.report(Diagnostic::error(declared.place.clone(), e.to_string())))
         .ok();
@@ -51,6 +51,7 @@ pub(super) fn target(declared: &Declared<'_>, sink: &mut Sink) -> Option<Target>
     let interval = section.or("interval", DEFAULT_INTERVAL, |item| {
         item.duration_within(MIN_INTERVAL, MAX_INTERVAL, sink)
     });
+    let sharpen = section.opt("sharpen", |item| sharpen(item, interval, sink));
     let timeout = section.opt("timeout", |item| {
         let most = interval.unwrap_or(MAX_INTERVAL);
         let timeout = item.duration_within(Duration::from_millis(1), MAX_INTERVAL, sink)?;
@@ -75,13 +76,14 @@ pub(super) fn target(declared: &Declared<'_>, sink: &mut Sink) -> Option<Target>
         sink.report(Diagnostic::error(place, "`ca_file` has no meaning for an http page"));
         return None;
     }
-    let timeout = timeout?.unwrap_or(interval * 4 / 5);
+    let (sharpen, timeout) = (sharpen?, timeout?.unwrap_or(interval * 4 / 5));
     let (labels, headers, ca_file, max_body) = (labels?, headers?, ca_file?, max_body?);
     let (name, native_histograms) = (name?, native_histograms?);
     Some(Target {
         name,
         url,
         interval,
+        sharpen,
         timeout,
         labels,
         headers,
@@ -89,6 +91,18 @@ pub(super) fn target(declared: &Declared<'_>, sink: &mut Sink) -> Option<Target>
         max_body,
         native_histograms,
     })
+}
+
+/// The interval while something is about to be decided. It may be shorter than the timeout: a slow
+/// page is waited for all the same, and sampled less often.
+fn sharpen(item: Item<'_>, interval: Option<Duration>, sink: &mut Sink) -> Option<Duration> {
+    let sharpen = item.duration_within(MIN_INTERVAL, MAX_INTERVAL, sink)?;
+    if interval.is_none_or(|interval| sharpen < interval) {
+        return Some(sharpen);
+    }
+    let error = Diagnostic::error(item.place(), "`sharpen` is not shorter than the interval");
+    sink.report(error.help("it is the interval while a rule is near its limit; leave it out"));
+    None
 }
 
 /// Pairs of a label's name and its value.

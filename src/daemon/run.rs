@@ -253,12 +253,12 @@ impl Daemon {
             Ending::No | Ending::AfterSteps => Attempts::Start,
             Ending::AfterAttempt => Attempts::HandOver,
         };
-        match self.shell.perform(effects, attempts) {
+        match self.shell.perform(effects, attempts, &mut self.sources) {
             Performed::All => {}
             Performed::JournalLost { written } => {
                 let effects = self.guard.journal_lost(self.now());
                 self.guard.unrecord(&written);
-                self.shell.perform(effects, attempts);
+                self.shell.perform(effects, attempts, &mut self.sources);
             }
             Performed::HandedOver => {
                 tracing::warn!("the rollback goes on when rollguard is started again");

@@ -12,6 +12,7 @@ use crate::model::scrape::Failure;
 use crate::model::signal::Unit;
 use crate::model::time::{Moment, Timestamp};
 
+use super::effect::Pace;
 use super::evidence;
 use super::guard::{Doing, Guard, Halt};
 use super::ledger::{Deployment, Phase};
@@ -158,6 +159,12 @@ pub struct TargetStatus {
     pub malformed: u64,
     /// The page's size in bytes.
     pub bytes: u64,
+    /// The time between two scrapes now, in milliseconds.
+    pub interval_ms: u64,
+    /// Whether that is less than its configured interval.
+    pub sharpened: bool,
+    /// Why it is that: `plain`, `sharpened`, `slow` or `failing`.
+    pub pace: Pace,
 }
 
 /// A signal.
@@ -289,6 +296,9 @@ impl Guard {
             samples: state.samples,
             malformed: state.malformed,
             bytes: state.bytes,
+            interval_ms: evidence::millis(state.interval(target)),
+            sharpened: state.interval(target) < target.interval,
+            pace: state.pace(),
         }
     }
 

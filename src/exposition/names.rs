@@ -139,6 +139,11 @@ impl<'n> Filter<'n> {
         self.names.is_none_or(|names| names.contains(name))
     }
 
+    /// Whether every metric is.
+    pub(super) const fn wants_all(&self) -> bool {
+        self.names.is_none()
+    }
+
     /// How the line begins. A line whose first byte can begin no name is read, so that it is
     /// reported, unless that byte is a digit: no wanted name is meant by `5xx 1`.
     #[inline]

@@ -225,4 +225,9 @@ pub trait Sink {
     fn native(&mut self, _: Native<'_>) {}
     /// A line that is, or may be, about a selected metric and cannot be read.
     fn malformed(&mut self, malformed: Malformed<'_>);
+    /// A `# TYPE` line: the family and its type, as they stand there. Told only of a page that is
+    /// read whole; whoever asks for names knows what they are.
+    fn kind(&mut self, family: &str, kind: &str) {
+        let _ = (family, kind);
+    }
 }

@@ -99,6 +99,11 @@ impl Page<'_> {
             Head::Unwanted | Head::Blank => Ok(()),
             Head::Comment => {
                 self.tally.eof = is_eof(line);
+                if self.filter.wants_all()
+                    && let Some((family, kind)) = declared(line)
+                {
+                    sink.kind(family, kind);
+                }
                 Ok(())
             }
             Head::Named { .. } | Head::Braces { .. } => self.read(line, number, head, sink),
@@ -181,6 +186,18 @@ impl Page<'_> {
         };
         self.tally.report(malformed, sink);
     }
+}
+
+/// Family and type of a `# TYPE` line. A quoted name with an escape in it is none that can be
+/// borrowed; its type stays unknown.
+fn declared(line: &[u8]) -> Option<(&str, &str)> {
+    let text = std::str::from_utf8(scan::trim_end(line)).ok()?;
+    let rest = text.trim_start().strip_prefix('#')?.trim_start().strip_prefix("TYPE")?;
+    let (family, kind) = rest.strip_prefix([' ', '\t'])?.trim().rsplit_once([' ', '\t'])?;
+    let family = family.trim_end();
+    let plain = family.strip_prefix('"').and_then(|family| family.strip_suffix('"'));
+    let family = plain.unwrap_or(family);
+    (!family.is_empty() && !family.contains('\\')).then_some((family, kind))
 }
 
 fn is_eof(line: &[u8]) -> bool {

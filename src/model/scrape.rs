@@ -33,6 +33,7 @@ pub struct Page {
     samples: Vec<Stored>,
     natives: Vec<StoredNative>,
     malformed: Vec<MalformedLine>,
+    kinds: Vec<(String, String)>,
     /// How many samples the reader returned.
     pub sample_count: u64,
     /// How many malformed lines the page had, including those not kept in detail.
@@ -95,6 +96,10 @@ pub struct MalformedLine {
 /// count is kept, and one line for each metric that none of the others concerns, because a signal
 /// over such a metric must not pass for known. Selected names are few.
 pub const MAX_MALFORMED: usize = 256;
+
+/// How many `# TYPE` lines are kept: more families than the largest pages have, and only pages that
+/// are read whole have any here.
+pub const MAX_KINDS: usize = 20_000;
 
 /// Why an attempt gave no samples.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -210,12 +215,27 @@ impl Page {
         &self.malformed
     }
 
+    /// Notes the type that the page gives to a family; of the first [`MAX_KINDS`].
+    pub fn push_kind(&mut self, family: &str, kind: &str) {
+        if self.kinds.len() < MAX_KINDS {
+            self.kinds.push((family.to_owned(), kind.to_owned()));
+        }
+    }
+
+    /// Families and the types that the page gives them, as they stand there. Only of a page that
+    /// was read whole.
+    #[must_use]
+    pub fn kinds(&self) -> &[(String, String)] {
+        &self.kinds
+    }
+
     /// Forgets everything but keeps the memory, for the next scrape of the same target.
     pub fn clear(&mut self) {
         self.text.clear();
         self.samples.clear();
         self.natives.clear();
         self.malformed.clear();
+        self.kinds.clear();
         (self.sample_count, self.malformed_count, self.bytes) = (0, 0, 0);
         self.may_lack_series = false;
     }

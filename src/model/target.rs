@@ -14,6 +14,10 @@ pub struct Target {
     pub url: ScrapeUrl,
     /// The time between two scrapes, 100 ms to 5 min.
     pub interval: Duration,
+    /// The time between two scrapes while something that the target feeds is about to be decided,
+    /// 100 ms to less than the interval; `None`: the interval. The timeout stays what it is: a
+    /// page that takes longer than this is still worth having.
+    pub sharpen: Option<Duration>,
     /// How long one scrape may take, from connecting to the last byte; at most the interval.
     pub timeout: Duration,
     /// Labels that every series of the page gets; they win over the page's own.

@@ -68,6 +68,11 @@ fn targets(page: &mut Page, snapshot: &Snapshot) {
     for target in &snapshot.targets {
         page.sample("target_scrape_seconds", &[("name", &target.name)], target.took_s);
     }
+    page.family("target_interval_seconds", "gauge", "Time between two scrapes of the target now.");
+    for target in &snapshot.targets {
+        let interval = target.interval_ms as f64 / 1000.0;
+        page.sample("target_interval_seconds", &[("name", &target.name)], interval);
+    }
     page.family("target_malformed_lines", "gauge", "Unreadable lines of the last scrape.");
     for target in &snapshot.targets {
         let lines = target.malformed as f64;

@@ -3,10 +3,11 @@
 
 use std::time::Duration;
 
+use crate::engine::effect::Pace;
 use crate::engine::snapshot::{DeploymentStatus, RuleStatus, SignalStatus, Snapshot, TargetStatus};
 use crate::model::deployment::Mode;
 use crate::model::entry::{Decision, RuleStanding, Trigger};
-use crate::model::time::Timestamp;
+use crate::model::time::{Timestamp, format_duration};
 
 use super::health::{health, of_rule};
 use super::line::{Paint, Style, WIDTH, clip, line, pad, plain, span, width, wrap};
@@ -189,6 +190,20 @@ fn about_target(page: &mut Page, target: &TargetStatus) {
             page.row(&target.name, Paint::Green, "up", &rest);
         }
     }
+    pace(page, target);
+}
+
+/// How often it is sampled, where that is not as configured or not as wanted.
+fn pace(page: &mut Page, target: &TargetStatus) {
+    let interval = format_duration(Duration::from_millis(target.interval_ms));
+    match target.pace {
+        Pace::Plain => {}
+        Pace::Sharpened => page.below(&format!("sharpened to {interval}")),
+        Pace::Slow if target.sharpened => {
+            page.below(&format!("sharpened to {interval}: {}", target.pace));
+        }
+        Pace::Slow | Pace::Failing => page.below(&format!("not sharpened: {}", target.pace)),
+    }
 }
 
 fn about_signal(page: &mut Page, signal: &SignalStatus) {
@@ -246,6 +261,8 @@ mod tests {
         seen.rules[0] = RuleStatus { evidence, ..rule_status() };
         seen.rules[0].evidence.state = RuleStanding::Pending;
         seen.rules[0].evidence.held_ms = 2_000;
+        let target = &mut seen.targets[0];
+        (target.interval_ms, target.sharpened, target.pace) = (100, true, Pace::Sharpened);
         seen
     }
 
@@ -268,8 +285,27 @@ mod tests {
         });
         seen.signals[1].reading.value = None;
         seen.signals[1].reading.no_data = Some("stale".to_owned());
+        seen.targets[0].pace = Pace::Failing;
         let golden = include_str!("../../tests/golden/status-red.txt");
         assert_eq!(status(&seen, Style::Plain), golden);
+    }
+
+    #[test]
+    fn it_is_said_how_often_a_target_is_sampled_where_that_is_not_its_interval() {
+        let check = |pace: Pace, interval_ms: u64, expected: &str| {
+            let mut seen = snapshot();
+            let target = &mut seen.targets[0];
+            (target.interval_ms, target.sharpened) = (interval_ms, interval_ms < 1_000);
+            target.pace = pace;
+            let text = status(&seen, Style::Plain);
+            let mut lines = text.lines().skip_while(|line| !line.starts_with("api "));
+            assert_eq!(lines.nth(1).unwrap().trim(), expected);
+        };
+        check(Pace::Plain, 1_000, "");
+        check(Pace::Sharpened, 100, "sharpened to 100ms");
+        check(Pace::Slow, 400, "sharpened to 400ms: its scrapes take too long");
+        check(Pace::Slow, 1_000, "not sharpened: its scrapes take too long");
+        check(Pace::Failing, 1_000, "not sharpened: it failed a short while ago");
     }
 
     #[test]

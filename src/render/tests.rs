@@ -1,5 +1,6 @@
 //! Values that the tests of this layer share.
 
+use crate::engine::effect::Pace;
 use crate::engine::snapshot::{
     DeploymentStatus, GuardState, RuleStatus, SignalStatus, Snapshot, TargetStatus,
 };
@@ -76,6 +77,9 @@ pub(super) fn snapshot() -> Snapshot {
         samples: 12,
         malformed: 0,
         bytes: 2_048,
+        interval_ms: 1_000,
+        sharpened: false,
+        pace: Pace::Plain,
     };
     let reading = |reading, unit: &str| SignalStatus {
         reading,

@@ -192,4 +192,8 @@ impl Sink for Filler {
             reason: format!("{} at column {}", malformed.reason, malformed.column),
         });
     }
+
+    fn kind(&mut self, family: &str, kind: &str) {
+        self.0.push_kind(family, kind);
+    }
 }

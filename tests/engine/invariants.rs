@@ -52,6 +52,13 @@ fn on_no_data() -> impl Strategy<Value = OnNoData> {
     prop_oneof![Just(OnNoData::Hold), Just(OnNoData::Clear)]
 }
 
+/// The time from one scrape to the next, in seconds: at the interval, now and then late, or at any
+/// shorter one, since a target is sampled more often while a rule is near its limit.
+fn gap() -> impl Strategy<Value = f64> {
+    let millis = prop_oneof![2 => 1_000..1_400u64, 1 => Just(100), 1 => 1..1_000u64];
+    millis.prop_map(|millis| millis as f64 / 1000.0)
+}
+
 /// A rule for each way of asking, all of which hold while the gauge is high.
 fn bed(hold: Duration, on_no_data: OnNoData) -> Bed {
     let over = |over| SignalKind::Gauge { of: selector("g"), across: Some(Across::Max), over };
@@ -88,16 +95,18 @@ proptest! {
 
     #[test]
     fn no_data_alone_never_fires_a_rule(
-        turns in prop::collection::vec(blind(), 1..80),
+        turns in prop::collection::vec((blind(), gap()), 1..80),
         seen in prop::option::of(Just(Turn::High)),
         hold in 1u64..20,
         on_no_data in on_no_data(),
     ) {
         // One look at a bad value, or none, and then nothing for as long as it takes.
         let mut bed = bed(secs(hold), on_no_data);
-        for (second, turn) in seen.into_iter().chain(turns).enumerate() {
-            bed.feed(0, second as f64, turn.page());
-            bed.feed(0, second as f64 + 0.5, "-");
+        let mut second = 0.0;
+        for (turn, gap) in seen.map(|seen| (seen, 1.0)).into_iter().chain(turns) {
+            bed.feed(0, second, turn.page());
+            bed.feed(0, second + gap / 2.0, "-");
+            second += gap;
             for rule in 0..RULES {
                 prop_assert_ne!(bed.standing(rule), Firing, "rule {} at {}", rule, second);
             }
@@ -108,7 +117,7 @@ proptest! {
     fn a_rule_that_holds_fires_within_its_for_plus_one_interval(
         before in prop::collection::vec(mixed(), 0..40),
         hold in 0u64..20_000,
-        jitter in prop::collection::vec(0u64..400, 64),
+        gaps in prop::collection::vec(gap(), 64),
         on_no_data in on_no_data(),
     ) {
         let hold = Duration::from_millis(hold);
@@ -117,12 +126,13 @@ proptest! {
         for (second, turn) in before.into_iter().chain([Turn::Low]).enumerate() {
             bed.feed(0, second as f64, turn.page());
         }
-        // From here on it is bad, seen at intervals of at most one and four tenths seconds.
+        // From here on it is bad, seen at changing intervals of at most 1.4 seconds.
         let began = begin as f64 + 0.6;
         let mut second = began;
+        let mut gaps = gaps.into_iter().cycle();
         while second <= began + hold.as_secs_f64() + 1.4 {
             bed.feed(0, second, "g 9");
-            second += 1.0 + jitter[second as usize % jitter.len()] as f64 / 1000.0;
+            second += gaps.next().unwrap();
         }
         for rule in INSTANT {
             prop_assert_eq!(bed.standing(rule), Firing, "rule {}", rule);

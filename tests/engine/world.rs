@@ -40,6 +40,7 @@ pub(crate) fn target(name: &str, interval: Duration) -> Target {
             path: "/metrics".to_owned(),
         },
         interval,
+        sharpen: None,
         timeout: interval,
         labels: Vec::new(),
         headers: Vec::new(),
