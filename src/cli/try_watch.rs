@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 
 use super::out;
 use crate::clock::Clock;
-use crate::engine::{Judge, wanted_names};
+use crate::engine::{Judge, wanted_names, wanted_natives};
 use crate::exposition::NameSet;
 use crate::fit::{Survey, TargetTrial, wanted};
 use crate::model::plan::Plan;
@@ -85,7 +85,10 @@ pub(super) async fn watch(
 ) -> io::Result<Watched> {
     let mut interrupted = interrupts()?;
     let mut watch = Watch::new(plan, clock);
-    let names = |target| Arc::new(NameSet::new(wanted_names(&watch.plan, target)));
+    let names = |target| {
+        let names = NameSet::new(wanted_names(&watch.plan, target));
+        Arc::new(names.with_natives(wanted_natives(&watch.plan, target)))
+    };
     let names: Vec<_> = watch.plan.targets.iter().map(names).collect();
     let mut sources = Sources::start(&watch.plan.targets, &names, clock);
     let end = clock.now().after(span.unwrap_or_else(|| watch.patience()));

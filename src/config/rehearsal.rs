@@ -19,7 +19,7 @@ use crate::model::hook::{Action, Hook, Piece, Step, Template};
 use crate::model::name::{HookName, StageName, TargetName};
 use crate::model::place::HookIx;
 use crate::model::plan::Plan;
-use crate::model::target::{Scheme, ScrapeUrl, Target};
+use crate::model::target::{NativeHistograms, Scheme, ScrapeUrl, Target};
 use crate::model::time::{format_duration, parse_duration};
 use crate::rehearsal::{Case, Expect};
 
@@ -305,6 +305,7 @@ fn answering(name: TargetName, interval: Duration) -> Target {
         url: ScrapeUrl { scheme: Scheme::Http, host, port: 80, path },
         interval,
         sharpen: None,
+        native_histograms: NativeHistograms::Never,
         timeout: interval * 4 / 5,
         labels: Vec::new(),
         headers: Vec::new(),

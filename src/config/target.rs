@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::model::name::TargetName;
-use crate::model::target::{Scheme, ScrapeUrl, Secret, Target};
+use crate::model::target::{NativeHistograms, Scheme, ScrapeUrl, Secret, Target};
 
 use super::declare::Declared;
 use super::diagnostic::{Diagnostic, Place};
@@ -25,8 +25,17 @@ const MAX_BODY: u64 = 64 << 20;
 /// The most labels or headers of a target; nobody writes more by hand.
 const MAX_PAIRS: usize = 64;
 
-const KEYS: [&str; 8] =
-    ["scrape", "interval", "sharpen", "timeout", "labels", "headers", "ca_file", "max_body"];
+const KEYS: [&str; 9] = [
+    "scrape",
+    "interval",
+    "sharpen",
+    "timeout",
+    "labels",
+    "headers",
+    "ca_file",
+    "max_body",
+    "native_histograms",
+];
 
 /// Reads one target.
 pub(super) fn target(declared: &Declared<'_>, sink: &mut Sink) -> Option<Target> {
@@ -57,6 +66,10 @@ pub(super) fn target(declared: &Declared<'_>, sink: &mut Sink) -> Option<Target>
     let headers = section.or("headers", Vec::new(), |item| headers(item, sink));
     let ca_file = section.opt("ca_file", |item| item.path(sink));
     let max_body = section.or("max_body", MAX_BODY, |item| size(item, sink));
+    let native_histograms = section.or("native_histograms", NativeHistograms::Ask, |item| {
+        let ask = item.boolean(sink)?;
+        Some(if ask { NativeHistograms::Ask } else { NativeHistograms::Never })
+    });
     let (interval, url) = (interval?, url?);
     if let (Some(Some(_)), Scheme::Http) = (&ca_file, url.scheme) {
         let place = section.get("ca_file").map_or(declared.place.clone(), |item| item.place());
@@ -65,8 +78,19 @@ pub(super) fn target(declared: &Declared<'_>, sink: &mut Sink) -> Option<Target>
     }
     let (sharpen, timeout) = (sharpen?, timeout?.unwrap_or(interval * 4 / 5));
     let (labels, headers, ca_file, max_body) = (labels?, headers?, ca_file?, max_body?);
-    let name = name?;
-    Some(Target { name, url, interval, sharpen, timeout, labels, headers, ca_file, max_body })
+    let (name, native_histograms) = (name?, native_histograms?);
+    Some(Target {
+        name,
+        url,
+        interval,
+        sharpen,
+        timeout,
+        labels,
+        headers,
+        ca_file,
+        max_body,
+        native_histograms,
+    })
 }
 
 /// The interval while something is about to be decided. It may be shorter than the timeout: a slow
@@ -94,6 +118,7 @@ pub fn target_at(name: TargetName, url: &str) -> Result<Target, String> {
         name,
         url,
         sharpen: None,
+        native_histograms: NativeHistograms::Ask,
         interval: DEFAULT_INTERVAL,
         timeout: DEFAULT_INTERVAL * 4 / 5,
         labels: Vec::new(),

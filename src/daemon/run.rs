@@ -11,7 +11,7 @@ use crate::config::{Level, Listen};
 use crate::engine::command::Rejection;
 use crate::engine::effect::{Effect, Outcome};
 use crate::engine::snapshot::GuardState;
-use crate::engine::{Guard, wanted_names};
+use crate::engine::{Guard, wanted_names, wanted_natives};
 use crate::exposition::NameSet;
 use crate::hook::Executor;
 use crate::journal::{Journal, JournalError};
@@ -184,7 +184,10 @@ async fn listen(
 
 /// For each target the names that a scrape of it must keep.
 fn names(plan: &Plan) -> Vec<Arc<NameSet>> {
-    let names = |target| Arc::new(NameSet::new(wanted_names(plan, target)));
+    let names = |target| {
+        let names = NameSet::new(wanted_names(plan, target));
+        Arc::new(names.with_natives(wanted_natives(plan, target)))
+    };
     plan.targets.iter().map(names).collect()
 }
 

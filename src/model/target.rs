@@ -28,6 +28,19 @@ pub struct Target {
     pub ca_file: Option<PathBuf>,
     /// The largest page in bytes, after decompression.
     pub max_body: u64,
+    /// Whether native histograms may be asked for.
+    pub native_histograms: NativeHistograms,
+}
+
+/// Whether a target is asked for the one format that has native histograms, protobuf, where a
+/// signal could use them. A target that has no such format answers as it always did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum NativeHistograms {
+    /// It is.
+    #[default]
+    Ask,
+    /// It is not: what the signals read is what the operator sees with curl.
+    Never,
 }
 
 /// Where a page is, taken apart.

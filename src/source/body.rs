@@ -10,7 +10,7 @@ use hyper::{Response, StatusCode};
 
 use super::failure::{failure, of_page};
 use crate::exposition::{
-    Format, Limits, Malformed, NameSet, PageError, Reader, Sample, Sink, Whole,
+    Format, Limits, Malformed, NameSet, Native, PageError, Reader, Sample, Sink, Whole,
 };
 use crate::model::scrape::{Failure, FailureClass, MalformedLine, Page};
 use crate::model::time::Timestamp;
@@ -178,6 +178,11 @@ impl Sink for Filler {
     fn sample(&mut self, sample: Sample<'_>) {
         let timestamp = sample.timestamp.map(|t| Timestamp::from_millis(t.as_millis()));
         self.0.push(sample.series, sample.value, timestamp);
+    }
+
+    fn native(&mut self, native: Native<'_>) {
+        let timestamp = native.timestamp.map(|t| Timestamp::from_millis(t.as_millis()));
+        self.0.push_native(native.series, native.histogram, timestamp);
     }
 
     fn malformed(&mut self, malformed: Malformed<'_>) {
