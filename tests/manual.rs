@@ -1,6 +1,7 @@
 //! The manual and the rules that are shipped, run as a reader would run them: every example of
 //! `docs/rules.md` goes through the real binary, every pack passes `check` and its own tests, and
-//! the tables of `rules/README.md` name what is there. A block of TOML that is not run is a failure.
+//! the tables of `rules/README.md` name what is there. A block of TOML that nobody runs is a
+//! failure.
 //!
 //! How a block is marked, after its three backticks:
 //!
