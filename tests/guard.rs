@@ -17,6 +17,7 @@ use rollguard::model::place::TargetIx;
 use rollguard::model::plan::Plan;
 use rollguard::model::scrape::{Failure, FailureClass, Page, Scrape};
 use rollguard::model::time::{Instant, Moment, Timestamp};
+use rollguard::record;
 
 const PERSON: Caller = Caller::Process { pid: Some(7), uid: 1000 };
 
@@ -217,6 +218,8 @@ impl Bed {
         for effect in effects {
             match effect {
                 Effect::Append(entry) => {
+                    let line = record::encode(1, &record::Hash::GENESIS, &entry);
+                    assert!(line.is_ok(), "{}", line.unwrap_err());
                     self.log.extend(word(&entry.event));
                     self.journal.push(*entry);
                 }
@@ -774,4 +777,46 @@ fn a_guard_that_was_held_up_does_not_take_its_own_absence_for_that_of_data() {
     // Whoever looks again and sees nothing has seen that there is nothing.
     check("0s", "8 fine", "30.1 dark", RAN);
     check("10s", "8..9 sick", "30.1 dark; 31..40 dark", RAN);
+}
+
+/// A page of one gauge for each of `groups`, whose names are about `long` bytes.
+fn grouped(groups: usize, long: usize, latency: f64) -> Page {
+    let mut page = Page::default();
+    for group in 0..groups {
+        let path = format!("{group:04}{}", "\\\\\\\"".repeat(long / 2));
+        page.push(&format!("latency_seconds{{path=\"{path}\"}}"), latency, None);
+    }
+    page
+}
+
+#[test]
+fn what_a_rollback_rests_on_fits_the_journal_however_many_rules_and_groups_there_are() {
+    let many = |count: usize| -> String {
+        let rules = (0..count).map(|n| format!("[rule.slow-{n}]\nwhen = \"latency > 2\"\n"));
+        rules.collect()
+    };
+    let rules = format!("[rule.slow]{}\n{}[rule.last]", "\nwhen = \"latency > 2\"", many(3_900));
+    let rules = ("[rule.slow]", rules.as_str());
+    let decided = "begun v2 over v1, decided by slow, run 0.1";
+    check(&[rules], "0..2 fine; 2.5 begin v2 good=v1; 3..6 fine; 7..9 sick", decided);
+
+    let by = "'latency_seconds'\nby = [\"path\"]\nacross = \"max\"\n\
+              [signal.latency.baseline]\nmin_readings = 1";
+    let needs = "latency > 2 && latency > latency.baseline + 1";
+    let rules = format!("[rule.slow]\nwhen = \"{needs}\"\n{}[rule.last]", many(100));
+    let plan = plan(&[("'latency_seconds'", by), ("[rule.slow]", &rules)]);
+    // What is known of so many groups with such names is too much to be kept, and not acted on.
+    for (long, decided_by) in [(20, "slow"), (900, "slow-0")] {
+        let mut bed = Bed::new(plan.clone());
+        for second in 0..12 {
+            bed.set(f64::from(second));
+            let latency = if second < 8 { 0.5 } else { 5.0 };
+            let effects = bed.scrape_page(Ok(grouped(600, long, latency)));
+            bed.perform(effects);
+            if second == 3 {
+                bed.play("3.5 begin v2 good=v1");
+            }
+        }
+        bed.expect(&format!("begun v2 over v1, decided by {decided_by}, run 0.1"));
+    }
 }

@@ -12,6 +12,7 @@ use crate::model::reading::{NoData, Reading};
 use crate::model::signal::{Signal, SignalKind};
 use crate::model::time::Instant;
 
+use super::bounds::{MAX_BASELINES, bytes};
 use super::history::History;
 
 /// What was frozen, for each signal and group.
@@ -23,7 +24,7 @@ pub(crate) struct Baselines {
 }
 
 impl Baselines {
-    /// Measures every baseline of a plan at `at`. `histories` answers a signal's, and the least
+    /// Measures every baseline of a plan at `at`, as far as they fit on record. `histories` answers a signal's, and the least
     /// time between two readings that count.
     pub(crate) fn measure<'h, H>(
         plan: &Plan,
@@ -34,6 +35,7 @@ impl Baselines {
         H: Iterator<Item = (&'h Group, &'h History)>,
     {
         let mut all = Vec::new();
+        let mut left = MAX_BASELINES;
         for signal in &plan.signals {
             let SignalKind::Baseline { of, window, min_readings } = signal.kind else { continue };
             let before = all.len();
@@ -52,6 +54,11 @@ impl Baselines {
             }
             if all.len() == before {
                 all.push(frozen(&Group::ALL, 0, None));
+            }
+            // All of a signal's or none: a group without one would look as if nothing was read.
+            match left.checked_sub(bytes(&all[before..])) {
+                Some(rest) => left = rest,
+                None => all.truncate(before),
             }
         }
         all

@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::entry::{Caller, Entry, Event, Frozen, Refusal, Trigger};
 use crate::model::name::{DeploymentId, StageName, Version};
-use crate::model::place::HookIx;
+use crate::model::place::{HookIx, SignalIx};
 use crate::model::plan::Plan;
+use crate::model::signal::SignalKind;
 use crate::model::time::{Moment, Timestamp};
 
 use super::effect::Effect;
@@ -218,7 +219,7 @@ impl Guard {
         let baselines = self.judge.baselines(now.at);
         self.judge.freeze(&baselines, now.at);
         self.judge.enter(None, now.at);
-        let thin = thin(&baselines);
+        let thin = thin(&plan, &baselines);
         let message = format!("guarding {version} as deployment {id}; {known}{thin}");
         let event = Event::Begun {
             service: plan.deployment.service.clone(),
@@ -334,7 +335,15 @@ impl Guard {
 }
 
 /// Which signals have no baseline, for whoever begins a deployment.
-fn thin(baselines: &[Frozen]) -> String {
+fn thin(plan: &Plan, baselines: &[Frozen]) -> String {
+    let lacks = |of: SignalIx| baselines.iter().all(|each| each.signal != plan.signal(of).name);
+    for signal in &plan.signals {
+        if let SignalKind::Baseline { of, .. } = signal.kind
+            && lacks(of)
+        {
+            return format!("; no baseline for {}: too many groups", plan.signal(of).name);
+        }
+    }
     let thin = baselines.iter().find(|frozen| frozen.value.is_none());
     thin.map_or_else(String::new, |frozen| {
         let Frozen { signal, readings, needed, .. } = frozen;

@@ -17,6 +17,7 @@ use crate::model::rule::{Severity, Then};
 use crate::model::scrape::Scrape;
 use crate::model::time::{Instant, Moment};
 
+use super::bounds;
 use super::cure::Watch;
 use super::effect::{Effect, Incident};
 use super::evidence;
@@ -263,8 +264,9 @@ impl Guard {
         self.record_entry(Entry { at: now.wall, deployment, event });
     }
 
-    pub(crate) fn record_entry(&mut self, entry: Entry) {
+    pub(crate) fn record_entry(&mut self, mut entry: Entry) {
         if self.halt.is_none() {
+            bounds::bound(&mut entry.event);
             if !self.effects.iter().any(|effect| matches!(effect, Effect::Append(_))) {
                 self.before = Some(Box::new(self.ledger.clone()));
             }
