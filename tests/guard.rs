@@ -12,7 +12,7 @@ use rollguard::engine::command::Command;
 use rollguard::engine::effect::{Effect, Outcome};
 use rollguard::engine::snapshot::Snapshot;
 use rollguard::model::entry::{Attempt, Caller, Entry, Event, StepResult, Trigger};
-use rollguard::model::name::{DeploymentId, Version};
+use rollguard::model::name::{DeploymentId, StageName, Version};
 use rollguard::model::place::TargetIx;
 use rollguard::model::plan::Plan;
 use rollguard::model::scrape::{Failure, FailureClass, Page, Scrape};
@@ -148,6 +148,10 @@ impl Bed {
                 let good = named("good=").map(|good| Version::new(good).unwrap());
                 let version = Version::new(words[1]).unwrap();
                 self.command(Command::Begin { id, version, good })
+            }
+            "stage" => {
+                let stage = StageName::new(words[1]).unwrap();
+                self.command(Command::Stage { id: None, stage })
             }
             "end" => self.command(Command::End { id: None, reason: "enough".to_owned() }),
             "rollback" => {
@@ -819,4 +823,25 @@ fn what_a_rollback_rests_on_fits_the_journal_however_many_rules_and_groups_there
         }
         bed.expect(&format!("begun v2 over v1, decided by {decided_by}, run 0.1"));
     }
+}
+
+#[test]
+fn what_held_before_the_deployment_began_is_set_aside_in_later_stages_too() {
+    let staged = ("for = \"2s\"", "for = \"2s\"\nstages = [\"full\"]");
+    let begun = "0..4 sick; 4.5 begin v2 good=v1; 5..8 sick";
+    let aside = "begun v2 over v1, slow set aside, in stage full";
+    check(&[staged], &format!("{begun}; 9 stage full; 10..20 sick"), aside);
+    // Entered in warm-up, without one, and by a guard that was restarted.
+    let early = "0..4 sick; 4.5 begin v2 good=v1; 5 sick; 6 stage full; 7..20 sick";
+    check(&[staged], early, "begun v2 over v1, in stage full, slow set aside");
+    let no_warmup = ("warmup = \"3s\"", "warmup = \"0s\"");
+    check(&[staged, no_warmup], &format!("{begun}; 9 stage full; 10..20 sick"), aside);
+    check(&[staged], &format!("{begun}; 8.5 restart; 9 stage full; 10..20 sick"), aside);
+    let early = "0..4 sick; 4.5 begin v2 good=v1; 5 stage full; 6 sick; 6.5 restart; 7..20 sick";
+    check(&[staged], early, "begun v2 over v1, in stage full, slow set aside");
+    // What recovered before may speak in its stage, and so may what began to hold afterwards.
+    let recovers = "0..4 sick; 4.5 begin v2 good=v1; 5..8 fine; 9 stage full; 10..12 sick";
+    check(&[staged], recovers, "begun v2 over v1, in stage full, decided by slow, run 0.1");
+    let later = "0..4 fine; 4.5 begin v2 good=v1; 5..8 sick; 9 stage full; 10..12 sick";
+    check(&[staged], later, "begun v2 over v1, in stage full, decided by slow, run 0.1");
 }

@@ -271,6 +271,9 @@ impl Guard {
         let known = self.guarded().and_then(|current| current.stage.as_ref());
         // A pipeline that asks again because it did not hear the answer.
         if known != Some(&stage) {
+            if self.timers.warm.is_some() {
+                self.keep_resting();
+            }
             self.judge.enter(Some(stage.clone()), now.at);
             self.record(now, Event::Staged { stage, by });
         }
