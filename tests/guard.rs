@@ -845,3 +845,69 @@ fn what_held_before_the_deployment_began_is_set_aside_in_later_stages_too() {
     let later = "0..4 fine; 4.5 begin v2 good=v1; 5..8 sick; 9 stage full; 10..12 sick";
     check(&[staged], later, "begun v2 over v1, in stage full, decided by slow, run 0.1");
 }
+
+/// The base with its signal read by path.
+fn by_path(rule: &str) -> Arc<Plan> {
+    plan(&[
+        ("'latency_seconds'", "'latency_seconds'\nby = [\"path\"]\nacross = \"max\""),
+        ("for = \"2s\"", rule),
+    ])
+}
+
+impl Bed {
+    /// Takes in a page of these paths and latencies.
+    fn paths(&mut self, second: f64, paths: &[(&str, f64)]) -> &mut Self {
+        self.set(second);
+        let mut page = Page::default();
+        for (path, latency) in paths {
+            page.push(&format!("latency_seconds{{path=\"{path}\"}}"), *latency, None);
+        }
+        let effects = self.scrape_page(Ok(page));
+        self.perform(effects);
+        self
+    }
+}
+
+#[test]
+fn that_a_rule_fired_in_one_group_and_holds_in_another_rolls_nothing_back() {
+    let begin = |rule: &str| {
+        let mut bed = Bed::new(by_path(rule));
+        bed.paths(0.0, &[("/a", 0.5)]).play("2.5 begin v2 good=v1");
+        // It fires for one in warm-up.
+        bed.paths(3.0, &[("/a", 5.0)]).paths(4.0, &[("/a", 5.0)]);
+        bed
+    };
+    let mut vanished = begin("for = \"1s\"");
+    vanished.paths(5.0, &[("/b", 5.0)]).play("5.6 tick").paths(6.0, &[("/b", 0.5)]);
+    vanished.expect("begun v2 over v1");
+    let mut kept = begin("for = \"1s\"\nkeep_firing_for = \"1m\"");
+    kept.paths(5.0, &[("/a", 0.5), ("/b", 5.0)]).play("5.6 tick").expect("begun v2 over v1");
+    kept.paths(6.0, &[("/a", 0.5), ("/b", 5.0)]).expect("decided by slow, run 0.1");
+}
+
+#[test]
+fn a_restart_or_a_reload_does_not_bring_lost_telemetry_back() {
+    let lost = "begun v2 over v1, telemetry lost, notify tell";
+    let begun = "0..2 fine; 2.5 begin v2 good=v1; 3..6 fine";
+    for dark in ["dark", "blank"] {
+        let script = format!("{begun}; 7..40 {dark}");
+        check(&[], &format!("{script}; 40.5 restart; 41..59 {dark}"), lost);
+        let mut bed = Bed::new(plan(&[]));
+        bed.play(&script).reload(40.5, plan(&[("latency > 2", "latency > 3")]));
+        bed.play(&format!("41..59 {dark}")).expect(&format!("{lost}, reloaded"));
+        bed.play("60 fine").expect("telemetry back");
+    }
+}
+
+#[test]
+fn a_rule_that_changes_back_has_its_baseline_again() {
+    let before = "'latency_seconds'\n[signal.latency.baseline]\nmin_readings = 2";
+    let needs = ("latency > 2", "latency > 2 && latency > 2 * latency.baseline");
+    let good = plan(&[("'latency_seconds'", before), needs]);
+    let other = before.replace("latency_seconds'", "other'");
+    let bad = plan(&[("'latency_seconds'", &other), needs]);
+    let mut bed = Bed::new(good.clone());
+    bed.play("0..2 fine; 2.5 begin v2 good=v1; 3..6 fine");
+    bed.reload(7.0, bad).play("8..9 sick").reload(10.0, good).play("11..14 sick");
+    bed.expect("begun v2 over v1, reloaded, reloaded, decided by slow, run 0.1");
+}

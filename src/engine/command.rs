@@ -153,6 +153,11 @@ impl Guard {
                 plan.hooks.iter().position(|next| Some(&next.name) == name).map(HookIx);
         }
         self.judge = judge.reloaded(plan, now.at);
+        if let Some(current) = &self.ledger.current {
+            // Rules that change back have their baselines again, as they would after a restart.
+            self.judge.freeze(&current.baselines, now.at);
+            self.judge.note_seen(&current.lost);
+        }
         self.keep_suspended(suspended);
         self.record(now, Event::Reloaded { by, rules });
         self.keep_pace(now.at);

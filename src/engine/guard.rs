@@ -112,6 +112,7 @@ impl Guard {
         self.started = now.at;
         if let Some(current) = &self.ledger.current {
             self.judge.freeze(&current.baselines, now.at);
+            self.judge.note_seen(&current.lost);
             self.judge.enter(current.stage.clone(), now.at);
         }
         self.record(now, Event::Started { rollguard: rollguard.to_owned(), pid });
@@ -297,7 +298,7 @@ impl Guard {
             .map(RuleIx)
             .filter_map(|ix| match self.judge.rule(ix).state {
                 // On what is over, or was not seen since, nothing is done.
-                State::Firing(firing) if self.judge.holds_now(ix) => Some((firing.fired, ix)),
+                State::Firing(firing) if self.judge.fires_now(ix) => Some((firing.fired, ix)),
                 State::Firing(_) | State::Inactive | State::Pending(_) => None,
             })
             .collect();
