@@ -396,7 +396,7 @@ impl Signals {
     pub(crate) fn measure(&self, plan: &Plan, at: Instant) -> Vec<Frozen> {
         let histories = |of: SignalIx| {
             let state = &self.states[of.0];
-            (spacing(plan, &state.fed_by), state.history.iter())
+            (spacing(plan, &state.fed_by).max(turn(plan, &state.fed_by)), state.history.iter())
         };
         Baselines::measure(plan, histories, at)
     }
@@ -413,6 +413,15 @@ fn spacing(plan: &Plan, fed_by: &[bool]) -> Duration {
     let targets = plan.targets.iter().zip(fed_by).filter(|(_, fed)| **fed);
     let sharpened = targets.filter(|(target, _)| target.sharpen.is_some());
     sharpened.map(|(target, _)| target.interval).max().unwrap_or_default()
+}
+
+/// The time in which each of several targets has had its turn to feed a signal: its readings within
+/// that time are of almost the same samples. Zero where there is only one.
+fn turn(plan: &Plan, fed_by: &[bool]) -> Duration {
+    let intervals = plan.targets.iter().zip(fed_by).filter(|(_, fed)| **fed);
+    let intervals: Vec<Duration> = intervals.map(|(target, _)| target.interval).collect();
+    let shortest = intervals.iter().min().copied().unwrap_or_default();
+    if intervals.len() > 1 { shortest } else { Duration::ZERO }
 }
 
 /// Adds the targets that `more` marks to those of `all`.

@@ -1,12 +1,14 @@
-//! Signals read by labels: more groups than there is place for, and targets that may have them.
+//! Signals over several groups and targets: more groups than there is place for, targets that may
+//! have them, and how often a baseline counts what several targets feed.
 
 use rollguard::model::entry::RuleStanding;
 use rollguard::model::group::{Group, MAX_GROUPS};
-use rollguard::model::name::TargetName;
+use rollguard::model::name::{SignalName, TargetName};
 use rollguard::model::place::SignalIx;
 use rollguard::model::reading::{NoData, Reading};
 use rollguard::model::rule::{Quorum, Rule};
 use rollguard::model::signal::{Across, Over, Signal, SignalKind};
+use rollguard::model::time::Instant;
 
 use crate::world::{Bed, above, plan, rule, secs, selector, signal, target};
 
@@ -76,4 +78,21 @@ fn a_target_that_never_answered_has_no_share_of_what_its_labels_rule_out() {
         let expected = if label == "path" { RuleStanding::Inactive } else { RuleStanding::Firing };
         assert_eq!(bed.standing(0), expected, "{label}");
     }
+}
+
+#[test]
+fn a_baseline_counts_one_reading_an_interval_however_many_targets_feed_it() {
+    let targets = ["a", "b", "c"].map(|name| target(name, secs(1))).to_vec();
+    let baseline = SignalKind::Baseline { of: SignalIx(0), window: secs(600), min_readings: 30 };
+    let mut rested = signal("rested", baseline);
+    rested.name = SignalName::new("queue").unwrap().baseline();
+    let signals = vec![queue(Some(Across::Sum)), rested];
+    let mut bed = Bed::new(&plan(targets, signals, Vec::new()));
+    for second in 0..20 {
+        for target in 0..3 {
+            bed.feed(target, f64::from(second) + 0.3 * target as f64, "queue 1");
+        }
+    }
+    let frozen = bed.judge.baselines(Instant::ZERO.after(secs(20)));
+    assert_eq!((frozen[0].readings, frozen[0].value), (20, None));
 }
