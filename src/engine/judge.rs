@@ -403,8 +403,8 @@ impl RuleState {
             (group, verdict)
         };
         if self.grouped.is_empty() {
-            self.clocks.set(std::iter::once(verdict_in(Group::ALL)));
-            self.verdict = self.clocks.verdict(rule.quorum, self.verdict);
+            self.verdict = verdict_of(rule, &|ix| signals.reading(ix));
+            self.clocks.set_only(self.verdict);
         } else {
             let none = match verdict_of(rule, &|ix| signals.reading(ix)) {
                 Verdict::NoData(why) => Verdict::NoData(why),
