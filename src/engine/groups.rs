@@ -76,6 +76,15 @@ impl Clocks {
         }
     }
 
+    /// Whether it fires, and holds as `holds` has it, in as many groups as it must: that it fired
+    /// in one and holds in another is not that.
+    pub(crate) fn fires_now(&self, quorum: Quorum, holds: impl Fn(Verdict) -> bool) -> bool {
+        let fires = |known: &&GroupClock| {
+            matches!(known.clock.state(), State::Firing(_)) && holds(known.verdict)
+        };
+        self.list.iter().filter(fires).count() >= self.needed(quorum)
+    }
+
     /// What the rule says over all groups, under Kleene's logic; `none` where there is no group.
     pub(crate) fn verdict(&self, quorum: Quorum, none: Verdict) -> Verdict {
         if let [only] = &self.list[..]

@@ -19,6 +19,7 @@ use super::feed::Feed;
 use super::history::History;
 use super::over::OverWindow;
 use super::readings::{self, Tracks};
+use super::track::Track;
 use super::tracks::TrackIx;
 
 /// The signals of a plan.
@@ -190,8 +191,12 @@ impl Signals {
             self.states[ix.0].readings[0].1 = reading;
         } else {
             let groups = self.groups_of(ix, &signal.kind, feeds);
+            let (sampled, others) = (!self.states[ix.0].tracks.is_empty(), Group::others());
             let read = |group: Group| {
-                let reading = self.read_group(signal, ix, &group, plan, feeds, at);
+                let reading = match sampled && group == others {
+                    true => Reading::NoData(NoData::TooManyGroups),
+                    false => self.read_group(signal, ix, &group, plan, feeds, at),
+                };
                 (group, reading)
             };
             let readings: Vec<_> = groups.into_iter().map(read).collect();
@@ -212,6 +217,7 @@ impl Signals {
         for (feed, track) in &self.states[ix.0].tracks {
             let known = feeds[*feed].tracks.groups(*track);
             groups.extend(known.filter(|(_, t)| t.is_known()).map(|(group, _)| group.clone()));
+            groups.extend(feeds[*feed].tracks.is_crowded_at(*track).then(Group::others));
         }
         groups.retain(|group| *group != Group::ALL);
         groups.sort();
@@ -221,25 +227,27 @@ impl Signals {
 
     /// Why a group that is not known has no reading.
     fn absent(&self, ix: SignalIx, feeds: &[Feed], at: Instant) -> NoData {
-        let tracks: Tracks<'_> = self.tracks(ix, &Group::ALL, feeds).collect();
+        let tracks: Tracks<'_> = self.tracks(ix, &[], &Group::ALL, feeds).collect();
         readings::absence(&tracks, at)
     }
 
     /// The tracks of a signal in one group. A target of which nothing is known yet may have a
-    /// share of any group.
+    /// share of any group that its labels do not rule out.
     fn tracks<'f>(
         &self,
         ix: SignalIx,
+        by: &'f [String],
         group: &'f Group,
         feeds: &'f [Feed],
-    ) -> impl Iterator<Item = &'f super::track::Track> + use<'_, 'f> {
+    ) -> impl Iterator<Item = &'f Track> + use<'_, 'f> {
         self.states[ix.0].tracks.iter().filter_map(move |(feed, track)| {
             let tracks = &feeds[*feed].tracks;
             if *group == Group::ALL {
                 return Some(&tracks[*track]);
             }
             let own = tracks.of_group(*track, group);
-            own.or_else(|| Some(&tracks[*track]).filter(|track| track.is_untried()))
+            let may_have = |track: &&Track| track.is_untried() && feeds[*feed].may_have(group, by);
+            own.or_else(|| Some(&tracks[*track]).filter(may_have))
         })
     }
 
@@ -252,7 +260,7 @@ impl Signals {
         feeds: &[Feed],
         at: Instant,
     ) -> Reading {
-        let tracks: Tracks<'_> = self.tracks(ix, group, feeds).collect();
+        let tracks: Tracks<'_> = self.tracks(ix, &signal.by, group, feeds).collect();
         let now = match &signal.kind {
             SignalKind::Value(value) => Reading::Value(*value),
             SignalKind::Up(_) => self.read_up(signal, ix, plan, feeds, at).0,
@@ -388,7 +396,7 @@ impl Signals {
     pub(crate) fn measure(&self, plan: &Plan, at: Instant) -> Vec<Frozen> {
         let histories = |of: SignalIx| {
             let state = &self.states[of.0];
-            (spacing(plan, &state.fed_by), state.history.iter())
+            (spacing(plan, &state.fed_by).max(turn(plan, &state.fed_by)), state.history.iter())
         };
         Baselines::measure(plan, histories, at)
     }
@@ -405,6 +413,15 @@ fn spacing(plan: &Plan, fed_by: &[bool]) -> Duration {
     let targets = plan.targets.iter().zip(fed_by).filter(|(_, fed)| **fed);
     let sharpened = targets.filter(|(target, _)| target.sharpen.is_some());
     sharpened.map(|(target, _)| target.interval).max().unwrap_or_default()
+}
+
+/// The time in which each of several targets has had its turn to feed a signal: its readings within
+/// that time are of almost the same samples. Zero where there is only one.
+fn turn(plan: &Plan, fed_by: &[bool]) -> Duration {
+    let intervals = plan.targets.iter().zip(fed_by).filter(|(_, fed)| **fed);
+    let intervals: Vec<Duration> = intervals.map(|(target, _)| target.interval).collect();
+    let shortest = intervals.iter().min().copied().unwrap_or_default();
+    if intervals.len() > 1 { shortest } else { Duration::ZERO }
 }
 
 /// Adds the targets that `more` marks to those of `all`.

@@ -4,6 +4,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod groups;
 mod invariants;
 mod model;
 mod native;
