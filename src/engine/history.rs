@@ -38,8 +38,23 @@ impl History {
         }
     }
 
+    /// The reading of one `window` before `at`, and when it was read: the newest by then, unless it
+    /// was older than `stale` already. Where the newest reading of all is later than `at`, because
+    /// another target was slow to answer, it is that of one window before it.
+    pub(crate) fn before(
+        &self,
+        at: Instant,
+        window: Duration,
+        stale: Duration,
+    ) -> Option<(Instant, Reading)> {
+        let at = self.readings.back().map_or(at, |(newest, _)| at.max(*newest));
+        // Before there was time for a window, nothing was a window ago.
+        let then = Some(at.before(window)).filter(|then| then.after(window) <= at)?;
+        self.at(then).filter(|(read, _)| then.since(*read) <= stale)
+    }
+
     /// The newest reading at or before `at`, and when it was read.
-    pub(crate) fn at(&self, at: Instant) -> Option<(Instant, Reading)> {
+    fn at(&self, at: Instant) -> Option<(Instant, Reading)> {
         let after = self.readings.partition_point(|(time, _)| *time <= at);
         self.readings.get(after.checked_sub(1)?).copied()
     }

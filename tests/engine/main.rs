@@ -5,7 +5,9 @@
 mod invariants;
 mod model;
 mod oracle;
+mod plans;
 mod promtool;
 mod readings;
 mod rules;
+mod service;
 mod world;
