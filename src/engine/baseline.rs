@@ -8,7 +8,7 @@ use crate::model::name::SignalName;
 use crate::model::place::SignalIx;
 use crate::model::plan::Plan;
 use crate::model::reading::{NoData, Reading};
-use crate::model::signal::{Signal, SignalKind};
+use crate::model::signal::SignalKind;
 use crate::model::time::Instant;
 
 use super::history::History;
@@ -32,6 +32,7 @@ impl Baselines {
         H: Iterator<Item = (&'h Group, &'h History)>,
     {
         let mut all = Vec::new();
+        let definitions = definitions(plan);
         for signal in &plan.signals {
             let SignalKind::Baseline { of, window, min_readings } = signal.kind else { continue };
             let before = all.len();
@@ -41,7 +42,7 @@ impl Baselines {
                 value: value.filter(|_| found >= min_readings),
                 readings: found,
                 needed: min_readings,
-                definition: definition(plan.signal(of)),
+                definition: definitions[of.0].clone(),
             };
             for (group, history) in histories(of) {
                 let median = history.median(at, window);
@@ -57,9 +58,10 @@ impl Baselines {
     /// What was frozen, as far as it is of signals of this plan as they are now.
     pub(crate) fn of(plan: &Plan, frozen: &[Frozen]) -> Self {
         let mut baselines = Self::default();
+        let definitions = definitions(plan);
         for each in frozen {
-            let signal = plan.signals.iter().find(|signal| signal.name == each.signal);
-            if signal.is_some_and(|signal| definition(signal) == each.definition) {
+            let place = plan.signals.iter().position(|signal| signal.name == each.signal);
+            if place.is_some_and(|ix| definitions[ix] == each.definition) {
                 let group = Group::from_text(each.group.as_deref().unwrap_or_default());
                 let groups = baselines.frozen.entry(each.signal.clone()).or_default();
                 groups.insert(group, (each.value, each.readings));
@@ -90,13 +92,26 @@ impl Baselines {
     }
 }
 
-/// Tells two definitions of a signal apart, the same way in every process: a baseline in seconds
-/// must not be taken for one in milliseconds because a file was edited while the guard was away.
-fn definition(signal: &Signal) -> String {
-    /// FNV-1a, 64 bits.
+/// Tells two definitions of a signal apart, for each signal of a plan, the same way in every
+/// process: a baseline in seconds must not be taken for one in milliseconds because a file was
+/// edited while the guard was away. Arithmetic is told by the definitions of what it reads, which
+/// come before it; their places in the plan say nothing.
+fn definitions(plan: &Plan) -> Vec<String> {
+    let mut all: Vec<String> = Vec::with_capacity(plan.signals.len());
+    for signal in &plan.signals {
+        let mut text = format!("{:?} {:?} {:?}", signal.kind, signal.by, signal.stale);
+        signal.kind.for_each_signal(&mut |inner| {
+            text = text.replace(&format!("{inner:?}"), &all[inner.0]);
+        });
+        all.push(hash(&text));
+    }
+    all
+}
+
+/// FNV-1a, 64 bits.
+fn hash(text: &str) -> String {
     const OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
     const PRIME: u64 = 0x0000_0100_0000_01b3;
-    let text = format!("{:?} {:?} {:?}", signal.kind, signal.by, signal.stale);
     let hash = text.bytes().fold(OFFSET, |hash, b| (hash ^ u64::from(b)).wrapping_mul(PRIME));
     format!("{hash:016x}")
 }
