@@ -46,6 +46,12 @@ struct Page {
     names: Vec<String>,
 }
 
+/// The same histograms in protobuf.
+struct Binary {
+    bytes: Vec<u8>,
+    lines: usize,
+}
+
 fn main() {
     let pages =
         [node_page(), histograms(700, 1, "1.4 MB histograms"), histograms(1000, 26, "50 MB")];
@@ -63,7 +69,93 @@ fn main() {
         ours(page, None, "no filter", contestant);
         row(&page.title, "p.-parse", found as u64, page, contestant, contestant);
     }
+    in_protobuf(&pages[1]);
     names_do_not_matter(&pages[2]);
+}
+
+/// The page of histograms once more, in the format that a scrape asks for where a signal may read
+/// native ones. Rates are those of its own bytes; `us` is to be held against the rows above.
+fn in_protobuf(text: &Page) {
+    let page = binary(text, 700);
+    for share in [0.001, 0.05, 1.0] {
+        let names = NameSet::new(spread(&text.names, share));
+        let (tally, took) = median(page.bytes.len(), || {
+            let limits = Limits { samples: u64::MAX, ..Limits::default() };
+            let mut reader = Reader::new(Format::Protobuf, limits, Some(&names));
+            let mut sum = Sum::default();
+            for chunk in page.bytes.chunks(CHUNK) {
+                reader.feed(chunk, &mut sum).unwrap();
+            }
+            black_box(sum.value);
+            reader.finish(Whole::Yes, &mut sum).unwrap()
+        });
+        println!(
+            "{:<26} {:>9} {:>9} {:>10.1} {:>10.0} {:>8.1}",
+            format!("  in protobuf, {} KB", page.bytes.len() / 1000),
+            format!("{:.1}%", share * 100.0),
+            tally.samples,
+            took.as_secs_f64() * 1e6,
+            page.bytes.len() as f64 / 1e6 / took.as_secs_f64(),
+            took.as_secs_f64() * 1e9 / page.lines as f64,
+        );
+    }
+}
+
+/// Encodes what [`histograms`] wrote with one series a family.
+fn binary(page: &Page, families: usize) -> Binary {
+    let mut bytes = Vec::new();
+    for family in 0..families {
+        let mut metric = Vec::new();
+        for (name, value) in [
+            ("method", "GET".to_owned()),
+            ("route", "/api/v1/things/0/detail".to_owned()),
+            ("status", "200".to_owned()),
+            ("instance", format!("10.0.{family}.7:9090")),
+        ] {
+            let pair = [field(1, name.as_bytes()), field(2, value.as_bytes())].concat();
+            metric.extend(field(1, &pair));
+        }
+        let mut histogram = [number(1, 12 * (family as u64 * 31 + 1)), float(2, 17.0)].concat();
+        for (at, bound) in
+            [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0].into_iter().enumerate()
+        {
+            let count = (family as u64 * 31 + 1) * (at as u64 + 1);
+            histogram.extend(field(3, &[number(1, count), float(2, bound)].concat()));
+        }
+        metric.extend(field(7, &histogram));
+        let name = format!("app_svc{family:04}_request_duration_seconds");
+        let head = [field(1, name.as_bytes()), field(2, b"How long requests took.")].concat();
+        let message = [head, number(3, 4), field(4, &metric)].concat();
+        varint(&mut bytes, message.len() as u64);
+        bytes.extend(message);
+    }
+    Binary { bytes, lines: page.text.lines().count() }
+}
+
+fn varint(bytes: &mut Vec<u8>, mut number: u64) {
+    while number >= 0x80 {
+        bytes.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    bytes.push(number as u8);
+}
+
+fn number(field: u64, number: u64) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    varint(&mut bytes, field << 3);
+    varint(&mut bytes, number);
+    bytes
+}
+
+fn float(field: u8, number: f64) -> Vec<u8> {
+    [[field << 3 | 1].as_slice(), &number.to_le_bytes()].concat()
+}
+
+fn field(field: u8, payload: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![field << 3 | 2];
+    varint(&mut bytes, payload.len() as u64);
+    bytes.extend(payload);
+    bytes
 }
 
 fn ours(page: &Page, names: Option<&NameSet>, selected: &str, contestant: Duration) {

@@ -4,22 +4,26 @@
 
 #![expect(clippy::disallowed_methods, reason = "systemd says where files go")]
 
-use std::fs::{self, File, Metadata};
-use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt;
+mod file;
+mod search;
+mod tests;
+
+use std::collections::HashMap;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::config::{
-    CheckedRules, Diagnostics, Level, Listen, Pattern, SourceFile, check_rules, compile, is_main,
-    patterns,
+    CheckedRules, Diagnostic, Diagnostics, Level, Listen, SourceFile, check_rules, compile_found,
+    compile_rules, is_main, patterns, rules_path,
 };
 use crate::model::plan::Plan;
+use crate::model::target::Target;
 
-/// The largest configuration file. A thousand rules are a tenth of it.
-const MAX_FILE: u64 = 1 << 20;
+use self::file::{Opened, Use, read};
+use self::search::{MAX_FILES, search};
 
-/// The most files of one configuration. Beyond it a pattern matches what was not meant.
-const MAX_FILES: usize = 256;
+pub use self::search::{Hidden, Hides};
+pub use self::tests::{is_test_file, load_tests, test_files};
 
 /// Where the journal is kept unless the configuration or the service manager says otherwise.
 const DEFAULT_STATE: &str = "/var/lib/rollguard";
@@ -50,6 +54,12 @@ pub enum LoadError {
     /// The patterns match more files than anyone means.
     #[error("load {}: its `rules` match more than {MAX_FILES} files", .0.display())]
     TooMany(PathBuf),
+    /// The directory holds more tests than anyone means.
+    #[error("load {}: it holds more than {MAX_FILES} files of tests", .0.display())]
+    TooManyTests(PathBuf),
+    /// The directory holds no tests.
+    #[error("find tests: no file in {} is called *.test.toml", .0.display())]
+    NoTests(PathBuf),
     /// The file decides what runs as root, and others than root can write it.
     #[error(
         "trust {}: it decides what runs as root, but {who} can write it; \
@@ -78,7 +88,7 @@ pub struct Places {
     pub listen: Listen,
 }
 
-/// A configuration as it was found.
+/// A configuration that can be used.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Loaded {
     /// Where the daemon keeps and shows things.
@@ -89,6 +99,19 @@ pub struct Loaded {
     pub lints: Diagnostics,
     /// Every file that was read, the main file first.
     pub files: Vec<PathBuf>,
+}
+
+/// The files of a configuration, read and not yet understood.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// Every file that was read, the main file first.
+    pub files: Vec<PathBuf>,
+    /// Every file that was not read because of one of the same name.
+    pub hidden: Vec<Hidden>,
+    main: SourceFile,
+    rules: Vec<SourceFile>,
+    /// What is wrong with finding and reading, each where the main file names it.
+    problems: Vec<Diagnostic>,
 }
 
 /// Directories that the service manager made for the daemon.
@@ -126,47 +149,92 @@ pub fn load(path: &Path) -> Result<Loaded, LoadError> {
 /// # Errors
 /// As [`load`].
 pub fn load_with(path: &Path, directories: &Directories) -> Result<Loaded, LoadError> {
-    let main = read(path, Use::Run)?;
+    find(path)?.compile(directories)
+}
+
+/// Finds and reads the files of the configuration whose main file is at `path`.
+///
+/// # Errors
+/// The main file cannot be read or trusted. What is wrong with another file is part of the answer,
+/// so that it is shown with everything else that is wrong.
+pub fn find(path: &Path) -> Result<Found, LoadError> {
+    find_for(path, Use::Run)
+}
+
+fn find_for(path: &Path, purpose: Use) -> Result<Found, LoadError> {
+    let Opened { source: main, identity } = read(path, purpose)?;
     let patterns = patterns(&main);
-    let mut paths: Vec<PathBuf> = Vec::new();
-    let mut unmatched = Vec::new();
-    for pattern in &patterns {
-        let found = matches(path, pattern)?;
-        if found.is_empty() {
-            unmatched.push(pattern.matches_nothing());
-        }
-        // A file that two patterns match is read once.
-        let new = found.into_iter().filter(|file| !paths.contains(file)).collect::<Vec<_>>();
-        paths.extend(new);
-        if paths.len() > MAX_FILES {
-            return Err(LoadError::TooMany(path.to_owned()));
+    let below = search::rules_path(path, rules_path(&main));
+    let search = search(path, &below, &patterns, purpose);
+    let (hidden, mut problems) = (search.hidden, search.problems);
+    let (mut files, mut rules) = (vec![path.to_owned()], Vec::new());
+    let mut names = HashMap::from([(identity, path.to_owned())]);
+    for (file, pattern) in search.files {
+        match read(&file, purpose) {
+            Err(error) => problems.push(pattern.fails(format!("failed to {error}"))),
+            Ok(Opened { source, identity }) => {
+                if let Some(known) = names.get(&identity) {
+                    problems.push(pattern.repeats(&source.path, &known.display().to_string()));
+                    continue;
+                }
+                names.insert(identity, file.clone());
+                files.push(file);
+                rules.push(source);
+            }
         }
     }
-    let rules = paths.iter().map(|path| read(path, Use::Run)).collect::<Result<Vec<_>, _>>()?;
-    let compiled = compile(&main, &rules).map_err(|wrong| {
-        LoadError::Wrong(unmatched.iter().cloned().fold(wrong, Diagnostics::and))
-    })?;
-    let settings = compiled.settings;
-    let runtime = directories.runtime.clone().unwrap_or_else(|| DEFAULT_RUNTIME.into());
-    let state = settings.state.or_else(|| directories.state.clone());
-    let places = Places {
-        state: state.unwrap_or_else(|| DEFAULT_STATE.into()),
-        control: settings.control.unwrap_or_else(|| runtime.join("rollguard.sock")),
-        listen: settings.listen,
-    };
-    let lints = unmatched.into_iter().fold(compiled.lints, Diagnostics::and);
-    let files = std::iter::once(path.to_owned()).chain(paths).collect();
-    Ok(Loaded { places, plan: compiled.plan, lints, files })
+    Ok(Found { files, hidden, main, rules, problems })
+}
+
+impl Found {
+    /// Makes a plan of what the files say.
+    ///
+    /// # Errors
+    /// Everything that is wrong with any of them.
+    pub fn compile(self, directories: &Directories) -> Result<Loaded, LoadError> {
+        let compiled = compile_found(&self.main, &self.rules, self.problems);
+        let compiled = compiled.map_err(LoadError::Wrong)?;
+        let settings = compiled.settings;
+        let runtime = directories.runtime.clone().unwrap_or_else(|| DEFAULT_RUNTIME.into());
+        let state = settings.state.or_else(|| directories.state.clone());
+        let places = Places {
+            state: state.unwrap_or_else(|| DEFAULT_STATE.into()),
+            control: settings.control.unwrap_or_else(|| runtime.join("rollguard.sock")),
+            listen: settings.listen,
+        };
+        Ok(Loaded { places, plan: compiled.plan, lints: compiled.lints, files: self.files })
+    }
 }
 
 /// Checks rules files without a main file. Nothing is run by them, so who can write them does not
-/// matter.
+/// matter. A file that is named twice is read once.
 ///
 /// # Errors
 /// A file that cannot be read, or everything that is wrong with what the files say.
 pub fn load_rules(paths: &[PathBuf]) -> Result<CheckedRules, LoadError> {
-    let files = paths.iter().map(|path| read(path, Use::Look)).collect::<Result<Vec<_>, _>>()?;
-    check_rules(&files).map_err(LoadError::Wrong)
+    check_rules(&read_once(paths)?).map_err(LoadError::Wrong)
+}
+
+/// Loads rules files without a main file, to be judged on these targets. Nothing is run by them,
+/// so who can write them does not matter.
+///
+/// # Errors
+/// A file that cannot be read, or everything that is wrong with what the files say.
+pub fn load_rules_for(paths: &[PathBuf], targets: &[Target]) -> Result<Plan, LoadError> {
+    compile_rules(&read_once(paths)?, targets).map_err(LoadError::Wrong)
+}
+
+fn read_once(paths: &[PathBuf]) -> Result<Vec<SourceFile>, LoadError> {
+    let opened = paths.iter().map(|path| read(path, Use::Look)).collect::<Result<Vec<_>, _>>()?;
+    let mut known = Vec::new();
+    let mut files = Vec::new();
+    for Opened { source, identity } in opened {
+        if !known.contains(&identity) {
+            known.push(identity);
+            files.push(source);
+        }
+    }
+    Ok(files)
 }
 
 /// Whether the file is a main file rather than one of rules.
@@ -174,138 +242,5 @@ pub fn load_rules(paths: &[PathBuf]) -> Result<CheckedRules, LoadError> {
 /// # Errors
 /// A file that cannot be read.
 pub fn is_main_file(path: &Path) -> Result<bool, LoadError> {
-    Ok(is_main(&read(path, Use::Look)?))
-}
-
-/// Whether what a file says is going to be done.
-#[derive(Clone, Copy, PartialEq)]
-enum Use {
-    /// It decides what runs.
-    Run,
-    /// It is only looked at.
-    Look,
-}
-
-fn read(path: &Path, purpose: Use) -> Result<SourceFile, LoadError> {
-    let failed = |source| LoadError::Read { path: path.to_owned(), source };
-    // Asked before opening, because opening a pipe waits for a writer; what is trusted is then
-    // judged by the opened file, which nobody can exchange.
-    if !fs::metadata(path).map_err(failed)?.is_file() {
-        return Err(LoadError::NotAFile(path.to_owned()));
-    }
-    let file = File::open(path).map_err(failed)?;
-    let metadata = file.metadata().map_err(failed)?;
-    if purpose == Use::Run
-        && rustix::process::geteuid().is_root()
-        && let Some(who) = writable_by(&metadata)
-    {
-        return Err(LoadError::Untrusted { path: path.to_owned(), who });
-    }
-    let mut bytes = Vec::new();
-    file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(failed)?;
-    if bytes.len() as u64 > MAX_FILE {
-        return Err(LoadError::TooLarge(path.to_owned()));
-    }
-    let text = String::from_utf8(bytes).map_err(|_| LoadError::NotText(path.to_owned()))?;
-    Ok(SourceFile { path: path.display().to_string(), text })
-}
-
-/// Who can write the file apart from root.
-fn writable_by(metadata: &Metadata) -> Option<String> {
-    const GROUP: u32 = 0o020;
-    const WORLD: u32 = 0o002;
-    let (mode, owner, group) = (metadata.mode(), metadata.uid(), metadata.gid());
-    if owner != 0 {
-        return Some(format!("its owner, user {owner},"));
-    }
-    if mode & WORLD != 0 {
-        return Some("everybody".to_owned());
-    }
-    (mode & GROUP != 0 && group != 0).then(|| format!("group {group}"))
-}
-
-/// The files that a pattern of the main file matches, by name.
-fn matches(main: &Path, pattern: &Pattern) -> Result<Vec<PathBuf>, LoadError> {
-    let base = main.parent().unwrap_or(Path::new(""));
-    let path = base.join(&pattern.text);
-    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    if !name.contains('*') {
-        return Ok(vec![path]);
-    }
-    let directory = path.parent().unwrap_or(Path::new("")).to_owned();
-    let listed = if directory.as_os_str().is_empty() { Path::new(".") } else { &directory };
-    let failed = |source| LoadError::Read { path: directory.clone(), source };
-    let entries = match fs::read_dir(listed) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(failed(error)),
-    };
-    let mut names = Vec::new();
-    for entry in entries {
-        let file = entry.map_err(failed)?.file_name();
-        let Some(file) = file.to_str() else { continue };
-        if is_rules_file(file) && fits(name, file) && directory.join(file) != main {
-            names.push(file.to_owned());
-        }
-        if names.len() > MAX_FILES {
-            return Err(LoadError::TooMany(main.to_owned()));
-        }
-    }
-    names.sort_unstable();
-    Ok(names.into_iter().map(|name| directory.join(name)).collect())
-}
-
-/// What a pattern matches: hidden files, backups and what packages leave behind end otherwise,
-/// tests are not rules.
-fn is_rules_file(name: &str) -> bool {
-    !name.starts_with('.') && name.ends_with(".toml") && !name.ends_with(".test.toml")
-}
-
-/// Whether a name fits a pattern, in which each `*` stands for any number of characters.
-fn fits(pattern: &str, name: &str) -> bool {
-    let Some((first, rest)) = pattern.split_once('*') else { return pattern == name };
-    let Some(mut name) = name.strip_prefix(first) else { return false };
-    let mut parts: Vec<&str> = rest.split('*').collect();
-    let last = parts.pop().unwrap_or_default();
-    for part in parts {
-        // The earliest place leaves the most for what follows.
-        let Some(at) = name.find(part) else { return false };
-        name = &name[at + part.len()..];
-    }
-    name.ends_with(last)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_star_stands_for_any_number_of_characters() {
-        let check = |pattern: &str, name: &str, wanted: bool| {
-            assert_eq!(fits(pattern, name), wanted, "{pattern} {name}");
-        };
-        check("*.toml", "http.toml", true);
-        check("*.toml", "http.toml.rpmnew", false);
-        check("*", "x", true);
-        check("10-*.toml", "10-http.toml", true);
-        check("10-*.toml", "20-http.toml", false);
-        check("a*b*c", "axxbyyc", true);
-        check("a*b*c", "axxc", false);
-        check("ab*b", "ab", false);
-        check("**", "", true);
-    }
-
-    #[test]
-    fn only_rules_files_are_taken() {
-        for name in [
-            ".http.toml",
-            "http.toml~",
-            "http.toml.rpmnew",
-            "http.toml.dpkg-dist",
-            "http.test.toml",
-        ] {
-            assert!(!is_rules_file(name), "{name}");
-        }
-        assert!(is_rules_file("http.toml"));
-    }
+    Ok(is_main(&read(path, Use::Look)?.source))
 }

@@ -46,6 +46,7 @@ notify = "page"
 [target.api]
 scrape = "https://api.internal/metrics?a=b"
 interval = "250ms"
+sharpen = "125ms"
 timeout = "100ms"
 labels = { role = "canary" }
 headers = { authorization = { file = "/run/token" }, x-a = "b", x-c = { env = "C" } }
@@ -139,6 +140,7 @@ fn every_key_of_the_main_file_arrives() {
     assert_eq!((api.url.host.as_str(), api.url.port), ("api.internal", 443));
     assert_eq!(api.url.path, "/metrics?a=b");
     assert_eq!((api.interval.as_millis(), api.timeout.as_millis()), (250, 100));
+    assert_eq!(api.sharpen, Some(Duration::from_millis(125)));
     assert_eq!(api.labels, [("role".to_owned(), "canary".to_owned())]);
     let headers = [
         ("authorization".to_owned(), Secret::File("/run/token".into())),
@@ -165,6 +167,7 @@ fn what_is_not_written_is_the_documented_default() {
     assert_eq!((deployment.then, deployment.notify), (None, None));
     let target = &plan.targets[0];
     assert_eq!((target.interval, target.timeout.as_millis()), (SECOND, 800));
+    assert_eq!(target.sharpen, None);
     assert_eq!((target.max_body, &target.ca_file), (64 << 20, &None));
     let [run, probe] = plan.hooks[0].steps.as_slice() else { panic!() };
     assert_eq!((run.timeout, run.attempts, run.backoff), (SECOND * 60, 1, SECOND));

@@ -229,6 +229,9 @@ proptest! {
             }
             Err(PageError::TooManyLabels { .. }) => {}
             Err(PageError::Truncated { .. }) => prop_assert!(false, "the page is whole"),
+            Err(PageError::TooManyBuckets { .. } | PageError::NotDelimited { .. }) => {
+                prop_assert!(false, "the page is text");
+            }
         }
     }
 

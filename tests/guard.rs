@@ -236,6 +236,7 @@ impl Bed {
                     self.notices.push((notice.deployment, attempt));
                 }
                 Effect::Report(incident) => self.log.push(format!("report {}", incident.ended)),
+                Effect::Pace { interval, .. } => self.log.push(format!("pace {interval:?}")),
             }
         }
     }
@@ -415,7 +416,8 @@ fn the_guards_own_restarts_never_crowd_out_the_deployments_story() {
     bed.set(13.0);
     let report = bed.scrape(Some(0.5)).into_iter().find_map(|effect| match effect {
         Effect::Report(incident) => Some(incident),
-        Effect::Append(_) | Effect::Run(_) | Effect::Inspect { .. } | Effect::Notify(_) => None,
+        Effect::Append(_) | Effect::Run(_) | Effect::Inspect { .. } => None,
+        Effect::Notify(_) | Effect::Pace { .. } => None,
     });
     let told: Vec<String> = report.unwrap().entries.iter().filter_map(|e| word(&e.event)).collect();
     assert_eq!(told.join(", "), "begun v2 over v1, decided by slow, done, cured");

@@ -18,7 +18,7 @@ use rollguard::exposition::NameSet;
 use rollguard::model::name::TargetName;
 use rollguard::model::place::TargetIx;
 use rollguard::model::scrape::{FailureClass, Page, Scrape};
-use rollguard::model::target::{Scheme, ScrapeUrl, Secret, Target};
+use rollguard::model::target::{NativeHistograms, Scheme, ScrapeUrl, Secret, Target};
 use rollguard::source::{Sources, scrape_once};
 
 /// Far longer than anything here takes on the slowest machine.
@@ -145,11 +145,13 @@ fn target(name: &str, host: &str, port: u16) -> Target {
             path: "/metrics?a=b".to_owned(),
         },
         interval: DEADLINE,
+        sharpen: None,
         timeout: DEADLINE,
         labels: Vec::new(),
         headers: Vec::new(),
         ca_file: None,
         max_body: 1 << 20,
+        native_histograms: NativeHistograms::Ask,
     }
 }
 
@@ -228,6 +230,37 @@ async fn the_request_is_what_a_server_of_metrics_expects() {
     ] {
         assert!(head.lines().any(|l| l == line), "{line} not in {head}");
     }
+}
+
+#[tokio::test]
+async fn protobuf_is_asked_for_only_where_a_native_histogram_is_wanted_and_allowed() {
+    // A family `m` of one counter at 5.
+    const FAMILY: &[u8] = b"\x12\n\x01m\x18\x00\"\x0b\x1a\x09\x09\0\0\0\0\0\0\x14\x40";
+    let server = Server::start(|mut visit| {
+        let head = "Content-Type: application/vnd.google.protobuf; \
+                    proto=io.prometheus.client.MetricFamily; encoding=delimited\r\n";
+        visit.answer(head, FAMILY);
+        Then::Keep
+    });
+    let with = NameSet::new(["m", "h"]).with_natives(["h"]);
+    let mut target = server.target("api");
+    let ask = async |target: &Target, names: &NameSet| {
+        let scrape = scrape_once(target, Some(names), Clock::start()).await;
+        let head = server.heads.lock().unwrap().last().unwrap().to_ascii_lowercase();
+        (scrape, head)
+    };
+    let (scrape, head) = ask(&target, &with).await;
+    let page = scrape.result.unwrap();
+    assert_eq!(page.samples().map(|s| (s.series, s.value)).collect::<Vec<_>>(), [("m", 5.0)]);
+    let protobuf = concat!(
+        "\r\naccept: application/vnd.google.protobuf;proto=io.prometheus.client.metricfamily;",
+        "encoding=delimited,text/plain;version=0.0.4;q=0.7,",
+        "application/openmetrics-text;version=1.0.0;q=0.5,*/*;q=0.1\r\n"
+    );
+    assert!(head.contains(protobuf), "{head}");
+    assert!(!ask(&target, &NameSet::new(["m", "h"])).await.1.contains("protobuf"));
+    target.native_histograms = NativeHistograms::Never;
+    assert!(!ask(&target, &with).await.1.contains("protobuf"));
 }
 
 #[tokio::test]

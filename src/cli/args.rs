@@ -11,10 +11,18 @@ use super::debug_command::DebugCommand;
 use super::demo::DemoArgs;
 use super::demo::app::AppArgs;
 use super::deploy::DeployCommand;
+use super::import::ImportCommand;
+use super::init::InitArgs;
 use super::rollback::RollbackArgs;
 use super::run::RunArgs;
+use super::schema::SchemaArgs;
 use super::status::StatusArgs;
-use super::{check, debug_command, demo, deploy, exec_step, rollback, run, status};
+use super::test::TestArgs;
+use super::try_out::TryArgs;
+use super::{
+    check, debug_command, demo, deploy, exec_step, import, init, rollback, run, schema, status,
+    test, try_out,
+};
 
 /// Notices a bad release first and brings the good version back, once
 ///
@@ -39,8 +47,19 @@ enum Command {
     DemoApp(AppArgs),
     /// Run the daemon
     Run(RunArgs),
-    /// Check configuration and rules files: every error with its place and a suggestion
+    /// Check configuration and rules files, show each error with its place
     Check(CheckArgs),
+    /// Turn other people's alerting rules into rules
+    #[command(subcommand)]
+    Import(ImportCommand),
+    /// Look at a live metrics page and write a configuration that fits it
+    Init(InitArgs),
+    /// Sample the targets now and show what each signal and rule sees
+    Try(TryArgs),
+    /// Play rule tests on a virtual clock
+    Test(TestArgs),
+    /// Print the JSON schema of rollguard's files, for editors
+    Schema(SchemaArgs),
     /// The pipeline's side: begin, end or wait for a deployment
     #[command(subcommand)]
     Deploy(DeployCommand),
@@ -72,6 +91,11 @@ pub fn main() -> ExitCode {
         Command::DemoApp(args) => demo::app::run(args),
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Import(command) => import::run(&command),
+        Command::Init(args) => init::run(&args),
+        Command::Try(args) => try_out::run(&args),
+        Command::Test(args) => test::run(&args),
+        Command::Schema(args) => schema::run(&args),
         Command::Deploy(command) => deploy::run(command),
         Command::Rollback(args) => rollback::run(args),
         Command::Status(args) => status::run(&args),

@@ -9,7 +9,9 @@ use clap::Args;
 
 use super::out;
 use crate::config::{Color, Diagnostics, Level};
-use crate::load::{LoadError, is_main_file, load, load_rules};
+use crate::load::{
+    Directories, Found, Hides, LoadError, find, is_main_file, is_test_file, load_rules, load_tests,
+};
 
 /// The main file where none is named.
 pub const DEFAULT_FILE: &str = "/etc/rollguard/rollguard.toml";
@@ -20,8 +22,21 @@ const BAD_CONFIGURATION: u8 = 78;
 /// Validate configuration; show every mistake with its file, line and column.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-A main file is checked with the rules files that it names. A file that holds nothing but signals
-and rules is checked by itself: which targets and hooks there are is not known then.
+A main file is checked with the rules files that it names. A file that holds
+nothing but signals and rules is checked by itself: which targets and hooks
+there are is not known then.
+
+A main file's `rules` names files relative to it; the last part of a path may
+hold `*`. What it names in rules.d/ is looked up in the directories of
+`rules_path` too, lowest first; the main file's own directory is the highest.
+The default for a main file in /etc/rollguard:
+
+  rules_path = [\"/usr/lib/rollguard\", \"/run/rollguard\"]
+
+A file replaces the one of the same name in a lower directory; an empty file or
+a link to /dev/null masks it. All are read in the order of their names; by
+convention those of packages begin with 10 to 40, one's own with 60 to 90. Root
+reads no file, and lists no directory, that others can write.
 
 Examples:
   rollguard check
@@ -50,7 +65,8 @@ pub enum Lints {
 /// What a check says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
-    /// For standard output: one line for each configuration that is in order.
+    /// For standard output: the files of each main file, and one line for each configuration that
+    /// is in order.
     pub out: String,
     /// For standard error: everything that is wrong.
     pub err: String,
@@ -77,6 +93,10 @@ pub fn check(files: &[PathBuf], lints: Lints, color: Color) -> Report {
     let mut seen: Vec<PathBuf> = Vec::new();
     let mut rules: Vec<PathBuf> = Vec::new();
     for file in files {
+        if is_test_file(file) {
+            check_tests(file, color, &mut report);
+            continue;
+        }
         // The daemon's own file is one, whatever it holds.
         let is_main = if file == Path::new(DEFAULT_FILE) { Ok(true) } else { is_main_file(file) };
         match is_main {
@@ -98,7 +118,16 @@ pub fn check(files: &[PathBuf], lints: Lints, color: Color) -> Report {
 
 /// Checks a main file and answers the files that it led to.
 fn check_main(file: &Path, lints: Lints, color: Color, report: &mut Report) -> Vec<PathBuf> {
-    match load(file) {
+    let found = match find(file) {
+        Ok(found) => found,
+        Err(error) => {
+            report.fail(&error, color);
+            return vec![file.to_owned()];
+        }
+    };
+    report.files(&found);
+    let files = found.files.clone();
+    match found.compile(&Directories::from_environment()) {
         Ok(loaded) => {
             let plan = &loaded.plan;
             let parts = [
@@ -108,13 +137,10 @@ fn check_main(file: &Path, lints: Lints, color: Color, report: &mut Report) -> V
                 count(plan.hooks.len(), "hook"),
             ];
             report.pass(&parts, &loaded.lints, lints, color);
-            loaded.files
         }
-        Err(error) => {
-            report.fail(&error, color);
-            vec![file.to_owned()]
-        }
+        Err(error) => report.fail(&error, color),
     }
+    files
 }
 
 fn check_rules_files(files: &[PathBuf], lints: Lints, color: Color, report: &mut Report) {
@@ -127,11 +153,34 @@ fn check_rules_files(files: &[PathBuf], lints: Lints, color: Color, report: &mut
     }
 }
 
+/// Checks a file of rule tests with the rules that it names; the tests are not played.
+fn check_tests(file: &Path, color: Color, report: &mut Report) {
+    match load_tests(file) {
+        Ok(tests) => report.out.push_str(&format!("ok: {}\n", count(tests.len(), "test"))),
+        Err(error) => report.fail(&error, color),
+    }
+}
+
 fn count(number: usize, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
 impl Report {
+    /// Which files make a configuration, and which do not although they are there.
+    fn files(&mut self, found: &Found) {
+        for file in &found.files {
+            self.out.push_str(&format!("read: {}\n", file.display()));
+        }
+        for hidden in &found.hidden {
+            let how = match hidden.how {
+                Hides::Replaces => "replaced",
+                Hides::Masks => "masked",
+            };
+            let (path, by) = (hidden.path.display(), hidden.by.display());
+            self.out.push_str(&format!("{how}: {path}\n  by {by}\n"));
+        }
+    }
+
     fn pass(&mut self, parts: &[String], found: &Diagnostics, lints: Lints, color: Color) {
         self.err.push_str(&found.render(color));
         let number = found.count(Level::Lint);

@@ -234,7 +234,10 @@ pub(super) fn with_runtime(command: impl Future<Output = Result<u8, ClientError>
             return ExitCode::from(exit::FAILED);
         }
     };
-    match runtime.block_on(command) {
+    let ended = runtime.block_on(command);
+    // What may still run on the blocking pool, a name look-up, is not waited for.
+    runtime.shutdown_background();
+    match ended {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             out::note(&format!("error: {error}"));

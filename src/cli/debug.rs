@@ -6,8 +6,8 @@
 use std::io::{self, Read, Write};
 
 use crate::exposition::{
-    Exemplar, Format, Labels, Limits, Malformed, PageError, Reader, Sample, Sink, StrictReader,
-    Tally, Whole,
+    Exemplar, Format, Labels, Limits, Malformed, Native, PageError, Reader, Sample, Sink,
+    StrictReader, Tally, Whole,
 };
 
 /// Bytes read at a time.
@@ -36,7 +36,10 @@ pub enum Outcome {
 /// The fields: `name`; `labels`, an object in the order of the page; `value`, a string, because
 /// JSON has no `NaN`, `+Inf` and `-Inf`: otherwise the shortest decimal that reads back as the
 /// same float, such as `3`, `0.1` or `1e300`; `timestamp`, seconds as an exact number, or null;
-/// `exemplar`, null or an object of `labels`, `value` and `timestamp`.
+/// `exemplar`, null or an object of `labels`, `value` and `timestamp`. A native histogram has,
+/// instead of the last, `native`: an object of `schema`, `zero_threshold`, `zero_count`, `count`
+/// and `sum`, and of `positive` and `negative`, each a list of pairs of a bucket's index and count;
+/// its `value` is its count, as in the sample `_count` that every page has besides.
 ///
 /// # Errors
 /// The input cannot be read or an output cannot be written.
@@ -118,6 +121,12 @@ impl<O: Write, E: Write> Sink for Printer<O, E> {
         }
     }
 
+    fn native(&mut self, native: Native<'_>) {
+        if self.failed.is_none() {
+            self.failed = print_native(&mut self.out, &native).err();
+        }
+    }
+
     fn malformed(&mut self, malformed: Malformed<'_>) {
         let Malformed { line, column, reason, .. } = malformed;
         if self.failed.is_none() {
@@ -142,6 +151,26 @@ fn print(out: &mut impl Write, sample: &Sample<'_>) -> io::Result<()> {
         }
         None => writeln!(out, "null}}"),
     }
+}
+
+fn print_native(out: &mut impl Write, native: &Native<'_>) -> io::Result<()> {
+    let parts = native.histogram.parts();
+    write!(out, r#"{{"name":{},"labels":"#, json(&native.name)?)?;
+    labels(out, native.labels)?;
+    write!(out, r#","value":"{}","timestamp":"#, number(parts.count))?;
+    optional(out, native.timestamp)?;
+    let (schema, threshold) = (parts.schema, number(parts.zero_threshold));
+    write!(out, r#","native":{{"schema":{schema},"zero_threshold":"{threshold}""#)?;
+    for (name, value) in
+        [("zero_count", parts.zero_count), ("count", parts.count), ("sum", parts.sum)]
+    {
+        write!(out, r#","{name}":"{}""#, number(value))?;
+    }
+    for (name, side) in [("positive", &parts.positive), ("negative", &parts.negative)] {
+        let pairs = side.iter().map(|(index, count)| format!(r#"[{index},"{}"]"#, number(*count)));
+        write!(out, r#","{name}":[{}]"#, pairs.collect::<Vec<_>>().join(","))?;
+    }
+    writeln!(out, "}}}}")
 }
 
 fn labels(out: &mut impl Write, labels: Labels<'_>) -> io::Result<()> {
@@ -222,6 +251,28 @@ mod tests {
         ];
         let out: String = rows.iter().map(|(value, timestamp)| row(value, timestamp)).collect();
         check(TEXT, page, &out, "", Outcome::Clean);
+    }
+
+    #[test]
+    fn a_native_histogram_is_shown_bucket_by_bucket() {
+        let page =
+            concat!("\x15\n\x01h\x18\x04\"\x0e:\x0c", "\x08\x03(\x04b\x04\x08\x02\x10\x01h\x06");
+        let shown = |name: &str, labels: &str, value: &str, rest: &str| {
+            format!(
+                "{{\"name\":\"{name}\",\"labels\":{{{labels}}},\"value\":\"{value}\",\
+                 \"timestamp\":null,{rest}}}\n"
+            )
+        };
+        let none = "\"exemplar\":null";
+        let native = "\"native\":{\"schema\":2,\"zero_threshold\":\"0\",\"zero_count\":\"0\",\
+                      \"count\":\"3\",\"sum\":\"0\",\"positive\":[[1,\"3\"]],\"negative\":[]}";
+        let out = [
+            shown("h_bucket", "\"le\":\"+Inf\"", "3", none),
+            shown("h_sum", "", "0", none),
+            shown("h_count", "", "3", none),
+            shown("h", "", "3", native),
+        ];
+        check(Reading::Scrape(Format::Protobuf), page, &out.concat(), "", Outcome::Clean);
     }
 
     #[test]

@@ -19,10 +19,11 @@ const UNREADABLE: u8 = 2;
 pub(super) enum DebugCommand {
     /// Show what is read from a metrics page: one JSON object a sample
     ///
-    /// Malformed lines go to standard error with line and column. The exit status is 1 if there
-    /// were any, 2 if the page cannot be read at all.
+    /// Malformed lines go to standard error with line and column. The exit status is
+    /// 1 if there were any, 2 if the page cannot be read at all.
     ///
     /// Example: curl -s localhost:9100/metrics | rollguard debug exposition
+    #[command(verbatim_doc_comment)]
     Exposition(Exposition),
 }
 
@@ -42,6 +43,7 @@ pub(super) struct Exposition {
 enum FormatName {
     Text,
     Openmetrics,
+    Protobuf,
 }
 
 pub(super) fn run(command: &DebugCommand) -> ExitCode {
@@ -60,11 +62,12 @@ pub(super) fn run(command: &DebugCommand) -> ExitCode {
 
 fn show(arguments: &Exposition) -> io::Result<Outcome> {
     let reading = match (arguments.format, arguments.strict) {
-        (Some(FormatName::Text), true) => {
-            return Err(io::Error::other("--strict is about OpenMetrics, not the text format"));
+        (Some(FormatName::Text | FormatName::Protobuf), true) => {
+            return Err(io::Error::other("--strict is about OpenMetrics, no other format"));
         }
         (None | Some(FormatName::Openmetrics), true) => Reading::Strict,
         (Some(FormatName::Openmetrics), false) => Reading::Scrape(Format::OpenMetrics),
+        (Some(FormatName::Protobuf), false) => Reading::Scrape(Format::Protobuf),
         (None | Some(FormatName::Text), false) => Reading::Scrape(Format::Text),
     };
     let input: Box<dyn Read> = match &arguments.file {

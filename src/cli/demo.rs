@@ -60,10 +60,10 @@ const DEPLOYMENT: &str = "demo";
 /// Watch a bad release be noticed and rolled back, here and now.
 #[derive(Args)]
 #[command(after_help = "\
-Starts a small app on this machine, sends it requests, guards it, deploys a release that fails one
-request in five, and shows how that is noticed and rolled back. Needs no configuration, changes
-nothing outside a new directory in the system's directory for temporary files, and takes about ten
-seconds.
+Starts a small app on this machine, sends it requests, guards it, deploys a
+release that fails one request in five, and shows how that is noticed and rolled
+back. Needs no configuration, changes nothing outside a new directory in the
+system's directory for temporary files, and takes about ten seconds.
 
 Examples:
   rollguard demo
@@ -75,7 +75,7 @@ pub(super) struct DemoArgs {
     /// Deploy a good release instead, which survives its bake
     #[arg(long)]
     good: bool,
-    /// Print one JSON object a line: `offset_ms` since the deployment, `event` and its fields
+    /// Print a JSON object a line: `offset_ms`, `event` and its fields
     #[arg(long)]
     json: bool,
 }

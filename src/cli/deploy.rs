@@ -32,7 +32,7 @@ pub(super) enum DeployCommand {
     ///
     /// Example: rollguard deploy end --reason "replaced by hand"
     End(EndArgs),
-    /// Wait until a deployment has baked (exit 0), was rolled back (3) or could not be (4)
+    /// Wait until it baked (exit 0), was rolled back (3) or could not be (4)
     ///
     /// Example: rollguard deploy wait "$id" --timeout 2h
     Wait(WaitArgs),
@@ -43,10 +43,10 @@ pub(super) struct BeginArgs {
     /// The version that is deployed and judged
     #[arg(value_parser = Version::new)]
     version: Version,
-    /// The version to go back to [default: `good` of the configuration, else the last that baked]
+    /// The version to go back to [default: `good`, else the last that baked]
     #[arg(long, value_name = "VERSION", value_parser = Version::new)]
     good: Option<Version>,
-    /// The deployment's id; at most one rollback ever runs for an id [default: version and time]
+    /// Its id; at most one rollback runs for it [default: version and time]
     #[arg(long, value_parser = DeploymentId::new)]
     id: Option<DeploymentId>,
     /// Print JSON: `deployment` and `message`

@@ -4,6 +4,8 @@
 pub(super) const OK: u8 = 0;
 /// It failed.
 pub(super) const FAILED: u8 = 1;
+/// Used wrongly.
+pub(super) const USAGE: u8 = 2;
 /// `deploy wait`: the deployment was rolled back.
 pub(super) const ROLLED_BACK: u8 = 3;
 /// `deploy wait`: the rollback failed.

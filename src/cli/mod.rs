@@ -9,9 +9,15 @@ mod demo;
 mod deploy;
 pub mod exec_step;
 mod exit;
+mod import;
+mod init;
 mod out;
 mod rollback;
 mod run;
+mod schema;
 mod status;
+mod test;
+mod try_out;
+mod try_watch;
 
 pub use args::main;

@@ -24,6 +24,12 @@ pub(super) fn note(text: &str) {
     drop(writeln!(io::stderr().lock(), "{text}"));
 }
 
+/// Tells a person how far it is, in the place of what was told so before.
+pub(super) fn progress(text: &str) {
+    let mut err = io::stderr().lock();
+    drop(write!(err, "\r\x1b[K{text}").and_then(|()| err.flush()));
+}
+
 /// Whether standard output or error may carry colour: it is a terminal, and `NO_COLOR` is not set.
 #[expect(clippy::disallowed_methods, reason = "whether to colour is asked of the environment")]
 pub(super) fn may_colour(stream: &impl io::IsTerminal) -> bool {

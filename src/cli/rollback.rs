@@ -17,7 +17,7 @@ pub(super) struct RollbackArgs {
     /// Why; goes to the hook, the journal and the report
     #[arg(long)]
     reason: String,
-    /// The deployment, so that no other is rolled back by mistake [default: the current one]
+    /// The deployment, lest another be rolled back [default: the current]
     #[arg(long, value_name = "ID", value_parser = DeploymentId::new)]
     deployment: Option<DeploymentId>,
     #[command(flatten)]

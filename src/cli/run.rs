@@ -20,18 +20,19 @@ use crate::daemon::{self, DaemonError};
 use crate::load::LoadError;
 
 #[derive(Args)]
+#[command(next_line_help = true)]
 #[command(after_help = "\
-Signals: HUP reads the configuration again; a bad one is refused and the old one stays.
-TERM and INT end the daemon; the steps of a rollback under way are run to their end first,
-a second signal ends it after the step at hand.
+Signals: HUP reads the configuration again; a bad one is refused and the old one
+stays. TERM and INT end the daemon; the steps of a rollback under way are run to
+their end first, a second signal ends it after the step at hand.
 
 Example: rollguard run --config /etc/rollguard/rollguard.toml")]
 pub(super) struct RunArgs {
     /// The configuration
     #[arg(long, value_name = "FILE", default_value = DEFAULT_FILE)]
     config: PathBuf,
-    /// How much is logged
-    #[arg(long, value_enum, default_value = "info")]
+    /// How much is logged: error, warn, info, debug or trace
+    #[arg(long, value_enum, default_value = "info", hide_possible_values = true)]
     log: LogLevel,
     /// How it is logged
     #[arg(long, value_enum, default_value = "text")]

@@ -10,7 +10,7 @@ use toml::de::DeTable;
 use crate::model::deployment::{Arm, DeploymentSettings, Mode};
 use crate::model::hook::Hook;
 use crate::model::name::ServiceName;
-use crate::model::place::SignalIx;
+use crate::model::place::{HookIx, SignalIx};
 use crate::model::plan::Plan;
 use crate::model::rule::Rule;
 use crate::model::signal::Signal;
@@ -21,15 +21,16 @@ use super::condition::{Names, mentioned};
 use super::declare::{Declared, Listed, declared};
 use super::deployment::{DEFAULT_BAKE, MAIN_KEYS, SHARED_KEYS, Settings, deployment, settings};
 use super::derived::{baseline, before};
-use super::diagnostic::{Diagnostic, Diagnostics, Place, SourceFile};
+use super::diagnostic::{Diagnostic, Diagnostics, Level, Place, SourceFile};
 use super::hook::{hook, refuse_circles};
 use super::lint::Origins;
 use super::order::order;
+use super::pattern::{read_rules_path, rules_patterns};
 use super::rule::{Refers, rule};
 use super::signal::signal;
 use super::sink::Sink;
 use super::target::target;
-use super::walk::{Item, Section};
+use super::walk::Section;
 
 /// A configuration that can be used.
 #[derive(Clone, Debug, PartialEq)]
@@ -58,8 +59,25 @@ pub struct CheckedRules {
 /// # Errors
 /// Everything that is wrong with any of the files, lints included.
 pub fn compile(main: &SourceFile, rules: &[SourceFile]) -> Result<Compiled, Diagnostics> {
+    compile_found(main, rules, Vec::new())
+}
+
+/// The same, told what was wrong with finding the files. Where that is an error some file is not
+/// there, and what only it could say is not reported as missing.
+///
+/// # Errors
+/// Everything that is wrong with any of the files, lints included.
+pub fn compile_found(
+    main: &SourceFile,
+    rules: &[SourceFile],
+    problems: Vec<Diagnostic>,
+) -> Result<Compiled, Diagnostics> {
     let files = without_bom(std::iter::once(main).chain(rules));
     let mut sink = Sink::default();
+    if problems.iter().any(|problem| problem.level == Level::Error) {
+        sink.incomplete();
+    }
+    problems.into_iter().for_each(|problem| sink.report(problem));
     let compiled = Parsed::new(&files, &mut sink).compile(&mut sink);
     match compiled {
         Some((settings, plan)) if !sink.has_errors() => {
@@ -76,13 +94,46 @@ pub fn compile(main: &SourceFile, rules: &[SourceFile]) -> Result<Compiled, Diag
 pub fn check_rules(rules: &[SourceFile]) -> Result<CheckedRules, Diagnostics> {
     let files = without_bom(rules.iter());
     let mut sink = Sink::default();
-    let checked = Parsed::new(&files, &mut sink).check_rules(&mut sink);
+    let checked = Parsed::new(&files, &mut sink).check_rules(&Listed::Unknown, None, &mut sink);
     match checked {
         Some(plan) if !sink.has_errors() => Ok(CheckedRules {
             signals: plan.signals.len(),
             rules: plan.rules.len(),
             lints: sink.finish(files),
         }),
+        Some(_) | None => Err(sink.finish(files)),
+    }
+}
+
+/// Compiles rules files alone, for these targets: nothing is guarded, and what they say of hooks
+/// is not checked. Without targets what they say of them is not checked either.
+///
+/// # Errors
+/// Everything that is wrong with any of the files, lints included.
+pub fn compile_rules(rules: &[SourceFile], targets: &[Target]) -> Result<Plan, Diagnostics> {
+    let files = without_bom(rules.iter());
+    let mut sink = Sink::default();
+    let names = targets.iter().map(|target| target.name.to_string()).collect();
+    let names = if targets.is_empty() { Listed::Unknown } else { Listed::All(names) };
+    let compiled = Parsed::new(&files, &mut sink).check_rules(&names, None, &mut sink);
+    match compiled {
+        Some(plan) if !sink.has_errors() => Ok(Plan { targets: targets.to_vec(), ..plan }),
+        Some(_) | None => Err(sink.finish(files)),
+    }
+}
+
+/// Compiles rules files alone for rule tests: what a rule does where the main file would say is
+/// left to the hook at the first place, which the caller puts there; so are the targets.
+///
+/// # Errors
+/// Everything that is wrong with any of the files, lints included.
+pub(super) fn compile_alone(rules: &[SourceFile]) -> Result<Plan, Diagnostics> {
+    let files = without_bom(rules.iter());
+    let mut sink = Sink::default();
+    let plan =
+        Parsed::new(&files, &mut sink).check_rules(&Listed::Unknown, Some(HookIx(0)), &mut sink);
+    match plan {
+        Some(plan) if !sink.has_errors() => Ok(plan),
         Some(_) | None => Err(sink.finish(files)),
     }
 }
@@ -95,60 +146,12 @@ pub fn is_main(file: &SourceFile) -> bool {
     MAIN_KEYS.iter().any(|key| keys.contains_key(*key))
 }
 
-/// A pattern of the main file's `rules`, and where it stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pattern {
-    /// Relative to the main file.
-    pub text: String,
-    place: Place,
-}
-
-impl Pattern {
-    /// Says that no file is named so.
-    #[must_use]
-    pub fn matches_nothing(&self) -> Diagnostic {
-        let message = format!("no file matches `{}`", self.text.escape_debug());
-        Diagnostic::lint(self.place.clone(), message)
-    }
-}
-
-/// The patterns of the main file's `rules`. What is wrong with them [`compile`] reports.
-#[must_use]
-pub fn patterns(main: &SourceFile) -> Vec<Pattern> {
-    let text = body(&main.text);
-    let (table, _) = DeTable::parse_recoverable(text);
-    let root = Section::root(0, text, table.get_ref());
-    rules_patterns(&root, &mut Sink::default()).unwrap_or_default()
-}
-
-/// `None` where one of them is wrong: which files belong to the configuration is unknown then.
-fn rules_patterns(root: &Section<'_>, sink: &mut Sink) -> Option<Vec<Pattern>> {
-    let Some(rules) = root.get("rules") else { return Some(Vec::new()) };
-    let all: Vec<_> = rules.list(sink)?.into_iter().map(|item| pattern(item, sink)).collect();
-    all.into_iter().collect()
-}
-
-fn pattern(item: Item<'_>, sink: &mut Sink) -> Option<Pattern> {
-    let text = item.text(sink)?;
-    let message = match text.value.rsplit_once('/') {
-        _ if text.value.contains('\0') => "a path holds no NUL character",
-        Some((directory, _)) if directory.contains('*') => {
-            "only the last part of the path may hold `*`"
-        }
-        Some((_, "")) => "the path names no file",
-        Some(_) | None => {
-            return Some(Pattern { text: text.value.to_owned(), place: text.place() });
-        }
-    };
-    sink.report(Diagnostic::error(text.place(), message));
-    None
-}
-
-fn body(text: &str) -> &str {
+/// The text without a byte order mark.
+pub(super) fn body(text: &str) -> &str {
     text.strip_prefix('\u{feff}').unwrap_or(text)
 }
 
-fn without_bom<'f>(files: impl Iterator<Item = &'f SourceFile>) -> Vec<SourceFile> {
+pub(super) fn without_bom<'f>(files: impl Iterator<Item = &'f SourceFile>) -> Vec<SourceFile> {
     let clean =
         |f: &SourceFile| SourceFile { path: f.path.clone(), text: body(&f.text).to_owned() };
     files.map(clean).collect()
@@ -192,7 +195,7 @@ impl<'f> Parsed<'f> {
         let roots = self.roots();
         let (main, rules_files) = roots.split_first()?;
         let general = settings(main, sink);
-        if rules_patterns(main, sink).is_none() {
+        if rules_patterns(main, sink).is_none() | read_rules_path(main, sink).is_none() {
             sink.incomplete();
         }
         rules_files.iter().for_each(|root| only_rules(root, sink));
@@ -221,7 +224,7 @@ impl<'f> Parsed<'f> {
         Some((settings, plan))
     }
 
-    fn check_rules(&self, sink: &mut Sink) -> Option<Plan> {
+    fn check_rules(&self, targets: &Listed, then: Option<HookIx>, sink: &mut Sink) -> Option<Plan> {
         let roots = self.roots();
         roots.iter().for_each(|root| only_rules(root, sink));
         let tables = Tables {
@@ -230,7 +233,7 @@ impl<'f> Parsed<'f> {
             signals: declared(&roots, "signal", sink),
             rules: declared(&roots, "rule", sink),
         };
-        let core = tables.core(&Listed::Unknown, &Listed::Unknown, None, sink)?;
+        let core = tables.core(targets, &Listed::Unknown, then, sink)?;
         let Core { targets, signals, rules, hooks, order } = core;
         let deployment = nothing_guarded()?;
         let plan = Plan { mode: Mode::Observe, deployment, targets, signals, rules, hooks };
@@ -296,7 +299,7 @@ impl<'a> Tables<'a> {
         &self,
         targets: &Listed,
         hooks: &Listed,
-        then: Option<crate::model::place::HookIx>,
+        then: Option<HookIx>,
         sink: &mut Sink,
     ) -> Option<Core> {
         let sampled: Vec<_> = self.targets.iter().map(|d| target(d, sink)).collect();
@@ -386,7 +389,7 @@ fn only_rules(root: &Section<'_>, sink: &mut Sink) {
         } else if !SHARED_KEYS.contains(&entry.key) {
             let message = format!("unknown key `{}` in a rules file", entry.key);
             let error = Diagnostic::error(entry.key_place(), message);
-            let error = error.suggest(entry.key, SHARED_KEYS);
+            let error = sink.suggest(error, entry.key, SHARED_KEYS);
             sink.report(error.help("a rules file holds [signal.NAME] and [rule.NAME]"));
         }
     }

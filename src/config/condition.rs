@@ -5,6 +5,7 @@
 //! It must never hand evalexpr a text that was not cut and checked by `token` first: evalexpr
 //! overflows the stack on deep ones.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::ops::Range;
 
@@ -29,7 +30,12 @@ pub(super) struct Names {
     by: HashMap<SignalIx, Vec<String>>,
     /// Why a signal has no earlier reading.
     no_before: HashMap<String, String>,
+    /// For how many unknown names a near one was looked up.
+    suggested: Cell<usize>,
 }
+
+/// The most unknown names for which a near one is looked up: as many as are shown.
+const MAX_SUGGESTED: usize = 100;
 
 impl Names {
     pub(super) fn insert(&mut self, name: &str, ix: SignalIx, unit: Option<Unit>) {
@@ -259,6 +265,11 @@ impl Lowering<'_> {
             None => {}
         }
         let fault = Fault::new(span.clone(), format!("unknown signal `{name}`"));
+        let suggested = self.names.suggested.get();
+        if suggested == MAX_SUGGESTED {
+            return fault;
+        }
+        self.names.suggested.set(suggested + 1);
         let mut known: Vec<_> = self.names.signals.keys().map(String::as_str).collect();
         known.sort_unstable();
         match nearest(name, known) {

@@ -28,14 +28,19 @@ pub(super) fn declared<'a>(
     sink: &mut Sink,
 ) -> Vec<Declared<'a>> {
     let mut all: Vec<Declared<'a>> = Vec::new();
-    let mut first: HashMap<&str, Place> = HashMap::new();
+    let mut first: HashMap<&str, usize> = HashMap::new();
     for new in files.iter().flat_map(|file| in_file(file, kind, sink)).collect::<Vec<_>>() {
-        if let Some(first) = first.get(new.name) {
+        if let Some(first) = first.get(new.name).map(|first| &all[*first]) {
             let message = format!("{kind} `{}` is defined twice", new.name);
             let error = Diagnostic::error(new.place, message);
-            sink.report(error.also(first.clone(), "first defined here"));
+            let error = error.also(first.place.clone(), "first defined here");
+            sink.report(if new.section.is_copy(&first.section) {
+                error.help("both files say the same: one is a copy of the other")
+            } else {
+                error
+            });
         } else {
-            first.insert(new.name, new.place.clone());
+            first.insert(new.name, all.len());
             all.push(new);
         }
     }
@@ -103,7 +108,8 @@ impl Listed {
         if found.is_none() {
             let message = format!("unknown {kind} `{}`", name.value.escape_debug());
             let error = Diagnostic::error(name.place(), message);
-            sink.missing(error.suggest(name.value, names.iter().map(String::as_str)));
+            let error = sink.suggest(error, name.value, names.iter().map(String::as_str));
+            sink.missing(error);
         }
         found
     }

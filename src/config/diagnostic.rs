@@ -6,6 +6,8 @@ use std::ops::Range;
 
 use annotate_snippets::{Annotation, AnnotationKind, Group, Renderer, Snippet};
 
+use crate::model::name::MAX_NAME;
+
 /// A configuration file as it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SourceFile {
@@ -140,6 +142,17 @@ impl Diagnostics {
         self.list.iter().filter(|d| d.level == level).count()
     }
 
+    /// The first error and where it stands, in a line: `rules.toml:12: unknown signal`. It quotes
+    /// nothing of the file.
+    #[must_use]
+    pub fn first_error(&self) -> Option<String> {
+        let first = self.list.iter().find(|d| d.level == Level::Error)?;
+        let file = &self.files[first.place.file];
+        let start = first.place.start.min(file.text.len());
+        let line = file.text[..start].matches('\n').count() + 1;
+        Some(format!("{}:{line}: {}", file.path, first.message))
+    }
+
     /// Whether there is nothing to say.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -206,12 +219,21 @@ impl Diagnostics {
     }
 }
 
+/// The most known names that a mistyped one is compared with: each takes some microseconds.
+const MAX_COMPARED: usize = 500;
+
 /// The known name that is nearest to a mistyped one, if any is near.
 pub(super) fn nearest<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
+    if name.len() > MAX_NAME {
+        return None;
+    }
     let name = name.to_lowercase();
     let reach = (name.chars().count() / 3).max(1);
     let distance = |other: &str| strsim::damerau_levenshtein(&name, &other.to_lowercase());
-    let near = known.into_iter().map(|other| (distance(other), other));
+    // Each letter more is one step of the distance.
+    let length = name.chars().count();
+    let similar = known.into_iter().filter(|o| o.chars().count().abs_diff(length) <= reach);
+    let near = similar.take(MAX_COMPARED).map(|other| (distance(other), other));
     near.filter(|(distance, _)| *distance <= reach).min().map(|(_, other)| other)
 }
 
@@ -244,6 +266,17 @@ error: wrong
         assert!(render("", 0..0).contains("a.toml:1:1"));
         assert!(render("a\n", 2..2).contains("a.toml:2:1"));
         assert!(render("ab\ncd\n", 1..6).contains("1 | ab\n  |  ^ here"));
+    }
+
+    #[test]
+    fn the_first_error_is_told_with_its_file_and_line() {
+        let file = SourceFile { path: "a.toml".into(), text: "first\nx = y\n".into() };
+        let lint = Diagnostic::lint(Place::new(0, 0..1), "odd");
+        let all = Diagnostics::new(vec![file.clone()], vec![lint.clone()]);
+        assert_eq!(all.first_error(), None);
+        let error = Diagnostic::error(Place::new(0, 8..9), "wrong");
+        let all = Diagnostics::new(vec![file], vec![lint, error]);
+        assert_eq!(all.first_error().as_deref(), Some("a.toml:2: wrong"));
     }
 
     #[test]

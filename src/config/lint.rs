@@ -17,6 +17,7 @@ use crate::model::time::format_duration;
 use super::declare::Declared;
 use super::diagnostic::{Diagnostic, Place};
 use super::sink::Sink;
+use super::suspicion::empty_good;
 
 /// A plan and where its parts stand, each list in the plan's order.
 pub(super) struct Origins<'p, 'a> {
@@ -52,6 +53,7 @@ impl Origins<'_, '_> {
                 }
             }
         }
+        empty_good(self.plan, self.hooks, sink);
         if self.plan.rules.is_empty() {
             let lint = Diagnostic::lint(root, "there is no rule, so nothing is judged");
             sink.report(lint.help("name files with rules, as in rules = [\"rules.d/*.toml\"]"));

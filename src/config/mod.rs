@@ -8,19 +8,30 @@ mod deployment;
 mod derived;
 mod diagnostic;
 mod dimension;
+mod expectation;
 mod hook;
 mod json;
 mod lint;
+mod notation;
 mod order;
+mod pattern;
+mod rehearsal;
 mod rule;
 mod selector;
+mod series;
 mod signal;
 mod sink;
+mod suspicion;
 mod target;
 mod template;
 mod token;
 mod walk;
 
-pub use compile::{CheckedRules, Compiled, Pattern, check_rules, compile, is_main, patterns};
+pub use compile::{
+    CheckedRules, Compiled, check_rules, compile, compile_found, compile_rules, is_main,
+};
 pub use deployment::{Listen, Settings};
 pub use diagnostic::{Color, Diagnostic, Diagnostics, Level, Place, SourceFile};
+pub use pattern::{Pattern, patterns, rules_path, wrong_patterns};
+pub use rehearsal::{Basics, Basis, basics, rehearsal};
+pub use target::target_at;

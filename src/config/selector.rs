@@ -10,8 +10,8 @@ use crate::model::selector::{Matcher, Selector, Test};
 use super::walk::Fault;
 
 /// The most memory that one compiled regular expression may take. A hundred alternatives need a
-/// hundredth of it; `(a{1000}){1000}` needs more.
-const MAX_REGEX_BYTES: usize = 1 << 20;
+/// tenth of it; `(a{100}){100}` needs more. A file may hold thousands of them.
+const MAX_REGEX_BYTES: usize = 1 << 17;
 
 /// How deep a regular expression may nest; far beyond what people write, far below what would
 /// exhaust the stack.

@@ -13,6 +13,7 @@ use super::diagnostic::Diagnostic;
 use super::dimension;
 use super::selector::selector;
 use super::sink::Sink;
+use super::suspicion;
 use super::token::literal;
 use super::walk::{Fault, Item, Section};
 
@@ -217,6 +218,7 @@ impl<'a> Context<'_, 'a> {
             let labels = super::target::labels(item, sink)?;
             selector.matchers.extend(labels.iter().map(|(label, value)| equal(label, value)));
         }
+        suspicion::selector(item, &selector, sink);
         Some(selector)
     }
 

@@ -4,6 +4,13 @@
 
 use super::diagnostic::{Diagnostic, Diagnostics, Level, Place, SourceFile};
 
+/// The most lines that are remembered as not being TOML. A file with more is not a configuration,
+/// and from there on nothing of it is judged.
+const MAX_BROKEN: usize = 100;
+
+/// The most names for which a near one is looked up: as many as are shown.
+const MAX_SUGGESTED: usize = 100;
+
 /// Collects diagnostics.
 #[derive(Debug, Default)]
 pub(super) struct Sink {
@@ -12,6 +19,8 @@ pub(super) struct Sink {
     broken: Vec<Place>,
     /// Files are known to be missing.
     incomplete: bool,
+    /// For how many names a near one was looked up.
+    suggested: usize,
 }
 
 impl Sink {
@@ -35,6 +44,20 @@ impl Sink {
         }
     }
 
+    /// The error with the nearest known name, while there are few enough of them.
+    pub(super) fn suggest<'n>(
+        &mut self,
+        error: Diagnostic,
+        name: &str,
+        known: impl IntoIterator<Item = &'n str>,
+    ) -> Diagnostic {
+        if self.suggested == MAX_SUGGESTED {
+            return error;
+        }
+        self.suggested += 1;
+        error.suggest(name, known)
+    }
+
     /// Says that not all files could be found, so that nothing can be known to be missing.
     pub(super) fn incomplete(&mut self) {
         self.incomplete = true;
@@ -42,6 +65,14 @@ impl Sink {
 
     /// Reports that a stretch of a file is not TOML.
     pub(super) fn syntax(&mut self, source: &str, place: Place, message: &str) {
+        let here = self.broken.iter().filter(|broken| broken.file == place.file).count();
+        if here > MAX_BROKEN {
+            return;
+        }
+        if here == MAX_BROKEN {
+            self.broken.push(Place { end: source.len(), ..place });
+            return;
+        }
         let start = place.start.min(source.len());
         let line = source[..start].rfind('\n').map_or(0, |newline| newline + 1);
         // Below the broken head of a table nobody knows which table it is.

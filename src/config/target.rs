@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::model::name::TargetName;
-use crate::model::target::{Scheme, ScrapeUrl, Secret, Target};
+use crate::model::target::{NativeHistograms, Scheme, ScrapeUrl, Secret, Target};
 
 use super::declare::Declared;
 use super::diagnostic::{Diagnostic, Place};
@@ -25,14 +25,22 @@ const MAX_BODY: u64 = 64 << 20;
 /// The most labels or headers of a target; nobody writes more by hand.
 const MAX_PAIRS: usize = 64;
 
-const KEYS: [&str; 7] =
-    ["scrape", "interval", "timeout", "labels", "headers", "ca_file", "max_body"];
-const LATER: [&str; 1] = ["sharpen"];
+const KEYS: [&str; 9] = [
+    "scrape",
+    "interval",
+    "sharpen",
+    "timeout",
+    "labels",
+    "headers",
+    "ca_file",
+    "max_body",
+    "native_histograms",
+];
 
 /// Reads one target.
 pub(super) fn target(declared: &Declared<'_>, sink: &mut Sink) -> Option<Target> {
     let section = &declared.section;
-    section.only(&KEYS, &LATER, sink);
+    section.only(&KEYS, &[], sink);
     let name = TargetName::new(declared.name)
         .map_err(|e| sink.report(Diagnostic::error(declared.place.clone(), e.to_string())))
         .ok();
@@ -43,6 +51,7 @@ pub(super) fn target(declared: &Declared<'_>, sink: &mut Sink) -> Option<Target>
     let interval = section.or("interval", DEFAULT_INTERVAL, |item| {
         item.duration_within(MIN_INTERVAL, MAX_INTERVAL, sink)
     });
+    let sharpen = section.opt("sharpen", |item| sharpen(item, interval, sink));
     let timeout = section.opt("timeout", |item| {
         let most = interval.unwrap_or(MAX_INTERVAL);
         let timeout = item.duration_within(Duration::from_millis(1), MAX_INTERVAL, sink)?;
@@ -57,15 +66,66 @@ pub(super) fn target(declared: &Declared<'_>, sink: &mut Sink) -> Option<Target>
     let headers = section.or("headers", Vec::new(), |item| headers(item, sink));
     let ca_file = section.opt("ca_file", |item| item.path(sink));
     let max_body = section.or("max_body", MAX_BODY, |item| size(item, sink));
+    let native_histograms = section.or("native_histograms", NativeHistograms::Ask, |item| {
+        let ask = item.boolean(sink)?;
+        Some(if ask { NativeHistograms::Ask } else { NativeHistograms::Never })
+    });
     let (interval, url) = (interval?, url?);
     if let (Some(Some(_)), Scheme::Http) = (&ca_file, url.scheme) {
         let place = section.get("ca_file").map_or(declared.place.clone(), |item| item.place());
         sink.report(Diagnostic::error(place, "`ca_file` has no meaning for an http page"));
         return None;
     }
-    let timeout = timeout?.unwrap_or(interval * 4 / 5);
+    let (sharpen, timeout) = (sharpen?, timeout?.unwrap_or(interval * 4 / 5));
     let (labels, headers, ca_file, max_body) = (labels?, headers?, ca_file?, max_body?);
-    Some(Target { name: name?, url, interval, timeout, labels, headers, ca_file, max_body })
+    let (name, native_histograms) = (name?, native_histograms?);
+    Some(Target {
+        name,
+        url,
+        interval,
+        sharpen,
+        timeout,
+        labels,
+        headers,
+        ca_file,
+        max_body,
+        native_histograms,
+    })
+}
+
+/// The interval while something is about to be decided. It may be shorter than the timeout: a slow
+/// page is waited for all the same, and sampled less often.
+fn sharpen(item: Item<'_>, interval: Option<Duration>, sink: &mut Sink) -> Option<Duration> {
+    let sharpen = item.duration_within(MIN_INTERVAL, MAX_INTERVAL, sink)?;
+    if interval.is_none_or(|interval| sharpen < interval) {
+        return Some(sharpen);
+    }
+    let error = Diagnostic::error(item.place(), "`sharpen` is not shorter than the interval");
+    sink.report(error.help("it is the interval while a rule is near its limit; leave it out"));
+    None
+}
+
+/// A target of this name for a page at a URL, everything else as it is by default.
+///
+/// # Errors
+/// What is wrong with the URL, and what to write instead.
+pub fn target_at(name: TargetName, url: &str) -> Result<Target, String> {
+    let url = scrape_url(url).map_err(|fault| match fault.help {
+        Some(help) => format!("{}; {help}", fault.message),
+        None => fault.message,
+    })?;
+    Ok(Target {
+        name,
+        url,
+        sharpen: None,
+        native_histograms: NativeHistograms::Ask,
+        interval: DEFAULT_INTERVAL,
+        timeout: DEFAULT_INTERVAL * 4 / 5,
+        labels: Vec::new(),
+        headers: Vec::new(),
+        ca_file: None,
+        max_body: MAX_BODY,
+    })
 }
 
 /// Pairs of a label's name and its value.

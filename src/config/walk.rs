@@ -292,7 +292,8 @@ impl<'a> Item<'a> {
         let list: Vec<_> = words.iter().map(|(word, _)| format!("`{word}`")).collect();
         let message = format!("`{}` is none of {}", text.value.escape_debug(), list.join(", "));
         let error = Diagnostic::error(text.place(), message);
-        sink.report(error.suggest(text.value, words.iter().map(|(word, _)| *word)));
+        let error = sink.suggest(error, text.value, words.iter().map(|(word, _)| *word));
+        sink.report(error);
         None
     }
 
@@ -344,6 +345,11 @@ impl<'a> Section<'a> {
     pub(super) fn root(file: usize, source: &'a str, table: &'a DeTable<'a>) -> Self {
         let place = Place::new(file, 0..source.find('\n').unwrap_or(source.len()));
         Self { file, source, title: "the file".to_owned(), place, table }
+    }
+
+    /// Whether both stand in files that say the same.
+    pub(super) fn is_copy(&self, other: &Self) -> bool {
+        self.file != other.file && self.source == other.source
     }
 
     /// The keys in the order in which they are written.
@@ -405,7 +411,7 @@ impl<'a> Section<'a> {
             } else if !is_known {
                 let message = format!("unknown key `{}` in {}", entry.key, self.title);
                 let error = Diagnostic::error(entry.key_place(), message);
-                let error = error.suggest(entry.key, known.iter().copied());
+                let error = sink.suggest(error, entry.key, known.iter().copied());
                 sink.report(error.help(format!("known keys: {}", known.join(", "))));
             }
         }

@@ -11,7 +11,7 @@ use crate::config::{Level, Listen};
 use crate::engine::command::Rejection;
 use crate::engine::effect::{Effect, Outcome};
 use crate::engine::snapshot::GuardState;
-use crate::engine::{Guard, wanted_names};
+use crate::engine::{Guard, wanted_names, wanted_natives};
 use crate::exposition::NameSet;
 use crate::hook::Executor;
 use crate::journal::{Journal, JournalError};
@@ -184,7 +184,10 @@ async fn listen(
 
 /// For each target the names that a scrape of it must keep.
 fn names(plan: &Plan) -> Vec<Arc<NameSet>> {
-    let names = |target| Arc::new(NameSet::new(wanted_names(plan, target)));
+    let names = |target| {
+        let names = NameSet::new(wanted_names(plan, target));
+        Arc::new(names.with_natives(wanted_natives(plan, target)))
+    };
     plan.targets.iter().map(names).collect()
 }
 
@@ -250,12 +253,12 @@ impl Daemon {
             Ending::No | Ending::AfterSteps => Attempts::Start,
             Ending::AfterAttempt => Attempts::HandOver,
         };
-        match self.shell.perform(effects, attempts) {
+        match self.shell.perform(effects, attempts, &mut self.sources) {
             Performed::All => {}
             Performed::JournalLost { written } => {
                 let effects = self.guard.journal_lost(self.now());
                 self.guard.unrecord(&written);
-                self.shell.perform(effects, attempts);
+                self.shell.perform(effects, attempts, &mut self.sources);
             }
             Performed::HandedOver => {
                 tracing::warn!("the rollback goes on when rollguard is started again");
@@ -355,12 +358,10 @@ impl Daemon {
     }
 }
 
-/// How many errors there are, and the first of them in a line.
+/// How many errors there are, and the first of them in a line, with its file and line.
 fn summary(error: &LoadError) -> (usize, String) {
     let LoadError::Wrong(diagnostics) = error else { return (1, chain(error)) };
-    let errors = || diagnostics.iter().filter(|each| each.level == Level::Error);
-    let first = errors().next().map(|first| first.message.clone());
-    (errors().count(), first.unwrap_or_default())
+    (diagnostics.count(Level::Error), diagnostics.first_error().unwrap_or_default())
 }
 
 impl DaemonError {

@@ -7,15 +7,19 @@ use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use crate::engine::effect::{Effect, Incident, Outcome};
+use crate::engine::effect::{Effect, Incident, Outcome, Pace};
 use crate::hook::Executor;
 use crate::journal::{Journal, reports_dir};
 use crate::model::entry::{Entry, Event};
+use crate::model::place::TargetIx;
+use crate::model::time::format_duration;
 use crate::notify::Notifier;
 use crate::render;
+use crate::source::Sources;
 
 /// The world, as far as effects reach it.
 #[derive(Debug)]
@@ -52,7 +56,12 @@ pub(super) enum Attempts {
 
 impl Shell {
     /// Performs effects in order.
-    pub(super) fn perform(&mut self, effects: Vec<Effect>, attempts: Attempts) -> Performed {
+    pub(super) fn perform(
+        &mut self,
+        effects: Vec<Effect>,
+        attempts: Attempts,
+        sources: &mut Sources,
+    ) -> Performed {
         let mut written = Vec::new();
         for effect in effects {
             match effect {
@@ -100,6 +109,9 @@ impl Shell {
                     }
                 }
                 Effect::Report(incident) => self.report(&incident),
+                Effect::Pace { target, interval, pace } => {
+                    set_pace(sources, target, interval, pace);
+                }
             }
         }
         Performed::All
@@ -122,6 +134,19 @@ impl Shell {
             Err(error) => {
                 tracing::error!(%error, path = %path.display(), "incident report not written");
             }
+        }
+    }
+}
+
+fn set_pace(sources: &mut Sources, target: TargetIx, interval: Duration, pace: Pace) {
+    sources.set_interval(target, interval);
+    let (target, interval) = (sources.name(target), format_duration(interval));
+    match pace {
+        Pace::Plain | Pace::Sharpened | Pace::Slow => {
+            tracing::info!(%target, %interval, "sampled at another interval: {pace}");
+        }
+        Pace::Failing => {
+            tracing::warn!(%target, %interval, "sampled at its interval again: {pace}");
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Baselines: what signals read before a deployment was armed, frozen for as long as it is judged.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use crate::model::entry::Frozen;
 use crate::model::group::Group;
@@ -22,10 +23,11 @@ pub(crate) struct Baselines {
 }
 
 impl Baselines {
-    /// Measures every baseline of a plan at `at`. `histories` answers a signal's.
+    /// Measures every baseline of a plan at `at`. `histories` answers a signal's, and the least
+    /// time between two readings that count.
     pub(crate) fn measure<'h, H>(
         plan: &Plan,
-        histories: impl Fn(SignalIx) -> H,
+        histories: impl Fn(SignalIx) -> (Duration, H),
         at: Instant,
     ) -> Vec<Frozen>
     where
@@ -44,8 +46,9 @@ impl Baselines {
                 needed: min_readings,
                 definition: definitions[of.0].clone(),
             };
-            for (group, history) in histories(of) {
-                let median = history.median(at, window);
+            let (spacing, groups) = histories(of);
+            for (group, history) in groups {
+                let median = history.median(at, window, spacing);
                 all.push(frozen(group, median.found, median.value));
             }
             if all.len() == before {

@@ -12,8 +12,9 @@ use crate::model::time::{Moment, Timestamp};
 
 use super::effect::Effect;
 use super::evidence;
-use super::guard::{Guard, TargetState, Timers};
+use super::guard::{Guard, Timers};
 use super::ledger::Phase;
+use super::pace::TargetState;
 
 /// The longest reason that a person may give, in bytes: a sentence or two. It goes into the
 /// journal and to hooks.
@@ -117,6 +118,10 @@ impl Guard {
             Command::End { id, reason } => self.end(now, id, reason, by),
             Command::Rollback { id, reason } => self.roll_back_on_demand(now, id, reason, by),
         };
+        // What was not carried out asks for nothing.
+        if answer.is_ok() {
+            self.keep_pace(now.at);
+        }
         (answer, self.effects())
     }
 
@@ -128,7 +133,8 @@ impl Guard {
         let kept = |target| old.targets.iter().position(|before| before == target);
         let states =
             plan.targets.iter().map(|target| kept(target).map(|ix| self.targets[ix].clone()));
-        let states: Vec<TargetState> = states.map(Option::unwrap_or_default).collect();
+        let states = states.map(|state| state.unwrap_or_default().at_its_interval());
+        let states: Vec<TargetState> = states.collect();
         let suspended = self.suspended();
         let judge = std::mem::replace(&mut self.judge, super::Judge::new(plan.clone()));
         self.targets = states;
@@ -148,6 +154,7 @@ impl Guard {
         self.judge = judge.reloaded(plan, now.at);
         self.keep_suspended(suspended);
         self.record(now, Event::Reloaded { by, rules });
+        self.keep_pace(now.at);
         self.effects()
     }
 

@@ -1,12 +1,15 @@
 //! What the core asks of the world, as values. The shell performs them in order and tells the
 //! core what came of them with `settle`; an entry is durable before anything after it starts.
 
+use std::fmt;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::model::entry::{Attempt, Decision, Entry, SignalEvidence, StepResult};
 use crate::model::name::{DeploymentId, HookName, SignalName};
+use crate::model::place::TargetIx;
 use crate::model::signal::Unit;
 use crate::model::time::Timestamp;
 
@@ -31,6 +34,41 @@ pub enum Effect {
     Notify(Box<Notice>),
     /// Write the incident report.
     Report(Box<Incident>),
+    /// Sample a target at another interval from now on. A target of a new plan starts at its own.
+    Pace {
+        /// The target.
+        target: TargetIx,
+        /// The time between two scrapes.
+        interval: Duration,
+        /// Why.
+        pace: Pace,
+    },
+}
+
+/// Why a target is sampled as often as it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Pace {
+    /// At its interval: nothing that it feeds is about to be decided.
+    #[default]
+    Plain,
+    /// At its `sharpen`.
+    Sharpened,
+    /// Less often than at its `sharpen`, because its scrapes take too long for that.
+    Slow,
+    /// At its interval, because it fails, or failed when it was sampled more often.
+    Failing,
+}
+
+impl fmt::Display for Pace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Plain => "nothing that it feeds is about to be decided",
+            Self::Sharpened => "something that it feeds is about to be decided",
+            Self::Slow => "its scrapes take too long",
+            Self::Failing => "it failed a short while ago",
+        })
+    }
 }
 
 /// One attempt at a step, everything filled in: performing it takes no more choices.

@@ -4,6 +4,9 @@
 //! that appears while its target was being scraped started at 0, and one that comes back goes on
 //! from where it was.
 
+use std::time::Duration;
+
+use crate::model::native::NativeHistogram;
 use crate::model::place::{SignalIx, TargetIx};
 use crate::model::plan::Plan;
 use crate::model::reading::NoData;
@@ -12,6 +15,7 @@ use crate::model::signal::Since;
 use crate::model::target::Target;
 use crate::model::time::{Instant, Timestamp};
 
+use super::native;
 use super::series::{Series, Slot, SlotIx};
 use super::track::{Role, Track};
 use super::tracks::Tracks;
@@ -41,6 +45,8 @@ pub(crate) struct Feed {
     pub(crate) last_success: Option<Instant>,
     /// The samples of the page at hand.
     hits: Vec<(SlotIx, f64, Option<Timestamp>)>,
+    /// Its native histograms.
+    native_hits: Vec<(SlotIx, NativeHistogram, Option<Timestamp>)>,
 }
 
 impl Feed {
@@ -59,6 +65,7 @@ impl Feed {
             last: None,
             last_success: None,
             hits: Vec::new(),
+            native_hits: Vec::new(),
         }
     }
 
@@ -115,6 +122,11 @@ impl Feed {
             }
         }
         self.hits = hits;
+        for (slot, histogram, timestamp) in std::mem::take(&mut self.native_hits) {
+            if !concerns(&spoiled, &self.series.slots[slot].metric) {
+                self.native(slot, histogram, timestamp.map(|time| wall.since(time)));
+            }
+        }
         // Where such a series stands is as little known to the next page as after a bad line.
         spoiled.append(&mut infinite);
         self.spoiled = spoiled;
@@ -145,7 +157,24 @@ impl Feed {
                 note(&mut twice, &slot.metric);
             }
         }
+        self.find_natives(page, &mut twice);
         twice
+    }
+
+    fn find_natives(&mut self, page: &Page, twice: &mut Vec<Option<String>>) {
+        let scrape = self.successes + 1;
+        self.native_hits.clear();
+        for native in page.natives() {
+            let Self { series, target, selections, tracks, .. } = self;
+            let ix = series.find(native.series, target, selections, tracks);
+            let slot = &mut self.series.slots[ix];
+            if slot.seen != scrape {
+                slot.seen = scrape;
+                self.native_hits.push((ix, native.histogram.clone(), native.timestamp));
+            } else if self.native_hits.iter().all(|hit| hit.0 != ix || hit.1 != *native.histogram) {
+                note(twice, &slot.metric);
+            }
+        }
     }
 
     /// A process that started anew counts from 0, whatever its counters have reached since. Only
@@ -164,6 +193,8 @@ impl Feed {
             for slot in self.series.slots.iter_mut().filter(|slot| slot.last.is_some()) {
                 slot.last = Some(0.0);
             }
+            let natives = self.series.slots.iter_mut().filter_map(|slot| slot.native.as_mut());
+            natives.for_each(|last| **last = NativeHistogram::empty());
         }
         self.started = Some(time);
     }
@@ -173,7 +204,7 @@ impl Feed {
             let slot = &self.series.slots[*slot];
             let is_counter = |each: &Use| match each.role {
                 Role::Counter(_) | Role::Bucket(_) => true,
-                Role::Gauge | Role::Count(_) | Role::Age(_) => false,
+                Role::Gauge | Role::Native | Role::Count(_) | Role::Age(_) => false,
             };
             value.is_finite()
                 && slot.last.is_some_and(|last| *value < last)
@@ -248,6 +279,30 @@ impl Feed {
             }
         }
         slot.last = Some(value);
+    }
+
+    fn native(&mut self, slot: SlotIx, histogram: NativeHistogram, age: Option<Duration>) {
+        let slot = &mut self.series.slots[slot];
+        let from_zero = self.complete && !concerns(&self.spoiled, &slot.metric);
+        let gain = native_gain(slot, &histogram, from_zero);
+        for each in slot.uses.iter().filter(|each| each.role == Role::Native) {
+            let track = &mut self.tracks[each.track];
+            if age.is_some_and(|age| age > track.stale) {
+                track.note_outdated();
+            } else {
+                track.add_native(&gain);
+            }
+        }
+        slot.native = Some(Box::new(histogram));
+    }
+}
+
+/// How much a native histogram gained, by the rules of [`gain`].
+fn native_gain(slot: &Slot, now: &NativeHistogram, from_zero: bool) -> NativeHistogram {
+    match &slot.native {
+        Some(last) => native::gain(last, now),
+        None if from_zero => now.clone(),
+        None => NativeHistogram::empty(),
     }
 }
 

@@ -42,6 +42,12 @@ impl Clocks {
         self.list.iter()
     }
 
+    /// Takes over the verdict of a rule that is not read by labels.
+    pub(crate) fn set_only(&mut self, verdict: Verdict) {
+        debug_assert_eq!(self.list.len(), 1);
+        self.list.iter_mut().for_each(|only| only.verdict = verdict);
+    }
+
     /// Takes over the verdicts of the groups that there are, in order. One that is gone takes its
     /// clock along.
     pub(crate) fn set(&mut self, verdicts: impl Iterator<Item = (Group, Verdict)>) {

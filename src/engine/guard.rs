@@ -5,7 +5,6 @@
 //! ledger (timers, the attempt being awaited) follows from it again after a restart.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::model::deployment::{Arm, Mode};
 use crate::model::entry::{Caller, Entry, Event, Refusal};
@@ -15,7 +14,7 @@ use crate::model::place::RuleIx;
 use crate::model::plan::Plan;
 use crate::model::reading::{NoData, Verdict};
 use crate::model::rule::{Severity, Then};
-use crate::model::scrape::{Failure, Scrape};
+use crate::model::scrape::Scrape;
 use crate::model::time::{Instant, Moment};
 
 use super::cure::Watch;
@@ -24,6 +23,7 @@ use super::evidence;
 use super::judge::Judge;
 use super::ledger::{Deployment, Ledger, Phase};
 use super::order::{Context, Occasion};
+use super::pace::TargetState;
 use super::rule::State;
 
 /// The deterministic core.
@@ -83,17 +83,6 @@ pub(crate) struct Timers {
     /// The end of the bake was met, but nothing was committed: what that waits for is a scrape,
     /// not time.
     pub(crate) overdue: bool,
-}
-
-/// How a target's last scrape went, for the status.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct TargetState {
-    pub(crate) at: Option<Instant>,
-    pub(crate) took: Duration,
-    pub(crate) samples: u64,
-    pub(crate) malformed: u64,
-    pub(crate) bytes: u64,
-    pub(crate) failure: Option<Failure>,
 }
 
 impl Guard {
@@ -192,6 +181,7 @@ impl Guard {
         if self.halt.replace(Halt::JournalLost).is_none() {
             self.doing = Doing::Nothing;
             self.tell(now, None, "the journal cannot be written", Occasion::JournalLost);
+            self.relax();
         }
         self.effects()
     }
@@ -283,18 +273,6 @@ impl Guard {
         }
     }
 
-    fn note_target(&mut self, scrape: &Scrape) {
-        let Some(state) = self.targets.get_mut(scrape.target.0) else { return };
-        (state.at, state.took) = (Some(scrape.at), scrape.took);
-        match &scrape.result {
-            Ok(page) => {
-                (state.samples, state.malformed) = (page.sample_count, page.malformed_count);
-                (state.bytes, state.failure) = (page.bytes, None);
-            }
-            Err(failure) => state.failure = Some(failure.clone()),
-        }
-    }
-
     /// Everything that may follow from new readings or passed time, in order.
     fn proceed(&mut self, now: Moment, scrape: Option<&Scrape>) {
         self.end_warmup(now);
@@ -303,6 +281,7 @@ impl Guard {
         self.decide(now);
         self.watch_telemetry(now);
         self.bake(now);
+        self.keep_pace(now.at);
     }
 
     /// The deployment, while it is guarded.

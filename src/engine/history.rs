@@ -61,9 +61,19 @@ impl History {
 
     /// The median of the numbers read in the window that ends at `at`; of an even number of them
     /// the mean of the middle two. What is only known to be at least something is not counted.
-    pub(crate) fn median(&self, at: Instant, window: Duration) -> Median {
+    /// Nor are readings that came sooner than `spacing` after the last one that was: what was
+    /// looked at more often does not count for more.
+    pub(crate) fn median(&self, at: Instant, window: Duration, spacing: Duration) -> Median {
         let start = at.before(window);
-        let inside = self.readings.iter().filter(|(time, _)| start < *time && *time <= at);
+        // A sample may be a little late, and the next one not.
+        let least = spacing - spacing / 10;
+        let mut last: Option<Instant> = None;
+        let inside = self.readings.iter().filter(|(time, _)| {
+            let counts =
+                start < *time && *time <= at && last.is_none_or(|last| time.since(last) >= least);
+            last = if counts { Some(*time) } else { last };
+            counts
+        });
         let mut values: Vec<f64> = inside
             .filter_map(|(_, reading)| match reading {
                 Reading::Value(value) => Some(*value),
@@ -128,9 +138,23 @@ mod tests {
             })
             .collect();
         let history = history(&readings, 10);
-        let median = history.median(at(19), Duration::from_secs(10));
+        let median = history.median(at(19), Duration::from_secs(10), Duration::ZERO);
         // 10 to 19 without 15 and 16.
         assert_eq!(median, Median { found: 8, value: Some(13.5) });
+    }
+
+    #[test]
+    fn a_baseline_does_not_count_what_was_looked_at_more_often_for_more() {
+        let mut history = History::default();
+        let keep = Duration::from_secs(60);
+        (1..=6).for_each(|s| history.push(at(s), Reading::Value(0.0), keep));
+        for tenth in 1..=40 {
+            let at = Instant::from_millis(6000 + tenth * 100);
+            history.push(at, Reading::Value(1.0), keep);
+        }
+        let median = history.median(at(10), keep, Duration::from_secs(1));
+        assert_eq!(median.value, Some(0.0));
+        assert_eq!(history.median(at(10), keep, Duration::ZERO).value, Some(1.0));
     }
 
     #[test]

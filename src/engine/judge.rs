@@ -57,7 +57,8 @@ pub(crate) struct RuleState {
     sampled: Vec<SignalIx>,
     /// Those of them that are read by labels and that its conditions name.
     grouped: Vec<SignalIx>,
-    fed_by: Vec<bool>,
+    /// The targets that feed them.
+    pub(crate) fed_by: Vec<bool>,
     /// When somebody was there to look again, after a time in which nobody was.
     resumed: Instant,
 }
@@ -118,6 +119,11 @@ impl Judge {
         // No scrape will ever be news to arithmetic over constants alone.
         judge.refresh(|_| true, Instant::ZERO);
         judge
+    }
+
+    /// The targets that feed any of these signals.
+    pub(crate) fn fed_by(&self, signals: &[SignalIx]) -> Vec<bool> {
+        self.signals.fed_by(self.feeds.len(), signals)
     }
 
     /// A judge of another plan that keeps what is known: the series and windows of unchanged
@@ -380,8 +386,8 @@ impl RuleState {
             (group, verdict)
         };
         if self.grouped.is_empty() {
-            self.clocks.set(std::iter::once(verdict_in(Group::ALL)));
-            self.verdict = self.clocks.verdict(rule.quorum, self.verdict);
+            self.verdict = verdict_of(rule, &|ix| signals.reading(ix));
+            self.clocks.set_only(self.verdict);
         } else {
             let none = match verdict_of(rule, &|ix| signals.reading(ix)) {
                 Verdict::NoData(why) => Verdict::NoData(why),

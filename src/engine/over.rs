@@ -1,6 +1,10 @@
 //! One number over the samples of a window: mean, smallest, largest, slope and the like. Every
 //! sample is added once and leaves once, and takes all its weight along: one absurd value is gone
 //! with its window.
+//!
+//! Statistics count samples, and a target is sampled more often while a rule is near its limit:
+//! what was seen then must not outweigh what was seen before. So one sample is kept in the usual
+//! time between two, and the newest beside them until the next one comes.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -11,10 +15,20 @@ use crate::model::time::Instant;
 
 use super::history::median;
 
+/// A sample may come early by this part of the usual time between two, which is how late the one
+/// before it may have been.
+const GRACE: u32 = 10;
+
 /// The samples of a gauge within its window.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct OverWindow {
     over: Over,
+    /// The least time between two samples that are kept.
+    spacing: Duration,
+    /// When the next sample is kept.
+    due: Instant,
+    /// The newest sample came before it was due, and is here until the next one comes.
+    is_early: bool,
     samples: VecDeque<(Instant, f64)>,
     /// Candidates for the smallest or largest, best first; each is newer and worse than the one
     /// before it.
@@ -22,8 +36,10 @@ pub(crate) struct OverWindow {
 }
 
 impl OverWindow {
-    pub(crate) fn new(over: Over) -> Self {
-        Self { over, samples: VecDeque::new(), best: VecDeque::new() }
+    /// A window that keeps samples `spacing` apart; zero: all of them.
+    pub(crate) fn new(over: Over, spacing: Duration) -> Self {
+        let (samples, best) = (VecDeque::new(), VecDeque::new());
+        Self { over, spacing, due: Instant::ZERO, is_early: false, samples, best }
     }
 
     /// Adds a sample; one that is not newer than the last is ignored.
@@ -33,6 +49,15 @@ impl OverWindow {
         }
         if self.over == Over::Last {
             self.samples.clear();
+        }
+        if self.is_early {
+            self.samples.pop_back();
+        }
+        // A sample may be a little early without the next one being so by as much more.
+        let grace = self.spacing / GRACE;
+        self.is_early = at.after(grace) < self.due;
+        if !self.is_early {
+            self.due = self.due.max(at.before(grace)).after(self.spacing);
         }
         self.samples.push_back((at, value));
         let beaten = |old: f64| match self.over {
@@ -139,7 +164,7 @@ mod tests {
     use super::*;
 
     fn fed(over: Over, samples: &[(u64, f64)]) -> Reading {
-        let mut window = OverWindow::new(over);
+        let mut window = OverWindow::new(over, Duration::ZERO);
         samples.iter().for_each(|(s, value)| window.push(Instant::from_millis(s * 1000), *value));
         window.reading()
     }
@@ -173,6 +198,29 @@ mod tests {
         );
     }
 
+    #[test]
+    fn what_was_looked_at_more_often_does_not_count_for_more() {
+        // A minute: 50 s at 0 looked at each second, then 10 s at 1 ten times a second.
+        let (second, minute) = (Duration::from_secs(1), Duration::from_secs(60));
+        let mut windows =
+            [Over::Avg, Over::Min, Over::Max].map(|over| OverWindow::new(over(minute), second));
+        for window in &mut windows {
+            (1..=50).for_each(|s| window.push(Instant::from_millis(s * 1000), 0.0));
+            (1..=100).for_each(|n| window.push(Instant::from_millis(50_000 + n * 100), 1.0));
+        }
+        let [Reading::Value(mean), least, most] = windows.each_ref().map(OverWindow::reading)
+        else {
+            panic!("{windows:?}")
+        };
+        // Within one sample of 10 s of 60.
+        assert!((mean - 10.0 / 60.0).abs() < 1.5 / 60.0, "{mean}");
+        assert_eq!((least, most), (Reading::Value(0.0), Reading::Value(1.0)));
+        // The newest always counts.
+        windows[0].push(Instant::from_millis(60_050), 1_000.0);
+        let Reading::Value(mean) = windows[0].reading() else { panic!("{windows:?}") };
+        assert!(mean > 10.0, "{mean}");
+    }
+
     proptest! {
         #[test]
         fn readings_agree_with_a_scan_of_the_full_history(
@@ -180,7 +228,7 @@ mod tests {
         ) {
             let length = Duration::from_secs(30);
             let mut windows = [Over::Avg(length), Over::Min(length), Over::Max(length)]
-                .map(OverWindow::new);
+                .map(|over| OverWindow::new(over, Duration::ZERO));
             let mut history: Vec<(Instant, f64)> = Vec::new();
             let mut second = 0;
             for (gap, value) in steps {

@@ -5,9 +5,14 @@ use crate::model::signal::{Across, SignalKind, Since};
 use crate::model::time::Instant;
 
 use super::histogram;
+use super::native;
+use super::native_window::Gains;
 use super::over::OverWindow;
 use super::track::{Gauges, Standing, Track};
 use super::window::Span;
+
+/// How far the observations of native histograms may fall short of all, relatively, by rounding.
+const SLACK: f64 = 1e-9;
 
 /// The tracks of one signal.
 pub(crate) type Tracks<'a> = Vec<&'a Track>;
@@ -88,8 +93,31 @@ impl Usable<'_> {
         }
     }
 
-    /// Buckets are added by their upper bound over all targets.
+    /// Of the native histograms if they know of every observation in the window. Where some
+    /// histograms have only classic buckets, or had at the window's beginning, these are it; where
+    /// others have only native ones, nothing holds all.
     fn quantile(&self, q: f64) -> Reading {
+        if !self.ready.iter().any(|(track, _)| track.has_natives()) {
+            return self.classic(q);
+        }
+        let mut gains = Gains::none();
+        let mut all = 0.0;
+        for (track, span) in &self.ready {
+            gains.add(&track.natives(*span));
+            let last = track.bounds().iter().position(|bound| *bound == f64::INFINITY);
+            all += last.map_or(0.0, |column| track.increase(*span, column));
+        }
+        if gains.native.parts().count >= all * (1.0 - SLACK) {
+            native::quantile(q, &gains.native)
+        } else if gains.bare > 0.0 {
+            Reading::NoData(NoData::NoBuckets)
+        } else {
+            self.classic(q)
+        }
+    }
+
+    /// Buckets are added by their upper bound over all targets.
+    fn classic(&self, q: f64) -> Reading {
         let mut buckets: Vec<(f64, f64)> = Vec::new();
         for (track, span) in &self.ready {
             for (column, bound) in track.bounds().iter().enumerate() {
@@ -111,7 +139,7 @@ impl Usable<'_> {
 
 /// Whether the tracks hold a histogram rather than a summary.
 pub(crate) fn has_buckets(tracks: &Tracks<'_>) -> bool {
-    tracks.iter().any(|track| !track.bounds().is_empty())
+    tracks.iter().any(|track| !track.bounds().is_empty() || track.has_natives())
 }
 
 /// The largest of a summary's own quantiles at `at`.

@@ -116,6 +116,7 @@ impl Guard {
             let Outcome { attempt, result, output, .. } = outcome.clone();
             self.record_outcome(now, attempt, result, output, took);
             self.pursue(now);
+            self.keep_pace(now.at);
         }
         self.effects()
     }

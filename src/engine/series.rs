@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::exposition::{Format, Limits, Malformed, Reader, Sample, Sink, Whole};
+use crate::model::native::NativeHistogram;
 use crate::model::target::Target;
 
 use super::tracks::Tracks;
@@ -34,6 +35,8 @@ pub(crate) struct Slot {
     pub(crate) metric: Arc<str>,
     /// The last value.
     pub(crate) last: Option<f64>,
+    /// What it last had counted as a native histogram.
+    pub(crate) native: Option<Box<NativeHistogram>>,
     /// The number of the scrape that had it last, and its value there.
     pub(crate) seen: u64,
     pub(crate) found: f64,
@@ -111,6 +114,7 @@ impl Series {
                     uses: all.uses(&identity.name, |label| identity.label(label), tracks),
                     metric: identity.name.as_str().into(),
                     last: None,
+                    native: None,
                     seen: 0,
                     found: f64::NAN,
                 });

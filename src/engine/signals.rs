@@ -302,8 +302,9 @@ impl Signals {
         };
         // As of the newest sample: looking again adds nothing.
         let sampled = tracks.iter().filter_map(|track| track.last_close()).max();
+        let spacing = spacing(plan, &self.states[ix.0].fed_by);
         let window = &mut self.states[ix.0].over;
-        let window = window.entry(group.clone()).or_insert_with(|| OverWindow::new(*over));
+        let window = window.entry(group.clone()).or_insert_with(|| OverWindow::new(*over, spacing));
         readings::over_time(window, now, sampled.unwrap_or(at))
     }
 
@@ -393,7 +394,10 @@ impl Signals {
 
     /// The baselines as they are at `at`.
     pub(crate) fn measure(&self, plan: &Plan, at: Instant) -> Vec<Frozen> {
-        let histories = |of: SignalIx| self.states[of.0].history.iter();
+        let histories = |of: SignalIx| {
+            let state = &self.states[of.0];
+            (spacing(plan, &state.fed_by), state.history.iter())
+        };
         Baselines::measure(plan, histories, at)
     }
 
@@ -401,6 +405,14 @@ impl Signals {
     pub(crate) fn freeze(&mut self, plan: &Plan, frozen: &[Frozen]) {
         self.baselines = Baselines::of(plan, frozen);
     }
+}
+
+/// The time that must lie between two samples for both to count, where targets are sampled more
+/// often at times; zero where each counts.
+fn spacing(plan: &Plan, fed_by: &[bool]) -> Duration {
+    let targets = plan.targets.iter().zip(fed_by).filter(|(_, fed)| **fed);
+    let sharpened = targets.filter(|(target, _)| target.sharpen.is_some());
+    sharpened.map(|(target, _)| target.interval).max().unwrap_or_default()
 }
 
 /// Adds the targets that `more` marks to those of `all`.

@@ -3,8 +3,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::condition::Cond;
 use crate::model::deployment::Mode;
-use crate::model::entry::{Decision, Refusal, RuleEvidence, SignalEvidence};
+use crate::model::entry::{Comparison, Decision, Refusal, RuleEvidence, SignalEvidence};
+use crate::model::group::Group;
 use crate::model::name::{DeploymentId, RuleName, StageName, Version};
 use crate::model::place::{RuleIx, SignalIx};
 use crate::model::reading::Verdict;
@@ -12,8 +14,11 @@ use crate::model::scrape::Failure;
 use crate::model::signal::Unit;
 use crate::model::time::{Moment, Timestamp};
 
+use super::colour::{Colour, colour};
+use super::effect::Pace;
 use super::evidence;
 use super::guard::{Doing, Guard, Halt};
+use super::judge::Judge;
 use super::ledger::{Deployment, Phase};
 
 /// What those who wait are told when the journal cannot be written.
@@ -30,6 +35,8 @@ pub struct Snapshot {
     pub mode: Mode,
     /// The guard's state in one word.
     pub state: GuardState,
+    /// The deployment's colour: `green`, `unknown`, `yellow` or `red`.
+    pub colour: Colour,
     /// The newest deployment.
     pub deployment: Option<DeploymentStatus>,
     /// The last version that finished its bake.
@@ -158,6 +165,12 @@ pub struct TargetStatus {
     pub malformed: u64,
     /// The page's size in bytes.
     pub bytes: u64,
+    /// The time between two scrapes now, in milliseconds.
+    pub interval_ms: u64,
+    /// Whether that is less than its configured interval.
+    pub sharpened: bool,
+    /// Why it is that: `plain`, `sharpened`, `slow` or `failing`.
+    pub pace: Pace,
 }
 
 /// A signal.
@@ -191,18 +204,23 @@ impl Guard {
     #[must_use]
     pub fn snapshot(&self, now: Moment) -> Snapshot {
         let plan = self.plan();
-        Snapshot {
+        let mut snapshot = Snapshot {
             at: now.wall,
             service: plan.deployment.service.to_string(),
             mode: plan.mode,
             state: self.state(),
+            colour: Colour::Unknown,
             deployment: self.ledger.current.as_ref().map(|current| self.deployment(current, now)),
             good: self.ledger.good.clone(),
             targets: (0..plan.targets.len()).map(|target| self.target(target, now)).collect(),
-            signals: (0..plan.signals.len()).flat_map(|ix| self.signal(SignalIx(ix))).collect(),
+            signals: (0..plan.signals.len())
+                .flat_map(|ix| self.judge.signal_status(SignalIx(ix)))
+                .collect(),
             rules: (0..plan.rules.len()).map(|rule| self.rule(RuleIx(rule), now)).collect(),
             journal_ok: self.halt != Some(Halt::JournalLost),
-        }
+        };
+        snapshot.colour = colour(&snapshot);
+        snapshot
     }
 
     /// The guard's state.
@@ -289,32 +307,51 @@ impl Guard {
             samples: state.samples,
             malformed: state.malformed,
             bytes: state.bytes,
+            interval_ms: evidence::millis(state.interval(target)),
+            sharpened: state.interval(target) < target.interval,
+            pace: state.pace(),
         }
     }
 
-    /// A signal has one status for each of its groups.
-    fn signal(&self, ix: SignalIx) -> Vec<SignalStatus> {
+    fn rule(&self, ix: RuleIx, now: Moment) -> RuleStatus {
+        RuleStatus { refusal: self.standing_refusal(ix), ..self.judge.rule_status(ix, now) }
+    }
+}
+
+impl Judge {
+    /// A signal as it may be seen now: one status for each of its groups.
+    #[must_use]
+    pub fn signal_status(&self, ix: SignalIx) -> Vec<SignalStatus> {
         let signal = self.plan().signal(ix);
         let status = |reading| SignalStatus {
             reading,
             unit: signal.unit.map(|unit| unit_name(unit).to_owned()),
             description: signal.description.clone(),
         };
-        evidence::of_signal(&self.judge, ix).into_iter().map(status).collect()
+        evidence::of_signal(self, ix).into_iter().map(status).collect()
     }
 
-    fn rule(&self, ix: RuleIx, now: Moment) -> RuleStatus {
-        let verdict = self.judge.rule(ix).verdict;
+    /// Both sides of each comparison of a condition in a group, in the order in which it is
+    /// written.
+    #[must_use]
+    pub fn comparisons(&self, cond: &Cond, group: &Group) -> Vec<Comparison> {
+        evidence::comparisons(self, cond, group)
+    }
+
+    /// A rule as it may be seen now, without what a guard would make of it.
+    #[must_use]
+    pub fn rule_status(&self, ix: RuleIx, now: Moment) -> RuleStatus {
+        let verdict = self.rule(ix).verdict;
         let (word, no_data) = match verdict {
             Verdict::Holds => ("holds", None),
             Verdict::Fails => ("fails", None),
             Verdict::NoData(why) => ("no_data", Some(why.to_string())),
         };
         RuleStatus {
-            evidence: evidence::of_rule(&self.judge, ix, now),
+            evidence: evidence::of_rule(self, ix, now),
             verdict: word.to_owned(),
             no_data,
-            refusal: self.standing_refusal(ix),
+            refusal: None,
         }
     }
 }

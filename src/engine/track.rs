@@ -5,11 +5,13 @@
 
 use std::time::Duration;
 
+use crate::model::native::NativeHistogram;
 use crate::model::place::SignalIx;
 use crate::model::reading::NoData;
 use crate::model::signal::{Limit, Since};
 use crate::model::time::Instant;
 
+use super::native_window::{Gains, NativeWindow};
 use super::window::{Span, Window};
 
 /// What a matched series is to a signal.
@@ -19,6 +21,8 @@ pub(crate) enum Role {
     Counter(usize),
     /// Its increase belongs to the bucket with this upper bound.
     Bucket(f64),
+    /// If it is a native histogram, its increase counts.
+    Native,
     /// Its value counts as it is.
     Gauge,
     /// It counts where its value passes.
@@ -62,6 +66,9 @@ pub(crate) struct Track {
     window: Window,
     /// Upper bounds of histogram columns, in the order in which they appeared.
     bounds: Vec<f64>,
+    natives: NativeWindow,
+    /// The bucket before the one at hand.
+    last_bound: f64,
     gauges: Gauges,
     gathering: Gauges,
     /// How long ago something happened as the gauges of this scrape say, and as was known when.
@@ -101,6 +108,8 @@ impl Track {
             totals: vec![0.0; columns],
             window: Window::new(length, stale, columns),
             bounds: Vec::new(),
+            natives: NativeWindow::default(),
+            last_bound: f64::INFINITY,
             gauges: Gauges::NONE,
             gathering: Gauges::NONE,
             youngest: None,
@@ -118,7 +127,13 @@ impl Track {
         self.matched = true;
         match role {
             Role::Counter(column) => self.totals[column] += gain,
+            Role::Native => {}
             Role::Bucket(bound) => {
+                // Pages list a histogram's buckets one after another and ascending.
+                if bound == f64::INFINITY && self.last_bound == f64::INFINITY {
+                    self.natives.add_bare(gain);
+                }
+                self.last_bound = bound;
                 let column = self.bounds.iter().position(|known| known.total_cmp(&bound).is_eq());
                 let column = column.unwrap_or_else(|| self.add_bucket(bound));
                 self.totals[column] += gain;
@@ -143,6 +158,12 @@ impl Track {
         }
     }
 
+    /// A native histogram of this scrape: how much it gained since the last one.
+    pub(crate) fn add_native(&mut self, gain: &NativeHistogram) {
+        self.matched = true;
+        self.natives.add(gain);
+    }
+
     fn add_bucket(&mut self, bound: f64) -> usize {
         self.bounds.push(bound);
         self.totals.push(0.0);
@@ -155,7 +176,7 @@ impl Track {
     pub(crate) const fn note_empty(&mut self, role: Role) {
         match role {
             Role::Gauge => self.matched = true,
-            Role::Counter(_) | Role::Bucket(_) | Role::Count(_) | Role::Age(_) => {}
+            Role::Counter(_) | Role::Bucket(_) | Role::Native | Role::Count(_) | Role::Age(_) => {}
         }
     }
 
@@ -174,6 +195,7 @@ impl Track {
         self.spoiled = None;
         self.outdated = false;
         self.matched = false;
+        self.last_bound = f64::INFINITY;
         self.gathering = Gauges::NONE;
         self.youngest = None;
     }
@@ -185,6 +207,9 @@ impl Track {
         }
         if self.spoiled.is_none() {
             self.window.push(at, &mut self.totals);
+            if self.last_close.is_none_or(|last| last < at) {
+                self.natives.push(at, self.window.oldest());
+            }
             self.gauges = self.gathering;
             self.age = self.youngest.map(|age| (at, age)).or(self.age);
             self.last_close = Some(at);
@@ -251,6 +276,16 @@ impl Track {
     /// The histogram's upper bounds, unordered, one a column.
     pub(crate) fn bounds(&self) -> &[f64] {
         &self.bounds
+    }
+
+    /// Whether a native histogram was seen within the window.
+    pub(crate) fn has_natives(&self) -> bool {
+        self.natives.is_known()
+    }
+
+    /// What native histograms gained over a span.
+    pub(crate) fn natives(&self, span: Span) -> Gains {
+        self.natives.gains(self.window.times(span))
     }
 
     /// How long ago something happened, as of `at`.

@@ -22,6 +22,7 @@ pub(crate) const START_TIME: &str = "process_start_time_seconds";
 enum Part {
     Counter(usize),
     Bucket,
+    Native,
     Quantile(f64),
     Gauge,
     Count(Option<Limit>),
@@ -94,6 +95,8 @@ impl Selections {
                     Part::Count(value) => Role::Count(value),
                     Part::Age(since) => Role::Age(since),
                     Part::Bucket => Role::Bucket(bound(label("le"))?),
+                    Part::Native if label("quantile").is_empty() => Role::Native,
+                    Part::Native => return None,
                     Part::Quantile(q) => {
                         let own: f64 = label("quantile").parse().ok()?;
                         (own.total_cmp(&q).is_eq()).then_some(Role::Gauge)?
@@ -122,6 +125,30 @@ pub fn wanted_names(plan: &Plan, target: &Target) -> Vec<String> {
     names
 }
 
+/// The histograms of which a scrape of the target keeps the native ones, by their base names:
+/// those of which a signal reads a quantile. A mean needs no more than `_sum` and `_count`, which
+/// every format has.
+#[must_use]
+pub fn wanted_natives(plan: &Plan, target: &Target) -> Vec<String> {
+    let bases = plan.signals.iter().filter_map(|signal| match &signal.kind {
+        SignalKind::Quantile { of, window: Some(_), .. } => Some(of),
+        SignalKind::Quantile { window: None, .. }
+        | SignalKind::Rate { .. }
+        | SignalKind::Increase { .. }
+        | SignalKind::Ratio { .. }
+        | SignalKind::Mean { .. }
+        | SignalKind::Gauge { .. }
+        | SignalKind::Count { .. }
+        | SignalKind::Age { .. }
+        | SignalKind::Baseline { .. }
+        | SignalKind::Before { .. }
+        | SignalKind::Up(_)
+        | SignalKind::Value(_)
+        | SignalKind::Expr(_) => None,
+    });
+    bases.filter(|of| possible(of, target)).map(|of| of.metric.clone()).collect()
+}
+
 fn parts(kind: &SignalKind) -> Vec<(Selector, Part)> {
     match kind {
         SignalKind::Rate { of, .. } | SignalKind::Increase { of, .. } => {
@@ -135,8 +162,10 @@ fn parts(kind: &SignalKind) -> Vec<(Selector, Part)> {
             (of.with_suffix("_count"), Part::Counter(1)),
         ],
         SignalKind::Quantile { q, of, window } => {
-            let buckets = window.map(|_| (of.with_suffix("_bucket"), Part::Bucket));
-            buckets.into_iter().chain([(of.clone(), Part::Quantile(*q))]).collect()
+            let histogram = window
+                .map(|_| [(of.with_suffix("_bucket"), Part::Bucket), (of.clone(), Part::Native)]);
+            let summary = (of.clone(), Part::Quantile(*q));
+            histogram.into_iter().flatten().chain([summary]).collect()
         }
         SignalKind::Gauge { of, .. } => vec![(of.clone(), Part::Gauge)],
         SignalKind::Count { of, value } => vec![(of.clone(), Part::Count(*value))],

@@ -113,6 +113,16 @@ impl Window {
         Ok(Span { first, last, elapsed: self.times[last].since(self.times[first]) })
     }
 
+    /// The time of the oldest row.
+    pub(crate) fn oldest(&self) -> Option<Instant> {
+        self.times.front().copied()
+    }
+
+    /// The times of a span's first and last row.
+    pub(crate) fn times(&self, span: Span) -> (Instant, Instant) {
+        (self.times[span.first], self.times[span.last])
+    }
+
     /// How much a column grew over a span.
     pub(crate) fn increase(&self, span: Span, column: usize) -> f64 {
         let total = |row: usize| self.totals[row * self.columns + column];

@@ -4,8 +4,9 @@
 
 use std::borrow::Cow;
 
+use super::format::Dialect;
 use super::labels::{self, Piece, Span};
-use super::{Format, Reason, Timestamp, number, scan};
+use super::{Reason, Timestamp, number, scan};
 
 /// Why reading stopped.
 pub(super) enum Stop {
@@ -71,11 +72,11 @@ impl Cursor<'_> {
         number::value(token).map_err(|reason| Stop::At(from, reason))
     }
 
-    pub(super) fn timestamp(&mut self, format: Format) -> Result<Timestamp, Stop> {
+    pub(super) fn timestamp(&mut self, dialect: Dialect) -> Result<Timestamp, Stop> {
         let (from, token) = self.token();
-        let timestamp = match format {
-            Format::Text => number::millis(token),
-            Format::OpenMetrics => number::seconds(token),
+        let timestamp = match dialect {
+            Dialect::Text => number::millis(token),
+            Dialect::OpenMetrics => number::seconds(token),
         };
         timestamp.map_err(|reason| Stop::At(from, reason))
     }

@@ -1,4 +1,4 @@
-//! Which of the two text formats a page is in, by its content type.
+//! Which format a page is in, by its content type.
 //!
 //! A page of any other type is not an exposition: an HTML error page may well contain a line that
 //! reads as a sample, so the scrape has to fail before a byte is looked at.
@@ -10,13 +10,27 @@ pub enum Format {
     Text,
     /// OpenMetrics text 1.0: timestamps are seconds, the page ends with `# EOF`.
     OpenMetrics,
+    /// Prometheus protobuf: `io.prometheus.client.MetricFamily`, each preceded by its length. The
+    /// only one that carries native histograms.
+    Protobuf,
+}
+
+/// How lines are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Dialect {
+    /// As [`Format::Text`].
+    Text,
+    /// As [`Format::OpenMetrics`].
+    OpenMetrics,
 }
 
 impl Format {
     /// The format that a `Content-Type` header names; `None` means "not an exposition".
     ///
-    /// Parameters and case do not matter. An absent header is passed as an empty string and means
-    /// [`Format::Text`], as many small exporters send none.
+    /// Of the text formats parameters do not matter; case never does. Of protobuf they say which
+    /// message and encoding it is, and any but the delimited one of Prometheus is refused. An
+    /// absent header is passed as an empty string and means [`Format::Text`], as many small
+    /// exporters send none.
     ///
     /// ```
     /// use rollguard::exposition::Format;
@@ -31,10 +45,24 @@ impl Format {
             Some(Self::Text)
         } else if essence.eq_ignore_ascii_case("application/openmetrics-text") {
             Some(Self::OpenMetrics)
+        } else if essence.eq_ignore_ascii_case("application/vnd.google.protobuf") {
+            is_delimited_family(header).then_some(Self::Protobuf)
         } else {
             None
         }
     }
+}
+
+fn is_delimited_family(header: &str) -> bool {
+    let is = |name: &str, expected: &str| {
+        let mut values = header.split(';').skip(1).filter_map(|parameter| {
+            let (key, value) = parameter.split_once('=')?;
+            key.trim().eq_ignore_ascii_case(name).then(|| value.trim().trim_matches('"'))
+        });
+        let value = values.next();
+        value.is_some_and(|value| value.eq_ignore_ascii_case(expected)) && values.next().is_none()
+    };
+    is("proto", "io.prometheus.client.MetricFamily") && is("encoding", "delimited")
 }
 
 #[cfg(test)]
@@ -42,7 +70,12 @@ mod tests {
     use super::Format;
 
     #[test]
-    fn only_the_two_text_formats_are_expositions() {
+    fn only_the_text_formats_and_delimited_protobuf_are_expositions() {
+        const FAMILY: &str = "application/vnd.google.protobuf; \
+            proto=io.prometheus.client.MetricFamily; encoding=";
+        let [delimited, compact, text] =
+            ["delimited; escaping=underscores", "compact-text", "text"]
+                .map(|e| FAMILY.to_owned() + e);
         let rows = [
             ("", Some(Format::Text)),
             ("text/plain", Some(Format::Text)),
@@ -53,7 +86,17 @@ mod tests {
             ("text/html; charset=utf-8", None),
             ("application/json", None),
             ("text/plainer", None),
+            (&delimited, Some(Format::Protobuf)),
+            (
+                "Application/vnd.google.protobuf;encoding=\"Delimited\";Proto=\
+              io.prometheus.client.MetricFamily",
+                Some(Format::Protobuf),
+            ),
+            (&compact, None),
+            (&text, None),
             ("application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily", None),
+            ("application/vnd.google.protobuf; proto=other.Message; encoding=delimited", None),
+            ("application/vnd.google.protobuf", None),
         ];
         for (header, expected) in rows {
             assert_eq!(Format::from_content_type(header), expected, "{header:?}");

@@ -46,7 +46,7 @@ pub enum PageError {
         /// The limit in force, in bytes.
         limit: u64,
     },
-    /// A line passed [`Limits::line_bytes`].
+    /// A line passed [`Limits::line_bytes`], or a metric in protobuf several times that.
     #[error("read line {line}: it is longer than {limit} bytes")]
     LineTooLong {
         /// The line, from 1.
@@ -67,6 +67,18 @@ pub enum PageError {
     TooManySamples {
         /// The limit in force.
         limit: u64,
+    },
+    /// The native histograms have too many buckets in all.
+    #[error("read a page of more than {limit} buckets of native histograms")]
+    TooManyBuckets {
+        /// The limit in force.
+        limit: usize,
+    },
+    /// A page in protobuf does not say how long its next message is.
+    #[error("read the page past byte {at}: no delimited protobuf message begins there")]
+    NotDelimited {
+        /// Where, from 0.
+        at: u64,
     },
     /// The body is not all there.
     #[error("read the page to its end: it is truncated after {bytes} bytes")]

@@ -7,10 +7,11 @@
 use std::borrow::Cow;
 
 use super::cursor::{Cursor, NameSlot, Stop, decoded};
+use super::format::Dialect;
 use super::labels::{Piece, Span};
 use super::names::{Filter, Head};
 use super::scan;
-use super::{Exemplar, Format, Labels, Malformed, PageError, Reason, Sample, Timestamp};
+use super::{Exemplar, Labels, Malformed, PageError, Reason, Sample, Timestamp};
 
 /// What a line turned out to be.
 #[derive(Debug)]
@@ -26,7 +27,7 @@ pub(super) enum Line<'a> {
 /// Reads lines; holds the memory that they share.
 #[derive(Debug)]
 pub(super) struct Parser {
-    format: Format,
+    dialect: Dialect,
     max_labels: usize,
     labels: Vec<Span>,
     exemplar: Vec<Span>,
@@ -47,9 +48,9 @@ struct Draft {
 type Observed = (f64, Option<Timestamp>);
 
 impl Parser {
-    /// A parser of lines in that format.
-    pub(super) fn new(format: Format, max_labels: usize) -> Self {
-        Self { format, max_labels, labels: Vec::new(), exemplar: Vec::new(), before: Vec::new() }
+    /// A parser of lines in that dialect.
+    pub(super) fn new(dialect: Dialect, max_labels: usize) -> Self {
+        Self { dialect, max_labels, labels: Vec::new(), exemplar: Vec::new(), before: Vec::new() }
     }
 
     /// Reads a line that begins as `head` says.
@@ -186,7 +187,7 @@ impl Parser {
         let timestamp = match cursor.peek() {
             None => return Ok((None, None)),
             Some(b'#') => None,
-            Some(_) => Some(cursor.timestamp(self.format)?),
+            Some(_) => Some(cursor.timestamp(self.dialect)?),
         };
         cursor.skip_space();
         match cursor.peek() {
@@ -212,7 +213,7 @@ impl Parser {
         if cursor.peek().is_none() {
             return Ok((value, None));
         }
-        let timestamp = cursor.timestamp(Format::OpenMetrics)?;
+        let timestamp = cursor.timestamp(Dialect::OpenMetrics)?;
         cursor.skip_space();
         match cursor.peek() {
             None => Ok((value, Some(timestamp))),

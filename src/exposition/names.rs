@@ -12,13 +12,36 @@ use super::scan;
 /// Wanted metric names, built once per configuration and asked once per line.
 #[derive(Debug, Clone, Default)]
 pub struct NameSet {
-    names: HashSet<Box<[u8]>, BuildHasherDefault<NameHasher>>,
+    names: Names,
+    natives: Names,
 }
+
+type Names = HashSet<Box<[u8]>, BuildHasherDefault<NameHasher>>;
 
 impl NameSet {
     /// A set of these names, unescaped, exactly as in [`Sample::name`](super::Sample::name).
     pub fn new(names: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
-        Self { names: names.into_iter().map(|n| n.as_ref().as_bytes().into()).collect() }
+        Self { names: set(names), natives: Names::default() }
+    }
+
+    /// The same, and of histograms of these names the native ones. What is to be found only in a
+    /// page in protobuf makes it worth asking for one.
+    #[must_use]
+    pub fn with_natives(mut self, names: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
+        self.natives = set(names);
+        self
+    }
+
+    /// Whether the native histogram of that name, unescaped, is wanted.
+    #[must_use]
+    pub fn contains_native(&self, name: &[u8]) -> bool {
+        self.natives.contains(name)
+    }
+
+    /// Whether any native histogram is wanted.
+    #[must_use]
+    pub fn has_natives(&self) -> bool {
+        !self.natives.is_empty()
     }
 
     /// Whether the name, unescaped, is in the set.
@@ -27,6 +50,10 @@ impl NameSet {
     pub fn contains(&self, name: &[u8]) -> bool {
         self.names.contains(name)
     }
+}
+
+fn set(names: impl IntoIterator<Item = impl AsRef<str>>) -> Names {
+    names.into_iter().map(|name| name.as_ref().as_bytes().into()).collect()
 }
 
 /// Multiplies and folds eight bytes at a time, covering every byte: names differ in the middle.
@@ -110,6 +137,11 @@ impl<'n> Filter<'n> {
     /// Whether a metric of that name is wanted.
     pub(super) fn wants(&self, name: &[u8]) -> bool {
         self.names.is_none_or(|names| names.contains(name))
+    }
+
+    /// Whether every metric is.
+    pub(super) const fn wants_all(&self) -> bool {
+        self.names.is_none()
     }
 
     /// How the line begins. A line whose first byte can begin no name is read, so that it is

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use super::{Labels, Violation};
+use crate::model::native::NativeHistogram;
 
 /// One line of a page, read. Everything is borrowed from the line and dies with the call.
 #[derive(Debug, Clone)]
@@ -18,10 +19,10 @@ pub struct Sample<'a> {
     pub timestamp: Option<Timestamp>,
     /// The exemplar, if there is one.
     pub exemplar: Option<Exemplar<'a>>,
-    /// The line, from 1.
+    /// The line, from 1; on a page in protobuf the metric family.
     pub line: u64,
-    /// Name and labels as they stand on the page: equal text means the same series, so it is a
-    /// key for a cache of identities (the reverse does not hold).
+    /// Name and labels as they stand on the page, or as text would have them: equal text means the
+    /// same series, so it is a key for a cache of identities (the reverse does not hold).
     pub series: &'a str,
 }
 
@@ -34,6 +35,23 @@ pub struct Exemplar<'a> {
     pub value: f64,
     /// When, if it says.
     pub timestamp: Option<Timestamp>,
+}
+
+/// A native histogram; only a page in protobuf has them.
+#[derive(Debug, Clone)]
+pub struct Native<'a> {
+    /// The metric's name, without a suffix.
+    pub name: Cow<'a, str>,
+    /// The labels, without the name.
+    pub labels: Labels<'a>,
+    /// What it has counted.
+    pub histogram: NativeHistogram,
+    /// The time that the page gives for it.
+    pub timestamp: Option<Timestamp>,
+    /// The metric family, from 1.
+    pub line: u64,
+    /// Name and labels as the text format writes them.
+    pub series: &'a str,
 }
 
 /// An instant as a page writes it, exact to the nanosecond, relative to the Unix epoch.
@@ -97,9 +115,9 @@ impl fmt::Display for Timestamp {
 /// A line that could not be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Malformed<'a> {
-    /// The line, from 1.
+    /// The line, from 1; on a page in protobuf the metric family.
     pub line: u64,
-    /// The byte in the line where reading stopped, from 1.
+    /// The byte in the line or message where reading stopped, from 1.
     pub column: u64,
     /// Why.
     pub reason: Reason,
@@ -157,6 +175,12 @@ pub enum Reason {
     AfterEof,
     /// The last line has no newline and the body may not be whole.
     Truncated,
+    /// A protobuf message that breaks off or is encoded in no known way.
+    BadMessage,
+    /// A metric family or metric that lacks what its type demands, or whose parts are out of order.
+    BadFamily,
+    /// A native histogram of another kind, or whose parts contradict each other.
+    BadHistogram,
     /// Readable, but not as OpenMetrics demands; reported by the strict reader only.
     Strict(Violation),
 }
@@ -185,6 +209,9 @@ impl fmt::Display for Reason {
             Self::InvalidUtf8 => "invalid UTF-8",
             Self::AfterEof => "text after # EOF",
             Self::Truncated => "truncated line",
+            Self::BadMessage => "not a protobuf message",
+            Self::BadFamily => "not a metric of its family's type",
+            Self::BadHistogram => "not a native histogram with exponential buckets",
         })
     }
 }
@@ -193,6 +220,14 @@ impl fmt::Display for Reason {
 pub trait Sink {
     /// A selected sample.
     fn sample(&mut self, sample: Sample<'_>);
+    /// A selected native histogram. Its count and sum are handed over as samples besides, as in
+    /// the text format; whoever has no use for more may leave it at that.
+    fn native(&mut self, _: Native<'_>) {}
     /// A line that is, or may be, about a selected metric and cannot be read.
     fn malformed(&mut self, malformed: Malformed<'_>);
+    /// A `# TYPE` line: the family and its type, as they stand there. Told only of a page that is
+    /// read whole; whoever asks for names knows what they are.
+    fn kind(&mut self, family: &str, kind: &str) {
+        let _ = (family, kind);
+    }
 }

@@ -7,11 +7,12 @@
 use std::borrow::Cow;
 
 use super::family::{Families, Kind, Violation};
+use super::format::Dialect;
 use super::labels::Piece;
 use super::line::{self, Line, Parser};
 use super::lines::Lines;
 use super::names::{Filter, Head};
-use super::{Format, Limits, Malformed, PageError, Reason, Sample, Sink, Tally, scan};
+use super::{Limits, Malformed, PageError, Reason, Sample, Sink, Tally, scan};
 
 /// Reads one OpenMetrics page and reports every departure from the specification.
 ///
@@ -42,7 +43,7 @@ impl StrictReader {
         let limits = Limits { line_bytes, ..limits };
         let page = Page {
             filter: Filter::new(None),
-            parser: Parser::new(Format::OpenMetrics, limits.labels),
+            parser: Parser::new(Dialect::OpenMetrics, limits.labels),
             families: Families::default(),
             tally: Tally::default(),
             max_samples: limits.samples,

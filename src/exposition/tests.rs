@@ -38,6 +38,36 @@ impl Sink for Notes {
     }
 }
 
+/// Writes down types alone.
+#[derive(Default)]
+struct Kinds(Vec<String>);
+
+impl Sink for Kinds {
+    fn sample(&mut self, _: Sample<'_>) {}
+
+    fn malformed(&mut self, _: Malformed<'_>) {}
+
+    fn kind(&mut self, family: &str, kind: &str) {
+        self.0.push(format!("{family}={kind}"));
+    }
+}
+
+#[test]
+fn types_are_told_of_a_page_that_is_read_whole_and_only_then() {
+    let page = b"# TYPE a counter\n#TYPE  b\tgauge \r\n# TYPE \"c.d\" histogram\n# TYPE e\n\
+                 # TYPE \"f\\\"\" gauge\n# HELP g TYPE h counter\n# TYPES i gauge\n\
+                 # TYPE \xff gauge\n";
+    let kinds = |names: Option<&NameSet>| {
+        let mut kinds = Kinds::default();
+        let mut reader = Reader::new(Format::Text, Limits::default(), names);
+        reader.feed(page, &mut kinds).unwrap();
+        reader.finish(Whole::Yes, &mut kinds).unwrap();
+        kinds.0
+    };
+    assert_eq!(kinds(None), ["a=counter", "b=gauge", "c.d=histogram"]);
+    assert_eq!(kinds(Some(&NameSet::new(["a"]))), Vec::<String>::new());
+}
+
 fn read(
     format: Format,
     limits: Limits,

@@ -100,6 +100,32 @@ impl Compare {
     }
 }
 
+impl Compare {
+    /// The operator that says the same with its sides exchanged.
+    #[must_use]
+    pub const fn turned(self) -> Self {
+        match self {
+            Self::Less => Self::Greater,
+            Self::LessOrEqual => Self::GreaterOrEqual,
+            Self::Greater => Self::Less,
+            Self::GreaterOrEqual => Self::LessOrEqual,
+            Self::Equal | Self::NotEqual => self,
+        }
+    }
+
+    /// How far a reading has gone towards its limit: 0 at zero, 1 at the limit, more beyond.
+    /// `None` where no such share means anything.
+    #[must_use]
+    pub fn used(self, reading: f64, limit: f64) -> Option<f64> {
+        let share = match self {
+            Self::Greater | Self::GreaterOrEqual => reading / limit,
+            Self::Less | Self::LessOrEqual => limit / reading,
+            Self::Equal | Self::NotEqual => return None,
+        };
+        (share.is_finite() && share >= 0.0).then_some(share)
+    }
+}
+
 impl fmt::Display for Compare {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -369,6 +369,17 @@ pub struct SignalEvidence {
     pub no_data: Option<String>,
 }
 
+impl SignalEvidence {
+    /// The signal, with the group where it is read by labels: `errors{route="/pay"}`.
+    #[must_use]
+    pub fn label(&self) -> String {
+        match &self.group {
+            Some(group) => format!("{}{{{group}}}", self.signal),
+            None => self.signal.to_string(),
+        }
+    }
+}
+
 /// The two sides of a comparison.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Comparison {
@@ -408,6 +419,24 @@ pub enum Refusal {
     AlreadyRolledBack,
     /// The journal cannot be written, so that nothing could keep a rollback from running twice.
     JournalUnusable,
+}
+
+impl Refusal {
+    /// Every reason.
+    pub const ALL: [Self; 12] = [
+        Self::NotArmed,
+        Self::Observing,
+        Self::NotifyOnly,
+        Self::WarmingUp,
+        Self::SetAside,
+        Self::EvidenceTooThin,
+        Self::NoData,
+        Self::NoGoodVersion,
+        Self::AlreadyAtGood,
+        Self::OtherStage,
+        Self::AlreadyRolledBack,
+        Self::JournalUnusable,
+    ];
 }
 
 impl fmt::Display for Refusal {

@@ -7,6 +7,7 @@ pub mod entry;
 pub mod group;
 pub mod hook;
 pub mod name;
+pub mod native;
 pub mod place;
 pub mod plan;
 pub mod reading;

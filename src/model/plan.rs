@@ -62,11 +62,12 @@ impl Plan {
     #[must_use]
     pub fn below(signals: &[Signal], signal: SignalIx) -> Vec<SignalIx> {
         let mut all = vec![signal];
+        let mut seen = vec![false; signals.len()];
         let mut next = 0;
         while let Some(ix) = all.get(next).copied() {
             next += 1;
             signals[ix.0].kind.for_each_signal(&mut |inner| {
-                if !all.contains(&inner) {
+                if !std::mem::replace(&mut seen[inner.0], true) {
                     all.push(inner);
                 }
             });

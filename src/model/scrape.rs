@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::native::NativeHistogram;
 use super::place::TargetIx;
 use super::time::{Instant, Timestamp};
 
@@ -30,7 +31,9 @@ pub struct Scrape {
 pub struct Page {
     text: String,
     samples: Vec<Stored>,
+    natives: Vec<StoredNative>,
     malformed: Vec<MalformedLine>,
+    kinds: Vec<(String, String)>,
     /// How many samples the reader returned.
     pub sample_count: u64,
     /// How many malformed lines the page had, including those not kept in detail.
@@ -47,6 +50,24 @@ struct Stored {
     series: Range<u32>,
     value: f64,
     timestamp: Option<Timestamp>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct StoredNative {
+    series: Range<u32>,
+    histogram: NativeHistogram,
+    timestamp: Option<Timestamp>,
+}
+
+/// A native histogram on a page.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PageNative<'a> {
+    /// Name and labels as the text format writes them.
+    pub series: &'a str,
+    /// What it has counted.
+    pub histogram: &'a NativeHistogram,
+    /// The time that the page gives for it.
+    pub timestamp: Option<Timestamp>,
 }
 
 /// A sample on a page.
@@ -75,6 +96,10 @@ pub struct MalformedLine {
 /// count is kept, and one line for each metric that none of the others concerns, because a signal
 /// over such a metric must not pass for known. Selected names are few.
 pub const MAX_MALFORMED: usize = 256;
+
+/// How many `# TYPE` lines are kept: more families than the largest pages have, and only pages that
+/// are read whole have any here.
+pub const MAX_KINDS: usize = 20_000;
 
 /// Why an attempt gave no samples.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -125,10 +150,32 @@ impl fmt::Display for FailureClass {
 impl Page {
     /// Adds a sample: name and labels as they stand on the page, and its value.
     pub fn push(&mut self, series: &str, value: f64, timestamp: Option<Timestamp>) {
+        let series = self.keep(series);
+        self.samples.push(Stored { series, value, timestamp });
+        self.sample_count += 1;
+    }
+
+    /// Adds a native histogram. Whoever fills a page keeps to [`MAX_PAGE_BUCKETS`].
+    ///
+    /// [`MAX_PAGE_BUCKETS`]: super::native::MAX_PAGE_BUCKETS
+    pub fn push_native(
+        &mut self,
+        series: &str,
+        histogram: NativeHistogram,
+        timestamp: Option<Timestamp>,
+    ) {
+        let series = self.keep(series);
+        self.natives.push(StoredNative { series, histogram, timestamp });
+    }
+
+    fn keep(&mut self, series: &str) -> Range<u32> {
         let start = self.place();
         self.text.push_str(series);
-        self.samples.push(Stored { series: start..self.place(), value, timestamp });
-        self.sample_count += 1;
+        start..self.place()
+    }
+
+    fn series(&self, at: &Range<u32>) -> &str {
+        &self.text[at.start as usize..at.end as usize]
     }
 
     fn place(&self) -> u32 {
@@ -147,8 +194,17 @@ impl Page {
     /// The samples, in the page's order.
     pub fn samples(&self) -> impl Iterator<Item = PageSample<'_>> {
         self.samples.iter().map(|stored| PageSample {
-            series: &self.text[stored.series.start as usize..stored.series.end as usize],
+            series: self.series(&stored.series),
             value: stored.value,
+            timestamp: stored.timestamp,
+        })
+    }
+
+    /// The native histograms, in the page's order.
+    pub fn natives(&self) -> impl ExactSizeIterator<Item = PageNative<'_>> {
+        self.natives.iter().map(|stored| PageNative {
+            series: self.series(&stored.series),
+            histogram: &stored.histogram,
             timestamp: stored.timestamp,
         })
     }
@@ -159,11 +215,27 @@ impl Page {
         &self.malformed
     }
 
+    /// Notes the type that the page gives to a family; of the first [`MAX_KINDS`].
+    pub fn push_kind(&mut self, family: &str, kind: &str) {
+        if self.kinds.len() < MAX_KINDS {
+            self.kinds.push((family.to_owned(), kind.to_owned()));
+        }
+    }
+
+    /// Families and the types that the page gives them, as they stand there. Only of a page that
+    /// was read whole.
+    #[must_use]
+    pub fn kinds(&self) -> &[(String, String)] {
+        &self.kinds
+    }
+
     /// Forgets everything but keeps the memory, for the next scrape of the same target.
     pub fn clear(&mut self) {
         self.text.clear();
         self.samples.clear();
+        self.natives.clear();
         self.malformed.clear();
+        self.kinds.clear();
         (self.sample_count, self.malformed_count, self.bytes) = (0, 0, 0);
         self.may_lack_series = false;
     }

@@ -14,6 +14,10 @@ pub struct Target {
     pub url: ScrapeUrl,
     /// The time between two scrapes, 100 ms to 5 min.
     pub interval: Duration,
+    /// The time between two scrapes while something that the target feeds is about to be decided,
+    /// 100 ms to less than the interval; `None`: the interval. The timeout stays what it is: a
+    /// page that takes longer than this is still worth having.
+    pub sharpen: Option<Duration>,
     /// How long one scrape may take, from connecting to the last byte; at most the interval.
     pub timeout: Duration,
     /// Labels that every series of the page gets; they win over the page's own.
@@ -24,6 +28,19 @@ pub struct Target {
     pub ca_file: Option<PathBuf>,
     /// The largest page in bytes, after decompression.
     pub max_body: u64,
+    /// Whether native histograms may be asked for.
+    pub native_histograms: NativeHistograms,
+}
+
+/// Whether a target is asked for the one format that has native histograms, protobuf, where a
+/// signal could use them. A target that has no such format answers as it always did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum NativeHistograms {
+    /// It is.
+    #[default]
+    Ask,
+    /// It is not: what the signals read is what the operator sees with curl.
+    Never,
 }
 
 /// Where a page is, taken apart.

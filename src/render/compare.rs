@@ -44,7 +44,7 @@ fn reading<'a>(
     let reading = match (signal, signal_of(rule, right)) {
         (None, Some(signal)) => {
             let unit = unit(signal);
-            Compared { signal: Some(signal), unit, left: right, op: turned(op), right: left }
+            Compared { signal: Some(signal), unit, left: right, op: op.turned(), right: left }
         }
         (Some(_) | None, _) => Compared { signal, unit: signal.and_then(unit), left, op, right },
     };
@@ -61,7 +61,8 @@ fn signal_of(rule: &RuleEvidence, value: Option<f64>) -> Option<&SignalName> {
         .filter(|signal| signal.value.is_some_and(|v| v.to_bits() == value.to_bits()))
         .filter(|signal| named(&signal.signal));
     let first = candidates.next()?;
-    candidates.next().is_none().then_some(&first.signal)
+    // Groups of one signal may read the same.
+    candidates.all(|other| other.signal == first.signal).then_some(&first.signal)
 }
 
 /// The identifiers of a condition.
@@ -81,16 +82,6 @@ const OPERATORS: [Compare; 6] = [
     Compare::Equal,
     Compare::NotEqual,
 ];
-
-fn turned(op: Compare) -> Compare {
-    match op {
-        Compare::Less => Compare::Greater,
-        Compare::LessOrEqual => Compare::GreaterOrEqual,
-        Compare::Greater => Compare::Less,
-        Compare::GreaterOrEqual => Compare::LessOrEqual,
-        Compare::Equal | Compare::NotEqual => op,
-    }
-}
 
 impl Compared<'_> {
     /// `19.8% > 5%`, or `0.2%, not > 5%`; where both sides would read the same, with as many
@@ -137,13 +128,7 @@ impl Compared<'_> {
     /// `None` where no such share means anything.
     #[must_use]
     pub fn share(&self) -> Option<f64> {
-        let (left, right) = (self.left?, self.right?);
-        let share = match self.op {
-            Compare::Greater | Compare::GreaterOrEqual => left / right,
-            Compare::Less | Compare::LessOrEqual => right / left,
-            Compare::Equal | Compare::NotEqual => return None,
-        };
-        (share.is_finite() && share >= 0.0).then_some(share)
+        self.op.used(self.left?, self.right?)
     }
 }
 

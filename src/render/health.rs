@@ -1,39 +1,13 @@
-//! The colour of a deployment, as release managers read it.
+//! How a colour is shown. What colour a deployment has is [`colour`]'s business.
 
-use serde::{Deserialize, Serialize};
-
-use crate::engine::snapshot::{GuardState, RuleStatus, Snapshot};
-use crate::model::entry::{Refusal, RuleStanding};
-use crate::model::rule::Severity;
+use crate::engine::colour;
+use crate::engine::snapshot::{RuleStatus, Snapshot};
 
 use super::line::Paint;
 
-/// The colour of a deployment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Health {
-    /// No rule holds, and all of them can tell.
-    Green,
-    /// A rule cannot tell: neither healthy nor bad.
-    Unknown,
-    /// A warning fires, or a rule holds and has not held for half its time yet.
-    Yellow,
-    /// A critical rule fires or has held for half its time, or a person is needed.
-    Red,
-}
+pub use crate::engine::colour::Colour as Health;
 
 impl Health {
-    /// The colour's name.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Green => "green",
-            Self::Unknown => "unknown",
-            Self::Yellow => "yellow",
-            Self::Red => "red",
-        }
-    }
-
     /// How its name is shown.
     #[must_use]
     pub const fn paint(self) -> Paint {
@@ -49,48 +23,30 @@ impl Health {
 /// The colour of what a snapshot shows: that of its worst part.
 #[must_use]
 pub fn health(snapshot: &Snapshot) -> Health {
-    let rules = snapshot.rules.iter().map(of_rule).max().unwrap_or(Health::Unknown);
-    rules.max(of_state(snapshot))
+    colour::colour(snapshot)
 }
 
 /// The colour of one rule.
 pub(super) fn of_rule(rule: &RuleStatus) -> Health {
-    let evidence = &rule.evidence;
-    // What held before the deployment began is no judgement on it, but no good news either.
-    let set_aside = rule.refusal == Some(Refusal::SetAside);
-    let half = evidence.held_ms.saturating_mul(2) >= evidence.for_ms;
-    match (evidence.state, evidence.severity) {
-        (RuleStanding::Firing, Severity::Critical) if !set_aside => Health::Red,
-        (RuleStanding::Pending, Severity::Critical) if !set_aside && half => Health::Red,
-        (RuleStanding::Firing | RuleStanding::Pending, Severity::Critical | Severity::Warning) => {
-            Health::Yellow
-        }
-        (RuleStanding::Inactive, _) if rule.no_data.is_some() => Health::Unknown,
-        (RuleStanding::Inactive, _) => Health::Green,
-    }
+    colour::of_rule(rule)
 }
 
-fn of_state(snapshot: &Snapshot) -> Health {
-    if !snapshot.journal_ok {
-        return Health::Red;
-    }
-    match snapshot.state {
-        GuardState::RollingBack | GuardState::Verifying | GuardState::RollbackFailed => Health::Red,
-        GuardState::Idle
-        | GuardState::Guarding
-        | GuardState::RolledBack
-        | GuardState::Baked
-        | GuardState::Ended => Health::Green,
-    }
+/// The colour of the rules alone, whatever became of the deployment.
+pub(super) fn of_rules(snapshot: &Snapshot) -> Health {
+    colour::of_rules(snapshot)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::snapshot::GuardState;
+    use crate::model::entry::{Decision, Refusal, RuleStanding, Trigger};
+    use crate::model::name::{HookName, Version};
+    use crate::model::rule::Severity;
     use crate::render::tests::{rule_status, snapshot};
 
     #[test]
-    fn a_rule_turns_yellow_at_once_and_red_at_half_its_time() {
+    fn a_rule_turns_yellow_at_once_and_red_when_it_fires() {
         let check = |state, severity, held, colour| {
             let mut rule = rule_status();
             rule.evidence.state = state;
@@ -99,8 +55,8 @@ mod tests {
             assert_eq!(of_rule(&rule), colour, "{state} for {held} ms");
         };
         check(RuleStanding::Inactive, Severity::Critical, 0, Health::Green);
-        check(RuleStanding::Pending, Severity::Critical, 1_499, Health::Yellow);
-        check(RuleStanding::Pending, Severity::Critical, 1_500, Health::Red);
+        check(RuleStanding::Pending, Severity::Critical, 1, Health::Yellow);
+        check(RuleStanding::Pending, Severity::Critical, 2_999, Health::Yellow);
         check(RuleStanding::Firing, Severity::Critical, 3_000, Health::Red);
         check(RuleStanding::Pending, Severity::Warning, 2_999, Health::Yellow);
         check(RuleStanding::Firing, Severity::Warning, 3_000, Health::Yellow);
@@ -129,5 +85,23 @@ mod tests {
         let mut seen = snapshot();
         seen.state = GuardState::RollbackFailed;
         assert_eq!(health(&seen), Health::Red);
+    }
+
+    #[test]
+    fn a_version_that_a_rule_rolled_back_stays_red() {
+        let mut seen = snapshot();
+        seen.state = GuardState::RolledBack;
+        assert_eq!(health(&seen), Health::Green);
+        let decision = Decision {
+            trigger: Trigger::Rule(Box::new(seen.rules[0].evidence.clone())),
+            hook: HookName::new("rollback").unwrap(),
+            version: Version::new("v2").unwrap(),
+            good: None,
+            cure: String::new(),
+            rules: Vec::new(),
+            signals: Vec::new(),
+        };
+        seen.deployment.as_mut().unwrap().decision = Some(decision);
+        assert_eq!((health(&seen), of_rules(&seen)), (Health::Red, Health::Green));
     }
 }

@@ -31,7 +31,11 @@ pub fn metrics(snapshot: &Snapshot, reload_ok: bool, skipped_slots: u64) -> Stri
     page.family("signal", "gauge", "The reading of a signal; absent where there is none.");
     for signal in &snapshot.signals {
         if let Some(value) = signal.reading.value {
-            page.sample("signal", &[("signal", signal.reading.signal.as_str())], value);
+            let group = signal.reading.group.as_deref();
+            let labels = [("signal", signal.reading.signal.as_str())];
+            let group = group.map(|group| ("group", group));
+            let labels: Vec<_> = labels.into_iter().chain(group).collect();
+            page.sample("signal", &labels, value);
         }
     }
     page.family("rule_state", "gauge", "0 inactive, 1 pending, 2 firing.");
@@ -67,6 +71,11 @@ fn targets(page: &mut Page, snapshot: &Snapshot) {
     page.family("target_scrape_seconds", "gauge", "How long the target's last scrape took.");
     for target in &snapshot.targets {
         page.sample("target_scrape_seconds", &[("name", &target.name)], target.took_s);
+    }
+    page.family("target_interval_seconds", "gauge", "Time between two scrapes of the target now.");
+    for target in &snapshot.targets {
+        let interval = target.interval_ms as f64 / 1000.0;
+        page.sample("target_interval_seconds", &[("name", &target.name)], interval);
     }
     page.family("target_malformed_lines", "gauge", "Unreadable lines of the last scrape.");
     for target in &snapshot.targets {

@@ -4,14 +4,17 @@
 mod compare;
 mod entry;
 mod health;
+mod junit;
 mod line;
 mod markdown;
 mod metrics;
 mod number;
+mod rehearsal;
 mod report;
 mod report_tables;
 mod status;
 mod summary;
+mod trial;
 
 #[cfg(test)]
 mod tests;
@@ -19,8 +22,11 @@ mod tests;
 pub use compare::{Compared, comparisons};
 pub use entry::{entry, event};
 pub use health::{Health, health};
+pub use junit::junit;
 pub use line::{Paint, Style, WIDTH, line, offset, plain, wrap};
 pub use metrics::{METRICS_TYPE, metrics};
 pub use number::{number, unit_named};
+pub use rehearsal::{rehearsal, tally};
 pub use report::report;
 pub use status::status;
+pub use trial::trial;

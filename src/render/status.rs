@@ -3,15 +3,19 @@
 
 use std::time::Duration;
 
+use crate::engine::effect::Pace;
 use crate::engine::snapshot::{DeploymentStatus, RuleStatus, SignalStatus, Snapshot, TargetStatus};
 use crate::model::deployment::Mode;
 use crate::model::entry::{Decision, RuleStanding, Trigger};
-use crate::model::time::Timestamp;
+use crate::model::time::{Timestamp, format_duration};
 
 use super::health::{health, of_rule};
 use super::line::{Paint, Style, WIDTH, clip, line, pad, plain, span, width, wrap};
 use super::number::{number, unit_named};
 use super::summary::{advice, reading, what};
+
+/// The most groups of a rule that are shown, the worst first; the JSON has more.
+const MAX_GROUPS: usize = 3;
 
 /// The most rules that are named as seeing nothing; they tend to share one target.
 const MAX_LOST: usize = 4;
@@ -20,7 +24,7 @@ const MAX_LOST: usize = 4;
 const LABEL: usize = 9;
 
 /// Columns of a name in a table. Longer ones are cut; `--json` has them whole.
-const NAME: usize = 26;
+pub(super) const NAME: usize = 26;
 
 /// The whole status.
 #[must_use]
@@ -40,13 +44,14 @@ pub fn status(snapshot: &Snapshot, style: Style) -> String {
     page.text
 }
 
-struct Page {
-    text: String,
-    style: Style,
+/// The lines of a page so far.
+pub(super) struct Page {
+    pub(super) text: String,
+    pub(super) style: Style,
 }
 
 impl Page {
-    fn line(&mut self, pieces: &[(Paint, &str)]) {
+    pub(super) fn line(&mut self, pieces: &[(Paint, &str)]) {
         self.text.push_str(&line(self.style, pieces));
         self.text.push('\n');
     }
@@ -64,12 +69,12 @@ impl Page {
         }
     }
 
-    fn title(&mut self, name: &str, rest: &str) {
+    pub(super) fn title(&mut self, name: &str, rest: &str) {
         self.line(&[]);
         self.line(&[(Paint::Dim, &pad(name, NAME + 2)), (Paint::Dim, rest)]);
     }
 
-    fn row(&mut self, name: &str, paint: Paint, word: &str, rest: &str) {
+    pub(super) fn row(&mut self, name: &str, paint: Paint, word: &str, rest: &str) {
         let name = pad(&plain(name), NAME);
         self.line(&[
             (Paint::Plain, &name),
@@ -80,7 +85,7 @@ impl Page {
     }
 
     /// A second line below a row.
-    fn below(&mut self, text: &str) {
+    pub(super) fn below(&mut self, text: &str) {
         self.line(&[(Paint::Plain, &pad("", NAME + 2)), (Paint::Dim, text)]);
     }
 }
@@ -189,6 +194,20 @@ fn about_target(page: &mut Page, target: &TargetStatus) {
             page.row(&target.name, Paint::Green, "up", &rest);
         }
     }
+    pace(page, target);
+}
+
+/// How often it is sampled, where that is not as configured or not as wanted.
+fn pace(page: &mut Page, target: &TargetStatus) {
+    let interval = format_duration(Duration::from_millis(target.interval_ms));
+    match target.pace {
+        Pace::Plain => {}
+        Pace::Sharpened => page.below(&format!("sharpened to {interval}")),
+        Pace::Slow if target.sharpened => {
+            page.below(&format!("sharpened to {interval}: {}", target.pace));
+        }
+        Pace::Slow | Pace::Failing => page.below(&format!("not sharpened: {}", target.pace)),
+    }
 }
 
 fn about_signal(page: &mut Page, signal: &SignalStatus) {
@@ -201,7 +220,7 @@ fn about_signal(page: &mut Page, signal: &SignalStatus) {
     };
     let paint = if reading.value.is_none() { Paint::Grey } else { Paint::Plain };
     let text = signal.description.as_deref().map(|text| format!("  {text}")).unwrap_or_default();
-    page.row(reading.signal.as_str(), paint, &pad(&plain(&shown), 12.max(width(&shown))), &text);
+    page.row(&reading.label(), paint, &pad(&plain(&shown), 12.max(width(&shown))), &text);
 }
 
 fn about_rule(page: &mut Page, rule: &RuleStatus, snapshot: &Snapshot) {
@@ -220,6 +239,10 @@ fn about_rule(page: &mut Page, rule: &RuleStatus, snapshot: &Snapshot) {
         reading(rule, snapshot),
     );
     page.row(evidence.rule.as_str(), colour.paint(), &pad(&word, 8), &held);
+    for group in evidence.groups.iter().take(MAX_GROUPS) {
+        let held = span(Duration::from_millis(group.held_ms));
+        page.below(&format!("{}: {} {held}", group.group, group.state));
+    }
     let refusal = rule.refusal.map(|refusal| format!("nothing would be done: {refusal}"));
     let said = rule.refusal.map(|refusal| refusal.to_string());
     let new = rule.no_data.as_ref().filter(|why| Some(*why) != said.as_ref());
@@ -246,6 +269,8 @@ mod tests {
         seen.rules[0] = RuleStatus { evidence, ..rule_status() };
         seen.rules[0].evidence.state = RuleStanding::Pending;
         seen.rules[0].evidence.held_ms = 2_000;
+        let target = &mut seen.targets[0];
+        (target.interval_ms, target.sharpened, target.pace) = (100, true, Pace::Sharpened);
         seen
     }
 
@@ -268,8 +293,27 @@ mod tests {
         });
         seen.signals[1].reading.value = None;
         seen.signals[1].reading.no_data = Some("stale".to_owned());
-        let golden = include_str!("../../tests/golden/status-red.txt");
+        seen.targets[0].pace = Pace::Failing;
+        let golden = include_str!("../../tests/golden/status-yellow.txt");
         assert_eq!(status(&seen, Style::Plain), golden);
+    }
+
+    #[test]
+    fn it_is_said_how_often_a_target_is_sampled_where_that_is_not_its_interval() {
+        let check = |pace: Pace, interval_ms: u64, expected: &str| {
+            let mut seen = snapshot();
+            let target = &mut seen.targets[0];
+            (target.interval_ms, target.sharpened) = (interval_ms, interval_ms < 1_000);
+            target.pace = pace;
+            let text = status(&seen, Style::Plain);
+            let mut lines = text.lines().skip_while(|line| !line.starts_with("api "));
+            assert_eq!(lines.nth(1).unwrap().trim(), expected);
+        };
+        check(Pace::Plain, 1_000, "");
+        check(Pace::Sharpened, 100, "sharpened to 100ms");
+        check(Pace::Slow, 400, "sharpened to 400ms: its scrapes take too long");
+        check(Pace::Slow, 1_000, "not sharpened: its scrapes take too long");
+        check(Pace::Failing, 1_000, "not sharpened: it failed a short while ago");
     }
 
     #[test]
@@ -277,7 +321,7 @@ mod tests {
         assert_eq!(
             top(&pending()),
             [
-                "RED      api: guarding, version v2, good version v1",
+                "YELLOW   api: guarding, version v2, good version v1",
                 "now      rule error-rate has held 2 s of 3 s: error_rate 19.8% > 5%",
                 "to do    nothing; rollguard brings v1 back if this goes on for 1 s",
             ]
@@ -359,7 +403,7 @@ mod tests {
     #[test]
     fn without_colour_there_is_no_escape_code() {
         assert!(!status(&pending(), Style::Plain).contains('\x1b'));
-        assert!(status(&pending(), Style::Colour).starts_with("\x1b[1;31mRED"));
+        assert!(status(&pending(), Style::Colour).starts_with("\x1b[1;33mYELLOW"));
     }
 
     const STATES: [GuardState; 8] = [

@@ -8,7 +8,7 @@ use crate::model::entry::{Refusal, RuleStanding, Trigger};
 use crate::model::rule::Severity;
 
 use super::compare::comparisons;
-use super::health::{Health, health, of_rule};
+use super::health::{Health, health, of_rule, of_rules};
 use super::line::{clip, span};
 use super::number::unit_named;
 
@@ -130,7 +130,7 @@ pub(super) fn advice(snapshot: &Snapshot) -> String {
         return "watch the service yourself; make room on the disk, then restart rollguard".into();
     }
     let good = good_version(snapshot);
-    let bad = matches!(health(snapshot), Health::Yellow | Health::Red);
+    let bad = matches!(of_rules(snapshot), Health::Yellow | Health::Red);
     match snapshot.state {
         GuardState::Idle if bad => {
             "look into it: no deployment is guarded, so rollguard will do nothing".to_owned()

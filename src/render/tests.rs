@@ -1,5 +1,7 @@
 //! Values that the tests of this layer share.
 
+use crate::engine::colour::Colour;
+use crate::engine::effect::Pace;
 use crate::engine::snapshot::{
     DeploymentStatus, GuardState, RuleStatus, SignalStatus, Snapshot, TargetStatus,
 };
@@ -76,6 +78,9 @@ pub(super) fn snapshot() -> Snapshot {
         samples: 12,
         malformed: 0,
         bytes: 2_048,
+        interval_ms: 1_000,
+        sharpened: false,
+        pace: Pace::Plain,
     };
     let reading = |reading, unit: &str| SignalStatus {
         reading,
@@ -87,6 +92,7 @@ pub(super) fn snapshot() -> Snapshot {
         service: "api".to_owned(),
         mode: Mode::Auto,
         state: GuardState::Guarding,
+        colour: Colour::Green,
         deployment: Some(deployment),
         good: Some(Version::new("v1").unwrap()),
         targets: vec![target],

@@ -10,7 +10,7 @@ use hyper::{Response, StatusCode};
 
 use super::failure::{failure, of_page};
 use crate::exposition::{
-    Format, Limits, Malformed, NameSet, PageError, Reader, Sample, Sink, Whole,
+    Format, Limits, Malformed, NameSet, Native, PageError, Reader, Sample, Sink, Whole,
 };
 use crate::model::scrape::{Failure, FailureClass, MalformedLine, Page};
 use crate::model::time::Timestamp;
@@ -180,11 +180,20 @@ impl Sink for Filler {
         self.0.push(sample.series, sample.value, timestamp);
     }
 
+    fn native(&mut self, native: Native<'_>) {
+        let timestamp = native.timestamp.map(|t| Timestamp::from_millis(t.as_millis()));
+        self.0.push_native(native.series, native.histogram, timestamp);
+    }
+
     fn malformed(&mut self, malformed: Malformed<'_>) {
         self.0.push_malformed(MalformedLine {
             line: malformed.line,
             name: malformed.name.map(std::borrow::Cow::into_owned),
             reason: format!("{} at column {}", malformed.reason, malformed.column),
         });
+    }
+
+    fn kind(&mut self, family: &str, kind: &str) {
+        self.0.push_kind(family, kind);
     }
 }

@@ -66,9 +66,12 @@ pub(super) fn of_body(error: &hyper::Error) -> Failure {
 /// A page past a limit, or not all there.
 pub(super) fn of_page(error: PageError) -> Failure {
     let class = match error {
-        PageError::BodyTooLarge { .. } | PageError::TooManySamples { .. } => FailureClass::TooLarge,
+        PageError::BodyTooLarge { .. }
+        | PageError::TooManySamples { .. }
+        | PageError::TooManyBuckets { .. } => FailureClass::TooLarge,
         PageError::LineTooLong { .. }
         | PageError::TooManyLabels { .. }
+        | PageError::NotDelimited { .. }
         | PageError::Truncated { .. } => FailureClass::Malformed,
     };
     failure(class, format_args!("failed to {error}"))

@@ -2,7 +2,8 @@
 //! first: it is what an operator sees with curl, so names, `le` values and the set of series are
 //! those that the rules were written for. OpenMetrics renames counters, writes `le="1.0"` for
 //! `le="1"` and adds `_created` series and exemplars that no rule reads; it is taken where a
-//! server speaks nothing else.
+//! server speaks nothing else. Protobuf has the names, values and series of the text format and
+//! native histograms besides; it is asked for, before text, where a signal could use those.
 
 use bytes::Bytes;
 use http_body_util::Empty;
@@ -12,12 +13,19 @@ use hyper::header::{
 use hyper::{Request, Uri};
 
 use super::failure::failure;
+use crate::exposition::NameSet;
 use crate::model::scrape::{Failure, FailureClass};
-use crate::model::target::{Scheme, ScrapeUrl, Target};
+use crate::model::target::{NativeHistograms, Scheme, ScrapeUrl, Target};
 
-const FORMATS: HeaderValue = HeaderValue::from_static(
+const TEXT_FIRST: HeaderValue = HeaderValue::from_static(
     "text/plain;version=0.0.4,application/openmetrics-text;version=1.0.0;q=0.5,*/*;q=0.1",
 );
+
+const PROTOBUF_FIRST: HeaderValue = HeaderValue::from_static(concat!(
+    "application/vnd.google.protobuf;",
+    "proto=io.prometheus.client.MetricFamily;encoding=delimited,",
+    "text/plain;version=0.0.4;q=0.7,application/openmetrics-text;version=1.0.0;q=0.5,*/*;q=0.1",
+));
 
 const AGENT: HeaderValue =
     HeaderValue::from_static(concat!("rollguard/", env!("CARGO_PKG_VERSION")));
@@ -33,12 +41,39 @@ pub(super) enum Compression {
     Gzip,
 }
 
+/// Which formats are asked for, best first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Formats {
+    /// What an operator sees.
+    TextFirst,
+    /// What has native histograms, if the server speaks it.
+    ProtobufFirst,
+}
+
+impl Formats {
+    /// What to ask a target for, of whose page these names are wanted.
+    pub(super) fn suiting(target: &Target, names: Option<&NameSet>) -> Self {
+        match target.native_histograms {
+            NativeHistograms::Ask if names.is_some_and(NameSet::has_natives) => Self::ProtobufFirst,
+            NativeHistograms::Ask | NativeHistograms::Never => Self::TextFirst,
+        }
+    }
+
+    const fn accept(self) -> HeaderValue {
+        match self {
+            Self::TextFirst => TEXT_FIRST,
+            Self::ProtobufFirst => PROTOBUF_FIRST,
+        }
+    }
+}
+
 /// A request for the target's page. `headers` are the configured ones and win over the usual.
 ///
 /// # Errors
 /// Path or host cannot stand in a request.
 pub(super) fn request(
     target: &Target,
+    formats: Formats,
     compression: Compression,
     headers: HeaderMap,
 ) -> Result<Request<Empty<Bytes>>, Failure> {
@@ -56,7 +91,7 @@ pub(super) fn request(
     let map = request.headers_mut();
     map.insert(HOST, host);
     map.insert(USER_AGENT, AGENT);
-    map.insert(ACCEPT, FORMATS);
+    map.insert(ACCEPT, formats.accept());
     map.insert(ACCEPT_ENCODING, HeaderValue::from_static(encodings));
     let seconds = target.timeout.as_secs_f64().to_string();
     map.insert(TIMEOUT, HeaderValue::try_from(seconds).expect("digits and a point"));

@@ -11,7 +11,7 @@ use super::connect::{Dialer, Stage};
 use super::failure::failure;
 use super::late::Late;
 use super::link::{Link, NoAnswer, ReadBuffer};
-use super::request::{Compression, request};
+use super::request::{Compression, Formats, request};
 use super::secret;
 use super::tls::Authorities;
 use crate::clock::Clock;
@@ -124,8 +124,9 @@ impl Scraper {
         names: Option<&NameSet>,
     ) -> Result<Page, Loss> {
         let local = link.peer().ip().to_canonical().is_loopback();
+        let formats = Formats::suiting(&self.target, names);
         let compression = if local { Compression::Never } else { Compression::Gzip };
-        let request = request(&self.target, compression, headers)?;
+        let request = request(&self.target, formats, compression, headers)?;
         self.stage = Stage::Waiting;
         self.sent = (self.clock.now(), self.clock.wall());
         let answer = link.send(request).await?;

@@ -134,6 +134,12 @@ impl Sources {
         });
     }
 
+    /// A target's name.
+    #[must_use]
+    pub fn name(&self, target: TargetIx) -> &TargetName {
+        &self.running[target.0].target.name
+    }
+
     /// Counters, in the order of the targets.
     #[must_use]
     pub fn stats(&self) -> Vec<Stats> {

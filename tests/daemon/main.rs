@@ -12,4 +12,5 @@ mod ending;
 mod isolation;
 mod journal;
 mod modes;
+mod pace;
 mod reload;

@@ -177,8 +177,8 @@ fn a_rule_that_sees_nothing_waits_and_does_not_forget() {
         );
         for (second, state) in [(5, "pending"), (13, "pending"), (18, "pending"), (19, "firing")] {
             yaml.push_str(&format!(
-                "  - expr: 'count(ALERTS{{alertstate=\"{state}\"}})'\n    eval_time: {second}s\n    \
-                 exp_samples: [{{labels: '{{}}', value: 1}}]\n"
+                "  - expr: 'count(ALERTS{{alertstate=\"{state}\"}})'\n    \
+                 eval_time: {second}s\n    exp_samples: [{{labels: '{{}}', value: 1}}]\n"
             ));
         }
         ask(

@@ -57,6 +57,13 @@ fn on_no_data() -> impl Strategy<Value = OnNoData> {
     prop_oneof![Just(OnNoData::Hold), Just(OnNoData::Clear)]
 }
 
+/// The time from one scrape to the next, in seconds: at the interval, now and then late, or at any
+/// shorter one, since a target is sampled more often while a rule is near its limit.
+fn gap() -> impl Strategy<Value = f64> {
+    let millis = prop_oneof![2 => 1_000..1_400u64, 1 => Just(100), 1 => 1..1_000u64];
+    millis.prop_map(|millis| millis as f64 / 1000.0)
+}
+
 /// A rule for each way of asking, all of which hold while the gauge is high.
 fn bed(hold: Duration, on_no_data: OnNoData) -> Bed {
     let over = |over| SignalKind::Gauge { of: selector("g"), across: Some(Across::Max), over };
@@ -93,16 +100,18 @@ proptest! {
 
     #[test]
     fn no_data_alone_never_fires_a_rule(
-        turns in prop::collection::vec(blind(), 1..80),
+        turns in prop::collection::vec((blind(), gap()), 1..80),
         seen in prop::option::of(Just(Turn::High)),
         hold in 1u64..20,
         on_no_data in on_no_data(),
     ) {
         // One look at a bad value, or none, and then nothing for as long as it takes.
         let mut bed = bed(secs(hold), on_no_data);
-        for (second, turn) in seen.into_iter().chain(turns).enumerate() {
-            bed.feed(0, second as f64, turn.page());
-            bed.feed(0, second as f64 + 0.5, "-");
+        let mut second = 0.0;
+        for (turn, gap) in seen.map(|seen| (seen, 1.0)).into_iter().chain(turns) {
+            bed.feed(0, second, turn.page());
+            bed.feed(0, second + gap / 2.0, "-");
+            second += gap;
             for rule in 0..RULES {
                 prop_assert_ne!(bed.standing(rule), Firing, "rule {} at {}", rule, second);
             }
@@ -113,7 +122,7 @@ proptest! {
     fn a_rule_that_holds_fires_within_its_for_plus_one_interval(
         before in prop::collection::vec(mixed(), 0..40),
         hold in 0u64..20_000,
-        jitter in prop::collection::vec(0u64..400, 64),
+        gaps in prop::collection::vec(gap(), 64),
         on_no_data in on_no_data(),
     ) {
         let hold = Duration::from_millis(hold);
@@ -122,12 +131,13 @@ proptest! {
         for (second, turn) in before.into_iter().chain([Turn::Low]).enumerate() {
             bed.feed(0, second as f64, turn.page());
         }
-        // From here on it is bad, seen at intervals of at most one and four tenths seconds.
+        // From here on it is bad, seen at changing intervals of at most 1.4 seconds.
         let began = begin as f64 + 0.6;
         let mut second = began;
+        let mut gaps = gaps.into_iter().cycle();
         while second <= began + hold.as_secs_f64() + 1.4 {
             bed.feed(0, second, "g 9");
-            second += 1.0 + jitter[second as usize % jitter.len()] as f64 / 1000.0;
+            second += gaps.next().unwrap();
         }
         for rule in INSTANT {
             prop_assert_eq!(bed.standing(rule), Firing, "rule {}", rule);
@@ -155,7 +165,7 @@ proptest! {
             match turn {
                 Turn::High => {
                     let gap = last.map_or(0.0, |last| second - last);
-                    observed += if gap <= stale { gap } else { 0.0 };
+                    observed += if gap <= stale + 1e-6 { gap } else { 0.0 };
                     last = Some(second);
                 }
                 Turn::Low => (observed, last) = (0.0, None),
@@ -303,7 +313,7 @@ proptest! {
             };
             if let Some(bad) = bad {
                 let near = last.filter(|(when, _)| {
-                    on_no_data == OnNoData::Clear || second - when <= 4.0
+                    on_no_data == OnNoData::Clear || second - when <= 4.0 + 1e-6
                 });
                 observed.extend(near.map(|(when, before)| (second - when, bad && before)));
                 last = Some((second, bad));

@@ -2,12 +2,17 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
+#[path = "../common/mod.rs"]
+mod common;
 mod differences;
 mod invariants;
 mod model;
+mod native;
 mod oracle;
 mod plans;
 mod promtool;
+#[path = "../common/protobuf.rs"]
+mod protobuf;
 mod readings;
 mod rules;
 mod service;

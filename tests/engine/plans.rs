@@ -1,4 +1,5 @@
-//! Plans at random: every kind of signal over the series of [`crate::service`], and rules over them.
+//! Plans at random: every kind of signal over the series of [`crate::service`], and rules
+//! over them.
 
 use std::sync::Arc;
 use std::time::Duration;

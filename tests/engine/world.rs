@@ -16,7 +16,7 @@ use rollguard::model::rule::{About, OnNoData, Quorum, Rule, Severity, Share, The
 use rollguard::model::scrape::{Failure, FailureClass, MalformedLine, Page, Scrape};
 use rollguard::model::selector::{Matcher, Selector, Test};
 use rollguard::model::signal::{Signal, SignalKind};
-use rollguard::model::target::{Scheme, ScrapeUrl, Target};
+use rollguard::model::target::{NativeHistograms, Scheme, ScrapeUrl, Target};
 use rollguard::model::time::{Instant, Timestamp};
 
 /// The wall clock shows this at instant zero.
@@ -40,11 +40,13 @@ pub(crate) fn target(name: &str, interval: Duration) -> Target {
             path: "/metrics".to_owned(),
         },
         interval,
+        sharpen: None,
         timeout: interval,
         labels: Vec::new(),
         headers: Vec::new(),
         ca_file: None,
         max_body: 1 << 20,
+        native_histograms: NativeHistograms::Ask,
     }
 }
 

@@ -183,7 +183,8 @@ impl Check {
         while let Some(seen) = newest_first.next() {
             let grew = newest_first.peek().is_some_and(|before| before.errors < seen.errors);
             // A window of errors looks back a little further than the last sample.
-            let recent = bad.len() < 5;
+            let newest = bad.first().map_or(seen.at, |newest: &&Seen| newest.at);
+            let recent = bad.len() < 5 || newest.since(seen.at) <= Duration::from_secs(5);
             let is_bad = if rule == "errors" { grew || recent } else { seen.latency > 2.0 };
             if !is_bad {
                 break;

@@ -46,11 +46,12 @@ fn text(random: &mut Random) -> String {
     hooks.rotate_left(turn);
     let limit = random.pick(&["2", "2", "3"]);
     let slow = format!("[rule.slow]\nwhen = \"latency > {limit}\"\nfor = \"2s\"\n");
+    let sharpen = random.pick(&["", "sharpen = \"100ms\"", "sharpen = \"300ms\""]);
     let rules = if random.one_in(4) { slow } else { format!("{slow}{RULES}") };
     format!(
         "mode = \"{mode}\"\n[deployment]\nservice = \"shop\"\narm = \"{arm}\"\n{version}\n\
          bake = \"{bake}\"\nwarmup = \"{warmup}\"\nthen = \"rollback\"\n{good}\n{notify}\n\
-         {TARGET}{}{rules}",
+         {TARGET}{sharpen}\n{SIGNALS}{}{rules}",
         hooks.concat()
     )
 }
@@ -79,6 +80,9 @@ const TARGET: &str = r#"
 scrape = "http://127.0.0.1:9000/metrics"
 interval = "1s"
 timeout = "800ms"
+"#;
+
+const SIGNALS: &str = r#"
 [signal.latency]
 gauge = 'latency_seconds'
 [signal.errors]

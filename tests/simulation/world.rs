@@ -80,6 +80,7 @@ pub(crate) struct World {
     life: u64,
     restart_at: u64,
     next_scrape: u64,
+    interval: u64,
     next_command: u64,
     arrivals: Vec<(u64, u64, Arrival)>,
     /// Programs by attempt; `None` is one that can never start any more.
@@ -109,6 +110,7 @@ impl World {
             life: 0,
             restart_at: 0,
             next_scrape: random.below(SECOND),
+            interval: SECOND,
             next_command: random.below(8 * SECOND),
             arrivals: Vec::new(),
             programs: HashMap::new(),
@@ -231,7 +233,6 @@ impl World {
     }
 
     fn scrape(&mut self) {
-        self.next_scrape = self.now + SECOND;
         if !self.calm && self.random.one_in(25) {
             self.service.dark_until = self.now + self.random.below(90) * SECOND / 2;
         }
@@ -241,6 +242,8 @@ impl World {
             0 => 700_000_000,
             n => n * 1_000_000,
         };
+        // Scrapes never overlap; slots that one takes too long for are lost.
+        self.next_scrape = self.now + self.interval * (took / self.interval + 1);
         let at = self.moment();
         let result = if self.now < dark_until && !self.calm {
             Err(Failure { class: FailureClass::TimedOut, detail: String::new() })
@@ -284,6 +287,17 @@ impl World {
         self.perform(effects)
     }
 
+    /// As a source does: at a slot of the new interval from now on.
+    fn set_pace(&mut self, target: TargetIx, interval: Duration) {
+        let target = self.plan.target(target);
+        let plain = interval == target.interval;
+        assert!(plain || target.sharpen.is_some_and(|least| least <= interval));
+        assert!(interval <= target.interval, "sampled less often than configured");
+        self.interval = u64::try_from(interval.as_nanos()).unwrap();
+        assert!(self.lost || self.guard.is_some(), "nobody asks for another interval");
+        self.next_scrape = self.now + 1 + self.random.below(self.interval);
+    }
+
     fn start(&mut self) -> Result<(), Killed> {
         let open = Guard::new(self.plan.clone(), &self.durable).is_rolling_back();
         // An operator may edit the configuration while the guard is down.
@@ -295,6 +309,7 @@ impl World {
         }
         self.life += 1;
         self.lost = false;
+        self.interval = SECOND;
         let now = self.moment();
         let mut guard = Guard::new(self.plan.clone(), &self.durable);
         self.check.starts(now, &self.plan);
@@ -334,6 +349,7 @@ impl World {
                 Effect::Inspect { deployment, attempt, .. } => self.inspect(deployment, attempt),
                 Effect::Notify(notice) => self.tell(&notice),
                 Effect::Report(incident) => self.check.reports(&incident),
+                Effect::Pace { target, interval, .. } => self.set_pace(target, interval),
             }
         }
         Ok(())
@@ -346,6 +362,7 @@ impl World {
         for effect in guard.journal_lost(now) {
             match effect {
                 Effect::Notify(notice) => self.tell(&notice),
+                Effect::Pace { target, interval, .. } => self.set_pace(target, interval),
                 Effect::Append(_) | Effect::Run(_) | Effect::Inspect { .. } | Effect::Report(_) => {
                     panic!("{effect:?} without a journal")
                 }
@@ -463,6 +480,7 @@ impl World {
             return Ok(());
         }
         self.plan = plans::any(&mut self.random);
+        self.interval = SECOND;
         let effects = guard.reload(now, self.plan.clone(), PERSON);
         self.perform(effects)
     }

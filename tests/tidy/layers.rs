@@ -7,7 +7,20 @@ use crate::source::Source;
 /// The layer of every top-level module. A new module is put here, where it may be argued about.
 const LAYERS: [(u8, &[&str]); 5] = [
     (0, &["model"]),
-    (1, &["exposition", "engine", "config", "record", "render"]),
+    (
+        1,
+        &[
+            "config",
+            "engine",
+            "exposition",
+            "fit",
+            "import",
+            "record",
+            "rehearsal",
+            "render",
+            "survey",
+        ],
+    ),
     (2, &["clock", "source", "hook", "journal", "recorder", "serve", "notify", "load"]),
     (3, &["daemon"]),
     (4, &["cli", "main"]),

@@ -45,8 +45,8 @@ pub(super) struct Known {
     wall: Timestamp,
     spoiled: Vec<(Option<String>, NoData)>,
     facts: Vec<Fact>,
-    /// For each signal what it selects.
-    parts: Vec<Vec<Selected>>,
+    /// For each signal and group what it selects.
+    parts: Vec<BTreeMap<String, Vec<Selected>>>,
     /// For each signal the groups of all samples that it selects, believed or not.
     mentions: Vec<Vec<String>>,
     /// For each signal why the page tells nothing of any of its groups.
@@ -70,7 +70,6 @@ struct Selected {
     /// Too old by its own timestamp.
     old: bool,
     fact: usize,
-    group: String,
 }
 
 /// What a sample is to a signal.
@@ -104,15 +103,18 @@ impl Known {
         self.infinite.push(infinite(signal, self));
     }
 
+    fn parts(&self, signal: usize, group: &str) -> impl Iterator<Item = &Selected> {
+        self.parts[signal].get(group).into_iter().flatten()
+    }
+
     /// Whether there is something for a signal in a group that is not too old.
     pub(super) fn matches(&self, signal: usize, group: &str) -> bool {
-        self.parts[signal].iter().any(|each| !each.old && each.group == group)
+        self.parts(signal, group).any(|each| !each.old)
     }
 
     /// Whether there is something for a signal in a group, but too old.
     pub(super) fn is_outdated(&self, signal: usize, group: &str) -> bool {
-        let any = self.parts[signal].iter().any(|each| each.group == group);
-        any && !self.matches(signal, group)
+        self.parts(signal, group).next().is_some() && !self.matches(signal, group)
     }
 
     /// Whether a sample of the group stands on the page, believed or not.
@@ -133,7 +135,7 @@ impl Known {
 
     /// The numbers for a signal in a group that are not too old, and what was gained.
     pub(super) fn numbers(&self, signal: usize, group: &str) -> impl Iterator<Item = Number> {
-        let wanted = self.parts[signal].iter().filter(move |s| !s.old && s.group == group);
+        let wanted = self.parts(signal, group).filter(|each| !each.old);
         let numbers = wanted.map(|selected| {
             let Fact { sample, gain, age } = &self.facts[selected.fact];
             let held = Timestamp::from_millis((sample.value * 1000.0) as i64);
@@ -356,8 +358,8 @@ fn mentions(signal: &Signal, samples: &[Sample]) -> Vec<String> {
 }
 
 /// The facts of a page that a signal selects, as what, and whether they are too old by themselves.
-fn parts(signal: &Signal, page: &Known, stale: Duration) -> Vec<Selected> {
-    let mut found = Vec::new();
+fn parts(signal: &Signal, page: &Known, stale: Duration) -> BTreeMap<String, Vec<Selected>> {
+    let mut found: BTreeMap<String, Vec<Selected>> = BTreeMap::new();
     for (place, fact) in page.facts.iter().enumerate() {
         for part in select(signal, &fact.sample) {
             let value = fact.sample.value;
@@ -365,8 +367,8 @@ fn parts(signal: &Signal, page: &Known, stale: Duration) -> Vec<Selected> {
             if value.is_finite() || (value.is_nan() && part == Part::Gauge) {
                 // An age is what a timestamp is for.
                 let old = part != Part::Age && value.is_finite() && fact.age > stale;
-                let group = group(signal, &fact.sample);
-                found.push(Selected { part, old, fact: place, group });
+                let group = found.entry(group(signal, &fact.sample)).or_default();
+                group.push(Selected { part, old, fact: place });
             }
         }
     }

@@ -1,0 +1,287 @@
+//! `rollguard init`: looks at a live metrics page and writes a configuration that fits it. What is
+//! on the page decides what is watched, never where anything is written or what is run.
+
+#![expect(clippy::disallowed_methods, reason = "the owner of the file that it writes")]
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::net::IpAddr;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+
+use super::{exit, out};
+use crate::clock::Clock;
+use crate::config::{Color, Level, SourceFile, compile};
+use crate::model::name::ServiceName;
+use crate::model::scrape::{Failure, FailureClass, Page};
+use crate::model::target::{ScrapeUrl, Target};
+use crate::source::scrape_once;
+use crate::survey::{Asked, Families, Found, configuration, toml_string};
+
+/// The exit code for wrong use.
+const USAGE: u8 = 2;
+
+/// How the file may be read and written; nothing in it is secret.
+const MODE: u32 = 0o644;
+
+/// Where the file is written unless another is named.
+const DEFAULT_OUTPUT: &str = "rollguard.toml";
+
+/// The service where neither the person nor the URL names it.
+const DEFAULT_SERVICE: &str = "app";
+
+/// Time for the one scrape, four fifths of it: a page that a person asks for may take longer than
+/// one that is sampled every second.
+const PATIENCE: &str = "15s";
+
+/// Look at a live metrics page and write a commented configuration that fits it.
+#[derive(Args)]
+#[command(after_help = "\
+The page is read once. What the common client libraries, proxies and exporters
+call things is known; the file says what was found, what was chosen and why. It
+observes and runs nothing until you write the hook and change `mode`.
+
+Examples:
+  rollguard init http://127.0.0.1:9000/metrics
+  rollguard init http://api.example:9000/metrics --service api --force
+  rollguard init http://127.0.0.1:9000/metrics --output -
+
+Exit codes: 0 written, 1 failed, 2 usage.")]
+pub(super) struct InitArgs {
+    /// The metrics page
+    url: String,
+    /// The guarded service [default: the URL's host, or app]
+    #[arg(long, value_name = "NAME", value_parser = ServiceName::new)]
+    service: Option<ServiceName>,
+    /// Where to write; - for stdout
+    #[arg(long, value_name = "FILE", default_value = DEFAULT_OUTPUT)]
+    output: PathBuf,
+    /// Write over a file that is there
+    #[arg(long)]
+    force: bool,
+}
+
+/// Whether a file that is there may be written over.
+#[derive(Clone, Copy, PartialEq)]
+enum Existing {
+    Keep,
+    Replace,
+}
+
+/// What went wrong, and how it ends.
+struct Stop {
+    code: u8,
+    message: String,
+    hint: Option<String>,
+}
+
+impl Stop {
+    fn failed(message: String) -> Self {
+        Self { code: exit::FAILED, message, hint: None }
+    }
+
+    fn hint(self, hint: impl Into<String>) -> Self {
+        Self { hint: Some(hint.into()), ..self }
+    }
+}
+
+pub(super) fn run(args: &InitArgs) -> ExitCode {
+    match init(args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Stop { code, message, hint }) => {
+            out::note(&format!("error: failed to {message}"));
+            if let Some(hint) = hint {
+                out::note(&format!("help: {hint}"));
+            }
+            ExitCode::from(code)
+        }
+    }
+}
+
+fn init(args: &InitArgs) -> Result<(), Stop> {
+    let target = target(&args.url)?;
+    let existing = if args.force { Existing::Replace } else { Existing::Keep };
+    let file = (args.output.as_os_str() != "-").then_some(args.output.as_path());
+    // Asked before the page is: an answer that cannot be written is worth nothing.
+    if let Some(file) = file {
+        may_write(file, existing)?;
+    }
+    let page = fetch(&target)?;
+    let service = args.service.clone().unwrap_or_else(|| service_of(&target.url));
+    let asked = Asked { url: &target.url, service: &service };
+    let written = configuration(&Families::read(&page), asked);
+    let parts = verify(&written.text)?;
+    match file {
+        Some(file) => {
+            write(file, existing, &written.text).map_err(|error| cannot_write(file, &error))?;
+            out::note(&format!("wrote {}: {parts}", file.display()));
+        }
+        None => out::print(&written.text).map_err(|error| Stop::failed(error.to_string()))?,
+    }
+    remark(&page, written.found);
+    Ok(())
+}
+
+/// The page as a target of a configuration, so that the URL is judged by the same code.
+fn target(url: &str) -> Result<Target, Stop> {
+    let url_written = toml_string(url);
+    let text = format!(
+        "[deployment]\nservice = \"x\"\n[target.page]\nscrape = {url_written}\n\
+         interval = \"{PATIENCE}\"\n"
+    );
+    let file = SourceFile { path: String::new(), text };
+    let compiled = compile(&file, &[]).map_err(|wrong| {
+        let first = wrong.iter().find(|found| found.level == Level::Error);
+        let message = first.map_or("", |found| found.message.as_str());
+        let hint = first.and_then(|found| found.help.clone());
+        let message = format!("use the URL `{}`: {message}", url.escape_debug());
+        Stop { code: USAGE, message, hint }
+    })?;
+    Ok(compiled.plan.targets.into_iter().next().expect("the text has one target"))
+}
+
+fn fetch(target: &Target) -> Result<Page, Stop> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Stop::failed(format!("start: {error}")))?;
+    let scrape = runtime.block_on(async { scrape_once(target, None, Clock::start()).await });
+    let page = scrape.result.map_err(|failure| unread(target, &failure))?;
+    if page.sample_count == 0 {
+        let message = format!("find anything on {}: it holds no sample", target.url);
+        return Err(Stop::failed(message).hint("is it a metrics page in the Prometheus format?"));
+    }
+    Ok(page)
+}
+
+fn unread(target: &Target, failure: &Failure) -> Stop {
+    let hint = match failure.class {
+        FailureClass::Refused => "is the service running, and is that the port of its metrics?",
+        FailureClass::TimedOut => "is the address right, and does a firewall let it through?",
+        FailureClass::Dns => "is the host's name right, and known on this machine?",
+        FailureClass::Tls => "is the page served over https, by a certificate trusted here?",
+        FailureClass::Status => "is the path right? most services serve their page at /metrics",
+        FailureClass::Malformed => "is it a metrics page in the Prometheus format?",
+        FailureClass::TooLarge => "is it a metrics page? 64 MiB and 200000 samples are the most",
+        FailureClass::Broken => "does the service answer `curl` with the same URL?",
+    };
+    let Failure { class, detail } = failure;
+    Stop::failed(format!("read {}: {class}: {detail}", target.url)).hint(hint)
+}
+
+/// The first word of the host's name. An address is no name.
+fn service_of(url: &ScrapeUrl) -> ServiceName {
+    let first = url.host.split('.').next().unwrap_or_default();
+    let named = url.host.parse::<IpAddr>().is_err() && first != "localhost";
+    let name = if named { ServiceName::new(first).ok() } else { None };
+    name.unwrap_or_else(|| ServiceName::new(DEFAULT_SERVICE).expect("the constant is a name"))
+}
+
+/// Compiles what was written, as `check` would, and says what is in it.
+fn verify(text: &str) -> Result<String, Stop> {
+    let file = SourceFile { path: DEFAULT_OUTPUT.to_owned(), text: text.to_owned() };
+    let compiled = compile(&file, &[]).map_err(|wrong| {
+        let wrong = wrong.render(Color::Plain);
+        let message = format!("make a configuration that passes `rollguard check`:\n{wrong}");
+        Stop::failed(message).hint("this is a mistake in rollguard: please report it with the page")
+    })?;
+    let plan = compiled.plan;
+    let (signals, rules) = (plan.signals.len(), plan.rules.len());
+    Ok(format!("{}, {}", count(signals as u64, "signal"), count(rules as u64, "rule")))
+}
+
+fn count(number: u64, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
+/// Refuses what is there and may not be replaced, and what is no file at all.
+fn may_write(file: &Path, existing: Existing) -> Result<(), Stop> {
+    match fs::metadata(file) {
+        Ok(found) if !found.is_file() => {
+            Err(Stop::failed(format!("write {}: it is not a file", file.display())))
+        }
+        Ok(_) if existing == Existing::Keep => {
+            Err(cannot_write(file, &io::Error::from(io::ErrorKind::AlreadyExists)))
+        }
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
+fn cannot_write(file: &Path, error: &io::Error) -> Stop {
+    if error.kind() == io::ErrorKind::AlreadyExists {
+        return Stop::failed(format!("write {}: the file exists", file.display()))
+            .hint("name another with --output, or write over it with --force");
+    }
+    Stop::failed(format!("write {}: {error}", file.display()))
+}
+
+/// Writes the whole file or none of it: beside its place first, then moved there. A link is
+/// followed, so that what it leads to is replaced and not the link.
+fn write(file: &Path, existing: Existing, text: &str) -> io::Result<()> {
+    let place = fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
+    let name = place.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_string_lossy();
+    let beside = place.with_file_name(format!(".{name}.{}.new", std::process::id()));
+    let mut options = File::options();
+    let mut new = options.write(true).create_new(true).mode(MODE).open(&beside)?;
+    let flags = match existing {
+        Existing::Keep => RenameFlags::NOREPLACE,
+        Existing::Replace => RenameFlags::empty(),
+    };
+    let done = new
+        .write_all(text.as_bytes())
+        // Whatever the umask takes away: others may read it.
+        .and_then(|()| new.set_permissions(fs::Permissions::from_mode(MODE)))
+        .and_then(|()| new.sync_all())
+        .and_then(|()| Ok(renameat_with(CWD, &beside, CWD, &place, flags)?));
+    if done.is_err() {
+        // The first error is the one to tell.
+        drop(fs::remove_file(&beside));
+    }
+    done
+}
+
+/// What a person should know beside the file.
+fn remark(page: &Page, found: Found) {
+    if page.malformed_count > 0 {
+        let lines = count(page.malformed_count, "malformed line");
+        out::note(&format!(
+            "note: {lines} of the page left out; `rollguard debug exposition` shows why"
+        ));
+    }
+    match found {
+        Found::Errors => {}
+        Found::RequestsAlone => {
+            out::note("note: requests are counted, but not how they ended: no rule over errors");
+        }
+        Found::NoRequests => {
+            out::note("note: nothing on the page counts requests: no rule over errors");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_service_is_named_by_the_host_unless_that_is_no_name() {
+        let check = |url: &str, expected: &str| {
+            let target = target(url).unwrap_or_else(|stop| panic!("{}", stop.message));
+            assert_eq!(service_of(&target.url).as_str(), expected, "{url}");
+        };
+        check("http://api.prod.example:9000/metrics", "api");
+        check("http://localhost:9000/metrics", "app");
+        check("http://127.0.0.1:9000/metrics", "app");
+        check("http://[::1]:9000/metrics", "app");
+    }
+
+    #[test]
+    fn a_url_is_judged_as_in_a_configuration() {
+        let message = |url: &str| target(url).err().map(|stop| stop.message).unwrap();
+        assert_eq!(message("ftp://h"), "use the URL `ftp://h`: not an http or https URL");
+        assert_eq!(message(""), "use the URL ``: an empty string says nothing");
+        assert!(message("http://h/\"\n[x]").contains("this character does not stand in a URL"));
+    }
+}

@@ -1,0 +1,57 @@
+//! `rollguard schema`: prints what an editor needs to complete and check rollguard's files. What it
+//! prints is made of schema/language.json; it must never say more or less than the reader of these
+//! files does, for which tests/schema.rs stands.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum};
+
+/// Print the JSON schema of rollguard's files, for editors that complete and check TOML
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The schema is JSON Schema draft-07, which editors with taplo read (Even Better
+TOML of VS Code, Zed, Helix, Neovim). A file names it in its first line:
+  #:schema ./rules.schema.json
+An editor knows keys and their values. Whether signals, targets and hooks are
+there, and what a condition says, `rollguard check` knows.
+
+Examples:
+  rollguard schema rules > rules.schema.json
+  rollguard schema main > main.schema.json
+
+Exit codes: 0 ok, 1 cannot be written.")]
+pub(super) struct SchemaArgs {
+    /// Of which file.
+    #[arg(value_enum, default_value_t = Kind::Rules)]
+    file: Kind,
+}
+
+/// A kind of file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Kind {
+    /// The main file, rollguard.toml.
+    Main,
+    /// A file with signals and rules.
+    Rules,
+    /// A file with tests of rules, *.test.toml.
+    Test,
+}
+
+impl Kind {
+    const fn schema(self) -> &'static str {
+        match self {
+            Self::Main => include_str!("../../schema/main.json"),
+            Self::Rules => include_str!("../../schema/rules.json"),
+            Self::Test => include_str!("../../schema/test.json"),
+        }
+    }
+}
+
+/// Runs the command.
+pub(super) fn run(args: &SchemaArgs) -> ExitCode {
+    match std::io::stdout().write_all(args.file.schema().as_bytes()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}

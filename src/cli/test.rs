@@ -1,0 +1,156 @@
+//! `rollguard test`: plays rule tests on a virtual clock to the core that the daemon runs. It asks
+//! nobody, runs nothing and waits for nothing.
+
+#![expect(clippy::disallowed_methods, reason = "writes the file that --junit names")]
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+use serde::Serialize;
+
+use super::{exit, out};
+use crate::config::Color;
+use crate::load::{LoadError, load_tests, test_files};
+use crate::rehearsal::{CaseResult, play};
+use crate::render;
+
+/// Play rule tests on a virtual clock and compare what the guard shows with what is expected.
+#[derive(Args)]
+#[command(after_help = "\
+A test file stands beside the rules, as http.test.toml beside http.toml:
+
+  rules = [\"http.toml\"]        # or config = \"rollguard.toml\"
+
+  [[test]]
+  name   = \"a burst of errors fires\"
+  series = [
+    { name = 'http_requests_total{status=\"200\"}', values = \"0+80x300\" },
+    { name = 'http_requests_total{status=\"500\"}', values = \"0x60 20+20x239\" },
+  ]
+  expect = [
+    { until = \"1m\", rule = \"error-rate\", state = \"inactive\" },
+    { between = [\"3m5s\", \"3m10s\"], rule = \"error-rate\", state = \"firing\" },
+  ]
+
+Values, one for each scrape: 5  5x9 (ten times 5)  0+80x600 (0 and 600 more)
+  _  _x5 (pages without the series)  stale  fail  failx5  fail:timeout
+
+Expected is any of state, verdict, reason, signals, decision, refusal, colour
+  at       at this instant, counted from the first scrape
+  between  it becomes so within these two; firing and decisions not before them
+  until    all the time, from the deployment's begin or `from` on
+A deployment begins at `arm` (0s), before the scrape of that instant. Without
+`config` the mode is auto, and every hook is one that succeeds at once.
+
+Examples:
+  rollguard test rules.d
+  rollguard test rules.d/http.test.toml --junit report.xml
+
+Exit codes: 0 all passed, 1 some failed, 78 a file cannot be used.")]
+pub(super) struct TestArgs {
+    /// Test files, or directories with files *.test.toml
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
+    /// Write the results as JUnit XML, too
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+    /// Print JSON: `passed`, `failed`, and `files` with `tests`
+    #[arg(long)]
+    json: bool,
+}
+
+/// What `--json` prints. The field names are documented and stable.
+#[derive(Serialize)]
+struct Summary<'r> {
+    /// How many tests passed.
+    passed: usize,
+    /// How many did not.
+    failed: usize,
+    /// The files that could be used.
+    files: Vec<FileSummary<'r>>,
+}
+
+#[derive(Serialize)]
+struct FileSummary<'r> {
+    /// Its path.
+    file: &'r str,
+    /// Its tests, in order.
+    tests: &'r [CaseResult],
+}
+
+pub(super) fn run(args: &TestArgs) -> ExitCode {
+    let (results, unusable) = results(&args.files);
+    let all = || results.iter().flat_map(|(_, results)| results);
+    let failed = all().filter(|result| !result.has_passed()).count();
+    let passed = all().count() - failed;
+    let text =
+        if args.json { json(&results, passed, failed) } else { text(&results, passed, failed) };
+    let written = args.junit.as_deref().map_or(Ok(()), |path| write(path, &results));
+    if let Err(error) = written {
+        out::note(&format!("error: {error}"));
+        return ExitCode::from(exit::FAILED);
+    }
+    match (out::print(&text), unusable) {
+        (Err(error), _) => {
+            out::note(&format!("error: {error}"));
+            ExitCode::from(exit::FAILED)
+        }
+        (Ok(()), true) => ExitCode::from(exit::BAD_CONFIG),
+        (Ok(()), false) if failed > 0 => ExitCode::from(exit::FAILED),
+        (Ok(()), false) => ExitCode::from(exit::OK),
+    }
+}
+
+/// The results of every file that can be used, and whether there was one that cannot.
+fn results(paths: &[PathBuf]) -> (Vec<(String, Vec<CaseResult>)>, bool) {
+    let (mut results, mut unusable) = (Vec::new(), false);
+    for path in paths {
+        let files = test_files(path).unwrap_or_else(|error| {
+            complain(&error);
+            unusable = true;
+            Vec::new()
+        });
+        for file in files {
+            match load_tests(&file) {
+                Ok(cases) => {
+                    results.push((file.display().to_string(), cases.iter().map(play).collect()));
+                }
+                Err(error) => {
+                    complain(&error);
+                    unusable = true;
+                }
+            }
+        }
+    }
+    (results, unusable)
+}
+
+fn text(results: &[(String, Vec<CaseResult>)], passed: usize, failed: usize) -> String {
+    let colour = out::may_colour(&io::stdout());
+    let style = if colour { render::Style::Colour } else { render::Style::Plain };
+    let files = results.iter().map(|(file, results)| render::rehearsal(file, results, style));
+    files.chain([render::tally(passed, failed)]).collect()
+}
+
+fn json(results: &[(String, Vec<CaseResult>)], passed: usize, failed: usize) -> String {
+    let files = results.iter().map(|(file, tests)| FileSummary { file, tests }).collect();
+    let text = serde_json::to_string_pretty(&Summary { passed, failed, files });
+    text.expect("plain data with string keys always serializes") + "\n"
+}
+
+fn write(path: &Path, results: &[(String, Vec<CaseResult>)]) -> Result<(), String> {
+    let written =
+        File::create(path).and_then(|mut file| file.write_all(render::junit(results).as_bytes()));
+    written.map_err(|error| format!("failed to write {}: {error}", path.display()))
+}
+
+fn complain(error: &LoadError) {
+    let LoadError::Wrong(wrong) = error else {
+        return out::note(&format!("error: failed to {error}"));
+    };
+    let color = if out::may_colour(&io::stderr()) { Color::Ansi } else { Color::Plain };
+    out::note(wrong.render(color).trim_end());
+}

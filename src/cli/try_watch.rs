@@ -1,0 +1,244 @@
+//! The sampling behind `rollguard try`: the daemon's own sources into the daemon's own judge, and
+//! each page once as a whole to see what is on it.
+
+use std::collections::HashSet;
+use std::io;
+use std::os::unix::net::UnixStream as StdStream;
+use std::sync::Arc;
+use std::time::Duration;
+
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::low_level::pipe;
+use tokio::io::AsyncReadExt;
+use tokio::net::UnixStream;
+use tokio::task::JoinSet;
+
+use super::out;
+use crate::clock::Clock;
+use crate::engine::{Judge, wanted_names, wanted_natives};
+use crate::exposition::NameSet;
+use crate::fit::{Survey, TargetTrial, wanted};
+use crate::model::plan::Plan;
+use crate::model::scrape::Scrape;
+use crate::model::target::Target;
+use crate::model::time::Instant;
+use crate::source::{Sources, scrape_once};
+
+/// Scrapes of each target that are waited for: a window needs two.
+const SCRAPES: u64 = 2;
+
+/// How much longer than all that is waited: timers wake late on a busy machine.
+const SLACK: Duration = Duration::from_secs(2);
+
+/// Pages that are looked at as a whole at the same time: each may take its bounded megabytes.
+const AT_ONCE: usize = 8;
+
+/// How long a look at a whole page may take. It takes longer than a scrape, which skips what
+/// nobody wants, and only a target that has just answered is looked at.
+const LOOK: Duration = Duration::from_secs(10);
+
+/// How often a person is told how far it is.
+const TELL_EVERY: Duration = Duration::from_millis(200);
+
+/// Who is told how far it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tell {
+    /// A person at a terminal.
+    Person,
+    /// Nobody.
+    Nobody,
+}
+
+/// What was watched.
+pub(super) struct Watched {
+    pub(super) judge: Judge,
+    /// In the plan's order.
+    pub(super) targets: Vec<TargetTrial>,
+    /// Of the pages that could be looked at as a whole.
+    pub(super) surveys: Vec<Survey>,
+}
+
+/// A trial under way.
+struct Watch {
+    plan: Arc<Plan>,
+    clock: Clock,
+    judge: Judge,
+    targets: Vec<TargetTrial>,
+    last: Vec<Instant>,
+    surveys: Vec<Option<Survey>>,
+    /// Targets that have answered and whose page is still to be looked at.
+    unseen: Vec<usize>,
+    looking: JoinSet<(usize, Option<Survey>)>,
+    wanted: Arc<HashSet<String>>,
+}
+
+/// Samples every target for `span`, or until each was scraped twice, or until a person has seen
+/// enough.
+///
+/// # Errors
+/// The system does not say when a person interrupts.
+pub(super) async fn watch(
+    plan: Plan,
+    span: Option<Duration>,
+    clock: Clock,
+    tell: Tell,
+) -> io::Result<Watched> {
+    let mut interrupted = interrupts()?;
+    let mut watch = Watch::new(plan, clock);
+    let names = |target| {
+        let names = NameSet::new(wanted_names(&watch.plan, target));
+        Arc::new(names.with_natives(wanted_natives(&watch.plan, target)))
+    };
+    let names: Vec<_> = watch.plan.targets.iter().map(names).collect();
+    let mut sources = Sources::start(&watch.plan.targets, &names, clock);
+    let end = clock.now().after(span.unwrap_or_else(|| watch.patience()));
+    let mut byte = [0];
+    let mut told = clock.now();
+    while !(span.is_none() && watch.is_done()) {
+        watch.look_further();
+        tokio::select! {
+            biased;
+            _ = interrupted.read(&mut byte) => break,
+            () = clock.sleep_until(end) => break,
+            Some(seen) = watch.looking.join_next() => watch.looked(seen.ok()),
+            scrape = sources.next() => watch.observe(&scrape),
+            () = clock.sleep_until(told), if tell == Tell::Person => {
+                told = clock.now().after(TELL_EVERY);
+                watch.tell(end);
+            }
+        }
+    }
+    if tell == Tell::Person {
+        out::progress("");
+    }
+    Ok(watch.finish())
+}
+
+/// A stream that says something when a person, or whoever started this, has seen enough.
+fn interrupts() -> io::Result<UnixStream> {
+    let (read, write) = StdStream::pair()?;
+    pipe::register(SIGINT, write.try_clone()?)?;
+    pipe::register(SIGTERM, write)?;
+    read.set_nonblocking(true)?;
+    UnixStream::from_std(read)
+}
+
+impl Watch {
+    fn new(plan: Plan, clock: Clock) -> Self {
+        let plan = Arc::new(plan);
+        Self {
+            clock,
+            judge: Judge::new(plan.clone()),
+            targets: plan.targets.iter().map(unscraped).collect(),
+            last: vec![clock.now(); plan.targets.len()],
+            surveys: vec![None; plan.targets.len()],
+            unseen: Vec::new(),
+            looking: JoinSet::new(),
+            wanted: Arc::new(wanted(&plan)),
+            plan,
+        }
+    }
+
+    /// How long two scrapes of every target and a look at every page may take.
+    fn patience(&self) -> Duration {
+        let slots = |target: &Target| target.interval * 2 + target.timeout;
+        let slots = self.plan.targets.iter().map(slots).max().unwrap_or_default();
+        slots + LOOK + SLACK
+    }
+
+    fn is_done(&self) -> bool {
+        let scraped = self.targets.iter().all(|target| target.scrapes >= SCRAPES);
+        scraped && self.unseen.is_empty() && self.looking.is_empty()
+    }
+
+    /// Looks at the next pages.
+    fn look_further(&mut self) {
+        while self.looking.len() < AT_ONCE
+            && let Some(ix) = self.unseen.pop()
+        {
+            let (mut target, clock) = (self.plan.targets[ix].clone(), self.clock);
+            target.timeout = LOOK;
+            let wanted = self.wanted.clone();
+            self.looking.spawn(async move {
+                let page = scrape_once(&target, None, clock).await.result;
+                (ix, page.ok().map(|page| Survey::read(&page, &target, &wanted)))
+            });
+        }
+    }
+
+    fn looked(&mut self, seen: Option<(usize, Option<Survey>)>) {
+        if let Some((ix, survey)) = seen {
+            self.surveys[ix] = survey;
+        }
+    }
+
+    fn observe(&mut self, scrape: &Scrape) {
+        self.judge.observe(scrape);
+        self.last[scrape.target.0] = scrape.at;
+        let target = &mut self.targets[scrape.target.0];
+        target.scrapes += 1;
+        target.took_s = scrape.took.as_secs_f64();
+        target.up = Some(scrape.result.is_ok());
+        match &scrape.result {
+            Ok(page) => {
+                if target.scrapes - target.failed_scrapes == 1 {
+                    self.unseen.push(scrape.target.0);
+                }
+                target.failure = None;
+                target.wanted_samples = page.sample_count;
+                target.malformed = page.malformed_count;
+                let first = page.malformed().first();
+                target.first_malformed =
+                    first.map(|line| format!("line {}: {}", line.line, line.reason));
+                target.bytes = page.bytes;
+            }
+            Err(failure) => {
+                target.failed_scrapes += 1;
+                target.failure = Some(failure.clone());
+            }
+        }
+    }
+
+    fn tell(&self, end: Instant) {
+        let scrapes: u64 = self.targets.iter().map(|target| target.scrapes).sum();
+        let left = end.since(self.clock.now()).as_secs();
+        let up = self.targets.iter().filter(|target| target.up == Some(true)).count();
+        out::progress(&format!(
+            "{up} of {} targets up, {scrapes} scrapes, {left} s left at most; Ctrl-C shows it now",
+            self.targets.len()
+        ));
+    }
+
+    fn finish(mut self) -> Watched {
+        let now = self.clock.now();
+        self.judge.advance(now);
+        // What a deployment that is armed now would be judged by.
+        let baselines = self.judge.baselines(now);
+        self.judge.freeze(&baselines, now);
+        for (target, last) in self.targets.iter_mut().zip(&self.last) {
+            target.since_last = now.since(*last);
+        }
+        let surveys = self.surveys.into_iter().flatten().collect();
+        Watched { judge: self.judge, targets: self.targets, surveys }
+    }
+}
+
+/// A target that nothing is known of.
+fn unscraped(target: &Target) -> TargetTrial {
+    TargetTrial {
+        target: target.name.to_string(),
+        url: target.url.to_string(),
+        up: None,
+        failure: None,
+        hint: None,
+        scrapes: 0,
+        failed_scrapes: 0,
+        took_s: 0.0,
+        samples: None,
+        wanted_samples: 0,
+        malformed: 0,
+        first_malformed: None,
+        bytes: 0,
+        since_last: Duration::ZERO,
+    }
+}

@@ -1,0 +1,88 @@
+//! The colour of a deployment, as release managers read it. It is a pure function of what a
+//! snapshot shows, so that status, page and rule tests say the same; it decides nothing.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::entry::{Refusal, RuleStanding, Trigger};
+use crate::model::rule::Severity;
+
+use super::snapshot::{GuardState, RuleStatus, Snapshot};
+
+/// The colour of a deployment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Colour {
+    /// No rule holds, and all of them can tell.
+    Green,
+    /// A rule cannot tell: neither healthy nor bad.
+    Unknown,
+    /// A warning holds, or a critical rule does and not yet for long enough.
+    Yellow,
+    /// A critical rule fires, the deployment was rolled back for one, or a person is needed.
+    Red,
+}
+
+impl Colour {
+    /// The colour's name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Green => "green",
+            Self::Unknown => "unknown",
+            Self::Yellow => "yellow",
+            Self::Red => "red",
+        }
+    }
+}
+
+/// The colour of what a snapshot shows: that of its worst part.
+#[must_use]
+pub fn colour(snapshot: &Snapshot) -> Colour {
+    of_rules(snapshot).max(of_state(snapshot))
+}
+
+/// The colour of the rules alone, whatever became of the deployment.
+#[must_use]
+pub fn of_rules(snapshot: &Snapshot) -> Colour {
+    snapshot.rules.iter().map(of_rule).max().unwrap_or(Colour::Unknown)
+}
+
+/// The colour of one rule.
+#[must_use]
+pub fn of_rule(rule: &RuleStatus) -> Colour {
+    let evidence = &rule.evidence;
+    // What held before the deployment began is no judgement on it, but no good news either.
+    let set_aside = rule.refusal == Some(Refusal::SetAside);
+    match (evidence.state, evidence.severity) {
+        (RuleStanding::Firing, Severity::Critical) if !set_aside => Colour::Red,
+        (RuleStanding::Firing | RuleStanding::Pending, Severity::Critical | Severity::Warning) => {
+            Colour::Yellow
+        }
+        (RuleStanding::Inactive, _) if rule.no_data.is_some() => Colour::Unknown,
+        (RuleStanding::Inactive, _) => Colour::Green,
+    }
+}
+
+fn of_state(snapshot: &Snapshot) -> Colour {
+    if !snapshot.journal_ok {
+        return Colour::Red;
+    }
+    match snapshot.state {
+        GuardState::RollingBack | GuardState::Verifying | GuardState::RollbackFailed => Colour::Red,
+        GuardState::RolledBack if was_bad(snapshot) => Colour::Red,
+        GuardState::Idle
+        | GuardState::Guarding
+        | GuardState::RolledBack
+        | GuardState::Baked
+        | GuardState::Ended => Colour::Green,
+    }
+}
+
+/// Whether a rule decided; a person may have other reasons to go back.
+fn was_bad(snapshot: &Snapshot) -> bool {
+    let decision = snapshot.deployment.as_ref().and_then(|current| current.decision.as_ref());
+    match decision.map(|decision| &decision.trigger) {
+        Some(Trigger::Rule(_)) => true,
+        Some(Trigger::Person { .. }) | None => false,
+    }
+}
