@@ -282,9 +282,8 @@ proptest! {
         turns in prop::collection::vec((mixed(), 1u64..3000, any::<bool>()), 1..120),
         hold in 1u64..20,
         share in share(),
-        on_no_data in on_no_data(),
     ) {
-        let base = bed(secs(hold), on_no_data);
+        let base = bed(secs(hold), OnNoData::Hold);
         let mut rules = base.judge.plan().rules.clone();
         rules.iter_mut().for_each(|rule| rule.share = share);
         let mut bed = Bed::new(&Arc::new(Plan { rules, ..(**base.judge.plan()).clone() }));
@@ -301,10 +300,6 @@ proptest! {
             let bad = match turn {
                 Turn::High => Some(true),
                 Turn::Low => Some(false),
-                // Absence that clears is observed, and is not bad.
-                Turn::BadLine | Turn::Empty | Turn::Nan if on_no_data == OnNoData::Clear => {
-                    Some(false)
-                }
                 Turn::BadLine | Turn::Empty | Turn::Nan => {
                     last = None;
                     None
@@ -312,9 +307,7 @@ proptest! {
                 Turn::Fail | Turn::Hang => None,
             };
             if let Some(bad) = bad {
-                let near = last.filter(|(when, _)| {
-                    on_no_data == OnNoData::Clear || second - when <= 4.0 + 1e-6
-                });
+                let near = last.filter(|(when, _)| second - when <= 4.0 + 1e-6);
                 observed.extend(near.map(|(when, before)| (second - when, bad && before)));
                 last = Some((second, bad));
             }
