@@ -64,13 +64,13 @@ impl History {
     /// Nor are readings that came sooner than `spacing` after the last one that was: what was
     /// looked at more often does not count for more.
     pub(crate) fn median(&self, at: Instant, window: Duration, spacing: Duration) -> Median {
-        let start = at.before(window);
+        // By age, because before there was time for a window it begins before the origin.
+        let is_inside = |time: Instant| time <= at && at.since(time) < window;
         // A sample may be a little late, and the next one not.
         let least = spacing - spacing / 10;
         let mut last: Option<Instant> = None;
         let inside = self.readings.iter().filter(|(time, _)| {
-            let counts =
-                start < *time && *time <= at && last.is_none_or(|last| time.since(last) >= least);
+            let counts = is_inside(*time) && last.is_none_or(|last| time.since(last) >= least);
             last = if counts { Some(*time) } else { last };
             counts
         });
@@ -155,6 +155,14 @@ mod tests {
         let median = history.median(at(10), keep, Duration::from_secs(1));
         assert_eq!(median.value, Some(0.0));
         assert_eq!(history.median(at(10), keep, Duration::ZERO).value, Some(1.0));
+    }
+
+    #[test]
+    fn a_baseline_counts_the_very_first_reading_while_its_window_reaches_back_to_it() {
+        let history = history(&[(0, Reading::Value(3.0)), (4, Reading::Value(5.0))], 10);
+        let (window, spacing) = (Duration::from_secs(10), Duration::ZERO);
+        let found = |second| history.median(at(second), window, spacing).found;
+        assert_eq!([9, 10].map(found), [2, 1]);
     }
 
     #[test]
