@@ -238,7 +238,7 @@ impl Judge {
     }
 
     /// Goes over to a stage: rules that are not for it rest, and those that are only for it begin.
-    pub(crate) fn enter(&mut self, stage: Option<StageName>, at: Instant) {
+    pub fn enter(&mut self, stage: Option<StageName>, at: Instant) {
         self.stage = stage;
         self.rejudge(|_| true, at, Judgement::Again);
     }

@@ -200,7 +200,7 @@ impl Signals {
                 (group, reading)
             };
             let readings: Vec<_> = groups.into_iter().map(read).collect();
-            let absent = self.absent(ix, feeds, at);
+            let absent = self.absent(signal, ix, plan, feeds, at);
             let state = &mut self.states[ix.0];
             (state.readings, state.absent) = (readings, absent);
             state.forget_groups();
@@ -225,10 +225,24 @@ impl Signals {
         groups
     }
 
-    /// Why a group that is not known has no reading.
-    fn absent(&self, ix: SignalIx, feeds: &[Feed], at: Instant) -> NoData {
-        let tracks: Tracks<'_> = self.tracks(ix, &[], &Group::ALL, feeds).collect();
-        readings::absence(&tracks, at)
+    /// Why a group that is not known has no reading. What is computed from other signals says what
+    /// they say of such a group.
+    fn absent(
+        &mut self,
+        signal: &Signal,
+        ix: SignalIx,
+        plan: &Plan,
+        feeds: &[Feed],
+        at: Instant,
+    ) -> NoData {
+        if signal.kind.is_sampled() {
+            let tracks: Tracks<'_> = self.tracks(ix, &[], &Group::ALL, feeds).collect();
+            return readings::absence(&tracks, at);
+        }
+        match self.read_group(signal, ix, &Group::ALL, plan, feeds, at) {
+            Reading::NoData(why) => why,
+            Reading::Value(_) | Reading::AtLeast(_) => NoData::NoSeries,
+        }
     }
 
     /// The tracks of a signal in one group. A target of which nothing is known yet may have a
@@ -270,7 +284,13 @@ impl Signals {
             SignalKind::Baseline { of, min_readings, .. } => {
                 self.baselines.reading(&plan.signal(*of).name, group, *min_readings)
             }
-            SignalKind::Before { of, window } => self.read_before(*of, group, *window, plan, at),
+            SignalKind::Before { of, window } => {
+                let history = self.states[of.0].history.get(group);
+                let earlier = history.and_then(|history| {
+                    history.before(at, *window, self.reach_before(*of, *window, plan))
+                });
+                earlier.map_or(Reading::NoData(NoData::NoEarlierReading), |(_, reading)| reading)
+            }
             SignalKind::Quantile { .. } if !readings::has_buckets(&tracks) => {
                 readings::summary_quantile(&tracks, at)
             }
@@ -296,30 +316,12 @@ impl Signals {
         readings::over_time(window, now, sampled.unwrap_or(at))
     }
 
-    /// What another signal read one window ago: by the newest reading that is not older than its
-    /// samples may be.
-    fn read_before(
-        &self,
-        of: SignalIx,
-        group: &Group,
-        window: Duration,
-        plan: &Plan,
-        at: Instant,
-    ) -> Reading {
-        let then = at.before(window);
-        let history = self.states[of.0].history.get(group);
-        let earlier = history.and_then(|history| history.at(then));
+    /// How much older than its window the reading of one window ago may be: as old as the samples
+    /// of the signal may be.
+    fn reach_before(&self, of: SignalIx, window: Duration, plan: &Plan) -> Duration {
         let fed_by = plan.targets.iter().zip(&self.states[of.0].fed_by);
         let slowest = fed_by.filter(|(_, fed)| **fed).map(|(target, _)| target.stale()).max();
-        let stale = plan.signal(of).stale.or(slowest).unwrap_or(window);
-        match earlier {
-            Some((read, reading))
-                if then.since(read) <= stale && at >= Instant::ZERO.after(window) =>
-            {
-                reading
-            }
-            Some(_) | None => Reading::NoData(NoData::NoEarlierReading),
-        }
+        plan.signal(of).stale.or(slowest).unwrap_or(window)
     }
 
     fn read_up(
@@ -356,6 +358,12 @@ impl Signals {
         }
         if let SignalKind::Age { since: Since::Sample, .. } = signal.kind {
             return None;
+        }
+        if let SignalKind::Before { of, window } = signal.kind {
+            let stale = self.reach_before(of, window, plan);
+            let histories = self.states[of.0].history.values();
+            let used = histories.filter_map(|history| history.before(at, window, stale));
+            return used.map(|(read, _)| read.after(window).after(stale)).min();
         }
         // What is silent already has expired; the others still may.
         let tracks = &self.states[ix.0].tracks;
