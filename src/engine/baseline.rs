@@ -24,8 +24,8 @@ pub(crate) struct Baselines {
 }
 
 impl Baselines {
-    /// Measures every baseline of a plan at `at`, as far as they fit on record. `histories` answers a signal's, and the least
-    /// time between two readings that count.
+    /// Measures every baseline of a plan at `at`, as far as they fit on record. `histories` answers
+    /// a signal's, and the least time between two readings that count.
     pub(crate) fn measure<'h, H>(
         plan: &Plan,
         histories: impl Fn(SignalIx) -> (Duration, H),

@@ -62,7 +62,8 @@ impl SignalState {
     /// Keeps the readings, where somebody looks back.
     fn remember(&mut self, at: Instant) {
         let Some(keep) = self.keep else { return };
-        for (group, reading) in &self.readings {
+        let others = Group::others();
+        for (group, reading) in self.readings.iter().filter(|(group, _)| *group != others) {
             self.history.entry(group.clone()).or_default().push(at, *reading, keep);
         }
     }
@@ -191,9 +192,9 @@ impl Signals {
             self.states[ix.0].readings[0].1 = reading;
         } else {
             let groups = self.groups_of(ix, &signal.kind, feeds);
-            let (sampled, others) = (!self.states[ix.0].tracks.is_empty(), Group::others());
+            let others = Group::others();
             let read = |group: Group| {
-                let reading = match sampled && group == others {
+                let reading = match group == others {
                     true => Reading::NoData(NoData::TooManyGroups),
                     false => self.read_group(signal, ix, &group, plan, feeds, at),
                 };
