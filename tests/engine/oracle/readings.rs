@@ -5,6 +5,7 @@ use std::time::Duration;
 use rollguard::model::place::SignalIx;
 use rollguard::model::reading::{NoData, Reading};
 use rollguard::model::signal::{Across, Limit, Over, SignalKind, Since};
+use rollguard::model::target::Target;
 use rollguard::model::time::Instant;
 
 use super::arithmetic::{number, over_time, quantile};
@@ -66,18 +67,19 @@ impl Oracle {
     }
 
     /// The pages of the targets that may have a share of a group: those that showed it once, and
-    /// those of which nothing could be read so far.
+    /// those of which nothing could be read so far and whose labels do not rule it out.
     fn sharers<'a>(&'a self, asked: Asked<'a>) -> impl Iterator<Item = (&'a [Known], Duration)> {
         let Asked { index, group, .. } = asked;
         let targets = self.plan.targets.iter().zip(&self.known);
         let signal = &self.plan.signals[index];
-        let may = move |known: &[Known]| {
+        let may = move |target: &Target, known: &[Known]| {
             signal.by.is_empty()
                 || known.iter().any(|page| page.mentions(index, group))
                 || known.iter().all(|page| page.spoils(index, ALL).is_some())
+                    && may_show(target, &signal.by, group)
         };
         targets
-            .filter(move |(target, known)| concerns(&signal.kind, target) && may(known))
+            .filter(move |(target, known)| concerns(&signal.kind, target) && may(target, known))
             .map(move |(target, known)| (&known[..], self.stale(index, target)))
     }
 
@@ -371,6 +373,18 @@ impl Oracle {
         }
         over_time(over, all)
     }
+}
+
+/// Whether a target's series can be in a group, by the labels that it gives to all of them.
+fn may_show(target: &Target, by: &[String], group: &str) -> bool {
+    let own = |label: &str| match label {
+        "target" => Some(target.name.as_str()),
+        _ => target.labels.iter().find(|(name, _)| name == label).map(|(_, value)| value.as_str()),
+    };
+    let named = |label: &str, value: &str| {
+        group.split(',').any(|pair| pair == format!("{label}={value:?}"))
+    };
+    by.iter().all(|label| own(label).is_none_or(|value| named(label, value)))
 }
 
 /// Whether a group was there lately enough to have a share still.
