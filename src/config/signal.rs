@@ -64,6 +64,12 @@ pub(super) fn signal(
     } else {
         section.or("by", Vec::new(), |item| labels_by(item, sink))?
     };
+    if let (SignalKind::Age { since: Since::Sample, .. }, Some(item)) = (&kind, section.get("by")) {
+        let message = "a group is gone with its samples, so that it never grows old";
+        let error = Diagnostic::error(item.place(), message);
+        sink.report(error.help("add `timestamp = true` if the gauge holds a time"));
+        return None;
+    }
     Some(Signal { name: name?, kind, unit, description: description?, by, stale: stale? })
 }
 

@@ -88,14 +88,20 @@ fn of_group(judge: &Judge, cond: &Cond, known: &GroupClock) -> GroupEvidence {
     }
 }
 
-/// A signal's readings, one for each group.
+/// A signal's readings, one for each group; of too many those in groups that speak for a rule come
+/// first.
 pub(crate) fn of_signal(judge: &Judge, ix: SignalIx) -> Vec<SignalEvidence> {
     let readings = judge.readings(ix);
     if readings.is_empty() {
         return vec![of_reading(judge, ix, &Group::ALL, judge.reading(ix))];
     }
-    let shown = readings.iter().take(MAX_GROUPS);
-    shown.map(|(group, reading)| of_reading(judge, ix, group, *reading)).collect()
+    let mut shown: Vec<&(Group, Reading)> = readings.iter().collect();
+    if shown.len() > MAX_GROUPS {
+        let speaking = judge.speaking();
+        shown.sort_by_key(|(group, _)| !speaking.contains(group));
+        shown.truncate(MAX_GROUPS);
+    }
+    shown.into_iter().map(|(group, reading)| of_reading(judge, ix, group, *reading)).collect()
 }
 
 fn of_reading(judge: &Judge, ix: SignalIx, group: &Group, reading: Reading) -> SignalEvidence {

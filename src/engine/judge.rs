@@ -1,6 +1,7 @@
 //! The judge: takes in scrapes, keeps every signal's reading and every rule's state. It knows
 //! nothing of deployments and never decides to act.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -348,6 +349,13 @@ impl Judge {
     #[must_use]
     pub fn plan(&self) -> &Arc<Plan> {
         &self.plan
+    }
+
+    /// The groups in which a rule holds, or held.
+    pub(crate) fn speaking(&self) -> HashSet<&Group> {
+        let clocks = self.rules.iter().flat_map(|rule| rule.clocks.iter());
+        let speaking = clocks.filter(|known| known.clock.state() != State::Inactive);
+        speaking.map(|known| &known.group).collect()
     }
 
     /// Whether a scrape is news to a condition: it fed one of its signals.

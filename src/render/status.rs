@@ -14,8 +14,8 @@ use super::line::{Paint, Style, WIDTH, clip, line, pad, plain, span, width, wrap
 use super::number::{number, unit_named};
 use super::summary::{advice, reading, what};
 
-/// The most groups of a rule that are shown, the worst first; the JSON has more.
-const MAX_GROUPS: usize = 3;
+/// The most groups of a signal or a rule that are shown; the JSON has more.
+const MAX_GROUPS: usize = 4;
 
 /// The most rules that are named as seeing nothing; they tend to share one target.
 const MAX_LOST: usize = 4;
@@ -38,7 +38,7 @@ pub fn status(snapshot: &Snapshot, style: Style) -> String {
     page.title("TARGET", "STATE");
     snapshot.targets.iter().for_each(|target| about_target(&mut page, target));
     page.title("SIGNAL", "READING");
-    snapshot.signals.iter().for_each(|signal| about_signal(&mut page, signal));
+    about_signals(&mut page, &snapshot.signals);
     page.title("RULE", "STATE");
     snapshot.rules.iter().for_each(|rule| about_rule(&mut page, rule, snapshot));
     page.text
@@ -210,7 +210,30 @@ fn pace(page: &mut Page, target: &TargetStatus) {
     }
 }
 
-fn about_signal(page: &mut Page, signal: &SignalStatus) {
+/// A signal that is read by labels has a line of its own and some for its groups. Those of what is
+/// derived from it are left out: they are as many again, and rules show what they are compared with.
+fn about_signals(page: &mut Page, signals: &[SignalStatus]) {
+    for same in signals.chunk_by(|a, b| a.reading.signal == b.reading.signal) {
+        let Some(first) = same.first() else { continue };
+        let name = &first.reading.signal;
+        if first.reading.group.is_none() {
+            about_signal(page, name.as_str(), first);
+            continue;
+        }
+        let count = format!("{} group{}", same.len(), if same.len() == 1 { "" } else { "s" });
+        page.row(name.as_str(), Paint::Plain, &count, "");
+        let shown = if name.is_derived() { 0 } else { MAX_GROUPS };
+        for signal in same.iter().take(shown) {
+            let group = signal.reading.group.as_deref().unwrap_or_default();
+            about_signal(page, &format!("  {group}"), signal);
+        }
+        if same.len() > shown && shown > 0 {
+            page.below(&format!("and {} more", same.len() - shown));
+        }
+    }
+}
+
+fn about_signal(page: &mut Page, name: &str, signal: &SignalStatus) {
     let reading = &signal.reading;
     let unit = signal.unit.as_deref().and_then(unit_named);
     let shown = match (reading.value, reading.at_least) {
@@ -220,7 +243,7 @@ fn about_signal(page: &mut Page, signal: &SignalStatus) {
     };
     let paint = if reading.value.is_none() { Paint::Grey } else { Paint::Plain };
     let text = signal.description.as_deref().map(|text| format!("  {text}")).unwrap_or_default();
-    page.row(&reading.label(), paint, &pad(&plain(&shown), 12.max(width(&shown))), &text);
+    page.row(name, paint, &pad(&plain(&shown), 12.max(width(&shown))), &text);
 }
 
 fn about_rule(page: &mut Page, rule: &RuleStatus, snapshot: &Snapshot) {
