@@ -28,7 +28,7 @@ use super::order::order;
 use super::pattern::{read_rules_path, rules_patterns};
 use super::rule::{Refers, rule};
 use super::signal::signal;
-use super::sink::Sink;
+use super::sink::{MAX_SYNTAX, Sink};
 use super::target::target;
 use super::walk::Section;
 
@@ -141,6 +141,10 @@ pub(super) fn compile_alone(rules: &[SourceFile]) -> Result<Plan, Diagnostics> {
 /// Whether a file is a main file rather than one of rules: it has a key that only main files have.
 #[must_use]
 pub fn is_main(file: &SourceFile) -> bool {
+    // Most rules files hold none of the words, and need not be read twice.
+    if !MAIN_KEYS.iter().any(|key| file.text.contains(key)) {
+        return false;
+    }
     let (table, _) = DeTable::parse_recoverable(body(&file.text));
     let keys = table.get_ref();
     MAIN_KEYS.iter().any(|key| keys.contains_key(*key))
@@ -176,7 +180,7 @@ impl<'f> Parsed<'f> {
         let mut trees = Vec::new();
         for (ix, file) in files.iter().enumerate() {
             let (tree, errors) = DeTable::parse_recoverable(&file.text);
-            for error in errors {
+            for error in errors.into_iter().take(MAX_SYNTAX) {
                 let end = file.text.len();
                 let place = Place::new(ix, error.span().unwrap_or(end..end));
                 sink.syntax(&file.text, place, error.message());

@@ -169,6 +169,9 @@ pub(super) fn before(
         };
         return Err(format!("`{}` {why}", signal.name));
     }
+    if window > MAX_WINDOW {
+        return Err(format!("`{}` looks back further than a day already", signal.name));
+    }
     let description = Some(format!("{} one window earlier", signal.name));
     let (name, unit, by) = (signal.name.before(), signal.unit, signal.by.clone());
     let kind = SignalKind::Before { of: place, window };

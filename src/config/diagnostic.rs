@@ -4,7 +4,8 @@
 
 use std::ops::Range;
 
-use annotate_snippets::{Annotation, AnnotationKind, Group, Renderer, Snippet};
+use annotate_snippets::{AnnotationKind, Element, Group, Origin, Renderer, Snippet};
+use memchr::memchr_iter;
 
 use crate::model::name::MAX_NAME;
 
@@ -110,6 +111,10 @@ impl Diagnostic {
 /// at all must not fill a screen for minutes.
 const MAX_SHOWN: usize = 100;
 
+/// The longest line that is quoted; of a longer one the place is told. Each quote is laid out letter
+/// by letter, and the longest condition fits into it twice, escapes and all.
+const MAX_QUOTED: usize = 16 << 10;
+
 /// Everything that is wrong with some files: errors in the order of the files, then lints.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Diagnostics {
@@ -205,7 +210,7 @@ impl Diagnostics {
         place: &Place,
         label: Option<&'a str>,
         kind: AnnotationKind,
-    ) -> Snippet<'a, Annotation<'a>> {
+    ) -> Element<'a> {
         let file = &self.files[place.file];
         let start = place.start.min(file.text.len());
         let line_start = file.text[..start].rfind('\n').map_or(0, |newline| newline + 1);
@@ -213,9 +218,13 @@ impl Diagnostics {
         let line = rest[..rest.find('\n').unwrap_or(rest.len())].trim_end_matches('\r');
         let from = (start - line_start).min(line.len());
         let to = place.end.saturating_sub(line_start).clamp(from, line.len());
-        let number = file.text[..line_start].matches('\n').count() + 1;
+        let number = memchr_iter(b'\n', &file.text.as_bytes()[..line_start]).count() + 1;
+        if line.len() > MAX_QUOTED {
+            let column = line.get(..from).map_or(0, |before| before.chars().count()) + 1;
+            return Origin::path(&*file.path).line(number).char_column(column).into();
+        }
         let mark = kind.span(from..to).label(label);
-        Snippet::source(line).path(&*file.path).line_start(number).annotation(mark)
+        Snippet::source(line).path(&*file.path).line_start(number).annotation(mark).into()
     }
 }
 

@@ -107,7 +107,7 @@ impl Plan {
     #[must_use]
     pub fn reach(&self, rule: &Rule) -> Duration {
         let windows = self.signals_of(rule).into_iter().map(|ix| self.signal(ix).kind.window());
-        windows.max().unwrap_or(Duration::ZERO) + rule.hold
+        windows.max().unwrap_or(Duration::ZERO).saturating_add(rule.hold)
     }
 
     /// The longest [`reach`](Self::reach) of any rule.
@@ -123,7 +123,7 @@ impl Plan {
         let reach = |rule: &Rule| {
             let mut longest = Duration::ZERO;
             rule.for_each_signal(&mut |ix| longest = longest.max(windows[ix.0]));
-            longest + rule.hold
+            longest.saturating_add(rule.hold)
         };
         let all = self.rules.iter().map(|rule| (rule, reach(rule)));
         all.reduce(|slowest, next| if next.1 > slowest.1 { next } else { slowest })
