@@ -191,7 +191,7 @@ fn worst() -> Vec<(&'static str, String)> {
         ("heads that are not TOML", fill("", |_| "[rule.\nx = 1\n".to_owned())),
         ("one line of many errors", fill("", |_| "=".to_owned())),
         ("a chain of signals", chain(4_000)),
-        ("a chain of too many signals", chain(20_000)),
+        ("a chain of too many signals", chain(7_000)),
         ("rules over a chain", rules_over_a_chain()),
         ("a chain that doubles", doubling()),
         ("circles of signals", circles()),
