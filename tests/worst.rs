@@ -42,6 +42,15 @@ fn near_names() -> String {
     fill(&text, rules)
 }
 
+fn long_near_names() -> String {
+    let long = "n".repeat(40);
+    let mut text = String::new();
+    for n in 0..2_500 {
+        writeln!(text, "[signal.{long}_{n:05}]\ngauge = 'g'").expect("a string");
+    }
+    fill(&text, |n| format!("[rule.r{n}]\nthen = \"n\"\nwhen = \"m{long}_{n:05} > 1\"\n"))
+}
+
 fn chain(length: usize) -> String {
     let mut text = String::from("[signal.s0]\ngauge = 'm'\n");
     for n in (1..length).rev() {
@@ -168,6 +177,7 @@ fn worst() -> Vec<(&'static str, String)> {
             ),
         ),
         ("names that are nearly right", near_names()),
+        ("long names that are nearly right", long_near_names()),
         ("rules over baselines", rules_over_baselines()),
         ("looking back over a chain", looking_back()),
         (

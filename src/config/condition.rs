@@ -15,7 +15,7 @@ use crate::model::condition::{Arith, Compare, Cond, Condition, Extreme, Num};
 use crate::model::place::SignalIx;
 use crate::model::signal::Unit;
 
-use super::diagnostic::nearest;
+use super::diagnostic::{MAX_SUGGESTED, nearest};
 use super::dimension::{self, Measure};
 use super::token::{Token, Word, tokenize};
 use super::walk::Fault;
@@ -36,12 +36,9 @@ pub(super) struct Names {
     words: Cell<usize>,
 }
 
-/// The most words in the conditions and expressions of all files: a thousand rules of a hundred
-/// words each, ten times what people write. Each takes most of a microsecond.
-const MAX_WORDS: usize = 100_000;
-
-/// The most unknown names for which a near one is looked up: as many as are shown.
-const MAX_SUGGESTED: usize = 100;
+/// The most words in the conditions and expressions of all files: a thousand rules of fifty
+/// words each, where people write ten. Each takes most of a microsecond.
+const MAX_WORDS: usize = 50_000;
 
 impl Names {
     pub(super) fn insert(&mut self, name: &str, ix: SignalIx, unit: Option<Unit>) {

@@ -154,11 +154,7 @@ fn map_selectors(kind: &SignalKind, map: impl Fn(&Selector) -> Selector) -> Sign
 ///
 /// # Errors
 /// Why there is no such thing.
-pub(super) fn before(
-    signal: &Signal,
-    place: SignalIx,
-    window: Duration,
-) -> Result<Signal, String> {
+pub(super) fn before(signal: &Signal, place: SignalIx, window: Duration) -> Result<Signal, String> {
     if window.is_zero() {
         let why = if let SignalKind::Value(_) = signal.kind {
             "is a constant"

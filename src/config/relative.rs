@@ -209,9 +209,7 @@ impl<'p> Floors<'p> {
                 all.iter().for_each(|each| self.add(each, &mut floors));
                 all.into_iter().find_map(|each| self.bare(each, &floors))
             }
-            Cond::Or(left, right) => {
-                self.bare(left, floors).or_else(|| self.bare(right, floors))
-            }
+            Cond::Or(left, right) => self.bare(left, floors).or_else(|| self.bare(right, floors)),
             Cond::Not(inner) => self.bare(inner, floors),
         }
     }

@@ -284,12 +284,7 @@ fn set_metric(metric: &mut Option<String>, name: String, span: Range<usize>) -> 
     Ok(())
 }
 
-fn test(
-    operator: &str,
-    value: String,
-    span: Range<usize>,
-    room: &mut Room,
-) -> Result<Test, Fault> {
+fn test(operator: &str, value: String, span: Range<usize>, room: &mut Room) -> Result<Test, Fault> {
     let full = || {
         let message = "the regular expressions of all files are too large";
         Fault::new(span.clone(), message).help("select by fewer, simpler or equal values")

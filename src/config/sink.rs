@@ -2,7 +2,7 @@
 //! several: what stands on a line that is not even TOML is not judged, and what seems to be
 //! missing is not reported while a part of a file could not be read.
 
-use super::diagnostic::{Diagnostic, Diagnostics, Level, Place, SourceFile};
+use super::diagnostic::{Diagnostic, Diagnostics, Level, MAX_SUGGESTED, Place, SourceFile};
 use super::selector::Room;
 
 /// The most lines that are remembered as not being TOML. A file with more is not a configuration,
@@ -12,9 +12,6 @@ const MAX_BROKEN: usize = 100;
 /// The most syntax errors that are looked at: one for each line that is remembered, and the one
 /// from which on nothing is judged.
 pub(super) const MAX_SYNTAX: usize = MAX_BROKEN + 1;
-
-/// The most names for which a near one is looked up: as many as are shown.
-const MAX_SUGGESTED: usize = 100;
 
 /// Collects diagnostics.
 #[derive(Debug, Default)]
