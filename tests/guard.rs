@@ -12,11 +12,12 @@ use rollguard::engine::command::Command;
 use rollguard::engine::effect::{Effect, Outcome};
 use rollguard::engine::snapshot::Snapshot;
 use rollguard::model::entry::{Attempt, Caller, Entry, Event, StepResult, Trigger};
-use rollguard::model::name::{DeploymentId, Version};
+use rollguard::model::name::{DeploymentId, StageName, Version};
 use rollguard::model::place::TargetIx;
 use rollguard::model::plan::Plan;
 use rollguard::model::scrape::{Failure, FailureClass, Page, Scrape};
 use rollguard::model::time::{Instant, Moment, Timestamp};
+use rollguard::record;
 
 const PERSON: Caller = Caller::Process { pid: Some(7), uid: 1000 };
 
@@ -148,6 +149,10 @@ impl Bed {
                 let version = Version::new(words[1]).unwrap();
                 self.command(Command::Begin { id, version, good })
             }
+            "stage" => {
+                let stage = StageName::new(words[1]).unwrap();
+                self.command(Command::Stage { id: None, stage })
+            }
             "end" => self.command(Command::End { id: None, reason: "enough".to_owned() }),
             "rollback" => {
                 let reason = words.get(1).copied().unwrap_or("bad").to_owned();
@@ -217,6 +222,8 @@ impl Bed {
         for effect in effects {
             match effect {
                 Effect::Append(entry) => {
+                    let line = record::encode(1, &record::Hash::GENESIS, &entry);
+                    assert!(line.is_ok(), "{}", line.unwrap_err());
                     self.log.extend(word(&entry.event));
                     self.journal.push(*entry);
                 }
@@ -774,4 +781,133 @@ fn a_guard_that_was_held_up_does_not_take_its_own_absence_for_that_of_data() {
     // Whoever looks again and sees nothing has seen that there is nothing.
     check("0s", "8 fine", "30.1 dark", RAN);
     check("10s", "8..9 sick", "30.1 dark; 31..40 dark", RAN);
+}
+
+/// A page of one gauge for each of `groups`, whose names are about `long` bytes.
+fn grouped(groups: usize, long: usize, latency: f64) -> Page {
+    let mut page = Page::default();
+    for group in 0..groups {
+        let path = format!("{group:04}{}", "\\\\\\\"".repeat(long / 2));
+        page.push(&format!("latency_seconds{{path=\"{path}\"}}"), latency, None);
+    }
+    page
+}
+
+#[test]
+fn what_a_rollback_rests_on_fits_the_journal_however_many_rules_and_groups_there_are() {
+    let many = |count: usize| -> String {
+        let rules = (0..count).map(|n| format!("[rule.slow-{n}]\nwhen = \"latency > 2\"\n"));
+        rules.collect()
+    };
+    let rules = format!("[rule.slow]{}\n{}[rule.last]", "\nwhen = \"latency > 2\"", many(3_900));
+    let rules = ("[rule.slow]", rules.as_str());
+    let decided = "begun v2 over v1, decided by slow, run 0.1";
+    check(&[rules], "0..2 fine; 2.5 begin v2 good=v1; 3..6 fine; 7..9 sick", decided);
+
+    let by = "'latency_seconds'\nby = [\"path\"]\nacross = \"max\"\n\
+              [signal.latency.baseline]\nmin_readings = 1";
+    let needs = "latency > 2 && latency > latency.baseline + 1";
+    let rules = format!("[rule.slow]\nwhen = \"{needs}\"\n{}[rule.last]", many(100));
+    let plan = plan(&[("'latency_seconds'", by), ("[rule.slow]", &rules)]);
+    // What is known of so many groups with such names is too much to be kept, and not acted on.
+    for (long, decided_by) in [(20, "slow"), (900, "slow-0")] {
+        let mut bed = Bed::new(plan.clone());
+        for second in 0..12 {
+            bed.set(f64::from(second));
+            let latency = if second < 8 { 0.5 } else { 5.0 };
+            let effects = bed.scrape_page(Ok(grouped(600, long, latency)));
+            bed.perform(effects);
+            if second == 3 {
+                bed.play("3.5 begin v2 good=v1");
+            }
+        }
+        bed.expect(&format!("begun v2 over v1, decided by {decided_by}, run 0.1"));
+    }
+}
+
+#[test]
+fn what_held_before_the_deployment_began_is_set_aside_in_later_stages_too() {
+    let staged = ("for = \"2s\"", "for = \"2s\"\nstages = [\"full\"]");
+    let begun = "0..4 sick; 4.5 begin v2 good=v1; 5..8 sick";
+    let aside = "begun v2 over v1, slow set aside, in stage full";
+    check(&[staged], &format!("{begun}; 9 stage full; 10..20 sick"), aside);
+    // Entered in warm-up, without one, and by a guard that was restarted.
+    let early = "0..4 sick; 4.5 begin v2 good=v1; 5 sick; 6 stage full; 7..20 sick";
+    check(&[staged], early, "begun v2 over v1, in stage full, slow set aside");
+    let no_warmup = ("warmup = \"3s\"", "warmup = \"0s\"");
+    check(&[staged, no_warmup], &format!("{begun}; 9 stage full; 10..20 sick"), aside);
+    check(&[staged], &format!("{begun}; 8.5 restart; 9 stage full; 10..20 sick"), aside);
+    let early = "0..4 sick; 4.5 begin v2 good=v1; 5 stage full; 6 sick; 6.5 restart; 7..20 sick";
+    check(&[staged], early, "begun v2 over v1, in stage full, slow set aside");
+    // What recovered before may speak in its stage, and so may what began to hold afterwards.
+    let recovers = "0..4 sick; 4.5 begin v2 good=v1; 5..8 fine; 9 stage full; 10..12 sick";
+    check(&[staged], recovers, "begun v2 over v1, in stage full, decided by slow, run 0.1");
+    let later = "0..4 fine; 4.5 begin v2 good=v1; 5..8 sick; 9 stage full; 10..12 sick";
+    check(&[staged], later, "begun v2 over v1, in stage full, decided by slow, run 0.1");
+}
+
+/// The base with its signal read by path.
+fn by_path(rule: &str) -> Arc<Plan> {
+    plan(&[
+        ("'latency_seconds'", "'latency_seconds'\nby = [\"path\"]\nacross = \"max\""),
+        ("for = \"2s\"", rule),
+    ])
+}
+
+impl Bed {
+    /// Takes in a page of these paths and latencies.
+    fn paths(&mut self, second: f64, paths: &[(&str, f64)]) -> &mut Self {
+        self.set(second);
+        let mut page = Page::default();
+        for (path, latency) in paths {
+            page.push(&format!("latency_seconds{{path=\"{path}\"}}"), *latency, None);
+        }
+        let effects = self.scrape_page(Ok(page));
+        self.perform(effects);
+        self
+    }
+}
+
+#[test]
+fn that_a_rule_fired_in_one_group_and_holds_in_another_rolls_nothing_back() {
+    let begin = |rule: &str| {
+        let mut bed = Bed::new(by_path(rule));
+        bed.paths(0.0, &[("/a", 0.5)]).play("2.5 begin v2 good=v1");
+        // It fires for one in warm-up.
+        bed.paths(3.0, &[("/a", 5.0)]).paths(4.0, &[("/a", 5.0)]);
+        bed
+    };
+    let mut vanished = begin("for = \"1s\"");
+    vanished.paths(5.0, &[("/b", 5.0)]).play("5.6 tick").paths(6.0, &[("/b", 0.5)]);
+    vanished.expect("begun v2 over v1");
+    let mut kept = begin("for = \"1s\"\nkeep_firing_for = \"1m\"");
+    kept.paths(5.0, &[("/a", 0.5), ("/b", 5.0)]).play("5.6 tick").expect("begun v2 over v1");
+    kept.paths(6.0, &[("/a", 0.5), ("/b", 5.0)]).expect("decided by slow, run 0.1");
+}
+
+#[test]
+fn a_restart_or_a_reload_does_not_bring_lost_telemetry_back() {
+    let lost = "begun v2 over v1, telemetry lost, notify tell";
+    let begun = "0..2 fine; 2.5 begin v2 good=v1; 3..6 fine";
+    for dark in ["dark", "blank"] {
+        let script = format!("{begun}; 7..40 {dark}");
+        check(&[], &format!("{script}; 40.5 restart; 41..59 {dark}"), lost);
+        let mut bed = Bed::new(plan(&[]));
+        bed.play(&script).reload(40.5, plan(&[("latency > 2", "latency > 3")]));
+        bed.play(&format!("41..59 {dark}")).expect(&format!("{lost}, reloaded"));
+        bed.play("60 fine").expect("telemetry back");
+    }
+}
+
+#[test]
+fn a_rule_that_changes_back_has_its_baseline_again() {
+    let before = "'latency_seconds'\n[signal.latency.baseline]\nmin_readings = 2";
+    let needs = ("latency > 2", "latency > 2 && latency > 2 * latency.baseline");
+    let good = plan(&[("'latency_seconds'", before), needs]);
+    let other = before.replace("latency_seconds'", "other'");
+    let bad = plan(&[("'latency_seconds'", &other), needs]);
+    let mut bed = Bed::new(good.clone());
+    bed.play("0..2 fine; 2.5 begin v2 good=v1; 3..6 fine");
+    bed.reload(7.0, bad).play("8..9 sick").reload(10.0, good).play("11..14 sick");
+    bed.expect("begun v2 over v1, reloaded, reloaded, decided by slow, run 0.1");
 }

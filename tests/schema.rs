@@ -146,6 +146,7 @@ cure = { when = "s < 1"@cure@ }
 [signal.s]
 ratio = { of = 'a', to = 'b'@ratio@ }
 window = "1m"
+by = ["route"]
 @signal@
 [rule.r]
 when = "s > 1"
@@ -348,7 +349,6 @@ fn what_the_schema_calls_a_default_changes_nothing_where_it_is_written() {
             compile(&file, &[]).map_err(|wrong| wrong.render(rollguard::config::Color::Plain));
         compiled.map(|compiled| (compiled.settings, compiled.plan))
     };
-    let without = plan(&with("", "")).unwrap();
     let mut seen = 0;
     for (place, tables) in TABLES {
         for (key, property) in
@@ -361,7 +361,10 @@ fn what_the_schema_calls_a_default_changes_nothing_where_it_is_written() {
             if key == "rules" || is_later(place, key) {
                 continue;
             }
-            let changed = plan(&with(place, &format!("{key} = {default}")));
+            // A share means something only beside a time.
+            let needs = if key == "share" { "for = \"1m\"\n" } else { "" };
+            let without = plan(&with(place, needs)).unwrap();
+            let changed = plan(&with(place, &format!("{needs}{key} = {default}")));
             assert_eq!(
                 changed.as_ref().ok(),
                 Some(&without),

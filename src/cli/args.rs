@@ -49,10 +49,10 @@ enum Command {
     Run(RunArgs),
     /// Check configuration and rules files, show each error with its place
     Check(CheckArgs),
-    /// Turn other people's alerting rules into rules, and say what does not fit
+    /// Turn other people's alerting rules into rules
     #[command(subcommand)]
     Import(ImportCommand),
-    /// Look at a live metrics page and write a commented configuration that fits it
+    /// Look at a live metrics page and write a configuration that fits it
     Init(InitArgs),
     /// Sample the targets now and show what each signal and rule sees
     Try(TryArgs),

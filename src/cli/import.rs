@@ -35,7 +35,7 @@ pub(super) enum ImportCommand {
 Examples:
   rollguard import prometheus alerts.yml
   rollguard import prometheus alerts/*.yml --output rules.d/imported.toml
-  rollguard import prometheus alerts.yml --target api=web --drop-label job,instance,pod
+  rollguard import prometheus alerts.yml --target api=web --drop-label job,pod
 
 JSON: imported [{alert, rule, place {file, line, column}, notes}],
 not_imported [{alert, place, why, instead}], dropped_labels [{label, matchers}],
@@ -48,10 +48,10 @@ pub(super) struct PrometheusArgs {
     /// Rule files
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
-    /// Where the rules go; an existing file is kept [default: standard output]
+    /// Where the rules go; an existing file is kept [default: -]
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Labels that Prometheus adds and no page has: their matchers are left out
+    /// Labels that no page has: their matchers are left out
     #[arg(long, value_name = "LABEL,…", default_value = "job,instance")]
     drop_label: String,
     /// The target that a job is; without JOB, every job

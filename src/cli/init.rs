@@ -41,9 +41,9 @@ const PATIENCE: &str = "15s";
 /// Look at a live metrics page and write a commented configuration that fits it.
 #[derive(Args)]
 #[command(after_help = "\
-The page is read once. What the common client libraries, proxies and exporters call
-things is known; the file says what was found, what was chosen and why. It observes
-and runs nothing until you write the hook and change `mode`.
+The page is read once. What the common client libraries, proxies and exporters
+call things is known; the file says what was found, what was chosen and why. It
+observes and runs nothing until you write the hook and change `mode`.
 
 Examples:
   rollguard init http://127.0.0.1:9000/metrics
@@ -54,10 +54,10 @@ Exit codes: 0 written, 1 failed, 2 usage.")]
 pub(super) struct InitArgs {
     /// The metrics page
     url: String,
-    /// The service that is guarded [default: the URL's host, or app]
+    /// The guarded service [default: the URL's host, or app]
     #[arg(long, value_name = "NAME", value_parser = ServiceName::new)]
     service: Option<ServiceName>,
-    /// Where the configuration is written; - for standard output
+    /// Where to write; - for stdout
     #[arg(long, value_name = "FILE", default_value = DEFAULT_OUTPUT)]
     output: PathBuf,
     /// Write over a file that is there

@@ -10,11 +10,11 @@ use clap::{Args, ValueEnum};
 /// Print the JSON schema of rollguard's files, for editors that complete and check TOML
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The schema is JSON Schema draft-07, which editors with taplo read (Even Better TOML
-of VS Code, Zed, Helix, Neovim). A file names it in its first line:
+The schema is JSON Schema draft-07, which editors with taplo read (Even Better
+TOML of VS Code, Zed, Helix, Neovim). A file names it in its first line:
   #:schema ./rules.schema.json
-An editor knows keys and their values. Whether signals, targets and hooks are there,
-and what a condition says, `rollguard check` knows.
+An editor knows keys and their values. Whether signals, targets and hooks are
+there, and what a condition says, `rollguard check` knows.
 
 Examples:
   rollguard schema rules > rules.schema.json

@@ -48,7 +48,8 @@ Examples:
            selectors {key, selector, series {target, count},
            problem {kind, text, hint, candidates}}
   rules    as `status --json`, and limits (of `when`) and floors (of `given`)
-           {signal, unit, reading, op, limit, used, holds}, by_group, group_count
+           {signal, unit, reading, op, limit, used, holds}, by_group,
+           group_count
 
 Exit codes: 0 every target answers and every signal has a reading, or has none
 because there is no traffic or its window fills; 1 a target failed, a selector

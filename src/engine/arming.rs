@@ -39,13 +39,28 @@ impl Guard {
         self.unseen = if warm.is_some() { holding } else { Vec::new() };
     }
 
-    /// The rules that hold, or held a moment ago, and cannot fire for it.
+    /// The rules that hold, or held a moment ago, and cannot fire for it. One that rests has no
+    /// state, but what it would see is known.
     pub(crate) fn holding(&self) -> Vec<RuleName> {
+        let holds = |ix| match self.judge.applies(ix) {
+            true => self.standing(ix) != RuleStanding::Inactive,
+            false => self.judge.holds_now(ix),
+        };
         let rules = self.plan().rules.iter().enumerate();
-        let holding = rules.filter(|(ix, rule)| {
-            !rule.relative && self.standing(RuleIx(*ix)) != RuleStanding::Inactive
-        });
+        let holding = rules.filter(|(ix, rule)| !rule.relative && holds(RuleIx(*ix)));
         holding.map(|(_, rule)| rule.name.clone()).collect()
+    }
+
+    /// A rule that rests does not see since when it holds, no more than one that nothing was seen
+    /// of. To be called before its stage begins, or warm-up ends.
+    pub(crate) fn keep_resting(&mut self) {
+        let Some(deployment) = self.guarded() else { return };
+        let rests = |name: &&RuleName| {
+            let place = self.plan().rules.iter().position(|rule| rule.name == **name);
+            place.is_some_and(|ix| !self.judge.applies(RuleIx(ix)))
+        };
+        let resting: Vec<RuleName> = deployment.holding.iter().filter(rests).cloned().collect();
+        self.unseen.extend(resting);
     }
 
     /// The rules that have held since before the deployment began.
@@ -84,6 +99,7 @@ impl Guard {
                 self.set_aside(now, ix);
             }
         }
+        self.keep_resting();
     }
 
     /// A guard that was restarted in warm-up does not see since when a rule holds. One that held

@@ -9,9 +9,10 @@ use crate::model::name::SignalName;
 use crate::model::place::SignalIx;
 use crate::model::plan::Plan;
 use crate::model::reading::{NoData, Reading};
-use crate::model::signal::{Signal, SignalKind};
+use crate::model::signal::SignalKind;
 use crate::model::time::Instant;
 
+use super::bounds::{MAX_BASELINES, bytes};
 use super::history::History;
 
 /// What was frozen, for each signal and group.
@@ -23,8 +24,8 @@ pub(crate) struct Baselines {
 }
 
 impl Baselines {
-    /// Measures every baseline of a plan at `at`. `histories` answers a signal's, and the least
-    /// time between two readings that count.
+    /// Measures every baseline of a plan at `at`, as far as they fit on record. `histories` answers
+    /// a signal's, and the least time between two readings that count.
     pub(crate) fn measure<'h, H>(
         plan: &Plan,
         histories: impl Fn(SignalIx) -> (Duration, H),
@@ -34,6 +35,8 @@ impl Baselines {
         H: Iterator<Item = (&'h Group, &'h History)>,
     {
         let mut all = Vec::new();
+        let mut left = MAX_BASELINES;
+        let definitions = definitions(plan);
         for signal in &plan.signals {
             let SignalKind::Baseline { of, window, min_readings } = signal.kind else { continue };
             let before = all.len();
@@ -43,7 +46,7 @@ impl Baselines {
                 value: value.filter(|_| found >= min_readings),
                 readings: found,
                 needed: min_readings,
-                definition: definition(plan.signal(of)),
+                definition: definitions[of.0].clone(),
             };
             let (spacing, groups) = histories(of);
             for (group, history) in groups {
@@ -53,6 +56,11 @@ impl Baselines {
             if all.len() == before {
                 all.push(frozen(&Group::ALL, 0, None));
             }
+            // All of a signal's or none: a group without one would look as if nothing was read.
+            match left.checked_sub(bytes(&all[before..])) {
+                Some(rest) => left = rest,
+                None => all.truncate(before),
+            }
         }
         all
     }
@@ -60,9 +68,10 @@ impl Baselines {
     /// What was frozen, as far as it is of signals of this plan as they are now.
     pub(crate) fn of(plan: &Plan, frozen: &[Frozen]) -> Self {
         let mut baselines = Self::default();
+        let definitions = definitions(plan);
         for each in frozen {
-            let signal = plan.signals.iter().find(|signal| signal.name == each.signal);
-            if signal.is_some_and(|signal| definition(signal) == each.definition) {
+            let place = plan.signals.iter().position(|signal| signal.name == each.signal);
+            if place.is_some_and(|place| definitions[place] == each.definition) {
                 let group = Group::from_text(each.group.as_deref().unwrap_or_default());
                 let groups = baselines.frozen.entry(each.signal.clone()).or_default();
                 groups.insert(group, (each.value, each.readings));
@@ -93,13 +102,66 @@ impl Baselines {
     }
 }
 
-/// Tells two definitions of a signal apart, the same way in every process: a baseline in seconds
+/// Tells two definitions of each signal apart, the same way in every process: a baseline in seconds
 /// must not be taken for one in milliseconds because a file was edited while the guard was away.
-fn definition(signal: &Signal) -> String {
+/// Of what is computed from other signals theirs are a part, and their places are not.
+fn definitions(plan: &Plan) -> Vec<String> {
     /// FNV-1a, 64 bits.
     const OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
     const PRIME: u64 = 0x0000_0100_0000_01b3;
-    let text = format!("{:?} {:?} {:?}", signal.kind, signal.by, signal.stale);
-    let hash = text.bytes().fold(OFFSET, |hash, b| (hash ^ u64::from(b)).wrapping_mul(PRIME));
-    format!("{hash:016x}")
+    let mut all: Vec<String> = Vec::with_capacity(plan.signals.len());
+    for signal in &plan.signals {
+        let mut text = format!("{:?} {:?} {:?}", signal.kind, signal.by, signal.stale);
+        signal.kind.for_each_signal(&mut |inner| {
+            text = text.replace(&format!("{inner:?}"), &all[inner.0]);
+        });
+        let hash = text.bytes().fold(OFFSET, |hash, b| (hash ^ u64::from(b)).wrapping_mul(PRIME));
+        all.push(format!("{hash:016x}"));
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Color, SourceFile, compile};
+
+    /// The definition of the signal `x`.
+    fn of(signals: &str) -> String {
+        let text = format!(
+            "[deployment]\nservice = \"s\"\n[target.t]\nscrape = \"http://h/\"\n{signals}\n\
+             [rule.r]\nwhen = \"x > x.baseline\"\nseverity = \"warning\"\n"
+        );
+        let file = SourceFile { path: "of.toml".to_owned(), text };
+        let plan = match compile(&file, &[]) {
+            Ok(compiled) => compiled.plan,
+            Err(wrong) => panic!("{}", wrong.render(Color::Plain)),
+        };
+        let place = plan.signals.iter().position(|signal| signal.name.as_str() == "x").unwrap();
+        definitions(&plan).swap_remove(place)
+    }
+
+    #[test]
+    fn what_is_computed_is_defined_by_what_it_is_computed_from_and_not_by_places() {
+        let a = "[signal.a]\ngauge = 'seconds'\n";
+        let b = "[signal.b]\ngauge = 'bytes'\n";
+        let x = "[signal.x]\nexpr = \"a / b\"\n[signal.x.baseline]\n";
+        let defined = of(&format!("{a}{b}{x}"));
+        for same in [
+            [b, a, x],
+            [x, b, a],
+            [
+                "[signal.c]\ngauge = 'c'\n[rule.q]\nwhen = \"c > 1\"\n\
+            severity = \"warning\"\n",
+                a,
+                &format!("{b}{x}"),
+            ],
+        ] {
+            assert_eq!(of(&same.concat()), defined, "{same:?}");
+        }
+        let other = a.replace("seconds", "milliseconds");
+        for changed in [[&other, b, x], [&a.replace(".a]", ".b]"), &b.replace(".b]", ".a]"), x]] {
+            assert_ne!(of(&changed.concat()), defined, "{changed:?}");
+        }
+    }
 }

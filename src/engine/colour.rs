@@ -41,10 +41,12 @@ pub fn colour(snapshot: &Snapshot) -> Colour {
     of_rules(snapshot).max(of_state(snapshot))
 }
 
-/// The colour of the rules alone, whatever became of the deployment.
+/// The colour of the rules alone, whatever became of the deployment. A rule of another stage is not
+/// asked, so what it cannot tell darkens nothing; where none is asked nothing is known.
 #[must_use]
 pub fn of_rules(snapshot: &Snapshot) -> Colour {
-    snapshot.rules.iter().map(of_rule).max().unwrap_or(Colour::Unknown)
+    let asked = snapshot.rules.iter().filter(|rule| rule.refusal != Some(Refusal::OtherStage));
+    asked.map(of_rule).max().unwrap_or(Colour::Unknown)
 }
 
 /// The colour of one rule.

@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::entry::{Caller, Entry, Event, Frozen, Refusal, Trigger};
 use crate::model::name::{DeploymentId, StageName, Version};
-use crate::model::place::HookIx;
+use crate::model::place::{HookIx, SignalIx};
 use crate::model::plan::Plan;
+use crate::model::signal::SignalKind;
 use crate::model::time::{Moment, Timestamp};
 
 use super::effect::Effect;
@@ -152,6 +153,11 @@ impl Guard {
                 plan.hooks.iter().position(|next| Some(&next.name) == name).map(HookIx);
         }
         self.judge = judge.reloaded(plan, now.at);
+        if let Some(current) = &self.ledger.current {
+            // Rules that change back have their baselines again, as they would after a restart.
+            self.judge.freeze(&current.baselines, now.at);
+            self.judge.note_seen(&current.lost);
+        }
         self.keep_suspended(suspended);
         self.record(now, Event::Reloaded { by, rules });
         self.keep_pace(now.at);
@@ -218,7 +224,7 @@ impl Guard {
         let baselines = self.judge.baselines(now.at);
         self.judge.freeze(&baselines, now.at);
         self.judge.enter(None, now.at);
-        let thin = thin(&baselines);
+        let thin = thin(&plan, &baselines);
         let message = format!("guarding {version} as deployment {id}; {known}{thin}");
         let event = Event::Begun {
             service: plan.deployment.service.clone(),
@@ -270,6 +276,9 @@ impl Guard {
         let known = self.guarded().and_then(|current| current.stage.as_ref());
         // A pipeline that asks again because it did not hear the answer.
         if known != Some(&stage) {
+            if self.timers.warm.is_some() {
+                self.keep_resting();
+            }
             self.judge.enter(Some(stage.clone()), now.at);
             self.record(now, Event::Staged { stage, by });
         }
@@ -334,7 +343,15 @@ impl Guard {
 }
 
 /// Which signals have no baseline, for whoever begins a deployment.
-fn thin(baselines: &[Frozen]) -> String {
+fn thin(plan: &Plan, baselines: &[Frozen]) -> String {
+    let lacks = |of: SignalIx| baselines.iter().all(|each| each.signal != plan.signal(of).name);
+    for signal in &plan.signals {
+        if let SignalKind::Baseline { of, .. } = signal.kind
+            && lacks(of)
+        {
+            return format!("; no baseline for {}: too many groups", plan.signal(of).name);
+        }
+    }
     let thin = baselines.iter().find(|frozen| frozen.value.is_none());
     thin.map_or_else(String::new, |frozen| {
         let Frozen { signal, readings, needed, .. } = frozen;

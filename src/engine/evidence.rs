@@ -35,7 +35,8 @@ pub(crate) fn of_rule(judge: &Judge, ix: RuleIx, now: Moment) -> RuleEvidence {
         known.clocks.iter().filter(|clock| clock.group != Group::ALL).collect();
     let grouped = !groups.is_empty();
     // In the groups that speak for it; where none does, in the first.
-    groups.sort_by_key(|known| Reverse(rank(known)));
+    let others = Group::others();
+    groups.sort_by_key(|known| (Reverse(rank(known)), known.group == others));
     let first = groups.first().map_or(Group::ALL, |known| known.group.clone());
     groups.retain(|known| rank(known).0 > 0);
     groups.truncate(MAX_GROUPS);

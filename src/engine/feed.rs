@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use crate::model::group::Group;
 use crate::model::native::NativeHistogram;
 use crate::model::place::{SignalIx, TargetIx};
 use crate::model::plan::Plan;
@@ -78,7 +79,8 @@ impl Feed {
                 self.tracks.inherit(place, &old.tracks, from);
             }
         }
-        old.series.reassign(&self.target, &self.selections, &mut self.tracks);
+        let Self { target, selections, tracks, .. } = &mut *self;
+        old.series.reassign(old.successes, target, selections, tracks);
         self.series = old.series;
         self.started = old.started;
         self.successes = old.successes;
@@ -86,6 +88,17 @@ impl Feed {
         self.spoiled = old.spoiled;
         self.last = old.last;
         self.last_success = old.last_success;
+    }
+
+    /// Whether the target may have a share of a group, going by the labels that it gives to all
+    /// its series.
+    pub(crate) fn may_have(&self, group: &Group, by: &[String]) -> bool {
+        let Target { name, labels, .. } = &self.target;
+        let own = |label: &String| match labels.iter().find(|(known, _)| known == label) {
+            _ if label == "target" => Some(name.as_str()),
+            known => known.map(|(_, value)| value.as_str()),
+        };
+        by.iter().all(|label| own(label).is_none_or(|value| group.may_have(label, value)))
     }
 
     /// Takes in a scrape. A failed one tells nothing but that it failed.
@@ -133,9 +146,9 @@ impl Feed {
         self.tracks.iter_mut().for_each(|track| track.close(at));
         self.series.close(self.successes + 1);
         if self.tracks.is_crowded() {
-            self.series.forget(self.successes + 1, 0);
             self.tracks.forget(at);
-            self.series.reassign(&self.target, &self.selections, &mut self.tracks);
+            let Self { series, target, selections, tracks, .. } = self;
+            series.reassign(self.successes + 1, target, selections, tracks);
         }
     }
 

@@ -42,6 +42,12 @@ impl Clocks {
         self.list.iter()
     }
 
+    /// Takes over the verdict of a rule that is not read by labels.
+    pub(crate) fn set_only(&mut self, verdict: Verdict) {
+        debug_assert_eq!(self.list.len(), 1);
+        self.list.iter_mut().for_each(|only| only.verdict = verdict);
+    }
+
     /// Takes over the verdicts of the groups that there are, in order. One that is gone takes its
     /// clock along.
     pub(crate) fn set(&mut self, verdicts: impl Iterator<Item = (Group, Verdict)>) {
@@ -68,6 +74,15 @@ impl Clocks {
             Quorum::All => self.list.len().max(1),
             Quorum::AtLeast(groups) => groups as usize,
         }
+    }
+
+    /// Whether it fires, and holds as `holds` has it, in as many groups as it must: that it fired
+    /// in one and holds in another is not that.
+    pub(crate) fn fires_now(&self, quorum: Quorum, holds: impl Fn(Verdict) -> bool) -> bool {
+        let fires = |known: &&GroupClock| {
+            matches!(known.clock.state(), State::Firing(_)) && holds(known.verdict)
+        };
+        self.list.iter().filter(fires).count() >= self.needed(quorum)
     }
 
     /// What the rule says over all groups, under Kleene's logic; `none` where there is no group.

@@ -17,6 +17,7 @@ use crate::model::rule::{Severity, Then};
 use crate::model::scrape::Scrape;
 use crate::model::time::{Instant, Moment};
 
+use super::bounds;
 use super::cure::Watch;
 use super::effect::{Effect, Incident};
 use super::evidence;
@@ -111,6 +112,7 @@ impl Guard {
         self.started = now.at;
         if let Some(current) = &self.ledger.current {
             self.judge.freeze(&current.baselines, now.at);
+            self.judge.note_seen(&current.lost);
             self.judge.enter(current.stage.clone(), now.at);
         }
         self.record(now, Event::Started { rollguard: rollguard.to_owned(), pid });
@@ -263,8 +265,9 @@ impl Guard {
         self.record_entry(Entry { at: now.wall, deployment, event });
     }
 
-    pub(crate) fn record_entry(&mut self, entry: Entry) {
+    pub(crate) fn record_entry(&mut self, mut entry: Entry) {
         if self.halt.is_none() {
+            bounds::bound(&mut entry.event);
             if !self.effects.iter().any(|effect| matches!(effect, Effect::Append(_))) {
                 self.before = Some(Box::new(self.ledger.clone()));
             }
@@ -295,7 +298,7 @@ impl Guard {
             .map(RuleIx)
             .filter_map(|ix| match self.judge.rule(ix).state {
                 // On what is over, or was not seen since, nothing is done.
-                State::Firing(firing) if self.judge.holds_now(ix) => Some((firing.fired, ix)),
+                State::Firing(firing) if self.judge.fires_now(ix) => Some((firing.fired, ix)),
                 State::Firing(_) | State::Inactive | State::Pending(_) => None,
             })
             .collect();

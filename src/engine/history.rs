@@ -38,8 +38,23 @@ impl History {
         }
     }
 
+    /// The reading of one `window` before `at`, and when it was read: the newest by then, unless it
+    /// was older than `stale` already. Where the newest reading of all is later than `at`, because
+    /// another target was slow to answer, it is that of one window before it.
+    pub(crate) fn before(
+        &self,
+        at: Instant,
+        window: Duration,
+        stale: Duration,
+    ) -> Option<(Instant, Reading)> {
+        let at = self.readings.back().map_or(at, |(newest, _)| at.max(*newest));
+        // Before there was time for a window, nothing was a window ago.
+        let then = Some(at.before(window)).filter(|then| then.after(window) <= at)?;
+        self.at(then).filter(|(read, _)| then.since(*read) <= stale)
+    }
+
     /// The newest reading at or before `at`, and when it was read.
-    pub(crate) fn at(&self, at: Instant) -> Option<(Instant, Reading)> {
+    fn at(&self, at: Instant) -> Option<(Instant, Reading)> {
         let after = self.readings.partition_point(|(time, _)| *time <= at);
         self.readings.get(after.checked_sub(1)?).copied()
     }
@@ -49,22 +64,21 @@ impl History {
     /// Nor are readings that came sooner than `spacing` after the last one that was: what was
     /// looked at more often does not count for more.
     pub(crate) fn median(&self, at: Instant, window: Duration, spacing: Duration) -> Median {
-        let start = at.before(window);
+        // By age, because before there was time for a window it begins before the origin.
+        let is_inside = |time: Instant| time <= at && at.since(time) < window;
         // A sample may be a little late, and the next one not.
         let least = spacing - spacing / 10;
         let mut last: Option<Instant> = None;
-        let inside = self.readings.iter().filter(|(time, _)| {
-            let counts =
-                start < *time && *time <= at && last.is_none_or(|last| time.since(last) >= least);
+        let known = self.readings.iter().filter_map(|(time, reading)| match reading {
+            Reading::Value(value) => Some((*time, *value)),
+            Reading::AtLeast(_) | Reading::NoData(_) => None,
+        });
+        let counted = known.filter(|(time, _)| {
+            let counts = is_inside(*time) && last.is_none_or(|last| time.since(last) >= least);
             last = if counts { Some(*time) } else { last };
             counts
         });
-        let mut values: Vec<f64> = inside
-            .filter_map(|(_, reading)| match reading {
-                Reading::Value(value) => Some(*value),
-                Reading::AtLeast(_) | Reading::NoData(_) => None,
-            })
-            .collect();
+        let mut values: Vec<f64> = counted.map(|(_, value)| value).collect();
         let found = u32::try_from(values.len()).unwrap_or(u32::MAX);
         Median { found, value: median(&mut values) }
     }
@@ -140,6 +154,14 @@ mod tests {
         let median = history.median(at(10), keep, Duration::from_secs(1));
         assert_eq!(median.value, Some(0.0));
         assert_eq!(history.median(at(10), keep, Duration::ZERO).value, Some(1.0));
+    }
+
+    #[test]
+    fn a_baseline_counts_the_very_first_reading_while_its_window_reaches_back_to_it() {
+        let history = history(&[(0, Reading::Value(3.0)), (4, Reading::Value(5.0))], 10);
+        let (window, spacing) = (Duration::from_secs(10), Duration::ZERO);
+        let found = |second| history.median(at(second), window, spacing).found;
+        assert_eq!([9, 10].map(found), [2, 1]);
     }
 
     #[test]

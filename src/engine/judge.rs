@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::model::condition::Cond;
 use crate::model::entry::{Frozen, RuleStanding};
 use crate::model::group::Group;
-use crate::model::name::StageName;
+use crate::model::name::{RuleName, StageName};
 use crate::model::place::{RuleIx, SignalIx, TargetIx};
 use crate::model::plan::Plan;
 use crate::model::reading::{NoData, Reading, Telemetry, Verdict};
@@ -238,7 +238,7 @@ impl Judge {
     }
 
     /// Goes over to a stage: rules that are not for it rest, and those that are only for it begin.
-    pub(crate) fn enter(&mut self, stage: Option<StageName>, at: Instant) {
+    pub fn enter(&mut self, stage: Option<StageName>, at: Instant) {
         self.stage = stage;
         self.rejudge(|_| true, at, Judgement::Again);
     }
@@ -318,12 +318,29 @@ impl Judge {
     /// Whether a rule's condition holds as far as can be seen now. One that fires may do so for a
     /// while after that, and for longer while nothing is seen.
     pub(crate) fn holds_now(&self, rule: RuleIx) -> bool {
-        let state = self.rule(rule);
-        match state.verdict {
+        self.counts_as_holding(rule, self.rule(rule).verdict)
+    }
+
+    /// Whether a rule fires for what holds as far as can be seen now.
+    pub(crate) fn fires_now(&self, rule: RuleIx) -> bool {
+        let holds = |verdict| self.counts_as_holding(rule, verdict);
+        let clocks = &self.rule(rule).clocks;
+        self.holds_now(rule) && clocks.fires_now(self.plan.rule(rule).quorum, holds)
+    }
+
+    fn counts_as_holding(&self, rule: RuleIx, verdict: Verdict) -> bool {
+        match verdict {
             Verdict::Holds => true,
             Verdict::Fails => false,
-            Verdict::NoData(_) if state.is_untried(&self.feeds) => false,
+            Verdict::NoData(_) if self.rule(rule).is_untried(&self.feeds) => false,
             Verdict::NoData(_) => self.plan.rule(rule).on_no_data == OnNoData::Breach,
+        }
+    }
+
+    /// Samples for these rules were there once, though this judge never saw them.
+    pub(crate) fn note_seen(&mut self, rules: &[RuleName]) {
+        for (rule, state) in self.plan.rules.iter().zip(&mut self.rules) {
+            state.seen |= rules.contains(&rule.name);
         }
     }
 
@@ -386,8 +403,8 @@ impl RuleState {
             (group, verdict)
         };
         if self.grouped.is_empty() {
-            self.clocks.set(std::iter::once(verdict_in(Group::ALL)));
-            self.verdict = self.clocks.verdict(rule.quorum, self.verdict);
+            self.verdict = verdict_of(rule, &|ix| signals.reading(ix));
+            self.clocks.set_only(self.verdict);
         } else {
             let none = match verdict_of(rule, &|ix| signals.reading(ix)) {
                 Verdict::NoData(why) => Verdict::NoData(why),

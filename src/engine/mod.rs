@@ -4,6 +4,7 @@
 mod arming;
 mod bake;
 mod baseline;
+mod bounds;
 pub mod colour;
 pub mod command;
 mod condition;

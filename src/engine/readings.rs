@@ -206,7 +206,7 @@ pub(crate) fn age(since: Since, tracks: &Tracks<'_>, at: Instant) -> Reading {
     for track in tracks {
         match (track.standing(at), since) {
             (Standing::Spoiled(why), Since::Value) => return Reading::NoData(why),
-            (Standing::Unknown, _) => missing = Some(NoData::NeverScraped),
+            (Standing::Unknown, _) => missing = missing.or(Some(NoData::NeverScraped)),
             (Standing::Stale, Since::Value) => missing = Some(NoData::Stale),
             (Standing::Absent, Since::Value) => {}
             (Standing::Ready, _)

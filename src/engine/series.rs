@@ -31,6 +31,8 @@ pub(crate) struct Slot {
     text: Arc<str>,
     /// What it is used for.
     pub(crate) uses: Box<[Use]>,
+    /// That is to be decided anew when it is seen again.
+    undecided: bool,
     /// Its metric.
     pub(crate) metric: Arc<str>,
     /// The last value.
@@ -87,6 +89,9 @@ impl Series {
             Some((text, slot)) => (text.clone(), *slot),
             None => self.learn(text, target, all, tracks),
         };
+        if self.slots[slot].undecided {
+            self.slots[slot].decide(target, all, tracks);
+        }
         if place < self.order.len() {
             self.order[place] = (text, slot);
         } else {
@@ -112,6 +117,7 @@ impl Series {
                     key: key.clone(),
                     text: text.clone(),
                     uses: all.uses(&identity.name, |label| identity.label(label), tracks),
+                    undecided: false,
                     metric: identity.name.as_str().into(),
                     last: None,
                     native: None,
@@ -133,16 +139,16 @@ impl Series {
         if self.slots.len() > 2 * self.next + 2 * MAX_VANISHED
             || self.by_text.len() > 4 * self.next + 4 * MAX_VANISHED
         {
-            self.forget(scrape, MAX_VANISHED);
+            self.forget(scrape);
         }
     }
 
-    /// Forgets the series that are not on the page, but for the `kept` that were there last.
-    pub(crate) fn forget(&mut self, scrape: u64, kept: usize) {
+    /// Forgets the series that are not on the page, but for those that were there last.
+    fn forget(&mut self, scrape: u64) {
         let mut slots = std::mem::take(&mut self.slots);
         slots.sort_by_key(|slot| scrape.saturating_sub(slot.seen));
         let present = slots.partition_point(|slot| slot.seen == scrape);
-        slots.truncate(present + kept);
+        slots.truncate(present + MAX_VANISHED);
         (self.by_text, self.by_key) = (HashMap::new(), HashMap::new());
         self.order.clear();
         for (index, slot) in slots.iter().enumerate() {
@@ -152,12 +158,31 @@ impl Series {
         self.slots = slots;
     }
 
-    /// Decides anew what each series is used for, after the signals or their tracks changed.
-    pub(crate) fn reassign(&mut self, target: &Target, all: &Selections, tracks: &mut Tracks) {
+    /// Decides anew what each series is used for, after the signals or their tracks changed: those
+    /// of the page of `scrape` now, the others when they are seen again. A group takes no place
+    /// for a series that is gone.
+    pub(crate) fn reassign(
+        &mut self,
+        scrape: u64,
+        target: &Target,
+        all: &Selections,
+        tracks: &mut Tracks,
+    ) {
         for slot in &mut self.slots {
-            let identity = Identity::read(&slot.text, target);
-            slot.uses = all.uses(&identity.name, |label| identity.label(label), tracks);
+            if slot.seen == scrape {
+                slot.decide(target, all, tracks);
+            } else {
+                (slot.uses, slot.undecided) = (Box::default(), true);
+            }
         }
+    }
+}
+
+impl Slot {
+    fn decide(&mut self, target: &Target, all: &Selections, tracks: &mut Tracks) {
+        let identity = Identity::read(&self.text, target);
+        self.uses = all.uses(&identity.name, |label| identity.label(label), tracks);
+        self.undecided = false;
     }
 }
 

@@ -19,6 +19,7 @@ use super::feed::Feed;
 use super::history::History;
 use super::over::OverWindow;
 use super::readings::{self, Tracks};
+use super::track::Track;
 use super::tracks::TrackIx;
 
 /// The signals of a plan.
@@ -61,7 +62,8 @@ impl SignalState {
     /// Keeps the readings, where somebody looks back.
     fn remember(&mut self, at: Instant) {
         let Some(keep) = self.keep else { return };
-        for (group, reading) in &self.readings {
+        let others = Group::others();
+        for (group, reading) in self.readings.iter().filter(|(group, _)| *group != others) {
             self.history.entry(group.clone()).or_default().push(at, *reading, keep);
         }
     }
@@ -190,12 +192,16 @@ impl Signals {
             self.states[ix.0].readings[0].1 = reading;
         } else {
             let groups = self.groups_of(ix, &signal.kind, feeds);
+            let others = Group::others();
             let read = |group: Group| {
-                let reading = self.read_group(signal, ix, &group, plan, feeds, at);
+                let reading = match group == others {
+                    true => Reading::NoData(NoData::TooManyGroups),
+                    false => self.read_group(signal, ix, &group, plan, feeds, at),
+                };
                 (group, reading)
             };
             let readings: Vec<_> = groups.into_iter().map(read).collect();
-            let absent = self.absent(ix, feeds, at);
+            let absent = self.absent(signal, ix, plan, feeds, at);
             let state = &mut self.states[ix.0];
             (state.readings, state.absent) = (readings, absent);
             state.forget_groups();
@@ -212,6 +218,7 @@ impl Signals {
         for (feed, track) in &self.states[ix.0].tracks {
             let known = feeds[*feed].tracks.groups(*track);
             groups.extend(known.filter(|(_, t)| t.is_known()).map(|(group, _)| group.clone()));
+            groups.extend(feeds[*feed].tracks.is_crowded_at(*track).then(Group::others));
         }
         groups.retain(|group| *group != Group::ALL);
         groups.sort();
@@ -219,27 +226,43 @@ impl Signals {
         groups
     }
 
-    /// Why a group that is not known has no reading.
-    fn absent(&self, ix: SignalIx, feeds: &[Feed], at: Instant) -> NoData {
-        let tracks: Tracks<'_> = self.tracks(ix, &Group::ALL, feeds).collect();
-        readings::absence(&tracks, at)
+    /// Why a group that is not known has no reading. What is computed from other signals says what
+    /// they say of such a group.
+    fn absent(
+        &mut self,
+        signal: &Signal,
+        ix: SignalIx,
+        plan: &Plan,
+        feeds: &[Feed],
+        at: Instant,
+    ) -> NoData {
+        if signal.kind.is_sampled() {
+            let tracks: Tracks<'_> = self.tracks(ix, &[], &Group::ALL, feeds).collect();
+            return readings::absence(&tracks, at);
+        }
+        match self.read_group(signal, ix, &Group::ALL, plan, feeds, at) {
+            Reading::NoData(why) => why,
+            Reading::Value(_) | Reading::AtLeast(_) => NoData::NoSeries,
+        }
     }
 
     /// The tracks of a signal in one group. A target of which nothing is known yet may have a
-    /// share of any group.
+    /// share of any group that its labels do not rule out.
     fn tracks<'f>(
         &self,
         ix: SignalIx,
+        by: &'f [String],
         group: &'f Group,
         feeds: &'f [Feed],
-    ) -> impl Iterator<Item = &'f super::track::Track> + use<'_, 'f> {
+    ) -> impl Iterator<Item = &'f Track> + use<'_, 'f> {
         self.states[ix.0].tracks.iter().filter_map(move |(feed, track)| {
             let tracks = &feeds[*feed].tracks;
             if *group == Group::ALL {
                 return Some(&tracks[*track]);
             }
             let own = tracks.of_group(*track, group);
-            own.or_else(|| Some(&tracks[*track]).filter(|track| track.is_untried()))
+            let may_have = |track: &&Track| track.is_untried() && feeds[*feed].may_have(group, by);
+            own.or_else(|| Some(&tracks[*track]).filter(may_have))
         })
     }
 
@@ -252,7 +275,7 @@ impl Signals {
         feeds: &[Feed],
         at: Instant,
     ) -> Reading {
-        let tracks: Tracks<'_> = self.tracks(ix, group, feeds).collect();
+        let tracks: Tracks<'_> = self.tracks(ix, &signal.by, group, feeds).collect();
         let now = match &signal.kind {
             SignalKind::Value(value) => Reading::Value(*value),
             SignalKind::Up(_) => self.read_up(signal, ix, plan, feeds, at).0,
@@ -262,7 +285,13 @@ impl Signals {
             SignalKind::Baseline { of, min_readings, .. } => {
                 self.baselines.reading(&plan.signal(*of).name, group, *min_readings)
             }
-            SignalKind::Before { of, window } => self.read_before(*of, group, *window, plan, at),
+            SignalKind::Before { of, window } => {
+                let history = self.states[of.0].history.get(group);
+                let earlier = history.and_then(|history| {
+                    history.before(at, *window, self.reach_before(*of, *window, plan))
+                });
+                earlier.map_or(Reading::NoData(NoData::NoEarlierReading), |(_, reading)| reading)
+            }
             SignalKind::Quantile { .. } if !readings::has_buckets(&tracks) => {
                 readings::summary_quantile(&tracks, at)
             }
@@ -288,30 +317,12 @@ impl Signals {
         readings::over_time(window, now, sampled.unwrap_or(at))
     }
 
-    /// What another signal read one window ago: by the newest reading that is not older than its
-    /// samples may be.
-    fn read_before(
-        &self,
-        of: SignalIx,
-        group: &Group,
-        window: Duration,
-        plan: &Plan,
-        at: Instant,
-    ) -> Reading {
-        let then = at.before(window);
-        let history = self.states[of.0].history.get(group);
-        let earlier = history.and_then(|history| history.at(then));
+    /// How much older than its window the reading of one window ago may be: as old as the samples
+    /// of the signal may be.
+    fn reach_before(&self, of: SignalIx, window: Duration, plan: &Plan) -> Duration {
         let fed_by = plan.targets.iter().zip(&self.states[of.0].fed_by);
         let slowest = fed_by.filter(|(_, fed)| **fed).map(|(target, _)| target.stale()).max();
-        let stale = plan.signal(of).stale.or(slowest).unwrap_or(window);
-        match earlier {
-            Some((read, reading))
-                if then.since(read) <= stale && at >= Instant::ZERO.after(window) =>
-            {
-                reading
-            }
-            Some(_) | None => Reading::NoData(NoData::NoEarlierReading),
-        }
+        plan.signal(of).stale.or(slowest).unwrap_or(window)
     }
 
     fn read_up(
@@ -348,6 +359,12 @@ impl Signals {
         }
         if let SignalKind::Age { since: Since::Sample, .. } = signal.kind {
             return None;
+        }
+        if let SignalKind::Before { of, window } = signal.kind {
+            let stale = self.reach_before(of, window, plan);
+            let histories = self.states[of.0].history.values();
+            let used = histories.filter_map(|history| history.before(at, window, stale));
+            return used.map(|(read, _)| read.after(window).after(stale)).min();
         }
         // What is silent already has expired; the others still may.
         let tracks = &self.states[ix.0].tracks;
@@ -388,7 +405,7 @@ impl Signals {
     pub(crate) fn measure(&self, plan: &Plan, at: Instant) -> Vec<Frozen> {
         let histories = |of: SignalIx| {
             let state = &self.states[of.0];
-            (spacing(plan, &state.fed_by), state.history.iter())
+            (spacing(plan, &state.fed_by).max(turn(plan, &state.fed_by)), state.history.iter())
         };
         Baselines::measure(plan, histories, at)
     }
@@ -405,6 +422,15 @@ fn spacing(plan: &Plan, fed_by: &[bool]) -> Duration {
     let targets = plan.targets.iter().zip(fed_by).filter(|(_, fed)| **fed);
     let sharpened = targets.filter(|(target, _)| target.sharpen.is_some());
     sharpened.map(|(target, _)| target.interval).max().unwrap_or_default()
+}
+
+/// The time in which each of several targets has had its turn to feed a signal: its readings within
+/// that time are of almost the same samples. Zero where there is only one.
+fn turn(plan: &Plan, fed_by: &[bool]) -> Duration {
+    let intervals = plan.targets.iter().zip(fed_by).filter(|(_, fed)| **fed);
+    let intervals: Vec<Duration> = intervals.map(|(target, _)| target.interval).collect();
+    let shortest = intervals.iter().min().copied().unwrap_or_default();
+    if intervals.len() > 1 { shortest } else { Duration::ZERO }
 }
 
 /// Adds the targets that `more` marks to those of `all`.

@@ -1,7 +1,7 @@
 //! The tracks of one target: one for each signal that may find something there, and for a signal
 //! that is read by labels one more for each group, made when the group's first series appears.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Index, IndexMut};
 
 use crate::model::group::{Group, MAX_GROUPS};
@@ -22,8 +22,8 @@ pub(crate) struct Tracks {
     /// How many of them are of signals; the rest are of groups.
     fixed: usize,
     groups: BTreeMap<(TrackIx, Group), TrackIx>,
-    /// A group found no place since groups were last forgotten.
-    crowded: bool,
+    /// The signals' tracks of which a group found no place since groups were last forgotten.
+    crowded: BTreeSet<TrackIx>,
 }
 
 impl Tracks {
@@ -78,7 +78,7 @@ impl Tracks {
             return Some(*place);
         }
         if self.groups(of).count() >= MAX_GROUPS {
-            self.crowded = true;
+            self.crowded.insert(of);
             return None;
         }
         self.list.push(self.list[of].clone());
@@ -96,14 +96,19 @@ impl Tracks {
     }
 
     /// Whether a series found no place for its group.
-    pub(crate) const fn is_crowded(&self) -> bool {
-        self.crowded
+    pub(crate) fn is_crowded(&self) -> bool {
+        !self.crowded.is_empty()
+    }
+
+    /// Whether one of the signal whose track stands at `of` did.
+    pub(crate) fn is_crowded_at(&self, of: TrackIx) -> bool {
+        self.crowded.contains(&of)
     }
 
     /// Forgets the groups that nothing of has been seen for longer than their windows. Every place
     /// of a group's track is void afterwards.
     pub(crate) fn forget(&mut self, at: Instant) {
-        self.crowded = false;
+        self.crowded.clear();
         let mut list = self.list[..self.fixed].to_vec();
         let mut groups = BTreeMap::new();
         for (key, place) in std::mem::take(&mut self.groups) {

@@ -369,6 +369,17 @@ pub struct SignalEvidence {
     pub no_data: Option<String>,
 }
 
+impl SignalEvidence {
+    /// The signal, with the group where it is read by labels: `errors{route="/pay"}`.
+    #[must_use]
+    pub fn label(&self) -> String {
+        match &self.group {
+            Some(group) => format!("{}{{{group}}}", self.signal),
+            None => self.signal.to_string(),
+        }
+    }
+}
+
 /// The two sides of a comparison.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Comparison {

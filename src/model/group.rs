@@ -19,6 +19,13 @@ impl Group {
     /// The group of everything.
     pub const ALL: Self = Self(None);
 
+    /// All groups beyond [`MAX_GROUPS`], of which nothing is known but that there are some.
+    #[must_use]
+    pub fn others() -> Self {
+        // No other text begins like this: each is that of a label.
+        Self(Some("(others)".into()))
+    }
+
     /// The group of a series, whose labels `label` answers. Values too long to be shown are cut.
     pub fn of<'a>(by: &[String], label: impl Fn(&str) -> &'a str) -> Self {
         if by.is_empty() {
@@ -32,6 +39,15 @@ impl Group {
             text.truncate(end.unwrap_or_default());
         }
         Self(Some(text.into()))
+    }
+
+    /// Whether a series with this label may be of the group, which is by that label. Of a text that
+    /// was cut nobody knows.
+    #[must_use]
+    pub fn may_have(&self, label: &str, value: &str) -> bool {
+        let text = self.text().unwrap_or_default();
+        // Cutting takes at most the rest of one character more.
+        text.len() > MAX_TEXT - 4 || text.contains(&format!("{label}={value:?}"))
     }
 
     /// A group by its text, as [`Display`](fmt::Display) shows it.

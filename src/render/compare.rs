@@ -61,7 +61,8 @@ fn signal_of(rule: &RuleEvidence, value: Option<f64>) -> Option<&SignalName> {
         .filter(|signal| signal.value.is_some_and(|v| v.to_bits() == value.to_bits()))
         .filter(|signal| named(&signal.signal));
     let first = candidates.next()?;
-    candidates.next().is_none().then_some(&first.signal)
+    // Groups of one signal may read the same.
+    candidates.all(|other| other.signal == first.signal).then_some(&first.signal)
 }
 
 /// The identifiers of a condition.

@@ -31,7 +31,11 @@ pub fn metrics(snapshot: &Snapshot, reload_ok: bool, skipped_slots: u64) -> Stri
     page.family("signal", "gauge", "The reading of a signal; absent where there is none.");
     for signal in &snapshot.signals {
         if let Some(value) = signal.reading.value {
-            page.sample("signal", &[("signal", signal.reading.signal.as_str())], value);
+            let group = signal.reading.group.as_deref();
+            let labels = [("signal", signal.reading.signal.as_str())];
+            let group = group.map(|group| ("group", group));
+            let labels: Vec<_> = labels.into_iter().chain(group).collect();
+            page.sample("signal", &labels, value);
         }
     }
     page.family("rule_state", "gauge", "0 inactive, 1 pending, 2 firing.");

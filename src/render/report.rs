@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::engine::effect::Incident;
-use crate::model::entry::{Caller, Event, RuleEvidence, SignalEvidence, Trigger};
+use crate::model::entry::{Caller, Event, GroupEvidence, RuleEvidence, SignalEvidence, Trigger};
 use crate::model::name::SignalName;
 use crate::model::signal::Unit;
 use crate::model::time::{Timestamp, format_duration};
@@ -200,7 +200,7 @@ impl<'a> Story<'a> {
             || signal.no_data.clone().unwrap_or_default(),
             |value| super::number(value, self.unit(&signal.signal)),
         );
-        format!("{} {}", text(signal.signal.as_str()), text(&value))
+        format!("{} {}", text(&signal.label()), text(&value))
     }
 
     fn deciding_rule(&self) -> String {
@@ -211,11 +211,12 @@ impl<'a> Story<'a> {
         let hold = code(&format_duration(millis(rule.for_ms)), Place::Text);
         let mut lines = vec![
             ("when", code(&rule.when, Place::Text)),
-            ("for", format!("{hold}, held {}", span(millis(rule.held_ms)))),
+            ("for", format!("{hold}{}, held {}", share(rule), span(millis(rule.held_ms)))),
             ("readings", text(&self.readings(rule))),
         ];
         let given = rule.given.as_ref().map(|given| ("given", code(given, Place::Text)));
         lines.splice(1..1, given);
+        lines.extend(groups(rule).map(|groups| ("groups", text(&groups))));
         lines.extend(rule.since.map(|since| ("holds since", since.to_string())));
         let about = &rule.about;
         lines.extend(about.description.as_ref().map(|about| ("description", text(about))));
@@ -234,6 +235,22 @@ impl<'a> Story<'a> {
              hook was {hook}. Times are UTC.\n"
         )
     }
+}
+
+/// For how much of its time a rule must hold, where that is not all of it.
+fn share(rule: &RuleEvidence) -> String {
+    let share = rule.share.map(|share| super::number(share, Some(Unit::Ratio)));
+    share.map(|share| format!(" for {share} of the time")).unwrap_or_default()
+}
+
+/// The groups in which a rule holds or held, and how many it takes.
+fn groups(rule: &RuleEvidence) -> Option<String> {
+    let quorum = rule.quorum.as_ref()?;
+    let group = |group: &GroupEvidence| {
+        format!("{} {} for {}", group.group, group.state, span(millis(group.held_ms)))
+    };
+    let groups: Vec<String> = rule.groups.iter().map(group).collect();
+    Some(format!("it takes {quorum}: {}", groups.join("; ")))
 }
 
 pub(super) fn person(by: &Caller) -> String {

@@ -39,11 +39,10 @@ pub(super) fn signals(story: &Story<'_>) -> String {
         .after
         .iter()
         .map(|now| {
-            let name = &now.signal;
-            let before = reading_of(&incident.before, name);
-            let then = reading_of(&incident.decision.signals, name);
+            let before = reading_of(&incident.before, now);
+            let then = reading_of(&incident.decision.signals, now);
             row(&[
-                code(name.as_str(), Place::Cell),
+                code(&now.label(), Place::Cell),
                 shown(story, before),
                 shown(story, then),
                 shown(story, Some(now)),
@@ -59,8 +58,8 @@ pub(super) fn signals(story: &Story<'_>) -> String {
     )
 }
 
-fn reading_of<'a>(all: &'a [SignalEvidence], name: &SignalName) -> Option<&'a SignalEvidence> {
-    all.iter().find(|reading| reading.signal == *name)
+fn reading_of<'a>(all: &'a [SignalEvidence], of: &SignalEvidence) -> Option<&'a SignalEvidence> {
+    all.iter().find(|reading| reading.signal == of.signal && reading.group == of.group)
 }
 
 fn shown(story: &Story<'_>, reading: Option<&SignalEvidence>) -> String {

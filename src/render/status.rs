@@ -14,6 +14,9 @@ use super::line::{Paint, Style, WIDTH, clip, line, pad, plain, span, width, wrap
 use super::number::{number, unit_named};
 use super::summary::{advice, reading, what};
 
+/// The most groups of a rule that are shown, the worst first; the JSON has more.
+const MAX_GROUPS: usize = 3;
+
 /// The most rules that are named as seeing nothing; they tend to share one target.
 const MAX_LOST: usize = 4;
 
@@ -217,7 +220,7 @@ fn about_signal(page: &mut Page, signal: &SignalStatus) {
     };
     let paint = if reading.value.is_none() { Paint::Grey } else { Paint::Plain };
     let text = signal.description.as_deref().map(|text| format!("  {text}")).unwrap_or_default();
-    page.row(reading.signal.as_str(), paint, &pad(&plain(&shown), 12.max(width(&shown))), &text);
+    page.row(&reading.label(), paint, &pad(&plain(&shown), 12.max(width(&shown))), &text);
 }
 
 fn about_rule(page: &mut Page, rule: &RuleStatus, snapshot: &Snapshot) {
@@ -236,6 +239,10 @@ fn about_rule(page: &mut Page, rule: &RuleStatus, snapshot: &Snapshot) {
         reading(rule, snapshot),
     );
     page.row(evidence.rule.as_str(), colour.paint(), &pad(&word, 8), &held);
+    for group in evidence.groups.iter().take(MAX_GROUPS) {
+        let held = span(Duration::from_millis(group.held_ms));
+        page.below(&format!("{}: {} {held}", group.group, group.state));
+    }
     let refusal = rule.refusal.map(|refusal| format!("nothing would be done: {refusal}"));
     let said = rule.refusal.map(|refusal| refusal.to_string());
     let new = rule.no_data.as_ref().filter(|why| Some(*why) != said.as_ref());

@@ -4,13 +4,17 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod differences;
+mod groups;
 mod invariants;
 mod model;
 mod native;
 mod oracle;
+mod plans;
 mod promtool;
 #[path = "../common/protobuf.rs"]
 mod protobuf;
 mod readings;
 mod rules;
+mod service;
 mod world;

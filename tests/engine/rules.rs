@@ -5,7 +5,7 @@ use std::time::Duration;
 use rollguard::model::condition::{Arith, Num};
 use rollguard::model::entry::RuleStanding::{self, Firing, Inactive, Pending};
 use rollguard::model::place::SignalIx;
-use rollguard::model::reading::Reading;
+use rollguard::model::reading::{NoData, Reading};
 use rollguard::model::rule::{OnNoData, Rule};
 use rollguard::model::signal::{Across, Over, SignalKind};
 use rollguard::model::time::Instant;
@@ -218,4 +218,36 @@ fn a_rule_whose_target_is_new_since_a_reload_does_not_ask_to_be_woken_again_and_
     assert_eq!(bed.standing(0), Pending);
     bed.feed(0, 41.0, "fail");
     assert_eq!(bed.standing(0), Firing);
+}
+
+#[test]
+fn a_baseline_of_arithmetic_is_of_what_it_was_computed_from() {
+    // Restarted over plans in which `e` is twice `x`: `x` reads `metric`, and may have moved.
+    let twice = |metric: &str, moved: bool| {
+        let of = selector(metric);
+        let x = signal("x", SignalKind::Gauge { of, across: None, over: Over::Last });
+        let other = signal("other", SignalKind::Value(7.0));
+        let mut signals = if moved { vec![other, x] } else { vec![x, other] };
+        let x = Box::new(Num::Signal(SignalIx(usize::from(moved))));
+        let two = Box::new(Num::Const(2.0));
+        signals.push(signal("e", SignalKind::Expr(Num::Arith(Arith::Mul, two, x))));
+        let of = SignalIx(2);
+        let kind = SignalKind::Baseline { of, window: secs(10), min_readings: 2 };
+        signals.push(signal("e.baseline", kind));
+        plan(vec![target("a", secs(1))], signals, Vec::new())
+    };
+    let mut before = Bed::new(&twice("g", false));
+    (0..5).for_each(|second| before.feed(0, f64::from(second), "g 4; h 4000"));
+    let at = Instant::from_millis(5000);
+    let frozen = before.judge.baselines(at);
+    for (metric, moved, expected) in [
+        ("g", false, Reading::Value(8.0)),
+        ("g", true, Reading::Value(8.0)),
+        ("h", false, Reading::NoData(NoData::NotFrozen)),
+        ("h", true, Reading::NoData(NoData::NotFrozen)),
+    ] {
+        let mut after = Bed::new(&twice(metric, moved));
+        after.judge.freeze(&frozen, at);
+        assert_eq!(after.reading(3), expected, "{metric} {moved}");
+    }
 }
