@@ -45,8 +45,8 @@ pub enum LoadError {
     /// Not a regular file.
     #[error("read {}: it is not a file", .0.display())]
     NotAFile(PathBuf),
-    /// Larger than 1 MiB.
-    #[error("read {}: it is larger than 1 MiB, which no configuration is", .0.display())]
+    /// Larger than 256 KiB.
+    #[error("read {}: it is larger than 256 KiB; rules may stand in several files", .0.display())]
     TooLarge(PathBuf),
     /// Not a text.
     #[error("read {}: it is not UTF-8 text", .0.display())]

@@ -10,7 +10,9 @@ use std::path::{Path, PathBuf};
 use proptest::prelude::*;
 
 use rollguard::cli::check::{Lints, check};
-use rollguard::config::{Color, Level, SourceFile, check_rules, compile, is_main, patterns};
+use rollguard::config::{
+    Basis, Color, Level, SourceFile, basics, check_rules, compile, is_main, patterns, rehearsal,
+};
 
 const SEPARATOR: &str = "#--- ";
 
@@ -253,6 +255,70 @@ proptest! {
         prop_assert_eq!(shown.is_empty(), found.is_empty());
         let alone = check_rules(&[file]).map_or_else(|wrong| wrong, |checked| checked.lints);
         prop_assert!(!alone.render(Color::Plain).is_empty());
+    }
+}
+
+/// What the reader of rule tests says of a text, which it must be able to show.
+fn read_tests(text: String) -> usize {
+    let rules = shipped("http.toml");
+    let rules = SourceFile { path: "http.toml".into(), text: fs::read_to_string(rules).unwrap() };
+    let basis = Basis::rules(&[rules]).unwrap();
+    let file = SourceFile { path: "any.test.toml".into(), text };
+    let _ = basics(&file);
+    rehearsal(&file, &basis).map_or_else(|wrong| wrong.render(Color::Ansi).len(), |_| 0)
+}
+
+/// Every line of every shipped file of tests, and some that stand in none of them.
+fn lines_of_tests() -> Vec<String> {
+    let files = fs::read_dir(shipped("")).unwrap().map(|entry| entry.unwrap().path());
+    let tests = files.filter(|path| path.to_string_lossy().ends_with(".test.toml"));
+    let texts = tests.map(|path| fs::read_to_string(path).unwrap());
+    let mut lines: Vec<_> =
+        texts.flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>()).collect();
+    let odd = [
+        "interval = \"1ns\"",
+        "interval = \"24h\"",
+        "arm = \"never\"",
+        "warmup = \"99999999999h\"",
+        "stages = [{ at = \"5s\", stage = \"canary\" }, { at = \"1s\", stage = \"x\" }]",
+        "series = [{ name = 'm', values = \"0+1x18446744073709551615\" }]",
+        "series = [{ name = 'm{', values = \"_x99999999 stale fail\" }]",
+        "expect = [{ between = [\"9s\", \"1s\"], rule = \"x\", state = \"firing\" }]",
+        "expect = [{ never = [\"0s\", \"99999d\"], colour = \"red\" }]",
+        "expect = []",
+        "config = \"a.toml\"",
+    ];
+    lines.extend(odd.map(str::to_owned));
+    lines.sort();
+    lines.dedup();
+    lines
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn no_text_makes_the_reader_of_tests_panic(text in any_text()) {
+        prop_assert!(read_tests(text) < 4 << 20);
+    }
+
+    #[test]
+    fn no_mixture_of_lines_makes_the_reader_of_tests_panic(
+        changes in prop::collection::vec(
+            (any::<prop::sample::Index>(), prop::sample::select(lines_of_tests()), 0..3_u8), 1..8
+        )
+    ) {
+        let full = fs::read_to_string(shipped("http.test.toml")).unwrap();
+        let mut text: Vec<String> = full.lines().map(str::to_owned).collect();
+        for (at, line, what) in changes {
+            let at = at.index(text.len());
+            match what {
+                0 => text[at] = line,
+                1 => text.insert(at, line),
+                _ => drop(text.remove(at)),
+            }
+        }
+        prop_assert!(read_tests(text.join("\n")) < 4 << 20);
     }
 }
 

@@ -28,7 +28,7 @@ use super::order::order;
 use super::pattern::{read_rules_path, rules_patterns};
 use super::rule::{Refers, rule};
 use super::signal::signal;
-use super::sink::Sink;
+use super::sink::{MAX_SYNTAX, Sink};
 use super::target::target;
 use super::walk::Section;
 
@@ -141,6 +141,10 @@ pub(super) fn compile_alone(rules: &[SourceFile]) -> Result<Plan, Diagnostics> {
 /// Whether a file is a main file rather than one of rules: it has a key that only main files have.
 #[must_use]
 pub fn is_main(file: &SourceFile) -> bool {
+    // Most rules files hold none of the words, and need not be read twice.
+    if !MAIN_KEYS.iter().any(|key| file.text.contains(key)) {
+        return false;
+    }
     let (table, _) = DeTable::parse_recoverable(body(&file.text));
     let keys = table.get_ref();
     MAIN_KEYS.iter().any(|key| keys.contains_key(*key))
@@ -176,7 +180,7 @@ impl<'f> Parsed<'f> {
         let mut trees = Vec::new();
         for (ix, file) in files.iter().enumerate() {
             let (tree, errors) = DeTable::parse_recoverable(&file.text);
-            for error in errors {
+            for error in errors.into_iter().take(MAX_SYNTAX) {
                 let end = file.text.len();
                 let place = Place::new(ix, error.span().unwrap_or(end..end));
                 sink.syntax(&file.text, place, error.message());
@@ -262,11 +266,19 @@ struct Placed {
     names: Names,
     /// For each the declared signal that it is or follows from.
     order: Vec<usize>,
+    /// For each the longest window of it and of all that it is computed from.
+    windows: Vec<Duration>,
 }
 
 impl Placed {
     fn push(&mut self, signal: Signal, declared: usize) -> SignalIx {
         let place = SignalIx(self.order.len());
+        let mut window = signal.kind.window();
+        signal.kind.for_each_signal(&mut |ix| {
+            // What could not be read has no place.
+            window = window.max(self.windows.get(ix.0).copied().unwrap_or_default());
+        });
+        self.windows.push(window);
         self.names.insert(signal.name.as_str(), place, signal.unit);
         self.names.read_by(place, &signal.by);
         self.order.push(declared);
@@ -278,12 +290,12 @@ impl Placed {
 
     fn push_before(&mut self, place: SignalIx, declared: usize) {
         let Some(signals) = &self.signals else { return };
-        let name = signals[place.0].name.clone();
-        match before(signals, place) {
-            Ok(signal) => {
-                self.push(signal, declared);
+        let signal = &signals[place.0];
+        match before(signal, place, self.windows[place.0]) {
+            Ok(before) => {
+                self.push(before, declared);
             }
-            Err(why) => self.names.refuse_before(name.as_str(), why),
+            Err(why) => self.names.refuse_before(signal.name.as_str(), why),
         }
     }
 
@@ -304,7 +316,7 @@ impl<'a> Tables<'a> {
     ) -> Option<Core> {
         let sampled: Vec<_> = self.targets.iter().map(|d| target(d, sink)).collect();
         let sorted = order(&self.signals, sink);
-        let Placed { signals, names, order } = self.signals(&sorted, targets, sink);
+        let Placed { signals, names, order, .. } = self.signals(&sorted, targets, sink);
         let refers = Refers { signals: &names, hooks, then };
         let rules: Vec<_> = self.rules.iter().map(|d| rule(d, refers, sink)).collect();
         let done: Vec<_> = self.hooks.iter().map(|d| hook(d, &names, hooks, sink)).collect();
@@ -332,7 +344,8 @@ impl<'a> Tables<'a> {
             names.insert(declared.name, SignalIx(usize::MAX), None);
         }
         let earlier = self.looked_back_at();
-        let mut placed = Placed { signals: Some(Vec::new()), names, order: Vec::new() };
+        let mut placed =
+            Placed { signals: Some(Vec::new()), names, order: Vec::new(), windows: Vec::new() };
         for at in order {
             let declared = &self.signals[*at];
             match signal(declared, &placed.names, targets, sink) {
@@ -369,7 +382,9 @@ impl<'a> Tables<'a> {
         });
         let rules = self.rules.iter().flat_map(|rule| texts(rule, &["when", "given"]));
         let exprs = self.signals.iter().flat_map(|signal| texts(signal, &["expr"]));
-        let all = rules.chain(exprs).chain(cures).flat_map(|text| mentioned(&text));
+        // Few say so, and cutting a text into words is most of the work.
+        let all = rules.chain(exprs).chain(cures).filter(|text| text.contains(".before"));
+        let all = all.flat_map(|text| mentioned(&text));
         all.filter_map(|name| Some(name.strip_suffix(".before")?.to_owned())).collect()
     }
 
@@ -405,12 +420,10 @@ fn not_empty(root: &Section<'_>, sink: &mut Sink) {
 
 /// A condition over constants alone never changes.
 fn rules_can_change(plan: &Plan, rules: &[Declared<'_>], sink: &mut Sink) {
+    let sampled = plan.gathered(|_, signal| signal.kind.is_sampled(), |a, b| a || b);
     for (rule, declared) in plan.rules.iter().zip(rules) {
         let mut changes = false;
-        rule.when.cond.for_each_signal(&mut |ix| {
-            let mut below = plan.signals_below(ix).into_iter();
-            changes |= below.any(|ix| plan.signal(ix).kind.is_sampled());
-        });
+        rule.when.cond.for_each_signal(&mut |ix| changes |= sampled[ix.0]);
         if !changes {
             let when = declared.section.get("when").map(|item| item.place());
             let place = when.unwrap_or(declared.place.clone());
@@ -421,9 +434,8 @@ fn rules_can_change(plan: &Plan, rules: &[Declared<'_>], sink: &mut Sink) {
 }
 
 fn bake_is_long_enough(main: &Section<'_>, plan: &Plan, sink: &mut Sink) {
-    let reach = plan.longest_reach();
+    let Some((slowest, reach)) = plan.slowest() else { return };
     let Some(bake) = plan.deployment.bake.filter(|bake| *bake < reach) else { return };
-    let slowest = plan.rules.iter().find(|rule| plan.reach(rule) == reach);
     let deployment = main.get("deployment").and_then(|item| item.value().as_table());
     let written = deployment.and_then(|table| table.get("bake"));
     let key = main.entries().into_iter().find(|entry| entry.key == "deployment");
@@ -435,7 +447,7 @@ fn bake_is_long_enough(main: &Section<'_>, plan: &Plan, sink: &mut Sink) {
     let (bake, reach) = (format_duration(bake), format_duration(reach));
     let error =
         Diagnostic::error(place, format!("a bake of {bake} ends before every rule can fire"));
-    let rule = slowest.map_or("", |rule| rule.name.as_str());
+    let rule = &slowest.name;
     sink.report(
         error.help(format!("rule `{rule}` needs {reach}: its longest window and its `for`")),
     );

@@ -15,7 +15,7 @@ use crate::model::condition::{Arith, Compare, Cond, Condition, Extreme, Num};
 use crate::model::place::SignalIx;
 use crate::model::signal::Unit;
 
-use super::diagnostic::nearest;
+use super::diagnostic::{MAX_SUGGESTED, nearest};
 use super::dimension::{self, Measure};
 use super::token::{Token, Word, tokenize};
 use super::walk::Fault;
@@ -32,10 +32,13 @@ pub(super) struct Names {
     no_before: HashMap<String, String>,
     /// For how many unknown names a near one was looked up.
     suggested: Cell<usize>,
+    /// How many words were read.
+    words: Cell<usize>,
 }
 
-/// The most unknown names for which a near one is looked up: as many as are shown.
-const MAX_SUGGESTED: usize = 100;
+/// The most words in the conditions and expressions of all files: a thousand rules of fifty
+/// words each, where people write ten. Each takes most of a microsecond.
+const MAX_WORDS: usize = 50_000;
 
 impl Names {
     pub(super) fn insert(&mut self, name: &str, ix: SignalIx, unit: Option<Unit>) {
@@ -182,6 +185,12 @@ fn rename(words: &[Word]) -> String {
 
 fn lower(text: &str, names: &Names) -> Result<Lowered, Refused> {
     let words = tokenize(text)?;
+    let all = names.words.get() + words.len();
+    if all > MAX_WORDS {
+        let message = format!("all conditions together have more than {MAX_WORDS} words");
+        return Err(Fault::new(0..text.len(), message).into());
+    }
+    names.words.set(all);
     let unreadable = |_| Fault::new(0..text.len(), "the expression cannot be read");
     let tree = evalexpr::build_operator_tree(&rename(&words)).map_err(unreadable)?;
     Lowering { words: &words, names, text }.node(&tree)

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use crate::model::name::TargetName;
 use crate::model::place::SignalIx;
-use crate::model::plan::Plan;
 use crate::model::selector::{Matcher, Selector, Test};
 use crate::model::signal::{Signal, SignalKind};
 
@@ -150,14 +149,12 @@ fn map_selectors(kind: &SignalKind, map: impl Fn(&Selector) -> Selector) -> Sign
     kind
 }
 
-/// What the signal read one window ago, as a signal of its own; `signals` are those so far, and
-/// the signal stands at `place` among them.
+/// What the signal at `place` read one window ago, as a signal of its own; `window` is the longest
+/// of the signal and of all that it is computed from.
 ///
 /// # Errors
 /// Why there is no such thing.
-pub(super) fn before(signals: &[Signal], place: SignalIx) -> Result<Signal, String> {
-    let signal = &signals[place.0];
-    let window = longest_window(signals, place);
+pub(super) fn before(signal: &Signal, place: SignalIx, window: Duration) -> Result<Signal, String> {
     if window.is_zero() {
         let why = if let SignalKind::Value(_) = signal.kind {
             "is a constant"
@@ -168,14 +165,11 @@ pub(super) fn before(signals: &[Signal], place: SignalIx) -> Result<Signal, Stri
         };
         return Err(format!("`{}` {why}", signal.name));
     }
+    if window > MAX_WINDOW {
+        return Err(format!("`{}` looks back further than a day already", signal.name));
+    }
     let description = Some(format!("{} one window earlier", signal.name));
     let (name, unit, by) = (signal.name.before(), signal.unit, signal.by.clone());
     let kind = SignalKind::Before { of: place, window };
     Ok(Signal { name, kind, unit, description, by, stale: signal.stale })
-}
-
-/// The longest window of a signal and of all that it is computed from.
-fn longest_window(signals: &[Signal], place: SignalIx) -> Duration {
-    let below = Plan::below(signals, place);
-    below.into_iter().map(|ix| signals[ix.0].kind.window()).max().unwrap_or_default()
 }

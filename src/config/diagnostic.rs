@@ -2,11 +2,11 @@
 //! shown the way compilers do. It must never quote more than the line that an operator wrote, and
 //! never anything that a line refers to: what a file or a variable holds may be a secret.
 
+use std::cmp::Reverse;
 use std::ops::Range;
 
-use annotate_snippets::{Annotation, AnnotationKind, Group, Renderer, Snippet};
-
-use crate::model::name::MAX_NAME;
+use annotate_snippets::{AnnotationKind, Element, Group, Origin, Renderer, Snippet};
+use memchr::memchr_iter;
 
 /// A configuration file as it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,6 +110,10 @@ impl Diagnostic {
 /// at all must not fill a screen for minutes.
 const MAX_SHOWN: usize = 100;
 
+/// The longest line that is quoted; of a longer one the place is told. Each quote is laid out letter
+/// by letter, and the longest condition fits into it twice, escapes and all.
+const MAX_QUOTED: usize = 16 << 10;
+
 /// Everything that is wrong with some files: errors in the order of the files, then lints.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Diagnostics {
@@ -205,7 +209,7 @@ impl Diagnostics {
         place: &Place,
         label: Option<&'a str>,
         kind: AnnotationKind,
-    ) -> Snippet<'a, Annotation<'a>> {
+    ) -> Element<'a> {
         let file = &self.files[place.file];
         let start = place.start.min(file.text.len());
         let line_start = file.text[..start].rfind('\n').map_or(0, |newline| newline + 1);
@@ -213,28 +217,53 @@ impl Diagnostics {
         let line = rest[..rest.find('\n').unwrap_or(rest.len())].trim_end_matches('\r');
         let from = (start - line_start).min(line.len());
         let to = place.end.saturating_sub(line_start).clamp(from, line.len());
-        let number = file.text[..line_start].matches('\n').count() + 1;
+        let number = memchr_iter(b'\n', &file.text.as_bytes()[..line_start]).count() + 1;
+        if line.len() > MAX_QUOTED {
+            let column = line.get(..from).map_or(0, |before| before.chars().count()) + 1;
+            return Origin::path(&*file.path).line(number).char_column(column).into();
+        }
         let mark = kind.span(from..to).label(label);
-        Snippet::source(line).path(&*file.path).line_start(number).annotation(mark)
+        Snippet::source(line).path(&*file.path).line_start(number).annotation(mark).into()
     }
 }
 
-/// The most known names that a mistyped one is compared with: each takes some microseconds.
-const MAX_COMPARED: usize = 500;
+/// For how many mistyped names a near one is looked up. Whoever has more of them will have
+/// understood.
+pub(super) const MAX_SUGGESTED: usize = 20;
+
+/// The most known names that a mistyped one is compared with letter by letter: each takes some
+/// microseconds. They are those that begin and end most alike.
+const MAX_COMPARED: usize = 100;
+
+/// The longest name that is compared: the work grows with the square.
+const MAX_MISTYPED: usize = 48;
 
 /// The known name that is nearest to a mistyped one, if any is near.
 pub(super) fn nearest<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
-    if name.len() > MAX_NAME {
+    if name.len() > MAX_MISTYPED {
         return None;
     }
     let name = name.to_lowercase();
-    let reach = (name.chars().count() / 3).max(1);
-    let distance = |other: &str| strsim::damerau_levenshtein(&name, &other.to_lowercase());
     // Each letter more is one step of the distance.
     let length = name.chars().count();
+    let reach = (length / 3).max(1);
     let similar = known.into_iter().filter(|o| o.chars().count().abs_diff(length) <= reach);
-    let near = similar.take(MAX_COMPARED).map(|other| (distance(other), other));
+    let mut similar: Vec<&str> = similar.collect();
+    if similar.len() > MAX_COMPARED {
+        similar.sort_by_cached_key(|other| (Reverse(alike(&name, other)), *other));
+        similar.truncate(MAX_COMPARED);
+    }
+    let distance = |other: &str| strsim::damerau_levenshtein(&name, &other.to_lowercase());
+    let near = similar.into_iter().map(|other| (distance(other), other));
     near.filter(|(distance, _)| *distance <= reach).min().map(|(_, other)| other)
+}
+
+/// How many letters two names share at their starts and ends.
+fn alike(one: &str, other: &str) -> usize {
+    let same = |(a, b): &(u8, u8)| a.eq_ignore_ascii_case(b);
+    let start = one.bytes().zip(other.bytes()).take_while(same).count();
+    let end = one.bytes().rev().zip(other.bytes().rev()).take_while(same).count();
+    start + end
 }
 
 #[cfg(test)]

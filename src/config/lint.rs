@@ -8,14 +8,15 @@ use std::time::Duration;
 use crate::model::hook::{Action, Template};
 use crate::model::place::SignalIx;
 use crate::model::plan::Plan;
-use crate::model::rule::{Rule, Severity, Then};
+use crate::model::rule::{Rule, Severity, Share, Then};
 use crate::model::selector::Selector;
-use crate::model::signal::SignalKind;
+use crate::model::signal::{Signal, SignalKind};
 use crate::model::target::Target;
 use crate::model::time::format_duration;
 
 use super::declare::Declared;
 use super::diagnostic::{Diagnostic, Place};
+use super::relative::{Floors, never_taken};
 use super::sink::Sink;
 use super::suspicion::empty_good;
 
@@ -30,20 +31,27 @@ pub(super) struct Origins<'p, 'a> {
 impl Origins<'_, '_> {
     /// Lints that need nothing but rules and signals.
     pub(super) fn rules_alone(&self, sink: &mut Sink) {
+        let thin = self.thin();
+        let floors = Floors::of(self.plan);
         for (rule, declared) in self.plan.rules.iter().zip(self.rules) {
-            self.no_evidence_floor(rule, declared, sink);
+            self.no_evidence_floor(rule, &thin, declared, sink);
+            floors.check(rule, declared, sink);
         }
     }
 
     /// Lints of a whole configuration.
     pub(super) fn whole(&self, root: Place, sink: &mut Sink) {
         self.rules_alone(sink);
+        let intervals = self.plan.gathered(|ix, _| self.interval_of(ix), Option::max);
         for (rule, declared) in self.plan.rules.iter().zip(self.rules) {
-            self.short_hold(rule, declared, sink);
+            short_hold(rule, &intervals, declared, sink);
             no_hook(rule, declared, sink);
         }
         for (ix, declared) in self.written() {
             self.short_window(ix, declared, sink);
+        }
+        for (ix, declared) in self.signals.iter().enumerate() {
+            never_taken(self.plan, SignalIx(ix), self.readings_of(SignalIx(ix)), declared, sink);
         }
         self.unused_signals(sink);
         for (hook, declared) in self.plan.hooks.iter().zip(self.hooks) {
@@ -66,19 +74,39 @@ impl Origins<'_, '_> {
         all.filter(|(ix, _)| !self.plan.signal(*ix).name.is_derived())
     }
 
-    fn no_evidence_floor(&self, rule: &Rule, declared: &Declared<'_>, sink: &mut Sink) {
-        let thin = |ix: &SignalIx| {
-            matches!(
-                self.plan.signal(*ix).kind,
-                SignalKind::Ratio { .. } | SignalKind::Quantile { .. }
-            )
+    /// For each signal the first that it is made of and that little traffic makes jump.
+    fn thin(&self) -> Vec<Option<SignalIx>> {
+        let own = |ix: SignalIx, signal: &Signal| match signal.kind {
+            SignalKind::Ratio { .. } | SignalKind::Quantile { .. } => Some(ix),
+            SignalKind::Rate { .. }
+            | SignalKind::Increase { .. }
+            | SignalKind::Mean { .. }
+            | SignalKind::Gauge { .. }
+            | SignalKind::Count { .. }
+            | SignalKind::Age { .. }
+            | SignalKind::Baseline { .. }
+            | SignalKind::Before { .. }
+            | SignalKind::Up(_)
+            | SignalKind::Value(_)
+            | SignalKind::Expr(_) => None,
         };
-        let signals = self.plan.signals_of(rule);
-        let Some(signal) = signals.iter().find(|ix| thin(ix)) else { return };
+        self.plan.gathered(own, Option::or)
+    }
+
+    fn no_evidence_floor(
+        &self,
+        rule: &Rule,
+        thin: &[Option<SignalIx>],
+        declared: &Declared<'_>,
+        sink: &mut Sink,
+    ) {
+        let mut found = None;
+        rule.for_each_signal(&mut |ix| found = found.or(thin[ix.0]));
+        let Some(signal) = found else { return };
         if rule.given.is_some() {
             return;
         }
-        let name = &self.plan.signal(*signal).name;
+        let name = &self.plan.signal(signal).name;
         let message = format!("rule `{}` has no `given`", declared.name);
         let lint = Diagnostic::lint(value_place(declared, "when"), message);
         let help = format!(
@@ -88,53 +116,38 @@ impl Origins<'_, '_> {
         sink.report(lint.help(help));
     }
 
-    /// The longest interval of the targets that may feed the selector.
-    fn interval(&self, selector: &Selector) -> Option<Duration> {
-        let feeds = |target: &&Target| {
-            selector.matchers.iter().all(|matcher| {
-                let own = target.labels.iter().find(|(label, _)| *label == matcher.label);
-                match own {
-                    Some((_, value)) => matcher.test.accepts(value),
-                    None if matcher.label == "target" => matcher.test.accepts(target.name.as_str()),
-                    None => true,
-                }
-            })
-        };
-        self.plan.targets.iter().filter(feeds).map(|target| target.interval).max()
-    }
-
-    fn interval_of(&self, ix: SignalIx) -> Option<Duration> {
-        match &self.plan.signal(ix).kind {
+    /// The targets that may feed the signal itself.
+    fn feeding<'s>(&'s self, kind: &'s SignalKind) -> impl Iterator<Item = &'s Target> {
+        self.plan.targets.iter().filter(move |target| match kind {
             SignalKind::Rate { of, .. }
             | SignalKind::Increase { of, .. }
             | SignalKind::Quantile { of, .. }
             | SignalKind::Mean { of, .. }
             | SignalKind::Gauge { of, .. }
             | SignalKind::Count { of, .. }
-            | SignalKind::Age { of, .. } => self.interval(of),
-            SignalKind::Ratio { of, to, .. } => self.interval(of).max(self.interval(to)),
-            SignalKind::Up(name) => {
-                self.plan.targets.iter().find(|t| t.name == *name).map(|t| t.interval)
-            }
-            SignalKind::Baseline { of, .. } | SignalKind::Before { of, .. } => {
-                self.interval_of(*of)
-            }
-            SignalKind::Value(_) | SignalKind::Expr(_) => None,
-        }
+            | SignalKind::Age { of, .. } => feeds(target, of),
+            SignalKind::Ratio { of, to, .. } => feeds(target, of) || feeds(target, to),
+            SignalKind::Up(name) => target.name == *name,
+            SignalKind::Baseline { .. } | SignalKind::Before { .. } => false,
+            SignalKind::Value(_) | SignalKind::Expr(_) => false,
+        })
     }
 
-    fn short_hold(&self, rule: &Rule, declared: &Declared<'_>, sink: &mut Sink) {
-        let signals = self.plan.signals_of(rule);
-        let Some(interval) = signals.into_iter().filter_map(|ix| self.interval_of(ix)).max() else {
-            return;
-        };
-        if rule.hold.is_zero() || rule.hold >= interval * 2 {
-            return;
+    /// The longest interval of the targets that may feed the signal itself.
+    fn interval_of(&self, ix: SignalIx) -> Option<Duration> {
+        self.feeding(&self.plan.signal(ix).kind).map(|target| target.interval).max()
+    }
+
+    /// How many readings fit into the window of a baseline: one for each scrape that feeds it.
+    fn readings_of(&self, ix: SignalIx) -> u128 {
+        let SignalKind::Baseline { of, window, .. } = &self.plan.signal(ix).kind else { return 0 };
+        let kind = &self.plan.signal(*of).kind;
+        // The window is open at its start, but a scrape may come early.
+        let scrapes = |t: &Target| window.as_nanos() / t.interval.as_nanos().max(1) + 1;
+        if kind.is_sampled() {
+            return self.feeding(kind).map(scrapes).sum();
         }
-        let message =
-            format!("`for` is shorter than two intervals of {}", format_duration(interval));
-        let lint = Diagnostic::lint(value_place(declared, "for"), message);
-        sink.report(lint.help("a single sample decides; write \"0s\" if that is meant"));
+        self.plan.targets.iter().map(scrapes).sum()
     }
 
     fn short_window(&self, ix: SignalIx, declared: &Declared<'_>, sink: &mut Sink) {
@@ -180,17 +193,13 @@ impl Origins<'_, '_> {
     }
 
     fn unused_signals(&self, sink: &mut Sink) {
-        let mut used: HashSet<SignalIx> = HashSet::new();
-        let mut add = |ix| used.extend(self.plan.signals_below(ix));
-        for rule in &self.plan.rules {
-            rule.when.cond.for_each_signal(&mut add);
-            if let Some(given) = &rule.given {
-                given.cond.for_each_signal(&mut add);
+        let used = self.plan.reached(|add| {
+            self.plan.rules.iter().for_each(|rule| rule.for_each_signal(add));
+            for cure in self.plan.hooks.iter().filter_map(|hook| hook.cure.as_ref()) {
+                cure.when.cond.for_each_signal(&mut |ix| add(ix));
             }
-        }
-        for cure in self.plan.hooks.iter().filter_map(|hook| hook.cure.as_ref()) {
-            cure.when.cond.for_each_signal(&mut add);
-        }
+        });
+        let used: HashSet<SignalIx> = used.into_iter().collect();
         for (ix, declared) in self.written() {
             if !used.contains(&ix) {
                 let message = format!("no rule uses signal `{}`", declared.name);
@@ -198,6 +207,43 @@ impl Origins<'_, '_> {
             }
         }
     }
+}
+
+/// Whether series of the target may be selected.
+fn feeds(target: &Target, selector: &Selector) -> bool {
+    selector.matchers.iter().all(|matcher| {
+        let own = target.labels.iter().find(|(label, _)| *label == matcher.label);
+        match own {
+            Some((_, value)) => matcher.test.accepts(value),
+            None if matcher.label == "target" => matcher.test.accepts(target.name.as_str()),
+            None => true,
+        }
+    })
+}
+
+/// A rule that one or two samples decide. Of its `for` only its share must hold.
+fn short_hold(
+    rule: &Rule,
+    intervals: &[Option<Duration>],
+    declared: &Declared<'_>,
+    sink: &mut Sink,
+) {
+    let mut longest = None;
+    rule.for_each_signal(&mut |ix| longest = longest.max(intervals[ix.0]));
+    let Some(interval) = longest else { return };
+    let needed = rule.share.of(rule.hold);
+    if needed.is_zero() || needed >= interval * 2 {
+        return;
+    }
+    let what = if rule.share == Share::ALL { "`for`" } else { "the `share` of `for`" };
+    let message = format!("{what} is shorter than two intervals of {}", format_duration(interval));
+    let lint = Diagnostic::lint(value_place(declared, "for"), message);
+    sink.report(if rule.share == Share::ALL {
+        lint.help("a single sample decides; write \"0s\" if that is meant")
+    } else {
+        let needed = format_duration(needed);
+        lint.help(format!("a single sample decides: it is enough that it held for {needed}"))
+    });
 }
 
 fn value_place(declared: &Declared<'_>, key: &str) -> Place {

@@ -16,6 +16,7 @@ mod notation;
 mod order;
 mod pattern;
 mod rehearsal;
+mod relative;
 mod rule;
 mod selector;
 mod series;

@@ -28,7 +28,7 @@ use super::diagnostic::{Diagnostic, Diagnostics, SourceFile};
 use super::expectation::expectation;
 use super::pattern::{Pattern, rules_patterns};
 use super::series::{Series, feeds, series};
-use super::sink::Sink;
+use super::sink::{MAX_SYNTAX, Sink};
 use super::target::{MAX_INTERVAL, MIN_INTERVAL};
 use super::walk::{Item, Section};
 
@@ -147,7 +147,7 @@ fn clean(file: &SourceFile) -> SourceFile {
 
 fn parse<'t>(text: &'t str, sink: &mut Sink) -> toml::Spanned<DeTable<'t>> {
     let (tree, errors) = DeTable::parse_recoverable(text);
-    for error in errors {
+    for error in errors.into_iter().take(MAX_SYNTAX) {
         let span = error.span().unwrap_or(text.len()..text.len());
         sink.syntax(text, super::diagnostic::Place::new(0, span), error.message());
     }

@@ -13,13 +13,39 @@ use super::walk::Fault;
 /// tenth of it; `(a{100}){100}` needs more. A file may hold thousands of them.
 const MAX_REGEX_BYTES: usize = 1 << 17;
 
+/// What compiled expressions are counted as: a code of three letters fits into the first, a dozen
+/// words into the second. The compiler does not say how large an expression became.
+const REGEX_STEPS: [usize; 3] = [1 << 11, 1 << 14, MAX_REGEX_BYTES];
+
+/// How much the regular expressions of all files may take: four thousand small ones, or 64 of the
+/// largest, of which each takes a third of a millisecond to compile.
+const MAX_ALL_REGEXES: usize = 1 << 23;
+
+/// The most matchers of a selector; each is compared with every other. Series have a dozen labels.
+const MAX_MATCHERS: usize = 64;
+
 /// How deep a regular expression may nest; far beyond what people write, far below what would
 /// exhaust the stack.
 const MAX_REGEX_DEPTH: u32 = 50;
 
-/// Reads a selector.
+/// How much the regular expressions that are still to come may take.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Room(usize);
+
+impl Default for Room {
+    fn default() -> Self {
+        Self(MAX_ALL_REGEXES)
+    }
+}
+
+/// Reads a selector by itself.
 pub(super) fn selector(text: &str) -> Result<Selector, Fault> {
-    let mut reader = Reader { text, at: 0 };
+    selector_within(text, &mut Room::default())
+}
+
+/// Reads a selector, whose regular expressions take some of the room that all of them have.
+pub(super) fn selector_within(text: &str, room: &mut Room) -> Result<Selector, Fault> {
+    let mut reader = Reader { text, at: 0, room };
     reader.skip_space();
     let mut metric = reader.bare_name(Bare::Metric).map(|span| text[span].to_owned());
     let mut matchers = Vec::new();
@@ -38,11 +64,27 @@ pub(super) fn selector(text: &str) -> Result<Selector, Fault> {
     }
 }
 
-/// An expression anchored at both ends.
-fn anchored(pattern: &str) -> Result<Regex, regex_lite::Error> {
+/// An expression anchored at both ends, in the smallest of the steps that it fits into. The outer
+/// `None` means that there is no room for it.
+fn anchored(pattern: &str, room: &mut Room) -> Option<Result<Regex, regex_lite::Error>> {
+    let mut built = None;
+    for step in REGEX_STEPS {
+        let left = room.0.checked_sub(step)?;
+        let regex = anchored_within(pattern, step);
+        let done = regex.is_ok() || step == MAX_REGEX_BYTES;
+        built = Some(regex);
+        if done {
+            room.0 = left;
+            break;
+        }
+    }
+    built
+}
+
+fn anchored_within(pattern: &str, bytes: usize) -> Result<Regex, regex_lite::Error> {
     let build = |pattern: &str| {
         RegexBuilder::new(pattern)
-            .size_limit(MAX_REGEX_BYTES)
+            .size_limit(bytes)
             .nest_limit(MAX_REGEX_DEPTH)
             .dot_matches_new_line(true)
             .build()
@@ -63,6 +105,7 @@ enum Bare {
 struct Reader<'a> {
     text: &'a str,
     at: usize,
+    room: &'a mut Room,
 }
 
 impl Reader<'_> {
@@ -108,6 +151,10 @@ impl Reader<'_> {
                 return Ok(());
             }
             self.matcher(metric, matchers)?;
+            if matchers.len() > MAX_MATCHERS {
+                let message = format!("more than {MAX_MATCHERS} matchers");
+                return Err(Fault::new(self.here(), message));
+            }
             self.skip_space();
             if !self.eat(",") && !self.rest().starts_with('}') {
                 let what = if self.rest().is_empty() {
@@ -153,7 +200,7 @@ impl Reader<'_> {
             return Err(Fault::new(self.here(), "a label's value stands in quotes"));
         }
         let value = self.quoted()?;
-        let test = test(operator, value, value_start..self.at)?;
+        let test = test(operator, value, value_start..self.at, self.room)?;
         matchers.push(Matcher { label, test });
         Ok(())
     }
@@ -237,9 +284,13 @@ fn set_metric(metric: &mut Option<String>, name: String, span: Range<usize>) -> 
     Ok(())
 }
 
-fn test(operator: &str, value: String, span: Range<usize>) -> Result<Test, Fault> {
-    let regex = |value: &str| {
-        anchored(value).map_err(|error| {
+fn test(operator: &str, value: String, span: Range<usize>, room: &mut Room) -> Result<Test, Fault> {
+    let full = || {
+        let message = "the regular expressions of all files are too large";
+        Fault::new(span.clone(), message).help("select by fewer, simpler or equal values")
+    };
+    let mut regex = |value: &str| {
+        anchored(value, room).ok_or_else(full)?.map_err(|error| {
             Fault::new(span.clone(), "invalid regular expression").label(error.to_string())
         })
     };

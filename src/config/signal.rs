@@ -11,7 +11,7 @@ use super::condition::{Names, Refused, arithmetic};
 use super::declare::{Declared, Listed};
 use super::diagnostic::Diagnostic;
 use super::dimension;
-use super::selector::selector;
+use super::selector::selector_within;
 use super::sink::Sink;
 use super::suspicion;
 use super::token::literal;
@@ -210,7 +210,10 @@ impl<'a> Context<'_, 'a> {
 
     /// A selector with the signal's own restriction to a target and labels.
     fn selector(&self, item: Item<'a>, sink: &mut Sink) -> Option<Selector> {
-        let mut selector = item.text(sink)?.parse(sink, selector)?;
+        let (text, mut room) = (item.text(sink)?, sink.room);
+        let selector = text.parse(sink, |text| selector_within(text, &mut room));
+        sink.room = room;
+        let mut selector = selector?;
         let equal = |label: &str, value: &str| Matcher {
             label: label.to_owned(),
             test: Test::Equal(value.to_owned()),

@@ -2,14 +2,16 @@
 //! several: what stands on a line that is not even TOML is not judged, and what seems to be
 //! missing is not reported while a part of a file could not be read.
 
-use super::diagnostic::{Diagnostic, Diagnostics, Level, Place, SourceFile};
+use super::diagnostic::{Diagnostic, Diagnostics, Level, MAX_SUGGESTED, Place, SourceFile};
+use super::selector::Room;
 
 /// The most lines that are remembered as not being TOML. A file with more is not a configuration,
 /// and from there on nothing of it is judged.
 const MAX_BROKEN: usize = 100;
 
-/// The most names for which a near one is looked up: as many as are shown.
-const MAX_SUGGESTED: usize = 100;
+/// The most syntax errors that are looked at: one for each line that is remembered, and the one
+/// from which on nothing is judged.
+pub(super) const MAX_SYNTAX: usize = MAX_BROKEN + 1;
 
 /// Collects diagnostics.
 #[derive(Debug, Default)]
@@ -21,6 +23,8 @@ pub(super) struct Sink {
     incomplete: bool,
     /// For how many names a near one was looked up.
     suggested: usize,
+    /// How much regular expressions may still take.
+    pub(super) room: Room,
 }
 
 impl Sink {

@@ -11,7 +11,7 @@ use crate::config::SourceFile;
 use super::LoadError;
 
 /// The largest configuration file. A thousand rules are a tenth of it.
-const MAX_FILE: u64 = 1 << 20;
+const MAX_FILE: u64 = 256 << 10;
 
 /// Whether what a file says is going to be done.
 #[derive(Clone, Copy, PartialEq)]

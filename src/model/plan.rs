@@ -55,40 +55,49 @@ impl Plan {
     /// The signal and all that it is computed from.
     #[must_use]
     pub fn signals_below(&self, signal: SignalIx) -> Vec<SignalIx> {
-        Self::below(&self.signals, signal)
-    }
-
-    /// The same among signals that are not yet a plan.
-    #[must_use]
-    pub fn below(signals: &[Signal], signal: SignalIx) -> Vec<SignalIx> {
-        let mut all = vec![signal];
-        let mut seen = vec![false; signals.len()];
-        let mut next = 0;
-        while let Some(ix) = all.get(next).copied() {
-            next += 1;
-            signals[ix.0].kind.for_each_signal(&mut |inner| {
-                if !std::mem::replace(&mut seen[inner.0], true) {
-                    all.push(inner);
-                }
-            });
-        }
-        all
+        self.reached(|add| add(signal))
     }
 
     /// The signals that a rule reads, directly and through expressions.
     #[must_use]
     pub fn signals_of(&self, rule: &Rule) -> Vec<SignalIx> {
+        self.reached(|add| rule.for_each_signal(add))
+    }
+
+    /// Signals and all that they are computed from, each once: the first, what is below it, the
+    /// next.
+    pub fn reached(&self, each: impl FnOnce(&mut dyn FnMut(SignalIx))) -> Vec<SignalIx> {
         let mut all: Vec<SignalIx> = Vec::new();
-        let mut add = |signal| {
-            for ix in self.signals_below(signal) {
-                if !all.contains(&ix) {
+        let mut seen = vec![false; self.signals.len()];
+        let mut next = 0;
+        each(&mut |start| {
+            let mut add = |ix: SignalIx, all: &mut Vec<SignalIx>| {
+                if !std::mem::replace(&mut seen[ix.0], true) {
                     all.push(ix);
                 }
+            };
+            add(start, &mut all);
+            while let Some(ix) = all.get(next).copied() {
+                next += 1;
+                self.signal(ix).kind.for_each_signal(&mut |inner| add(inner, &mut all));
             }
-        };
-        rule.when.cond.for_each_signal(&mut add);
-        if let Some(given) = &rule.given {
-            given.cond.for_each_signal(&mut add);
+        });
+        all
+    }
+
+    /// What is so of each signal together with all that it is computed from, by place: its own
+    /// value, joined with theirs. Each signal is looked at once, however many lead to it.
+    pub fn gathered<T: Copy>(
+        &self,
+        own: impl Fn(SignalIx, &Signal) -> T,
+        join: impl Fn(T, T) -> T,
+    ) -> Vec<T> {
+        let mut all: Vec<T> = Vec::with_capacity(self.signals.len());
+        for (place, signal) in self.signals.iter().enumerate() {
+            let mut value = own(SignalIx(place), signal);
+            // All of them come before it.
+            signal.kind.for_each_signal(&mut |ix| value = join(value, all[ix.0]));
+            all.push(value);
         }
         all
     }
@@ -98,12 +107,25 @@ impl Plan {
     #[must_use]
     pub fn reach(&self, rule: &Rule) -> Duration {
         let windows = self.signals_of(rule).into_iter().map(|ix| self.signal(ix).kind.window());
-        windows.max().unwrap_or(Duration::ZERO) + rule.hold
+        windows.max().unwrap_or(Duration::ZERO).saturating_add(rule.hold)
     }
 
     /// The longest [`reach`](Self::reach) of any rule.
     #[must_use]
     pub fn longest_reach(&self) -> Duration {
-        self.rules.iter().map(|rule| self.reach(rule)).max().unwrap_or(Duration::ZERO)
+        self.slowest().map_or(Duration::ZERO, |(_, reach)| reach)
+    }
+
+    /// The first rule with the longest [`reach`](Self::reach), and that.
+    #[must_use]
+    pub fn slowest(&self) -> Option<(&Rule, Duration)> {
+        let windows = self.gathered(|_, signal| signal.kind.window(), Duration::max);
+        let reach = |rule: &Rule| {
+            let mut longest = Duration::ZERO;
+            rule.for_each_signal(&mut |ix| longest = longest.max(windows[ix.0]));
+            longest.saturating_add(rule.hold)
+        };
+        let all = self.rules.iter().map(|rule| (rule, reach(rule)));
+        all.reduce(|slowest, next| if next.1 > slowest.1 { next } else { slowest })
     }
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::condition::Condition;
 use super::name::{RuleName, StageName};
-use super::place::HookIx;
+use super::place::{HookIx, SignalIx};
 
 /// A rule.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,6 +39,16 @@ pub struct Rule {
     pub relative: bool,
     /// For people, shown with every decision.
     pub about: About,
+}
+
+impl Rule {
+    /// Calls `f` with every signal that the rule names, in the order in which they are written.
+    pub fn for_each_signal(&self, f: &mut dyn FnMut(SignalIx)) {
+        self.when.cond.for_each_signal(&mut |ix| f(ix));
+        if let Some(given) = &self.given {
+            given.cond.for_each_signal(&mut |ix| f(ix));
+        }
+    }
 }
 
 /// What people are told about a rule.

@@ -270,7 +270,7 @@ impl SignalKind {
             } => *window,
             Self::Quantile { window, .. } => window.unwrap_or(Duration::ZERO),
             // The reading of a window ago looked back over a window of its own.
-            Self::Before { window, .. } => *window * 2,
+            Self::Before { window, .. } => window.saturating_mul(2),
             Self::Gauge { over: Over::Last, .. } | Self::Count { .. } | Self::Age { .. } => {
                 Duration::ZERO
             }
