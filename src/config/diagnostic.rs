@@ -110,8 +110,8 @@ impl Diagnostic {
 /// at all must not fill a screen for minutes.
 const MAX_SHOWN: usize = 100;
 
-/// The longest line that is quoted; of a longer one the place is told. Each quote is laid out letter
-/// by letter, and the longest condition fits into it twice, escapes and all.
+/// The longest line that is quoted; of a longer one the place is told. Each quote is laid out
+/// letter by letter, and the longest condition fits into it twice, escapes and all.
 const MAX_QUOTED: usize = 16 << 10;
 
 /// Everything that is wrong with some files: errors in the order of the files, then lints.

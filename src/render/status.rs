@@ -211,7 +211,8 @@ fn pace(page: &mut Page, target: &TargetStatus) {
 }
 
 /// A signal that is read by labels has a line of its own and some for its groups. Those of what is
-/// derived from it are left out: they are as many again, and rules show what they are compared with.
+/// derived from it are left out: they are as many again, and rules show what they are compared
+/// with.
 fn about_signals(page: &mut Page, signals: &[SignalStatus]) {
     for same in signals.chunk_by(|a, b| a.reading.signal == b.reading.signal) {
         let Some(first) = same.first() else { continue };

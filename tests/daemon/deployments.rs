@@ -169,18 +169,19 @@ fn the_fields_of_the_status_are_those_that_scripts_know() {
         keys.sort_unstable();
         assert_eq!(keys, sorted(names), "{value:#}");
     };
-    let top = "at config deployment good journal_ok mode pid reload_error rollguard rules service \
-               signals skipped_slots state targets";
+    let top = "at colour config deployment good journal_ok mode pid reload_error rollguard rules \
+               service signals skipped_slots state targets";
     check(&status, top.split_whitespace().collect());
     let of_deployment =
-        "bakes_at begun decided_at decision good id step version warm_at why withheld";
+        "bakes_at begun decided_at decision good id lost stage step version warm_at why withheld";
     check(&status["deployment"], of_deployment.split(' ').collect());
     let of_rule = "about comparisons for_ms given held_ms no_data refusal rule severity signals \
                    since state verdict when";
     check(&status["rules"][0], of_rule.split_whitespace().collect());
     let of_signal = "at_least description no_data signal unit value";
     check(&status["signals"][0], of_signal.split(' ').collect());
-    let of_target = "age_s bytes failure malformed name samples took_s up url";
+    let of_target =
+        "age_s bytes failure interval_ms malformed name pace samples sharpened took_s up url";
     check(&status["targets"][0], of_target.split(' ').collect());
     assert_eq!((&status["state"], &status["mode"]), (&"guarding".into(), &"auto".into()));
     assert_eq!(status["targets"][0]["up"], true);

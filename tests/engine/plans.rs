@@ -130,17 +130,24 @@ fn computed(dice: &mut Dice, signals: &mut Vec<Signal>) {
     signals.push(Signal { by, ..signal(&name, kind) });
 }
 
+/// Whether a signal, or one that it is computed from, is found with rounding.
+fn is_rounded(signals: &[Signal], ix: SignalIx) -> bool {
+    let kind = &signals[ix.0].kind;
+    let mut rounded = matches!(
+        kind,
+        SignalKind::Gauge { over: Over::Slope(_) | Over::Stddev(_) | Over::Avg(_), .. }
+    );
+    kind.for_each_signal(&mut |inner| rounded = rounded || is_rounded(signals, inner));
+    rounded
+}
+
 fn cond(dice: &mut Dice, signals: &[Signal]) -> Cond {
     let ops = [Compare::Greater, Compare::Less, Compare::GreaterOrEqual, Compare::LessOrEqual];
     let ops = [&ops[..], &[Compare::Equal, Compare::NotEqual, Compare::Greater]].concat();
     let ix = SignalIx(dice.below(signals.len() as u64) as usize);
     let limit = dice.pick(&[0.0, 0.0, 0.5, 1.0, 2.0, 10.0, 50.0]);
-    let rounds = |ix: &SignalIx| {
-        let is_rounded = |own: Over| matches!(own, Over::Slope(_) | Over::Stddev(_) | Over::Avg(_));
-        matches!(signals[ix.0].kind, SignalKind::Gauge { over, .. } if is_rounded(over))
-    };
     // What is found by different formulas may be rounded to either side of a plain number.
-    let shift = if Plan::below(signals, ix).iter().any(rounds) { 0.0137 } else { 0.0 };
+    let shift = if is_rounded(signals, ix) { 0.0137 } else { 0.0 };
     let (signal, limit) = (Num::Signal(ix), Num::Const(limit + shift));
     let leaf = Cond::Compare(signal, dice.pick(&ops), limit);
     match dice.below(8) {
