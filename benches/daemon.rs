@@ -1,7 +1,7 @@
 //! What the daemon costs: CPU for each scrape and resident memory, at one target with 1,000,
-//! 10,000 and 100,000 series each second and one rule. Where Prometheus is installed it is measured
-//! beside it on the same page, with the same rule, keeping everything and keeping only what the
-//! rule needs.
+//! 10,000 and 100,000 series each second and one rule, and with a rule for each of 1,000 series.
+//! Where Prometheus is installed it is measured beside it on the same page, with the same rules,
+//! keeping everything and keeping only what the one rule needs.
 //!
 //! `cargo bench --bench daemon`; `SECONDS=60` measures for longer.
 
@@ -22,6 +22,14 @@ struct Cost {
     resident_mb: f64,
 }
 
+/// What there is to do each second.
+#[derive(Clone, Copy)]
+struct Load {
+    series: usize,
+    rules: usize,
+    megabytes: f64,
+}
+
 struct Stop(Child);
 
 impl Drop for Stop {
@@ -34,23 +42,25 @@ impl Drop for Stop {
 fn main() {
     let seconds = std::env::var("SECONDS").ok().and_then(|s| s.parse().ok()).unwrap_or(20);
     let prometheus = installed("prometheus");
-    println!("one target, one rule, one scrape a second, {seconds} s each after 5 s");
+    println!("one target, one scrape a second, {seconds} s each after 5 s");
     println!(
-        "{:>9} {:>9}  {:<24} {:>12} {:>9}",
-        "series", "page MB", "", "CPU ms/scrape", "RSS MB"
+        "{:>9} {:>9} {:>6}  {:<24} {:>12} {:>9}",
+        "series", "page MB", "rules", "", "CPU ms/scrape", "RSS MB"
     );
-    for series in [1_000, 10_000, 100_000] {
+    for (series, rules) in [(1_000, 1_000), (1_000, 1), (10_000, 1), (100_000, 1)] {
         let page = page(series);
-        let megabytes = page.len() as f64 / 1e6;
+        let load = Load { series, rules, megabytes: page.len() as f64 / 1e6 };
         let address = serve(page);
-        let ours = rollguard(address, seconds);
-        row(series, megabytes, "rollguard", ours, ours);
+        let ours = rollguard(address, load, seconds);
+        row(load, "rollguard", ours, ours);
         if prometheus {
-            row(series, megabytes, "prometheus", prometheus_cost(address, seconds, ""), ours);
+            row(load, "prometheus", prometheus_cost(address, load, seconds, ""), ours);
+        }
+        if prometheus && rules == 1 {
             let keep = "  metric_relabel_configs:\n  - source_labels: [__name__]\n    \
                         regex: http_requests_total\n    action: keep\n";
-            let kept = prometheus_cost(address, seconds, keep);
-            row(series, megabytes, "prometheus, relabelled", kept, ours);
+            let kept = prometheus_cost(address, load, seconds, keep);
+            row(load, "prometheus, relabelled", kept, ours);
         }
     }
     if !prometheus {
@@ -58,7 +68,8 @@ fn main() {
     }
 }
 
-fn row(series: usize, megabytes: f64, who: &str, cost: Cost, ours: Cost) {
+fn row(load: Load, who: &str, cost: Cost, ours: Cost) {
+    let Load { series, rules, megabytes } = load;
     let Cost { cpu_ms_per_scrape: cpu, resident_mb: resident } = cost;
     let ratio = if who == "rollguard" {
         String::new()
@@ -69,7 +80,9 @@ fn row(series: usize, megabytes: f64, who: &str, cost: Cost, ours: Cost) {
             resident / ours.resident_mb
         )
     };
-    println!("{series:>9} {megabytes:>9.2}  {who:<24} {cpu:>12.3} {resident:>9.1}{ratio}");
+    println!(
+        "{series:>9} {megabytes:>9.2} {rules:>6}  {who:<24} {cpu:>12.3} {resident:>9.1}{ratio}"
+    );
 }
 
 /// A page of counters as applications have them, and the two that the rule needs.
@@ -77,9 +90,8 @@ fn page(series: usize) -> String {
     let mut page = String::from("# TYPE http_requests_total counter\n");
     page.push_str("http_requests_total{status=\"200\"} 123456\n");
     page.push_str("http_requests_total{status=\"500\"} 12\n");
-    let per_family = 50;
     for index in 0..series.saturating_sub(2) {
-        let (family, member) = (index / per_family, index % per_family);
+        let (family, member) = place(index);
         if member == 0 {
             writeln!(page, "# HELP app_family_{family}_total Work done.").unwrap();
             writeln!(page, "# TYPE app_family_{family}_total counter").unwrap();
@@ -93,6 +105,11 @@ fn page(series: usize) -> String {
         .unwrap();
     }
     page
+}
+
+/// A series' family, of 50, and its place there.
+const fn place(index: usize) -> (usize, usize) {
+    (index / 50, index % 50)
 }
 
 /// Serves the page to whoever asks, on a thread for each connection.
@@ -122,10 +139,10 @@ fn answer_all(mut stream: &TcpStream, answer: &[u8]) {
     }
 }
 
-fn rollguard(address: SocketAddr, seconds: u64) -> Cost {
+fn rollguard(address: SocketAddr, load: Load, seconds: u64) -> Cost {
     let directory = tempfile::tempdir().unwrap();
     let at = directory.path();
-    let config = format!(
+    let mut config = format!(
         r#"
 mode = "auto"
 state = "{at}/state"
@@ -150,6 +167,15 @@ for = "2m"
 "#,
         at = at.display()
     );
+    for index in 1..load.rules {
+        let (family, member) = place(index);
+        write!(
+            config,
+            "[signal.s{index}]\nrate = 'app_family_{family}_total{{instance=\"i-{member:04}\"}}'\n\
+             window = \"30s\"\n[rule.r{index}]\nwhen = \"s{index} > 5\"\nfor = \"2m\"\n"
+        )
+        .unwrap();
+    }
     let file = at.join("rollguard.toml");
     std::fs::write(&file, config).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_rollguard"));
@@ -157,12 +183,23 @@ for = "2m"
     measure(command, seconds)
 }
 
-fn prometheus_cost(address: SocketAddr, seconds: u64, relabelling: &str) -> Cost {
+fn prometheus_cost(address: SocketAddr, load: Load, seconds: u64, relabelling: &str) -> Cost {
     let directory = tempfile::tempdir().unwrap();
     let at = directory.path();
-    let rules = "groups:\n- name: bench\n  interval: 1s\n  rules:\n  - alert: ErrorRate\n    expr: \
+    let mut rules = String::from(
+        "groups:\n- name: bench\n  interval: 1s\n  rules:\n  - alert: ErrorRate\n    expr: \
                  sum(rate(http_requests_total{status=~\"5..\"}[30s])) / \
-                 sum(rate(http_requests_total[30s])) > 0.05\n    for: 2m\n";
+                 sum(rate(http_requests_total[30s])) > 0.05\n    for: 2m\n",
+    );
+    for index in 1..load.rules {
+        let (family, member) = place(index);
+        write!(
+            rules,
+            "  - alert: R{index}\n    expr: \
+             rate(app_family_{family}_total{{instance=\"i-{member:04}\"}}[30s]) > 5\n    for: 2m\n"
+        )
+        .unwrap();
+    }
     std::fs::write(at.join("rules.yml"), rules).unwrap();
     let config = format!(
         "global:\n  scrape_interval: 1s\nrule_files: [rules.yml]\nscrape_configs:\n\
