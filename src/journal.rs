@@ -13,6 +13,8 @@
 
 #![expect(clippy::disallowed_methods, reason = "the owner of the journal and its lock")]
 
+mod scan;
+
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
@@ -23,6 +25,8 @@ use rustix::io::Errno;
 
 use crate::model::entry::Entry;
 use crate::record::{self, Broken, Hash, Recovered, Torn};
+
+pub use self::scan::{Piece, ScanError, journal_file, scan};
 
 /// The largest journal, in bytes: some hundred thousand records, decades of deployments. It is
 /// read into memory at the start, which this bounds.

@@ -1,0 +1,1 @@
+//! Journals of the tests of this layer.
