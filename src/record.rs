@@ -536,6 +536,17 @@ mod tests {
     }
 
     #[test]
+    fn a_hash_is_read_as_it_is_written() {
+        let hash = Hash::of(b"x");
+        assert_eq!(Hash::from_hex(&hash.to_string()), Some(hash));
+        assert_eq!(Hash::from_hex(&hash.to_string().to_uppercase()), Some(hash));
+        for text in ["", "0", &"g".repeat(64), &"+1".repeat(32), &"é".repeat(32), &"0".repeat(65)]
+        {
+            assert_eq!(Hash::from_hex(text), None, "{text}");
+        }
+    }
+
+    #[test]
     fn an_empty_journal_is_whole() {
         let read = read(b"").unwrap();
         assert_eq!((read.next_seq, read.last_hash, read.torn), (1, Hash::GENESIS, None));
@@ -702,6 +713,65 @@ mod tests {
                 prop_assert!(entries.starts_with(&read.entries));
                 let valid = usize::try_from(read.valid_bytes).unwrap();
                 prop_assert_eq!(&damaged[..valid], &bytes[..valid]);
+            }
+        }
+
+        #[test]
+        fn a_journal_reads_the_same_in_whatever_pieces_it_comes(
+            entries in proptest::collection::vec(any_entry(), 0..5),
+            damage in proptest::option::of((any::<prop::sample::Index>(), any::<u8>())),
+            cut in any::<prop::sample::Index>(),
+            pieces in proptest::collection::vec(1..700_usize, 1..20),
+        ) {
+            let mut bytes = written(&entries);
+            if let Some((at, byte)) = damage.filter(|_| !bytes.is_empty()) {
+                let at = at.index(bytes.len());
+                bytes[at] = byte;
+            }
+            bytes.truncate(cut.index(bytes.len() + 1));
+            let whole = read(&bytes).map(|read| (read.entries, read.valid_bytes, read.torn));
+
+            let (mut scanner, mut entries, mut rest) = (Scanner::default(), Vec::new(), &bytes[..]);
+            let mut pushed = Ok(());
+            for piece in pieces.iter().cycle() {
+                let (now, later) = rest.split_at(rest.len().min(*piece));
+                pushed = scanner.push(now, &mut |record| {
+                    entries.push(record.entry()?);
+                    Ok(())
+                });
+                rest = later;
+                if rest.is_empty() || pushed.is_err() {
+                    break;
+                }
+            }
+            let pieced = pushed.and_then(|()| scanner.finish());
+            prop_assert_eq!(whole, pieced.map(|end| (entries, end.valid_bytes, end.torn)));
+        }
+
+        #[test]
+        fn lines_that_are_moved_repeated_or_removed_are_refused_or_only_the_end_is_missing(
+            entries in proptest::collection::vec(any_entry(), 1..6),
+            order in proptest::collection::vec(any::<prop::sample::Index>(), 0..8),
+            foreign in proptest::option::of(any_entry()),
+        ) {
+            let bytes = written(&entries);
+            let lines: Vec<&[u8]> = bytes.split_inclusive(|byte| *byte == b'\n').collect();
+            let order: Vec<usize> = order.iter().map(|at| at.index(lines.len())).collect();
+            let mut changed: Vec<u8> = order.iter().flat_map(|at| lines[*at]).copied().collect();
+            // A line of another journal, whose hash is right, and whose number may be.
+            let seq = FIRST_SEQ + order.len() as u64;
+            let other = foreign.map(|entry| encode(seq, &Hash::of(b"other"), &entry).unwrap().0);
+            changed.extend(other.iter().flat_map(|line| line.bytes()));
+            match read(&changed) {
+                Ok(read) => {
+                    let in_place = order.iter().enumerate().all(|(place, at)| place == *at);
+                    prop_assert!(in_place && other.is_none());
+                    prop_assert_eq!(&read.entries[..], &entries[..order.len()]);
+                }
+                Err(broken) => {
+                    let right = order.iter().enumerate().take_while(|(place, at)| place == *at);
+                    prop_assert_eq!(broken.line, right.count() as u64 + 1);
+                }
             }
         }
 

@@ -81,9 +81,10 @@ fn unknown(account: &Account, which: &Which) -> PastError {
         return PastError::Unknown("report: no deployment has begun".to_owned());
     };
     let near: Vec<String> = account.nearest().iter().map(|id| format!("\n  {id}")).collect();
-    let hint = match near.is_empty() {
-        true => "\nhint: no deployment has begun".to_owned(),
-        false => format!("\nhint: did you mean{}", near.concat()),
+    let hint = match (near.is_empty(), account.newest()) {
+        (false, _) => format!("did you mean{}", near.concat()),
+        (true, Some(newest)) => format!("the newest is {newest}; see `rollguard history`"),
+        (true, None) => "no deployment has begun".to_owned(),
     };
-    PastError::Unknown(format!("report: the journal has no deployment {id}{hint}"))
+    PastError::Unknown(format!("report: the journal has no deployment {id}\nhint: {hint}"))
 }

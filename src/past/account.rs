@@ -7,7 +7,7 @@ use crate::model::entry::{Entry, Event, SignalEvidence};
 use crate::model::name::DeploymentId;
 use crate::model::time::Timestamp;
 
-use super::brief::Brief;
+use super::brief::{Brief, Ending};
 
 /// How many ids are suggested for one that is not known.
 const MAX_NEAR: usize = 3;
@@ -108,12 +108,22 @@ impl Account {
     pub fn incident(&self) -> Option<Incident> {
         let (brief, current) = (self.brief.as_ref()?, self.ledger.current.as_ref()?);
         let (_, decision) = current.decision.as_ref()?;
+        let ended = match brief.ending {
+            Ending::RolledBack | Ending::RollbackFailed => brief.ending,
+            // No guard writes the others after a decision; what is sure is that it was decided.
+            Ending::RollingBack
+            | Ending::Guarding
+            | Ending::Baked
+            | Ending::Ended
+            | Ending::Superseded => Ending::RollingBack,
+        };
+        let ended = ended.words();
         Some(Incident {
             deployment: brief.id.clone(),
             service: brief.service.to_string(),
             begun: brief.begun,
             at: self.at,
-            ended: brief.ending.words(),
+            ended,
             why: brief.why.clone(),
             decision: decision.clone(),
             before: current.before.clone(),
@@ -135,15 +145,20 @@ impl Account {
         last.unwrap_or_default()
     }
 
-    /// The ids that are most like the one that is not known, the nearest first, or else the newest.
+    /// The ids that are most like the one that is not known, the nearest first.
     #[must_use]
     pub fn nearest(&self) -> Vec<&DeploymentId> {
         let Which::Id(asked) = &self.which else { return Vec::new() };
         // Where half of it would have to be typed anew, nobody meant that one.
-        let limit = asked.as_str().len() / 2;
+        let limit = (asked.as_str().len() / 2).max(1);
         let near = self.near.iter().filter(|(distance, _)| *distance <= limit);
-        let near: Vec<_> = near.map(|(_, id)| id).collect();
-        if near.is_empty() { self.newest.iter().collect() } else { near }
+        near.map(|(_, id)| id).collect()
+    }
+
+    /// The newest deployment of all.
+    #[must_use]
+    pub const fn newest(&self) -> Option<&DeploymentId> {
+        self.newest.as_ref()
     }
 }
 

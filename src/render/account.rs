@@ -156,35 +156,39 @@ fn printed(output: &str) -> String {
     shown.collect()
 }
 
-/// Every signal that is known of before, at the decision and after.
+/// Every signal that is known of: before, and where there are such, at the decision and after.
 fn signals(account: &Account, decision: Option<&Decision>) -> String {
-    let (before, after) = (account.before(), account.after());
     let then = decision.map_or(&[][..], |decision| &decision.signals);
+    let columns = [("before", account.before()), ("at decision", then), ("after", account.after())];
+    let columns: Vec<_> = columns.into_iter().filter(|(_, all)| !all.is_empty()).collect();
     let mut all: Vec<&SignalEvidence> = Vec::new();
-    for reading in then.iter().chain(after).chain(before) {
-        if find(&all, reading).is_none() {
+    for reading in columns.iter().rev().flat_map(|(_, readings)| *readings) {
+        if find(all.iter().copied(), reading).is_none() {
             all.push(reading);
         }
     }
+    let row = |name: &str, cells: Vec<String>| {
+        let cells = cells.iter().map(|cell| format!(" {}", pad(cell, READING)));
+        let text = format!("{}{}", pad(name, SIGNAL), cells.collect::<String>());
+        format!("{}\n", text.trim_end())
+    };
     if all.is_empty() {
         return String::new();
     }
-    let row = |name: &str, cells: [&str; 3]| {
-        let cells = cells.map(|cell| format!(" {}", pad(cell, READING)));
-        format!("{}{}\n", pad(name, SIGNAL), cells.concat().trim_end())
-    };
+    let head = row("readings", columns.iter().map(|(title, _)| (*title).to_owned()).collect());
     let rows = all.iter().map(|signal| {
-        let of = |readings: &[SignalEvidence]| {
-            let all: Vec<&SignalEvidence> = readings.iter().collect();
-            shown(find(&all, signal))
-        };
-        row(&format!("  {}", signal.label()), [&of(before), &of(then), &of(after)])
+        let of = |readings: &[SignalEvidence]| shown(find(readings.iter(), signal));
+        let cells = columns.iter().map(|(_, readings)| of(readings));
+        row(&format!("  {}", plain(&signal.label())), cells.collect())
     });
-    row("readings", ["before", "at decision", "after"]) + &rows.collect::<String>()
+    head + &rows.collect::<String>()
 }
 
-fn find<'a>(all: &[&'a SignalEvidence], of: &SignalEvidence) -> Option<&'a SignalEvidence> {
-    all.iter().copied().find(|one| one.signal == of.signal && one.group == of.group)
+fn find<'a>(
+    mut all: impl Iterator<Item = &'a SignalEvidence>,
+    of: &SignalEvidence,
+) -> Option<&'a SignalEvidence> {
+    all.find(|one| one.signal == of.signal && one.group == of.group)
 }
 
 fn shown(reading: Option<&SignalEvidence>) -> String {

@@ -5,7 +5,7 @@ use crate::model::time::Timestamp;
 use crate::past::{Brief, Cause, Ending, Refused};
 
 use super::entry::{caller, took};
-use super::line::{Paint, Style, WIDTH, line, pad, plain, wrap};
+use super::line::{Paint, Style, WIDTH, line, pad, plain, width, wrap};
 
 /// Columns before what a detail says.
 const DETAIL: usize = 13;
@@ -57,10 +57,25 @@ pub(super) const fn paint(ending: Ending) -> Paint {
 
 /// A named text, on as many lines as it takes.
 pub(super) fn detail(name: &str, text: &str) -> String {
-    let lines = wrap(&plain(text), WIDTH - DETAIL);
+    let lines = wrap(&broken(&plain(text), WIDTH - DETAIL), WIDTH - DETAIL);
     let begins = std::iter::once(name).chain(std::iter::repeat(""));
     let shown = lines.iter().zip(begins);
     shown.map(|(text, name)| format!("  {}{text}\n", pad(name, DETAIL - 2))).collect()
+}
+
+/// The text with spaces in words that no line has room for: half an id is of no use.
+fn broken(text: &str, columns: usize) -> String {
+    let (mut broken, mut used) = (String::with_capacity(text.len()), 0);
+    for c in text.chars() {
+        let more = width(c.encode_utf8(&mut [0; 4]));
+        used = if c == ' ' { 0 } else { used + more };
+        if used > columns {
+            broken.push(' ');
+            used = more;
+        }
+        broken.push(c);
+    }
+    broken
 }
 
 /// The rule or the person, and what a verdict adds.
@@ -86,7 +101,7 @@ pub(super) fn why(brief: &Brief) -> Option<String> {
 pub(super) fn times(brief: &Brief) -> Option<String> {
     let part = |what: &str, millis: Option<u64>| Some(format!("{what} {}", took(millis?)));
     let parts = match brief.decided {
-        None => vec![part("ended after", brief.took_ms())],
+        None => vec![part(&format!("{} after", brief.ending.words()), brief.took_ms())],
         Some(_) => vec![
             part("decided after", brief.decided_ms()),
             part("rule held", brief.detected_ms()),
