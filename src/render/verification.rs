@@ -52,6 +52,9 @@ fn damage(damage: &Damage) -> String {
 fn noted(noted: &Noted, entries: u64) -> String {
     match noted.line {
         Some(line) if line == entries => "is the head: nothing was written since".to_owned(),
+        Some(line) if line + 1 == entries => {
+            format!("is line {line}: 1 entry was written since")
+        }
         Some(line) => format!("is line {line}: {} entries were written since", entries - line),
         None => "is not in what verifies: the journal was cut short or written anew".to_owned(),
     }
