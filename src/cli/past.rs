@@ -56,15 +56,18 @@ fn because(error: &ScanError) -> String {
 }
 
 fn hint(error: &ScanError) -> &'static str {
-    match error {
-        ScanError::Io { source, .. } => match source.kind() {
-            io::ErrorKind::NotFound => "\nhint: another state directory? `--state DIR`",
-            io::ErrorKind::PermissionDenied => "\nhint: only root and the daemon may read it",
-            _ => "",
-        },
+    let kind = match error {
+        ScanError::Io { source, .. } => source.kind(),
         ScanError::Broken { .. } => {
-            "\nhint: `rollguard journal verify` says what can still be trusted"
+            return "\nhint: `rollguard journal verify` says what can still be trusted";
         }
+    };
+    if kind == io::ErrorKind::NotFound {
+        "\nhint: another state directory? `--state DIR`"
+    } else if kind == io::ErrorKind::PermissionDenied {
+        "\nhint: only root and the daemon may read it"
+    } else {
+        ""
     }
 }
 

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::past::{PastError, Place, ended, print, print_json, since, since_when};
 use crate::model::name::ServiceName;
 use crate::model::time::Timestamp;
-use crate::past::{Book, Brief, By, Filter, MAX_KEPT, Since, Stats, stats};
+use crate::past::{Book, Brief, By, Figures, Filter, MAX_KEPT, Period, Since, Stats, stats};
 use crate::render;
 
 #[derive(Args)]
@@ -51,8 +51,8 @@ enum ByName {
 struct Answer<'a> {
     since: Option<Timestamp>,
     left_out: usize,
-    #[serde(flatten)]
-    stats: &'a Stats,
+    all: &'a Figures,
+    periods: &'a [Period],
 }
 
 pub(super) fn run(args: &StatsArgs) -> ExitCode {
@@ -71,7 +71,8 @@ fn figures(args: &StatsArgs) -> Result<u8, PastError> {
     let stats = stats(&deployments, by);
     let left_out = book.left_out();
     if args.json {
-        return print_json(&Answer { since, left_out, stats: &stats });
+        let Stats { all, periods } = &stats;
+        return print_json(&Answer { since, left_out, all, periods });
     }
     let of = since.map_or("in all".to_owned(), |since| format!("since {since}"));
     let mut text = render::figures(&stats, &of);
