@@ -205,8 +205,9 @@ impl Found {
     }
 }
 
-/// The state directory that the main file at `path` names, or else the usual one. Nothing is run by
-/// this, and whatever else is wrong with the file does not matter: the past is asked for in trouble.
+/// The state directory that the main file at `path` names, or else the usual one. Nothing is run
+/// by this, and whatever else is wrong with the file does not matter: the past is asked for in
+/// trouble.
 ///
 /// # Errors
 /// The file cannot be read.

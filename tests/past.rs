@@ -418,7 +418,8 @@ proptest! {
         prop_assert_eq!(output.status.code(), verified.status.code());
         let verified: Value = serde_json::from_slice(&verified.stdout).unwrap();
         let lines = usize::try_from(verified["entries"].as_u64().unwrap()).unwrap();
-        let bytes: usize = whole.split_inclusive(|b| *b == b'\n').take(lines).map(<[u8]>::len).sum();
+        let whole_lines = whole.split_inclusive(|byte| *byte == b'\n');
+        let bytes: usize = whole_lines.take(lines).map(<[u8]>::len).sum();
         prop_assert_eq!(&damaged[..bytes], &whole[..bytes]);
         if output.status.success() {
             let (clean, _journal) = written(&entries()[..lines]);

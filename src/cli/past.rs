@@ -23,7 +23,6 @@ use crate::render::Style;
 #[derive(Args, Clone, Debug, Default)]
 pub(super) struct Place {
     /// The daemon's configuration, which names the state directory
-    /// [default: /etc/rollguard/rollguard.toml, where it is there]
     #[arg(long, value_name = "FILE", conflicts_with = "state")]
     config: Option<PathBuf>,
     /// The state directory, which holds the journal

@@ -28,7 +28,7 @@ pub(super) struct StatsArgs {
     /// Only deployments that began since then: 30d, 2026-11-21 (UTC)
     #[arg(long, value_name = "WHEN", value_parser = since)]
     since: Option<Since>,
-    /// Also for each week or month in which a deployment began
+    /// Also for each week or month
     #[arg(long, value_enum)]
     by: Option<ByName>,
     /// Only deployments of this service

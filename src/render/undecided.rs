@@ -1,5 +1,5 @@
-//! The report of a deployment for which nothing was decided, in Markdown: it baked, was ended, or is
-//! still guarded. Of one that was rolled back the incident report tells.
+//! The report of a deployment for which nothing was decided, in Markdown: it baked, was ended, or
+//! is still guarded. Of one that was rolled back the incident report tells.
 
 use crate::past::{Account, Brief, Ending};
 
