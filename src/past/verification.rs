@@ -1,5 +1,6 @@
 //! What is found when a journal's chain is checked: what there is, whether it is whole, and what
-//! can still be trusted where it is not. It must never call a journal whole that says less than it did.
+//! can still be trusted where it is not. It must never call a journal whole that says less than it
+//! did when its head was noted.
 
 use serde::Serialize;
 
