@@ -208,6 +208,34 @@ mod tests {
         assert_eq!(increases, [3.0, 4.0, 7.0]);
     }
 
+    #[test]
+    fn a_total_is_set_back_once_increases_would_be_lost_beside_it() {
+        let check = |gains: &[f64], left: f64| {
+            let mut window = Window::new(Duration::from_secs(30), Duration::from_secs(4), 2);
+            let mut totals = [0.0, 7.0];
+            window.push(at(0), &mut totals);
+            for (second, gain) in (1..).map(|row| row * 30).zip(gains) {
+                totals[0] += gain;
+                window.push(at(second), &mut totals);
+                let span = window.span(at(second)).unwrap();
+                assert_eq!(window.increase(span, 0), *gain, "{gains:?} at {second}");
+            }
+            assert_eq!(totals, [left, 0.0], "{gains:?}");
+        };
+        // A window has two rows: one gain, and a base of all that came before.
+        check(&[1e15, 0.25, 0.5, 0.75], 1.5);
+        check(&[2_097_152.0, 2.0, 3.0], 2_097_157.0);
+        check(&[1_048_577.0, 1.0], 1.0);
+        check(&[f64::INFINITY, 0.0], 0.0);
+    }
+
+    #[test]
+    fn the_oldest_row_is_the_first_that_a_window_can_use() {
+        assert_eq!(window(&[]).oldest(), None);
+        assert_eq!(window(&[(10, 1.0), (20, 2.0)]).oldest(), Some(at(10)));
+        assert_eq!(window(&[(10, 1.0), (20, 2.0), (51, 3.0)]).oldest(), Some(at(20)));
+    }
+
     proptest! {
         #[test]
         fn a_window_agrees_with_a_scan_of_the_full_history(
