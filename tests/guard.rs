@@ -242,6 +242,9 @@ impl Bed {
                     let attempt = notice.steps[0].order.attempt.clone();
                     self.notices.push((notice.deployment, attempt));
                 }
+                Effect::Tell(telling) => {
+                    self.log.push(format!("news {}", telling.news.change.word()));
+                }
                 Effect::Report(incident) => self.log.push(format!("report {}", incident.ended)),
                 Effect::Pace { interval, .. } => self.log.push(format!("pace {interval:?}")),
             }
@@ -291,6 +294,8 @@ fn word(event: &Event) -> Option<String> {
         Event::TelemetryLost { .. } => "telemetry lost".to_owned(),
         Event::TelemetryBack { .. } => "telemetry back".to_owned(),
         Event::Notified { .. } => "notified".to_owned(),
+        Event::Cleared { rule } => format!("cleared {rule}"),
+        Event::Told { channel, change, .. } => format!("told {channel} {}", change.word()),
     })
 }
 
@@ -424,7 +429,7 @@ fn the_guards_own_restarts_never_crowd_out_the_deployments_story() {
     let report = bed.scrape(Some(0.5)).into_iter().find_map(|effect| match effect {
         Effect::Report(incident) => Some(incident),
         Effect::Append(_) | Effect::Run(_) | Effect::Inspect { .. } => None,
-        Effect::Notify(_) | Effect::Pace { .. } => None,
+        Effect::Notify(_) | Effect::Tell(_) | Effect::Pace { .. } => None,
     });
     let told: Vec<String> = report.unwrap().entries.iter().filter_map(|e| word(&e.event)).collect();
     assert_eq!(told.join(", "), "begun v2 over v1, decided by slow, done, cured");

@@ -17,7 +17,7 @@ use crate::journal::{Journal, reports_dir};
 use crate::model::entry::{Entry, Event};
 use crate::model::place::TargetIx;
 use crate::model::time::format_duration;
-use crate::notify::Notifier;
+use crate::notify::{Channels, Notifier};
 use crate::render;
 use crate::source::Sources;
 
@@ -27,6 +27,7 @@ pub(super) struct Shell {
     pub(super) journal: Journal,
     pub(super) executor: Arc<Executor>,
     pub(super) notifier: Notifier,
+    pub(super) channels: Channels,
     pub(super) outcomes: mpsc::Sender<Outcome>,
     pub(super) state: PathBuf,
 }
@@ -108,6 +109,7 @@ impl Shell {
                         tracing::error!(%error, %hook, "nobody could be told");
                     }
                 }
+                Effect::Tell(telling) => self.channels.tell(*telling),
                 Effect::Report(incident) => self.report(&incident),
                 Effect::Pace { target, interval, pace } => {
                     set_pace(sources, target, interval, pace);
@@ -187,7 +189,9 @@ fn log(entry: &Entry) {
         Event::Outcome { result, .. } if *result != crate::model::entry::StepResult::Done => {
             tracing::warn!("{line}");
         }
-        Event::Notified { failure: Some(_), .. } => tracing::warn!("{line}"),
+        Event::Notified { failure: Some(_), .. } | Event::Told { failure: Some(_), .. } => {
+            tracing::warn!("{line}");
+        }
         Event::Started { .. }
         | Event::Stopped { .. }
         | Event::Reloaded { .. }
@@ -201,6 +205,8 @@ fn log(entry: &Entry) {
         | Event::Intent { .. }
         | Event::Outcome { .. }
         | Event::Cured { .. }
+        | Event::Cleared { .. }
+        | Event::Told { .. }
         | Event::Notified { .. } => tracing::info!("{line}"),
     }
 }

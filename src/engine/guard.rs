@@ -116,6 +116,7 @@ impl Guard {
             self.judge.enter(current.stage.clone(), now.at);
         }
         self.record(now, Event::Started { rollguard: rollguard.to_owned(), pid });
+        self.remind_of_all(now);
         let phase = self.ledger.current.as_ref().map(|deployment| &deployment.phase);
         match phase {
             Some(Phase::RollingBack) => self.resume_rollback(now),
@@ -183,6 +184,7 @@ impl Guard {
         if self.halt.replace(Halt::JournalLost).is_none() {
             self.doing = Doing::Nothing;
             self.tell(now, None, "the journal cannot be written", Occasion::JournalLost);
+            self.tell_journal_lost(now);
             self.relax();
         }
         self.effects()
@@ -273,6 +275,7 @@ impl Guard {
             }
             self.ledger.apply(&entry);
             self.effects.push(Effect::Append(Box::new(entry)));
+            self.tell_news();
         }
     }
 
@@ -282,6 +285,7 @@ impl Guard {
         self.set_aside_unseen(now);
         self.pursue_wait(now, scrape);
         self.decide(now);
+        self.watch_cleared(now);
         self.watch_telemetry(now);
         self.bake(now);
         self.keep_pace(now.at);
@@ -380,7 +384,8 @@ impl Guard {
         let Some(deployment) = self.guarded() else { return };
         if refusal == Refusal::WarmingUp
             || refusal == Refusal::SetAside
-            || deployment.has_refused(&rule.name, refusal)
+            || (deployment.has_refused(&rule.name, refusal)
+                && !deployment.cleared.would_tell_again(&rule.name))
         {
             return;
         }

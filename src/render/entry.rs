@@ -79,6 +79,13 @@ pub(super) fn event_in(event: &Event, unit: Units<'_>) -> String {
             format!("cure seen {} after the decision", took(*took_ms))
         }
         Event::Failed { why, signals: _ } => format!("rollback failed: {}", text(why)),
+        Event::Cleared { rule } => format!("rule {rule} has cleared"),
+        Event::Told { channel, change, failure: None, .. } => {
+            format!("{channel} was told: {}", change.word())
+        }
+        Event::Told { channel, change, failure: Some(why), .. } => {
+            format!("{channel} could not be told: {}: {}", change.word(), text(why))
+        }
         Event::Notified { hook, failure: None } => format!("people told by hook {hook}"),
         Event::Notified { hook, failure: Some(why) } => {
             format!("people could not be told by hook {hook}: {}", text(why))

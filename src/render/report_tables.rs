@@ -204,6 +204,8 @@ pub(super) fn refusals(story: &Story<'_>) -> String {
         | Event::Outcome { .. }
         | Event::Cured { .. }
         | Event::Failed { .. }
+        | Event::Cleared { .. }
+        | Event::Told { .. }
         | Event::Notified { .. } => None,
     };
     let rows: String = story.incident.entries.iter().filter_map(row).collect();

@@ -91,7 +91,11 @@ impl Check {
         match &entry.event {
             Event::Decided(decision) => self.decides(now, id, decision, plan),
             Event::Baked { .. } => self.bakes(now, id),
-            Event::Notified { .. } | Event::Intent { .. } | Event::Outcome { .. } => {}
+            Event::Notified { .. }
+            | Event::Told { .. }
+            | Event::Cleared { .. }
+            | Event::Intent { .. }
+            | Event::Outcome { .. } => {}
             Event::Started { .. }
             | Event::Stopped { .. }
             | Event::Reloaded { .. }
@@ -284,6 +288,7 @@ impl Check {
                         | Event::Stopped { .. }
                         | Event::Reloaded { .. }
                         | Event::Notified { .. }
+                        | Event::Told { .. }
                 )
             });
             let count = own.count();
@@ -332,7 +337,14 @@ impl Deployment {
             | Event::Staged { .. }
             | Event::TelemetryLost { .. }
             | Event::TelemetryBack { .. }
+            | Event::Told { .. }
             | Event::Notified { .. } => {}
+            Event::Cleared { rule } => {
+                assert!(self.guarded, "{rule} cleared although nothing is guarded");
+                let before = self.refused.len();
+                self.refused.retain(|(known, why)| known != rule || *why == Refusal::Observing);
+                assert!(self.refused.len() < before, "{rule} cleared and was not told of");
+            }
         }
     }
 

@@ -348,6 +348,7 @@ impl World {
                 Effect::Run(order) => self.run_program(&order),
                 Effect::Inspect { deployment, attempt, .. } => self.inspect(deployment, attempt),
                 Effect::Notify(notice) => self.tell(&notice),
+                Effect::Tell(_) => {}
                 Effect::Report(incident) => self.check.reports(&incident),
                 Effect::Pace { target, interval, .. } => self.set_pace(target, interval),
             }
@@ -363,7 +364,11 @@ impl World {
             match effect {
                 Effect::Notify(notice) => self.tell(&notice),
                 Effect::Pace { target, interval, .. } => self.set_pace(target, interval),
-                Effect::Append(_) | Effect::Run(_) | Effect::Inspect { .. } | Effect::Report(_) => {
+                Effect::Append(_)
+                | Effect::Run(_)
+                | Effect::Tell(_)
+                | Effect::Inspect { .. }
+                | Effect::Report(_) => {
                     panic!("{effect:?} without a journal")
                 }
             }

@@ -1,0 +1,116 @@
+//! The channels: for each a bounded queue and a worker of its own, so that one that hangs delays no
+//! other. Putting something into a queue never waits; what does not fit is dropped, and reported.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use crate::announce::Sender;
+use crate::clock::Clock;
+use crate::engine::telling::{Announced, Telling};
+use crate::hook::client::Client;
+use crate::model::channel::Channel;
+
+use super::worker::Worker;
+
+/// How many tellings may wait for one channel. A rollback makes a handful; when 64 wait, nobody has
+/// been reached for that many, and one more would not reach them either.
+const MAX_WAITING: usize = 64;
+
+/// The channels that are told.
+#[derive(Debug)]
+pub struct Channels {
+    running: Vec<Running>,
+    /// Workers of channels that a reload took away, which still send what they have.
+    leaving: Vec<JoinHandle<()>>,
+    client: Arc<Client>,
+    sender: Arc<Sender>,
+    clock: Clock,
+    announced: mpsc::Sender<Announced>,
+}
+
+#[derive(Debug)]
+struct Running {
+    channel: Arc<Channel>,
+    queue: mpsc::Sender<Arc<Telling>>,
+    worker: JoinHandle<()>,
+}
+
+impl Channels {
+    /// No channels yet; what becomes of tellings is sent to `announced`.
+    #[must_use]
+    pub fn new(clock: Clock, announced: mpsc::Sender<Announced>) -> Self {
+        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        let sender = Sender { host, rollguard: env!("CARGO_PKG_VERSION").to_owned() };
+        let (running, leaving) = (Vec::new(), Vec::new());
+        let (client, sender) = (Arc::default(), Arc::new(sender));
+        Self { running, leaving, client, sender, clock, announced }
+    }
+
+    /// Starts what is new and lets go of what is not there any more. A channel that stayed the same
+    /// goes on with what it has.
+    pub fn replace(&mut self, channels: &[Channel]) {
+        self.leaving.retain(|worker| !worker.is_finished());
+        let mut before = std::mem::take(&mut self.running);
+        for channel in channels {
+            let same = before.iter().position(|running| *running.channel == *channel);
+            let running = match same {
+                Some(place) => before.swap_remove(place),
+                None => self.start(channel),
+            };
+            self.running.push(running);
+        }
+        // Its queue is dropped here, so it ends when that is empty.
+        self.leaving.extend(before.into_iter().map(|running| running.worker));
+    }
+
+    fn start(&self, channel: &Channel) -> Running {
+        let (queue, waiting) = mpsc::channel(MAX_WAITING);
+        let channel = Arc::new(channel.clone());
+        let worker = Worker::new(
+            channel.clone(),
+            self.client.clone(),
+            self.sender.clone(),
+            self.clock,
+            self.announced.clone(),
+        );
+        Running { channel, queue, worker: tokio::spawn(worker.work(waiting)) }
+    }
+
+    /// Queues a telling on every channel. What does not fit is reported like what fails.
+    pub fn tell(&self, telling: Telling) {
+        let telling = Arc::new(telling);
+        for running in &self.running {
+            if running.queue.try_send(telling.clone()).is_err() {
+                self.drop_one(&running.channel, &telling);
+            }
+        }
+    }
+
+    fn drop_one(&self, channel: &Channel, telling: &Telling) {
+        let failure = format!("dropped, {MAX_WAITING} messages are waiting already");
+        tracing::error!(channel = %channel.name, change = telling.news.change.word(), "{failure}");
+        let announced = Announced {
+            channel: channel.name.clone(),
+            change: telling.news.change,
+            news: telling.news.seq,
+            deployment: telling.news.deployment.clone(),
+            opened: false,
+            reference: None,
+            failure: Some(failure),
+        };
+        // Where even this does not fit the log has it.
+        drop(self.announced.try_send(announced));
+    }
+
+    /// Waits until everything in the queues is done. Dropping the channels instead lets the workers
+    /// go on for as long as the runtime lives.
+    pub async fn finish(self) {
+        let workers = self.running.into_iter().map(|running| running.worker);
+        for worker in workers.chain(self.leaving).collect::<Vec<_>>() {
+            // It fails only if the worker panicked or the runtime shuts down.
+            let _ = worker.await;
+        }
+    }
+}
