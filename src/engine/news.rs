@@ -87,7 +87,7 @@ impl NewsLog {
         self.open.retain(|open| match (turn, &open.turn) {
             (Turn::Opens(matter) | Turn::Closes(matter), Turn::Opens(known)) => matter != known,
             (Turn::ClosesAll, _) => open.deployment.is_none(),
-            (Turn::Passes, _) | (_, Turn::Passes | Turn::Closes(_) | Turn::ClosesAll) => true,
+            (Turn::Passes | Turn::Opens(_) | Turn::Closes(_), _) => true,
         });
     }
 
@@ -136,28 +136,13 @@ impl NewsLog {
     }
 
     fn read(&self, entry: &Entry, current: Option<&Deployment>) -> Option<News> {
-        let (change, turn, reason) = match &entry.event {
-            Event::ReloadRefused { errors, first, .. } => {
-                let reason = format!("errors: {errors}, the first: {first}");
-                (Change::ReloadRefused, Turn::Opens(Matter::Reload), reason)
-            }
-            Event::Reloaded { .. } => {
-                let refused = |news: &Arc<News>| news.turn == Turn::Opens(Matter::Reload);
-                self.open.iter().find(|news| refused(news))?;
-                (Change::Reloaded, Turn::Closes(Matter::Reload), String::new())
-            }
-            event => of_deployment(event, current?)?,
-        };
-        let about_guard = matches!(change, Change::ReloadRefused | Change::Reloaded);
-        let service = match current {
-            Some(current) => current.service.clone(),
-            None => return None,
-        };
+        let current = current?;
+        let (change, turn, reason) = self.meaning(&entry.event, current)?;
         let mut news = News {
             change,
             seq: Some(self.records),
             at: entry.at,
-            service,
+            service: current.service.clone(),
             deployment: None,
             version: None,
             good: None,
@@ -167,10 +152,61 @@ impl NewsLog {
             decided: None,
             turn,
         };
-        if !about_guard && let Some(current) = current {
+        let about_guard = matches!(change, Change::ReloadRefused | Change::Reloaded);
+        if !about_guard {
             describe(&mut news, &entry.event, current);
         }
         Some(news)
+    }
+
+    /// What an event changes, what that means, and why.
+    fn meaning(&self, event: &Event, current: &Deployment) -> Option<(Change, Turn, String)> {
+        let quiet = |change, turn| (change, turn, String::new());
+        Some(match event {
+            Event::Begun { .. } => quiet(Change::Begun, Turn::Passes),
+            Event::Staged { .. } => quiet(Change::Stage, Turn::Passes),
+            Event::Refused { refusal, evidence } => refused(*refusal, evidence),
+            Event::Cleared { rule } => {
+                (Change::Cleared, Turn::Closes(Matter::Rule(rule.clone())), format!("rule {rule}"))
+            }
+            Event::Decided(decision) => {
+                let reason = reason(decision).to_owned();
+                (Change::Decided, Turn::Opens(Matter::Rollback), reason)
+            }
+            Event::Cured { .. } => quiet(Change::RolledBack, Turn::ClosesAll),
+            Event::Failed { why, .. } => {
+                (Change::Failed, Turn::Opens(Matter::Rollback), why.clone())
+            }
+            Event::Baked { .. } => quiet(Change::Baked, Turn::ClosesAll),
+            Event::Ended { reason, .. } => (Change::Ended, Turn::ClosesAll, reason.clone()),
+            Event::Superseded { by } => {
+                (Change::Superseded, Turn::ClosesAll, format!("superseded by deployment {by}"))
+            }
+            Event::TelemetryLost { why, .. } => {
+                (Change::TelemetryLost, Turn::Opens(Matter::Telemetry), why.clone())
+            }
+            Event::TelemetryBack { rules } => telemetry_back(rules, current),
+            Event::ReloadRefused { errors, first, .. } => {
+                let reason = format!("errors: {errors}, the first: {first}");
+                (Change::ReloadRefused, Turn::Opens(Matter::Reload), reason)
+            }
+            // Only after one that was refused it changes anything that was told.
+            Event::Reloaded { .. } if self.is_reload_refused() => {
+                quiet(Change::Reloaded, Turn::Closes(Matter::Reload))
+            }
+            Event::Started { .. }
+            | Event::Stopped { .. }
+            | Event::Reloaded { .. }
+            | Event::SetAside { .. }
+            | Event::Intent { .. }
+            | Event::Outcome { .. }
+            | Event::Told { .. }
+            | Event::Notified { .. } => return None,
+        })
+    }
+
+    fn is_reload_refused(&self) -> bool {
+        self.open.iter().any(|news| news.turn == Turn::Opens(Matter::Reload))
     }
 }
 
@@ -181,47 +217,12 @@ fn push<T>(list: &mut VecDeque<T>, new: T, most: usize) {
     list.push_back(new);
 }
 
-/// What an event changes, what that means, and why.
-fn of_deployment(event: &Event, current: &Deployment) -> Option<(Change, Turn, String)> {
-    let quiet = |change, turn| (change, turn, String::new());
-    Some(match event {
-        Event::Begun { .. } => quiet(Change::Begun, Turn::Passes),
-        Event::Staged { .. } => quiet(Change::Stage, Turn::Passes),
-        Event::Refused { refusal, evidence } => refused(*refusal, evidence),
-        Event::Cleared { rule } => {
-            (Change::Cleared, Turn::Closes(Matter::Rule(rule.clone())), format!("rule {rule}"))
-        }
-        Event::Decided(decision) => {
-            let reason = reason(decision).to_owned();
-            (Change::Decided, Turn::Opens(Matter::Rollback), reason)
-        }
-        Event::Cured { .. } => quiet(Change::RolledBack, Turn::ClosesAll),
-        Event::Failed { why, .. } => (Change::Failed, Turn::Opens(Matter::Rollback), why.clone()),
-        Event::Baked { .. } => quiet(Change::Baked, Turn::ClosesAll),
-        Event::Ended { reason, .. } => (Change::Ended, Turn::ClosesAll, reason.clone()),
-        Event::Superseded { by } => {
-            (Change::Superseded, Turn::ClosesAll, format!("superseded by deployment {by}"))
-        }
-        Event::TelemetryLost { why, .. } => {
-            (Change::TelemetryLost, Turn::Opens(Matter::Telemetry), why.clone())
-        }
-        Event::TelemetryBack { rules } => {
-            let names: Vec<&str> = rules.iter().map(RuleName::as_str).collect();
-            let reason = format!("seen again by {}", names.join(", "));
-            let all = current.lost.is_empty();
-            let turn = if all { Turn::Closes(Matter::Telemetry) } else { Turn::Passes };
-            (Change::TelemetryBack, turn, reason)
-        }
-        Event::Started { .. }
-        | Event::Stopped { .. }
-        | Event::Reloaded { .. }
-        | Event::ReloadRefused { .. }
-        | Event::SetAside { .. }
-        | Event::Intent { .. }
-        | Event::Outcome { .. }
-        | Event::Told { .. }
-        | Event::Notified { .. } => return None,
-    })
+fn telemetry_back(rules: &[RuleName], current: &Deployment) -> (Change, Turn, String) {
+    let names: Vec<&str> = rules.iter().map(RuleName::as_str).collect();
+    let reason = format!("seen again by {}", names.join(", "));
+    let all = current.lost.is_empty();
+    let turn = if all { Turn::Closes(Matter::Telemetry) } else { Turn::Passes };
+    (Change::TelemetryBack, turn, reason)
 }
 
 fn refused(refusal: Refusal, evidence: &RuleEvidence) -> (Change, Turn, String) {
