@@ -35,9 +35,6 @@ const MAX_QUESTIONS: usize = 64;
 /// Outcomes that may wait: one attempt runs at a time.
 const MAX_OUTCOMES: usize = 4;
 
-/// What became of tellings that may wait to be recorded: every channel has one at a time.
-const MAX_ANNOUNCED: usize = 64;
-
 /// How long a daemon that ends waits for people to be told: a pager answers within seconds, and
 /// until the next start nothing is guarded.
 const LAST_NOTICES: Duration = Duration::from_secs(10);
@@ -131,9 +128,7 @@ pub(crate) async fn run(config: &Path) -> Result<(), DaemonError> {
     let (tell, mut told) = mpsc::channel(MAX_QUESTIONS);
     let (outcomes, mut outcome) = mpsc::channel(MAX_OUTCOMES);
     let notifier = Notifier::start(executor.clone(), tell);
-    let (announce, mut announced) = mpsc::channel(MAX_ANNOUNCED);
-    let mut channels = Channels::new(clock, announce);
-    channels.replace(&loaded.plan.channels);
+    let (channels, mut announced) = Channels::start(clock, &loaded.plan.channels);
     let Loaded { places: Places { state, .. }, plan, .. } = loaded;
     let plan = Arc::new(plan);
     let mut daemon = Daemon {

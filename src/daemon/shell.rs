@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use crate::engine::effect::{Effect, Incident, Outcome, Pace};
+use crate::engine::effect::{Effect, Incident, Notice, Outcome, Pace};
 use crate::hook::Executor;
 use crate::journal::{Journal, reports_dir};
 use crate::model::entry::{Entry, Event};
@@ -103,12 +103,7 @@ impl Shell {
                         drop(outcomes.send(outcome).await);
                     });
                 }
-                Effect::Notify(notice) => {
-                    let hook = notice.hook.clone();
-                    if let Err(error) = self.notifier.push(*notice) {
-                        tracing::error!(%error, %hook, "nobody could be told");
-                    }
-                }
+                Effect::Notify(notice) => self.notify(*notice),
                 Effect::Tell(telling) => self.channels.tell(*telling),
                 Effect::Report(incident) => self.report(&incident),
                 Effect::Pace { target, interval, pace } => {
@@ -117,6 +112,13 @@ impl Shell {
             }
         }
         Performed::All
+    }
+
+    fn notify(&self, notice: Notice) {
+        let hook = notice.hook.clone();
+        if let Err(error) = self.notifier.push(notice) {
+            tracing::error!(%error, %hook, "nobody could be told");
+        }
     }
 
     /// What follows from an entry being on disk.

@@ -18,6 +18,10 @@ use super::worker::Worker;
 /// been reached for that many, and one more would not reach them either.
 const MAX_WAITING: usize = 64;
 
+/// What became of tellings that may wait to be recorded: every channel has one at a time, and one
+/// whose queue is full a few.
+const MAX_ANNOUNCED: usize = 64;
+
 /// The channels that are told.
 #[derive(Debug)]
 pub struct Channels {
@@ -38,14 +42,17 @@ struct Running {
 }
 
 impl Channels {
-    /// No channels yet; what becomes of tellings is sent to `announced`.
+    /// Starts the channels; what becomes of tellings comes out at the other end.
     #[must_use]
-    pub fn new(clock: Clock, announced: mpsc::Sender<Announced>) -> Self {
+    pub fn start(clock: Clock, channels: &[Channel]) -> (Self, mpsc::Receiver<Announced>) {
+        let (announced, receiver) = mpsc::channel(MAX_ANNOUNCED);
         let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
         let sender = Sender { host, rollguard: env!("CARGO_PKG_VERSION").to_owned() };
         let (running, leaving) = (Vec::new(), Vec::new());
         let (client, sender) = (Arc::default(), Arc::new(sender));
-        Self { running, leaving, client, sender, clock, announced }
+        let mut all = Self { running, leaving, client, sender, clock, announced };
+        all.replace(channels);
+        (all, receiver)
     }
 
     /// Starts what is new and lets go of what is not there any more. A channel that stayed the same
@@ -57,7 +64,7 @@ impl Channels {
             let same = before.iter().position(|running| *running.channel == *channel);
             let running = match same {
                 Some(place) => before.swap_remove(place),
-                None => self.start(channel),
+                None => self.start_one(channel),
             };
             self.running.push(running);
         }
@@ -65,7 +72,7 @@ impl Channels {
         self.leaving.extend(before.into_iter().map(|running| running.worker));
     }
 
-    fn start(&self, channel: &Channel) -> Running {
+    fn start_one(&self, channel: &Channel) -> Running {
         let (queue, waiting) = mpsc::channel(MAX_WAITING);
         let channel = Arc::new(channel.clone());
         let worker = Worker::new(
