@@ -479,16 +479,20 @@ fn every_reason_not_to_act_can_be_given() {
 }
 
 #[test]
-fn a_refusal_is_recorded_and_told_once_for_each_rule_and_reason() {
+fn a_refusal_is_told_once_for_each_rule_and_reason_and_recorded_again_after_it_cleared() {
     let report = "report not rolled back";
     let sick = "0..2 fine; 2.5 begin v2; 3..6 fine; 7..12 sick; 13..14 fine; 15..20 sick";
-    let told = format!("begun v2, slow: no good version, notify tell, {report}");
+    let told = format!(
+        "begun v2, slow: no good version, notify tell, {report}, cleared slow, \
+         slow: no good version"
+    );
     check(&[], sick, &told);
     check(&[], &format!("{sick}; 21 restart; 22..25 sick"), &told);
     let observe = ("mode = \"auto\"", "mode = \"observe\"");
     check(&[observe], sick, &format!("begun v2, slow: observing, {report}"));
     let mut bed = Bed::new(plan(&[("mode = \"auto\"", "mode = \"notify\"")]));
-    bed.play(sick).expect(&format!("begun v2, slow: notify only, notify tell, {report}"));
+    let told = format!("begun v2, slow: notify only, notify tell, {report}");
+    bed.play(sick).expect(&format!("{told}, cleared slow, slow: notify only"));
     bed.reload(21.0, plan(&[])).play("22..24 sick");
     bed.expect("reloaded, slow: no good version, notify tell");
 }

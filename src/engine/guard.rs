@@ -377,15 +377,15 @@ impl Guard {
         self.guarded().is_some() && !self.judge.applies(ix)
     }
 
-    /// Records once for each rule and reason that nothing is done, and tells people where that is
-    /// what was asked for.
+    /// Records once for each rule and reason that nothing is done, and again when the rule fires
+    /// after it has cleared. Tells people where that is what was asked for.
     fn refuse(&mut self, now: Moment, ix: RuleIx, refusal: Refusal) {
         let rule = self.plan().rule(ix);
         let Some(deployment) = self.guarded() else { return };
+        let known = deployment.has_refused(&rule.name, refusal);
         if refusal == Refusal::WarmingUp
             || refusal == Refusal::SetAside
-            || (deployment.has_refused(&rule.name, refusal)
-                && !deployment.cleared.would_tell_again(&rule.name))
+            || (known && !deployment.cleared.would_tell_again(&rule.name))
         {
             return;
         }
@@ -394,7 +394,8 @@ impl Guard {
         let text = rule.when.text.clone();
         let evidence = evidence::of_rule(&self.judge, ix, now);
         self.record(now, Event::Refused { refusal, evidence });
-        if refusal != Refusal::Observing {
+        // A hook is not told that a rule clears, so it is told once that it fires.
+        if refusal != Refusal::Observing && !known {
             self.tell(now, Some(ix), &text, Occasion::Refused);
         }
         if first && critical {
