@@ -18,7 +18,7 @@ use super::ledger::Deployment;
 const MAX_RECENT: usize = 32;
 
 /// How many open matters are remembered. Telling of more warnings than this tells nobody anything.
-const MAX_OPEN: usize = 64;
+const MAX_OPEN: usize = 24;
 
 /// How many tellings are remembered: of every recent news to as many channels as there may be.
 const MAX_TOLD: usize = 512;

@@ -84,7 +84,8 @@ impl Guard {
     }
 
     fn remind(&mut self, too: impl Fn(&News) -> bool) {
-        if !self.has_channels() {
+        // Without a journal nobody knows what is on record.
+        if !self.has_channels() || self.halt.is_some() {
             return;
         }
         for news in self.ledger.news.remembered() {

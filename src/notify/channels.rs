@@ -10,13 +10,17 @@ use crate::announce::Sender;
 use crate::clock::Clock;
 use crate::engine::telling::{Announced, Telling};
 use crate::hook::client::Client;
-use crate::model::channel::Channel;
+use crate::model::channel::{Change, Channel};
 
 use super::worker::Worker;
 
-/// How many tellings may wait for one channel. A rollback makes a handful; when 64 wait, nobody has
-/// been reached for that many, and one more would not reach them either.
-const MAX_WAITING: usize = 64;
+/// How many tellings may wait for one channel. A rollback makes a handful, a restart at most 56;
+/// when 128 wait nobody has been reached for that many, and one more would not reach them either.
+const MAX_WAITING: usize = 128;
+
+/// How many places are kept for what matters more than warnings: a rollback must be told although
+/// a hundred warnings fire at the same instant.
+const RESERVED: usize = 32;
 
 /// What became of tellings that may wait to be recorded: every channel has one at a time, and one
 /// whose queue is full a few.
@@ -89,14 +93,15 @@ impl Channels {
     pub fn tell(&self, telling: Telling) {
         let telling = Arc::new(telling);
         for running in &self.running {
-            if running.queue.try_send(telling.clone()).is_err() {
+            let full = running.queue.capacity() <= RESERVED && is_lesser(telling.news.change);
+            if full || running.queue.try_send(telling.clone()).is_err() {
                 self.drop_one(&running.channel, &telling);
             }
         }
     }
 
     fn drop_one(&self, channel: &Channel, telling: &Telling) {
-        let failure = format!("dropped, {MAX_WAITING} messages are waiting already");
+        let failure = "dropped, too many messages are waiting already".to_owned();
         tracing::error!(channel = %channel.name, change = telling.news.change.word(), "{failure}");
         let announced = Announced {
             channel: channel.name.clone(),
@@ -119,5 +124,75 @@ impl Channels {
             // It fails only if the worker panicked or the runtime shuts down.
             let _ = worker.await;
         }
+    }
+}
+
+/// Whether news may give way to others: there may be as many of them as there are rules.
+const fn is_lesser(change: Change) -> bool {
+    match change {
+        Change::Observed | Change::Firing | Change::Cleared => true,
+        Change::Begun
+        | Change::Stage
+        | Change::Refused
+        | Change::Decided
+        | Change::RolledBack
+        | Change::Failed
+        | Change::Baked
+        | Change::Ended
+        | Change::Superseded
+        | Change::TelemetryLost
+        | Change::TelemetryBack
+        | Change::JournalLost
+        | Change::ReloadRefused
+        | Change::Reloaded => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::telling::Occurrence;
+    use crate::model::channel::System;
+    use crate::model::name::{ChannelName, ServiceName};
+    use crate::model::news::{News, Turn};
+    use crate::model::target::Secret;
+    use crate::model::time::Timestamp;
+
+    fn telling(change: Change, seq: u64) -> Telling {
+        let news = News {
+            change,
+            seq: Some(seq),
+            at: Timestamp::from_millis(0),
+            service: ServiceName::new("api").unwrap(),
+            deployment: None,
+            version: None,
+            good: None,
+            stage: None,
+            rule: None,
+            reason: String::new(),
+            decided: None,
+            turn: Turn::Passes,
+        };
+        let (news, occurrence) = (Arc::new(news), Occurrence::First);
+        Telling { news, occurrence, open: Vec::new(), opened: Vec::new(), units: Vec::new() }
+    }
+
+    #[tokio::test]
+    async fn a_flood_of_warnings_leaves_room_for_a_rollback() {
+        // Nobody takes anything from the queue: no worker runs before this test waits.
+        let url = Secret::Literal("http://127.0.0.1:9/".to_owned());
+        let system = System::Webhook { url, headers: Vec::new() };
+        let name = ChannelName::new("x").unwrap();
+        let channel = Channel { name, on: system.default_changes().to_vec(), system };
+        let (channels, mut announced) = Channels::start(Clock::start(), &[channel]);
+        (0..500).for_each(|seq| channels.tell(telling(Change::Firing, seq)));
+        assert_eq!(channels.running[0].queue.capacity(), RESERVED);
+        channels.tell(telling(Change::Decided, 500));
+        assert_eq!(channels.running[0].queue.capacity(), RESERVED - 1);
+        let dropped = announced.try_recv().unwrap();
+        assert_eq!(
+            dropped.failure.as_deref(),
+            Some("dropped, too many messages are waiting already")
+        );
     }
 }

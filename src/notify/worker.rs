@@ -18,6 +18,7 @@ use crate::clock::Clock;
 use crate::engine::telling::{Announced, Occurrence, Telling};
 use crate::hook::client::Client;
 use crate::model::channel::{Channel, System};
+use crate::model::news::Turn;
 use crate::model::target::Secret;
 use crate::model::time::Instant;
 
@@ -254,10 +255,17 @@ impl Worker {
         if !self.alerts.take(&self.channel, telling) {
             return Result::Nothing;
         }
-        let told = match &telling.occurrence {
-            Occurrence::First => false,
-            Occurrence::Again(told) => told.contains(&self.channel.name),
+        let (told, stands) = match &telling.occurrence {
+            Occurrence::First => (false, true),
+            Occurrence::Again(told) => {
+                (told.contains(&self.channel.name), telling.open.contains(&telling.news.change))
+            }
         };
+        let opens = matches!(telling.news.turn, Turn::Opens(_));
+        // What has ended since is only told of as ended, and that once.
+        if (opens && !stands) || (told && !opens) {
+            return Result::Nothing;
+        }
         let mut attempt = 1;
         loop {
             match self.send_alerts().await {
