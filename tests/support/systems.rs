@@ -2,6 +2,8 @@
 //! their documents say and refuses everything else. It keeps what it took, and can be told to hang
 //! or to fail.
 
+#![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
