@@ -9,6 +9,7 @@
     warn(clippy::disallowed_methods, clippy::print_stdout, clippy::print_stderr)
 )]
 
+pub mod announce;
 pub mod cli;
 pub mod clock;
 pub mod config;

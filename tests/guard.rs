@@ -11,8 +11,10 @@ use rollguard::engine::Guard;
 use rollguard::engine::command::Command;
 use rollguard::engine::effect::{Effect, Outcome};
 use rollguard::engine::snapshot::Snapshot;
+use rollguard::engine::telling::{Announced, Occurrence};
 use rollguard::model::entry::{Attempt, Caller, Entry, Event, StepResult, Trigger};
-use rollguard::model::name::{DeploymentId, StageName, Version};
+use rollguard::model::name::{ChannelName, DeploymentId, StageName, Version};
+use rollguard::model::news::News;
 use rollguard::model::place::TargetIx;
 use rollguard::model::plan::Plan;
 use rollguard::model::scrape::{Failure, FailureClass, Page, Scrape};
@@ -72,6 +74,7 @@ struct Bed {
     /// The attempt that is waited for.
     awaited: Option<(DeploymentId, Attempt)>,
     notices: Vec<(DeploymentId, Attempt)>,
+    news: Vec<Arc<News>>,
     log: Vec<String>,
 }
 
@@ -86,6 +89,7 @@ impl Bed {
             journal: Vec::new(),
             awaited: None,
             notices: Vec::new(),
+            news: Vec::new(),
             log: Vec::new(),
         };
         bed.set(0.0);
@@ -172,6 +176,19 @@ impl Bed {
                 let (deployment, attempt) = self.notices.last().cloned().unwrap();
                 self.guard.notified(now, deployment, attempt.hook, None)
             }
+            "heard" => {
+                let news = self.news.last().unwrap();
+                let announced = Announced {
+                    channel: ChannelName::new(words[1]).unwrap(),
+                    change: news.change,
+                    news: news.seq,
+                    deployment: news.deployment.clone(),
+                    opened: true,
+                    reference: None,
+                    failure: None,
+                };
+                self.guard.announced(now, announced)
+            }
             "tick" => self.guard.tick(now),
             other => panic!("what is {other}?"),
         }
@@ -242,6 +259,14 @@ impl Bed {
                     let attempt = notice.steps[0].order.attempt.clone();
                     self.notices.push((notice.deployment, attempt));
                 }
+                Effect::Tell(telling) => {
+                    let word = telling.news.change.word();
+                    self.log.push(match &telling.occurrence {
+                        Occurrence::First => format!("news {word}"),
+                        Occurrence::Again(told) => format!("again {word} told to {}", told.len()),
+                    });
+                    self.news.push(telling.news);
+                }
                 Effect::Report(incident) => self.log.push(format!("report {}", incident.ended)),
                 Effect::Pace { interval, .. } => self.log.push(format!("pace {interval:?}")),
             }
@@ -291,6 +316,8 @@ fn word(event: &Event) -> Option<String> {
         Event::TelemetryLost { .. } => "telemetry lost".to_owned(),
         Event::TelemetryBack { .. } => "telemetry back".to_owned(),
         Event::Notified { .. } => "notified".to_owned(),
+        Event::Cleared { rule } => format!("cleared {rule}"),
+        Event::Told { channel, change, .. } => format!("told {channel} {}", change.word()),
     })
 }
 
@@ -424,7 +451,7 @@ fn the_guards_own_restarts_never_crowd_out_the_deployments_story() {
     let report = bed.scrape(Some(0.5)).into_iter().find_map(|effect| match effect {
         Effect::Report(incident) => Some(incident),
         Effect::Append(_) | Effect::Run(_) | Effect::Inspect { .. } => None,
-        Effect::Notify(_) | Effect::Pace { .. } => None,
+        Effect::Notify(_) | Effect::Tell(_) | Effect::Pace { .. } => None,
     });
     let told: Vec<String> = report.unwrap().entries.iter().filter_map(|e| word(&e.event)).collect();
     assert_eq!(told.join(", "), "begun v2 over v1, decided by slow, done, cured");
@@ -474,16 +501,20 @@ fn every_reason_not_to_act_can_be_given() {
 }
 
 #[test]
-fn a_refusal_is_recorded_and_told_once_for_each_rule_and_reason() {
+fn a_refusal_is_told_once_for_each_rule_and_reason_and_recorded_again_after_it_cleared() {
     let report = "report not rolled back";
     let sick = "0..2 fine; 2.5 begin v2; 3..6 fine; 7..12 sick; 13..14 fine; 15..20 sick";
-    let told = format!("begun v2, slow: no good version, notify tell, {report}");
+    let told = format!(
+        "begun v2, slow: no good version, notify tell, {report}, cleared slow, \
+         slow: no good version"
+    );
     check(&[], sick, &told);
     check(&[], &format!("{sick}; 21 restart; 22..25 sick"), &told);
     let observe = ("mode = \"auto\"", "mode = \"observe\"");
     check(&[observe], sick, &format!("begun v2, slow: observing, {report}"));
     let mut bed = Bed::new(plan(&[("mode = \"auto\"", "mode = \"notify\"")]));
-    bed.play(sick).expect(&format!("begun v2, slow: notify only, notify tell, {report}"));
+    let told = format!("begun v2, slow: notify only, notify tell, {report}");
+    bed.play(sick).expect(&format!("{told}, cleared slow, slow: notify only"));
     bed.reload(21.0, plan(&[])).play("22..24 sick");
     bed.expect("reloaded, slow: no good version, notify tell");
 }
@@ -910,4 +941,57 @@ fn a_rule_that_changes_back_has_its_baseline_again() {
     bed.play("0..2 fine; 2.5 begin v2 good=v1; 3..6 fine");
     bed.reload(7.0, bad).play("8..9 sick").reload(10.0, good).play("11..14 sick");
     bed.expect("begun v2 over v1, reloaded, reloaded, decided by slow, run 0.1");
+}
+
+/// Two channels; without a hook that tells people.
+const CHANNELS: (&str, &str) = (
+    "notify = \"tell\"",
+    "[notify.one]\nwebhook = { url = \"http://h/1\" }\n[notify.two]\nwebhook = { url = \"http://h/2\" }",
+);
+
+#[test]
+fn every_change_is_told_once_and_after_it_is_on_record() {
+    let script = format!("{BEGUN}; 7..9 sick; 9.5 done; 10..20 fine");
+    let expected = "begun v2 over v1, news begun, decided by slow, news decided, run 0.1, done, \
+                    cured, news rolled_back, report rolled back";
+    check(&[CHANNELS], &script, expected);
+    let ends = "0 fine; 1 begin v2 good=v1; 2 fine; 3 stage canary; 4 end; 5 begin v3; 6 begin v4";
+    let expected = "begun v2 over v1, news begun, in stage canary, news stage, ended, news ended, \
+                    begun v3, news begun, superseded, news superseded, begun v4, news begun";
+    check(&[CHANNELS], ends, expected);
+}
+
+#[test]
+fn a_restarted_guard_tells_again_what_is_fresh_or_still_open_and_knows_who_heard() {
+    let failed = format!("{BEGUN}; 7..9 sick; 9.5 failed; 10..11 sick; 11.5 failed");
+    let mut bed = Bed::new(plan(&[CHANNELS]));
+    bed.play(&failed).play("12 heard one; 13 heard two");
+    bed.log.clear();
+    bed.play("14 restart");
+    bed.expect("again begun told to 0, again decided told to 0, again failed told to 2");
+    // Long after it only what is still wrong is worth telling.
+    bed.play("5000 restart").expect("again failed told to 2");
+    // Who is new hears of it too; what is over is not told.
+    bed.reload(5001.0, plan(&[CHANNELS]));
+    bed.expect("reloaded, again failed told to 2");
+    bed.play("5002 begin v3 good=v1; 5003 restart");
+    bed.expect("begun v3 over v1, news begun, again begun told to 0");
+}
+
+#[test]
+fn a_rule_that_comes_and_goes_is_told_eight_times() {
+    let warning = ("for = \"2s\"", "for = \"0s\"\nseverity = \"warning\"");
+    let mut bed = Bed::new(plan(&[CHANNELS, warning]));
+    bed.play(BEGUN);
+    for turn in 0..20 {
+        bed.play(&format!("{} sick; {} fine", 7 + 2 * turn, 8 + 2 * turn));
+    }
+    let count = |word: &str| bed.log.iter().filter(|entry| *entry == word).count();
+    assert_eq!((count("news firing"), count("news cleared")), (8, 8));
+}
+
+#[test]
+fn a_journal_that_is_lost_is_told_and_nothing_after_it() {
+    let lost = format!("{BEGUN}; 7 lost; 8..12 sick");
+    check(&[CHANNELS], &lost, "begun v2 over v1, news begun, news journal_lost");
 }

@@ -1,13 +1,14 @@
 //! The manual and the rules that are shipped, run as a reader would run them: every example of
-//! `docs/rules.md` goes through the real binary, every pack passes `check` and its own tests, and
-//! the tables of `rules/README.md` name what is there. A block of TOML that nobody runs is a
-//! failure.
+//! `docs/rules.md` and `docs/notifications.md` goes through the real binary, every pack passes
+//! `check` and its own tests, and the tables of `rules/README.md` name what is there. A block of
+//! TOML that nobody runs is a failure.
 //!
 //! How a block is marked, after its three backticks:
 //!
 //!   toml rules    a rules file; `check --deny-lints` finds nothing
 //!   toml test     tests of the rules before it, without their first line; `test` passes them
 //!   toml main     a main file beside the rules before it; `check --deny-lints` finds nothing
+//!   toml channel  in place of the channels of the main file before it, likewise
 //!   toml lint     a rules file that `check` accepts with lints
 //!   toml refused  a rules file that `check` refuses
 //!   yaml alerts   alerts of Prometheus, all of which `import prometheus` takes
@@ -26,6 +27,7 @@ enum Kind {
     Rules,
     Test,
     Main,
+    Channel,
     Lint,
     Refused,
     Alerts,
@@ -47,6 +49,7 @@ fn kind(mark: &str) -> Result<Option<Kind>, String> {
         "toml rules" => Kind::Rules,
         "toml test" => Kind::Test,
         "toml main" => Kind::Main,
+        "toml channel" => Kind::Channel,
         "toml lint" => Kind::Lint,
         "toml refused" => Kind::Refused,
         "yaml alerts" => Kind::Alerts,
@@ -91,6 +94,8 @@ fn said(output: &Output) -> String {
 struct Reader {
     directory: tempfile::TempDir,
     answer: Option<String>,
+    /// The main file as far as its channels.
+    main: String,
     wrong: Vec<String>,
 }
 
@@ -106,7 +111,14 @@ impl Reader {
         let check = ["check", "--deny-lints"];
         let (code, expected) = match block.kind {
             Kind::Rules => (self.run("rules.toml", text, &[check[0], check[1], "rules.toml"]), 0),
-            Kind::Main => (self.run("main.toml", text, &[check[0], check[1], "main.toml"]), 0),
+            Kind::Main => {
+                text.split("[notify.").next().unwrap().clone_into(&mut self.main);
+                (self.run("main.toml", text, &[check[0], check[1], "main.toml"]), 0)
+            }
+            Kind::Channel => {
+                let whole = format!("{}{text}", self.main);
+                (self.run("main.toml", &whole, &[check[0], check[1], "main.toml"]), 0)
+            }
             Kind::Test => {
                 let whole = format!("rules = [\"rules.toml\"]\n\n{text}");
                 (self.run("rules.test.toml", &whole, &["test", "rules.test.toml"]), 0)
@@ -159,12 +171,26 @@ fn here(path: &str) -> PathBuf {
 fn every_example_of_the_manual_does_what_the_manual_says() {
     let manual = fs::read_to_string(here("docs/rules.md")).unwrap();
     let directory = tempfile::tempdir().unwrap();
-    let mut reader = Reader { directory, answer: None, wrong: Vec::new() };
+    let mut reader = Reader { directory, answer: None, main: String::new(), wrong: Vec::new() };
     let blocks = blocks(&manual).unwrap_or_else(|why| panic!("docs/rules.md, {why}"));
     blocks.iter().for_each(|block| reader.read(block));
     assert!(reader.wrong.is_empty(), "docs/rules.md\n{}", reader.wrong.join("\n"));
     let tests = blocks.iter().filter(|block| block.kind == Kind::Test).count();
     assert!(tests > 20, "only {tests} examples have tests");
+}
+
+#[test]
+fn every_example_of_the_page_on_notifications_is_in_order() {
+    let page = fs::read_to_string(here("docs/notifications.md")).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let mut reader = Reader { directory, answer: None, main: String::new(), wrong: Vec::new() };
+    let blocks = blocks(&page).unwrap_or_else(|why| panic!("docs/notifications.md, {why}"));
+    blocks.iter().for_each(|block| reader.read(block));
+    assert!(reader.wrong.is_empty(), "docs/notifications.md\n{}", reader.wrong.join("\n"));
+    assert!(blocks.len() >= 10, "only {} blocks are run", blocks.len());
+    for (word, _) in rollguard::model::channel::Change::ALL {
+        assert!(page.contains(&format!("| `{word}` |")), "{word} is not explained");
+    }
 }
 
 #[test]

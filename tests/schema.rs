@@ -143,6 +143,23 @@ steps = [
 ]
 cure = { when = "s < 1"@cure@ }
 @hook@
+[notify.one]
+slack = { url = { env = "A" }@slack@ }
+@channel@
+[notify.two]
+pagerduty = { routing_key = { @reference@ }@pagerduty@ }
+[notify.three]
+opsgenie = { key = { env = "A" }@opsgenie@ }
+[notify.four]
+alertmanager = { urls = ["http://h"]@alertmanager@ }
+[notify.five]
+grafana = { url = "http://h", token = { env = "A" }@grafana@ }
+[notify.six]
+statuspage = { key = { env = "A" }, page = "p", public = true@statuspage@ }
+[notify.seven]
+webhook = { url = "http://h"@webhook@ }
+[notify.eight]
+cloudevent = { url = "http://h"@cloudevent@ }
 [signal.s]
 ratio = { of = 'a', to = 'b'@ratio@ }
 window = "1m"
@@ -156,7 +173,7 @@ then = "rollback"
 "#;
 
 /// The places of [`ALL`] and the tables of the schema that they stand for.
-const TABLES: [(&str, &[&str]); 12] = [
+const TABLES: [(&str, &[&str]); 22] = [
     ("root", &["/roots/main"]),
     ("deployment", &["/definitions/deployment"]),
     ("target", &["/definitions/target"]),
@@ -168,6 +185,16 @@ const TABLES: [(&str, &[&str]); 12] = [
     ("json", &["/definitions/step/properties/probe/properties/json"]),
     ("cure", &["/definitions/hook/properties/cure"]),
     ("ratio", &["/definitions/signal/properties/ratio"]),
+    ("reference", &["/definitions/reference"]),
+    ("channel", &["/definitions/channel"]),
+    ("slack", &["/definitions/slack"]),
+    ("pagerduty", &["/definitions/pagerduty"]),
+    ("opsgenie", &["/definitions/opsgenie"]),
+    ("alertmanager", &["/definitions/alertmanager"]),
+    ("grafana", &["/definitions/grafana"]),
+    ("statuspage", &["/definitions/statuspage"]),
+    ("webhook", &["/definitions/webhook"]),
+    ("cloudevent", &["/definitions/cloudevent"]),
     ("rule", &["/definitions/rule"]),
 ];
 
@@ -181,7 +208,7 @@ fn with(place: &str, key: &str) -> String {
         let comma = if inline { ", " } else { "" };
         let written = match name {
             _ if name == place => format!("{comma}{key}"),
-            "header" => "env = \"A\"".to_owned(),
+            "header" | "reference" => "env = \"A\"".to_owned(),
             _ => String::new(),
         };
         text = format!("{before}{written}{after}");

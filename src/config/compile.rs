@@ -17,6 +17,7 @@ use crate::model::signal::Signal;
 use crate::model::target::Target;
 use crate::model::time::format_duration;
 
+use super::channel::channels;
 use super::condition::{Names, mentioned};
 use super::declare::{Declared, Listed, declared};
 use super::deployment::{DEFAULT_BAKE, MAIN_KEYS, SHARED_KEYS, Settings, deployment, settings};
@@ -211,6 +212,7 @@ impl<'f> Parsed<'f> {
         };
         let (targets, hooks) = (Listed::of(&tables.targets), Listed::of(&tables.hooks));
         let deployment = deployment(main, &hooks, sink);
+        let channels = channels(&roots[..1], sink);
         if tables.targets.is_empty() {
             let error = Diagnostic::error(main.place.clone(), "the file has no target to sample");
             sink.missing(error.help("write [target.NAME] and scrape = \"http://…\" below it"));
@@ -219,7 +221,8 @@ impl<'f> Parsed<'f> {
         let core = tables.core(&targets, &hooks, then, sink);
         let (mode, settings) = general?;
         let Core { targets, signals, rules, hooks, order } = core?;
-        let plan = Plan { mode, deployment: deployment?, targets, signals, rules, hooks };
+        let (deployment, channels) = (deployment?, channels?);
+        let plan = Plan { mode, deployment, targets, signals, rules, hooks, channels };
         bake_is_long_enough(main, &plan, sink);
         rules_can_change(&plan, &tables.rules, sink);
         if !sink.has_errors() {
@@ -240,7 +243,8 @@ impl<'f> Parsed<'f> {
         let core = tables.core(targets, &Listed::Unknown, then, sink)?;
         let Core { targets, signals, rules, hooks, order } = core;
         let deployment = nothing_guarded()?;
-        let plan = Plan { mode: Mode::Observe, deployment, targets, signals, rules, hooks };
+        let (mode, channels) = (Mode::Observe, Vec::new());
+        let plan = Plan { mode, deployment, targets, signals, rules, hooks, channels };
         rules_can_change(&plan, &tables.rules, sink);
         if !sink.has_errors() {
             roots.iter().for_each(|root| not_empty(root, sink));

@@ -52,8 +52,18 @@ const DEFAULT_LISTEN: Listen =
     Listen::Addr(SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9786));
 
 /// Keys that only the main file has.
-pub(super) const MAIN_KEYS: [&str; 9] =
-    ["mode", "rules", "rules_path", "state", "listen", "control", "deployment", "target", "hook"];
+pub(super) const MAIN_KEYS: [&str; 10] = [
+    "mode",
+    "rules",
+    "rules_path",
+    "state",
+    "listen",
+    "control",
+    "deployment",
+    "target",
+    "hook",
+    "notify",
+];
 
 /// Keys of every file.
 pub(super) const SHARED_KEYS: [&str; 2] = ["signal", "rule"];

@@ -1,6 +1,8 @@
 //! L1: text to a validated plan, or everything that is wrong with the text. Pure: which files
 //! there are and who may write them is `load`'s business.
 
+mod address;
+mod channel;
 mod compile;
 mod condition;
 mod declare;

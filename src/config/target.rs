@@ -165,7 +165,7 @@ fn few(count: usize, place: Place, sink: &mut Sink) -> bool {
     count <= MAX_PAIRS
 }
 
-fn headers(item: Item<'_>, sink: &mut Sink) -> Option<Vec<(String, Secret)>> {
+pub(super) fn headers(item: Item<'_>, sink: &mut Sink) -> Option<Vec<(String, Secret)>> {
     let mut headers = Some(Vec::new());
     for entry in item.section("headers", sink)?.entries() {
         let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
@@ -195,7 +195,19 @@ fn secret(item: Item<'_>, sink: &mut Sink) -> Option<Secret> {
         }
         return Some(Secret::Literal(text.value.to_owned()));
     }
-    let section = item.section("the header", sink)?;
+    let message = "a header is a string, `{ file = \"…\" }` or `{ env = \"…\" }`";
+    reference(item, "the header", message, sink)
+}
+
+/// `{ file = "…" }` or `{ env = "…" }`; `title` is how messages call it, `otherwise` what they say
+/// where it is neither.
+pub(super) fn reference(
+    item: Item<'_>,
+    title: &str,
+    otherwise: &str,
+    sink: &mut Sink,
+) -> Option<Secret> {
+    let section = item.section(title, sink)?;
     if !section.only(&["file", "env"], &[], sink) {
         return None;
     }
@@ -210,8 +222,7 @@ fn secret(item: Item<'_>, sink: &mut Sink) -> Option<Secret> {
             }
         }),
         (Some(_), Some(_)) | (None, None) => {
-            let message = "a header is a string, `{ file = \"…\" }` or `{ env = \"…\" }`";
-            sink.report(Diagnostic::error(item.place(), message));
+            sink.report(Diagnostic::error(item.place(), otherwise));
             None
         }
     }

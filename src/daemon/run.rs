@@ -11,6 +11,7 @@ use crate::config::{Level, Listen};
 use crate::engine::command::Rejection;
 use crate::engine::effect::{Effect, Outcome};
 use crate::engine::snapshot::GuardState;
+use crate::engine::telling::Announced;
 use crate::engine::{Guard, wanted_names, wanted_natives};
 use crate::exposition::NameSet;
 use crate::hook::Executor;
@@ -20,7 +21,7 @@ use crate::model::entry::Caller;
 use crate::model::plan::Plan;
 use crate::model::scrape::Scrape;
 use crate::model::time::Moment;
-use crate::notify::{Notifier, Told};
+use crate::notify::{Channels, Notifier, Told};
 use crate::serve::{Answer, Asked, Control, Open, Question, ServeError, Status};
 use crate::source::Sources;
 
@@ -73,6 +74,7 @@ enum Happening {
     Asked(Asked),
     Outcome(Outcome),
     Told(Told),
+    Announced(Announced),
     Signal(Request),
     Time,
 }
@@ -126,13 +128,14 @@ pub(crate) async fn run(config: &Path) -> Result<(), DaemonError> {
     let (tell, mut told) = mpsc::channel(MAX_QUESTIONS);
     let (outcomes, mut outcome) = mpsc::channel(MAX_OUTCOMES);
     let notifier = Notifier::start(executor.clone(), tell);
+    let (channels, mut announced) = Channels::start(clock, &loaded.plan.channels);
     let Loaded { places: Places { state, .. }, plan, .. } = loaded;
     let plan = Arc::new(plan);
     let mut daemon = Daemon {
         clock,
         config: config.to_owned(),
         guard: Guard::new(plan.clone(), &entries),
-        shell: Shell { journal, executor, notifier, outcomes, state },
+        shell: Shell { journal, executor, notifier, channels, outcomes, state },
         sources: Sources::start(&plan.targets, &names(&plan), clock),
         supervisor: Supervisor::new(),
         changes,
@@ -156,6 +159,7 @@ pub(crate) async fn run(config: &Path) -> Result<(), DaemonError> {
             Some(asked) = questions.recv() => Happening::Asked(asked),
             scrape = daemon.sources.next() => Happening::Scrape(scrape),
             Some(told) = told.recv() => Happening::Told(told),
+            Some(announced) = announced.recv() => Happening::Announced(announced),
             () = clock.sleep_until(until) => Happening::Time,
         };
         daemon.handle(happening);
@@ -231,6 +235,7 @@ impl Daemon {
             Happening::Told(told) => {
                 self.guard.notified(now, told.deployment, told.hook, told.failure)
             }
+            Happening::Announced(announced) => self.guard.announced(now, announced),
             Happening::Asked(asked) => return self.answer(now, asked),
             Happening::Signal(Request::Stop(by)) => self.stop(now, by),
             Happening::Signal(Request::Reload(by)) => {
@@ -317,6 +322,7 @@ impl Daemon {
                 }
                 let plan = Arc::new(loaded.plan);
                 self.sources.replace(&plan.targets, &names(&plan));
+                self.shell.channels.replace(&plan.channels);
                 self.reload_error = None;
                 self.guard.reload(now, plan, by)
             }
@@ -338,7 +344,9 @@ impl Daemon {
     async fn end(self) {
         self.supervisor.stopping();
         let end = self.clock.now().after(LAST_NOTICES);
-        if self.clock.before(end, self.shell.notifier.finish()).await.is_none() {
+        let Shell { notifier, channels, .. } = self.shell;
+        let finish = async { tokio::join!(notifier.finish(), channels.finish()) };
+        if self.clock.before(end, finish).await.is_none() {
             tracing::warn!("ending although people are still being told");
         }
     }

@@ -11,13 +11,13 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use crate::engine::effect::{Effect, Incident, Outcome, Pace};
+use crate::engine::effect::{Effect, Incident, Notice, Outcome, Pace};
 use crate::hook::Executor;
 use crate::journal::{Journal, reports_dir};
 use crate::model::entry::{Entry, Event};
 use crate::model::place::TargetIx;
 use crate::model::time::format_duration;
-use crate::notify::Notifier;
+use crate::notify::{Channels, Notifier};
 use crate::render;
 use crate::source::Sources;
 
@@ -27,6 +27,7 @@ pub(super) struct Shell {
     pub(super) journal: Journal,
     pub(super) executor: Arc<Executor>,
     pub(super) notifier: Notifier,
+    pub(super) channels: Channels,
     pub(super) outcomes: mpsc::Sender<Outcome>,
     pub(super) state: PathBuf,
 }
@@ -102,12 +103,8 @@ impl Shell {
                         drop(outcomes.send(outcome).await);
                     });
                 }
-                Effect::Notify(notice) => {
-                    let hook = notice.hook.clone();
-                    if let Err(error) = self.notifier.push(*notice) {
-                        tracing::error!(%error, %hook, "nobody could be told");
-                    }
-                }
+                Effect::Notify(notice) => self.notify(*notice),
+                Effect::Tell(telling) => self.channels.tell(*telling),
                 Effect::Report(incident) => self.report(&incident),
                 Effect::Pace { target, interval, pace } => {
                     set_pace(sources, target, interval, pace);
@@ -115,6 +112,13 @@ impl Shell {
             }
         }
         Performed::All
+    }
+
+    fn notify(&self, notice: Notice) {
+        let hook = notice.hook.clone();
+        if let Err(error) = self.notifier.push(notice) {
+            tracing::error!(%error, %hook, "nobody could be told");
+        }
     }
 
     /// What follows from an entry being on disk.
@@ -187,7 +191,9 @@ fn log(entry: &Entry) {
         Event::Outcome { result, .. } if *result != crate::model::entry::StepResult::Done => {
             tracing::warn!("{line}");
         }
-        Event::Notified { failure: Some(_), .. } => tracing::warn!("{line}"),
+        Event::Notified { failure: Some(_), .. } | Event::Told { failure: Some(_), .. } => {
+            tracing::warn!("{line}");
+        }
         Event::Started { .. }
         | Event::Stopped { .. }
         | Event::Reloaded { .. }
@@ -201,6 +207,8 @@ fn log(entry: &Entry) {
         | Event::Intent { .. }
         | Event::Outcome { .. }
         | Event::Cured { .. }
+        | Event::Cleared { .. }
+        | Event::Told { .. }
         | Event::Notified { .. } => tracing::info!("{line}"),
     }
 }

@@ -160,6 +160,7 @@ impl Guard {
         }
         self.keep_suspended(suspended);
         self.record(now, Event::Reloaded { by, rules });
+        self.remind_of_open();
         self.keep_pace(now.at);
         self.effects()
     }

@@ -13,6 +13,8 @@ use crate::model::place::TargetIx;
 use crate::model::signal::Unit;
 use crate::model::time::Timestamp;
 
+use super::telling::Telling;
+
 /// Something to be done.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
@@ -32,6 +34,8 @@ pub enum Effect {
     },
     /// Tell people, beside the critical path; settled with `Notified`.
     Notify(Box<Notice>),
+    /// Tell channels, beside the critical path; what became of it comes back with `announced`.
+    Tell(Box<Telling>),
     /// Write the incident report.
     Report(Box<Incident>),
     /// Sample a target at another interval from now on. A target of a new plan starts at its own.

@@ -116,6 +116,7 @@ impl Guard {
             self.judge.enter(current.stage.clone(), now.at);
         }
         self.record(now, Event::Started { rollguard: rollguard.to_owned(), pid });
+        self.remind_of_all(now);
         let phase = self.ledger.current.as_ref().map(|deployment| &deployment.phase);
         match phase {
             Some(Phase::RollingBack) => self.resume_rollback(now),
@@ -183,6 +184,7 @@ impl Guard {
         if self.halt.replace(Halt::JournalLost).is_none() {
             self.doing = Doing::Nothing;
             self.tell(now, None, "the journal cannot be written", Occasion::JournalLost);
+            self.tell_journal_lost(now);
             self.relax();
         }
         self.effects()
@@ -273,6 +275,7 @@ impl Guard {
             }
             self.ledger.apply(&entry);
             self.effects.push(Effect::Append(Box::new(entry)));
+            self.tell_news();
         }
     }
 
@@ -282,6 +285,7 @@ impl Guard {
         self.set_aside_unseen(now);
         self.pursue_wait(now, scrape);
         self.decide(now);
+        self.watch_cleared(now);
         self.watch_telemetry(now);
         self.bake(now);
         self.keep_pace(now.at);
@@ -373,14 +377,15 @@ impl Guard {
         self.guarded().is_some() && !self.judge.applies(ix)
     }
 
-    /// Records once for each rule and reason that nothing is done, and tells people where that is
-    /// what was asked for.
+    /// Records once for each rule and reason that nothing is done, and again when the rule fires
+    /// after it has cleared. Tells people where that is what was asked for.
     fn refuse(&mut self, now: Moment, ix: RuleIx, refusal: Refusal) {
         let rule = self.plan().rule(ix);
         let Some(deployment) = self.guarded() else { return };
+        let known = deployment.has_refused(&rule.name, refusal);
         if refusal == Refusal::WarmingUp
             || refusal == Refusal::SetAside
-            || deployment.has_refused(&rule.name, refusal)
+            || (known && !deployment.cleared.would_tell_again(&rule.name))
         {
             return;
         }
@@ -389,7 +394,8 @@ impl Guard {
         let text = rule.when.text.clone();
         let evidence = evidence::of_rule(&self.judge, ix, now);
         self.record(now, Event::Refused { refusal, evidence });
-        if refusal != Refusal::Observing {
+        // A hook is not told that a rule clears, so it is told once that it fires.
+        if refusal != Refusal::Observing && !known {
             self.tell(now, Some(ix), &text, Occasion::Refused);
         }
         if first && critical {

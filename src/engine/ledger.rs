@@ -9,6 +9,9 @@ use crate::model::entry::{
 use crate::model::name::{DeploymentId, HookName, RuleName, ServiceName, StageName, Version};
 use crate::model::time::Timestamp;
 
+use super::clearing::Clearings;
+use super::news::NewsLog;
+
 /// How many deployment ids are remembered, so that none is used twice. Ids that rollguard makes
 /// hold the time to the millisecond; a pipeline's own would have to come back after this many.
 const MAX_PAST: usize = 10_000;
@@ -28,6 +31,8 @@ pub struct Ledger {
     pub(crate) armed: Option<Version>,
     /// Deployments before the current one, and how each ended.
     past: VecDeque<(DeploymentId, Phase)>,
+    /// What was and is to be told.
+    pub(crate) news: NewsLog,
 }
 
 /// What is known of a deployment.
@@ -50,6 +55,8 @@ pub(crate) struct Deployment {
     pub(crate) lost: Vec<RuleName>,
     pub(crate) set_aside: Vec<RuleName>,
     pub(crate) refused: Vec<(RuleName, Refusal)>,
+    /// The rules of them that do not fire any more.
+    pub(crate) cleared: Clearings,
     pub(crate) decision: Option<(Timestamp, Decision)>,
     pub(crate) progress: Progress,
     /// How many entries concern it, those beyond `entries` included.
@@ -96,6 +103,12 @@ impl Ledger {
 
     /// Takes an entry into account.
     pub(crate) fn apply(&mut self, entry: &Entry) {
+        self.apply_to_deployments(entry);
+        let concerned = |current: &&Deployment| entry.deployment.as_ref() == Some(&current.id);
+        self.news.apply(entry, self.current.as_ref().filter(concerned));
+    }
+
+    fn apply_to_deployments(&mut self, entry: &Entry) {
         if let Event::Begun { service, version, good, signals, holding, baselines, by, .. } =
             &entry.event
             && let Some(id) = &entry.deployment
@@ -148,6 +161,7 @@ impl Ledger {
             lost: Vec::new(),
             set_aside: Vec::new(),
             refused: Vec::new(),
+            cleared: Clearings::default(),
             decision: None,
             progress: Progress::default(),
             records: 0,
@@ -174,8 +188,12 @@ impl Deployment {
         match &entry.event {
             Event::SetAside { evidence } => self.set_aside.push(evidence.rule.clone()),
             Event::Refused { refusal, evidence } => {
-                self.refused.push((evidence.rule.clone(), *refusal));
+                if !self.has_refused(&evidence.rule, *refusal) {
+                    self.refused.push((evidence.rule.clone(), *refusal));
+                }
+                self.cleared.fire(&evidence.rule);
             }
+            Event::Cleared { rule } => self.cleared.clear(rule),
             Event::Decided(decision) => {
                 self.phase = Phase::RollingBack;
                 self.decision = Some((entry.at, decision.clone()));
@@ -202,6 +220,7 @@ impl Deployment {
             | Event::Begun { .. }
             | Event::Intent { .. }
             | Event::Outcome { .. }
+            | Event::Told { .. }
             | Event::Notified { .. } => {}
         }
     }
@@ -236,6 +255,8 @@ const fn is_story(event: &Event) -> bool {
         | Event::ReloadRefused { .. }
         | Event::TelemetryLost { .. }
         | Event::TelemetryBack { .. }
+        | Event::Cleared { .. }
+        | Event::Told { .. }
         | Event::Notified { .. } => false,
         Event::Begun { .. }
         | Event::Staged { .. }

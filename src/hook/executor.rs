@@ -17,10 +17,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::client::Client;
 use super::exec::{self, Program};
 use super::inspect;
 use super::marker;
-use super::probe::{Probe, Prober};
+use super::probe::{self, Probe};
 use crate::engine::effect::{Job, Order, Outcome};
 use crate::journal::steps_dir;
 use crate::model::entry::{Attempt, StepResult};
@@ -31,7 +32,7 @@ use crate::model::name::DeploymentId;
 pub struct Executor {
     steps: PathBuf,
     rollguard: PathBuf,
-    prober: Prober,
+    client: Client,
     /// The deployments of the orders that are being performed, once for each.
     busy: Mutex<Vec<DeploymentId>>,
 }
@@ -43,7 +44,7 @@ impl Executor {
     #[must_use]
     pub fn new(state: &Path, rollguard: PathBuf) -> Self {
         let steps = steps_dir(state);
-        Self { steps, rollguard, prober: Prober::default(), busy: Mutex::default() }
+        Self { steps, rollguard, client: Client::default(), busy: Mutex::default() }
     }
 
     /// Performs an order.
@@ -59,9 +60,8 @@ impl Executor {
             Job::Probe { url, status, json, within } => {
                 let json = json.as_ref().map(|(pointer, value)| (pointer.as_str(), value));
                 let timeout = order.timeout;
-                self.prober
-                    .ask(Probe { url, status: *status, json, within: *within, timeout })
-                    .await
+                let probe = Probe { url, status: *status, json, within: *within, timeout };
+                probe::ask(&self.client, probe).await
             }
         };
         outcome(&order.deployment, &order.attempt, result, output, begun)

@@ -1,6 +1,7 @@
 //! L2: performs what the core orders: runs programs, asks HTTP endpoints, and finds out what
 //! became of an attempt that a dead guard left behind. Nothing here decides whether to act.
 
+pub(crate) mod client;
 mod exec;
 mod executor;
 mod group;

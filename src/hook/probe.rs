@@ -1,21 +1,17 @@
-//! Asks an HTTP endpoint until it answers as expected. It must never follow a redirect or use a
-//! proxy (the answer would be somebody else's), and never read more of a body than it is willing
-//! to keep.
+//! Asks an HTTP endpoint until it answers as expected.
 //!
 //! A probe changes nothing, so it has no marker. It counts as one attempt however often it asks.
 
 #![expect(clippy::disallowed_methods, reason = "the owner of the schedule of requests")]
 
-use std::error::Error;
 use std::time::Duration;
 
-use reqwest::{Client, Response, Url, redirect};
+use reqwest::Method;
+use reqwest::header::HeaderMap;
 use serde_json::Value;
-use tokio::sync::OnceCell;
-use tokio::time::{Instant, sleep, timeout};
-use tokio_rustls::rustls::crypto::ring;
-use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+use tokio::time::{Instant, sleep};
 
+use super::client::{Client, Request, RequestError};
 use super::output::neutral;
 use crate::model::entry::StepResult;
 use crate::model::time::format_duration;
@@ -41,47 +37,23 @@ pub(super) struct Probe<'a> {
     pub(super) timeout: Duration,
 }
 
-/// The HTTP clients, each built when it is first needed: reading the system's certificates takes
-/// time, and a system that has none can still be asked without TLS.
-#[derive(Debug, Default)]
-pub(super) struct Prober {
-    plain: OnceCell<Client>,
-    tls: OnceCell<Client>,
-}
-
-impl Prober {
-    pub(super) async fn ask(&self, probe: Probe<'_>) -> (StepResult, String) {
-        let begun = Instant::now();
-        let (url, client) = match self.prepare(probe.url).await {
-            Ok(ready) => ready,
-            Err(why) => return (StepResult::Failed(why), String::new()),
+/// Asks until the answer is the expected one.
+pub(super) async fn ask(client: &Client, probe: Probe<'_>) -> (StepResult, String) {
+    let begun = Instant::now();
+    let mut pause = FIRST_PAUSE;
+    let mut asked = 0_u32;
+    loop {
+        asked += 1;
+        let missed = match request(client, probe).await {
+            Ok(()) => return (StepResult::Done, report(asked, begun)),
+            Err(why) => why,
         };
-        let mut pause = FIRST_PAUSE;
-        let mut asked = 0_u32;
-        loop {
-            asked += 1;
-            let missed = match timeout(probe.timeout, request(client, &url, probe)).await {
-                Ok(Ok(())) => return (StepResult::Done, report(asked, begun)),
-                Ok(Err(why)) => why,
-                Err(_) => format!("no answer within {}", format_duration(probe.timeout)),
-            };
-            let left = probe.within.saturating_sub(begun.elapsed());
-            if left.is_zero() {
-                return (StepResult::Failed(missed), report(asked, begun));
-            }
-            sleep(pause.min(left)).await;
-            pause = (pause * 2).min(LAST_PAUSE);
+        let left = probe.within.saturating_sub(begun.elapsed());
+        if left.is_zero() {
+            return (StepResult::Failed(missed), report(asked, begun));
         }
-    }
-
-    async fn prepare(&self, url: &str) -> Result<(Url, &Client), String> {
-        let url = Url::parse(url).map_err(|error| format!("`{url}` is not a URL: {error}"))?;
-        let client = match url.scheme() {
-            "http" => self.plain.get_or_try_init(|| async { client(RootCertStore::empty()) }).await,
-            "https" => self.tls.get_or_try_init(|| async { client(system_roots().await?) }).await,
-            other => Err(format!("cannot ask `{other}` URLs, only http and https")),
-        };
-        client.map(|client| (url, client))
+        sleep(pause.min(left)).await;
+        pause = (pause * 2).min(LAST_PAUSE);
     }
 }
 
@@ -90,62 +62,30 @@ fn report(asked: u32, begun: Instant) -> String {
     format!("asked {times} in {}", format_duration(begun.elapsed()))
 }
 
-/// The TLS configuration is given even where none is needed: left to itself the client wants a
-/// process-wide crypto provider and the system's certificates, and panics or fails without.
-fn client(roots: RootCertStore) -> Result<Client, String> {
-    let tls = ClientConfig::builder_with_provider(ring::default_provider().into())
-        .with_safe_default_protocol_versions()
-        .map_err(|error| format!("could not set up TLS: {error}"))?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Client::builder()
-        .tls_backend_preconfigured(tls)
-        .no_proxy()
-        .redirect(redirect::Policy::none())
-        // Each request connects anew: that a new client can connect is part of being healthy.
-        .pool_max_idle_per_host(0)
-        .user_agent(concat!("rollguard/", env!("CARGO_PKG_VERSION")))
-        .build()
-        .map_err(|error| format!("could not set up HTTP: {}", root_cause(&error)))
-}
-
-async fn system_roots() -> Result<RootCertStore, String> {
-    let load = tokio::task::spawn_blocking(rustls_native_certs::load_native_certs);
-    let found = load.await.map_err(|error| format!("could not read certificates: {error}"))?;
-    let mut roots = RootCertStore::empty();
-    let (added, _) = roots.add_parsable_certificates(found.certs);
-    if added == 0 {
-        return Err("no certificate authorities on this host, install ca-certificates or set \
-                    SSL_CERT_FILE"
-            .to_owned());
-    }
-    Ok(roots)
-}
-
 /// Asks once; the error says what came instead of what is expected.
-async fn request(client: &Client, url: &Url, probe: Probe<'_>) -> Result<(), String> {
-    let sent = client.get(url.clone()).send().await;
-    let response = sent.map_err(|error| format!("no answer: {}", root_cause(&error)))?;
-    let status = response.status();
-    let is_expected = probe.status.map_or(status.is_success(), |code| status.as_u16() == code);
-    if !is_expected {
-        return Err(format!("last answer: status {}", status.as_u16()));
+async fn request(client: &Client, probe: Probe<'_>) -> Result<(), String> {
+    let request = Request {
+        method: Method::GET,
+        url: probe.url.to_owned(),
+        headers: HeaderMap::new(),
+        body: None,
+        timeout: probe.timeout,
+        max_body: if probe.json.is_some() { MAX_BODY } else { 0 },
+    };
+    let answer = client.send(request).await.map_err(|error| match error {
+        RequestError::NotAUrl(why) => format!("`{}`: {why}", neutral(probe.url)),
+        error
+        @ (RequestError::NotSent(_) | RequestError::Unanswered(_) | RequestError::Late(_)) => {
+            error.to_string()
+        }
+    })?;
+    let is_success = (200..300).contains(&answer.status);
+    if !probe.status.map_or(is_success, |code| answer.status == code) {
+        return Err(format!("last answer: status {}", answer.status));
     }
     let Some((pointer, expected)) = probe.json else { return Ok(()) };
-    let body = body(response).await.map_err(|why| format!("last answer: {why}"))?;
+    let body = answer.body.map_err(|why| format!("last answer: {why}"))?;
     compare(&body, pointer, expected).map_err(|why| format!("last answer: {why}"))
-}
-
-async fn body(mut response: Response) -> Result<Vec<u8>, String> {
-    let mut body = Vec::new();
-    let broken = |error| format!("the body broke off: {}", root_cause(&error));
-    while let Some(chunk) = response.chunk().await.map_err(broken)? {
-        if body.len() + chunk.len() > MAX_BODY {
-            return Err(format!("the body is longer than {MAX_BODY} bytes"));
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
 }
 
 fn compare(body: &[u8], pointer: &str, expected: &Value) -> Result<(), String> {
@@ -170,11 +110,6 @@ fn shown(value: &Value) -> String {
         return text;
     }
     text.chars().take(MAX_SHOWN).chain(['…']).collect()
-}
-
-/// What is at the bottom of it; the layers above only say that a request failed.
-fn root_cause(error: &dyn Error) -> String {
-    error.source().map_or_else(|| neutral(&error.to_string()), root_cause)
 }
 
 #[cfg(test)]

@@ -5,8 +5,11 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::channel::Change;
 use super::deployment::Mode;
-use super::name::{DeploymentId, HookName, RuleName, ServiceName, SignalName, StageName, Version};
+use super::name::{
+    ChannelName, DeploymentId, HookName, RuleName, ServiceName, SignalName, StageName, Version,
+};
 use super::rule::{About, Severity};
 use super::time::Timestamp;
 
@@ -161,6 +164,29 @@ pub enum Event {
         /// The hook that told them.
         hook: HookName,
         /// Why it failed, where it did.
+        failure: Option<String>,
+    },
+    /// A rule that people were told of does not fire any more.
+    Cleared {
+        /// The rule.
+        rule: RuleName,
+    },
+    /// A channel was told of a change, or could not be.
+    Told {
+        /// The channel.
+        channel: ChannelName,
+        /// What changed.
+        change: Change,
+        /// The `seq` of the record that it was about.
+        news: u64,
+        /// Whether something stands open there since.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        opened: bool,
+        /// What the other system calls what it made of it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reference: Option<String>,
+        /// Why it failed, where it did.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         failure: Option<String>,
     },
 }

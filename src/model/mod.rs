@@ -1,6 +1,7 @@
 //! L0: the vocabulary as validated plain data. Nothing here reads a clock, does I/O or logs, and
 //! nothing here can be constructed wrong: a value of these types has already been checked.
 
+pub mod channel;
 pub mod condition;
 pub mod deployment;
 pub mod entry;
@@ -8,6 +9,7 @@ pub mod group;
 pub mod hook;
 pub mod name;
 pub mod native;
+pub mod news;
 pub mod place;
 pub mod plan;
 pub mod reading;

@@ -127,6 +127,13 @@ name!(
     }
 );
 name!(
+    /// A channel: `[notify.NAME]`.
+    ChannelName, "channel name", "letters, digits, `_` and `-`, starting with a letter", |t| {
+        t.starts_with(|c: char| c.is_ascii_alphabetic())
+            && t.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+    }
+);
+name!(
     /// The guarded service.
     ServiceName, "service name", "letters, digits, `.`, `_` and `-`", is_token
 );

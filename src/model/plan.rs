@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::channel::Channel;
 use super::deployment::{DeploymentSettings, Mode};
 use super::hook::Hook;
 use super::place::{HookIx, RuleIx, SignalIx, TargetIx};
@@ -25,6 +26,8 @@ pub struct Plan {
     pub rules: Vec<Rule>,
     /// Hooks.
     pub hooks: Vec<Hook>,
+    /// Who is told of changes.
+    pub channels: Vec<Channel>,
 }
 
 impl Plan {

@@ -44,6 +44,8 @@ impl Decisions {
             | Event::Outcome { .. }
             | Event::Cured { .. }
             | Event::Failed { .. }
+            | Event::Cleared { .. }
+            | Event::Told { .. }
             | Event::Notified { .. } => {}
         }
     }

@@ -1,7 +1,8 @@
 //! A journal entry in one line, for logs and timelines.
 
+use crate::model::channel::Change;
 use crate::model::entry::{Attempt, Caller, Decision, Entry, Event, RuleEvidence, Trigger};
-use crate::model::name::{RuleName, SignalName};
+use crate::model::name::{ChannelName, RuleName, SignalName};
 use crate::model::signal::Unit;
 
 use super::compare::comparisons;
@@ -79,10 +80,19 @@ pub(super) fn event_in(event: &Event, unit: Units<'_>) -> String {
             format!("cure seen {} after the decision", took(*took_ms))
         }
         Event::Failed { why, signals: _ } => format!("rollback failed: {}", text(why)),
+        Event::Cleared { rule } => format!("rule {rule} has cleared"),
+        Event::Told { channel, change, failure, .. } => told(channel, *change, failure.as_ref()),
         Event::Notified { hook, failure: None } => format!("people told by hook {hook}"),
         Event::Notified { hook, failure: Some(why) } => {
             format!("people could not be told by hook {hook}: {}", text(why))
         }
+    }
+}
+
+fn told(channel: &ChannelName, change: Change, failure: Option<&String>) -> String {
+    match failure {
+        None => format!("{channel} was told: {}", change.word()),
+        Some(why) => format!("{channel} could not be told: {}: {}", change.word(), text(why)),
     }
 }
 

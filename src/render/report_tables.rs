@@ -220,6 +220,8 @@ pub(super) fn refusals(entries: &[Entry]) -> String {
         | Event::Outcome { .. }
         | Event::Cured { .. }
         | Event::Failed { .. }
+        | Event::Cleared { .. }
+        | Event::Told { .. }
         | Event::Notified { .. } => None,
     };
     let rows: String = entries.iter().filter_map(row).collect();

@@ -43,7 +43,11 @@ pub(super) fn resolve(headers: &[(String, Secret)]) -> Result<HeaderMap, Failure
     Ok(map)
 }
 
-fn value(secret: &Secret) -> Result<String, String> {
+/// The value of a secret. Where it stands in a file, reading it blocks.
+///
+/// # Errors
+/// Why it cannot be had; never what it is.
+pub(crate) fn value(secret: &Secret) -> Result<String, String> {
     match secret {
         Secret::Literal(text) => Ok(text.clone()),
         Secret::File(path) => read(path).map_err(|why| format!("{}: {why}", path.display())),

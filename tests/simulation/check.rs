@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use rollguard::engine::effect::{Incident, Job, Notice, Order};
 use rollguard::engine::snapshot::Snapshot;
+use rollguard::engine::telling::{Occurrence, Telling};
 use rollguard::model::deployment::Mode;
 use rollguard::model::entry::{Attempt, Decision, Entry, Event, Refusal, StepResult, Trigger};
 use rollguard::model::hook::{Action, Placeholder};
@@ -25,6 +26,8 @@ pub(crate) struct Check {
     current: Option<DeploymentId>,
     deployments: HashMap<DeploymentId, Deployment>,
     told: HashSet<(DeploymentId, Attempt)>,
+    /// The news that channels were told of, by their ids.
+    news_told: HashSet<String>,
     life: Life,
 }
 
@@ -65,6 +68,22 @@ impl Check {
         std::mem::take(&mut self.news)
     }
 
+    /// News are told when they are on record, and once; again only after a restart.
+    pub(crate) fn announces(&mut self, telling: &Telling, durable: &[Entry]) {
+        let news = &telling.news;
+        let new = self.news_told.insert(news.id());
+        match telling.occurrence {
+            Occurrence::First => assert!(new, "{} is told twice", news.id()),
+            Occurrence::Again(_) => {}
+        }
+        let Some(seq) = news.seq else { return };
+        let place = usize::try_from(seq).unwrap() - 1;
+        let Some(record) = durable.get(place) else { panic!("{telling:?} is not on record") };
+        assert_eq!(record.at, news.at, "{telling:?} is not what is on record");
+        let about = news.deployment.as_ref();
+        assert!(about.is_none() || record.deployment.as_ref() == about, "{telling:?}");
+    }
+
     pub(crate) fn starts(&mut self, now: Moment, plan: &Plan) {
         self.life = Life::default();
         let current = self.current.as_ref().map(|id| &self.deployments[id]);
@@ -91,7 +110,11 @@ impl Check {
         match &entry.event {
             Event::Decided(decision) => self.decides(now, id, decision, plan),
             Event::Baked { .. } => self.bakes(now, id),
-            Event::Notified { .. } | Event::Intent { .. } | Event::Outcome { .. } => {}
+            Event::Notified { .. }
+            | Event::Told { .. }
+            | Event::Cleared { .. }
+            | Event::Intent { .. }
+            | Event::Outcome { .. } => {}
             Event::Started { .. }
             | Event::Stopped { .. }
             | Event::Reloaded { .. }
@@ -284,6 +307,7 @@ impl Check {
                         | Event::Stopped { .. }
                         | Event::Reloaded { .. }
                         | Event::Notified { .. }
+                        | Event::Told { .. }
                 )
             });
             let count = own.count();
@@ -332,7 +356,14 @@ impl Deployment {
             | Event::Staged { .. }
             | Event::TelemetryLost { .. }
             | Event::TelemetryBack { .. }
+            | Event::Told { .. }
             | Event::Notified { .. } => {}
+            Event::Cleared { rule } => {
+                assert!(self.guarded, "{rule} cleared although nothing is guarded");
+                let before = self.refused.len();
+                self.refused.retain(|(known, why)| known != rule || *why == Refusal::Observing);
+                assert!(self.refused.len() < before, "{rule} cleared and was not told of");
+            }
         }
     }
 

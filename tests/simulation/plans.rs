@@ -51,7 +51,7 @@ fn text(random: &mut Random) -> String {
     format!(
         "mode = \"{mode}\"\n[deployment]\nservice = \"shop\"\narm = \"{arm}\"\n{version}\n\
          bake = \"{bake}\"\nwarmup = \"{warmup}\"\nthen = \"rollback\"\n{good}\n{notify}\n\
-         {TARGET}{sharpen}\n{SIGNALS}{}{rules}",
+         {TARGET}{sharpen}\n{CHANNEL}{SIGNALS}{}{rules}",
         hooks.concat()
     )
 }
@@ -81,6 +81,8 @@ scrape = "http://127.0.0.1:9000/metrics"
 interval = "1s"
 timeout = "800ms"
 "#;
+
+const CHANNEL: &str = "[notify.log]\nwebhook = { url = \"http://127.0.0.1:9001/\" }\n";
 
 const SIGNALS: &str = r#"
 [signal.latency]

@@ -348,6 +348,7 @@ impl World {
                 Effect::Run(order) => self.run_program(&order),
                 Effect::Inspect { deployment, attempt, .. } => self.inspect(deployment, attempt),
                 Effect::Notify(notice) => self.tell(&notice),
+                Effect::Tell(telling) => self.check.announces(&telling, &self.durable),
                 Effect::Report(incident) => self.check.reports(&incident),
                 Effect::Pace { target, interval, .. } => self.set_pace(target, interval),
             }
@@ -363,6 +364,7 @@ impl World {
             match effect {
                 Effect::Notify(notice) => self.tell(&notice),
                 Effect::Pace { target, interval, .. } => self.set_pace(target, interval),
+                Effect::Tell(telling) => self.check.announces(&telling, &self.durable),
                 Effect::Append(_) | Effect::Run(_) | Effect::Inspect { .. } | Effect::Report(_) => {
                     panic!("{effect:?} without a journal")
                 }

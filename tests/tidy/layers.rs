@@ -10,6 +10,7 @@ const LAYERS: [(u8, &[&str]); 5] = [
     (
         1,
         &[
+            "announce",
             "config",
             "engine",
             "exposition",

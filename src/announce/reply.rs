@@ -1,0 +1,57 @@
+//! What a system's answer means: taken, to be tried again, or never to be taken.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::model::channel::System;
+
+/// The longest identifier of another system that is kept.
+const MAX_REFERENCE: usize = 128;
+
+/// What an answer means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It was taken.
+    Taken,
+    /// Not now; not before this long, where the system says so.
+    Again(Option<Duration>),
+    /// It was refused, and would be again.
+    Refused,
+}
+
+/// What a status means; `retry_after` as the system gave it.
+#[must_use]
+pub fn fate(status: u16, retry_after: Option<Duration>) -> Fate {
+    match status {
+        200..=299 => Fate::Taken,
+        // 420 is how Statuspage says that there were too many.
+        408 | 420 | 425 | 429 | 500..=599 => Fate::Again(retry_after),
+        _ => Fate::Refused,
+    }
+}
+
+/// What a system calls what it made of a request.
+#[must_use]
+pub fn reference(system: &System, body: &[u8]) -> Option<String> {
+    match system {
+        System::Grafana { .. } | System::Statuspage { .. } => {}
+        System::Slack { .. }
+        | System::PagerDuty { .. }
+        | System::Opsgenie { .. }
+        | System::Alertmanager { .. }
+        | System::Webhook { .. }
+        | System::CloudEvent { .. } => return None,
+    }
+    let body: Value = serde_json::from_slice(body).ok()?;
+    let id = match body.get("id")? {
+        Value::String(id) => id.clone(),
+        Value::Number(id) => id.as_u64()?.to_string(),
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => return None,
+    };
+    // It becomes part of a path.
+    let safe = !id.is_empty()
+        && id.len() <= MAX_REFERENCE
+        && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+    safe.then_some(id)
+}

@@ -1,0 +1,86 @@
+//! News: one change of state, with everything that telling it takes. It is made from the journal
+//! alone, so that a guard that was restarted tells the same.
+
+use super::channel::Change;
+use super::entry::RuleEvidence;
+use super::name::{DeploymentId, RuleName, ServiceName, StageName, Version};
+use super::time::Timestamp;
+
+/// One change of state.
+#[derive(Clone, Debug, PartialEq)]
+pub struct News {
+    /// What changed.
+    pub change: Change,
+    /// The `seq` of its record in the journal; `None`: it could not be recorded.
+    pub seq: Option<u64>,
+    /// When.
+    pub at: Timestamp,
+    /// The service.
+    pub service: ServiceName,
+    /// The deployment; `None`: it is about the guard itself.
+    pub deployment: Option<DeploymentId>,
+    /// The version that is judged.
+    pub version: Option<Version>,
+    /// The version to go back to.
+    pub good: Option<Version>,
+    /// The stage that it is in.
+    pub stage: Option<StageName>,
+    /// The rule that it is about, or that caused the rollback.
+    pub rule: Option<RuleEvidence>,
+    /// Why, in a line; empty where nothing is to be said.
+    pub reason: String,
+    /// When the rollback was decided.
+    pub decided: Option<Timestamp>,
+    /// What it means for a matter that stands open.
+    pub turn: Turn,
+}
+
+/// What news mean for what is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// Nothing.
+    Passes,
+    /// This is wrong from now on, or in another way than before.
+    Opens(Matter),
+    /// It is not wrong any more.
+    Closes(Matter),
+    /// Nothing about the deployment is wrong any more.
+    ClosesAll,
+}
+
+/// Something that is wrong until it is not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Matter {
+    /// The deployment is being rolled back, or that failed.
+    Rollback,
+    /// A rule fires.
+    Rule(RuleName),
+    /// Rules see nothing.
+    Telemetry,
+    /// The journal cannot be written.
+    Journal,
+    /// The configuration on disk is not the one in force.
+    Reload,
+}
+
+impl News {
+    /// What all news about the same thing have in common: `guard/SERVICE/DEPLOYMENT`, or
+    /// `guard/SERVICE`. At most 263 bytes, as names are bounded.
+    #[must_use]
+    pub fn key(&self) -> String {
+        match &self.deployment {
+            Some(deployment) => format!("guard/{}/{deployment}", self.service),
+            None => format!("guard/{}", self.service),
+        }
+    }
+
+    /// What no two news have in common: the key and the record's `seq`, or the time where there is
+    /// no record.
+    #[must_use]
+    pub fn id(&self) -> String {
+        match self.seq {
+            Some(seq) => format!("{}/{seq}", self.key()),
+            None => format!("{}/t{}", self.key(), self.at.as_millis()),
+        }
+    }
+}

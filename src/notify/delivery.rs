@@ -1,0 +1,111 @@
+//! One request to one system: secrets are put in, it is sent, and the answer is judged. A secret is
+//! read for every use, goes nowhere but into the request, and is taken out of whatever comes back.
+
+use std::time::Duration;
+
+use reqwest::Method as HttpMethod;
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+
+use crate::announce::{Fate, Method, Repeat, Request, fate};
+use crate::hook::client::{self, Answer, Client};
+use crate::model::target::Secret;
+use crate::render::plain;
+use crate::source::secret;
+
+/// How long one request may take. These systems answer within a second or not at all.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The most of an answer that is read, in bytes: an identifier, or what was wrong.
+const MAX_BODY: usize = 64 * 1024;
+
+/// How much of what a system says is shown, in characters: a line or two.
+const MAX_SHOWN: usize = 200;
+
+/// What became of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Sent {
+    /// It was taken; the body of the answer.
+    Taken(Vec<u8>),
+    /// It may be tried again, not before this long where that is known.
+    Again(Option<Duration>, String),
+    /// It failed for good.
+    Failed(String),
+}
+
+/// Sends a request once.
+pub(super) async fn send(client: &Client, request: &Request, repeat: Repeat) -> Sent {
+    let (filled, secrets) = match fill(request.clone()).await {
+        Ok(filled) => filled,
+        // A credential that is being replaced is there again in a moment.
+        Err(why) => return Sent::Again(None, why),
+    };
+    match client.send(filled).await {
+        Ok(answer) => judge(answer, &secrets),
+        Err(error) if error.may_be_received() && repeat == Repeat::Seen => {
+            Sent::Failed(format!("{}, it may have arrived", hide(&error.to_string(), &secrets)))
+        }
+        Err(error) => Sent::Again(None, hide(&error.to_string(), &secrets)),
+    }
+}
+
+fn judge(answer: Answer, secrets: &[String]) -> Sent {
+    let said = answer.body.as_deref().map(String::from_utf8_lossy).unwrap_or_default();
+    let shown: String = hide(&plain(&said), secrets).chars().take(MAX_SHOWN).collect();
+    let why = match shown.trim() {
+        "" => format!("status {}", answer.status),
+        said => format!("status {}: {said}", answer.status),
+    };
+    match fate(answer.status, answer.retry_after) {
+        Fate::Taken => Sent::Taken(answer.body.unwrap_or_default()),
+        Fate::Again(after) => Sent::Again(after, why),
+        Fate::Refused => Sent::Failed(why),
+    }
+}
+
+/// The text without the secrets.
+fn hide(text: &str, secrets: &[String]) -> String {
+    let hide = |text: String, secret: &String| text.replace(secret.as_str(), "…");
+    secrets.iter().filter(|secret| !secret.is_empty()).fold(text.to_owned(), hide)
+}
+
+/// The request with its secrets, and these. Files are read away from the one thread.
+async fn fill(request: Request) -> Result<(client::Request, Vec<String>), String> {
+    let filled = tokio::task::spawn_blocking(move || fill_now(request)).await;
+    filled.map_err(|error| format!("could not read secrets: {error}"))?
+}
+
+fn fill_now(request: Request) -> Result<(client::Request, Vec<String>), String> {
+    let mut secrets = Vec::new();
+    let mut read = |what: &Secret, name: &str| -> Result<String, String> {
+        let value = secret::value(what).map_err(|why| format!("no {name}: {why}"))?;
+        match what {
+            Secret::Literal(_) => {}
+            Secret::File(_) | Secret::Env(_) => secrets.push(value.clone()),
+        }
+        Ok(value)
+    };
+    let base = read(&request.address.base, "URL")?;
+    let url = format!("{}{}", base.trim(), request.address.rest);
+    let mut headers = HeaderMap::new();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(request.content_type));
+    for header in &request.headers {
+        let wrong = || format!("header {} cannot be set", header.name);
+        let name = HeaderName::try_from(header.name.as_str()).map_err(|_| wrong())?;
+        let text = format!("{}{}", header.prefix, read(&header.value, &header.name)?);
+        let mut value = HeaderValue::try_from(text).map_err(|_| wrong())?;
+        value.set_sensitive(true);
+        headers.insert(name, value);
+    }
+    let mut body = request.body;
+    if let (Some((field, value)), Some(body)) = (&request.secret_field, body.as_object_mut()) {
+        body.insert((*field).to_owned(), read(value, field)?.into());
+    }
+    let body = serde_json::to_vec(&body).map_err(|error| format!("no body: {error}"))?;
+    let method = match request.method {
+        Method::Post => HttpMethod::POST,
+        Method::Patch => HttpMethod::PATCH,
+    };
+    let (timeout, max_body) = (TIMEOUT, MAX_BODY);
+    let filled = client::Request { method, url, headers, body: Some(body), timeout, max_body };
+    Ok((filled, secrets))
+}
