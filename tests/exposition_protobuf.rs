@@ -451,6 +451,12 @@ fn a_broken_field_of_a_family_spoils_it_and_the_next_is_found_by_its_length() {
 fn what_is_no_delimited_protobuf_fails_as_a_page() {
     let (_, tally) = plain(&[0xff; 20]);
     assert_eq!(tally, Err(PageError::NotDelimited { at: 0 }));
+    // However it comes, and wherever it begins.
+    let late = [&Message::default().delimited()[..], &[0xff; 20]].concat();
+    for size in 1..late.len() {
+        let (_, tally) = read(Format::Protobuf, None, late.chunks(size), Whole::Yes);
+        assert_eq!(tally, Err(PageError::NotDelimited { at: 1 }), "in chunks of {size}");
+    }
     let (_, tally) = plain(b"<html>an error page, far longer than its first byte says</html>");
     assert!(tally.is_err(), "{tally:?}");
     let limits = Limits { line_bytes: 4, samples: 1, ..Limits::default() };

@@ -145,6 +145,8 @@ impl<'n> ProtobufReader<'n> {
         if self.carry.len() < self.need {
             return Ok(rest);
         }
+        // The item begins where the first that was kept of it stood.
+        let at = at + missing as u64 - self.carry.len() as u64;
         match self.page.step(&self.carry, at, sink)? {
             Step::Took { bytes, skip } => {
                 debug_assert_eq!(bytes, self.carry.len(), "it was given what it needs");
