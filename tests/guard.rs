@@ -363,7 +363,7 @@ fn after_a_reload_people_are_told_by_the_hook_of_that_name() {
 fn that_no_rule_holds_does_not_show_that_a_persons_rollback_took_effect() {
     let script = "0..2 fine; 2.5 begin v2 good=v1; 3..6 fine; 7 rollback; 7.5 restart; 7.6 unknown";
     let ran = "begun v2 over v1, decided by a person, run 0.1, inspect 0.1, \
-               unknown, the guard died while it ran";
+               unknown, nobody saw its end";
     let why = "gave up: step 1 was interrupted, nobody knows whether it took effect, the cure was \
                not seen and the step is not `idempotent`";
     let expected = format!("{ran}, {why}, notify page, report rollback failed");
@@ -654,7 +654,7 @@ fn steps_are_tried_again_only_as_far_as_they_say_so() {
 
 #[test]
 fn a_step_cut_short_is_inspected_and_the_cure_looked_for_before_it_is_run_again() {
-    let unknown = "unknown, the guard died while it ran";
+    let unknown = "unknown, nobody saw its end";
     let died = format!("{RUNNING}; 10 restart");
     check(&[], &died, &format!("{RAN}, inspect 0.1"));
     let never = format!("{died}; 10.5 unstarted");

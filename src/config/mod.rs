@@ -1,6 +1,7 @@
 //! L1: text to a validated plan, or everything that is wrong with the text. Pure: which files
 //! there are and who may write them is `load`'s business.
 
+mod call;
 mod compile;
 mod condition;
 mod declare;
@@ -15,6 +16,7 @@ mod lint;
 mod notation;
 mod order;
 mod pattern;
+mod probe;
 mod rehearsal;
 mod relative;
 mod rule;
@@ -22,11 +24,14 @@ mod selector;
 mod series;
 mod signal;
 mod sink;
+mod step;
 mod suspicion;
 mod target;
 mod template;
+mod toggle;
 mod token;
 mod walk;
+mod wording;
 
 pub use compile::{
     CheckedRules, Compiled, check_rules, compile, compile_found, compile_rules, is_main,

@@ -24,7 +24,7 @@ mod near;
 mod order;
 mod over;
 mod pace;
-mod procedure;
+pub(crate) mod procedure;
 mod readings;
 mod rollback;
 mod rule;

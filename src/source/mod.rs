@@ -12,7 +12,7 @@ mod late;
 mod link;
 mod request;
 mod scraper;
-mod secret;
+pub(crate) mod secret;
 mod slots;
 mod sources;
 mod tls;

@@ -43,7 +43,11 @@ pub(super) fn resolve(headers: &[(String, Secret)]) -> Result<HeaderMap, Failure
     Ok(map)
 }
 
-fn value(secret: &Secret) -> Result<String, String> {
+/// What a secret is now; the error names its place, never its value.
+///
+/// # Errors
+/// It is not there, or too long to be one.
+pub(crate) fn value(secret: &Secret) -> Result<String, String> {
     match secret {
         Secret::Literal(text) => Ok(text.clone()),
         Secret::File(path) => read(path).map_err(|why| format!("{}: {why}", path.display())),
