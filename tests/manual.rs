@@ -1,13 +1,14 @@
 //! The manual and the rules that are shipped, run as a reader would run them: every example of
-//! `docs/rules.md` goes through the real binary, every pack passes `check` and its own tests, and
-//! the tables of `rules/README.md` name what is there. A block of TOML that nobody runs is a
-//! failure.
+//! `docs/rules.md` and `docs/hooks.md` goes through the real binary, every pack passes `check` and
+//! its own tests, and the tables of `rules/README.md` name what is there. A block of TOML that
+//! nobody runs is a failure.
 //!
 //! How a block is marked, after its three backticks:
 //!
 //!   toml rules    a rules file; `check --deny-lints` finds nothing
 //!   toml test     tests of the rules before it, without their first line; `test` passes them
 //!   toml main     a main file beside the rules before it; `check --deny-lints` finds nothing
+//!   toml hook     hooks of a main file that has all else; `check --deny-lints` finds nothing
 //!   toml lint     a rules file that `check` accepts with lints
 //!   toml refused  a rules file that `check` refuses
 //!   yaml alerts   alerts of Prometheus, all of which `import prometheus` takes
@@ -26,11 +27,26 @@ enum Kind {
     Rules,
     Test,
     Main,
+    Hook,
     Lint,
     Refused,
     Alerts,
     Answer,
 }
+
+/// What a main file has beside its hooks.
+const BESIDE_HOOKS: &str = r#"
+[deployment]
+service = "api"
+[target.api]
+scrape = "http://127.0.0.1:9000/metrics"
+[signal.latency]
+gauge = 'latency_seconds'
+[rule.slow]
+when = "latency > 2"
+for = "1m"
+then = "rollback"
+"#;
 
 /// A fenced block that is run.
 #[derive(Debug)]
@@ -47,6 +63,7 @@ fn kind(mark: &str) -> Result<Option<Kind>, String> {
         "toml rules" => Kind::Rules,
         "toml test" => Kind::Test,
         "toml main" => Kind::Main,
+        "toml hook" => Kind::Hook,
         "toml lint" => Kind::Lint,
         "toml refused" => Kind::Refused,
         "yaml alerts" => Kind::Alerts,
@@ -107,6 +124,10 @@ impl Reader {
         let (code, expected) = match block.kind {
             Kind::Rules => (self.run("rules.toml", text, &[check[0], check[1], "rules.toml"]), 0),
             Kind::Main => (self.run("main.toml", text, &[check[0], check[1], "main.toml"]), 0),
+            Kind::Hook => {
+                let whole = format!("{BESIDE_HOOKS}\n{text}");
+                (self.run("hooks.toml", &whole, &[check[0], check[1], "hooks.toml"]), 0)
+            }
             Kind::Test => {
                 let whole = format!("rules = [\"rules.toml\"]\n\n{text}");
                 (self.run("rules.test.toml", &whole, &["test", "rules.test.toml"]), 0)
@@ -157,14 +178,25 @@ fn here(path: &str) -> PathBuf {
 
 #[test]
 fn every_example_of_the_manual_does_what_the_manual_says() {
-    let manual = fs::read_to_string(here("docs/rules.md")).unwrap();
+    let tests = read("docs/rules.md").iter().filter(|block| block.kind == Kind::Test).count();
+    assert!(tests > 20, "only {tests} examples have tests");
+}
+
+#[test]
+fn every_example_of_the_manual_of_hooks_is_in_order() {
+    let hooks = read("docs/hooks.md").iter().filter(|block| block.kind == Kind::Hook).count();
+    assert!(hooks >= 7, "only {hooks} examples have hooks");
+}
+
+/// Runs every block of a document; panics with what is wrong.
+fn read(document: &str) -> Vec<Block> {
+    let manual = fs::read_to_string(here(document)).unwrap();
     let directory = tempfile::tempdir().unwrap();
     let mut reader = Reader { directory, answer: None, wrong: Vec::new() };
-    let blocks = blocks(&manual).unwrap_or_else(|why| panic!("docs/rules.md, {why}"));
+    let blocks = blocks(&manual).unwrap_or_else(|why| panic!("{document}, {why}"));
     blocks.iter().for_each(|block| reader.read(block));
-    assert!(reader.wrong.is_empty(), "docs/rules.md\n{}", reader.wrong.join("\n"));
-    let tests = blocks.iter().filter(|block| block.kind == Kind::Test).count();
-    assert!(tests > 20, "only {tests} examples have tests");
+    assert!(reader.wrong.is_empty(), "{document}\n{}", reader.wrong.join("\n"));
+    blocks
 }
 
 #[test]

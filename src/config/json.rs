@@ -39,8 +39,8 @@ pub(super) fn json(item: Item<'_>, sink: &mut Sink) -> Option<Value> {
     }
 }
 
-/// The value as JSON whose strings may hold placeholders. What is filled in stays within its string:
-/// escaping is the writer's business.
+/// The value as JSON whose strings may hold placeholders. What is filled in stays within its
+/// string; escaping is the writer's business.
 pub(super) fn json_with_texts(item: Item<'_>, sink: &mut Sink) -> Option<Json<Template>> {
     match item.value() {
         DeValue::String(text) if text.is_empty() => Some(Json::Text(Template::default())),

@@ -114,13 +114,13 @@ fn of_program(name: &str, rest: &[&str]) -> Option<Habit> {
     let steps = |what, instead| Some(Habit { what, kind: Kind::Steps, instead });
     match name {
         "kubectl" | "kubectl-argo-rollouts" | "oc" => {
-            let undo = after("undo")?;
+            after("undo")?;
             let set = |word: &&str| {
                 word.strip_prefix("--to-revision").is_some_and(|revision| revision != "=0")
             };
             let rolls = name == "kubectl-argo-rollouts"
                 || rest.iter().any(|word| ["rollout", "rollouts"].contains(word));
-            if !rolls || undo.iter().any(|word| set(word)) || rest.iter().any(|word| set(word)) {
+            if !rolls || rest.iter().any(set) {
                 return None;
             }
             toggles("kubectl rollout undo", "add `--to-revision` or set the image")

@@ -17,8 +17,8 @@ use super::ledger::Progress;
 /// that dies that often in the middle of one step is itself the problem, and a person is needed.
 const MAX_UNKNOWN: u32 = 3;
 
-/// How far pauses are spread to either side, in thousandths: enough to keep guards apart, too little
-/// to surprise anybody.
+/// How far pauses are spread to either side, in thousandths: enough to keep guards apart, too
+/// little to surprise anybody.
 const SPREAD: u32 = 200;
 
 /// What comes next.

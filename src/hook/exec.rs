@@ -9,9 +9,9 @@
 //! - **Environment**: the daemon's own, as operators expect of a unit, with the order's variables,
 //!   without what would let a hook speak to systemd as if it were the daemon. The working
 //!   directory is `/`.
-//! - **End**: exit status 0, or one that the step names, is success. What a successful hook left running is left alone, as it
-//!   may have started a service; its output is not waited for. After a failure the rest of the
-//!   group is ended as well, as the next attempt must not overlap with it.
+//! - **End**: exit status 0, or one that the step names, is success. What a successful hook left
+//!   running is left alone, as it may have started a service; its output is not waited for. After a
+//!   failure the rest of the group is ended as well, as the next attempt must not overlap with it.
 //! - **Time-out**: TERM to the group, a grace period, KILL.
 //! - A guard that dies leaves the program running, and `inspect` finds it.
 

@@ -141,7 +141,7 @@ fn judge(answer: Answer, expect: &HttpExpectation<String>, secrets: &Secrets) ->
         return refused(status, retry_after);
     }
     let checked = if expect.json.is_some() || expect.text.is_some() {
-        body.and_then(|body| check(&body, expect))
+        body.and_then(|body| check(&body, expect, secrets))
     } else {
         Ok(())
     };
@@ -166,23 +166,24 @@ fn refused(status: u16, retry_after: Option<Duration>) -> StepResult {
     }
 }
 
-fn check(body: &[u8], expect: &HttpExpectation<String>) -> Result<(), String> {
+fn check(body: &[u8], expect: &HttpExpectation<String>, secrets: &Secrets) -> Result<(), String> {
     if let Some((pointer, expected)) = &expect.json {
         let expected: Value = expected.value();
-        compare(body, pointer, &expected)?;
+        compare(body, pointer, &expected, secrets)?;
     }
     match &expect.text {
-        Some(test) => check_text(&String::from_utf8_lossy(body), test),
+        Some(test) => check_text(&String::from_utf8_lossy(body), test, secrets),
         None => Ok(()),
     }
 }
 
-/// Compares a reply with what is expected; the error shows both, the reply shortened.
-pub(super) fn check_text(reply: &str, test: &ReplyTest) -> Result<(), String> {
+/// Compares a reply with what is expected; the error shows both, the reply shortened once no secret
+/// is in it.
+pub(super) fn check_text(reply: &str, test: &ReplyTest, secrets: &Secrets) -> Result<(), String> {
     if test.accepts(reply) {
         return Ok(());
     }
-    let said = shortened(reply.trim(), MAX_SHOWN);
+    let said = shortened(secrets.hide(reply).trim(), MAX_SHOWN);
     let said = if said.is_empty() { "nothing".to_owned() } else { format!("{said:?}") };
     Err(format!("the answer is {said}, expected {test}"))
 }

@@ -76,7 +76,7 @@ impl Question<'_> {
     async fn ask(&self) -> Result<(), String> {
         match self {
             Self::Http { client, probe, headers, secrets } => {
-                let missed = request(client, *probe, headers.clone()).await;
+                let missed = request(client, *probe, headers.clone(), secrets).await;
                 missed.map_err(|why| secrets.hide(&why))
             }
             Self::Tcp { address, each } => {
@@ -128,7 +128,12 @@ fn report(asked: u32, begun: Instant) -> String {
 }
 
 /// Asks once; the error says what came instead of what is expected.
-async fn request(client: &Client, probe: Probe<'_>, headers: HeaderMap) -> Result<(), String> {
+async fn request(
+    client: &Client,
+    probe: Probe<'_>,
+    headers: HeaderMap,
+    secrets: &Secrets,
+) -> Result<(), String> {
     let request = Request {
         method: Method::GET,
         url: probe.url.to_owned(),
@@ -150,17 +155,27 @@ async fn request(client: &Client, probe: Probe<'_>, headers: HeaderMap) -> Resul
     }
     let Some((pointer, expected)) = probe.json else { return Ok(()) };
     let body = answer.body.map_err(|why| format!("last answer: {why}"))?;
-    compare(&body, pointer, expected).map_err(|why| format!("last answer: {why}"))
+    compare(&body, pointer, expected, secrets).map_err(|why| format!("last answer: {why}"))
 }
 
 /// Compares a document at one place.
-pub(super) fn compare(body: &[u8], pointer: &str, expected: &Value) -> Result<(), String> {
+/// The error shows no secret.
+pub(super) fn compare(
+    body: &[u8],
+    pointer: &str,
+    expected: &Value,
+    secrets: &Secrets,
+) -> Result<(), String> {
     let document: Value =
         serde_json::from_slice(body).map_err(|error| format!("the body is not JSON: {error}"))?;
     match document.pointer(pointer) {
         Some(found) if same(found, expected) => Ok(()),
-        Some(found) => Err(format!("{pointer} is {}, expected {}", shown(found), shown(expected))),
-        None => Err(format!("{pointer} is missing, expected {}", shown(expected))),
+        Some(found) => Err(format!(
+            "{pointer} is {}, expected {}",
+            shown(found, secrets),
+            shown(expected, secrets)
+        )),
+        None => Err(format!("{pointer} is missing, expected {}", shown(expected, secrets))),
     }
 }
 
@@ -170,8 +185,9 @@ fn same(found: &Value, expected: &Value) -> bool {
         || found.as_f64().zip(expected.as_f64()).is_some_and(|(found, expected)| found == expected)
 }
 
-fn shown(value: &Value) -> String {
-    let text = neutral(&value.to_string());
+/// A value, shortened only once no secret is in it: a part of one could not be told any more.
+fn shown(value: &Value, secrets: &Secrets) -> String {
+    let text = neutral(&secrets.hide(&value.to_string()));
     if text.chars().count() <= MAX_SHOWN {
         return text;
     }
@@ -194,7 +210,10 @@ mod tests {
                 Value::Null => "/nothing",
                 Value::String(_) | Value::Array(_) | Value::Object(_) => "/status",
             };
-            assert_eq!(compare(body, pointer, &expected).err().as_deref(), why);
+            assert_eq!(
+                compare(body, pointer, &expected, &Secrets::default()).err().as_deref(),
+                why
+            );
         };
         check(json!("starting"), None);
         check(json!("ok"), Some("/status is \"starting\", expected \"ok\""));
@@ -208,14 +227,14 @@ mod tests {
     #[test]
     fn what_a_stranger_answers_is_shown_shortened_and_harmless() {
         let value = json!("\u{1b}[31m\u{202E}".repeat(100));
-        let text = shown(&value);
+        let text = shown(&value, &Secrets::default());
         assert_eq!(text.chars().count(), MAX_SHOWN + 1);
         assert!(!text.contains(['\u{1b}', '\u{202E}']), "{text}");
     }
 
     #[test]
     fn a_body_that_is_not_json_says_so() {
-        let why = compare(b"<html>", "/status", &json!("ok")).unwrap_err();
+        let why = compare(b"<html>", "/status", &json!("ok"), &Secrets::default()).unwrap_err();
         assert!(why.starts_with("the body is not JSON"), "{why}");
     }
 }

@@ -6,8 +6,8 @@
 //! - **Plan**: what is to be run is written to a private file beside the attempt's marker. Nothing
 //!   of it is on a command line, where systemd would expand it and everybody could read it.
 //! - **Start**: the unit runs our own binary, which reads the plan, claims the marker and then
-//!   becomes the program; see [`marker`]. Where the directory of a deployment's markers was removed,
-//!   the plan is gone as well, so that a unit that starts too late does nothing.
+//!   becomes the program; see [`marker`]. Where the directory of a deployment's markers was
+//!   removed, the plan is gone as well, so that a unit that starts too late does nothing.
 //! - **End**: `ExecStopPost=` notes how the program ended, durably, beside the marker. So a guard
 //!   that was away learns it, even when systemd has forgotten the unit.
 //! - **Limits**: systemd itself holds the time limit and the grace period, guard or no guard.

@@ -16,6 +16,7 @@ use super::claim::claim;
 use super::http::check_text;
 use super::marker::Claim;
 use super::output::neutral;
+use super::secret::Secrets;
 use crate::engine::effect::Rerun;
 use crate::model::entry::StepResult;
 use crate::model::step::{Connections, UnixCall};
@@ -69,7 +70,7 @@ pub(super) async fn send(
 }
 
 fn checked(reply: String, call: &UnixCall<String>) -> Result<String, Failure> {
-    match check_text(&reply, &call.expect) {
+    match check_text(&reply, &call.expect, &Secrets::default()) {
         Ok(()) => Ok(neutral(&reply)),
         Err(why) => Err(Failure::Answered(why)),
     }

@@ -43,8 +43,8 @@ pub struct Step {
 /// The longest pause between two attempts. A rollback that waits longer is one that failed.
 pub const MAX_BACKOFF: Duration = Duration::from_secs(60);
 
-/// The longest that a server may put off the next attempt with `Retry-After`. It asks for what suits
-/// a service that is not in trouble; a rollback that is put off for longer is one that failed.
+/// The longest that a server may put off the next attempt with `Retry-After`. It asks for what
+/// suits a service that is not in trouble; a rollback put off for longer is one that failed.
 pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(300);
 
 /// What a step does.

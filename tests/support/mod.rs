@@ -88,6 +88,7 @@ hold "after-$1"
 // Not every test file uses every helper; naming them all here keeps the compiler content.
 const _: fn() = || {
     let _ = (World::start_with, World::app, World::cli, World::kinds, World::wait_entry);
+    let _ = (World::rule, Daemon::ended);
     let _ = (App::kill, Daemon::signal, wait_ended, records, send, World::held_pid, World::count);
 };
 
