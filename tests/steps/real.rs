@@ -76,7 +76,10 @@ fn haproxy_sends_traffic_back_the_good_one_first() {
     let _haproxy = start(&world, &haproxy, &["-db", "-f", "haproxy.cfg"]);
     wait_for(LONG, "haproxy", || haproxy_state(&socket, "v1"));
     assert_eq!(haproxy_state(&socket, "v2"), Some(0));
-    let unix = r#"{ unix = { path = "DIR/admin.sock", send = ["set server be/{good} state ready", "set server be/{version} state maint"] }, idempotent = true },"#;
+    let unix = r#"{ unix = { path = "DIR/admin.sock", send = [
+        "set server be/{good} state ready",
+        "set server be/{version} state maint",
+    ] }, idempotent = true },"#;
     world.configure(&[(STEP, &format!("{unix}\n{STEP}"))]);
     let _daemon = world.start();
     world.deploy();
@@ -90,7 +93,7 @@ fn what_haproxy_does_not_know_is_a_failure() {
     let Some(haproxy) = real("haproxy") else { return };
     let unix =
         r#"{ unix = { path = "DIR/admin.sock", send = ["set server be/other state ready"] } },"#;
-    let Some(world) = World::new(&[(STEP, unix)]) else { return };
+    let Some(world) = World::new(&[(STEP, &unix)]) else { return };
     let socket = world.path("admin.sock");
     let config = format!(
         "global\n  stats socket {} mode 600 level admin\ndefaults\n  mode http\n  \
@@ -147,7 +150,7 @@ fn nginx_sends_traffic_back_and_a_probe_sees_where_it_goes() {
     let steps = format!(
         "{{ run = [\"sh\", \"-c\", \"{script}\", \"sh\", \"{one}\"], idempotent = true }},\n\
          {{ probe = {{ http = \"http://127.0.0.1:{front}/\", \
-         json = {{ pointer = \"/release\", equals = \"{{good}}\" }} }}, within = \"30s\" }},\n{STEP}"
+         json = {{ pointer = \"/release\", equals = \"{{good}}\" }} }} }},\n{STEP}"
     );
     world.configure(&[(STEP, &steps)]);
     let _daemon = world.start();

@@ -89,7 +89,10 @@ fn arguments(world: &World) -> Vec<String> {
 
 #[test]
 fn a_step_in_a_unit_of_its_own_gets_all_that_a_child_gets() {
-    let script = r#"{ run = ["sh", "-c", "cat > DIR/document; echo \"$ROLLGUARD_GOOD $1\"; exec DIR/hook switch v1", "sh", "$HOME $$ %n"], via = "systemd-run", ok_exit = [0, 9] },"#;
+    let script = r#"{ run = [
+        "sh", "-c", "cat > DIR/document; echo \"$ROLLGUARD_GOOD $1\"; exec DIR/hook switch v1",
+        "sh", "$HOME $$ %n",
+    ], via = "systemd-run", ok_exit = [0, 9] },"#;
     let Some((world, path)) = host(script) else { return };
     let _daemon = world.start_with(&[("PATH", &path)]);
     world.deploy();
@@ -142,7 +145,8 @@ fn a_unit_outlives_the_guard_and_its_true_result_is_learnt() {
 
 #[test]
 fn a_unit_that_never_ends_is_stopped() {
-    let script = r#"{ run = ["sh", "-c", "echo begun; exec sleep 300"], via = "systemd-run", timeout = "300ms", grace = "100ms" },"#;
+    let script = r#"{ run = ["sh", "-c", "echo begun; exec sleep 300"],
+        via = "systemd-run", timeout = "300ms", grace = "100ms" },"#;
     let Some((world, path)) = host(script) else { return };
     let _daemon = world.start_with(&[("PATH", &path)]);
     world.deploy();
