@@ -207,6 +207,9 @@ fn arguments(program: Program<'_>, plan: &Plan) -> Vec<String> {
     let mut arguments: Vec<String> =
         ["--quiet", "--no-ask-password", "--wait", "--collect"].map(str::to_owned).into();
     arguments.push(format!("--unit={}", plan.unit));
+    // The guard reads what the unit writes, and a hook has no more rights in it than beside it.
+    arguments.push(format!("--uid={}", rustix::process::getuid().as_raw()));
+    arguments.push(format!("--gid={}", rustix::process::getgid().as_raw()));
     arguments.push("--description=rollguard step".to_owned());
     let post = format!("{} {END} {}", quoted(&exe), quoted(&marker));
     for property in [

@@ -49,8 +49,32 @@ fn a_request_that_the_guard_did_not_live_to_see_answered_is_done_once_the_cure_i
 }
 
 #[test]
+fn wherever_the_guard_dies_a_request_is_sent_once() {
+    // Before the intent is durable, before the claim, before the outcome is durable.
+    for (place, outcomes) in [
+        ("before:intent", vec![json!("done")]),
+        ("after:intent", vec![json!("not_started"), json!("done")]),
+        ("before:outcome", vec![json!("unknown"), json!("done")]),
+        ("after:outcome", vec![json!("done")]),
+    ] {
+        let Some(world) = World::new(&[]) else { return };
+        let server = switching(&world);
+        fs::write(world.path("answer"), "").unwrap();
+        world.configure(&[(STEP, &request(&server, ""))]);
+        let daemon = world.start_with(&[("ROLLGUARD_CRASH_AT", place)]);
+        world.deploy();
+        daemon.ended();
+        let _daemon = world.start();
+        assert_eq!(world.verdict(), 3, "{place} {}", world.log());
+        let found: Vec<_> =
+            world.entries("outcome").iter().map(|e| e["data"]["result"].clone()).collect();
+        assert_eq!((found, server.requests().len()), (outcomes, 1), "{place}");
+    }
+}
+
+#[test]
 fn a_request_that_was_not_answered_is_sent_again_only_if_it_may_be() {
-    let twice = ", timeout = \"300ms\", attempts = 2, backoff = \"1ms\"";
+    let twice = ", timeout = \"2s\", attempts = 2, backoff = \"1ms\"";
     for (rest, sent) in [(twice.to_owned(), 1), (format!("{twice}, idempotent = true"), 2)] {
         let Some(world) = World::new(&[]) else { return };
         let silent = Server::start(|_, _| std::thread::sleep(LONG));

@@ -9,6 +9,7 @@ mod common;
 mod daemon;
 mod http;
 mod real;
+mod run;
 #[path = "../support/mod.rs"]
 mod support;
 mod unit;
