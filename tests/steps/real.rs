@@ -93,7 +93,7 @@ fn what_haproxy_does_not_know_is_a_failure() {
     let Some(haproxy) = real("haproxy") else { return };
     let unix =
         r#"{ unix = { path = "DIR/admin.sock", send = ["set server be/other state ready"] } },"#;
-    let Some(world) = World::new(&[(STEP, &unix)]) else { return };
+    let Some(world) = World::new(&[(STEP, unix)]) else { return };
     let socket = world.path("admin.sock");
     let config = format!(
         "global\n  stats socket {} mode 600 level admin\ndefaults\n  mode http\n  \
