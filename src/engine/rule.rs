@@ -433,7 +433,6 @@ mod tests {
         check(&judged[..13], RuleStanding::Pending);
         check(&judged, RuleStanding::Firing);
         // Reached for the last time at 14, and kept firing for five seconds.
-        let fired = judged.clone();
         judged.extend((14..=19).map(|second| (second, Fresh(Fails))));
         check(&judged[..19], RuleStanding::Firing);
         check(&judged, RuleStanding::Pending);
@@ -441,7 +440,7 @@ mod tests {
         let kept = Terms { keep_firing_for: Duration::from_secs(300), ..terms };
         let gaps = [(20, Again(DARK)), (50, Fresh(Fails)), (60, Again(DARK)), (85, Again(DARK))];
         let mut clock = RuleClock::default();
-        for (second, judgement) in [&fired[..], &gaps].concat() {
+        for (second, judgement) in [&judged[..], &gaps].concat() {
             clock.judge(&kept, at(second), judgement);
         }
         assert_eq!(clock.state().standing(), RuleStanding::Firing);
