@@ -193,7 +193,7 @@ fn hooks_arrive_with_steps_and_cure() {
     let [run, probe, exact] = hook.steps.as_slice() else { panic!() };
     assert_eq!((run.timeout, run.attempts, run.backoff), (SECOND * 9, 3, SECOND * 2));
     assert!(run.idempotent);
-    let Action::Run { argv, grace } = &run.action else { panic!() };
+    let Action::Run { argv, grace, .. } = &run.action else { panic!() };
     let words: Vec<_> = argv
         .iter()
         .map(|word| word.fill(|p| if p == Placeholder::Good { "G" } else { "S" }))
@@ -202,7 +202,7 @@ fn hooks_arrive_with_steps_and_cure() {
         (words, *grace),
         (vec!["/bin/switch".into(), String::new(), "S=G".into()], Duration::ZERO)
     );
-    let Action::Probe { url, status, json, within } = &probe.action else { panic!() };
+    let Action::Probe { url, status, json, within, .. } = &probe.action else { panic!() };
     assert_eq!(url.fill(|_| "X"), "http://X/health");
     assert_eq!((*status, *within), (Some(204), SECOND * 7));
     let json = json.as_ref().unwrap();

@@ -164,6 +164,10 @@ impl Bed {
             }
             "done" => self.settle(StepResult::Done),
             "failed" => self.settle(StepResult::Failed("exit status 1".to_owned())),
+            "final" => self.settle(StepResult::Final("status 404".to_owned())),
+            "busy" => {
+                self.settle(StepResult::PutOff { why: "status 503".to_owned(), after_ms: 7000 })
+            }
             "timeout" => self.settle(StepResult::TimedOut),
             "unknown" => self.settle(StepResult::Unknown),
             "unstarted" => self.settle(StepResult::NotStarted),
@@ -390,7 +394,7 @@ fn after_a_reload_people_are_told_by_the_hook_of_that_name() {
 fn that_no_rule_holds_does_not_show_that_a_persons_rollback_took_effect() {
     let script = "0..2 fine; 2.5 begin v2 good=v1; 3..6 fine; 7 rollback; 7.5 restart; 7.6 unknown";
     let ran = "begun v2 over v1, decided by a person, run 0.1, inspect 0.1, \
-               unknown, the guard died while it ran";
+               unknown, nobody saw its end";
     let why = "gave up: step 1 was interrupted, nobody knows whether it took effect, the cure was \
                not seen and the step is not `idempotent`";
     let expected = format!("{ran}, {why}, notify page, report rollback failed");
@@ -685,7 +689,7 @@ fn steps_are_tried_again_only_as_far_as_they_say_so() {
 
 #[test]
 fn a_step_cut_short_is_inspected_and_the_cure_looked_for_before_it_is_run_again() {
-    let unknown = "unknown, the guard died while it ran";
+    let unknown = "unknown, nobody saw its end";
     let died = format!("{RUNNING}; 10 restart");
     check(&[], &died, &format!("{RAN}, inspect 0.1"));
     let never = format!("{died}; 10.5 unstarted");
@@ -704,6 +708,59 @@ fn a_step_cut_short_is_inspected_and_the_cure_looked_for_before_it_is_run_again(
     let soon = format!("{died}; 10.5 unknown; 11..20 sick; 20.6 tick");
     check(&[again], &soon, &format!("{RAN}, inspect 0.1, {unknown}, run 0.2"));
     check(&[], &soon, &format!("{RAN}, inspect 0.1, {unknown}"));
+}
+
+#[test]
+fn nothing_is_begun_once_the_time_of_the_whole_hook_is_over() {
+    let limit = ("[hook.rollback]", "[hook.rollback]\ntimeout = \"5s\"");
+    let many = ("attempts = 2", "attempts = 9");
+    let (failed, over) =
+        ("failed: exit status 1", "and the hook's time limit of 5s leaves no time");
+    let gave_up = |how: &str| {
+        format!(
+            "gave up: step 1 {how}, {over} for another attempt, notify page, report rollback failed"
+        )
+    };
+    let tried = format!("{RUNNING}; 9.2 failed; 11 tick");
+    check(&[limit, many], &tried, &format!("{RAN}, {failed}, run 0.2"));
+    // A pause that would outlast the limit is not waited for.
+    let late = format!("{RAN}, {failed}, run 0.2, {failed}, {}", gave_up(failed));
+    check(&[limit, many], &format!("{tried}; 13.8 failed"), &late);
+    // What is done is done, however late.
+    let done = format!("{RAN}, {failed}, run 0.2, done, cured, report rolled back");
+    check(&[limit, many], &format!("{tried}; 14.5 done; 15..16 fine"), &done);
+    // The time goes on while the guard is away.
+    let away = format!("{RUNNING}; 14.5 restart; 14.6 unstarted");
+    let ended = format!("{RAN}, inspect 0.1, never started, {}", gave_up("never started"));
+    check(&[limit, many], &away, &ended);
+    let back = format!("{RUNNING}; 12 restart; 12.1 unstarted");
+    let again = format!("{RAN}, inspect 0.1, never started, run 0.2");
+    check(&[limit, many], &back, &again);
+    // A clock that was set back gives no more than the limit once more.
+    let mut bed = Bed::new(plan(&[limit, many]));
+    bed.play(RUNNING);
+    bed.skew_ms = -3_600_000;
+    bed.play("12 restart; 12.1 unstarted").expect(&again);
+    bed.play("17.5 failed").expect(&format!("{failed}, {}", gave_up(failed)));
+}
+
+#[test]
+fn what_can_never_succeed_is_not_tried_again_and_who_asks_for_a_pause_gets_it() {
+    let many = ("attempts = 2", "attempts = 9");
+    let gave_up = "gave up: step 1 failed: status 404, notify page, report rollback failed";
+    let never = format!("{RUNNING}; 9.2 final; 30 tick");
+    check(&[many], &never, &format!("{RAN}, failed: status 404, {gave_up}"));
+    let busy = format!("{RUNNING}; 9.2 busy");
+    check(&[many], &format!("{busy}; 16 tick"), &format!("{RAN}, failed: status 503"));
+    check(&[many], &format!("{busy}; 16.3 tick"), &format!("{RAN}, failed: status 503, run 0.2"));
+    // Also across a restart, which begins it anew.
+    let restarted = format!("{busy}; 12 restart; 18.9 tick");
+    check(&[many], &restarted, &format!("{RAN}, failed: status 503"));
+    check(
+        &[many],
+        &format!("{restarted}; 19.1 tick"),
+        &format!("{RAN}, failed: status 503, run 0.2"),
+    );
 }
 
 #[test]

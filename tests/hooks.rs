@@ -14,6 +14,7 @@ use rollguard::hook::{Executor, SUBCOMMAND};
 use rollguard::journal::steps_dir;
 use rollguard::model::entry::{Attempt, StepResult};
 use rollguard::model::name::{DeploymentId, HookName};
+use rollguard::model::step::Via;
 use rollguard::notify::{MAX_WAITING, Notifier, NotifyError, Told, perform_notice};
 use tempfile::TempDir;
 
@@ -72,7 +73,7 @@ fn order(job: Job) -> Order {
 
 fn run(argv: &[&str]) -> Order {
     let argv = argv.iter().map(|argument| (*argument).to_owned()).collect();
-    order(Job::Run { argv, grace: SHORT })
+    order(Job::Run { argv, grace: SHORT, ok_exit: vec![0], via: Via::Child })
 }
 
 fn sh(script: &str) -> Order {
@@ -240,10 +241,9 @@ async fn a_hook_that_never_ends_is_ended_with_all_that_it_started() {
 async fn as_the_first_process() {
     rustix::process::set_child_subreaper(Some(rustix::process::getpid())).unwrap();
     let mut order = sh("sleep 300 & sleep 300 & wait");
-    order.job = match order.job {
-        Job::Run { argv, .. } => Job::Run { argv, grace: LONG * 10 },
-        other @ Job::Probe { .. } => other,
-    };
+    if let Job::Run { grace, .. } = &mut order.job {
+        *grace = LONG * 10;
+    }
     order.timeout = SHORT;
     let bench = Bench::new();
     let performed = tokio::time::timeout(LONG, bench.perform(&order)).await;
@@ -263,10 +263,9 @@ async fn orphans_that_nobody_else_buries_are_not_waited_for() {
 async fn a_hook_that_is_asked_to_end_has_its_grace_and_its_last_words() {
     let script = "trap 'sleep 0.3; echo cleaned; exit 0' TERM; while :; do sleep 0.05; done";
     let mut order = sh(script);
-    order.job = match order.job {
-        Job::Run { argv, .. } => Job::Run { argv, grace: LONG },
-        other @ Job::Probe { .. } => other,
-    };
+    if let Job::Run { grace, .. } = &mut order.job {
+        *grace = LONG;
+    }
     order.timeout = Duration::from_millis(500);
     let (result, output) = Bench::new().perform(&order).await;
     assert_eq!(result, StepResult::TimedOut);
@@ -284,8 +283,11 @@ async fn two_guards_that_race_for_an_attempt_start_it_once() {
         let done = [one, two].into_iter().filter(|outcome| match &outcome.result {
             StepResult::Done => true,
             StepResult::Unknown => false,
-            unexpected
-            @ (StepResult::Failed(_) | StepResult::TimedOut | StepResult::NotStarted) => {
+            unexpected @ (StepResult::Failed(_)
+            | StepResult::Final(_)
+            | StepResult::PutOff { .. }
+            | StepResult::TimedOut
+            | StepResult::NotStarted) => {
                 panic!("{unexpected:?}")
             }
         });
@@ -460,9 +462,11 @@ async fn a_guard_killed_at_any_instant_starts_an_attempt_at_most_once() {
         match bench.inspect(&order, LONG).await.0 {
             StepResult::NotStarted => never += 1,
             StepResult::Unknown => unknown += 1,
-            unexpected @ (StepResult::Done | StepResult::Failed(_) | StepResult::TimedOut) => {
-                panic!("{unexpected:?}")
-            }
+            unexpected @ (StepResult::Done
+            | StepResult::Failed(_)
+            | StepResult::Final(_)
+            | StepResult::PutOff { .. }
+            | StepResult::TimedOut) => panic!("{unexpected:?}"),
         }
         // Another start by the next guard does nothing, whatever was found.
         let again = bench.perform(&order).await.0;
@@ -540,12 +544,13 @@ mod probes {
 
     fn probe(url: &str, within: Duration) -> Order {
         let url = url.to_owned();
-        order(Job::Probe { url, status: None, json: None, within })
+        order(Job::Probe { url, headers: Vec::new(), status: None, json: None, within })
     }
 
     fn expecting(url: &str, status: Option<u16>, json: Option<(&str, serde_json::Value)>) -> Order {
         let json = json.map(|(pointer, value)| (pointer.to_owned(), value));
-        order(Job::Probe { url: url.to_owned(), status, json, within: Duration::ZERO })
+        let (url, headers, within) = (url.to_owned(), Vec::new(), Duration::ZERO);
+        order(Job::Probe { url, headers, status, json, within })
     }
 
     const DOWN: &str = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n";
@@ -563,13 +568,10 @@ mod probes {
         assert!(output.starts_with("asked 3 times in "), "{output}");
 
         let mut order = expecting(&serve(&[STARTING, READY]).await, None, None);
-        order.job = match order.job {
-            Job::Probe { url, status, .. } => {
-                let json = Some(("/status".to_owned(), json!("ok")));
-                Job::Probe { url, status, json, within: LONG }
-            }
-            other @ Job::Run { .. } => other,
-        };
+        if let Job::Probe { json, within, .. } = &mut order.job {
+            *json = Some(("/status".to_owned(), json!("ok")));
+            *within = LONG;
+        }
         assert_eq!(Bench::new().perform(&order).await.0, StepResult::Done);
     }
 
@@ -616,7 +618,7 @@ mod probes {
         check(&format!("http://{closed}/"), "no answer: Connection refused").await;
         check(&serve(&[""]).await, "no answer within 2s").await;
         check("ftp://127.0.0.1/", "only http and https").await;
-        check("127.0.0.1:80", "is not a URL").await;
+        check("127.0.0.1:80", "not a URL").await;
     }
 
     #[tokio::test]
@@ -646,7 +648,12 @@ mod notices {
         let order = sh(script);
         let step = NoticeStep { order, attempts, backoff: Duration::from_millis(1) };
         let hook = HookName::new("page").unwrap();
-        Notice { hook, deployment: deployment("v2-20261121T070000Z"), steps: vec![step] }
+        Notice {
+            hook,
+            deployment: deployment("v2-20261121T070000Z"),
+            steps: vec![step],
+            timeout: None,
+        }
     }
 
     /// A hook that fails until it is tried for the `n`th time.

@@ -1,7 +1,7 @@
 //! The manual and the rules that are shipped, run as a reader would run them: every example of
-//! `docs/rules.md` and `docs/notifications.md` goes through the real binary, every pack passes
-//! `check` and its own tests, and the tables of `rules/README.md` name what is there. A block of
-//! TOML that nobody runs is a failure.
+//! `docs/rules.md`, `docs/hooks.md` and `docs/notifications.md` goes through the real binary, every
+//! pack passes `check` and its own tests, and the tables of `rules/README.md` name what is there. A
+//! block of TOML that nobody runs is a failure.
 //!
 //! How a block is marked, after its three backticks:
 //!
@@ -9,6 +9,7 @@
 //!   toml test     tests of the rules before it, without their first line; `test` passes them
 //!   toml main     a main file beside the rules before it; `check --deny-lints` finds nothing
 //!   toml channel  in place of the channels of the main file before it, likewise
+//!   toml hook     hooks of a main file that has all else; `check --deny-lints` finds nothing
 //!   toml lint     a rules file that `check` accepts with lints
 //!   toml refused  a rules file that `check` refuses
 //!   yaml alerts   alerts of Prometheus, all of which `import prometheus` takes
@@ -28,11 +29,26 @@ enum Kind {
     Test,
     Main,
     Channel,
+    Hook,
     Lint,
     Refused,
     Alerts,
     Answer,
 }
+
+/// What a main file has beside its hooks.
+const BESIDE_HOOKS: &str = r#"
+[deployment]
+service = "api"
+[target.api]
+scrape = "http://127.0.0.1:9000/metrics"
+[signal.latency]
+gauge = 'latency_seconds'
+[rule.slow]
+when = "latency > 2"
+for = "1m"
+then = "rollback"
+"#;
 
 /// A fenced block that is run.
 #[derive(Debug)]
@@ -50,6 +66,7 @@ fn kind(mark: &str) -> Result<Option<Kind>, String> {
         "toml test" => Kind::Test,
         "toml main" => Kind::Main,
         "toml channel" => Kind::Channel,
+        "toml hook" => Kind::Hook,
         "toml lint" => Kind::Lint,
         "toml refused" => Kind::Refused,
         "yaml alerts" => Kind::Alerts,
@@ -119,6 +136,10 @@ impl Reader {
                 let whole = format!("{}{text}", self.main);
                 (self.run("main.toml", &whole, &[check[0], check[1], "main.toml"]), 0)
             }
+            Kind::Hook => {
+                let whole = format!("{BESIDE_HOOKS}\n{text}");
+                (self.run("hooks.toml", &whole, &[check[0], check[1], "hooks.toml"]), 0)
+            }
             Kind::Test => {
                 let whole = format!("rules = [\"rules.toml\"]\n\n{text}");
                 (self.run("rules.test.toml", &whole, &["test", "rules.test.toml"]), 0)
@@ -169,24 +190,31 @@ fn here(path: &str) -> PathBuf {
 
 #[test]
 fn every_example_of_the_manual_does_what_the_manual_says() {
-    let manual = fs::read_to_string(here("docs/rules.md")).unwrap();
+    let tests = read("docs/rules.md").iter().filter(|block| block.kind == Kind::Test).count();
+    assert!(tests > 20, "only {tests} examples have tests");
+}
+
+#[test]
+fn every_example_of_the_manual_of_hooks_is_in_order() {
+    let hooks = read("docs/hooks.md").iter().filter(|block| block.kind == Kind::Hook).count();
+    assert!(hooks >= 7, "only {hooks} examples have hooks");
+}
+
+/// Runs every block of a document; panics with what is wrong.
+fn read(document: &str) -> Vec<Block> {
+    let manual = fs::read_to_string(here(document)).unwrap();
     let directory = tempfile::tempdir().unwrap();
     let mut reader = Reader { directory, answer: None, main: String::new(), wrong: Vec::new() };
-    let blocks = blocks(&manual).unwrap_or_else(|why| panic!("docs/rules.md, {why}"));
+    let blocks = blocks(&manual).unwrap_or_else(|why| panic!("{document}, {why}"));
     blocks.iter().for_each(|block| reader.read(block));
-    assert!(reader.wrong.is_empty(), "docs/rules.md\n{}", reader.wrong.join("\n"));
-    let tests = blocks.iter().filter(|block| block.kind == Kind::Test).count();
-    assert!(tests > 20, "only {tests} examples have tests");
+    assert!(reader.wrong.is_empty(), "{document}\n{}", reader.wrong.join("\n"));
+    blocks
 }
 
 #[test]
 fn every_example_of_the_page_on_notifications_is_in_order() {
     let page = fs::read_to_string(here("docs/notifications.md")).unwrap();
-    let directory = tempfile::tempdir().unwrap();
-    let mut reader = Reader { directory, answer: None, main: String::new(), wrong: Vec::new() };
-    let blocks = blocks(&page).unwrap_or_else(|why| panic!("docs/notifications.md, {why}"));
-    blocks.iter().for_each(|block| reader.read(block));
-    assert!(reader.wrong.is_empty(), "docs/notifications.md\n{}", reader.wrong.join("\n"));
+    let blocks = read("docs/notifications.md");
     assert!(blocks.len() >= 10, "only {} blocks are run", blocks.len());
     for (word, _) in rollguard::model::channel::Change::ALL {
         assert!(page.contains(&format!("| `{word}` |")), "{word} is not explained");

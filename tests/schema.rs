@@ -140,6 +140,9 @@ headers = { a = { @header@ } }
 steps = [
   { run = ["switch", "{good}"]@run@ },
   { probe = { http = "http://h/", json = { pointer = "", equals = 1@json@ }@http@ }@probe@ },
+  { http = { method = "GET", url = "http://h/", headers = { a = { @secret@ } }, expect = { status = 200, json = { pointer = "", equals = 1@answer@ }, text = { @reply@ }@expect@ }@request@ }@sent@ },
+  { unix = { path = "/s", send = ["x"]@socket@ }@line@ },
+  { sleep = "1s"@pause@ },
 ]
 cure = { when = "s < 1"@cure@ }
 @hook@
@@ -173,7 +176,7 @@ then = "rollback"
 "#;
 
 /// The places of [`ALL`] and the tables of the schema that they stand for.
-const TABLES: [(&str, &[&str]); 22] = [
+const TABLES: [(&str, &[&str]); 31] = [
     ("root", &["/roots/main"]),
     ("deployment", &["/definitions/deployment"]),
     ("target", &["/definitions/target"]),
@@ -183,6 +186,15 @@ const TABLES: [(&str, &[&str]); 22] = [
     ("probe", &["/definitions/step"]),
     ("http", &["/definitions/step/properties/probe"]),
     ("json", &["/definitions/step/properties/probe/properties/json"]),
+    ("sent", &["/definitions/step"]),
+    ("line", &["/definitions/step"]),
+    ("pause", &["/definitions/step"]),
+    ("request", &["/definitions/request"]),
+    ("secret", &["/definitions/secret"]),
+    ("expect", &["/definitions/request/properties/expect"]),
+    ("answer", &["/definitions/request/properties/expect/properties/json"]),
+    ("reply", &["/definitions/reply/anyOf/1"]),
+    ("socket", &["/definitions/socket"]),
     ("cure", &["/definitions/hook/properties/cure"]),
     ("ratio", &["/definitions/signal/properties/ratio"]),
     ("reference", &["/definitions/reference"]),
@@ -208,7 +220,8 @@ fn with(place: &str, key: &str) -> String {
         let comma = if inline { ", " } else { "" };
         let written = match name {
             _ if name == place => format!("{comma}{key}"),
-            "header" | "reference" => "env = \"A\"".to_owned(),
+            "header" | "reference" | "secret" => "env = \"A\"".to_owned(),
+            "reply" => "contains = \"a\"".to_owned(),
             _ => String::new(),
         };
         text = format!("{before}{written}{after}");
@@ -381,9 +394,9 @@ fn what_the_schema_calls_a_default_changes_nothing_where_it_is_written() {
         for (key, property) in
             language.pointer(tables[0]).unwrap()["properties"].as_object().unwrap()
         {
-            // Options of the other kind of step; those of `run` are tried there.
-            let foreign =
-                (place == "run" && key == "within") || (place == "probe" && key == "grace");
+            // Options of another kind of step are tried there.
+            let foreign = tables[0] == "/definitions/step"
+                && !known(&with(place, "zz = 1")).contains(key.as_str());
             let Some(default) = property.get("default").filter(|_| !foreign) else { continue };
             if key == "rules" || is_later(place, key) {
                 continue;

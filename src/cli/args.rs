@@ -24,8 +24,8 @@ use super::status::StatusArgs;
 use super::test::TestArgs;
 use super::try_out::TryArgs;
 use super::{
-    check, debug_command, demo, deploy, exec_step, history, import, init, journal, report,
-    rollback, run, schema, stats, status, test, try_out,
+    check, debug_command, demo, deploy, exec_step, exec_unit, history, import, init, journal,
+    report, rollback, run, schema, stats, status, test, try_out,
 };
 
 /// Notices a bad release first and brings the good version back, once
@@ -94,6 +94,18 @@ enum Command {
         #[arg(last = true, required = true)]
         argv: Vec<OsString>,
     },
+    /// Claims an attempt's marker and becomes the program of its unit
+    #[command(hide = true)]
+    ExecUnit {
+        /// The marker.
+        marker: PathBuf,
+    },
+    /// Notes how the program of an attempt's unit ended
+    #[command(hide = true)]
+    EndUnit {
+        /// The marker.
+        marker: PathBuf,
+    },
 }
 
 /// Reads the arguments and does what they say.
@@ -118,5 +130,7 @@ pub fn main() -> ExitCode {
         Command::Journal(command) => journal::run(&command),
         Command::Debug(command) => debug_command::run(&command),
         Command::ExecStep { marker, parent, argv } => exec_step::run(&marker, parent, &argv),
+        Command::ExecUnit { marker } => exec_unit::run(&marker),
+        Command::EndUnit { marker } => exec_unit::end(&marker),
     }
 }

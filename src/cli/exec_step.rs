@@ -49,19 +49,19 @@ pub fn run(marker: &Path, parent: i32, argv: &[OsString]) -> ExitCode {
     give_up(claim, NOT_EXECUTED, &reason(&error))
 }
 
-fn give_up(claim: Claim, status: u8, why: &str) -> ExitCode {
+pub(super) fn give_up(claim: Claim, status: u8, why: &str) -> ExitCode {
     // Where this fails, the attempt counts as started: the safe side.
     let _ = claim.note_failure(why);
     refuse(status, why)
 }
 
-fn refuse(status: u8, why: &str) -> ExitCode {
+pub(super) fn refuse(status: u8, why: &str) -> ExitCode {
     eprintln!("rollguard: {why}");
     ExitCode::from(status)
 }
 
 /// The system's reason, with what usually helps.
-fn reason(error: &io::Error) -> String {
+pub(super) fn reason(error: &io::Error) -> String {
     let hint = match error.raw_os_error() {
         Some(2) => ", is it installed, and so is what its first line names?",
         Some(8) => ", does a script lack its #! line?",

@@ -8,6 +8,7 @@ mod debug_command;
 mod demo;
 mod deploy;
 pub mod exec_step;
+mod exec_unit;
 mod exit;
 mod history;
 mod import;

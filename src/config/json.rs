@@ -1,14 +1,15 @@
-//! TOML values as JSON, for what a probe expects of a document.
+//! TOML values as JSON: what a probe expects of a document, and documents that are sent.
 
 use serde_json::{Map, Number, Value};
 use toml::de::DeValue;
 
-use crate::model::hook::Piece;
+use crate::model::hook::{Piece, Template};
+use crate::model::step::Json;
 
 use super::diagnostic::Diagnostic;
 use super::sink::Sink;
 use super::template::template;
-use super::walk::Item;
+use super::walk::{Entry, Item};
 
 /// The value as JSON. Dates are refused: JSON has none.
 pub(super) fn json(item: Item<'_>, sink: &mut Sink) -> Option<Value> {
@@ -34,6 +35,34 @@ pub(super) fn json(item: Item<'_>, sink: &mut Sink) -> Option<Value> {
                 map.insert(entry.key.to_owned(), json(entry.item, sink)?);
             }
             Some(Value::Object(map))
+        }
+    }
+}
+
+/// The value as JSON whose strings may hold placeholders. What is filled in stays within its
+/// string; escaping is the writer's business.
+pub(super) fn json_with_texts(item: Item<'_>, sink: &mut Sink) -> Option<Json<Template>> {
+    match item.value() {
+        DeValue::String(text) if text.is_empty() => Some(Json::Text(Template::default())),
+        DeValue::String(text) if text.trim().is_empty() => {
+            Some(Json::Exactly(Value::String(text.to_string())))
+        }
+        DeValue::String(_) => item.text(sink)?.parse(sink, template).map(Json::Text),
+        DeValue::Array(_) => {
+            let items = item.list(sink)?.into_iter();
+            let items: Vec<_> = items.map(|item| json_with_texts(item, sink)).collect();
+            items.into_iter().collect::<Option<_>>().map(Json::List)
+        }
+        DeValue::Table(_) => {
+            let entries = item.section("the table", sink)?.entries().into_iter();
+            let read = |entry: Entry<'_>, sink: &mut Sink| {
+                Some((entry.key.to_owned(), json_with_texts(entry.item, sink)?))
+            };
+            let entries: Vec<_> = entries.map(|entry| read(entry, sink)).collect();
+            entries.into_iter().collect::<Option<_>>().map(Json::Table)
+        }
+        DeValue::Boolean(_) | DeValue::Integer(_) | DeValue::Float(_) | DeValue::Datetime(_) => {
+            json(item, sink).map(Json::Exactly)
         }
     }
 }

@@ -2,10 +2,8 @@
 //! say nothing while there are errors.
 
 use std::collections::HashSet;
-use std::path::Path;
 use std::time::Duration;
 
-use crate::model::hook::{Action, Template};
 use crate::model::place::SignalIx;
 use crate::model::plan::Plan;
 use crate::model::rule::{Rule, Severity, Share, Then};
@@ -19,6 +17,7 @@ use super::diagnostic::{Diagnostic, Place};
 use super::relative::{Floors, never_taken};
 use super::sink::Sink;
 use super::suspicion::empty_good;
+use super::toggle::toggles;
 
 /// A plan and where its parts stand, each list in the plan's order.
 pub(super) struct Origins<'p, 'a> {
@@ -54,13 +53,7 @@ impl Origins<'_, '_> {
             never_taken(self.plan, SignalIx(ix), self.readings_of(SignalIx(ix)), declared, sink);
         }
         self.unused_signals(sink);
-        for (hook, declared) in self.plan.hooks.iter().zip(self.hooks) {
-            for (at, step) in hook.steps.iter().enumerate() {
-                if let Action::Run { argv, .. } = &step.action {
-                    toggles(argv, declared, at, sink);
-                }
-            }
-        }
+        toggles(self.plan, self.hooks, sink);
         empty_good(self.plan, self.hooks, sink);
         if self.plan.rules.is_empty() {
             let lint = Diagnostic::lint(root, "there is no rule, so nothing is judged");
@@ -273,96 +266,5 @@ fn no_hook(rule: &Rule, declared: &Declared<'_>, sink: &mut Sink) {
             Then::Rollback(_) | Then::Notify | Then::Report,
             Some(_) | None,
         ) => {}
-    }
-}
-
-/// Commands that go back to whatever came before: run twice, they bring the bad release back.
-fn toggles(argv: &[Template], declared: &Declared<'_>, step: usize, sink: &mut Sink) {
-    let Some((what, instead)) = toggling(argv) else { return };
-    let step = declared.section.get("steps").and_then(|steps| {
-        steps.list(&mut Sink::default())?.get(step)?.section("", &mut Sink::default())
-    });
-    let run = step.and_then(|step| step.get("run"));
-    let place = run.map_or(declared.place.clone(), |run| run.place());
-    let lint = Diagnostic::lint(place, format!("`{what}` goes back to whatever came before"));
-    sink.report(lint.help(format!("run twice it brings the bad version back; {instead}")));
-}
-
-/// What toggles, and what to write instead.
-fn toggling(argv: &[Template]) -> Option<(&'static str, &'static str)> {
-    let words: Vec<String> = argv.iter().map(|word| word.fill(|_| "{}")).collect();
-    let program = words.iter().position(|word| {
-        let name = Path::new(word).file_name().and_then(|name| name.to_str());
-        matches!(name, Some("kubectl" | "oc" | "helm" | "docker"))
-    })?;
-    let name = Path::new(&words[program]).file_name()?.to_str()?;
-    let rest: Vec<&str> = words[program + 1..].iter().map(String::as_str).collect();
-    let after = |word: &str| rest.iter().position(|w| *w == word).map(|at| &rest[at + 1..]);
-    match name {
-        "kubectl" | "oc" => {
-            let undo = after("rollout").or(after("rollouts"))?;
-            let pinned = rest.iter().any(|word| {
-                word.strip_prefix("--to-revision").is_some_and(|revision| revision != "=0")
-            });
-            (undo.contains(&"undo") && !pinned)
-                .then_some(("kubectl rollout undo", "add `--to-revision` or set the image"))
-        }
-        "helm" => {
-            let operands = operands(after("rollback")?);
-            let pinned = operands.get(1).is_some_and(|revision| *revision != "0");
-            (!pinned).then_some(("helm rollback", "name the revision after the release"))
-        }
-        _ => {
-            let service = after("service")?;
-            service
-                .contains(&"rollback")
-                .then_some(("docker service rollback", "use `docker service update --image`"))
-        }
-    }
-}
-
-/// The words that are neither flags nor values of flags.
-fn operands<'w>(words: &[&'w str]) -> Vec<&'w str> {
-    const WITH_VALUE: [&str; 6] =
-        ["-n", "--namespace", "--timeout", "--history-max", "--kube-context", "--kubeconfig"];
-    let mut operands = Vec::new();
-    let mut words = words.iter();
-    while let Some(word) = words.next() {
-        if WITH_VALUE.contains(word) {
-            words.next();
-        } else if !word.starts_with('-') {
-            operands.push(*word);
-        }
-    }
-    operands
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::hook::Piece;
-
-    #[test]
-    fn commands_that_toggle_are_told_from_those_that_name_where_to_go() {
-        let check = |line: &str, toggles: bool| {
-            let argv: Vec<_> =
-                line.split(' ').map(|word| Template(vec![Piece::Text(word.to_owned())])).collect();
-            assert_eq!(toggling(&argv).is_some(), toggles, "{line}");
-        };
-        check("kubectl -n prod rollout undo deployment/api", true);
-        check("kubectl rollout undo deployment/api --to-revision=0", true);
-        check("/usr/bin/kubectl argo rollouts undo api", true);
-        check("kubectl rollout undo deployment/api --to-revision=3", false);
-        check("kubectl rollout undo deployment/api --to-revision 3", false);
-        check("kubectl rollout status deployment/api", false);
-        check("kubectl set image deployment/api c=repo/api@sha256:1", false);
-        check("helm rollback api", true);
-        check("helm -n prod rollback api -n prod --wait --timeout 5m", true);
-        check("helm rollback api 0", true);
-        check("helm rollback api 12 --wait", false);
-        check("helm -n prod rollback --wait api 12", false);
-        check("sudo docker service rollback web", true);
-        check("docker service update --image repo/api@sha256:1 web", false);
-        check("/usr/local/bin/rollback api", false);
     }
 }

@@ -3,6 +3,7 @@
 
 mod address;
 mod channel;
+mod call;
 mod compile;
 mod condition;
 mod declare;
@@ -17,6 +18,7 @@ mod lint;
 mod notation;
 mod order;
 mod pattern;
+mod probe;
 mod rehearsal;
 mod relative;
 mod rule;
@@ -24,11 +26,14 @@ mod selector;
 mod series;
 mod signal;
 mod sink;
+mod step;
 mod suspicion;
 mod target;
 mod template;
+mod toggle;
 mod token;
 mod walk;
+mod wording;
 
 pub use compile::{
     CheckedRules, Compiled, check_rules, compile, compile_found, compile_rules, is_main,

@@ -19,6 +19,7 @@ use crate::model::hook::{Action, Hook, Piece, Step, Template};
 use crate::model::name::{HookName, StageName, TargetName};
 use crate::model::place::HookIx;
 use crate::model::plan::Plan;
+use crate::model::step::Via;
 use crate::model::target::{NativeHistograms, Scheme, ScrapeUrl, Target};
 use crate::model::time::{format_duration, parse_duration};
 use crate::rehearsal::{Case, Expect};
@@ -93,14 +94,14 @@ impl Basis {
 fn done_at_once() -> Hook {
     let argv = vec![Template(vec![Piece::Text("/bin/true".to_owned())])];
     let step = Step {
-        action: Action::Run { argv, grace: Duration::ZERO },
+        action: Action::Run { argv, grace: Duration::ZERO, ok_exit: vec![0], via: Via::Child },
         timeout: Duration::from_secs(1),
         attempts: 1,
         backoff: Duration::ZERO,
         idempotent: true,
     };
     let name = HookName::new("rollback").expect("a constant that is a name");
-    Hook { name, steps: vec![step], cure: None, on_failure: None }
+    Hook { name, steps: vec![step], timeout: None, cure: None, on_failure: None }
 }
 
 /// Which files a test file is about.

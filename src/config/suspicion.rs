@@ -1,7 +1,7 @@
 //! Lints about a single selector or hook: what can match nothing, and what may be filled in with
 //! nothing. It must never call suspicious what has one sensible reading.
 
-use crate::model::hook::{Action, ExpectedJson, Piece, Placeholder, Template};
+use crate::model::hook::Placeholder;
 use crate::model::place::HookIx;
 use crate::model::plan::Plan;
 use crate::model::selector::{Matcher, Selector, Test};
@@ -72,27 +72,13 @@ pub(super) fn empty_good(plan: &Plan, hooks: &[Declared<'_>], sink: &mut Sink) {
     let next = |HookIx(hook): &HookIx| plan.hooks.get(*hook)?.on_failure;
     for HookIx(at) in std::iter::successors(plan.deployment.notify, next) {
         let (Some(hook), Some(declared)) = (plan.hooks.get(at), hooks.get(at)) else { return };
-        if hook.steps.iter().any(|step| uses_good(&step.action)) {
+        if hook.steps.iter().any(|step| step.action.names(Placeholder::Good)) {
             let steps = declared.section.get("steps").map(|item| item.place());
             let place = steps.unwrap_or(declared.place.clone());
             let message = format!("`{{good}}` may be empty in hook `{}`", declared.name);
             sink.report(Diagnostic::lint(place, message).help(
                 "people are also told while no good version is known; `{reason}` says what is",
             ));
-        }
-    }
-}
-
-fn uses_good(action: &Action) -> bool {
-    let good = |template: &Template| template.0.contains(&Piece::Fill(Placeholder::Good));
-    match action {
-        Action::Run { argv, .. } => argv.iter().any(good),
-        Action::Probe { url, json, .. } => {
-            good(url)
-                || json.as_ref().is_some_and(|json| match &json.equals {
-                    ExpectedJson::Text(text) => good(text),
-                    ExpectedJson::Exactly(_) => false,
-                })
         }
     }
 }

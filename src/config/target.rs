@@ -8,7 +8,7 @@ use crate::model::target::{NativeHistograms, Scheme, ScrapeUrl, Secret, Target};
 use super::declare::Declared;
 use super::diagnostic::{Diagnostic, Place};
 use super::sink::Sink;
-use super::walk::{Fault, Item};
+use super::walk::{Fault, Item, Section};
 
 /// The shortest interval. Below it scraping costs the guarded service more than it tells.
 pub(super) const MIN_INTERVAL: Duration = Duration::from_millis(100);
@@ -168,8 +168,7 @@ fn few(count: usize, place: Place, sink: &mut Sink) -> bool {
 pub(super) fn headers(item: Item<'_>, sink: &mut Sink) -> Option<Vec<(String, Secret)>> {
     let mut headers = Some(Vec::new());
     for entry in item.section("headers", sink)?.entries() {
-        let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
-        if entry.key.is_empty() || !entry.key.bytes().all(token) {
+        if !is_header_name(entry.key) {
             let message = format!("`{}` is not a header's name", entry.key.escape_debug());
             sink.report(Diagnostic::error(entry.key_place(), message));
             headers = None;
@@ -182,6 +181,12 @@ pub(super) fn headers(item: Item<'_>, sink: &mut Sink) -> Option<Vec<(String, Se
         });
     }
     headers.filter(|headers| few(headers.len(), item.place(), sink))
+}
+
+/// Whether it is a token of HTTP.
+pub(super) fn is_header_name(name: &str) -> bool {
+    let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+    !name.is_empty() && name.bytes().all(token)
 }
 
 /// A literal, `{ file = "…" }` or `{ env = "…" }`.
@@ -211,6 +216,16 @@ pub(super) fn reference(
     if !section.only(&["file", "env"], &[], sink) {
         return None;
     }
+    secret_source(&section, item, otherwise, sink)
+}
+
+/// `file = "…"` or `env = "…"` of a table; `otherwise` is said where it has neither or both.
+pub(super) fn secret_source(
+    section: &Section<'_>,
+    item: Item<'_>,
+    otherwise: &str,
+    sink: &mut Sink,
+) -> Option<Secret> {
     match (section.get("file"), section.get("env")) {
         (Some(file), None) => file.path(sink).map(Secret::File),
         (None, Some(env)) => env.text(sink)?.parse(sink, |name| {

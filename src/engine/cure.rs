@@ -7,6 +7,7 @@ use crate::model::reading::Verdict;
 use crate::model::rule::{OnNoData, Share};
 use crate::model::time::{Instant, format_duration};
 
+use super::effect::Rerun;
 use super::rule::{Judgement, State, Terms};
 
 /// How long a cure is looked for where the hook does not say, unless the rules need longer to
@@ -38,15 +39,6 @@ pub(crate) enum Purpose {
     Verify,
     /// A step of unknown outcome: if the cure is there, it took effect.
     AfterUnknown(Rerun),
-}
-
-/// Whether a step of unknown outcome may be run again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Rerun {
-    /// It says that it is `idempotent`.
-    Safe,
-    /// Then a person is needed.
-    Never,
 }
 
 /// What must be seen after a hook's steps, in a line for people.

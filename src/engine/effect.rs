@@ -11,6 +11,7 @@ use crate::model::entry::{Attempt, Decision, Entry, SignalEvidence, StepResult};
 use crate::model::name::{DeploymentId, HookName, SignalName};
 use crate::model::place::TargetIx;
 use crate::model::signal::Unit;
+use crate::model::step::{HttpCall, UnixCall, Via, Wording};
 use crate::model::time::Timestamp;
 
 use super::telling::Telling;
@@ -23,7 +24,8 @@ pub enum Effect {
     /// Run one attempt at a step and settle its outcome.
     Run(Box<Order>),
     /// Find out what became of an attempt whose outcome was not recorded, make sure that it can
-    /// never start any more, and settle it as `NotStarted` or `Unknown`.
+    /// never start any more, and settle it: as `NotStarted`, as `Unknown`, or, where it outlived
+    /// the guard in a unit of its own, as what became of it.
     Inspect {
         /// The deployment.
         deployment: DeploymentId,
@@ -101,11 +103,17 @@ pub enum Job {
         argv: Vec<String>,
         /// How long between TERM and KILL.
         grace: Duration,
+        /// The exit statuses that mean success.
+        ok_exit: Vec<u8>,
+        /// How it is started.
+        via: Via,
     },
     /// Asks an HTTP endpoint until it answers as expected.
     Probe {
         /// The URL.
         url: String,
+        /// Headers by name.
+        headers: Vec<(String, Wording<String>)>,
         /// The expected status; `None`: any from 200 to 299.
         status: Option<u16>,
         /// JSON pointer and the value that must stand there.
@@ -113,6 +121,38 @@ pub enum Job {
         /// For how long it is asked again.
         within: Duration,
     },
+    /// Connects to a TCP port until that succeeds.
+    Tcp {
+        /// `host:port`
+        address: String,
+        /// For how long it is tried.
+        within: Duration,
+    },
+    /// Sends an HTTP request, once.
+    Http {
+        /// The request.
+        call: Box<HttpCall<String>>,
+        /// Whether it may be sent again when no answer came.
+        rerun: Rerun,
+    },
+    /// Sends lines to a Unix socket, once.
+    Unix {
+        /// The lines.
+        call: Box<UnixCall<String>>,
+        /// Whether they may be sent again when no answer came.
+        rerun: Rerun,
+    },
+    /// Waits.
+    Sleep(Duration),
+}
+
+/// Whether a step of unknown outcome may be run again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rerun {
+    /// It says that it is `idempotent`.
+    Safe,
+    /// Then a person is needed.
+    Never,
 }
 
 /// What became of an [`Effect::Run`] or [`Effect::Inspect`].
@@ -139,6 +179,8 @@ pub struct Notice {
     pub deployment: DeploymentId,
     /// Its steps.
     pub steps: Vec<NoticeStep>,
+    /// How long they may take together; `None`: as long as they take.
+    pub timeout: Option<Duration>,
 }
 
 /// One step of a [`Notice`].

@@ -39,6 +39,8 @@ pub struct Guard {
     pub(crate) targets: Vec<TargetState>,
     /// The hook of the rollback under way, as it was when the rollback was decided.
     pub(crate) hook: Option<Hook>,
+    /// When that hook's time is over, where it has a limit.
+    pub(crate) limit: Option<Instant>,
     /// Rules that held when the deployment began, and that nothing was seen of since the guard was
     /// restarted, or they were changed, in warm-up.
     pub(crate) unseen: Vec<RuleName>,
@@ -67,7 +69,7 @@ pub(crate) enum Doing {
     /// The outcome of an attempt.
     Attempt,
     /// The time of the next attempt.
-    Backoff { until: Instant, number: u32 },
+    Backoff { until: Instant },
     /// The cure.
     Cure(Watch),
 }
@@ -100,6 +102,7 @@ impl Guard {
             started: Instant::ZERO,
             targets,
             hook: None,
+            limit: None,
             unseen: Vec::new(),
             halt: None,
             effects: Vec::new(),
@@ -168,7 +171,7 @@ impl Guard {
     pub fn deadline(&self) -> Option<Instant> {
         let doing = match &self.doing {
             Doing::Nothing | Doing::Attempt => None,
-            Doing::Backoff { until, .. } => Some(*until),
+            Doing::Backoff { until } => Some(*until),
             Doing::Cure(watch) => Some(watch.deadline()),
         };
         let bake = self.timers.bake.filter(|_| !self.timers.overdue);

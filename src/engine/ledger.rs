@@ -279,7 +279,10 @@ impl Progress {
         self.last = Some(result.clone());
         match result {
             StepResult::Done => *self = Self { step: self.step + 1, ..Self::default() },
-            StepResult::Failed(_) | StepResult::TimedOut => self.failed += 1,
+            StepResult::Failed(_)
+            | StepResult::Final(_)
+            | StepResult::PutOff { .. }
+            | StepResult::TimedOut => self.failed += 1,
             StepResult::Unknown => self.unknown += 1,
             StepResult::NotStarted => {}
         }

@@ -26,7 +26,7 @@ mod news;
 mod order;
 mod over;
 mod pace;
-mod procedure;
+pub(crate) mod procedure;
 mod readings;
 mod rollback;
 mod rule;

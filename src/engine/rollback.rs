@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::model::entry::{Attempt, Decision, Event, RuleEvidence, StepResult, Trigger};
-use crate::model::hook::{Action, Hook};
+use crate::model::hook::Hook;
 use crate::model::place::{HookIx, RuleIx};
 use crate::model::reading::Verdict;
 use crate::model::rule::{Severity, Then};
@@ -17,7 +17,7 @@ use super::evidence;
 use super::guard::{Doing, Guard};
 use super::ledger::{Deployment, Phase, Progress};
 use super::order::{self, Context, Occasion};
-use super::procedure::{self, Next};
+use super::procedure::{self, At, Next};
 use super::rule::State;
 
 impl Guard {
@@ -32,6 +32,7 @@ impl Guard {
     pub(crate) fn roll_back(&mut self, now: Moment, trigger: Trigger, hook: Hook) {
         let Some(deployment) = &self.ledger.current else { return };
         let decision = self.decision(now, deployment, trigger, &hook);
+        self.limit = hook.timeout.map(|timeout| now.at.after(timeout));
         self.hook = Some(hook);
         self.record(now, Event::Decided(decision));
         self.pursue(now);
@@ -80,25 +81,32 @@ impl Guard {
             return self.fail(now, format!("hook {name} is not in the configuration any more"));
         };
         let (progress, id) = (deployment.progress.clone(), deployment.id.clone());
+        let spent = spent(deployment, now);
+        self.limit = hook.timeout.map(|timeout| now.at.after(timeout.saturating_sub(spent)));
         let step = hook.steps.get(progress.step as usize).cloned();
         self.hook = Some(hook);
-        match step.map(|step| (order::longest(&step), step.action)) {
-            Some((timeout, Action::Run { .. })) if progress.open => {
-                let attempt = self.attempt(&progress);
-                self.doing = Doing::Attempt;
-                if let Some(attempt) = attempt {
-                    self.push(Effect::Inspect { deployment: id, attempt, timeout });
-                }
-            }
-            // A probe changes nothing, so it is simply asked again.
-            Some((_, Action::Probe { .. })) if progress.open => {
+        match step.filter(|_| progress.open).map(|step| (order::longest(&step), step.action)) {
+            // Doing it twice changes nothing, so it is simply done again.
+            Some((_, action)) if action.is_harmless() => {
                 if let Some(attempt) = self.attempt(&progress) {
                     self.record_outcome(now, attempt, StepResult::Unknown, String::new(), 0);
                 }
                 self.pursue(now);
             }
-            Some(_) | None => self.pursue(now),
+            Some((timeout, _)) => {
+                let timeout = self.left(now).map_or(timeout, |left| timeout.min(left));
+                self.doing = Doing::Attempt;
+                if let Some(attempt) = self.attempt(&progress) {
+                    self.push(Effect::Inspect { deployment: id, attempt, timeout });
+                }
+            }
+            None => self.pursue(now),
         }
+    }
+
+    /// How much is left of the time that the hook may take.
+    fn left(&self, now: Moment) -> Option<Duration> {
+        self.limit.map(|limit| limit.since(now.at))
     }
 
     /// Takes in what became of an attempt.
@@ -139,10 +147,16 @@ impl Guard {
 
     /// Does what comes next.
     fn pursue(&mut self, now: Moment) {
-        if let (Some(hook), Some(deployment)) = (&self.hook, &self.ledger.current)
-            && deployment.phase == Phase::RollingBack
+        self.follow(now, procedure::next);
+    }
+
+    /// Does what comes next according to `choose`.
+    fn follow(&mut self, now: Moment, choose: fn(At<'_>) -> Next) {
+        if let (Some(hook), Some(current)) = (&self.hook, &self.ledger.current)
+            && current.phase == Phase::RollingBack
         {
-            let next = procedure::next(hook, &deployment.progress);
+            let (progress, deployment) = (&current.progress, &current.id);
+            let next = choose(At { hook, progress, deployment, left: self.left(now) });
             self.take(now, next);
         }
     }
@@ -151,8 +165,8 @@ impl Guard {
         match next {
             Next::Await => self.doing = Doing::Attempt,
             Next::Start { number, pause } if pause.is_zero() => self.start_attempt(now, number),
-            Next::Start { number, pause } => {
-                self.doing = Doing::Backoff { until: now.at.after(pause), number };
+            Next::Start { pause, .. } => {
+                self.doing = Doing::Backoff { until: now.at.after(pause) };
             }
             Next::LookForCure(rerun) if self.has_cure() => {
                 self.look_for_cure(now, Purpose::AfterUnknown(rerun));
@@ -178,7 +192,7 @@ impl Guard {
             trigger: Some(&decision.trigger),
             signals: &decision.signals,
         };
-        let order = context.order(hook, step, attempt.clone());
+        let order = context.order(hook, step, attempt.clone()).within(self.left(now));
         self.record(now, Event::Intent { attempt, what: order::describe(&order) });
         if self.halt.is_none() {
             self.push(Effect::Run(Box::new(order)));
@@ -214,7 +228,9 @@ impl Guard {
     /// Looks whether what a rollback waits for has come.
     pub(crate) fn pursue_wait(&mut self, now: Moment, scrape: Option<&Scrape>) {
         match std::mem::take(&mut self.doing) {
-            Doing::Backoff { until, number } if until <= now.at => self.start_attempt(now, number),
+            Doing::Backoff { until } if until <= now.at => {
+                self.follow(now, procedure::next_after_pause);
+            }
             Doing::Cure(mut watch) => {
                 if let Some(scrape) = scrape
                     && let Some(verdict) = self.cure_verdict(scrape)
@@ -315,10 +331,7 @@ impl Guard {
 
     /// Goes on after a step of unknown outcome whose effect cannot be seen.
     fn without_cure(&mut self, now: Moment) {
-        if let (Some(hook), Some(deployment)) = (&self.hook, &self.ledger.current) {
-            let next = procedure::next_without_cure(hook, &deployment.progress);
-            self.take(now, next);
-        }
+        self.follow(now, procedure::next_without_cure);
     }
 
     /// Ends a rollback that did not help or could not be done: page, stop, wait for a person.
@@ -329,6 +342,14 @@ impl Guard {
         self.tell(now, None, &why, Occasion::RollbackFailed);
         self.report(now, "rollback failed", Some(why));
     }
+}
+
+/// How long a rollback has been under way. The wall clock may have been set back since; what is on
+/// record has happened all the same.
+fn spent(deployment: &Deployment, now: Moment) -> Duration {
+    let Some((decided, _)) = &deployment.decision else { return Duration::ZERO };
+    let recorded = deployment.entries.iter().map(|entry| entry.at);
+    recorded.fold(now.wall, Ord::max).since(*decided)
 }
 
 /// Why a rollback was decided, in a line.

@@ -22,8 +22,7 @@ use super::output::neutral;
 use crate::model::hook::MAX_RETRY_AFTER;
 use crate::model::time::format_duration;
 
-/// A request.
-#[derive(Clone, Debug)]
+/// A request. It cannot be shown: any part of it may be a secret.
 pub(crate) struct Request {
     /// GET, POST and so on.
     pub(crate) method: Method,
@@ -277,7 +276,7 @@ mod tests {
         let (hangs_up, served) = serve("").await;
         let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let at = silent.local_addr().unwrap();
-        let short = Duration::from_millis(300);
+        let short = Duration::from_secs(1);
         let cases = [
             (format!("http://{closed}/hunter2"), PATIENCE, false),
             ("hunter2".to_owned(), PATIENCE, false),

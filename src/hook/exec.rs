@@ -9,9 +9,9 @@
 //! - **Environment**: the daemon's own, as operators expect of a unit, with the order's variables,
 //!   without what would let a hook speak to systemd as if it were the daemon. The working
 //!   directory is `/`.
-//! - **End**: exit status 0 is success. What a successful hook left running is left alone, as it
-//!   may have started a service; its output is not waited for. After a failure the rest of the
-//!   group is ended as well, as the next attempt must not overlap with it.
+//! - **End**: exit status 0, or one that the step names, is success. What a successful hook left
+//!   running is left alone, as it may have started a service; its output is not waited for. After a
+//!   failure the rest of the group is ended as well, as the next attempt must not overlap with it.
 //! - **Time-out**: TERM to the group, a grace period, KILL.
 //! - A guard that dies leaves the program running, and `inspect` finds it.
 
@@ -68,6 +68,8 @@ pub(super) struct Program<'a> {
     pub(super) order: &'a Order,
     pub(super) argv: &'a [String],
     pub(super) grace: Duration,
+    /// The exit statuses that mean success.
+    pub(super) ok_exit: &'a [u8],
 }
 
 /// Runs a program to its end: what became of it, and what it printed.
@@ -184,7 +186,8 @@ impl Running {
             None if !is_ours => return StepResult::Unknown,
             None => {}
         }
-        if status.success() {
+        let code = status.code().and_then(|code| u8::try_from(code).ok());
+        if code.is_some_and(|code| program.ok_exit.contains(&code)) {
             return StepResult::Done;
         }
         if let Some(group) = self.group {
@@ -282,14 +285,20 @@ mod tests {
         let order = Order {
             deployment: DeploymentId::new("v2").unwrap(),
             attempt: Attempt { hook: HookName::new("rollback").unwrap(), step: 0, number: 1 },
-            job: Job::Run { argv: Vec::new(), grace: Duration::ZERO },
+            job: Job::Sleep(Duration::ZERO),
             timeout: Duration::ZERO,
             env: vec![("ROLLGUARD_GOOD", "v1".to_owned())],
             document: String::new(),
         };
         let (rollguard, marker) = (Path::new("/rollguard"), Path::new("/marker"));
-        let program =
-            Program { rollguard, marker, order: &order, argv: &[], grace: Duration::ZERO };
+        let program = Program {
+            rollguard,
+            marker,
+            order: &order,
+            argv: &[],
+            grace: Duration::ZERO,
+            ok_exit: &[0],
+        };
         let command = command(program, io::pipe().unwrap().1).unwrap();
         let changed: Vec<_> = command.as_std().get_envs().collect();
         for name in NOT_INHERITED {

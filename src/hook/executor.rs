@@ -6,7 +6,7 @@
 
 #![expect(
     clippy::disallowed_methods,
-    reason = "tells people how long an order took; removes markers"
+    reason = "tells people how long an order took; removes markers; waits for a step that says so"
 )]
 
 use std::fs;
@@ -15,17 +15,21 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use super::client::Client;
 use super::exec::{self, Program};
+use super::http;
 use super::inspect;
 use super::marker;
 use super::probe::{self, Probe};
+use super::unit;
+use super::unix;
 use crate::engine::effect::{Job, Order, Outcome};
 use crate::journal::steps_dir;
 use crate::model::entry::{Attempt, StepResult};
 use crate::model::name::DeploymentId;
+use crate::model::step::Via;
 
 /// Performs orders for one state directory.
 #[derive(Debug)]
@@ -55,32 +59,61 @@ impl Executor {
     pub async fn perform(&self, order: &Order) -> Outcome {
         let begun = Instant::now();
         let _busy = self.enter(&order.deployment);
-        let (result, output) = match &order.job {
-            Job::Run { argv, grace } => self.run(order, argv, *grace).await,
-            Job::Probe { url, status, json, within } => {
-                let json = json.as_ref().map(|(pointer, value)| (pointer.as_str(), value));
-                let timeout = order.timeout;
-                let probe = Probe { url, status: *status, json, within: *within, timeout };
-                probe::ask(&self.client, probe).await
-            }
-        };
+        let (result, output) = self.job(order).await;
         outcome(&order.deployment, &order.attempt, result, output, begun)
     }
 
-    async fn run(&self, order: &Order, argv: &[String], grace: Duration) -> (StepResult, String) {
-        if let Err(error) = marker::prepare(&self.steps, &order.deployment) {
-            let why = format!("could not start: create `{}`: {error}", self.steps.display());
-            return (StepResult::Failed(why), String::new());
+    async fn job(&self, order: &Order) -> (StepResult, String) {
+        let timeout = order.timeout;
+        match &order.job {
+            Job::Probe { url, headers, status, json, within } => {
+                let json = json.as_ref().map(|(pointer, value)| (pointer.as_str(), value));
+                let (status, within) = (*status, *within);
+                let probe = Probe { url, headers, status, json, within, timeout };
+                probe::ask(&self.client, probe).await
+            }
+            Job::Tcp { address, within } => probe::connect(address, *within, timeout).await,
+            Job::Sleep(pause) => {
+                sleep(timeout.min(*pause)).await;
+                let is_done = timeout >= *pause;
+                (if is_done { StepResult::Done } else { StepResult::TimedOut }, String::new())
+            }
+            Job::Run { argv, grace, ok_exit, via } => {
+                let marker = match self.marker(order) {
+                    Ok(marker) => marker,
+                    Err(why) => return (StepResult::Failed(why), String::new()),
+                };
+                let (rollguard, grace) = (&self.rollguard, *grace);
+                let program = Program { rollguard, marker: &marker, order, argv, grace, ok_exit };
+                match via {
+                    Via::Child => exec::run(program).await,
+                    Via::SystemdRun => unit::run(program).await,
+                }
+            }
+            Job::Http { call, rerun } => match self.marker(order) {
+                Ok(marker) => http::send(&self.client, &marker, call, *rerun, timeout).await,
+                Err(why) => (StepResult::Failed(why), String::new()),
+            },
+            Job::Unix { call, rerun } => match self.marker(order) {
+                Ok(marker) => unix::send(&marker, call, *rerun, timeout).await,
+                Err(why) => (StepResult::Failed(why), String::new()),
+            },
         }
-        let marker = marker::path(&self.steps, &order.deployment, &order.attempt);
-        let rollguard = &self.rollguard;
-        exec::run(Program { rollguard, marker: &marker, order, argv, grace }).await
+    }
+
+    /// Where the marker of something that changes the world is to be.
+    fn marker(&self, order: &Order) -> Result<PathBuf, String> {
+        marker::prepare(&self.steps, &order.deployment).map_err(|error| {
+            format!("could not start: create `{}`: {error}", self.steps.display())
+        })?;
+        Ok(marker::path(&self.steps, &order.deployment, &order.attempt))
     }
 
     /// Finds out what became of an attempt that an earlier guard may have started, and makes sure
     /// that it can never start any more. Where it still runs, it may do so for `timeout`.
     ///
-    /// The result is `NotStarted` or `Unknown`. Either way the attempt's number is used up.
+    /// The result is `NotStarted` or `Unknown`, or, for a program in a unit of its own, what became
+    /// of it. Either way the attempt's number is used up.
     pub async fn inspect(
         &self,
         deployment: &DeploymentId,
@@ -92,7 +125,11 @@ impl Executor {
         let (result, output) = match marker::prepare(&self.steps, deployment) {
             Ok(()) => {
                 let marker = marker::path(&self.steps, deployment, attempt);
-                inspect::inspect(&marker, timeout).await
+                match unit::Plan::read(&marker) {
+                    Ok(Some(plan)) => unit::inspect(&marker, &plan, timeout).await,
+                    Ok(None) => inspect::inspect(&marker, timeout).await,
+                    Err(why) => (StepResult::Unknown, why),
+                }
             }
             Err(error) => (StepResult::Unknown, format!("its marker is not readable: {error}")),
         };

@@ -47,7 +47,7 @@ fn meaning(marker: Marker) -> (StepResult, String) {
             (StepResult::NotStarted, format!("its program was not started: {why}"))
         }
         Marker::Started { failure: None, .. } => {
-            (StepResult::Unknown, "its start was interrupted".to_owned())
+            (StepResult::Unknown, "it was started, and nobody saw its end".to_owned())
         }
     }
 }

@@ -16,7 +16,8 @@
 //!   from then on it never will.
 //! - A marker that names a process: the program started, or is about to, unless the marker also
 //!   says that it did not.
-//! - A marker without a readable process: its creator was interrupted; it counts as started.
+//! - A marker without a readable process: its creator was interrupted, or it was the guard itself,
+//!   about to send something; it counts as started.
 //!
 //! Once there is a marker, the attempt's number is used up, whatever the marker says.
 //!
@@ -167,6 +168,16 @@ pub fn claim(path: &Path) -> io::Result<Option<Claim>> {
     Ok(create(path, &format!("started {pid} {started} {boot}\n"))?.map(Claim))
 }
 
+/// Creates a marker of an attempt that the guard makes itself, within its own process. It names
+/// none, as nothing is left running when the guard dies; it counts as started. `None`: there is a
+/// marker already, which means that the attempt must not be made.
+///
+/// # Errors
+/// The system said no. There is no marker of ours, unless removing it failed too.
+pub fn claim_here(path: &Path) -> io::Result<Option<Claim>> {
+    Ok(create(path, "by the guard itself\n")?.map(Claim))
+}
+
 /// Creates a marker that keeps the attempt from ever starting. False: there is a marker already.
 ///
 /// # Errors
@@ -203,8 +214,17 @@ impl Claim {
     }
 }
 
+/// A file of an attempt beside its marker. No name of a marker ends so.
+#[must_use]
+pub(super) fn beside(marker: &Path, what: &str) -> PathBuf {
+    let mut name = marker.as_os_str().to_owned();
+    name.push(",");
+    name.push(what);
+    name.into()
+}
+
 /// Creates a file that must not be there yet, durably. `None`: it is there already.
-fn create(path: &Path, text: &str) -> io::Result<Option<File>> {
+pub(super) fn create(path: &Path, text: &str) -> io::Result<Option<File>> {
     let mut file = match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(None),

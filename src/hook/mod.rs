@@ -1,14 +1,19 @@
-//! L2: performs what the core orders: runs programs, asks HTTP endpoints, and finds out what
-//! became of an attempt that a dead guard left behind. Nothing here decides whether to act.
+//! L2: performs what the core orders: runs programs, sends requests, asks endpoints, and finds out
+//! what became of an attempt that a dead guard left behind. Nothing here decides whether to act.
 
+mod claim;
 pub(crate) mod client;
 mod exec;
 mod executor;
 mod group;
+mod http;
 mod inspect;
 pub mod marker;
 mod output;
 mod probe;
+mod secret;
+pub mod unit;
+mod unix;
 
 pub use exec::SUBCOMMAND;
 pub use executor::Executor;

@@ -251,11 +251,20 @@ pub enum StepResult {
     Done,
     /// It did not, and why.
     Failed(String),
+    /// It did not, and never will, however often it is tried.
+    Final(String),
+    /// It did not, and asks not to be tried again before some time.
+    PutOff {
+        /// Why it did not.
+        why: String,
+        /// For how long, in milliseconds.
+        after_ms: u64,
+    },
     /// It did not end in time and was ended.
     TimedOut,
     /// It certainly never started, so it may be started.
     NotStarted,
-    /// The guard died while it ran: nobody knows.
+    /// The guard died while it ran, or no answer came: nobody knows.
     Unknown,
 }
 
@@ -263,10 +272,12 @@ impl fmt::Display for StepResult {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Done => f.write_str("done"),
-            Self::Failed(why) => write!(f, "failed: {why}"),
+            Self::Failed(why) | Self::Final(why) | Self::PutOff { why, .. } => {
+                write!(f, "failed: {why}")
+            }
             Self::TimedOut => f.write_str("timed out"),
             Self::NotStarted => f.write_str("never started"),
-            Self::Unknown => f.write_str("unknown, the guard died while it ran"),
+            Self::Unknown => f.write_str("unknown, nobody saw its end"),
         }
     }
 }

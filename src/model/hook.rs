@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::condition::Condition;
 use super::name::HookName;
 use super::place::HookIx;
+use super::step::{HttpCall, UnixCall, Via, Wording};
 
 /// A hook.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,6 +16,8 @@ pub struct Hook {
     pub name: HookName,
     /// At least one step.
     pub steps: Vec<Step>,
+    /// How long all steps may take together, from the decision on; `None`: as long as they take.
+    pub timeout: Option<Duration>,
     /// How it is seen that the hook helped. `None`: no critical rule holds any more.
     pub cure: Option<Cure>,
     /// The hook that is run when this one fails or its cure is not seen.
@@ -53,11 +56,17 @@ pub enum Action {
         argv: Vec<Template>,
         /// After the time-out: how long between TERM and KILL.
         grace: Duration,
+        /// The exit statuses that mean success, at least one.
+        ok_exit: Vec<u8>,
+        /// How it is started.
+        via: Via,
     },
     /// Asks an HTTP endpoint until it answers as expected.
     Probe {
         /// The URL.
         url: Template,
+        /// Headers by name.
+        headers: Vec<(String, Wording<Template>)>,
         /// The expected status; `None`: any from 200 to 299.
         status: Option<u16>,
         /// What the body must say.
@@ -65,6 +74,19 @@ pub enum Action {
         /// For how long it is asked again while the answer is not the expected one.
         within: Duration,
     },
+    /// Connects to a TCP port until that succeeds.
+    Tcp {
+        /// `host:port`
+        address: Template,
+        /// For how long it is tried.
+        within: Duration,
+    },
+    /// Sends an HTTP request, once.
+    Http(Box<HttpCall<Template>>),
+    /// Sends lines to a Unix socket, once.
+    Unix(Box<UnixCall<Template>>),
+    /// Waits.
+    Sleep(Duration),
 }
 
 /// A place in a JSON document and what must stand there.
@@ -176,16 +198,37 @@ impl Hook {
 }
 
 impl Action {
-    fn names(&self, placeholder: Placeholder) -> bool {
+    /// Whether a text of it needs to know the placeholder's value.
+    #[must_use]
+    pub fn names(&self, placeholder: Placeholder) -> bool {
+        let mut names = false;
+        self.texts(&mut |text: &Template| names |= text.names(placeholder));
+        names
+    }
+
+    /// Whether doing it twice, or once more than anybody knows of, changes nothing.
+    #[must_use]
+    pub const fn is_harmless(&self) -> bool {
         match self {
-            Self::Run { argv, .. } => argv.iter().any(|a| a.names(placeholder)),
-            Self::Probe { url, json, .. } => {
-                let text = json.as_ref().and_then(|json| match &json.equals {
-                    ExpectedJson::Text(text) => Some(text),
-                    ExpectedJson::Exactly(_) => None,
-                });
-                url.names(placeholder) || text.is_some_and(|text| text.names(placeholder))
+            Self::Probe { .. } | Self::Tcp { .. } | Self::Sleep(_) => true,
+            Self::Run { .. } | Self::Http(_) | Self::Unix(_) => false,
+        }
+    }
+
+    fn texts<'a>(&'a self, see: &mut impl FnMut(&'a Template)) {
+        match self {
+            Self::Run { argv, .. } => argv.iter().for_each(see),
+            Self::Probe { url, json, headers, .. } => {
+                see(url);
+                headers.iter().filter_map(|(_, value)| value.open()).for_each(&mut *see);
+                if let Some(JsonExpectation { equals: ExpectedJson::Text(text), .. }) = json {
+                    see(text);
+                }
             }
+            Self::Tcp { address, .. } => see(address),
+            Self::Http(call) => call.texts(see),
+            Self::Unix(call) => call.send.iter().for_each(see),
+            Self::Sleep(_) => {}
         }
     }
 }

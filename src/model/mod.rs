@@ -17,5 +17,6 @@ pub mod rule;
 pub mod scrape;
 pub mod selector;
 pub mod signal;
+pub mod step;
 pub mod target;
 pub mod time;

@@ -12,12 +12,13 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::task::JoinHandle;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::engine::effect::{Notice, NoticeStep};
+use crate::engine::procedure::pause;
 use crate::hook::Executor;
 use crate::model::entry::StepResult;
-use crate::model::hook::MAX_BACKOFF;
+use crate::model::hook::MAX_RETRY_AFTER;
 use crate::model::name::{DeploymentId, HookName};
 
 /// How many notices may wait. A rollback makes a handful; when 64 wait, whoever is to be told has
@@ -103,48 +104,50 @@ async fn work(
 /// # Errors
 /// Which step failed at last, and how.
 pub async fn perform_notice(executor: &Executor, notice: &Notice) -> Result<(), String> {
+    let end = notice.timeout.map(|timeout| Instant::now() + timeout);
     for step in &notice.steps {
         let failed = |why| format!("step {}: {why}", step.order.attempt.step + 1);
-        perform_step(executor, step).await.map_err(failed)?;
+        perform_step(executor, step, end).await.map_err(failed)?;
     }
     Ok(())
 }
 
-async fn perform_step(executor: &Executor, step: &NoticeStep) -> Result<(), StepResult> {
+/// Nothing begins after `end`, and what runs then is ended.
+async fn perform_step(
+    executor: &Executor,
+    step: &NoticeStep,
+    end: Option<Instant>,
+) -> Result<(), StepResult> {
     let mut order = step.order.clone();
-    let last = order.attempt.number.saturating_add(step.attempts.saturating_sub(1));
-    let mut pause = step.backoff.min(MAX_BACKOFF);
+    let key = order.attempt.key(&order.deployment);
+    let mut failed = 0;
     loop {
-        match executor.perform(&order).await.result {
+        if let Some(end) = end {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(StepResult::TimedOut);
+            }
+            order.timeout = step.order.timeout.min(left);
+        }
+        let failure = executor.perform(&order).await.result;
+        failed += 1;
+        let asked = match &failure {
             StepResult::Done => return Ok(()),
-            failure if order.attempt.number >= last => return Err(failure),
+            StepResult::Final(_) => return Err(failure),
+            StepResult::PutOff { after_ms, .. } => {
+                Duration::from_millis(*after_ms).min(MAX_RETRY_AFTER)
+            }
             StepResult::Failed(_)
             | StepResult::TimedOut
             | StepResult::NotStarted
-            | StepResult::Unknown => {}
+            | StepResult::Unknown => Duration::ZERO,
+        };
+        let pause = pause(step.backoff, failed, &key, order.attempt.number).max(asked);
+        let is_over = end.is_some_and(|end| Instant::now() + pause >= end);
+        if failed >= step.attempts || is_over {
+            return Err(failure);
         }
         sleep(pause).await;
-        pause = doubled(pause);
         order.attempt.number += 1;
-    }
-}
-
-fn doubled(pause: Duration) -> Duration {
-    pause.saturating_mul(2).min(MAX_BACKOFF)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pauses_double_up_to_a_minute() {
-        let mut pause = Duration::from_secs(10);
-        let mut pauses = Vec::new();
-        for _ in 0..5 {
-            pauses.push(pause.as_secs());
-            pause = doubled(pause);
-        }
-        assert_eq!(pauses, [10, 20, 40, 60, 60]);
     }
 }

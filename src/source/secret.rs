@@ -43,10 +43,10 @@ pub(super) fn resolve(headers: &[(String, Secret)]) -> Result<HeaderMap, Failure
     Ok(map)
 }
 
-/// The value of a secret. Where it stands in a file, reading it blocks.
+/// What a secret is now; the error names its place, never its value.
 ///
 /// # Errors
-/// Why it cannot be had; never what it is.
+/// It is not there, or too long to be one.
 pub(crate) fn value(secret: &Secret) -> Result<String, String> {
     match secret {
         Secret::Literal(text) => Ok(text.clone()),

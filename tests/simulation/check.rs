@@ -388,9 +388,12 @@ impl Deployment {
         for (_, outcome) in at(attempt.step).filter(|(known, _)| known != attempt) {
             match outcome {
                 Some(StepResult::NotStarted) => {}
-                Some(StepResult::Failed(_) | StepResult::TimedOut) => failed += 1,
+                Some(StepResult::Failed(_) | StepResult::PutOff { .. } | StepResult::TimedOut) => {
+                    failed += 1
+                }
+                Some(StepResult::Final(_)) => panic!("{attempt:?} could not succeed"),
                 Some(StepResult::Unknown) => {
-                    let probe = matches!(step.action, Action::Probe { .. });
+                    let probe = step.action.is_harmless();
                     assert!(step.idempotent || probe, "{attempt:?} may have run before");
                 }
                 Some(StepResult::Done) | None => panic!("{attempt:?} runs again"),

@@ -387,12 +387,17 @@ impl World {
     fn fate(&mut self, timeout: Duration) -> (u64, StepResult, bool) {
         let took = self.random.below(3 * SECOND);
         let timeout = u64::try_from(timeout.as_nanos()).unwrap();
-        match self.random.below(10) {
+        match self.random.below(11) {
             0 => (took, StepResult::Failed("exit status 1".to_owned()), false),
             1 => (timeout, StepResult::TimedOut, self.random.one_in(2)),
             // A lie: nothing was done.
             2 => (took, StepResult::Done, false),
             3 => (took, StepResult::Unknown, self.random.one_in(2)),
+            5 if self.random.one_in(4) => (took, StepResult::Final("status 403".to_owned()), false),
+            5 => {
+                let after_ms = self.random.below(20_000);
+                (took, StepResult::PutOff { why: "status 503".to_owned(), after_ms }, false)
+            }
             4 => (timeout, StepResult::Done, true),
             _ => (took, StepResult::Done, true),
         }

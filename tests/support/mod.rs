@@ -89,6 +89,7 @@ hold "after-$1"
 const _: fn() = || {
     let _ =
         (World::start_with, World::app, World::cli, World::kinds, World::wait_entry, World::rule);
+    let _ = Daemon::ended;
     let _ = (App::kill, Daemon::signal, wait_ended, records, send, World::held_pid, World::count);
 };
 

@@ -1,0 +1,66 @@
+//! `rollguard exec-unit` and `rollguard end-unit`: hidden; what systemd runs as a hook's unit and
+//! after its end. The first claims the attempt's marker and becomes the program, the second notes
+//! how that ended. They must do nothing else. See [`unit`] for the reasoning.
+
+#![expect(clippy::disallowed_methods, reason = "becomes the hook's program; systemd tells its end")]
+
+use std::fs::File;
+use std::io::{self, Seek, Write};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, ExitCode, Stdio};
+
+use rustix::fs::{MemfdFlags, memfd_create};
+
+use super::exec_step::{ALREADY_STARTED, NOT_CLAIMED, NOT_EXECUTED, give_up, reason, refuse};
+use crate::hook::marker;
+use crate::hook::unit::{self, Plan};
+
+/// Becomes the program of the plan beside the marker, if the marker can be claimed. Returns only
+/// where the program was not started.
+#[must_use]
+pub(super) fn run(marker: &Path) -> ExitCode {
+    let plan = match Plan::read(marker) {
+        Ok(Some(plan)) => plan,
+        Ok(None) => return refuse(NOT_CLAIMED, "this attempt was given up"),
+        Err(why) => return refuse(NOT_CLAIMED, &why),
+    };
+    let Some((program, arguments)) = plan.argv.split_first() else {
+        return refuse(NOT_CLAIMED, "no program is named");
+    };
+    let claim = match marker::claim(marker) {
+        Ok(Some(claim)) => claim,
+        Ok(None) => return refuse(ALREADY_STARTED, "this attempt was already started"),
+        Err(error) => {
+            let why = format!("could not create the marker `{}`: {error}", marker.display());
+            return refuse(NOT_CLAIMED, &why);
+        }
+    };
+    let input = match document(&plan.document) {
+        Ok(input) => input,
+        Err(error) => return give_up(claim, NOT_EXECUTED, &format!("no input: {error}")),
+    };
+    let mut command = Command::new(program);
+    command.args(arguments).envs(plan.env).stdin(Stdio::from(input)).current_dir("/");
+    let error = command.exec();
+    give_up(claim, NOT_EXECUTED, &reason(&error))
+}
+
+/// A file in memory: a pipe would need somebody to write it.
+fn document(text: &str) -> io::Result<File> {
+    let mut file = File::from(memfd_create("document", MemfdFlags::CLOEXEC)?);
+    file.write_all(text.as_bytes())?;
+    file.rewind()?;
+    Ok(file)
+}
+
+/// Notes how the program ended, as systemd says it in the environment.
+#[must_use]
+pub(super) fn end(marker: &Path) -> ExitCode {
+    let [result, code, status] = ["SERVICE_RESULT", "EXIT_CODE", "EXIT_STATUS"]
+        .map(|name| std::env::var(name).unwrap_or_default());
+    match unit::note_end(marker, &result, &code, &status) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => refuse(NOT_CLAIMED, &format!("could not note the end: {error}")),
+    }
+}

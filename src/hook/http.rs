@@ -1,0 +1,244 @@
+//! Sends an HTTP request as one attempt at a step. It must never send an attempt's request twice,
+//! never send one whose marker was claimed before, and never show a secret.
+//!
+//! The order is: the intent is durable (the shell's business), the secrets are read, the marker is
+//! claimed, the request is sent. A guard that dies before the claim has certainly not sent it; one
+//! that dies after it may have. Where the server certainly received nothing, the marker says so.
+//!
+//! A request that may have been received and was not answered is *unknown*, like an attempt whose
+//! guard died, unless the step says that it may be done twice.
+
+use std::path::Path;
+use std::time::Duration;
+
+use reqwest::Method;
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use serde_json::Value;
+
+use super::claim::claim;
+use super::client::{Answer, Client, Request, RequestError};
+use super::output::neutral;
+use super::probe::compare;
+use super::secret::Secrets;
+use crate::engine::effect::Rerun;
+use crate::model::entry::StepResult;
+use crate::model::step::{self, Body, HttpCall, HttpExpectation, ReplyTest, Wording};
+
+/// The longest body that is read, in bytes. Answers of APIs are a few KiB.
+const MAX_BODY: usize = 1024 * 1024;
+/// How much of an answer is kept, in characters: an error's text with what led to it.
+const MAX_KEPT: usize = 2000;
+
+/// Sends the request: what became of it, and what was answered.
+pub(super) async fn send(
+    client: &Client,
+    marker: &Path,
+    call: &HttpCall<String>,
+    rerun: Rerun,
+    timeout: Duration,
+) -> (StepResult, String) {
+    let (request, secrets) = match prepare(call.clone(), timeout).await {
+        Ok(ready) => ready,
+        Err(why) => return (StepResult::Failed(why), String::new()),
+    };
+    let claim = match claim(marker) {
+        Ok(claim) => claim,
+        Err(result) => return (result, String::new()),
+    };
+    match client.send(request).await {
+        Ok(answer) => {
+            let kept = kept(&answer, &secrets);
+            (judge(answer, &call.expect, &secrets), kept)
+        }
+        Err(error) => {
+            let why = neutral(&secrets.hide(&error.to_string()));
+            let result = unanswered(&error, &why, rerun);
+            if !error.may_be_received() {
+                // Where this fails, the attempt counts as sent: the safe side.
+                let _ = claim.note_failure(&why);
+            }
+            (result, why)
+        }
+    }
+}
+
+fn unanswered(error: &RequestError, why: &str, rerun: Rerun) -> StepResult {
+    match (error, rerun) {
+        (RequestError::NotAUrl(_) | RequestError::NotSent(_), _) => {
+            StepResult::Failed(why.to_owned())
+        }
+        (RequestError::Unanswered(_) | RequestError::Late(_), Rerun::Never) => StepResult::Unknown,
+        (RequestError::Late(_), Rerun::Safe) => StepResult::TimedOut,
+        (RequestError::Unanswered(_), Rerun::Safe) => StepResult::Failed(why.to_owned()),
+    }
+}
+
+/// The request with its secrets; reading them may block, so it is done aside.
+async fn prepare(call: HttpCall<String>, timeout: Duration) -> Result<(Request, Secrets), String> {
+    let read = tokio::task::spawn_blocking(move || request(&call, timeout));
+    let read = tokio::time::timeout(timeout, read).await;
+    let read = read.map_err(|_| "failed to read a secret in time".to_owned())?;
+    read.map_err(|error| format!("failed to read a secret: {error}"))?
+}
+
+fn request(call: &HttpCall<String>, timeout: Duration) -> Result<(Request, Secrets), String> {
+    let mut secrets = Secrets::default();
+    let url = secrets.reveal_url(&call.url).map_err(|why| format!("failed to read the URL: {why}"));
+    let mut headers = fill_headers(&call.headers, &mut secrets)?;
+    let body = match &call.body {
+        Body::Empty => None,
+        Body::Json(json) => Some(json.value().to_string()),
+        Body::Text(text) => {
+            let text = secrets.reveal(text);
+            Some(text.map_err(|why| format!("failed to read the body: {why}"))?)
+        }
+    };
+    if body.is_some() {
+        let value = HeaderValue::try_from(call.content_type.as_str());
+        let wrong = |_| "failed to set the content type: it cannot stand in a header".to_owned();
+        headers.insert(CONTENT_TYPE, value.map_err(wrong)?);
+    }
+    let (method, body) = (method(call.method), body.map(String::into_bytes));
+    Ok((Request { method, url: url?, headers, body, timeout, max_body: MAX_BODY }, secrets))
+}
+
+/// Headers with their secrets.
+///
+/// # Errors
+/// A secret is not there or cannot stand in a header; the message names the header and the place.
+pub(super) fn fill_headers(
+    headers: &[(String, Wording<String>)],
+    secrets: &mut Secrets,
+) -> Result<HeaderMap, String> {
+    let mut map = HeaderMap::with_capacity(headers.len());
+    for (name, wording) in headers {
+        let wrong = |why: &str| format!("failed to set header {name}: {why}");
+        let key = HeaderName::try_from(name).map_err(|_| wrong("not a header name"))?;
+        let text = secrets.reveal(wording).map_err(|why| wrong(&why))?;
+        let value = HeaderValue::try_from(text);
+        let mut value = value.map_err(|_| wrong("the value cannot stand in a header"))?;
+        value.set_sensitive(true);
+        map.append(key, value);
+    }
+    Ok(map)
+}
+
+const fn method(method: step::Method) -> Method {
+    match method {
+        step::Method::Get => Method::GET,
+        step::Method::Head => Method::HEAD,
+        step::Method::Put => Method::PUT,
+        step::Method::Delete => Method::DELETE,
+        step::Method::Patch => Method::PATCH,
+        step::Method::Post => Method::POST,
+    }
+}
+
+/// What an answer means.
+fn judge(answer: Answer, expect: &HttpExpectation<String>, secrets: &Secrets) -> StepResult {
+    let Answer { status, retry_after, body } = answer;
+    if !expect.accepts(status) {
+        return refused(status, retry_after);
+    }
+    let checked = if expect.json.is_some() || expect.text.is_some() {
+        body.and_then(|body| check(&body, expect, secrets))
+    } else {
+        Ok(())
+    };
+    match checked {
+        Ok(()) => StepResult::Done,
+        Err(why) => StepResult::Failed(neutral(&secrets.hide(&format!("status {status}, {why}")))),
+    }
+}
+
+/// A status that does not mean success. What a client did wrong it does wrong the next time, too.
+fn refused(status: u16, retry_after: Option<Duration>) -> StepResult {
+    let why = format!("status {status}");
+    match (status, retry_after) {
+        (429 | 503, Some(after)) => {
+            let after_ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
+            StepResult::PutOff { why, after_ms }
+        }
+        (408 | 425 | 429, _) => StepResult::Failed(why),
+        (300..400, _) => StepResult::Final(format!("{why}, a redirect is not followed")),
+        (400..500, _) => StepResult::Final(why),
+        (_, _) => StepResult::Failed(why),
+    }
+}
+
+fn check(body: &[u8], expect: &HttpExpectation<String>, secrets: &Secrets) -> Result<(), String> {
+    if let Some((pointer, expected)) = &expect.json {
+        let expected: Value = expected.value();
+        compare(body, pointer, &expected, secrets)?;
+    }
+    match &expect.text {
+        Some(test) => check_text(&String::from_utf8_lossy(body), test, secrets),
+        None => Ok(()),
+    }
+}
+
+/// Compares a reply with what is expected; the error shows both, the reply shortened once no secret
+/// is in it.
+pub(super) fn check_text(reply: &str, test: &ReplyTest, secrets: &Secrets) -> Result<(), String> {
+    if test.accepts(reply) {
+        return Ok(());
+    }
+    let said = shortened(secrets.hide(reply).trim(), MAX_SHOWN);
+    let said = if said.is_empty() { "nothing".to_owned() } else { format!("{said:?}") };
+    Err(format!("the answer is {said}, expected {test}"))
+}
+
+/// How much of an unexpected reply is shown, in characters: a line or two.
+const MAX_SHOWN: usize = 200;
+
+/// What is kept of an answer, without secrets and harmless.
+fn kept(answer: &Answer, secrets: &Secrets) -> String {
+    let body = match &answer.body {
+        Ok(body) => String::from_utf8_lossy(body).into_owned(),
+        Err(why) => why.clone(),
+    };
+    let body = shortened(&neutral(&secrets.hide(&body)), MAX_KEPT);
+    let line = if body.is_empty() { "" } else { "\n" };
+    format!("status {}{line}{body}", answer.status)
+}
+
+fn shortened(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_client_did_wrong_is_final_and_what_a_server_cannot_do_now_is_not() {
+        let after = Some(Duration::from_secs(7));
+        let put_off =
+            |status| StepResult::PutOff { why: format!("status {status}"), after_ms: 7000 };
+        assert_eq!(refused(429, after), put_off(429));
+        assert_eq!(refused(503, after), put_off(503));
+        assert_eq!(refused(500, after), StepResult::Failed("status 500".into()));
+        for status in [408, 425, 429, 500, 502, 503, 504] {
+            assert_eq!(refused(status, None), StepResult::Failed(format!("status {status}")));
+        }
+        for status in [400, 401, 403, 404, 409, 410, 422] {
+            assert_eq!(refused(status, None), StepResult::Final(format!("status {status}")));
+        }
+        assert!(matches!(refused(302, None), StepResult::Final(why) if why.contains("redirect")));
+    }
+
+    #[test]
+    fn only_a_request_that_was_certainly_not_received_has_failed_for_certain() {
+        let lost = [RequestError::Late(Duration::ZERO), RequestError::Unanswered("x".into())];
+        for error in &lost {
+            assert_eq!(unanswered(error, "x", Rerun::Never), StepResult::Unknown);
+        }
+        assert_eq!(unanswered(&lost[0], "x", Rerun::Safe), StepResult::TimedOut);
+        assert_eq!(unanswered(&lost[1], "x", Rerun::Safe), StepResult::Failed("x".into()));
+        let not_sent = RequestError::NotSent("x".into());
+        assert_eq!(unanswered(&not_sent, "x", Rerun::Never), StepResult::Failed("x".into()));
+    }
+}
