@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use super::approve::{ApproveArgs, DenyArgs};
 use super::check::CheckArgs;
 use super::debug_command::DebugCommand;
 use super::demo::DemoArgs;
@@ -13,6 +14,7 @@ use super::demo::app::AppArgs;
 use super::deploy::DeployCommand;
 use super::import::ImportCommand;
 use super::init::InitArgs;
+use super::pause::{PauseArgs, ResumeArgs};
 use super::rollback::RollbackArgs;
 use super::run::RunArgs;
 use super::schema::SchemaArgs;
@@ -20,8 +22,8 @@ use super::status::StatusArgs;
 use super::test::TestArgs;
 use super::try_out::TryArgs;
 use super::{
-    check, debug_command, demo, deploy, exec_step, import, init, rollback, run, schema, status,
-    test, try_out,
+    approve, check, debug_command, demo, deploy, exec_step, import, init, pause, rollback, run,
+    schema, status, test, try_out,
 };
 
 /// Notices a bad release first and brings the good version back, once
@@ -65,6 +67,14 @@ enum Command {
     Deploy(DeployCommand),
     /// Roll the current deployment back: a person says so
     Rollback(RollbackArgs),
+    /// Say yes to the rule that asks for a rollback
+    Approve(ApproveArgs),
+    /// Say no to the rule that asks for a rollback
+    Deny(DenyArgs),
+    /// Roll nothing back automatically for a while
+    Pause(PauseArgs),
+    /// End the pause
+    Resume(ResumeArgs),
     /// Show what the guard sees now
     Status(StatusArgs),
     /// Look into single parts of the guard
@@ -98,6 +108,10 @@ pub fn main() -> ExitCode {
         Command::Schema(args) => schema::run(&args),
         Command::Deploy(command) => deploy::run(command),
         Command::Rollback(args) => rollback::run(args),
+        Command::Approve(args) => approve::approve(args),
+        Command::Deny(args) => approve::deny(args),
+        Command::Pause(args) => pause::pause(args),
+        Command::Resume(args) => pause::resume(args),
         Command::Status(args) => status::run(&args),
         Command::Debug(command) => debug_command::run(&command),
         Command::ExecStep { marker, parent, argv } => exec_step::run(&marker, parent, &argv),

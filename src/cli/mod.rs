@@ -1,5 +1,6 @@
 //! L4: the command line, one file a subcommand.
 
+mod approve;
 mod args;
 pub mod check;
 pub mod client;
@@ -12,6 +13,7 @@ mod exit;
 mod import;
 mod init;
 mod out;
+mod pause;
 mod rollback;
 mod run;
 mod schema;

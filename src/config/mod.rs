@@ -15,6 +15,7 @@ mod lint;
 mod notation;
 mod order;
 mod pattern;
+mod people;
 mod rehearsal;
 mod relative;
 mod rule;

@@ -3,11 +3,16 @@
 
 use std::collections::VecDeque;
 
+use crate::model::deployment::MAX_ROLLBACKS;
 use crate::model::entry::{
     Caller, Decision, Entry, Event, Frozen, Refusal, SignalEvidence, StepResult,
 };
 use crate::model::name::{DeploymentId, HookName, RuleName, ServiceName, StageName, Version};
 use crate::model::time::Timestamp;
+
+use super::approval::Ask;
+use super::pause::Pause;
+use super::quarantine::Quarantine;
 
 /// How many deployment ids are remembered, so that none is used twice. Ids that rollguard makes
 /// hold the time to the millisecond; a pipeline's own would have to come back after this many.
@@ -26,6 +31,13 @@ pub struct Ledger {
     pub(crate) good: Option<Version>,
     /// The version of the last deployment that the guard began by itself.
     pub(crate) armed: Option<Version>,
+    /// When rollbacks were decided lately, and of which service, the oldest first: no more than
+    /// the largest budget asks for.
+    pub(crate) rollbacks: VecDeque<(ServiceName, Timestamp)>,
+    /// The versions that were rolled back.
+    pub(crate) quarantine: Quarantine,
+    /// Nothing is rolled back automatically.
+    pub(crate) pause: Option<Pause>,
     /// Deployments before the current one, and how each ended.
     past: VecDeque<(DeploymentId, Phase)>,
 }
@@ -50,6 +62,14 @@ pub(crate) struct Deployment {
     pub(crate) lost: Vec<RuleName>,
     pub(crate) set_aside: Vec<RuleName>,
     pub(crate) refused: Vec<(RuleName, Refusal)>,
+    /// Begun as one that is not rolled back automatically.
+    pub(crate) irreversible: bool,
+    /// Begun although its version had been rolled back.
+    pub(crate) forced: bool,
+    /// What people are asked.
+    pub(crate) ask: Option<Ask>,
+    /// The rules that may not roll it back, because the answer was no.
+    pub(crate) denied: Vec<RuleName>,
     pub(crate) decision: Option<(Timestamp, Decision)>,
     pub(crate) progress: Progress,
     /// How many entries concern it, those beyond `entries` included.
@@ -109,8 +129,10 @@ impl Ledger {
                 current.before.clone_from(signals);
                 current.holding.clone_from(holding);
                 current.baselines.clone_from(baselines);
+                current.take_terms(&entry.event);
             }
         }
+        self.pause_or_resume(entry);
         let Some(current) = &mut self.current else { return };
         if entry.deployment.as_ref() != Some(&current.id) {
             return;
@@ -118,6 +140,14 @@ impl Ledger {
         current.keep(entry);
         if let Event::Baked { version } = &entry.event {
             self.good = Some(version.clone());
+            self.quarantine.lift(version);
+        }
+        if let Event::Decided(decision) = &entry.event {
+            self.quarantine.add(&current.id, entry.at, decision);
+            self.rollbacks.push_back((current.service.clone(), entry.at));
+            if self.rollbacks.len() > MAX_ROLLBACKS as usize {
+                self.rollbacks.pop_front();
+            }
         }
         // A version that is rolled back is not good, even if it baked before.
         if let Event::Decided(decision) = &entry.event
@@ -148,6 +178,10 @@ impl Ledger {
             lost: Vec::new(),
             set_aside: Vec::new(),
             refused: Vec::new(),
+            irreversible: false,
+            forced: false,
+            ask: None,
+            denied: Vec::new(),
             decision: None,
             progress: Progress::default(),
             records: 0,
@@ -177,6 +211,7 @@ impl Deployment {
                 self.refused.push((evidence.rule.clone(), *refusal));
             }
             Event::Decided(decision) => {
+                self.ask = None;
                 self.phase = Phase::RollingBack;
                 self.decision = Some((entry.at, decision.clone()));
             }
@@ -190,20 +225,44 @@ impl Deployment {
             Event::Cured { .. } => self.phase = Phase::RolledBack,
             Event::Failed { why, .. } => self.phase = Phase::Failed(why.clone()),
             Event::Baked { .. } => self.phase = Phase::Baked,
-            Event::Ended { reason, .. } => self.phase = Phase::Ended(reason.clone()),
-            Event::Superseded { by } => self.phase = Phase::Ended(format!("superseded by {by}")),
+            Event::Ended { reason, .. } => self.end(reason.clone()),
+            Event::Superseded { by } => self.end(format!("superseded by {by}")),
             Event::Staged { stage, .. } => self.stage = Some(stage.clone()),
             Event::TelemetryLost { rules, .. } => self.lost.extend(rules.iter().cloned()),
             Event::TelemetryBack { rules } => self.lost.retain(|rule| !rules.contains(rule)),
+            Event::AwaitingApproval { decision, until, default } => {
+                let (decision, default) = (decision.clone(), *default);
+                self.ask = Some(Ask { at: entry.at, decision, until: *until, default });
+            }
+            Event::Denied { rule, .. } => {
+                self.ask = None;
+                self.denied.push(rule.clone());
+            }
+            Event::DenialLifted { rule } => self.denied.retain(|denied| denied != rule),
+            Event::Lapsed { .. } => self.ask = None,
+            // One that is told of once in each pause.
+            Event::Paused { .. } => self.refused.retain(|(_, why)| *why != Refusal::Paused),
             Event::Started { .. }
             | Event::Stopped { .. }
             | Event::Reloaded { .. }
             | Event::ReloadRefused { .. }
             | Event::Begun { .. }
+            | Event::Resumed { .. }
             | Event::Intent { .. }
             | Event::Outcome { .. }
             | Event::Notified { .. } => {}
         }
+    }
+
+    fn take_terms(&mut self, begun: &Event) {
+        if let Event::Begun { irreversible, forced, .. } = begun {
+            (self.irreversible, self.forced) = (*irreversible, *forced);
+        }
+    }
+
+    fn end(&mut self, why: String) {
+        self.ask = None;
+        self.phase = Phase::Ended(why);
     }
 
     /// Keeps an entry for the report. Whatever the guard's own life adds over the months, the
@@ -236,6 +295,7 @@ const fn is_story(event: &Event) -> bool {
         | Event::ReloadRefused { .. }
         | Event::TelemetryLost { .. }
         | Event::TelemetryBack { .. }
+        | Event::DenialLifted { .. }
         | Event::Notified { .. } => false,
         Event::Begun { .. }
         | Event::Staged { .. }
@@ -244,6 +304,11 @@ const fn is_story(event: &Event) -> bool {
         | Event::Baked { .. }
         | Event::SetAside { .. }
         | Event::Refused { .. }
+        | Event::AwaitingApproval { .. }
+        | Event::Denied { .. }
+        | Event::Lapsed { .. }
+        | Event::Paused { .. }
+        | Event::Resumed { .. }
         | Event::Decided(_)
         | Event::Intent { .. }
         | Event::Outcome { .. }

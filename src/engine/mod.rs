@@ -1,10 +1,12 @@
 //! L1: the deterministic core. It owns all mutable state of judging and guarding and reads no
 //! clock: time comes in as an argument, what to do comes out as [`effect::Effect`] values.
 
+mod approval;
 mod arming;
 mod bake;
 mod baseline;
 mod bounds;
+mod budget;
 pub mod colour;
 pub mod command;
 mod condition;
@@ -24,7 +26,9 @@ mod near;
 mod order;
 mod over;
 mod pace;
+pub mod pause;
 mod procedure;
+mod quarantine;
 mod readings;
 mod rollback;
 mod rule;

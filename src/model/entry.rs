@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::deployment::Mode;
+use super::deployment::{Mode, Unanswered};
 use super::name::{DeploymentId, HookName, RuleName, ServiceName, SignalName, StageName, Version};
 use super::rule::{About, Severity};
 use super::time::Timestamp;
@@ -71,6 +71,12 @@ pub enum Event {
         /// The baselines that it is judged by.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         baselines: Vec<Frozen>,
+        /// There is no way back from it that is safe without a person.
+        #[serde(default, skip_serializing_if = "is_false")]
+        irreversible: bool,
+        /// It was begun although its version had been rolled back.
+        #[serde(default, skip_serializing_if = "is_false")]
+        forced: bool,
         /// Who asked.
         by: Caller,
     },
@@ -122,6 +128,51 @@ pub enum Event {
         /// The rule with its readings.
         evidence: RuleEvidence,
     },
+    /// A rule fires, and people are asked whether to roll back.
+    AwaitingApproval {
+        /// What would be done, with the whole evidence.
+        decision: Decision,
+        /// When it is too late to answer.
+        until: Timestamp,
+        /// What is done then.
+        default: Unanswered,
+    },
+    /// The answer is no: this rule does not roll this deployment back.
+    Denied {
+        /// The rule that asked.
+        rule: RuleName,
+        /// Who said so.
+        answer: Answer,
+    },
+    /// A rule that was denied does not hold any more: it may ask anew.
+    DenialLifted {
+        /// The rule.
+        rule: RuleName,
+    },
+    /// The time to answer is over, but its default cannot be done.
+    Lapsed {
+        /// The rule that asked.
+        rule: RuleName,
+        /// Why not.
+        why: String,
+    },
+    /// Nothing is rolled back automatically for a while.
+    Paused {
+        /// The end of it.
+        until: Timestamp,
+        /// Why.
+        reason: String,
+        /// Who asked.
+        by: Caller,
+    },
+    /// Automatic rollbacks are on again.
+    Resumed {
+        /// Why, where a person said so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+        /// Who asked; the guard itself where the time was over.
+        by: Caller,
+    },
     /// The latch: this deployment is rolled back, once.
     Decided(Decision),
     /// An attempt at a step is about to start.
@@ -163,6 +214,12 @@ pub enum Event {
         /// Why it failed, where it did.
         failure: Option<String>,
     },
+}
+
+/// Whether a mark need not be written.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+const fn is_false(mark: &bool) -> bool {
+    !*mark
 }
 
 /// A signal's baseline, frozen when a deployment was armed.
@@ -256,6 +313,9 @@ pub struct Decision {
     pub version: Version,
     /// The version to go back to.
     pub good: Option<Version>,
+    /// Who agreed, where people were asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<Approval>,
     /// What is to be seen afterwards, in a line for people.
     #[serde(default)]
     pub cure: String,
@@ -278,6 +338,33 @@ pub enum Trigger {
         /// Who asked.
         by: Caller,
     },
+}
+
+/// The answer to a rule that asked for a rollback.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    /// A person gave it.
+    Person {
+        /// Who.
+        by: Caller,
+        /// Why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+    /// Nobody did in time, so the default is done.
+    TimeLimit,
+}
+
+/// A yes to a rule that asked for a rollback.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Approval {
+    /// Who said so.
+    pub answer: Answer,
+    /// When it was asked for.
+    pub asked: Timestamp,
+    /// Whether the rule still held; `None` where that could not be told.
+    pub holds: Option<bool>,
 }
 
 /// A rule and what it rests on, at one moment.
@@ -415,6 +502,16 @@ pub enum Refusal {
     AlreadyAtGood,
     /// The rule is not for the stage that the deployment is in.
     OtherStage,
+    /// People were asked and have not answered yet.
+    AwaitingApproval,
+    /// A person, or nobody in time, said no.
+    Denied,
+    /// A person switched automatic rollbacks off for a while.
+    Paused,
+    /// The deployment was begun as one that is not rolled back automatically.
+    Irreversible,
+    /// There were too many rollbacks lately.
+    BudgetSpent,
     /// This deployment has had its rollback.
     AlreadyRolledBack,
     /// The journal cannot be written, so that nothing could keep a rollback from running twice.
@@ -423,7 +520,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// Every reason.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 17] = [
         Self::NotArmed,
         Self::Observing,
         Self::NotifyOnly,
@@ -434,6 +531,11 @@ impl Refusal {
         Self::NoGoodVersion,
         Self::AlreadyAtGood,
         Self::OtherStage,
+        Self::AwaitingApproval,
+        Self::Denied,
+        Self::Paused,
+        Self::Irreversible,
+        Self::BudgetSpent,
         Self::AlreadyRolledBack,
         Self::JournalUnusable,
     ];
@@ -452,6 +554,11 @@ impl fmt::Display for Refusal {
             Self::NoGoodVersion => "no good version",
             Self::AlreadyAtGood => "already at the good version",
             Self::OtherStage => "not in this stage",
+            Self::AwaitingApproval => "awaiting approval",
+            Self::Denied => "denied",
+            Self::Paused => "paused",
+            Self::Irreversible => "irreversible",
+            Self::BudgetSpent => "budget spent",
             Self::AlreadyRolledBack => "already rolled back",
             Self::JournalUnusable => "journal unusable",
         })

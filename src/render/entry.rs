@@ -6,6 +6,7 @@ use crate::model::signal::Unit;
 
 use super::compare::comparisons;
 use super::line::{clip, plain, span};
+use super::people;
 
 /// The most columns of a text from elsewhere (a reason, a failure, a command) within a line.
 const MAX_TEXT: usize = 200;
@@ -44,10 +45,7 @@ pub(super) fn event_in(event: &Event, unit: Units<'_>) -> String {
             count(*errors, "error"),
             text(first)
         ),
-        Event::Begun { service, version, good, by, .. } => {
-            let good = good.as_ref().map_or("no good version".into(), |v| format!("good {v}"));
-            format!("guarding {service} {version}, {good}, begun by {}", caller(by))
-        }
+        Event::Begun { .. } => begun(event),
         Event::Staged { stage, by } => format!("in stage {stage}, said {}", caller(by)),
         Event::TelemetryLost { rules: _, why } => text(why),
         Event::TelemetryBack { rules } => {
@@ -65,6 +63,23 @@ pub(super) fn event_in(event: &Event, unit: Units<'_>) -> String {
         Event::Refused { refusal, evidence } => {
             format!("nothing done, {refusal}: {}", rule(evidence, unit))
         }
+        Event::AwaitingApproval { decision, until, default } => {
+            let otherwise = people::otherwise(*default);
+            format!("asking until {until}, else {otherwise}: {}", because(decision, unit))
+        }
+        Event::Denied { rule, answer } => {
+            format!("rule {rule} denied by {}", people::answered(answer))
+        }
+        Event::DenialLifted { rule } => {
+            format!("rule {rule} was denied and does not hold any more: it may ask anew")
+        }
+        Event::Lapsed { rule, why } => {
+            format!("nobody answered rule {rule}, and nothing is done: {}", text(why))
+        }
+        Event::Paused { until, reason, by } => {
+            format!("automatic rollbacks PAUSED until {until} by {}: {}", caller(by), text(reason))
+        }
+        Event::Resumed { reason, by } => people::resumed(by, reason.as_ref()),
         Event::Decided(decision) => decided(decision, unit),
         Event::Intent { attempt, what } => format!("starting {}: {}", step(attempt), text(what)),
         Event::Outcome { attempt, result, output: _, took_ms } => {
@@ -90,17 +105,35 @@ fn count(number: usize, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
-fn text(from_elsewhere: &str) -> String {
+/// What comes from elsewhere, on one line and bounded.
+pub(super) fn text(from_elsewhere: &str) -> String {
     clip(&plain(from_elsewhere), MAX_TEXT)
 }
 
+fn begun(event: &Event) -> String {
+    let Event::Begun { service, version, good, irreversible, forced, by, .. } = event else {
+        return String::new();
+    };
+    let good = good.as_ref().map_or("no good version".into(), |v| format!("good {v}"));
+    let irreversible = if *irreversible { ", IRREVERSIBLE" } else { "" };
+    let forced = if *forced { ", by force: it was rolled back before" } else { "" };
+    format!("guarding {service} {version}, {good}{irreversible}{forced}, begun by {}", caller(by))
+}
+
 fn decided(decision: &Decision, unit: Units<'_>) -> String {
+    let approved = decision.approval.as_ref().map(people::approved);
+    let approved = approved.map(|approved| format!(", {approved}")).unwrap_or_default();
+    format!("decided: {}{approved}", because(decision, unit))
+}
+
+/// From where to where, with what and why.
+fn because(decision: &Decision, unit: Units<'_>) -> String {
     let by = match &decision.trigger {
         Trigger::Rule(evidence) => rule(evidence, unit),
         Trigger::Person { reason, by } => format!("{} said so: {}", caller(by), text(reason)),
     };
     let good = decision.good.as_ref().map(|good| format!(" to {good}")).unwrap_or_default();
-    format!("decided: from {}{good} with hook {}, {by}", decision.version, decision.hook)
+    format!("from {}{good} with hook {}, {by}", decision.version, decision.hook)
 }
 
 /// ``rule error-rate `error_rate > 5%` held 3 s: error_rate 19.8% > 5%``
@@ -129,7 +162,8 @@ pub(super) fn took(millis: u64) -> String {
     span(std::time::Duration::from_millis(millis))
 }
 
-fn caller(caller: &Caller) -> String {
+/// Who asked for something.
+pub(super) fn caller(caller: &Caller) -> String {
     match caller {
         Caller::Guard => "the guard".to_owned(),
         Caller::Process { pid: Some(pid), uid } => format!("process {pid} of user {uid}"),
@@ -157,6 +191,7 @@ mod tests {
             hook: HookName::new("rollback").unwrap(),
             version: Version::new("v2").unwrap(),
             good: Some(Version::new("v1").unwrap()),
+            approval: None,
             cure: "error_rate < 1% for 10s, within 2m of the last step".to_owned(),
             rules: Vec::new(),
             signals: Vec::new(),
