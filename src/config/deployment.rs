@@ -66,7 +66,8 @@ const LATER: [&str; 1] = ["stage"];
 
 /// Checks the keys at the top of the main file and reads its settings.
 pub(super) fn settings(root: &Section<'_>, sink: &mut Sink) -> Option<(Mode, Settings)> {
-    root.only(&[&MAIN_KEYS[..], &SHARED_KEYS].concat(), &LATER, sink);
+    let misplaced = people::misplaced(root, sink);
+    root.only(&[&MAIN_KEYS[..], &SHARED_KEYS, &misplaced].concat(), &LATER, sink);
     let mode = mode(root, sink);
     let state = root.opt("state", |item| item.path(sink));
     let control = root.opt("control", |item| socket(item, sink));

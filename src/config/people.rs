@@ -25,6 +25,17 @@ const MAX_PER: Duration = Duration::from_secs(30 * 24 * 3600);
 const CONFIRM: &str = "write confirm = { within = \"10m\", default = \"rollback\" } below \
                        [deployment], or default = \"deny\" to keep the version";
 
+/// Reports keys of `[deployment]` that stand beside `mode`, where one looks for them first.
+pub(super) fn misplaced<'a>(root: &Section<'a>, sink: &mut Sink) -> Vec<&'a str> {
+    let mut misplaced = root.entries();
+    misplaced.retain(|entry| ["confirm", "budget"].contains(&entry.key));
+    for entry in &misplaced {
+        let message = format!("`{}` belongs below [deployment]", entry.key);
+        sink.report(Diagnostic::error(entry.key_place(), message));
+    }
+    misplaced.iter().map(|entry| entry.key).collect()
+}
+
 /// Reads `confirm`, which mode `confirm` needs: what happens when nobody answers is for people to
 /// choose beforehand.
 pub(super) fn confirm(

@@ -89,7 +89,7 @@ impl Guard {
         let decision = self.decision(now, deployment, trigger, self.plan().hook(hook));
         let Confirm { within, default } = self.plan().deployment.confirm.unwrap_or(UNSAID);
         let id = deployment.id.clone();
-        let until = now.wall.after(within + TICK);
+        let until = now.wall.after(within);
         let event = Event::AwaitingApproval { decision: decision.clone(), until, default };
         self.record(now, event);
         self.waits.answer = Some(now.at.after(within));

@@ -411,8 +411,9 @@ impl Guard {
         if known.contains(&refusal) || deployment.has_refused(&rule.name, refusal) {
             return;
         }
-        // A pause may be over without anybody having looked.
-        let first = deployment.refused.is_empty() || refusal == Refusal::Paused;
+        // What people brought about is reported even if something else was refused before.
+        let people = [Refusal::Paused, Refusal::Irreversible, Refusal::BudgetSpent];
+        let first = deployment.refused.is_empty() || people.contains(&refusal);
         let critical = rule.severity == Severity::Critical;
         let text = rule.when.text.clone();
         let evidence = evidence::of_rule(&self.judge, ix, now);

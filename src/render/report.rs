@@ -330,6 +330,7 @@ mod tests {
             hook: HookName::new("rollback").unwrap(),
             version: Version::new("v2").unwrap(),
             good: Some(Version::new("v1").unwrap()),
+            approval: None,
             cure: "error_rate < 1% for 10s, within 2m of the last step".to_owned(),
             rules: vec![cause, other],
             signals: vec![signals[0].clone(), signals[1].clone(), signal("p95", 0.412)],
@@ -346,6 +347,8 @@ mod tests {
             mode: Mode::Auto,
             signals: Vec::new(),
             holding: Vec::new(),
+            irreversible: false,
+            forced: false,
             by: Caller::Process { pid: Some(7), uid: 1000 },
         };
         let outcome = Event::Outcome {
