@@ -10,9 +10,9 @@ use crate::model::name::DeploymentId;
 
 #[derive(Args)]
 #[command(after_help = "\
-In mode `confirm` a rule that fires asks before it rolls back; `rollguard status`
-shows what it asks, on what evidence, and until when. Name the deployment, lest
-another be rolled back than the one that you looked at.
+In mode `confirm` a rule that fires asks before it rolls back; `rollguard
+status` shows what it asks, on what evidence, and until when. Name the
+deployment, lest another be rolled back than the one that you looked at.
 
 Example: rollguard approve --deployment v42-20261026T073320.000Z")]
 pub(super) struct ApproveArgs {
