@@ -1,5 +1,5 @@
-//! What `[deployment]` says of people: how they are asked in mode `confirm`, and how often rollguard
-//! may act without them.
+//! What `[deployment]` says of people: how they are asked in mode `confirm`, and how often
+//! rollguard may act without them.
 
 use std::time::Duration;
 

@@ -275,6 +275,13 @@ impl Guard {
     }
 }
 
+/// Whether an entry of its own says already that nothing is done for this reason, or there is
+/// nothing to say.
+pub(crate) fn is_on_record(refusal: Refusal) -> bool {
+    let known = [Refusal::WarmingUp, Refusal::SetAside, Refusal::AwaitingApproval, Refusal::Denied];
+    known.contains(&refusal)
+}
+
 /// What people are asked, in a line.
 fn question(id: &DeploymentId, when: &str, within: Duration, default: Unanswered) -> String {
     let within = format_duration(within);

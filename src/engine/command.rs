@@ -291,36 +291,15 @@ impl Guard {
         by: Caller,
     ) -> Result<Accepted, Rejection> {
         let id = id.unwrap_or_else(|| self.fresh_id(&version, now.wall));
-        if let Some(current) = &self.ledger.current {
-            match current.phase {
-                Phase::RollingBack => return Err(Rejection::RollingBack(current.id.clone())),
-                // A pipeline that asks again because it did not hear the answer.
-                Phase::Guarding if current.id == id && current.version == version => {
-                    let message = format!("deployment {id} is guarded already");
-                    return Ok(Accepted { deployment: Some(id), message });
-                }
-                Phase::Guarding
-                | Phase::RolledBack
-                | Phase::Failed(_)
-                | Phase::Baked
-                | Phase::Ended(_) => {}
-            }
+        if let Some(known) = self.begun_already(&id, &version)? {
+            return Ok(known);
         }
-        if self.ledger.knows(&id) {
-            return Err(Rejection::IdUsed(id));
-        }
-        let quarantined = self.ledger.quarantine.of(&version);
-        if let (Some(known), Force::No) = (quarantined, terms.force) {
-            return Err(Rejection::Quarantined(Box::new(known.clone())));
-        }
-        let forced = quarantined.is_some();
+        let forced = self.admit(&version, terms.force)?;
         if self.guarded().is_some() {
             self.record(now, Event::Superseded { by: id.clone() });
         }
         let plan = self.plan().clone();
-        let baked = self.ledger.good.clone();
-        let baked = baked.filter(|good| self.ledger.quarantine.of(good).is_none());
-        let good = good.or(plan.deployment.good.clone()).or(baked);
+        let good = good.or(plan.deployment.good.clone()).or(self.good_by_default());
         let known = self.describe_good(good.as_ref());
         self.hook = None;
         let baselines = self.judge.baselines(now.at);
@@ -347,11 +326,30 @@ impl Guard {
         Ok(Accepted { deployment: Some(id), message })
     }
 
-    fn describe_good(&self, good: Option<&Version>) -> String {
-        let Some(good) = good else { return "no good version is known".to_owned() };
-        let rolled_back = self.ledger.quarantine.of(good);
-        let doubt = rolled_back.map(|known| format!(", which was rolled back at {}", known.at));
-        format!("the good version is {good}{}", doubt.unwrap_or_default())
+    /// What a pipeline that asks again is told: it did not hear the answer.
+    fn begun_already(
+        &self,
+        id: &DeploymentId,
+        version: &Version,
+    ) -> Result<Option<Accepted>, Rejection> {
+        if let Some(current) = &self.ledger.current {
+            match current.phase {
+                Phase::RollingBack => return Err(Rejection::RollingBack(current.id.clone())),
+                Phase::Guarding if current.id == *id && current.version == *version => {
+                    let message = format!("deployment {id} is guarded already");
+                    return Ok(Some(Accepted { deployment: Some(id.clone()), message }));
+                }
+                Phase::Guarding
+                | Phase::RolledBack
+                | Phase::Failed(_)
+                | Phase::Baked
+                | Phase::Ended(_) => {}
+            }
+        }
+        if self.ledger.knows(id) {
+            return Err(Rejection::IdUsed(id.clone()));
+        }
+        Ok(None)
     }
 
     /// An id of version and time that was never used.

@@ -17,6 +17,7 @@ use crate::model::rule::{Severity, Then};
 use crate::model::scrape::Scrape;
 use crate::model::time::{Instant, Moment};
 
+use super::approval::is_on_record;
 use super::bounds;
 use super::cure::Watch;
 use super::effect::{Effect, Incident};
@@ -405,10 +406,7 @@ impl Guard {
     fn refuse(&mut self, now: Moment, ix: RuleIx, refusal: Refusal) {
         let rule = self.plan().rule(ix);
         let Some(deployment) = self.guarded() else { return };
-        // What is on record as such needs no second entry.
-        let known =
-            [Refusal::WarmingUp, Refusal::SetAside, Refusal::AwaitingApproval, Refusal::Denied];
-        if known.contains(&refusal) || deployment.has_refused(&rule.name, refusal) {
+        if is_on_record(refusal) || deployment.has_refused(&rule.name, refusal) {
             return;
         }
         // What people brought about is reported even if something else was refused before.

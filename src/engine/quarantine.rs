@@ -1,6 +1,6 @@
 //! Quarantine: the versions that were rolled back, so that none is deployed again by mistake or
 //! taken for a good one. A version leaves it by surviving a bake. It is durable state and changes
-//! only by journal entries; it decides nothing.
+//! only by journal entries.
 
 use std::collections::VecDeque;
 
@@ -8,6 +8,8 @@ use crate::model::entry::Decision;
 use crate::model::name::{DeploymentId, Version};
 use crate::model::time::Timestamp;
 
+use super::command::{Force, Rejection};
+use super::guard::Guard;
 use super::rollback;
 use super::snapshot::Quarantined;
 
@@ -51,5 +53,33 @@ impl Quarantine {
     /// All of them, the latest last.
     pub(crate) fn all(&self) -> Vec<Quarantined> {
         self.0.iter().cloned().collect()
+    }
+}
+
+impl Guard {
+    /// Whether a version that begins was rolled back before, and somebody insists on it.
+    ///
+    /// # Errors
+    /// It was, and nobody does.
+    pub(crate) fn admit(&self, version: &Version, force: Force) -> Result<bool, Rejection> {
+        match (self.ledger.quarantine.of(version), force) {
+            (None, _) => Ok(false),
+            (Some(_), Force::Yes) => Ok(true),
+            (Some(known), Force::No) => Err(Rejection::Quarantined(Box::new(known.clone()))),
+        }
+    }
+
+    /// The last version that baked, unless it was rolled back.
+    pub(crate) fn good_by_default(&self) -> Option<Version> {
+        let good = self.ledger.good.clone();
+        good.filter(|good| self.ledger.quarantine.of(good).is_none())
+    }
+
+    /// The good version, for whoever begins a deployment.
+    pub(crate) fn describe_good(&self, good: Option<&Version>) -> String {
+        let Some(good) = good else { return "no good version is known".to_owned() };
+        let rolled_back = self.ledger.quarantine.of(good);
+        let doubt = rolled_back.map(|known| format!(", which was rolled back at {}", known.at));
+        format!("the good version is {good}{}", doubt.unwrap_or_default())
     }
 }

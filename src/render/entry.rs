@@ -1,6 +1,8 @@
 //! A journal entry in one line, for logs and timelines.
 
-use crate::model::entry::{Attempt, Caller, Decision, Entry, Event, RuleEvidence, Trigger};
+use crate::model::entry::{
+    Attempt, Caller, Decision, Entry, Event, RuleEvidence, StepResult, Trigger,
+};
 use crate::model::name::{RuleName, SignalName};
 use crate::model::signal::Unit;
 
@@ -64,31 +66,17 @@ pub(super) fn event_in(event: &Event, unit: Units<'_>) -> String {
             format!("nothing done, {refusal}: {}", rule(evidence, unit))
         }
         Event::AwaitingApproval { decision, until, default } => {
-            let otherwise = people::otherwise(*default);
-            format!("asking until {until}, else {otherwise}: {}", because(decision, unit))
+            format!("asking {}: {}", people::limit(*until, *default), because(decision, unit))
         }
-        Event::Denied { rule, answer } => {
-            format!("rule {rule} denied by {}", people::answered(answer))
-        }
-        Event::DenialLifted { rule } => {
-            format!("rule {rule} was denied and does not hold any more: it may ask anew")
-        }
-        Event::Lapsed { rule, why } => {
-            format!("nobody answered rule {rule}, and nothing is done: {}", text(why))
-        }
-        Event::Paused { until, reason, by } => {
-            format!("automatic rollbacks PAUSED until {until} by {}: {}", caller(by), text(reason))
-        }
+        Event::Denied { rule, answer } => people::denied(rule, answer),
+        Event::DenialLifted { rule } => people::lifted(rule),
+        Event::Lapsed { rule, why } => people::lapsed(rule, why),
+        Event::Paused { until, reason, by } => people::paused_until(*until, reason, by),
         Event::Resumed { reason, by } => people::resumed(by, reason.as_ref()),
         Event::Decided(decision) => decided(decision, unit),
         Event::Intent { attempt, what } => format!("starting {}: {}", step(attempt), text(what)),
         Event::Outcome { attempt, result, output: _, took_ms } => {
-            let ended = format!("{} {}", step(attempt), text(&result.to_string()));
-            match took_ms {
-                // Nothing was run: an open attempt was settled by what is seen.
-                0 => ended,
-                took_ms => format!("{ended} after {}", took(*took_ms)),
-            }
+            outcome(attempt, result, *took_ms)
         }
         Event::Cured { signals: _, took_ms } => {
             format!("cure seen {} after the decision", took(*took_ms))
@@ -108,6 +96,15 @@ fn count(number: usize, what: &str) -> String {
 /// What comes from elsewhere, on one line and bounded.
 pub(super) fn text(from_elsewhere: &str) -> String {
     clip(&plain(from_elsewhere), MAX_TEXT)
+}
+
+fn outcome(attempt: &Attempt, result: &StepResult, took_ms: u64) -> String {
+    let ended = format!("{} {}", step(attempt), text(&result.to_string()));
+    match took_ms {
+        // Nothing was run: an open attempt was settled by what is seen.
+        0 => ended,
+        took_ms => format!("{ended} after {}", took(took_ms)),
+    }
 }
 
 fn begun(event: &Event) -> String {
@@ -174,7 +171,6 @@ pub(super) fn caller(caller: &Caller) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::entry::StepResult;
     use crate::model::name::{DeploymentId, HookName, Version};
     use crate::render::tests::{BEGUN, rule as evidence, signal};
 

@@ -169,9 +169,10 @@ impl<'a> Story<'a> {
         });
         let approve = code(&format!("rollguard approve --deployment {id}"), Place::Text);
         let deny = format!("rollguard deny --deployment {id} --reason \"...\"");
+        let deny = code(&deny, Place::Text);
         format!(
-            "**A person must decide.** {approve} brings {good} back; {} keeps {version}.{otherwise}",
-            code(&deny, Place::Text)
+            "**A person must decide.** {approve} brings {good} back; {deny} keeps \
+             {version}.{otherwise}"
         )
     }
 

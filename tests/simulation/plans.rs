@@ -1,5 +1,5 @@
-//! Configurations to guard by: every mode, small budgets, with and without a good version, a cure, retries,
-//! idempotent steps, a probe, people to tell.
+//! Configurations to guard by: every mode, small budgets, with and without a good version, a cure,
+//! retries, idempotent steps, a probe, people to tell.
 
 use std::sync::{Arc, OnceLock};
 
@@ -53,8 +53,8 @@ fn text(random: &mut Random) -> String {
     let rules = if random.one_in(4) { slow } else { format!("{slow}{RULES}") };
     format!(
         "mode = \"{mode}\"\n[deployment]\nservice = \"shop\"\narm = \"{arm}\"\n{version}\n\
-         bake = \"{bake}\"\nwarmup = \"{warmup}\"\nthen = \"rollback\"\n{good}\n{notify}\n{confirm}\n{budget}\n\
-         {TARGET}{sharpen}\n{SIGNALS}{}{rules}",
+         bake = \"{bake}\"\nwarmup = \"{warmup}\"\nthen = \"rollback\"\n{good}\n{notify}\n\
+         {confirm}\n{budget}\n{TARGET}{sharpen}\n{SIGNALS}{}{rules}",
         hooks.concat()
     )
 }
