@@ -233,14 +233,20 @@ impl Guard {
         self.waits.answer.filter(|_| asked)
     }
 
-    /// The end of a wait, and of a pause, that the journal left open.
+    /// The end of a wait, and of a pause, that the journal left open. People are asked again: the
+    /// guard may have died before it had told them.
     pub(crate) fn resume_waits(&mut self, now: Moment) {
         self.resume_pause(now);
-        self.waits.answer = self.guarded().and_then(|current| current.ask.as_ref()).map(|ask| {
-            let whole = ask.until.since(ask.at);
-            let rest = ask.until.since(now.wall) + TICK;
-            now.at.after(rest.max(AFTER_RESTART).min(whole))
-        });
+        let asked = self.guarded().and_then(|current| Some((&current.id, current.ask.as_ref()?)));
+        let Some((id, ask)) = asked else { return };
+        let whole = ask.until.since(ask.at);
+        let rest = (ask.until.since(now.wall) + TICK).max(AFTER_RESTART).min(whole);
+        let rule = ask.rule();
+        let when = rule.map(|rule| rule.when.as_str()).unwrap_or_default();
+        let reason = question(id, when, Duration::from_secs(rest.as_secs()), ask.default);
+        let ix = rule.and_then(|rule| self.rule_named(&rule.rule));
+        self.waits.answer = Some(now.at.after(rest));
+        self.tell(now, ix, &reason, Occasion::AwaitingApproval);
     }
 
     pub(crate) fn approval_status(&self, now: Moment) -> Option<ApprovalStatus> {

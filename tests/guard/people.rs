@@ -118,20 +118,21 @@ fn another_rule_may_ask_after_a_no() {
 
 #[test]
 fn a_wait_survives_restarts_and_people_have_time_to_answer_after_one() {
-    // Nobody could answer while the guard was down.
+    // People are asked again, and nobody could answer while the guard was down.
     let down = format!("{RUNNING}; 10 restart; 11..30 sick");
-    let rolled_back = format!("{ASKED}, decided by slow, by default, run 0.1");
-    play(confirming("rollback"), &format!("{down}; 39.9 tick"), ASKED);
+    let again = format!("{ASKED}, notify tell");
+    let rolled_back = format!("{again}, decided by slow, by default, run 0.1");
+    play(confirming("rollback"), &format!("{down}; 39.9 tick"), &again);
     play(confirming("rollback"), &format!("{down}; 40 tick"), &rolled_back);
     // Neither a guard that was down for long nor a wall clock that was put back changes that.
     for skew_ms in [490_000, -1_000_000] {
         let mut bed = Bed::new(confirming("rollback"));
         bed.play(RUNNING);
         bed.skew_ms = skew_ms;
-        bed.play("10 restart; 39.9 tick").expect(ASKED);
+        bed.play("10 restart; 39.9 tick").expect(&again);
         bed.play("40 tick").expect("decided by slow, by default, run 0.1");
     }
-    let yes = format!("{ASKED}, decided by slow, approved, run 0.1");
+    let yes = format!("{again}, decided by slow, approved, run 0.1");
     play(confirming("deny"), &format!("{RUNNING}; 10 restart; 11 approve"), &yes);
 }
 
