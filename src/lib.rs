@@ -22,6 +22,7 @@ pub mod journal;
 pub mod load;
 pub mod model;
 pub mod notify;
+pub mod past;
 pub mod record;
 pub mod rehearsal;
 pub mod render;

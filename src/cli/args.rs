@@ -12,18 +12,22 @@ use super::debug_command::DebugCommand;
 use super::demo::DemoArgs;
 use super::demo::app::AppArgs;
 use super::deploy::DeployCommand;
+use super::history::HistoryArgs;
 use super::import::ImportCommand;
 use super::init::InitArgs;
+use super::journal::JournalCommand;
 use super::pause::{PauseArgs, ResumeArgs};
+use super::report::ReportArgs;
 use super::rollback::RollbackArgs;
 use super::run::RunArgs;
 use super::schema::SchemaArgs;
+use super::stats::StatsArgs;
 use super::status::StatusArgs;
 use super::test::TestArgs;
 use super::try_out::TryArgs;
 use super::{
-    approve, check, debug_command, demo, deploy, exec_step, import, init, pause, rollback, run,
-    schema, status, test, try_out,
+    approve, check, debug_command, demo, deploy, exec_step, history, import, init, journal, pause,
+    report, rollback, run, schema, stats, status, test, try_out,
 };
 
 /// Notices a bad release first and brings the good version back, once
@@ -77,6 +81,15 @@ enum Command {
     Resume(ResumeArgs),
     /// Show what the guard sees now
     Status(StatusArgs),
+    /// List what became of each deployment, from the journal
+    History(HistoryArgs),
+    /// Tell the whole story of one deployment, from the journal
+    Report(ReportArgs),
+    /// Show how well deployments went: failure rate, times, refusals
+    Stats(StatsArgs),
+    /// See whether the journal is what was written
+    #[command(subcommand)]
+    Journal(JournalCommand),
     /// Look into single parts of the guard
     #[command(subcommand)]
     Debug(DebugCommand),
@@ -113,6 +126,10 @@ pub fn main() -> ExitCode {
         Command::Pause(args) => pause::pause(args),
         Command::Resume(args) => pause::resume(args),
         Command::Status(args) => status::run(&args),
+        Command::History(args) => history::run(&args),
+        Command::Report(args) => report::run(&args),
+        Command::Stats(args) => stats::run(&args),
+        Command::Journal(command) => journal::run(&command),
         Command::Debug(command) => debug_command::run(&command),
         Command::ExecStep { marker, parent, argv } => exec_step::run(&marker, parent, &argv),
     }
