@@ -3,22 +3,25 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
+#[path = "guard/people.rs"]
+mod people;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use rollguard::config::{Color, SourceFile, compile};
 use rollguard::engine::Guard;
-use rollguard::engine::command::Command;
+use rollguard::engine::command::{Command, Force, Terms};
 use rollguard::engine::effect::{Effect, Outcome};
 use rollguard::engine::snapshot::Snapshot;
 use rollguard::engine::telling::{Announced, Occurrence};
-use rollguard::model::entry::{Attempt, Caller, Entry, Event, StepResult, Trigger};
+use rollguard::model::entry::{Answer, Attempt, Caller, Entry, Event, StepResult, Trigger};
 use rollguard::model::name::{ChannelName, DeploymentId, StageName, Version};
 use rollguard::model::news::News;
 use rollguard::model::place::TargetIx;
 use rollguard::model::plan::Plan;
 use rollguard::model::scrape::{Failure, FailureClass, Page, Scrape};
-use rollguard::model::time::{Instant, Moment, Timestamp};
+use rollguard::model::time::{Instant, Moment, Timestamp, parse_duration};
 use rollguard::record;
 
 const PERSON: Caller = Caller::Process { pid: Some(7), uid: 1000 };
@@ -144,6 +147,7 @@ impl Bed {
         match words[0] {
             "fine" => self.scrape(Some(0.5)),
             "sick" => self.scrape(Some(5.0)),
+            "worst" => self.scrape(Some(9.0)),
             "dark" => self.scrape(None),
             "blank" => self.scrape_page(Ok(Page::default())),
             "begin" => {
@@ -151,7 +155,9 @@ impl Bed {
                 let id = named("id=").map(|id| DeploymentId::new(id).unwrap());
                 let good = named("good=").map(|good| Version::new(good).unwrap());
                 let version = Version::new(words[1]).unwrap();
-                self.command(Command::Begin { id, version, good })
+                let force = Force::from(words.contains(&"force"));
+                let terms = Terms { irreversible: words.contains(&"irreversible"), force };
+                self.command(Command::Begin { id, version, good, terms })
             }
             "stage" => {
                 let stage = StageName::new(words[1]).unwrap();
@@ -160,8 +166,19 @@ impl Bed {
             "end" => self.command(Command::End { id: None, reason: "enough".to_owned() }),
             "rollback" => {
                 let reason = words.get(1).copied().unwrap_or("bad").to_owned();
-                self.command(Command::Rollback { id: None, reason })
+                let force = Force::from(words.contains(&"force"));
+                self.command(Command::Rollback { id: None, reason, force })
             }
+            "approve" => {
+                let id = words.get(1).map(|id| DeploymentId::new(id).unwrap());
+                self.command(Command::Approve { id, reason: None })
+            }
+            "deny" => self.command(Command::Deny { id: None, reason: "no".to_owned() }),
+            "pause" => {
+                let span = parse_duration(words[1]).unwrap();
+                self.command(Command::Pause { span, reason: "work".to_owned() })
+            }
+            "resume" => self.command(Command::Resume { reason: None }),
             "done" => self.settle(StepResult::Done),
             "failed" => self.settle(StepResult::Failed("exit status 1".to_owned())),
             "final" => self.settle(StepResult::Final("status 404".to_owned())),
@@ -305,12 +322,24 @@ fn word(event: &Event) -> Option<String> {
             None => format!("begun {version}"),
         },
         Event::Ended { .. } => "ended".to_owned(),
+        Event::AwaitingApproval { .. } => "asked".to_owned(),
+        Event::Denied { rule, answer: Answer::TimeLimit } => format!("{rule}: denied by nobody"),
+        Event::Denied { rule, answer: Answer::Person { .. } } => format!("{rule}: denied"),
+        Event::DenialLifted { rule } => format!("{rule}: denial lifted"),
+        Event::Lapsed { why, .. } => format!("lapsed: {why}"),
+        Event::Paused { .. } => "paused".to_owned(),
+        Event::Resumed { by: Caller::Guard, .. } => "pause over".to_owned(),
+        Event::Resumed { .. } => "resumed".to_owned(),
         Event::Superseded { .. } => "superseded".to_owned(),
         Event::Baked { version } => format!("baked {version}"),
         Event::SetAside { evidence } => format!("{} set aside", evidence.rule),
         Event::Refused { refusal, evidence } => format!("{}: {refusal}", evidence.rule),
         Event::Decided(decision) => match &decision.trigger {
-            Trigger::Rule(rule) => format!("decided by {}", rule.rule),
+            Trigger::Rule(rule) => match decision.approval.as_ref().map(|yes| &yes.answer) {
+                None => format!("decided by {}", rule.rule),
+                Some(Answer::Person { .. }) => format!("decided by {}, approved", rule.rule),
+                Some(Answer::TimeLimit) => format!("decided by {}, by default", rule.rule),
+            },
             Trigger::Person { .. } => "decided by a person".to_owned(),
         },
         Event::Outcome { result, .. } => result.to_string(),

@@ -492,6 +492,42 @@ expect = [{ at = "0s", colour = "red" }]
 }
 
 #[test]
+fn in_mode_confirm_a_rule_asks_and_without_an_answer_its_default_is_decided() {
+    let main = r#"
+mode  = "confirm"
+rules = ["app.toml"]
+[deployment]
+service = "shop"
+then    = "rollback"
+warmup  = "0s"
+confirm = { within = "10s", default = "rollback" }
+[target.api]
+scrape = "http://127.0.0.1:1/metrics"
+[rule.full]
+when = "queue > 1"
+[hook.rollback]
+steps = [{ run = ["/bin/false", "{good}"] }]
+"#;
+    let tests = r#"
+config = "main.toml"
+[[test]]
+name   = "people are asked"
+series = [{ name = 'queue', values = "5x30" }]
+expect = [
+  { at = "0s", rule = "full", state = "firing", decision = "ask", colour = "red" },
+  { at = "9s", rule = "full", decision = "ask", refusal = "awaiting approval" },
+  { between = ["10s", "10s"], rule = "full", decision = "rollback" },
+]
+"#;
+    let files = [("app.toml", RULES), ("main.toml", main), ("m.test.toml", tests)];
+    let (code, out, err) = said(Place::new(&files).run(&["test", "m.test.toml"]));
+    assert_eq!((code, err.as_str()), (Some(0), ""), "{out}");
+    let denied = main.replace("\"rollback\" }", "\"deny\" }");
+    let denied = [("app.toml", RULES), ("main.toml", denied.as_str()), ("m.test.toml", tests)];
+    assert_eq!(said(Place::new(&denied).run(&["test", "m.test.toml"])).0, Some(1));
+}
+
+#[test]
 fn targets_are_made_from_the_series_where_there_is_no_configuration() {
     let text = "[[test]]\nname = \"n\"\nseries = [\n\
         { name = 'queue', values = \"1x9\", target = \"a\" },\n\

@@ -131,6 +131,8 @@ const ALL: &str = r#"
 @root@
 [deployment]
 service = "api"
+confirm = { within = "1m", default = "deny"@confirm@ }
+budget = { rollbacks = 2, per = "24h"@budget@ }
 @deployment@
 [target.api]
 scrape = "http://127.0.0.1:9000/metrics"
@@ -176,9 +178,11 @@ then = "rollback"
 "#;
 
 /// The places of [`ALL`] and the tables of the schema that they stand for.
-const TABLES: [(&str, &[&str]); 31] = [
+const TABLES: [(&str, &[&str]); 33] = [
     ("root", &["/roots/main"]),
     ("deployment", &["/definitions/deployment"]),
+    ("confirm", &["/definitions/deployment/properties/confirm"]),
+    ("budget", &["/definitions/deployment/properties/budget"]),
     ("target", &["/definitions/target"]),
     ("header", &["/definitions/target/properties/headers/additionalProperties/anyOf/1"]),
     ("hook", &["/definitions/hook"]),

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use super::approve::{ApproveArgs, DenyArgs};
 use super::check::CheckArgs;
 use super::debug_command::DebugCommand;
 use super::demo::DemoArgs;
@@ -15,6 +16,7 @@ use super::history::HistoryArgs;
 use super::import::ImportCommand;
 use super::init::InitArgs;
 use super::journal::JournalCommand;
+use super::pause::{PauseArgs, ResumeArgs};
 use super::report::ReportArgs;
 use super::rollback::RollbackArgs;
 use super::run::RunArgs;
@@ -24,7 +26,8 @@ use super::status::StatusArgs;
 use super::test::TestArgs;
 use super::try_out::TryArgs;
 use super::{
-    check, debug_command, demo, deploy, exec_step, exec_unit, history, import, init, journal,
+    approve, check, debug_command, demo, deploy, exec_step, exec_unit, history, import, init, journal,
+    pause,
     report, rollback, run, schema, stats, status, test, try_out,
 };
 
@@ -69,6 +72,14 @@ enum Command {
     Deploy(DeployCommand),
     /// Roll the current deployment back: a person says so
     Rollback(RollbackArgs),
+    /// Say yes to the rule that asks for a rollback
+    Approve(ApproveArgs),
+    /// Say no to the rule that asks for a rollback
+    Deny(DenyArgs),
+    /// Roll nothing back automatically for a while
+    Pause(PauseArgs),
+    /// End the pause
+    Resume(ResumeArgs),
     /// Show what the guard sees now
     Status(StatusArgs),
     /// List what became of each deployment, from the journal
@@ -123,6 +134,10 @@ pub fn main() -> ExitCode {
         Command::Schema(args) => schema::run(&args),
         Command::Deploy(command) => deploy::run(command),
         Command::Rollback(args) => rollback::run(args),
+        Command::Approve(args) => approve::approve(args),
+        Command::Deny(args) => approve::deny(args),
+        Command::Pause(args) => pause::pause(args),
+        Command::Resume(args) => pause::resume(args),
         Command::Status(args) => status::run(&args),
         Command::History(args) => history::run(&args),
         Command::Report(args) => report::run(&args),

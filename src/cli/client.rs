@@ -4,6 +4,7 @@ use std::future::Future;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use bytes::Bytes;
 use clap::Args;
@@ -18,7 +19,10 @@ use super::{exit, out};
 use crate::engine::command::Accepted;
 use crate::engine::snapshot::DeploymentProgress;
 use crate::model::name::{DeploymentId, StageName, Version};
-use crate::serve::{BeginRequest, Problem, ReasonRequest, StageRequest, Status};
+use crate::serve::{
+    ApproveRequest, BeginRequest, PauseRequest, Problem, ReasonRequest, ResumeRequest,
+    RollbackRequest, StageRequest, Status,
+};
 
 /// The largest answer: a status with tens of thousands of signals and rules.
 const MAX_ANSWER: usize = 64 << 20;
@@ -120,8 +124,16 @@ impl Client {
         version: Version,
         good: Option<Version>,
     ) -> Result<Accepted, ClientError> {
-        let body = BeginRequest { id, version, good };
-        self.ask(Method::POST, "/v1/deployments", Some(&body)).await
+        let body = BeginRequest { id, version, good, irreversible: false, force: false };
+        self.begin_as(&body).await
+    }
+
+    /// The same, on terms.
+    ///
+    /// # Errors
+    /// The daemon refuses, or cannot be reached.
+    pub async fn begin_as(&self, request: &BeginRequest) -> Result<Accepted, ClientError> {
+        self.ask(Method::POST, "/v1/deployments", Some(request)).await
     }
 
     /// Says which stage a deployment is in.
@@ -154,13 +166,52 @@ impl Client {
     ///
     /// # Errors
     /// The daemon refuses, or cannot be reached.
-    pub async fn rollback(
+    pub async fn rollback(&self, request: &RollbackRequest) -> Result<Accepted, ClientError> {
+        self.ask(Method::POST, "/v1/rollback", Some(request)).await
+    }
+
+    /// Says yes to the rule that asks for a rollback.
+    ///
+    /// # Errors
+    /// The daemon refuses, or cannot be reached.
+    pub async fn approve(
+        &self,
+        id: Option<DeploymentId>,
+        reason: Option<String>,
+    ) -> Result<Accepted, ClientError> {
+        let body = ApproveRequest { id, reason };
+        self.ask(Method::POST, "/v1/approve", Some(&body)).await
+    }
+
+    /// Says no to the rule that asks for a rollback.
+    ///
+    /// # Errors
+    /// The daemon refuses, or cannot be reached.
+    pub async fn deny(
         &self,
         id: Option<DeploymentId>,
         reason: String,
     ) -> Result<Accepted, ClientError> {
         let body = ReasonRequest { id, reason };
-        self.ask(Method::POST, "/v1/rollback", Some(&body)).await
+        self.ask(Method::POST, "/v1/deny", Some(&body)).await
+    }
+
+    /// Switches automatic rollbacks off for a while.
+    ///
+    /// # Errors
+    /// The daemon refuses, or cannot be reached.
+    pub async fn pause(&self, span: Duration, reason: String) -> Result<Accepted, ClientError> {
+        let for_ms = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+        let body = PauseRequest { for_ms, reason };
+        self.ask(Method::POST, "/v1/pause", Some(&body)).await
+    }
+
+    /// Switches automatic rollbacks on again.
+    ///
+    /// # Errors
+    /// The daemon refuses, or cannot be reached.
+    pub async fn resume(&self, reason: Option<String>) -> Result<Accepted, ClientError> {
+        self.ask(Method::POST, "/v1/resume", Some(&ResumeRequest { reason })).await
     }
 
     /// Where a deployment stands; answers when it will not change any more, or after about 20 s.

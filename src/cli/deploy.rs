@@ -11,6 +11,7 @@ use crate::clock::Clock;
 use crate::engine::snapshot::{DeploymentProgress, GuardState};
 use crate::model::name::{DeploymentId, StageName, Version};
 use crate::model::time::{Instant, parse_duration};
+use crate::serve::BeginRequest;
 
 /// How long `wait` bears a daemon that went away: a restart takes seconds.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -49,6 +50,12 @@ pub(super) struct BeginArgs {
     /// Its id; at most one rollback runs for it [default: version and time]
     #[arg(long, value_parser = DeploymentId::new)]
     id: Option<DeploymentId>,
+    /// Never roll it back automatically: going back may do more harm
+    #[arg(long)]
+    irreversible: bool,
+    /// Even if the version was rolled back before
+    #[arg(long)]
+    force: bool,
     /// Print JSON: `deployment` and `message`
     #[arg(long)]
     json: bool,
@@ -106,12 +113,15 @@ pub(super) fn run(command: DeployCommand) -> ExitCode {
 
 async fn begin(args: BeginArgs) -> Result<u8, ClientError> {
     let client = Client::new(&args.daemon.control);
-    let accepted = client.begin(args.id, args.version, args.good).await?;
+    let BeginArgs { id, version, good, irreversible, force, .. } = args;
+    let request = BeginRequest { id, version, good, irreversible, force };
+    let accepted = client.begin_as(&request).await?;
     if args.json {
         out::print(&format!("{}\n", json(&accepted)))?;
     } else {
         out::note(&accepted.message);
-        out::print(&format!("{}\n", accepted.deployment))?;
+        let id = accepted.deployment.map(|id| format!("{id}\n")).unwrap_or_default();
+        out::print(&id)?;
     }
     Ok(exit::OK)
 }
@@ -163,6 +173,7 @@ async fn wait(args: WaitArgs) -> Result<u8, ClientError> {
         GuardState::Ended
         | GuardState::Idle
         | GuardState::Guarding
+        | GuardState::AwaitingApproval
         | GuardState::RollingBack
         | GuardState::Verifying => exit::FAILED,
     })

@@ -1,5 +1,6 @@
 //! L4: the command line, one file a subcommand.
 
+mod approve;
 mod args;
 pub mod check;
 pub mod client;
@@ -16,6 +17,7 @@ mod init;
 mod journal;
 mod out;
 mod past;
+mod pause;
 mod report;
 mod rollback;
 mod run;

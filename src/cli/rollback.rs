@@ -7,10 +7,12 @@ use clap::Args;
 use super::client::{Client, ClientError, Daemon, with_runtime};
 use super::{exit, out};
 use crate::model::name::DeploymentId;
+use crate::serve::RollbackRequest;
 
 #[derive(Args)]
 #[command(after_help = "\
-Works in every mode. `rollguard deploy wait` tells how it ended.
+Works in every mode, while paused, beyond the budget, and while a rule awaits
+approval. `rollguard deploy wait` tells how it ended.
 
 Example: rollguard rollback --reason \"customers report lost orders\"")]
 pub(super) struct RollbackArgs {
@@ -20,6 +22,9 @@ pub(super) struct RollbackArgs {
     /// The deployment, lest another be rolled back [default: the current]
     #[arg(long, value_name = "ID", value_parser = DeploymentId::new)]
     deployment: Option<DeploymentId>,
+    /// Even if it was begun as irreversible
+    #[arg(long)]
+    force: bool,
     #[command(flatten)]
     daemon: Daemon,
 }
@@ -30,7 +35,8 @@ pub(super) fn run(args: RollbackArgs) -> ExitCode {
 
 async fn rollback(args: RollbackArgs) -> Result<u8, ClientError> {
     let client = Client::new(&args.daemon.control);
-    let accepted = client.rollback(args.deployment, args.reason).await?;
+    let (id, reason, force) = (args.deployment, args.reason, args.force);
+    let accepted = client.rollback(&RollbackRequest { id, reason, force }).await?;
     out::note(&accepted.message);
     Ok(exit::OK)
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::DeTable;
 
-use crate::model::deployment::{Arm, DeploymentSettings, Mode};
+use crate::model::deployment::{Arm, Budget, DeploymentSettings, Mode};
 use crate::model::hook::Hook;
 use crate::model::name::ServiceName;
 use crate::model::place::{HookIx, SignalIx};
@@ -211,7 +211,7 @@ impl<'f> Parsed<'f> {
             rules: declared(&roots, "rule", sink),
         };
         let (targets, hooks) = (Listed::of(&tables.targets), Listed::of(&tables.hooks));
-        let deployment = deployment(main, &hooks, sink);
+        let deployment = deployment(main, &hooks, general.as_ref().map(|(mode, _)| *mode), sink);
         let channels = channels(&roots[..1], sink);
         if tables.targets.is_empty() {
             let error = Diagnostic::error(main.place.clone(), "the file has no target to sample");
@@ -468,5 +468,7 @@ fn nothing_guarded() -> Option<DeploymentSettings> {
         good: None,
         version: None,
         notify: None,
+        confirm: None,
+        budget: Budget::default(),
     })
 }

@@ -10,6 +10,7 @@ use crate::model::place::HookIx;
 
 use super::declare::Listed;
 use super::diagnostic::Diagnostic;
+use super::people;
 use super::sink::Sink;
 use super::walk::{Fault, Item, Section};
 
@@ -71,17 +72,24 @@ pub(super) const SHARED_KEYS: [&str; 2] = ["signal", "rule"];
 /// The longest path of a Unix socket, in bytes: the system's 108 without the final NUL.
 const MAX_SOCKET: usize = 107;
 
-const LATER: [&str; 2] = ["budget", "stage"];
+const LATER: [&str; 1] = ["stage"];
 
 /// Checks the keys at the top of the main file and reads its settings.
 pub(super) fn settings(root: &Section<'_>, sink: &mut Sink) -> Option<(Mode, Settings)> {
-    root.only(&[&MAIN_KEYS[..], &SHARED_KEYS].concat(), &LATER, sink);
-    let words = [("observe", Mode::Observe), ("notify", Mode::Notify), ("auto", Mode::Auto)];
-    let mode = root.or("mode", Mode::Observe, |item| item.choice(&words, &["confirm"], sink));
+    let misplaced = people::misplaced(root, sink);
+    root.only(&[&MAIN_KEYS[..], &SHARED_KEYS, &misplaced].concat(), &LATER, sink);
+    let mode = mode(root, sink);
     let state = root.opt("state", |item| item.path(sink));
     let control = root.opt("control", |item| socket(item, sink));
     let listen = root.or("listen", DEFAULT_LISTEN, |item| listen(item, sink));
     Some((mode?, Settings { state: state?, control: control?, listen: listen? }))
+}
+
+fn mode(root: &Section<'_>, sink: &mut Sink) -> Option<Mode> {
+    let words = [Mode::Observe, Mode::Notify, Mode::Confirm, Mode::Auto];
+    let words = words.map(|mode| (mode.to_string(), mode));
+    let words = words.each_ref().map(|(word, mode)| (word.as_str(), *mode));
+    root.or("mode", Mode::Observe, |item| item.choice(&words, &[], sink))
 }
 
 fn socket(item: Item<'_>, sink: &mut Sink) -> Option<PathBuf> {
@@ -105,15 +113,20 @@ fn listen(item: Item<'_>, sink: &mut Sink) -> Option<Listen> {
     })
 }
 
+/// Keys of `[deployment]`.
+const KEYS: [&str; 10] =
+    ["service", "arm", "bake", "warmup", "then", "good", "version", "notify", "confirm", "budget"];
+
 /// Reads `[deployment]`.
 pub(super) fn deployment(
     root: &Section<'_>,
     hooks: &Listed,
+    mode: Option<Mode>,
     sink: &mut Sink,
 ) -> Option<DeploymentSettings> {
-    let keys = ["service", "arm", "bake", "warmup", "then", "good", "version", "notify"];
     let section = section(root, sink)?;
-    section.only(&keys, &["live", "budget", "stages"], sink);
+    section.only(&KEYS, &["live", "stages"], sink);
+    let (confirm, budget) = (people::confirm(&section, mode, sink), people::budget(&section, sink));
     let service = section.required("service", sink);
     let service = service.and_then(|item| item.text(sink)?.name(sink, ServiceName::new));
     let words = [("deploy", Arm::Deploy), ("always", Arm::Always)];
@@ -144,7 +157,20 @@ pub(super) fn deployment(
         return None;
     }
     let (then, good, version, notify) = (then?, good?, version?, notify?);
-    Some(DeploymentSettings { service, arm, bake, warmup, then, good, version, notify })
+    let (confirm, budget) = (confirm?, budget?);
+    let settings = DeploymentSettings {
+        service,
+        arm,
+        bake,
+        warmup,
+        then,
+        good,
+        version,
+        notify,
+        confirm,
+        budget,
+    };
+    Some(settings)
 }
 
 fn section<'a>(root: &Section<'a>, sink: &mut Sink) -> Option<Section<'a>> {

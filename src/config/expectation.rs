@@ -160,7 +160,7 @@ fn wanted(section: &Section<'_>, plan: &Plan, sink: &mut Sink) -> Option<Vec<Wan
     let verdicts = verdicts.map(|verdict| (verdict.name().to_owned(), verdict));
     let verdict = section.opt("verdict", |item| word(item, &verdicts, sink).map(Wanted::Verdict));
     let reason = section.opt("reason", |item| item.string(sink).map(Wanted::Reason));
-    let decisions = [Acted::Rollback, Acted::Notify, Acted::None];
+    let decisions = [Acted::Rollback, Acted::Ask, Acted::Notify, Acted::None];
     let decisions = decisions.map(|decision| (decision.name().to_owned(), decision));
     let decision =
         section.opt("decision", |item| word(item, &decisions, sink).map(Wanted::Decision));

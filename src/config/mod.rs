@@ -18,6 +18,7 @@ mod lint;
 mod notation;
 mod order;
 mod pattern;
+mod people;
 mod probe;
 mod rehearsal;
 mod relative;

@@ -183,6 +183,10 @@ fn log(entry: &Entry) {
     match &entry.event {
         Event::Failed { .. } => tracing::error!("{line}"),
         Event::Decided(_)
+        | Event::AwaitingApproval { .. }
+        | Event::Denied { .. }
+        | Event::Lapsed { .. }
+        | Event::Paused { .. }
         | Event::Refused { .. }
         | Event::ReloadRefused { .. }
         | Event::TelemetryLost { .. } => {
@@ -204,6 +208,8 @@ fn log(entry: &Entry) {
         | Event::Superseded { .. }
         | Event::Baked { .. }
         | Event::SetAside { .. }
+        | Event::DenialLifted { .. }
+        | Event::Resumed { .. }
         | Event::Intent { .. }
         | Event::Outcome { .. }
         | Event::Cured { .. }

@@ -28,6 +28,13 @@ impl Guard {
     /// Why a deployment cannot be committed at this instant.
     pub(crate) fn bake_withheld(&self, at: Instant) -> Option<String> {
         let deployment = self.guarded()?;
+        if deployment.ask.is_some() {
+            return Some("a rollback awaits approval".to_owned());
+        }
+        // What could not be acted on is not survived.
+        if self.ledger.pause.is_some() {
+            return Some("automatic rollbacks are paused".to_owned());
+        }
         let (mut critical, mut judged) = (false, false);
         for (index, rule) in self.plan().rules.iter().enumerate() {
             let ix = RuleIx(index);

@@ -23,7 +23,7 @@ pub(crate) fn bound(event: &mut Event) {
         Event::SetAside { evidence } | Event::Refused { evidence, .. } => {
             keep(&mut evidence.signals);
         }
-        Event::Decided(decision) => {
+        Event::Decided(decision) | Event::AwaitingApproval { decision, .. } => {
             if let Trigger::Rule(evidence) = &mut decision.trigger {
                 keep(&mut evidence.signals);
             }
@@ -40,6 +40,11 @@ pub(crate) fn bound(event: &mut Event) {
         | Event::Ended { .. }
         | Event::Superseded { .. }
         | Event::Baked { .. }
+        | Event::Denied { .. }
+        | Event::DenialLifted { .. }
+        | Event::Lapsed { .. }
+        | Event::Paused { .. }
+        | Event::Resumed { .. }
         | Event::Intent { .. }
         | Event::Outcome { .. }
         | Event::Cleared { .. }

@@ -70,7 +70,10 @@ fn of_state(snapshot: &Snapshot) -> Colour {
         return Colour::Red;
     }
     match snapshot.state {
-        GuardState::RollingBack | GuardState::Verifying | GuardState::RollbackFailed => Colour::Red,
+        GuardState::AwaitingApproval
+        | GuardState::RollingBack
+        | GuardState::Verifying
+        | GuardState::RollbackFailed => Colour::Red,
         GuardState::RolledBack if was_bad(snapshot) => Colour::Red,
         GuardState::Idle
         | GuardState::Guarding

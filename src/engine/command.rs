@@ -1,21 +1,24 @@
 //! What people and pipelines ask of the guard, and its answers.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::model::entry::{Caller, Entry, Event, Frozen, Refusal, Trigger};
-use crate::model::name::{DeploymentId, StageName, Version};
+use crate::model::name::{DeploymentId, HookName, StageName, Version};
 use crate::model::place::{HookIx, SignalIx};
 use crate::model::plan::Plan;
 use crate::model::signal::SignalKind;
-use crate::model::time::{Moment, Timestamp};
+use crate::model::time::{Moment, Timestamp, format_duration};
 
 use super::effect::Effect;
 use super::evidence;
 use super::guard::{Guard, Timers};
 use super::ledger::Phase;
 use super::pace::TargetState;
+use super::pause::{MAX_PAUSE, MIN_PAUSE};
+use super::snapshot::Quarantined;
 
 /// The longest reason that a person may give, in bytes: a sentence or two. It goes into the
 /// journal and to hooks.
@@ -32,6 +35,8 @@ pub enum Command {
         version: Version,
         /// The version to go back to; `None`: the configured one, else the last that baked.
         good: Option<Version>,
+        /// On what terms.
+        terms: Terms,
     },
     /// The deployment is in another stage from now on.
     Stage {
@@ -53,14 +58,68 @@ pub enum Command {
         id: Option<DeploymentId>,
         /// Why.
         reason: String,
+        /// Whether even if it was begun as irreversible.
+        force: Force,
     },
+    /// Yes to the rule that asks for a rollback.
+    Approve {
+        /// The deployment; `None`: the current one.
+        id: Option<DeploymentId>,
+        /// Why, where the person says.
+        reason: Option<String>,
+    },
+    /// No to the rule that asks for a rollback.
+    Deny {
+        /// The deployment; `None`: the current one.
+        id: Option<DeploymentId>,
+        /// Why.
+        reason: String,
+    },
+    /// Nothing is rolled back automatically for a while.
+    Pause {
+        /// For how long.
+        span: Duration,
+        /// Why.
+        reason: String,
+    },
+    /// Automatic rollbacks are on again.
+    Resume {
+        /// Why, where the person says.
+        reason: Option<String>,
+    },
+}
+
+/// On what terms a deployment begins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Terms {
+    /// There is no way back from it that is safe without a person: it is not rolled back
+    /// automatically.
+    pub irreversible: bool,
+    /// Whether even if its version was rolled back before.
+    pub force: Force,
+}
+
+/// Whether a person insists on what the guard warns of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Force {
+    /// No.
+    #[default]
+    No,
+    /// Yes.
+    Yes,
+}
+
+impl From<bool> for Force {
+    fn from(said: bool) -> Self {
+        if said { Self::Yes } else { Self::No }
+    }
 }
 
 /// A command that was carried out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Accepted {
-    /// The deployment that it concerns.
-    pub deployment: DeploymentId,
+    /// The deployment that it concerns; a pause may concern none.
+    pub deployment: Option<DeploymentId>,
     /// What happened, in a line.
     pub message: String,
 }
@@ -90,6 +149,33 @@ pub enum Rejection {
     /// The deployment is over.
     #[error("deployment {0} is not guarded any more: {1}")]
     Over(DeploymentId, String),
+    /// The version was rolled back before.
+    #[error(
+        "version {} was rolled back at {} (deployment {}, {}): deploy another, or insist with \
+         --force", .0.version, .0.at, .0.deployment, .0.why
+    )]
+    Quarantined(Box<Quarantined>),
+    /// The deployment was begun as irreversible.
+    #[error(
+        "deployment {0} was begun as irreversible: make sure that going back does no more harm \
+         than staying, then insist with --force"
+    )]
+    Irreversible(DeploymentId),
+    /// Nobody asks for a rollback.
+    #[error("nothing awaits approval: no rule asks for a rollback of deployment {0}")]
+    NothingAsked(DeploymentId),
+    /// What would be run is gone.
+    #[error("hook {0}, which would roll it back, is not in the configuration any more")]
+    HookGone(HookName),
+    /// A rollback awaits approval.
+    #[error("a rollback of deployment {0} awaits approval: answer first, with `rollguard deny`")]
+    Asked(DeploymentId),
+    /// A pause of no use, or without an end.
+    #[error("a pause lasts {} to {}", format_duration(MIN_PAUSE), format_duration(MAX_PAUSE))]
+    BadPause,
+    /// There is no pause.
+    #[error("automatic rollbacks are not paused")]
+    NotPaused,
     /// No hook is configured for a person's rollback.
     #[error("no hook to roll back with: set `then` in [deployment]")]
     NoHook,
@@ -114,10 +200,18 @@ impl Guard {
     ) -> (Result<Accepted, Rejection>, Vec<Effect>) {
         let answer = match command {
             _ if self.halt.is_some() => Err(Rejection::Refused(Refusal::JournalUnusable)),
-            Command::Begin { id, version, good } => self.begin(now, id, version, good, by),
+            Command::Begin { id, version, good, terms } => {
+                self.begin(now, id, version, good, terms, by)
+            }
             Command::Stage { id, stage } => self.stage(now, id, stage, by),
             Command::End { id, reason } => self.end(now, id, reason, by),
-            Command::Rollback { id, reason } => self.roll_back_on_demand(now, id, reason, by),
+            Command::Rollback { id, reason, force } => {
+                self.roll_back_on_demand(now, id, reason, force, by)
+            }
+            Command::Approve { id, reason } => self.approve(now, id.as_ref(), reason, by),
+            Command::Deny { id, reason } => self.deny(now, id.as_ref(), reason, by),
+            Command::Pause { span, reason } => self.pause(now, span, reason, by),
+            Command::Resume { reason } => self.resume(now, reason, by),
         };
         // What was not carried out asks for nothing.
         if answer.is_ok() {
@@ -181,7 +275,9 @@ impl Guard {
         let version = self.plan().deployment.version.clone();
         let version = version.or_else(|| Version::new("unknown").ok());
         if let Some(version) = version {
-            let begun = self.begin(now, None, version, None, Caller::Guard);
+            // What runs must be guarded, whatever became of it before.
+            let terms = Terms { irreversible: false, force: Force::Yes };
+            let begun = self.begin(now, None, version, None, terms, Caller::Guard);
             debug_assert!(begun.is_ok(), "nothing is known that could be in the way");
         }
     }
@@ -192,41 +288,28 @@ impl Guard {
         id: Option<DeploymentId>,
         version: Version,
         good: Option<Version>,
+        terms: Terms,
         by: Caller,
     ) -> Result<Accepted, Rejection> {
         let id = id.unwrap_or_else(|| self.fresh_id(&version, now.wall));
-        if let Some(current) = &self.ledger.current {
-            match current.phase {
-                Phase::RollingBack => return Err(Rejection::RollingBack(current.id.clone())),
-                // A pipeline that asks again because it did not hear the answer.
-                Phase::Guarding if current.id == id && current.version == version => {
-                    let message = format!("deployment {id} is guarded already");
-                    return Ok(Accepted { deployment: id, message });
-                }
-                Phase::Guarding
-                | Phase::RolledBack
-                | Phase::Failed(_)
-                | Phase::Baked
-                | Phase::Ended(_) => {}
-            }
+        if let Some(known) = self.begun_already(&id, &version)? {
+            return Ok(known);
         }
-        if self.ledger.knows(&id) {
-            return Err(Rejection::IdUsed(id));
-        }
+        let forced = self.admit(&version, terms.force)?;
         if self.guarded().is_some() {
             self.record(now, Event::Superseded { by: id.clone() });
         }
         let plan = self.plan().clone();
-        let good = good.or(plan.deployment.good.clone()).or(self.ledger.good.clone());
-        let known = good.as_ref().map_or("no good version is known".to_owned(), |good| {
-            format!("the good version is {good}")
-        });
+        let good = good.or(plan.deployment.good.clone()).or(self.good_by_default());
+        let known = self.describe_good(good.as_ref());
         self.hook = None;
         let baselines = self.judge.baselines(now.at);
         self.judge.freeze(&baselines, now.at);
         self.judge.enter(None, now.at);
         let thin = thin(&plan, &baselines);
-        let message = format!("guarding {version} as deployment {id}; {known}{thin}");
+        let paused = self.ledger.pause.as_ref().map(|pause| pause.until);
+        let paused = paused.map(|until| format!("; PAUSED until {until}")).unwrap_or_default();
+        let message = format!("guarding {version} as deployment {id}; {known}{thin}{paused}");
         let event = Event::Begun {
             service: plan.deployment.service.clone(),
             version,
@@ -235,11 +318,39 @@ impl Guard {
             signals: evidence::of_signals(&self.judge),
             holding: self.holding(),
             baselines,
+            irreversible: terms.irreversible,
+            forced,
             by,
         };
         self.record_entry(Entry { at: now.wall, deployment: Some(id.clone()), event });
         self.start_timers(now);
-        Ok(Accepted { deployment: id, message })
+        Ok(Accepted { deployment: Some(id), message })
+    }
+
+    /// What a pipeline that asks again is told: it did not hear the answer.
+    fn begun_already(
+        &self,
+        id: &DeploymentId,
+        version: &Version,
+    ) -> Result<Option<Accepted>, Rejection> {
+        if let Some(current) = &self.ledger.current {
+            match current.phase {
+                Phase::RollingBack => return Err(Rejection::RollingBack(current.id.clone())),
+                Phase::Guarding if current.id == *id && current.version == *version => {
+                    let message = format!("deployment {id} is guarded already");
+                    return Ok(Some(Accepted { deployment: Some(id.clone()), message }));
+                }
+                Phase::Guarding
+                | Phase::RolledBack
+                | Phase::Failed(_)
+                | Phase::Baked
+                | Phase::Ended(_) => {}
+            }
+        }
+        if self.ledger.knows(id) {
+            return Err(Rejection::IdUsed(id.clone()));
+        }
+        Ok(None)
     }
 
     /// An id of version and time that was never used.
@@ -283,11 +394,11 @@ impl Guard {
             self.judge.enter(Some(stage.clone()), now.at);
             self.record(now, Event::Staged { stage, by });
         }
-        Ok(Accepted { deployment, message })
+        Ok(Accepted { deployment: Some(deployment), message })
     }
 
     /// The deployment, if it is guarded.
-    fn guarded_as(&self, id: Option<&DeploymentId>) -> Result<DeploymentId, Rejection> {
+    pub(crate) fn guarded_as(&self, id: Option<&DeploymentId>) -> Result<DeploymentId, Rejection> {
         let (deployment, phase) = self.current(id)?;
         match phase {
             Phase::Guarding => Ok(deployment),
@@ -313,7 +424,7 @@ impl Guard {
         let deployment = guarded?;
         self.record(now, Event::Ended { reason, by });
         let message = format!("deployment {deployment} is not guarded any more");
-        Ok(Accepted { deployment, message })
+        Ok(Accepted { deployment: Some(deployment), message })
     }
 
     fn roll_back_on_demand(
@@ -321,6 +432,7 @@ impl Guard {
         now: Moment,
         id: Option<DeploymentId>,
         reason: String,
+        force: Force,
         by: Caller,
     ) -> Result<Accepted, Rejection> {
         let (deployment, phase) = self.current(id.as_ref())?;
@@ -332,6 +444,10 @@ impl Guard {
                 return Err(Rejection::Refused(Refusal::AlreadyRolledBack));
             }
         }
+        let irreversible = self.ledger.current.as_ref().is_some_and(|known| known.irreversible);
+        if irreversible && force == Force::No {
+            return Err(Rejection::Irreversible(deployment));
+        }
         let hook = self.plan().deployment.then.ok_or(Rejection::NoHook)?;
         let hook = self.plan().hook(hook).clone();
         if let Some(refusal) = self.hook_refusal(&hook) {
@@ -339,7 +455,7 @@ impl Guard {
         }
         self.roll_back(now, Trigger::Person { reason, by }, hook);
         let message = format!("rolling back deployment {deployment}");
-        Ok(Accepted { deployment, message })
+        Ok(Accepted { deployment: Some(deployment), message })
     }
 }
 
@@ -360,7 +476,8 @@ fn thin(plan: &Plan, baselines: &[Frozen]) -> String {
     })
 }
 
-fn check_reason(reason: &str) -> Result<(), Rejection> {
+/// Whether a person's reason can be passed on.
+pub(crate) fn check_reason(reason: &str) -> Result<(), Rejection> {
     let fine = !reason.trim().is_empty()
         && reason.len() <= MAX_REASON
         && !reason.chars().any(char::is_control);

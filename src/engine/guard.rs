@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use crate::model::deployment::{Arm, Mode};
-use crate::model::entry::{Caller, Entry, Event, Refusal};
+use crate::model::entry::{Caller, Decision, Entry, Event, Refusal};
 use crate::model::hook::{Hook, Placeholder};
 use crate::model::name::{DeploymentId, HookName, RuleName};
 use crate::model::place::RuleIx;
@@ -17,6 +17,7 @@ use crate::model::rule::{Severity, Then};
 use crate::model::scrape::Scrape;
 use crate::model::time::{Instant, Moment};
 
+use super::approval::is_on_record;
 use super::bounds;
 use super::cure::Watch;
 use super::effect::{Effect, Incident};
@@ -44,6 +45,8 @@ pub struct Guard {
     /// Rules that held when the deployment began, and that nothing was seen of since the guard was
     /// restarted, or they were changed, in warm-up.
     pub(crate) unseen: Vec<RuleName>,
+    /// When what people asked for, or were asked, is over.
+    pub(crate) waits: Waits,
     /// Why nothing is done any more.
     pub(crate) halt: Option<Halt>,
     effects: Vec<Effect>,
@@ -72,6 +75,15 @@ pub(crate) enum Doing {
     Backoff { until: Instant },
     /// The cure.
     Cure(Watch),
+}
+
+/// The ends of what people asked for and were asked, on the monotonic clock.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Waits {
+    /// When it is too late to answer; `None` where nothing is asked.
+    pub(crate) answer: Option<Instant>,
+    /// When a pause is over; `None` where there is none.
+    pub(crate) pause: Option<Instant>,
 }
 
 /// A guarded deployment's times on the monotonic clock.
@@ -104,6 +116,7 @@ impl Guard {
             hook: None,
             limit: None,
             unseen: Vec::new(),
+            waits: Waits::default(),
             halt: None,
             effects: Vec::new(),
             before: None,
@@ -119,6 +132,7 @@ impl Guard {
             self.judge.enter(current.stage.clone(), now.at);
         }
         self.record(now, Event::Started { rollguard: rollguard.to_owned(), pid });
+        self.resume_waits(now);
         self.remind_of_all(now);
         let phase = self.ledger.current.as_ref().map(|deployment| &deployment.phase);
         match phase {
@@ -177,7 +191,15 @@ impl Guard {
         let bake = self.timers.bake.filter(|_| !self.timers.overdue);
         let guarding = self.guarded().and(self.timers.warm.into_iter().chain(bake).min());
         let lost = self.telemetry_deadline();
-        self.judge.deadline().into_iter().chain(doing).chain(guarding).chain(lost).min()
+        let waits = self.pause_deadline().into_iter().chain(self.answer_deadline());
+        self.judge
+            .deadline()
+            .into_iter()
+            .chain(doing)
+            .chain(guarding)
+            .chain(lost)
+            .chain(waits)
+            .min()
     }
 
     /// The journal could not be written. From here on nothing is done any more: a rollback that
@@ -286,6 +308,9 @@ impl Guard {
     fn proceed(&mut self, now: Moment, scrape: Option<&Scrape>) {
         self.end_warmup(now);
         self.set_aside_unseen(now);
+        self.end_pause(now);
+        self.lift_denials(now);
+        self.end_wait_for_answer(now);
         self.pursue_wait(now, scrape);
         self.decide(now);
         self.watch_cleared(now);
@@ -300,7 +325,7 @@ impl Guard {
     }
 
     /// Acts on the rule that fired first, or notes why nothing is done.
-    fn decide(&mut self, now: Moment) {
+    pub(crate) fn decide(&mut self, now: Moment) {
         let mut firing: Vec<(Instant, RuleIx)> = (0..self.plan().rules.len())
             .map(RuleIx)
             .filter_map(|ix| match self.judge.rule(ix).state {
@@ -314,8 +339,8 @@ impl Guard {
             if self.halt.is_some() || self.guarded().is_none() {
                 return;
             }
-            match (self.refusal(ix), self.plan().rule(ix).then) {
-                (None, Then::Rollback(hook)) => self.roll_back_for(now, ix, hook),
+            match (self.refusal(ix, now), self.plan().rule(ix).then) {
+                (None, Then::Rollback(hook)) => self.act_on(now, ix, hook),
                 (Some(refusal), _) => self.refuse(now, ix, refusal),
                 (None, Then::Notify | Then::Report) => {}
             }
@@ -323,7 +348,7 @@ impl Guard {
     }
 
     /// Why a rule would not be acted on if it fired now; `None` if it would.
-    pub(crate) fn refusal(&self, ix: RuleIx) -> Option<Refusal> {
+    pub(crate) fn refusal(&self, ix: RuleIx, now: Moment) -> Option<Refusal> {
         let rule = self.plan().rule(ix);
         let Some(deployment) = self.ledger.current.as_ref() else { return Some(Refusal::NotArmed) };
         match deployment.phase {
@@ -350,7 +375,10 @@ impl Guard {
                 Some(Refusal::Observing)
             }
             (Then::Notify, _) | (Then::Rollback(_), Mode::Notify) => Some(Refusal::NotifyOnly),
-            (Then::Rollback(hook), Mode::Auto) => self.hook_refusal(self.plan().hook(hook)),
+            (Then::Rollback(hook), Mode::Auto | Mode::Confirm) => {
+                let hook = self.plan().hook(hook);
+                self.hook_refusal(hook).or_else(|| self.peoples_refusal(deployment, rule, now))
+            }
         }
     }
 
@@ -366,12 +394,12 @@ impl Guard {
     }
 
     /// What is to be said of a rule that does not fire, or fires in vain.
-    pub(crate) fn standing_refusal(&self, ix: RuleIx) -> Option<Refusal> {
+    pub(crate) fn standing_refusal(&self, ix: RuleIx, now: Moment) -> Option<Refusal> {
         match self.judge.rule(ix).verdict {
             _ if self.is_resting(ix) => Some(Refusal::OtherStage),
             Verdict::NoData(NoData::EvidenceTooThin) => Some(Refusal::EvidenceTooThin),
             Verdict::NoData(_) => Some(Refusal::NoData),
-            Verdict::Holds | Verdict::Fails => self.refusal(ix),
+            Verdict::Holds | Verdict::Fails => self.refusal(ix, now),
         }
     }
 
@@ -386,13 +414,12 @@ impl Guard {
         let rule = self.plan().rule(ix);
         let Some(deployment) = self.guarded() else { return };
         let known = deployment.has_refused(&rule.name, refusal);
-        if refusal == Refusal::WarmingUp
-            || refusal == Refusal::SetAside
-            || (known && !deployment.cleared.would_tell_again(&rule.name))
-        {
+        if is_on_record(refusal) || (known && !deployment.cleared.would_tell_again(&rule.name)) {
             return;
         }
-        let first = deployment.refused.is_empty();
+        // What people brought about is reported even if something else was refused before.
+        let people = [Refusal::Paused, Refusal::Irreversible, Refusal::BudgetSpent];
+        let first = deployment.refused.is_empty() || people.contains(&refusal);
         let critical = rule.severity == Severity::Critical;
         let text = rule.when.text.clone();
         let evidence = evidence::of_rule(&self.judge, ix, now);
@@ -402,7 +429,7 @@ impl Guard {
             self.tell(now, Some(ix), &text, Occasion::Refused);
         }
         if first && critical {
-            self.report_refusal(now, ix);
+            self.report_refusal(now, ix, refusal);
         }
     }
 
@@ -419,7 +446,13 @@ impl Guard {
             Occasion::RollbackFailed | Occasion::JournalLost => {
                 self.hook.as_ref().and_then(|hook| hook.on_failure)
             }
-            Occasion::Rollback | Occasion::Refused | Occasion::TelemetryLost => None,
+            Occasion::Rollback
+            | Occasion::Refused
+            | Occasion::AwaitingApproval
+            | Occasion::Denied
+            | Occasion::Paused
+            | Occasion::Resumed
+            | Occasion::TelemetryLost => None,
         };
         let Some(hook) = hook.or(plan.deployment.notify) else { return };
         let Some(deployment) = &self.ledger.current else { return };
@@ -442,6 +475,18 @@ impl Guard {
     pub(crate) fn report(&mut self, now: Moment, ended: &'static str, why: Option<String>) {
         let Some(deployment) = &self.ledger.current else { return };
         let Some((_, decision)) = &deployment.decision else { return };
+        self.report_as(now, decision.clone(), ended, why);
+    }
+
+    /// The incident report of what was decided, would have been, or may be.
+    pub(crate) fn report_as(
+        &mut self,
+        now: Moment,
+        decision: Decision,
+        ended: &'static str,
+        why: Option<String>,
+    ) {
+        let Some(deployment) = &self.ledger.current else { return };
         let incident = Incident {
             deployment: deployment.id.clone(),
             service: deployment.service.to_string(),
@@ -449,7 +494,7 @@ impl Guard {
             at: now.wall,
             ended,
             why,
-            decision: decision.clone(),
+            decision,
             before: deployment.before.clone(),
             after: evidence::of_signals(&self.judge),
             units: evidence::units(&self.judge),

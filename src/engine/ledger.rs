@@ -3,14 +3,18 @@
 
 use std::collections::VecDeque;
 
+use crate::model::deployment::MAX_ROLLBACKS;
 use crate::model::entry::{
     Caller, Decision, Entry, Event, Frozen, Refusal, SignalEvidence, StepResult,
 };
 use crate::model::name::{DeploymentId, HookName, RuleName, ServiceName, StageName, Version};
 use crate::model::time::Timestamp;
 
+use super::approval::Ask;
 use super::clearing::Clearings;
 use super::news::NewsLog;
+use super::pause::Pause;
+use super::quarantine::Quarantine;
 
 /// How many deployment ids are remembered, so that none is used twice. Ids that rollguard makes
 /// hold the time to the millisecond; a pipeline's own would have to come back after this many.
@@ -29,6 +33,13 @@ pub struct Ledger {
     pub(crate) good: Option<Version>,
     /// The version of the last deployment that the guard began by itself.
     pub(crate) armed: Option<Version>,
+    /// When rollbacks were decided lately, and of which service, the oldest first: no more than
+    /// the largest budget asks for.
+    pub(crate) rollbacks: VecDeque<(ServiceName, Timestamp)>,
+    /// The versions that were rolled back.
+    pub(crate) quarantine: Quarantine,
+    /// Nothing is rolled back automatically.
+    pub(crate) pause: Option<Pause>,
     /// Deployments before the current one, and how each ended.
     past: VecDeque<(DeploymentId, Phase)>,
     /// What was and is to be told.
@@ -57,6 +68,14 @@ pub(crate) struct Deployment {
     pub(crate) refused: Vec<(RuleName, Refusal)>,
     /// The rules of them that do not fire any more.
     pub(crate) cleared: Clearings,
+    /// Begun as one that is not rolled back automatically.
+    pub(crate) irreversible: bool,
+    /// Begun although its version had been rolled back.
+    pub(crate) forced: bool,
+    /// What people are asked.
+    pub(crate) ask: Option<Ask>,
+    /// The rules that may not roll it back, because the answer was no.
+    pub(crate) denied: Vec<RuleName>,
     pub(crate) decision: Option<(Timestamp, Decision)>,
     pub(crate) progress: Progress,
     /// How many entries concern it, those beyond `entries` included.
@@ -122,8 +141,10 @@ impl Ledger {
                 current.before.clone_from(signals);
                 current.holding.clone_from(holding);
                 current.baselines.clone_from(baselines);
+                current.take_terms(&entry.event);
             }
         }
+        self.pause_or_resume(entry);
         let Some(current) = &mut self.current else { return };
         if entry.deployment.as_ref() != Some(&current.id) {
             return;
@@ -131,6 +152,14 @@ impl Ledger {
         current.keep(entry);
         if let Event::Baked { version } = &entry.event {
             self.good = Some(version.clone());
+            self.quarantine.lift(version);
+        }
+        if let Event::Decided(decision) = &entry.event {
+            self.quarantine.add(&current.id, entry.at, decision);
+            self.rollbacks.push_back((current.service.clone(), entry.at));
+            if self.rollbacks.len() > MAX_ROLLBACKS as usize {
+                self.rollbacks.pop_front();
+            }
         }
         // A version that is rolled back is not good, even if it baked before.
         if let Event::Decided(decision) = &entry.event
@@ -162,6 +191,10 @@ impl Ledger {
             set_aside: Vec::new(),
             refused: Vec::new(),
             cleared: Clearings::default(),
+            irreversible: false,
+            forced: false,
+            ask: None,
+            denied: Vec::new(),
             decision: None,
             progress: Progress::default(),
             records: 0,
@@ -195,6 +228,7 @@ impl Deployment {
             }
             Event::Cleared { rule } => self.cleared.clear(rule),
             Event::Decided(decision) => {
+                self.ask = None;
                 self.phase = Phase::RollingBack;
                 self.decision = Some((entry.at, decision.clone()));
             }
@@ -208,21 +242,45 @@ impl Deployment {
             Event::Cured { .. } => self.phase = Phase::RolledBack,
             Event::Failed { why, .. } => self.phase = Phase::Failed(why.clone()),
             Event::Baked { .. } => self.phase = Phase::Baked,
-            Event::Ended { reason, .. } => self.phase = Phase::Ended(reason.clone()),
-            Event::Superseded { by } => self.phase = Phase::Ended(format!("superseded by {by}")),
+            Event::Ended { reason, .. } => self.end(reason.clone()),
+            Event::Superseded { by } => self.end(format!("superseded by {by}")),
             Event::Staged { stage, .. } => self.stage = Some(stage.clone()),
             Event::TelemetryLost { rules, .. } => self.lost.extend(rules.iter().cloned()),
             Event::TelemetryBack { rules } => self.lost.retain(|rule| !rules.contains(rule)),
+            Event::AwaitingApproval { decision, until, default } => {
+                let (decision, default) = (decision.clone(), *default);
+                self.ask = Some(Ask { at: entry.at, decision, until: *until, default });
+            }
+            Event::Denied { rule, .. } => {
+                self.ask = None;
+                self.denied.push(rule.clone());
+            }
+            Event::DenialLifted { rule } => self.denied.retain(|denied| denied != rule),
+            Event::Lapsed { .. } => self.ask = None,
+            // One that is told of once in each pause.
+            Event::Paused { .. } => self.refused.retain(|(_, why)| *why != Refusal::Paused),
             Event::Started { .. }
             | Event::Stopped { .. }
             | Event::Reloaded { .. }
             | Event::ReloadRefused { .. }
             | Event::Begun { .. }
+            | Event::Resumed { .. }
             | Event::Intent { .. }
             | Event::Outcome { .. }
             | Event::Told { .. }
             | Event::Notified { .. } => {}
         }
+    }
+
+    fn take_terms(&mut self, begun: &Event) {
+        if let Event::Begun { irreversible, forced, .. } = begun {
+            (self.irreversible, self.forced) = (*irreversible, *forced);
+        }
+    }
+
+    fn end(&mut self, why: String) {
+        self.ask = None;
+        self.phase = Phase::Ended(why);
     }
 
     /// Keeps an entry for the report. Whatever the guard's own life adds over the months, the
@@ -257,6 +315,7 @@ const fn is_story(event: &Event) -> bool {
         | Event::TelemetryBack { .. }
         | Event::Cleared { .. }
         | Event::Told { .. }
+        | Event::DenialLifted { .. }
         | Event::Notified { .. } => false,
         Event::Begun { .. }
         | Event::Staged { .. }
@@ -265,6 +324,11 @@ const fn is_story(event: &Event) -> bool {
         | Event::Baked { .. }
         | Event::SetAside { .. }
         | Event::Refused { .. }
+        | Event::AwaitingApproval { .. }
+        | Event::Denied { .. }
+        | Event::Lapsed { .. }
+        | Event::Paused { .. }
+        | Event::Resumed { .. }
         | Event::Decided(_)
         | Event::Intent { .. }
         | Event::Outcome { .. }

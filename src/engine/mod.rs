@@ -1,10 +1,12 @@
 //! L1: the deterministic core. It owns all mutable state of judging and guarding and reads no
 //! clock: time comes in as an argument, what to do comes out as [`effect::Effect`] values.
 
+mod approval;
 mod arming;
 mod bake;
 mod baseline;
 mod bounds;
+mod budget;
 mod clearing;
 pub mod colour;
 pub mod command;
@@ -26,7 +28,9 @@ mod news;
 mod order;
 mod over;
 mod pace;
+pub mod pause;
 pub(crate) mod procedure;
+mod quarantine;
 mod readings;
 mod rollback;
 mod rule;

@@ -30,6 +30,14 @@ pub(crate) enum Occasion {
     Rollback,
     /// To tell people that a rule fires and nothing is done.
     Refused,
+    /// To ask people whether to roll back.
+    AwaitingApproval,
+    /// To tell people that the answer was no, or that there was none that could be done.
+    Denied,
+    /// To tell people that nothing is rolled back automatically for a while.
+    Paused,
+    /// To tell people that automatic rollbacks are on again.
+    Resumed,
     /// To tell people that a rollback failed.
     RollbackFailed,
     /// To tell people that rules see nothing any more.
@@ -91,6 +99,10 @@ impl Context<'_> {
         let first = match self.occasion {
             Occasion::Rollback
             | Occasion::Refused
+            | Occasion::AwaitingApproval
+            | Occasion::Denied
+            | Occasion::Paused
+            | Occasion::Resumed
             | Occasion::RollbackFailed
             | Occasion::TelemetryLost => {
                 self.deployment.records.saturating_mul(NOTICE_STRIDE).min(WITHOUT_JOURNAL - 1)

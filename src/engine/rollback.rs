@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
-use crate::model::entry::{Attempt, Decision, Event, RuleEvidence, StepResult, Trigger};
+use crate::model::entry::{
+    Approval, Attempt, Decision, Event, Refusal, RuleEvidence, StepResult, Trigger,
+};
 use crate::model::hook::Hook;
 use crate::model::place::{HookIx, RuleIx};
 use crate::model::reading::Verdict;
@@ -12,7 +14,7 @@ use crate::model::scrape::Scrape;
 use crate::model::time::{Instant, Moment, format_duration};
 
 use super::cure::{self, Purpose, Watch};
-use super::effect::{Effect, Incident, Outcome};
+use super::effect::{Effect, Outcome};
 use super::evidence;
 use super::guard::{Doing, Guard};
 use super::ledger::{Deployment, Phase, Progress};
@@ -28,22 +30,48 @@ impl Guard {
         self.roll_back(now, trigger, hook);
     }
 
-    /// Puts the decision on record, once for a deployment, and begins.
+    /// Rolls back because a rule fired and people agreed. What it rests on is what they saw.
+    pub(crate) fn roll_back_approved(
+        &mut self,
+        now: Moment,
+        trigger: Trigger,
+        hook: Hook,
+        approval: Approval,
+    ) {
+        let Some(deployment) = &self.ledger.current else { return };
+        let decision = self.decision(now, deployment, trigger, &hook);
+        self.begin_rollback(now, Decision { approval: Some(approval), ..decision }, hook);
+    }
+
+    /// Rolls back.
     pub(crate) fn roll_back(&mut self, now: Moment, trigger: Trigger, hook: Hook) {
         let Some(deployment) = &self.ledger.current else { return };
         let decision = self.decision(now, deployment, trigger, &hook);
+        self.begin_rollback(now, decision, hook);
+    }
+
+    /// Puts the decision on record, once for a deployment, and begins.
+    fn begin_rollback(&mut self, now: Moment, decision: Decision, hook: Hook) {
         self.limit = hook.timeout.map(|timeout| now.at.after(timeout));
         self.hook = Some(hook);
         self.record(now, Event::Decided(decision));
         self.pursue(now);
     }
 
-    fn decision(&self, now: Moment, of: &Deployment, trigger: Trigger, hook: &Hook) -> Decision {
+    /// What a rollback would rest on now.
+    pub(crate) fn decision(
+        &self,
+        now: Moment,
+        of: &Deployment,
+        trigger: Trigger,
+        hook: &Hook,
+    ) -> Decision {
         Decision {
             trigger,
             hook: hook.name.clone(),
             version: of.version.clone(),
             good: of.good.clone(),
+            approval: None,
             cure: cure::describe(hook),
             rules: evidence::of_rules(&self.judge, now),
             signals: evidence::of_signals(&self.judge),
@@ -51,24 +79,12 @@ impl Guard {
     }
 
     /// The report of a rollback that was not done.
-    pub(crate) fn report_refusal(&mut self, now: Moment, ix: RuleIx) {
+    pub(crate) fn report_refusal(&mut self, now: Moment, ix: RuleIx, refusal: Refusal) {
         let Then::Rollback(hook) = self.plan().rule(ix).then else { return };
         let Some(deployment) = &self.ledger.current else { return };
         let trigger = Trigger::Rule(Box::new(evidence::of_rule(&self.judge, ix, now)));
-        let incident = Incident {
-            deployment: deployment.id.clone(),
-            service: deployment.service.to_string(),
-            begun: deployment.begun,
-            at: now.wall,
-            ended: "not rolled back",
-            why: self.refusal(ix).map(|refusal| refusal.to_string()),
-            decision: self.decision(now, deployment, trigger, self.plan().hook(hook)),
-            before: deployment.before.clone(),
-            after: evidence::of_signals(&self.judge),
-            units: evidence::units(&self.judge),
-            entries: deployment.entries.clone(),
-        };
-        self.push(Effect::Report(Box::new(incident)));
+        let decision = self.decision(now, deployment, trigger, self.plan().hook(hook));
+        self.report_as(now, decision, "not rolled back", Some(refusal.to_string()));
     }
 
     /// Goes on with a rollback that the journal left open.
@@ -360,7 +376,8 @@ pub(crate) fn reason(trigger: &Trigger) -> &str {
     }
 }
 
-fn rule(trigger: &Trigger) -> Option<&RuleEvidence> {
+/// The rule for which a rollback was decided, or asked for.
+pub(crate) fn rule(trigger: &Trigger) -> Option<&RuleEvidence> {
     match trigger {
         Trigger::Rule(rule) => Some(rule),
         Trigger::Person { .. } => None,

@@ -4,10 +4,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::model::condition::Cond;
-use crate::model::deployment::Mode;
-use crate::model::entry::{Comparison, Decision, Refusal, RuleEvidence, SignalEvidence};
+use crate::model::deployment::{Mode, Unanswered};
+use crate::model::entry::{Caller, Comparison, Decision, Refusal, RuleEvidence, SignalEvidence};
 use crate::model::group::Group;
-use crate::model::name::{DeploymentId, RuleName, StageName, Version};
+use crate::model::name::{DeploymentId, HookName, RuleName, StageName, Version};
 use crate::model::place::{RuleIx, SignalIx};
 use crate::model::reading::Verdict;
 use crate::model::scrape::Failure;
@@ -41,6 +41,15 @@ pub struct Snapshot {
     pub deployment: Option<DeploymentStatus>,
     /// The last version that finished its bake.
     pub good: Option<Version>,
+    /// Nothing is rolled back automatically, and until when.
+    #[serde(default)]
+    pub paused: Option<PauseStatus>,
+    /// How often rollguard may still roll back by itself.
+    #[serde(default)]
+    pub budget: BudgetStatus,
+    /// The versions that were rolled back, the latest last.
+    #[serde(default)]
+    pub quarantine: Vec<Quarantined>,
     /// Every target.
     pub targets: Vec<TargetStatus>,
     /// Every signal.
@@ -59,6 +68,8 @@ pub enum GuardState {
     Idle,
     /// A deployment is guarded.
     Guarding,
+    /// A rule fired, and people are asked whether to roll back.
+    AwaitingApproval,
     /// A rollback's steps are being run.
     RollingBack,
     /// The steps are done; the cure is being looked for.
@@ -78,7 +89,11 @@ impl GuardState {
     #[must_use]
     pub const fn is_final(self) -> bool {
         match self {
-            Self::Idle | Self::Guarding | Self::RollingBack | Self::Verifying => false,
+            Self::Idle
+            | Self::Guarding
+            | Self::AwaitingApproval
+            | Self::RollingBack
+            | Self::Verifying => false,
             Self::RolledBack | Self::RollbackFailed | Self::Baked | Self::Ended => true,
         }
     }
@@ -89,6 +104,7 @@ impl std::fmt::Display for GuardState {
         f.pad(match self {
             Self::Idle => "idle",
             Self::Guarding => "guarding",
+            Self::AwaitingApproval => "awaiting approval",
             Self::RollingBack => "rolling back",
             Self::Verifying => "verifying",
             Self::RolledBack => "rolled back",
@@ -124,10 +140,73 @@ pub struct DeploymentStatus {
     pub decision: Option<Decision>,
     /// When it was decided.
     pub decided_at: Option<Timestamp>,
+    /// It is not rolled back automatically.
+    #[serde(default)]
+    pub irreversible: bool,
+    /// It was begun although its version had been rolled back.
+    #[serde(default)]
+    pub forced: bool,
+    /// What people are asked.
+    #[serde(default)]
+    pub approval: Option<ApprovalStatus>,
     /// Which step is being run, from 1, and how many there are.
     pub step: Option<(u32, u32)>,
     /// Why it ended or failed.
     pub why: Option<String>,
+}
+
+/// What people are asked: whether to roll back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApprovalStatus {
+    /// The rule that asks.
+    pub rule: RuleName,
+    /// Whether it holds now; `None` where that cannot be told.
+    pub holds: Option<bool>,
+    /// What would be run.
+    pub hook: HookName,
+    /// When it was asked.
+    pub asked: Timestamp,
+    /// When it is too late to answer.
+    pub until: Timestamp,
+    /// What is done then.
+    pub default: Unanswered,
+}
+
+/// A pause of automatic rollbacks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PauseStatus {
+    /// When it began.
+    pub since: Timestamp,
+    /// When it ends.
+    pub until: Timestamp,
+    /// Who asked for it.
+    pub by: Caller,
+    /// Why.
+    pub reason: String,
+}
+
+/// How often rollguard may roll back by itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BudgetStatus {
+    /// How often at most within the time.
+    pub rollbacks: u32,
+    /// The time, in milliseconds.
+    pub per_ms: u64,
+    /// How many rollbacks there were within it, people's included.
+    pub spent: u32,
+}
+
+/// A version that was rolled back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quarantined {
+    /// The version.
+    pub version: Version,
+    /// When that was decided.
+    pub at: Timestamp,
+    /// The deployment.
+    pub deployment: DeploymentId,
+    /// Why.
+    pub why: String,
 }
 
 /// Where a deployment stands, for those who wait for its verdict.
@@ -212,6 +291,13 @@ impl Guard {
             colour: Colour::Unknown,
             deployment: self.ledger.current.as_ref().map(|current| self.deployment(current, now)),
             good: self.ledger.good.clone(),
+            paused: self.pause_status(now),
+            budget: BudgetStatus {
+                rollbacks: plan.deployment.budget.rollbacks,
+                per_ms: evidence::millis(plan.deployment.budget.per),
+                spent: self.rollbacks_lately(now.wall),
+            },
+            quarantine: self.ledger.quarantine.all(),
             targets: (0..plan.targets.len()).map(|target| self.target(target, now)).collect(),
             signals: (0..plan.signals.len())
                 .flat_map(|ix| self.judge.signal_status(SignalIx(ix)))
@@ -226,10 +312,11 @@ impl Guard {
     /// The guard's state.
     #[must_use]
     pub fn state(&self) -> GuardState {
-        self.ledger
-            .current
-            .as_ref()
-            .map_or(GuardState::Idle, |current| self.state_in(&current.phase))
+        match &self.ledger.current {
+            None => GuardState::Idle,
+            Some(current) if current.ask.is_some() => GuardState::AwaitingApproval,
+            Some(current) => self.state_in(&current.phase),
+        }
     }
 
     fn state_in(&self, phase: &Phase) -> GuardState {
@@ -254,7 +341,8 @@ impl Guard {
             Phase::Failed(why) | Phase::Ended(why) => Some(why.clone()),
             Phase::Guarding | Phase::RollingBack | Phase::RolledBack | Phase::Baked => None,
         };
-        let state = self.state_in(phase);
+        let state =
+            if self.deployment_id() == Some(id) { self.state() } else { self.state_in(phase) };
         // Without a journal nothing is decided any more, so nothing is worth waiting for.
         let lost = !state.is_final() && self.halt == Some(Halt::JournalLost);
         let why = if lost { Some(JOURNAL_LOST.to_owned()) } else { why };
@@ -287,6 +375,9 @@ impl Guard {
             warm_at: self.timers.warm.filter(|_| guarded).map(wall),
             decision: current.decision.as_ref().map(|(_, decision)| decision.clone()),
             decided_at: current.decision.as_ref().map(|(at, _)| *at),
+            irreversible: current.irreversible,
+            forced: current.forced,
+            approval: self.approval_status(now),
             step: running.then_some((current.progress.step + 1, steps)),
             why: match &current.phase {
                 Phase::Failed(why) | Phase::Ended(why) => Some(why.clone()),
@@ -314,7 +405,7 @@ impl Guard {
     }
 
     fn rule(&self, ix: RuleIx, now: Moment) -> RuleStatus {
-        RuleStatus { refusal: self.standing_refusal(ix), ..self.judge.rule_status(ix, now) }
+        RuleStatus { refusal: self.standing_refusal(ix, now), ..self.judge.rule_status(ix, now) }
     }
 }
 

@@ -17,6 +17,8 @@ pub enum Mode {
     Observe,
     /// Tells people.
     Notify,
+    /// Asks people, and acts when one approves.
+    Confirm,
     /// Acts.
     Auto,
 }
@@ -27,8 +29,47 @@ impl fmt::Display for Mode {
         f.write_str(match self {
             Self::Observe => "observe",
             Self::Notify => "notify",
+            Self::Confirm => "confirm",
             Self::Auto => "auto",
         })
+    }
+}
+
+/// The most rollbacks that a budget may allow: beyond that it is none.
+pub const MAX_ROLLBACKS: u32 = 100;
+
+/// How long people have to answer in mode `confirm`, and what is done when nobody does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Confirm {
+    /// The time limit.
+    pub within: Duration,
+    /// What is done when it is over.
+    pub default: Unanswered,
+}
+
+/// What is done when nobody answers in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Unanswered {
+    /// The version is rolled back.
+    Rollback,
+    /// The version stays.
+    Deny,
+}
+
+/// How many rollbacks rollguard may decide by itself in a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Budget {
+    /// How many, 1 to [`MAX_ROLLBACKS`].
+    pub rollbacks: u32,
+    /// The while, up to now.
+    pub per: Duration,
+}
+
+/// A day with two bad releases is a bad day; with a third the fault is hardly in the releases.
+impl Default for Budget {
+    fn default() -> Self {
+        Self { rollbacks: 2, per: Duration::from_secs(24 * 3600) }
     }
 }
 
@@ -63,4 +104,8 @@ pub struct DeploymentSettings {
     pub version: Option<Version>,
     /// The hook that tells people.
     pub notify: Option<HookIx>,
+    /// How people are asked; [`Mode::Confirm`] needs it.
+    pub confirm: Option<Confirm>,
+    /// How often rollguard may roll back by itself.
+    pub budget: Budget,
 }

@@ -6,12 +6,13 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::channel::Change;
-use super::deployment::Mode;
+use super::deployment::{Mode, Unanswered};
 use super::name::{
     ChannelName, DeploymentId, HookName, RuleName, ServiceName, SignalName, StageName, Version,
 };
-use super::rule::{About, Severity};
 use super::time::Timestamp;
+
+pub use super::evidence::{Comparison, GroupEvidence, RuleEvidence, RuleStanding, SignalEvidence};
 
 /// One record.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -74,6 +75,12 @@ pub enum Event {
         /// The baselines that it is judged by.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         baselines: Vec<Frozen>,
+        /// There is no way back from it that is safe without a person.
+        #[serde(default, skip_serializing_if = "is_false")]
+        irreversible: bool,
+        /// It was begun although its version had been rolled back.
+        #[serde(default, skip_serializing_if = "is_false")]
+        forced: bool,
         /// Who asked.
         by: Caller,
     },
@@ -124,6 +131,51 @@ pub enum Event {
         refusal: Refusal,
         /// The rule with its readings.
         evidence: RuleEvidence,
+    },
+    /// A rule fires, and people are asked whether to roll back.
+    AwaitingApproval {
+        /// What would be done, with the whole evidence.
+        decision: Decision,
+        /// When it is too late to answer.
+        until: Timestamp,
+        /// What is done then.
+        default: Unanswered,
+    },
+    /// The answer is no: this rule does not roll this deployment back.
+    Denied {
+        /// The rule that asked.
+        rule: RuleName,
+        /// Who said so.
+        answer: Answer,
+    },
+    /// A rule that was denied does not hold any more: it may ask anew.
+    DenialLifted {
+        /// The rule.
+        rule: RuleName,
+    },
+    /// The time to answer is over, but its default cannot be done.
+    Lapsed {
+        /// The rule that asked.
+        rule: RuleName,
+        /// Why not.
+        why: String,
+    },
+    /// Nothing is rolled back automatically for a while.
+    Paused {
+        /// The end of it.
+        until: Timestamp,
+        /// Why.
+        reason: String,
+        /// Who asked.
+        by: Caller,
+    },
+    /// Automatic rollbacks are on again.
+    Resumed {
+        /// Why, where a person said so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+        /// Who asked; the guard itself where the time was over.
+        by: Caller,
     },
     /// The latch: this deployment is rolled back, once.
     Decided(Decision),
@@ -189,6 +241,12 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         failure: Option<String>,
     },
+}
+
+/// Whether a mark need not be written.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+const fn is_false(mark: &bool) -> bool {
+    !*mark
 }
 
 /// A signal's baseline, frozen when a deployment was armed.
@@ -293,6 +351,9 @@ pub struct Decision {
     pub version: Version,
     /// The version to go back to.
     pub good: Option<Version>,
+    /// Who agreed, where people were asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<Approval>,
     /// What is to be seen afterwards, in a line for people.
     #[serde(default)]
     pub cure: String,
@@ -317,115 +378,31 @@ pub enum Trigger {
     },
 }
 
-/// A rule and what it rests on, at one moment.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct RuleEvidence {
-    /// The rule.
-    pub rule: RuleName,
-    /// Its condition as written.
-    pub when: String,
-    /// Its evidence floor as written.
-    pub given: Option<String>,
-    /// Its state.
-    pub state: RuleStanding,
-    /// How long it must hold, in milliseconds.
-    pub for_ms: u64,
-    /// How long it was observed to hold, in milliseconds.
-    pub held_ms: u64,
-    /// When it began to hold.
-    pub since: Option<Timestamp>,
-    /// Its severity.
-    pub severity: Severity,
-    /// Its signals.
-    pub signals: Vec<SignalEvidence>,
-    /// Left and right side of its comparisons, for display.
-    pub comparisons: Vec<Comparison>,
-    /// For how much of its `for` it must hold, from 0 to 1; `None`: all of it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub share: Option<f64>,
-    /// Where its signals are read by labels: in how many groups it must hold, and those in which it
-    /// holds or held, the worst first.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub quorum: Option<String>,
-    /// See `quorum`.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub groups: Vec<GroupEvidence>,
-    /// For people.
-    pub about: About,
-}
-
-/// A rule in one of its groups, at one moment.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct GroupEvidence {
-    /// The group, as in `instance="a:1"`.
-    pub group: String,
-    /// The rule's state there.
-    pub state: RuleStanding,
-    /// How long it was observed to hold there, in milliseconds.
-    pub held_ms: u64,
-    /// Left and right side of its comparisons there, for display.
-    pub comparisons: Vec<Comparison>,
-}
-
-/// A rule's state and verdict, as plain words.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// The answer to a rule that asked for a rollback.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum RuleStanding {
-    /// The condition does not hold.
-    Inactive,
-    /// It holds, not yet for long enough.
-    Pending,
-    /// It holds, or held, for long enough.
-    Firing,
+pub enum Answer {
+    /// A person gave it.
+    Person {
+        /// Who.
+        by: Caller,
+        /// Why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+    /// Nobody did in time, so the default is done.
+    TimeLimit,
 }
 
-impl fmt::Display for RuleStanding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Inactive => "inactive",
-            Self::Pending => "pending",
-            Self::Firing => "firing",
-        })
-    }
-}
-
-/// A signal's reading at one moment.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct SignalEvidence {
-    /// The signal.
-    pub signal: SignalName,
-    /// The group, where it is read by labels.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub group: Option<String>,
-    /// Its value; `None` where there is none.
-    pub value: Option<f64>,
-    /// The value is a lower bound.
-    #[serde(default)]
-    pub at_least: bool,
-    /// Why there is no value.
-    pub no_data: Option<String>,
-}
-
-impl SignalEvidence {
-    /// The signal, with the group where it is read by labels: `errors{route="/pay"}`.
-    #[must_use]
-    pub fn label(&self) -> String {
-        match &self.group {
-            Some(group) => format!("{}{{{group}}}", self.signal),
-            None => self.signal.to_string(),
-        }
-    }
-}
-
-/// The two sides of a comparison.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Comparison {
-    /// The left side; `None` where there is no data.
-    pub left: Option<f64>,
-    /// The operator.
-    pub op: String,
-    /// The right side; `None` where there is no data.
-    pub right: Option<f64>,
+/// A yes to a rule that asked for a rollback.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Approval {
+    /// Who said so.
+    pub answer: Answer,
+    /// When it was asked for.
+    pub asked: Timestamp,
+    /// Whether the rule still held; `None` where that could not be told.
+    pub holds: Option<bool>,
 }
 
 /// Why nothing is done: the one reason.
@@ -452,6 +429,16 @@ pub enum Refusal {
     AlreadyAtGood,
     /// The rule is not for the stage that the deployment is in.
     OtherStage,
+    /// People were asked and have not answered yet.
+    AwaitingApproval,
+    /// A person, or nobody in time, said no.
+    Denied,
+    /// A person switched automatic rollbacks off for a while.
+    Paused,
+    /// The deployment was begun as one that is not rolled back automatically.
+    Irreversible,
+    /// There were too many rollbacks lately.
+    BudgetSpent,
     /// This deployment has had its rollback.
     AlreadyRolledBack,
     /// The journal cannot be written, so that nothing could keep a rollback from running twice.
@@ -460,7 +447,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// Every reason.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 17] = [
         Self::NotArmed,
         Self::Observing,
         Self::NotifyOnly,
@@ -471,6 +458,11 @@ impl Refusal {
         Self::NoGoodVersion,
         Self::AlreadyAtGood,
         Self::OtherStage,
+        Self::AwaitingApproval,
+        Self::Denied,
+        Self::Paused,
+        Self::Irreversible,
+        Self::BudgetSpent,
         Self::AlreadyRolledBack,
         Self::JournalUnusable,
     ];
@@ -489,6 +481,11 @@ impl fmt::Display for Refusal {
             Self::NoGoodVersion => "no good version",
             Self::AlreadyAtGood => "already at the good version",
             Self::OtherStage => "not in this stage",
+            Self::AwaitingApproval => "awaiting approval",
+            Self::Denied => "denied",
+            Self::Paused => "paused",
+            Self::Irreversible => "irreversible",
+            Self::BudgetSpent => "budget spent",
             Self::AlreadyRolledBack => "already rolled back",
             Self::JournalUnusable => "journal unusable",
         })

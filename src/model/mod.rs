@@ -5,6 +5,7 @@ pub mod channel;
 pub mod condition;
 pub mod deployment;
 pub mod entry;
+pub mod evidence;
 pub mod group;
 pub mod hook;
 pub mod name;

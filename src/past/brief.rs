@@ -178,6 +178,7 @@ impl Brief {
             Event::Ended { reason, .. } => self.end(at, Ending::Ended, Some(reason.clone())),
             Event::Superseded { by } => self.end(at, Ending::Superseded, Some(by.to_string())),
             Event::Refused { refusal, evidence } => self.refuse(*refusal, &evidence.rule),
+            Event::Denied { rule, .. } => self.refuse(Refusal::Denied, rule),
             Event::SetAside { evidence } => self.set_aside.push(evidence.rule.clone()),
             Event::TelemetryLost { .. } => self.telemetry_lost += 1,
             Event::Staged { stage, .. } => self.stage = Some(stage.clone()),
@@ -187,6 +188,11 @@ impl Brief {
             | Event::ReloadRefused { .. }
             | Event::Begun { .. }
             | Event::TelemetryBack { .. }
+            | Event::AwaitingApproval { .. }
+            | Event::DenialLifted { .. }
+            | Event::Lapsed { .. }
+            | Event::Paused { .. }
+            | Event::Resumed { .. }
             | Event::Intent { .. }
             | Event::Outcome { .. }
             | Event::Cleared { .. }

@@ -36,6 +36,8 @@ fn begun(name: &str) -> Event {
         signals: Vec::new(),
         holding: Vec::new(),
         baselines: Vec::new(),
+        irreversible: false,
+        forced: false,
         by: Caller::Guard,
     }
 }
@@ -65,6 +67,7 @@ fn decided(trigger: Trigger) -> Event {
         hook: HookName::new("rollback").unwrap(),
         version: version("v1"),
         good: Some(version("v0")),
+        approval: None,
         cure: String::new(),
         rules: Vec::new(),
         signals: Vec::new(),

@@ -10,6 +10,8 @@ use super::script::Acted;
 pub(super) struct Decisions {
     /// The rule for which the deployment is rolled back.
     rolled_back: Option<RuleName>,
+    /// The rules that asked people for a rollback.
+    asked: Vec<RuleName>,
     /// The rules of which people were told instead.
     told: Vec<RuleName>,
 }
@@ -21,6 +23,11 @@ impl Decisions {
             Event::Decided(decision) => {
                 if let Trigger::Rule(rule) = &decision.trigger {
                     self.rolled_back = Some(rule.rule.clone());
+                }
+            }
+            Event::AwaitingApproval { decision, .. } => {
+                if let Trigger::Rule(rule) = &decision.trigger {
+                    self.asked.push(rule.rule.clone());
                 }
             }
             // Who only observes tells nobody.
@@ -40,6 +47,11 @@ impl Decisions {
             | Event::Superseded { .. }
             | Event::Baked { .. }
             | Event::SetAside { .. }
+            | Event::Denied { .. }
+            | Event::DenialLifted { .. }
+            | Event::Lapsed { .. }
+            | Event::Paused { .. }
+            | Event::Resumed { .. }
             | Event::Intent { .. }
             | Event::Outcome { .. }
             | Event::Cured { .. }
@@ -55,6 +67,8 @@ impl Decisions {
         let concerns = |name: &RuleName| rule.is_none_or(|rule| rule == name);
         if self.rolled_back.as_ref().is_some_and(concerns) {
             Acted::Rollback
+        } else if self.asked.iter().any(concerns) {
+            Acted::Ask
         } else if self.told.iter().any(concerns) {
             Acted::Notify
         } else {

@@ -115,6 +115,8 @@ pub enum SignalExpect {
 pub enum Acted {
     /// The deployment is rolled back.
     Rollback,
+    /// People were asked whether to roll back.
+    Ask,
     /// People were told.
     Notify,
     /// Neither.
@@ -139,6 +141,7 @@ impl Acted {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Rollback => "rollback",
+            Self::Ask => "ask",
             Self::Notify => "notify",
             Self::None => "none",
         }

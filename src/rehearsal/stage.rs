@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::engine::Guard;
-use crate::engine::command::Command;
+use crate::engine::command::{Command, Terms};
 use crate::engine::effect::{Effect, Outcome};
 use crate::engine::snapshot::Snapshot;
 use crate::model::entry::{Attempt, Caller, StepResult};
@@ -110,7 +110,7 @@ impl<'c> Stage<'c> {
         let [version, good] = VERSIONS.map(|name| Version::new(name).ok());
         let Some(version) = settings.version.clone().or(version) else { return };
         let good = settings.good.clone().or(good);
-        let begin = Command::Begin { id: None, version, good };
+        let begin = Command::Begin { id: None, version, good, terms: Terms::default() };
         let (begun, effects) = self.guard.command(moment(self.at), begin, Caller::Guard);
         debug_assert!(begun.is_ok(), "nothing was guarded before that could be in the way");
         self.perform(effects);

@@ -1,12 +1,15 @@
 //! A journal entry in one line, for logs and timelines.
 
 use crate::model::channel::Change;
-use crate::model::entry::{Attempt, Caller, Decision, Entry, Event, RuleEvidence, Trigger};
+use crate::model::entry::{
+    Attempt, Caller, Decision, Entry, Event, RuleEvidence, StepResult, Trigger,
+};
 use crate::model::name::{ChannelName, RuleName, SignalName};
 use crate::model::signal::Unit;
 
 use super::compare::comparisons;
 use super::line::{clip, plain, span};
+use super::people;
 
 /// The most columns of a text from elsewhere (a reason, a failure, a command) within a line.
 const MAX_TEXT: usize = 200;
@@ -45,10 +48,7 @@ pub(super) fn event_in(event: &Event, unit: Units<'_>) -> String {
             count(*errors, "error"),
             text(first)
         ),
-        Event::Begun { service, version, good, by, .. } => {
-            let good = good.as_ref().map_or("no good version".into(), |v| format!("good {v}"));
-            format!("guarding {service} {version}, {good}, begun by {}", caller(by))
-        }
+        Event::Begun { .. } => begun(event),
         Event::Staged { stage, by } => format!("in stage {stage}, said {}", caller(by)),
         Event::TelemetryLost { rules: _, why } => text(why),
         Event::TelemetryBack { rules } => {
@@ -66,15 +66,18 @@ pub(super) fn event_in(event: &Event, unit: Units<'_>) -> String {
         Event::Refused { refusal, evidence } => {
             format!("nothing done, {refusal}: {}", rule(evidence, unit))
         }
+        Event::AwaitingApproval { decision, until, default } => {
+            format!("asking {}: {}", people::limit(*until, *default), because(decision, unit))
+        }
+        Event::Denied { rule, answer } => people::denied(rule, answer),
+        Event::DenialLifted { rule } => people::lifted(rule),
+        Event::Lapsed { rule, why } => people::lapsed(rule, why),
+        Event::Paused { until, reason, by } => people::paused_until(*until, reason, by),
+        Event::Resumed { reason, by } => people::resumed(by, reason.as_ref()),
         Event::Decided(decision) => decided(decision, unit),
         Event::Intent { attempt, what } => format!("starting {}: {}", step(attempt), text(what)),
         Event::Outcome { attempt, result, output: _, took_ms } => {
-            let ended = format!("{} {}", step(attempt), text(&result.to_string()));
-            match took_ms {
-                // Nothing was run: an open attempt was settled by what is seen.
-                0 => ended,
-                took_ms => format!("{ended} after {}", took(*took_ms)),
-            }
+            outcome(attempt, result, *took_ms)
         }
         Event::Cured { signals: _, took_ms } => {
             format!("cure seen {} after the decision", took(*took_ms))
@@ -100,17 +103,44 @@ fn count(number: usize, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
-fn text(from_elsewhere: &str) -> String {
+/// What comes from elsewhere, on one line and bounded.
+pub(super) fn text(from_elsewhere: &str) -> String {
     clip(&plain(from_elsewhere), MAX_TEXT)
 }
 
+fn outcome(attempt: &Attempt, result: &StepResult, took_ms: u64) -> String {
+    let ended = format!("{} {}", step(attempt), text(&result.to_string()));
+    match took_ms {
+        // Nothing was run: an open attempt was settled by what is seen.
+        0 => ended,
+        took_ms => format!("{ended} after {}", took(took_ms)),
+    }
+}
+
+fn begun(event: &Event) -> String {
+    let Event::Begun { service, version, good, irreversible, forced, by, .. } = event else {
+        return String::new();
+    };
+    let good = good.as_ref().map_or("no good version".into(), |v| format!("good {v}"));
+    let irreversible = if *irreversible { ", IRREVERSIBLE" } else { "" };
+    let forced = if *forced { ", by force: it was rolled back before" } else { "" };
+    format!("guarding {service} {version}, {good}{irreversible}{forced}, begun by {}", caller(by))
+}
+
 fn decided(decision: &Decision, unit: Units<'_>) -> String {
+    let approved = decision.approval.as_ref().map(people::approved);
+    let approved = approved.map(|approved| format!(", {approved}")).unwrap_or_default();
+    format!("decided: {}{approved}", because(decision, unit))
+}
+
+/// From where to where, with what and why.
+fn because(decision: &Decision, unit: Units<'_>) -> String {
     let by = match &decision.trigger {
         Trigger::Rule(evidence) => rule(evidence, unit),
         Trigger::Person { reason, by } => format!("{} said so: {}", caller(by), text(reason)),
     };
     let good = decision.good.as_ref().map(|good| format!(" to {good}")).unwrap_or_default();
-    format!("decided: from {}{good} with hook {}, {by}", decision.version, decision.hook)
+    format!("from {}{good} with hook {}, {by}", decision.version, decision.hook)
 }
 
 /// ``rule error-rate `error_rate > 5%` held 3 s: error_rate 19.8% > 5%``
@@ -139,6 +169,7 @@ pub(super) fn took(millis: u64) -> String {
     span(std::time::Duration::from_millis(millis))
 }
 
+/// Who asked for something.
 pub(super) fn caller(caller: &Caller) -> String {
     match caller {
         Caller::Guard => "the guard".to_owned(),
@@ -150,7 +181,6 @@ pub(super) fn caller(caller: &Caller) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::entry::StepResult;
     use crate::model::name::{DeploymentId, HookName, Version};
     use crate::render::tests::{BEGUN, rule as evidence, signal};
 
@@ -167,6 +197,7 @@ mod tests {
             hook: HookName::new("rollback").unwrap(),
             version: Version::new("v2").unwrap(),
             good: Some(Version::new("v1").unwrap()),
+            approval: None,
             cure: "error_rate < 1% for 10s, within 2m of the last step".to_owned(),
             rules: Vec::new(),
             signals: Vec::new(),

@@ -97,6 +97,7 @@ mod tests {
             hook: HookName::new("rollback").unwrap(),
             version: Version::new("v2").unwrap(),
             good: None,
+            approval: None,
             cure: String::new(),
             rules: Vec::new(),
             signals: Vec::new(),

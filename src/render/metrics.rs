@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use crate::engine::snapshot::{GuardState, Snapshot};
 use crate::model::entry::RuleStanding;
+use crate::model::time::Timestamp;
 
 /// The page's content type.
 pub const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -27,6 +28,7 @@ pub fn metrics(snapshot: &Snapshot, reload_ok: bool, skipped_slots: u64) -> Stri
         let name = state.to_string().replace(' ', "_");
         page.sample("state", &[("state", &name)], truth(state == snapshot.state));
     }
+    people(&mut page, snapshot);
     targets(&mut page, snapshot);
     page.family("signal", "gauge", "The reading of a signal; absent where there is none.");
     for signal in &snapshot.signals {
@@ -50,9 +52,10 @@ pub fn metrics(snapshot: &Snapshot, reload_ok: bool, skipped_slots: u64) -> Stri
     page.text
 }
 
-const STATES: [GuardState; 8] = [
+const STATES: [GuardState; 9] = [
     GuardState::Idle,
     GuardState::Guarding,
+    GuardState::AwaitingApproval,
     GuardState::RollingBack,
     GuardState::Verifying,
     GuardState::RolledBack,
@@ -60,6 +63,31 @@ const STATES: [GuardState; 8] = [
     GuardState::Baked,
     GuardState::Ended,
 ];
+
+/// What people decided, and what they are asked.
+fn people(page: &mut Page, snapshot: &Snapshot) {
+    page.family("paused", "gauge", "1 while nothing is rolled back automatically.");
+    page.sample("paused", &[], truth(snapshot.paused.is_some()));
+    let seconds = |at: Timestamp| at.as_millis() as f64 / 1000.0;
+    page.family("pause_end_timestamp_seconds", "gauge", "When the pause ends.");
+    if let Some(pause) = &snapshot.paused {
+        page.sample("pause_end_timestamp_seconds", &[], seconds(pause.until));
+    }
+    page.family("approval_end_timestamp_seconds", "gauge", "When it is too late to answer.");
+    let deployment = snapshot.deployment.as_ref();
+    if let Some(asked) = deployment.and_then(|deployment| deployment.approval.as_ref()) {
+        page.sample("approval_end_timestamp_seconds", &[], seconds(asked.until));
+    }
+    let irreversible = deployment.is_some_and(|deployment| deployment.irreversible);
+    page.family("irreversible", "gauge", "1 if the deployment is not rolled back automatically.");
+    page.sample("irreversible", &[], truth(irreversible));
+    page.family("budget_rollbacks", "gauge", "Rollbacks that the budget allows within its time.");
+    page.sample("budget_rollbacks", &[], f64::from(snapshot.budget.rollbacks));
+    page.family("budget_rollbacks_spent", "gauge", "Rollbacks within the time of the budget.");
+    page.sample("budget_rollbacks_spent", &[], f64::from(snapshot.budget.spent));
+    page.family("quarantined_versions", "gauge", "Versions that were rolled back.");
+    page.sample("quarantined_versions", &[], snapshot.quarantine.len() as f64);
+}
 
 fn targets(page: &mut Page, snapshot: &Snapshot) {
     page.family("target_up", "gauge", "1 if the target's last scrape succeeded.");

@@ -12,6 +12,7 @@ mod line;
 mod markdown;
 mod metrics;
 mod number;
+mod people;
 mod rehearsal;
 mod report;
 mod report_tables;

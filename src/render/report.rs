@@ -12,6 +12,7 @@ use crate::model::time::{Timestamp, format_duration};
 use super::compare::comparisons;
 use super::line::{plain, span};
 use super::markdown::{Place, code, link, text};
+use super::people;
 use super::report_tables as tables;
 
 /// The whole report.
@@ -42,6 +43,8 @@ enum Ending {
     /// The journal tells of no end.
     Underway,
     NotDone,
+    /// It is not over: people are asked.
+    Asked,
 }
 
 /// An incident and what its record says of it.
@@ -63,6 +66,7 @@ impl<'a> Story<'a> {
         let ending = match incident.ended {
             "rolled back" => Ending::RolledBack,
             "rollback failed" => Ending::Failed,
+            "awaiting approval" => Ending::Asked,
             "rolling back" => Ending::Underway,
             _ => Ending::NotDone,
         };
@@ -97,6 +101,7 @@ impl<'a> Story<'a> {
             Ending::Failed => format!("the rollback of {version} to {good} FAILED"),
             Ending::Underway => format!("the rollback of {version} to {good} is not over"),
             Ending::NotDone => format!("{version} is bad and was not rolled back"),
+            Ending::Asked => format!("{version} is bad, and a rollback to {good} awaits approval"),
         };
         format!(
             "# {}: {title}\n\n**Verdict: {}.** Deployment {}, begun {}, reported {}.\n\n{} {}\n",
@@ -131,6 +136,9 @@ impl<'a> Story<'a> {
 
     fn when_sentence(&self) -> String {
         let begun = self.incident.begun;
+        if self.ending == Ending::Asked {
+            return "Nothing is done before a person approves.".to_owned();
+        }
         let Some(decided) = self.decided else {
             let why = self.incident.why.as_deref().unwrap_or("see the refusals below");
             return format!("Nothing was done, because the guard refused: {}.", text(why));
@@ -152,10 +160,31 @@ impl<'a> Story<'a> {
         format!("It was decided {after} after the deployment began, {start}, and {end}.")
     }
 
+    /// What is asked, and how it is answered.
+    fn question(&self) -> String {
+        let id = self.incident.deployment.as_str();
+        let (version, good) = (text(self.version()), text(self.good()));
+        let asked = self.incident.entries.iter().rev().find_map(|entry| {
+            let Event::AwaitingApproval { until, default, .. } = &entry.event else { return None };
+            Some((*until, *default))
+        });
+        let otherwise = asked.map_or_else(String::new, |(until, default)| {
+            format!(" Without an answer before {until} {}.", people::otherwise(default))
+        });
+        let approve = code(&format!("rollguard approve --deployment {id}"), Place::Text);
+        let deny = format!("rollguard deny --deployment {id} --reason \"...\"");
+        let deny = code(&deny, Place::Text);
+        format!(
+            "**A person must decide.** {approve} brings {good} back; {deny} keeps \
+             {version}.{otherwise}"
+        )
+    }
+
     fn what_now(&self) -> String {
         let (version, good) = (text(self.version()), text(self.good()));
         let why = self.incident.why.as_deref().map(|why| text(&sentence(why)));
         let todo = match (self.ending, why) {
+            (Ending::Asked, _) => self.question(),
             (Ending::RolledBack, _) => format!(
                 "Nothing is urgent: the hook's steps towards {good} are done, and the cure was \
                  seen. Find out why {version} was bad before it is deployed again."
@@ -189,7 +218,7 @@ impl<'a> Story<'a> {
     /// What was looked for after the steps, and on which readings it was seen.
     fn cure(&self) -> String {
         let wanted = &self.incident.decision.cure;
-        if self.ending == Ending::NotDone || wanted.is_empty() {
+        if matches!(self.ending, Ending::NotDone | Ending::Asked) || wanted.is_empty() {
             return String::new();
         }
         let seen = self.incident.entries.iter().find_map(|entry| {
@@ -226,6 +255,9 @@ impl<'a> Story<'a> {
         lines.splice(1..1, given);
         lines.extend(groups(rule).map(|groups| ("groups", text(&groups))));
         lines.extend(rule.since.map(|since| ("holds since", since.to_string())));
+        let approval = self.incident.decision.approval.as_ref();
+        lines.extend(approval.map(|yes| ("asked", yes.asked.to_string())));
+        lines.extend(approval.map(|yes| ("approved", text(&people::approved(yes)))));
         let about = &rule.about;
         lines.extend(about.description.as_ref().map(|about| ("description", text(about))));
         lines.extend(about.runbook.as_ref().map(|runbook| ("runbook", link(runbook))));
@@ -307,6 +339,7 @@ mod tests {
             hook: HookName::new("rollback").unwrap(),
             version: Version::new("v2").unwrap(),
             good: Some(Version::new("v1").unwrap()),
+            approval: None,
             cure: "error_rate < 1% for 10s, within 2m of the last step".to_owned(),
             rules: vec![cause, other],
             signals: vec![signals[0].clone(), signals[1].clone(), signal("p95", 0.412)],
@@ -323,6 +356,8 @@ mod tests {
             mode: Mode::Auto,
             signals: Vec::new(),
             holding: Vec::new(),
+            irreversible: false,
+            forced: false,
             by: Caller::Process { pid: Some(7), uid: 1000 },
         };
         let outcome = Event::Outcome {

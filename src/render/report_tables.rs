@@ -11,6 +11,7 @@ use super::entry::event_in;
 use super::line::{offset, span};
 use super::markdown::{Place, block, code, row, table_head, text};
 use super::number::number;
+use super::people;
 use super::report::{Story, millis};
 
 /// The end of a step's output that a report shows, in bytes. The journal has all that was kept.
@@ -204,7 +205,21 @@ pub(super) fn refusals(entries: &[Entry]) -> String {
             code(evidence.rule.as_str(), Place::Cell),
             "set aside: it held before the deployment began".to_owned(),
         ])),
-        Event::Started { .. }
+        Event::Denied { rule, answer } => Some(row(&[
+            entry.at.to_string(),
+            code(rule.as_str(), Place::Cell),
+            text(&format!("denied by {}", people::answered(answer))),
+        ])),
+        Event::Lapsed { rule, why } => Some(row(&[
+            entry.at.to_string(),
+            code(rule.as_str(), Place::Cell),
+            text(&format!("nobody answered, and its default could not be done: {why}")),
+        ])),
+        Event::AwaitingApproval { .. }
+        | Event::DenialLifted { .. }
+        | Event::Paused { .. }
+        | Event::Resumed { .. }
+        | Event::Started { .. }
         | Event::Stopped { .. }
         | Event::Reloaded { .. }
         | Event::ReloadRefused { .. }

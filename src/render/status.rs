@@ -12,6 +12,7 @@ use crate::model::time::{Timestamp, format_duration};
 use super::health::{health, of_rule};
 use super::line::{Paint, Style, WIDTH, clip, line, pad, plain, span, width, wrap};
 use super::number::{number, unit_named};
+use super::people;
 use super::summary::{advice, reading, what};
 
 /// The most groups of a signal or a rule that are shown; the JSON has more.
@@ -30,11 +31,16 @@ pub(super) const NAME: usize = 26;
 #[must_use]
 pub fn status(snapshot: &Snapshot, style: Style) -> String {
     let mut page = Page { text: String::new(), style };
+    // Never silently: whoever looks at anything sees this first.
+    if let Some(pause) = &snapshot.paused {
+        page.painted_pair("PAUSED", &people::paused(pause, snapshot.at), Paint::Yellow);
+    }
     head(&mut page, snapshot);
     if let Some(deployment) = &snapshot.deployment {
         about_deployment(&mut page, deployment, snapshot.at);
     }
     page.pair("mode", mode(snapshot.mode));
+    about_limits(&mut page, snapshot);
     page.title("TARGET", "STATE");
     snapshot.targets.iter().for_each(|target| about_target(&mut page, target));
     page.title("SIGNAL", "READING");
@@ -136,7 +142,18 @@ fn mode(mode: Mode) -> &'static str {
     match mode {
         Mode::Observe => "observe: says what it would do, does nothing",
         Mode::Notify => "notify: tells people, does nothing else",
+        Mode::Confirm => "confirm: asks people, rolls back when one approves",
         Mode::Auto => "auto: rolls back by itself",
+    }
+}
+
+/// What keeps rollguard from acting, or a version from being deployed; nothing where nothing does.
+fn about_limits(page: &mut Page, snapshot: &Snapshot) {
+    if snapshot.budget.spent > 0 {
+        page.pair("budget", &people::budget(snapshot.budget));
+    }
+    if !snapshot.quarantine.is_empty() {
+        page.pair("bad", &format!("rolled back: {}", people::quarantine(&snapshot.quarantine)));
     }
 }
 
@@ -145,6 +162,10 @@ fn about_deployment(page: &mut Page, deployment: &DeploymentStatus, now: Timesta
     page.pair("deploy", deployment.id.as_str());
     let ago = span(now.since(deployment.begun));
     page.pair("begun", &format!("{}, {ago} ago", deployment.begun));
+    let terms = people::terms(deployment);
+    if !terms.is_empty() {
+        page.painted_pair("terms", &terms, Paint::Yellow);
+    }
     if let Some(warm) = deployment.warm_at {
         page.pair("warm-up", &format!("{} left, until then no rule can fire", rest(warm, now)));
     }
@@ -172,7 +193,9 @@ fn decided(decision: &Decision) -> String {
         Trigger::Rule(rule) => format!("rule {}", rule.rule),
         Trigger::Person { reason, .. } => format!("a person, {reason}"),
     };
-    format!("hook {} by {by}", decision.hook)
+    let approved = decision.approval.as_ref().map(people::approved);
+    let approved = approved.map(|approved| format!(", {approved}")).unwrap_or_default();
+    format!("hook {} by {by}{approved}", decision.hook)
 }
 
 fn about_target(page: &mut Page, target: &TargetStatus) {
@@ -271,7 +294,10 @@ fn about_rule(page: &mut Page, rule: &RuleStatus, snapshot: &Snapshot) {
     let said = rule.refusal.map(|refusal| refusal.to_string());
     let new = rule.no_data.as_ref().filter(|why| Some(*why) != said.as_ref());
     let why = new.map(|why| format!(" ({why})")).unwrap_or_default();
-    let then = refusal.unwrap_or_else(|| "rolls back when it fires".to_owned());
+    let then = refusal.unwrap_or_else(|| match snapshot.mode {
+        Mode::Confirm => "asks for a rollback when it fires".to_owned(),
+        Mode::Observe | Mode::Notify | Mode::Auto => "rolls back when it fires".to_owned(),
+    });
     page.below(&format!("{then}{why}"));
 }
 
@@ -458,9 +484,10 @@ mod tests {
         assert!(status(&pending(), Style::Colour).starts_with("\x1b[1;33mYELLOW"));
     }
 
-    const STATES: [GuardState; 8] = [
+    const STATES: [GuardState; 9] = [
         GuardState::Idle,
         GuardState::Guarding,
+        GuardState::AwaitingApproval,
         GuardState::RollingBack,
         GuardState::Verifying,
         GuardState::RolledBack,

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use crate::engine::snapshot::{DeploymentStatus, GuardState, RuleStatus, Snapshot};
+use crate::model::deployment::Mode;
 use crate::model::entry::{Refusal, RuleStanding, Trigger};
 use crate::model::rule::Severity;
 
@@ -11,6 +12,7 @@ use super::compare::comparisons;
 use super::health::{Health, health, of_rule, of_rules};
 use super::line::{clip, span};
 use super::number::unit_named;
+use super::people;
 
 /// Columns that a name may take within a sentence.
 const NAME: usize = 24;
@@ -32,12 +34,16 @@ pub(super) fn what(snapshot: &Snapshot) -> String {
         (GuardState::RollbackFailed, Some(deployment)) => {
             format!("the rollback failed: {}", deployment.why.as_deref().unwrap_or("see below"))
         }
+        (GuardState::AwaitingApproval, Some(DeploymentStatus { approval: Some(asked), .. })) => {
+            people::asks(asked, snapshot.at)
+        }
         (GuardState::RolledBack, Some(deployment)) => {
             format!("it was rolled back, because {}", cause(deployment))
         }
         (
             GuardState::Idle
             | GuardState::Guarding
+            | GuardState::AwaitingApproval
             | GuardState::RollingBack
             | GuardState::Verifying
             | GuardState::RolledBack
@@ -100,6 +106,7 @@ fn progress(state: GuardState, deployment: &DeploymentStatus) -> String {
         (
             GuardState::Idle
             | GuardState::Guarding
+            | GuardState::AwaitingApproval
             | GuardState::RollingBack
             | GuardState::RolledBack
             | GuardState::RollbackFailed
@@ -143,6 +150,7 @@ pub(super) fn advice(snapshot: &Snapshot) -> String {
         }
         GuardState::Idle => "nothing; `rollguard deploy begin` starts the guarding".to_owned(),
         GuardState::Guarding => while_guarding(snapshot),
+        GuardState::AwaitingApproval => people::how_to_answer(snapshot, &good),
         GuardState::RollingBack | GuardState::Verifying => {
             format!("wait; rollguard is bringing {good} back and looks whether it helps")
         }
@@ -174,6 +182,15 @@ fn while_guarding(snapshot: &Snapshot) -> String {
                 "decide: rollguard will do nothing ({refusal}); bring one back by hand, and \
                  begin the next deployment with `--good`"
             ),
+            Some(refusal @ Refusal::Paused) => {
+                format!(
+                    "decide: rollguard will do nothing ({refusal}) until the pause ends; {BY_HAND}"
+                )
+            }
+            Some(refusal @ Refusal::Irreversible) => format!(
+                "decide: rollguard will do nothing ({refusal}); if going back does less harm, \
+                 `rollguard rollback --force --reason ...` goes back"
+            ),
             Some(refusal) => {
                 format!("decide: rollguard will do nothing ({refusal}); {BY_HAND}")
             }
@@ -187,7 +204,14 @@ fn while_guarding(snapshot: &Snapshot) -> String {
 fn acts_soon(rule: &RuleStatus, snapshot: &Snapshot) -> String {
     let rest = millis(rule.evidence.for_ms.saturating_sub(rule.evidence.held_ms));
     let good = good_version(snapshot);
-    format!("nothing; rollguard brings {good} back if this goes on for {}", span(rest))
+    match snapshot.mode {
+        Mode::Confirm => {
+            format!("be ready; rollguard asks for a rollback if this goes on for {}", span(rest))
+        }
+        Mode::Observe | Mode::Notify | Mode::Auto => {
+            format!("nothing; rollguard brings {good} back if this goes on for {}", span(rest))
+        }
+    }
 }
 
 fn good_version(snapshot: &Snapshot) -> String {

@@ -3,7 +3,7 @@
 use crate::engine::colour::Colour;
 use crate::engine::effect::Pace;
 use crate::engine::snapshot::{
-    DeploymentStatus, GuardState, RuleStatus, SignalStatus, Snapshot, TargetStatus,
+    BudgetStatus, DeploymentStatus, GuardState, RuleStatus, SignalStatus, Snapshot, TargetStatus,
 };
 use crate::model::deployment::Mode;
 use crate::model::entry::{Comparison, RuleEvidence, RuleStanding, SignalEvidence};
@@ -65,6 +65,9 @@ pub(super) fn snapshot() -> Snapshot {
         warm_at: None,
         decision: None,
         decided_at: None,
+        irreversible: false,
+        forced: false,
+        approval: None,
         step: None,
         why: None,
     };
@@ -95,6 +98,9 @@ pub(super) fn snapshot() -> Snapshot {
         colour: Colour::Green,
         deployment: Some(deployment),
         good: Some(Version::new("v1").unwrap()),
+        paused: None,
+        budget: BudgetStatus { rollbacks: 2, per_ms: 24 * 3_600_000, spent: 0 },
+        quarantine: Vec::new(),
         targets: vec![target],
         signals: vec![
             reading(signal("error_rate", 0.002), "ratio"),

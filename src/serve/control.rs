@@ -25,7 +25,9 @@ use crate::clock::Clock;
 use crate::engine::command::{Accepted, Command, Rejection};
 use crate::engine::snapshot::{DeploymentProgress, Snapshot};
 use crate::model::entry::Caller;
-use crate::model::name::{DeploymentId, StageName, Version};
+use crate::model::name::{DeploymentId, StageName};
+
+use super::people::{ApproveRequest, BeginRequest, PauseRequest, ResumeRequest, RollbackRequest};
 
 /// The largest request body. The longest reason fits many times.
 const MAX_BODY: usize = 64 * 1024;
@@ -91,20 +93,6 @@ pub struct Asked {
     pub answer: oneshot::Sender<Answer>,
 }
 
-/// `POST /v1/deployments`
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct BeginRequest {
-    /// The id; `None` makes one.
-    #[serde(default)]
-    pub id: Option<DeploymentId>,
-    /// The version that is judged.
-    pub version: Version,
-    /// The version to go back to.
-    #[serde(default)]
-    pub good: Option<Version>,
-}
-
 /// `POST /v1/deployments/stage`
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -116,7 +104,7 @@ pub struct StageRequest {
     pub stage: StageName,
 }
 
-/// `POST /v1/deployments/end` and `POST /v1/rollback`
+/// `POST /v1/deployments/end` and `POST /v1/deny`
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReasonRequest {
@@ -251,28 +239,10 @@ impl Server {
         match (&parts.method, parts.uri.path()) {
             (&Method::GET, "/v1/status") => self.status().await,
             (&Method::GET, "/v1/wait") => self.wait(&query).await,
-            (&Method::POST, "/v1/deployments") => {
-                let begin = read(body)
-                    .await
-                    .map(|BeginRequest { id, version, good }| Command::Begin { id, version, good });
-                self.command(begin, caller).await
-            }
-            (&Method::POST, "/v1/deployments/stage") => {
-                let stage = read(body).await;
-                let stage = stage.map(|StageRequest { id, stage }| Command::Stage { id, stage });
-                self.command(stage, caller).await
-            }
-            (&Method::POST, "/v1/deployments/end") => {
-                let end = read(body).await;
-                let end = end.map(|ReasonRequest { id, reason }| Command::End { id, reason });
-                self.command(end, caller).await
-            }
-            (&Method::POST, "/v1/rollback") => {
-                let rollback = read(body)
-                    .await
-                    .map(|ReasonRequest { id, reason }| Command::Rollback { id, reason });
-                self.command(rollback, caller).await
-            }
+            (&Method::POST, path) => match command_at(path, body).await {
+                Some(command) => self.command(command, caller).await,
+                None => problem(StatusCode::NOT_FOUND, format!("nothing at {path}")),
+            },
             (_, path) => problem(StatusCode::NOT_FOUND, format!("nothing at {path}")),
         }
     }
@@ -333,6 +303,30 @@ impl Server {
             }
         }
     }
+}
+
+/// What is asked at a path; `None` where nothing is.
+async fn command_at(path: &str, body: Incoming) -> Option<Result<Command, String>> {
+    Some(match path {
+        "/v1/deployments" => read::<BeginRequest>(body).await.map(Command::from),
+        "/v1/deployments/stage" => {
+            let stage = read(body).await;
+            stage.map(|StageRequest { id, stage }| Command::Stage { id, stage })
+        }
+        "/v1/deployments/end" => {
+            let end = read(body).await;
+            end.map(|ReasonRequest { id, reason }| Command::End { id, reason })
+        }
+        "/v1/rollback" => read::<RollbackRequest>(body).await.map(Command::from),
+        "/v1/approve" => read::<ApproveRequest>(body).await.map(Command::from),
+        "/v1/deny" => {
+            let deny = read(body).await;
+            deny.map(|ReasonRequest { id, reason }| Command::Deny { id, reason })
+        }
+        "/v1/pause" => read::<PauseRequest>(body).await.map(Command::from),
+        "/v1/resume" => read::<ResumeRequest>(body).await.map(Command::from),
+        _ => return None,
+    })
 }
 
 async fn read<T: for<'de> Deserialize<'de>>(body: Incoming) -> Result<T, String> {

@@ -3,9 +3,10 @@
 
 mod control;
 mod open;
+mod people;
 
 pub use control::{
-    Answer, Asked, BeginRequest, Control, Problem, Question, ReasonRequest, ServeError,
-    StageRequest, Status,
+    Answer, Asked, Control, Problem, Question, ReasonRequest, ServeError, StageRequest, Status,
 };
 pub use open::Open;
+pub use people::{ApproveRequest, BeginRequest, PauseRequest, ResumeRequest, RollbackRequest};

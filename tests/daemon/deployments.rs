@@ -169,11 +169,11 @@ fn the_fields_of_the_status_are_those_that_scripts_know() {
         keys.sort_unstable();
         assert_eq!(keys, sorted(names), "{value:#}");
     };
-    let top = "at colour config deployment good journal_ok mode pid reload_error rollguard rules \
-               service signals skipped_slots state targets";
+    let top = "at budget colour config deployment good journal_ok mode paused pid \
+               quarantine reload_error rollguard rules service signals skipped_slots state targets";
     check(&status, top.split_whitespace().collect());
-    let of_deployment =
-        "bakes_at begun decided_at decision good id lost stage step version warm_at why withheld";
+    let of_deployment = "approval bakes_at begun decided_at decision forced good id irreversible \
+                         lost stage step version warm_at why withheld";
     check(&status["deployment"], of_deployment.split(' ').collect());
     let of_rule = "about comparisons for_ms given held_ms no_data refusal rule severity signals \
                    since state verdict when";

@@ -13,4 +13,5 @@ mod isolation;
 mod journal;
 mod modes;
 mod pace;
+mod people;
 mod reload;

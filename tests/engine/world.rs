@@ -6,7 +6,7 @@ use std::time::Duration;
 use regex_lite::Regex;
 use rollguard::engine::Judge;
 use rollguard::model::condition::{Compare, Cond, Condition, Num};
-use rollguard::model::deployment::{Arm, DeploymentSettings, Mode};
+use rollguard::model::deployment::{Arm, Budget, DeploymentSettings, Mode};
 use rollguard::model::entry::RuleStanding;
 use rollguard::model::name::{RuleName, ServiceName, SignalName, TargetName};
 use rollguard::model::place::{RuleIx, SignalIx, TargetIx};
@@ -119,6 +119,8 @@ pub(crate) fn plan(targets: Vec<Target>, signals: Vec<Signal>, rules: Vec<Rule>)
         good: None,
         version: None,
         notify: None,
+        confirm: None,
+        budget: Budget::default(),
     };
     let (mode, hooks) = (Mode::Observe, Vec::new());
     Arc::new(Plan { mode, deployment, targets, signals, rules, hooks, channels: Vec::new() })

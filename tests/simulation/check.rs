@@ -3,11 +3,14 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
+use rollguard::engine::command::{Command, Force, Terms};
 use rollguard::engine::effect::{Incident, Job, Notice, Order};
 use rollguard::engine::snapshot::Snapshot;
 use rollguard::engine::telling::{Occurrence, Telling};
-use rollguard::model::deployment::Mode;
-use rollguard::model::entry::{Attempt, Decision, Entry, Event, Refusal, StepResult, Trigger};
+use rollguard::model::deployment::{Mode, Unanswered};
+use rollguard::model::entry::{
+    Answer, Attempt, Caller, Decision, Entry, Event, Refusal, StepResult, Trigger,
+};
 use rollguard::model::hook::{Action, Placeholder};
 use rollguard::model::name::{DeploymentId, RuleName, Version};
 use rollguard::model::plan::Plan;
@@ -29,6 +32,11 @@ pub(crate) struct Check {
     /// The news that channels were told of, by their ids.
     news_told: HashSet<String>,
     life: Life,
+    /// What a person says at this moment.
+    pub(crate) said: Option<Command>,
+    paused: bool,
+    quarantined: HashSet<Version>,
+    decisions: Vec<Timestamp>,
 }
 
 /// What is forgotten when the guard dies.
@@ -59,6 +67,10 @@ struct Deployment {
     is_over: bool,
     set_aside: HashSet<RuleName>,
     refused: HashSet<(RuleName, Refusal)>,
+    irreversible: bool,
+    /// The rule that asks, until when by which clock if it asked in this life, and the default.
+    asked: Option<(RuleName, Option<Instant>, Unanswered)>,
+    denied: HashSet<RuleName>,
     attempts: Vec<(Attempt, Option<StepResult>)>,
 }
 
@@ -86,6 +98,9 @@ impl Check {
 
     pub(crate) fn starts(&mut self, now: Moment, plan: &Plan) {
         self.life = Life::default();
+        for deployment in self.deployments.values_mut() {
+            deployment.asked = deployment.asked.take().map(|(rule, _, then)| (rule, None, then));
+        }
         let current = self.current.as_ref().map(|id| &self.deployments[id]);
         if let Some(current) = current.filter(|deployment| deployment.guarded) {
             let elapsed = now.wall.since(current.begun);
@@ -102,14 +117,21 @@ impl Check {
 
     pub(crate) fn appends(&mut self, now: Moment, entry: &Entry, plan: &Plan) {
         self.news = true;
+        self.pauses(&entry.event);
         let Some(id) = &entry.deployment else { return };
         if let Event::Begun { version, good, .. } = &entry.event {
-            return self.begins(now, id, version, good.as_ref(), plan);
+            self.begins(now, id, version, good.as_ref(), plan);
+            return self.begins_on_terms(id, &entry.event, plan);
         }
         assert!(self.deployments.contains_key(id), "{entry:?} of an unknown deployment");
         match &entry.event {
             Event::Decided(decision) => self.decides(now, id, decision, plan),
-            Event::Baked { .. } => self.bakes(now, id),
+            Event::Baked { version } => {
+                self.bakes(now, id);
+                self.quarantined.remove(version);
+            }
+            Event::AwaitingApproval { decision, .. } => self.asks(now, id, decision, plan),
+            Event::Denied { rule, answer } => self.denies(id, rule, answer),
             Event::Notified { .. }
             | Event::Told { .. }
             | Event::Cleared { .. }
@@ -126,6 +148,10 @@ impl Check {
             | Event::Ended { .. }
             | Event::Superseded { .. }
             | Event::SetAside { .. }
+            | Event::DenialLifted { .. }
+            | Event::Lapsed { .. }
+            | Event::Paused { .. }
+            | Event::Resumed { .. }
             | Event::Refused { .. }
             | Event::Cured { .. }
             | Event::Failed { .. } => {
@@ -136,7 +162,7 @@ impl Check {
             self.life.reloaded = true;
         }
         let deployment = self.deployments.get_mut(id).unwrap();
-        deployment.takes(&entry.event);
+        deployment.takes(now, &entry.event, plan);
     }
 
     fn begins(
@@ -164,6 +190,9 @@ impl Check {
             is_over: false,
             set_aside: HashSet::new(),
             refused: HashSet::new(),
+            irreversible: false,
+            asked: None,
+            denied: HashSet::new(),
             attempts: Vec::new(),
         };
         self.deployments.insert(id.clone(), deployment);
@@ -180,8 +209,97 @@ impl Check {
             assert!(decision.good.is_some(), "back to where?");
             assert!(decision.good.as_ref() != Some(&decision.version), "back to itself");
         }
+        self.people_agree(now, deployment, decision, plan);
+        self.quarantined.insert(decision.version.clone());
+        self.decisions.push(now.wall);
+        if decision.approval.is_none() {
+            self.may_decide(now, id, decision, plan);
+        }
+    }
+
+    /// Nobody spoke against a rollback, and who had to speak for it did.
+    fn people_agree(&self, now: Moment, of: &Deployment, decision: &Decision, plan: &Plan) {
+        let Trigger::Rule(rule) = &decision.trigger else {
+            let forced = matches!(self.said, Some(Command::Rollback { force: Force::Yes, .. }));
+            return assert!(forced || !of.irreversible, "back from what is irreversible");
+        };
+        assert!(!self.paused, "decided while paused");
+        assert!(!of.irreversible, "back from what is irreversible");
+        let answer = decision.approval.as_ref().map(|approval| &approval.answer);
+        let by_person = matches!(answer, Some(Answer::Person { .. }));
+        let budget = plan.deployment.budget;
+        let since = now.wall.before(budget.per);
+        let lately = self.decisions.iter().filter(|at| **at > since).count();
+        let spent = lately >= budget.rollbacks as usize;
+        assert!(by_person || !spent, "decided beyond the budget");
+        match answer {
+            None => assert_eq!(plan.mode, Mode::Auto, "decided by itself in another mode"),
+            Some(answer) => {
+                let (asked, until, default) = of.asked.as_ref().expect("nobody was asked");
+                assert_eq!(*asked, rule.rule, "another rule asked");
+                let said = matches!(self.said, Some(Command::Approve { .. }));
+                assert_eq!(by_person, said, "{answer:?} is not what was said");
+                let late = until.is_none_or(|until| until <= now.at);
+                let by_default = *default == Unanswered::Rollback && late;
+                assert!(said || by_default, "decided on nobody's word");
+            }
+        }
+    }
+
+    fn asks(&mut self, now: Moment, id: &DeploymentId, decision: &Decision, plan: &Plan) {
+        assert_eq!(plan.mode, Mode::Confirm, "asked in another mode");
+        assert!(!self.paused, "asked while paused");
+        let deployment = &self.deployments[id];
+        assert!(deployment.asked.is_none(), "asked twice");
+        assert!(!deployment.irreversible, "asked for what is irreversible");
+        let Trigger::Rule(rule) = &decision.trigger else { panic!("a person asks") };
+        assert!(!deployment.denied.contains(&rule.rule), "asked again after a no");
+        self.may_decide(now, id, decision, plan);
+    }
+
+    fn denies(&self, id: &DeploymentId, rule: &RuleName, answer: &Answer) {
+        let (asked, _, default) = self.deployments[id].asked.as_ref().expect("nobody asked");
+        assert_eq!(asked, rule, "a no to another rule");
+        let said = matches!(self.said, Some(Command::Deny { .. }));
+        let by_default = *answer == Answer::TimeLimit && *default == Unanswered::Deny;
+        assert!(said || by_default, "a no that nobody said");
+    }
+
+    fn pauses(&mut self, event: &Event) {
+        if let Event::Paused { .. } = event {
+            assert!(matches!(self.said, Some(Command::Pause { .. })), "paused by itself");
+            self.paused = true;
+        }
+        if let Event::Resumed { by, .. } = event {
+            assert!(self.paused, "resumed without a pause");
+            let said = matches!(self.said, Some(Command::Resume { .. }));
+            assert_eq!(said, *by != Caller::Guard, "resumed by {by:?}");
+            self.paused = false;
+        }
+    }
+
+    /// A version that was rolled back runs again only because somebody insists, and is not what a
+    /// deployment goes back to unless somebody names it.
+    fn begins_on_terms(&mut self, id: &DeploymentId, begun: &Event, plan: &Plan) {
+        let Event::Begun { version, good, irreversible, forced, by, .. } = begun else { return };
+        assert_eq!(*forced, self.quarantined.contains(version), "by force or not");
+        let (insists, named) = match &self.said {
+            Some(Command::Begin { good, terms: Terms { force, .. }, .. }) => {
+                (*force == Force::Yes, good.is_some())
+            }
+            _ => (*by == Caller::Guard, false),
+        };
+        assert!(insists || !forced, "{version} is in quarantine");
+        let named = named || plan.deployment.good.is_some();
+        let bad = good.as_ref().is_some_and(|good| self.quarantined.contains(good));
+        assert!(named || !bad, "{good:?} is good by default, and in quarantine");
+        self.deployments.get_mut(id).unwrap().irreversible = *irreversible;
+    }
+
+    /// What a rule saw allows a rollback.
+    fn may_decide(&self, now: Moment, id: &DeploymentId, decision: &Decision, plan: &Plan) {
+        let deployment = &self.deployments[id];
         let Trigger::Rule(rule) = &decision.trigger else { return };
-        assert_eq!(plan.mode, Mode::Auto, "decided by itself in another mode");
         assert!(deployment.guarded, "decided by itself while nothing is guarded");
         assert!(!deployment.set_aside.contains(&rule.rule), "decided by a rule set aside");
         assert!(self.life.warm.is_none_or(|warm| warm <= now.at), "decided in warm-up");
@@ -233,6 +351,7 @@ impl Check {
     fn bakes(&self, now: Moment, id: &DeploymentId) {
         let deployment = &self.deployments[id];
         assert!(deployment.guarded, "baked while nothing is guarded");
+        assert!(!self.paused && deployment.asked.is_none(), "baked while it is undecided");
         assert!(self.life.warm.is_none_or(|warm| warm <= now.at), "baked in warm-up");
         if deployment.set_aside.iter().any(|rule| rule.as_str() == "slow") {
             return;
@@ -318,12 +437,26 @@ impl Check {
 }
 
 impl Deployment {
-    fn takes(&mut self, event: &Event) {
+    fn takes(&mut self, now: Moment, event: &Event, plan: &Plan) {
         match event {
             Event::Decided(decision) => {
                 self.decision = Some(decision.clone());
                 self.guarded = false;
+                self.asked = None;
             }
+            Event::AwaitingApproval { decision, default, .. } => {
+                let Trigger::Rule(rule) = &decision.trigger else { return };
+                let until = plan.deployment.confirm.map(|confirm| now.at.after(confirm.within));
+                self.asked = Some((rule.rule.clone(), until, *default));
+            }
+            Event::Denied { rule, .. } => {
+                self.asked = None;
+                self.denied.insert(rule.clone());
+            }
+            Event::DenialLifted { rule } => assert!(self.denied.remove(rule), "was not denied"),
+            Event::Lapsed { .. } => assert!(self.asked.take().is_some(), "nobody was asked"),
+            Event::Paused { .. } => self.refused.retain(|(_, why)| *why != Refusal::Paused),
+            Event::Resumed { .. } => {}
             Event::SetAside { evidence } => {
                 assert!(self.set_aside.insert(evidence.rule.clone()), "set aside twice");
             }
@@ -347,6 +480,7 @@ impl Deployment {
             Event::Baked { .. } | Event::Ended { .. } | Event::Superseded { .. } => {
                 assert!(self.guarded, "{event:?} although not guarded");
                 self.guarded = false;
+                self.asked = None;
             }
             Event::Started { .. }
             | Event::Stopped { .. }

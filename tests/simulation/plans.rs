@@ -1,5 +1,5 @@
-//! Configurations to guard by: every mode, with and without a good version, a cure, retries,
-//! idempotent steps, a probe, people to tell.
+//! Configurations to guard by: every mode, small budgets, with and without a good version, a cure,
+//! retries, idempotent steps, a probe, people to tell.
 
 use std::sync::{Arc, OnceLock};
 
@@ -27,12 +27,15 @@ fn plan(random: &mut Random) -> Arc<Plan> {
 }
 
 fn text(random: &mut Random) -> String {
-    let mode = random.pick(&["auto", "auto", "auto", "auto", "notify", "observe"]);
+    let mode = random.pick(&["auto", "auto", "auto", "confirm", "confirm", "notify", "observe"]);
     let arm = random.pick(&["deploy", "deploy", "always"]);
     let bake = random.pick(&["12s", "30s", "60s"]);
     let warmup = random.pick(&["0s", "3s", "10s"]);
     let good = random.pick(&["", "good = \"v0\""]);
     let notify = random.pick(&["", "notify = \"tell\""]);
+    let confirm = random.pick(&["rollback", "rollback", "deny"]);
+    let confirm = format!("confirm = {{ within = \"12s\", default = \"{confirm}\" }}");
+    let budget = random.pick(&["", "", "budget = { rollbacks = 1, per = \"1m\" }"]);
     let on_failure = random.pick(&["", "on_failure = \"page\""]);
     let version = if random.one_in(2) && *arm == "always" { "version = \"sidecar\"" } else { "" };
     let cure = random.pick(&[
@@ -51,7 +54,7 @@ fn text(random: &mut Random) -> String {
     format!(
         "mode = \"{mode}\"\n[deployment]\nservice = \"shop\"\narm = \"{arm}\"\n{version}\n\
          bake = \"{bake}\"\nwarmup = \"{warmup}\"\nthen = \"rollback\"\n{good}\n{notify}\n\
-         {TARGET}{sharpen}\n{CHANNEL}{SIGNALS}{}{rules}",
+         {confirm}\n{budget}\n{TARGET}{sharpen}\n{CHANNEL}{SIGNALS}{}{rules}",
         hooks.concat()
     )
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rollguard::engine::command::Command;
+use rollguard::engine::command::{Command, Force, Terms};
 use rollguard::engine::effect::{Effect, Notice, Order, Outcome};
 use rollguard::engine::snapshot::{DeploymentStatus, GuardState, Snapshot};
 use rollguard::engine::{Guard, Ledger};
@@ -150,7 +150,7 @@ impl World {
 
     fn is_settled(&self) -> bool {
         self.guard.as_ref().is_some_and(|guard| match guard.state() {
-            GuardState::RollingBack | GuardState::Verifying => false,
+            GuardState::AwaitingApproval | GuardState::RollingBack | GuardState::Verifying => false,
             GuardState::Idle
             | GuardState::Guarding
             | GuardState::RolledBack
@@ -198,7 +198,7 @@ impl World {
             self.scrape();
         }
         if !self.calm && self.now >= self.next_command {
-            self.next_command = self.now + 1 + self.random.below(12 * SECOND);
+            self.next_command = self.now + 1 + self.random.below(8 * SECOND);
             self.meddle()?;
         }
         Ok(())
@@ -431,10 +431,20 @@ impl World {
 
     /// What people, pipelines and clocks do at random moments.
     fn meddle(&mut self) -> Result<(), Killed> {
-        match self.random.below(16) {
+        match self.random.below(24) {
             0..=6 => self.deploy(),
             7 => self.command(Command::End { id: None, reason: "enough".to_owned() }),
-            8 | 9 => self.command(Command::Rollback { id: None, reason: "bad".to_owned() }),
+            8 | 9 => {
+                let force = Force::from(self.random.one_in(2));
+                self.command(Command::Rollback { id: None, reason: "bad".to_owned(), force })
+            }
+            16 | 17 => {
+                let span = Duration::from_secs(1 + self.random.below(30));
+                self.command(Command::Pause { span, reason: "work".to_owned() })
+            }
+            18 => self.command(Command::Resume { reason: None }),
+            19..=21 => self.command(Command::Approve { id: None, reason: None }),
+            22 | 23 => self.command(Command::Deny { id: None, reason: "no".to_owned() }),
             10 => {
                 self.skew_ms += i64::try_from(self.random.below(200_000)).unwrap() - 100_000;
                 Ok(())
@@ -467,17 +477,22 @@ impl World {
                 self.service.sick_at = Some(self.now + self.random.below(20 * SECOND));
             }
         }
-        self.command(Command::Begin { id, version, good })
+        let irreversible = self.random.one_in(8);
+        let terms = Terms { irreversible, force: Force::from(self.random.one_in(2)) };
+        self.command(Command::Begin { id, version, good, terms })
     }
 
     fn command(&mut self, command: Command) -> Result<(), Killed> {
         let now = self.moment();
         let Some(guard) = &mut self.guard else { return Ok(()) };
-        let (answer, effects) = guard.command(now, command, PERSON);
+        let (answer, effects) = guard.command(now, command.clone(), PERSON);
         if answer.is_err() {
             assert_eq!(effects, [], "a command that was not carried out did something");
         }
-        self.perform(effects)
+        self.check.said = Some(command);
+        let done = self.perform(effects);
+        self.check.said = None;
+        done
     }
 
     fn reload(&mut self) -> Result<(), Killed> {
@@ -526,7 +541,12 @@ fn durable_part(snapshot: &Snapshot) -> impl PartialEq + std::fmt::Debug + use<>
     let state = if verifying { GuardState::RollingBack } else { snapshot.state };
     let deployment = snapshot.deployment.clone().map(|shown| {
         let DeploymentStatus { id, version, good, begun, decision, decided_at, why, .. } = shown;
-        (id, version, good, begun, decision, decided_at, why)
+        // How long is left to answer is the clock's business.
+        let asked = shown.approval.map(|asked| (asked.rule, asked.asked, asked.hook));
+        let terms = (shown.irreversible, shown.forced);
+        (id, version, good, begun, decision, decided_at, why, asked, terms)
     });
-    (state, deployment, snapshot.good.clone())
+    let paused = snapshot.paused.clone().map(|pause| (pause.since, pause.by, pause.reason));
+    let limits = (paused, snapshot.budget, snapshot.quarantine.clone());
+    (state, deployment, snapshot.good.clone(), limits)
 }

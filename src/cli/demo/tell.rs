@@ -179,6 +179,7 @@ impl Reading {
             GuardState::RollingBack | GuardState::Verifying => format!("{}  ", self.guard),
             GuardState::Idle
             | GuardState::Guarding
+            | GuardState::AwaitingApproval
             | GuardState::RolledBack
             | GuardState::RollbackFailed
             | GuardState::Baked
@@ -247,6 +248,12 @@ fn recorded(event: &Event, text: &str) -> Vec<(Paint, String)> {
         | Event::Ended { .. }
         | Event::Superseded { .. }
         | Event::SetAside { .. }
+        | Event::AwaitingApproval { .. }
+        | Event::Denied { .. }
+        | Event::DenialLifted { .. }
+        | Event::Lapsed { .. }
+        | Event::Paused { .. }
+        | Event::Resumed { .. }
         | Event::Refused { .. }
         | Event::Cleared { .. }
         | Event::Told { .. }

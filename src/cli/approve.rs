@@ -1,0 +1,66 @@
+//! `rollguard approve` and `rollguard deny`: a person answers a rule that asks for a rollback.
+
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::client::{Client, ClientError, Daemon, with_runtime};
+use super::{exit, out};
+use crate::model::name::DeploymentId;
+
+#[derive(Args)]
+#[command(after_help = "\
+In mode `confirm` a rule that fires asks before it rolls back; `rollguard
+status` shows what it asks, on what evidence, and until when. Name the
+deployment, lest another be rolled back than the one that you looked at.
+
+Example: rollguard approve --deployment v42-20261026T073320.000Z")]
+pub(super) struct ApproveArgs {
+    /// The deployment [default: the current]
+    #[arg(long, value_name = "ID", value_parser = DeploymentId::new)]
+    deployment: Option<DeploymentId>,
+    /// Why; goes into the journal and the report
+    #[arg(long)]
+    reason: Option<String>,
+    #[command(flatten)]
+    daemon: Daemon,
+}
+
+#[derive(Args)]
+#[command(after_help = "\
+The deployment goes on being guarded. The same rule asks again only after it
+cleared and fired anew; other rules may ask at once.
+
+Example: rollguard deny --reason \"the load test does this, not the release\"")]
+pub(super) struct DenyArgs {
+    /// Why; goes into the journal and the report
+    #[arg(long)]
+    reason: String,
+    /// The deployment [default: the current]
+    #[arg(long, value_name = "ID", value_parser = DeploymentId::new)]
+    deployment: Option<DeploymentId>,
+    #[command(flatten)]
+    daemon: Daemon,
+}
+
+pub(super) fn approve(args: ApproveArgs) -> ExitCode {
+    with_runtime(say_yes(args))
+}
+
+pub(super) fn deny(args: DenyArgs) -> ExitCode {
+    with_runtime(say_no(args))
+}
+
+async fn say_yes(args: ApproveArgs) -> Result<u8, ClientError> {
+    let client = Client::new(&args.daemon.control);
+    let accepted = client.approve(args.deployment, args.reason).await?;
+    out::note(&accepted.message);
+    Ok(exit::OK)
+}
+
+async fn say_no(args: DenyArgs) -> Result<u8, ClientError> {
+    let client = Client::new(&args.daemon.control);
+    let accepted = client.deny(args.deployment, args.reason).await?;
+    out::note(&accepted.message);
+    Ok(exit::OK)
+}

@@ -1,0 +1,63 @@
+//! `rollguard pause` and `rollguard resume`: a person switches automatic rollbacks off for a while.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::client::{Client, ClientError, Daemon, with_runtime};
+use super::{exit, out};
+use crate::engine::pause::DEFAULT_PAUSE;
+use crate::model::time::parse_duration;
+
+#[derive(Args)]
+#[command(after_help = "\
+Rules are still judged, shown and told of. What still fires at the end of the
+pause is acted on then. `rollguard rollback` works all the while. No version
+counts as good before the pause is over.
+
+Example: rollguard pause --for 1h --reason \"moving the database\"")]
+pub(super) struct PauseArgs {
+    /// For how long, 1s to 24h [default: 30m]
+    #[arg(long = "for", value_name = "DURATION", value_parser = parse_duration)]
+    span: Option<Duration>,
+    /// Why; goes to people, the journal and the status
+    #[arg(long)]
+    reason: String,
+    #[command(flatten)]
+    daemon: Daemon,
+}
+
+#[derive(Args)]
+#[command(after_help = "\
+A rule that fires is acted on at once.
+
+Example: rollguard resume --reason \"the database has moved\"")]
+pub(super) struct ResumeArgs {
+    /// Why; goes to people and the journal
+    #[arg(long)]
+    reason: Option<String>,
+    #[command(flatten)]
+    daemon: Daemon,
+}
+
+pub(super) fn pause(args: PauseArgs) -> ExitCode {
+    with_runtime(begin(args))
+}
+
+pub(super) fn resume(args: ResumeArgs) -> ExitCode {
+    with_runtime(end(args))
+}
+
+async fn begin(args: PauseArgs) -> Result<u8, ClientError> {
+    let span = args.span.unwrap_or(DEFAULT_PAUSE);
+    let accepted = Client::new(&args.daemon.control).pause(span, args.reason).await?;
+    out::note(&accepted.message);
+    Ok(exit::OK)
+}
+
+async fn end(args: ResumeArgs) -> Result<u8, ClientError> {
+    let accepted = Client::new(&args.daemon.control).resume(args.reason).await?;
+    out::note(&accepted.message);
+    Ok(exit::OK)
+}

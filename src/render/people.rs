@@ -1,0 +1,321 @@
+//! What people decide, and are asked to, in words.
+
+use std::time::Duration;
+
+use crate::engine::snapshot::{
+    ApprovalStatus, BudgetStatus, DeploymentStatus, PauseStatus, Quarantined, Snapshot,
+};
+use crate::model::deployment::Unanswered;
+use crate::model::entry::{Answer, Approval, Caller};
+use crate::model::name::RuleName;
+use crate::model::time::{Timestamp, format_duration};
+
+use super::entry::{caller, text};
+use super::line::{clip, span};
+
+/// Columns that a name may take within a sentence.
+const NAME: usize = 24;
+
+/// The most versions in quarantine that a status names.
+const MAX_VERSIONS: usize = 3;
+
+/// Who answered, and why.
+pub(super) fn answered(answer: &Answer) -> String {
+    match answer {
+        Answer::Person { by, reason: None } => caller(by),
+        Answer::Person { by, reason: Some(reason) } => {
+            format!("{}: {}", caller(by), text(reason))
+        }
+        Answer::TimeLimit => "the time limit, nobody answered".to_owned(),
+    }
+}
+
+/// Who agreed to a rollback, and what the rule said by then.
+pub(super) fn approved(approval: &Approval) -> String {
+    let holds = holding(approval.holds);
+    format!("approved by {}; by then the rule {holds}", answered(&approval.answer))
+}
+
+/// Whether a rule holds, as the end of a sentence about it.
+pub(super) const fn holding(holds: Option<bool>) -> &'static str {
+    match holds {
+        Some(true) => "still held",
+        Some(false) => "did not hold any more",
+        None => "could not be judged",
+    }
+}
+
+/// What is done when nobody answers.
+pub(super) const fn otherwise(default: Unanswered) -> &'static str {
+    match default {
+        Unanswered::Rollback => "it is rolled back",
+        Unanswered::Deny => "it stays",
+    }
+}
+
+/// Until when people are asked, and what is done then.
+pub(super) fn limit(until: Timestamp, default: Unanswered) -> String {
+    format!("until {until}, else {}", otherwise(default))
+}
+
+/// A no.
+pub(super) fn denied(rule: &RuleName, answer: &Answer) -> String {
+    format!("rule {rule} denied by {}", answered(answer))
+}
+
+/// The end of a no.
+pub(super) fn lifted(rule: &RuleName) -> String {
+    format!("rule {rule} was denied and does not hold any more: it may ask anew")
+}
+
+/// A question that nobody answered, and whose default cannot be done.
+pub(super) fn lapsed(rule: &RuleName, why: &str) -> String {
+    format!("nobody answered rule {rule}, and nothing is done: {}", text(why))
+}
+
+/// The beginning of a pause.
+pub(super) fn paused_until(until: Timestamp, reason: &str, by: &Caller) -> String {
+    format!("automatic rollbacks PAUSED until {until} by {}: {}", caller(by), text(reason))
+}
+
+/// The end of a pause.
+pub(super) fn resumed(by: &Caller, reason: Option<&String>) -> String {
+    let on = "automatic rollbacks are on again";
+    match (by, reason) {
+        (Caller::Guard, _) => format!("{on}: the pause is over"),
+        (Caller::Process { .. }, None) => format!("{on}, said {}", caller(by)),
+        (Caller::Process { .. }, Some(why)) => format!("{on}, said {}: {}", caller(by), text(why)),
+    }
+}
+
+/// The pause, for the first line of a status.
+pub(super) fn paused(pause: &PauseStatus, now: Timestamp) -> String {
+    let PauseStatus { until, by, reason, .. } = pause;
+    let rest = span(until.since(now));
+    format!(
+        "nothing is rolled back automatically for {rest}, until {until} ({}: {}); \
+         `rollguard resume` ends it",
+        caller(by),
+        text(reason)
+    )
+}
+
+/// What a rule asks, for a status.
+pub(super) fn asks(approval: &ApprovalStatus, now: Timestamp) -> String {
+    let name = clip(approval.rule.as_str(), NAME);
+    let holds = match approval.holds {
+        Some(true) => "still holds",
+        Some(false) => "does NOT hold any more",
+        None => "cannot be judged now",
+    };
+    let ago = span(now.since(approval.asked));
+    format!("rule {name} asked for a rollback {ago} ago, and {holds}")
+}
+
+/// What people can do about it.
+pub(super) fn how_to_answer(snapshot: &Snapshot, good: &str) -> String {
+    let deployment = snapshot.deployment.as_ref();
+    let version = deployment.map(|known| clip(known.version.as_str(), NAME)).unwrap_or_default();
+    let approval = deployment.and_then(|known| known.approval.as_ref());
+    let otherwise = approval.map_or_else(String::new, |approval| {
+        let rest = span(approval.until.since(snapshot.at));
+        format!("; without an answer in {rest} {}", self::otherwise(approval.default))
+    });
+    format!(
+        "decide: `rollguard approve` brings {good} back, `rollguard deny --reason ...` keeps \
+         {version}{otherwise}"
+    )
+}
+
+/// What is special about how a deployment was begun; empty where nothing is.
+pub(super) fn terms(deployment: &DeploymentStatus) -> String {
+    let irreversible = "irreversible: not rolled back without `rollguard rollback --force`";
+    let forced = "begun by force: this version was rolled back before";
+    let said = [(deployment.irreversible, irreversible), (deployment.forced, forced)];
+    let said: Vec<&str> = said.into_iter().filter(|(is, _)| *is).map(|(_, text)| text).collect();
+    said.join("; ")
+}
+
+/// How much of the budget is left.
+pub(super) fn budget(budget: BudgetStatus) -> String {
+    let BudgetStatus { rollbacks, per_ms, spent } = budget;
+    let per = format_duration(Duration::from_millis(per_ms));
+    let left = if spent >= rollbacks { ", SPENT: people are told only" } else { "" };
+    format!("{spent} of {rollbacks} rollbacks in {per}{left}")
+}
+
+/// The latest versions that were rolled back; empty where there are none.
+pub(super) fn quarantine(all: &[Quarantined]) -> String {
+    let name = |known: &Quarantined| clip(known.version.as_str(), NAME);
+    let names: Vec<String> = all.iter().rev().take(MAX_VERSIONS).map(name).collect();
+    match all.len().saturating_sub(MAX_VERSIONS) {
+        0 => names.join(", "),
+        more => format!("{} and {more} more", names.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::snapshot::GuardState;
+    use crate::model::deployment::Mode;
+    use crate::model::entry::{Decision, Event, Refusal, RuleStanding, Trigger};
+    use crate::model::name::{DeploymentId, HookName, Version};
+    use crate::render::line::{Style, WIDTH, width};
+    use crate::render::status::status;
+    use crate::render::tests::{BEGUN, snapshot};
+    use crate::render::{event, metrics};
+
+    const PERSON: Caller = Caller::Process { pid: Some(7), uid: 1000 };
+
+    fn name(text: &str) -> RuleName {
+        RuleName::new(text).unwrap()
+    }
+
+    fn after(minutes: u64) -> Timestamp {
+        BEGUN.after(Duration::from_secs(60 * minutes))
+    }
+
+    fn pause(reason: &str) -> PauseStatus {
+        PauseStatus { since: BEGUN, until: after(30), by: PERSON, reason: reason.to_owned() }
+    }
+
+    fn asking(holds: Option<bool>, default: Unanswered) -> Snapshot {
+        let mut seen = snapshot();
+        (seen.mode, seen.state, seen.at) = (Mode::Confirm, GuardState::AwaitingApproval, after(2));
+        let (rule, hook) = (name("error-rate"), HookName::new("rollback").unwrap());
+        let (asked, until) = (BEGUN, after(10));
+        let approval = ApprovalStatus { rule, holds, hook, asked, until, default };
+        seen.deployment.as_mut().unwrap().approval = Some(approval);
+        seen.rules[0].evidence.state = RuleStanding::Firing;
+        seen.rules[0].refusal = Some(Refusal::AwaitingApproval);
+        seen
+    }
+
+    fn narrow(snapshot: &Snapshot) -> String {
+        let text = status(snapshot, Style::Plain);
+        text.lines().for_each(|line| assert!(width(line) <= WIDTH, "{line}"));
+        text
+    }
+
+    /// As read, whatever the lines.
+    fn flat(snapshot: &Snapshot) -> String {
+        narrow(snapshot).split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn a_question_is_the_first_thing_that_a_status_says() {
+        let text = narrow(&asking(Some(true), Unanswered::Rollback));
+        let expected = "\
+RED      api: awaiting approval, version v2, good version v1
+now      rule error-rate asked for a rollback 2m00s ago, and still holds
+to do    decide: `rollguard approve` brings v1 back, `rollguard deny --reason
+         ...` keeps v2; without an answer in 8m00s it is rolled back
+";
+        assert!(text.starts_with(expected), "{text}");
+        let text = flat(&asking(Some(false), Unanswered::Deny));
+        assert!(text.contains("and does NOT hold any more"), "{text}");
+        assert!(text.contains("in 8m00s it stays"), "{text}");
+        assert!(flat(&asking(None, Unanswered::Deny)).contains("cannot be judged now"));
+    }
+
+    #[test]
+    fn a_pause_stands_above_everything_and_no_reason_breaks_the_page() {
+        let mut seen = snapshot();
+        seen.paused = Some(pause("moving the database"));
+        let expected = "PAUSED nothing is rolled back automatically for 29m48s, until \
+                        2026-10-26T08:03:20.000Z (process 7 of user 1000: moving the database); \
+                        `rollguard resume` ends it GREEN api";
+        assert!(flat(&seen).starts_with(expected), "{}", flat(&seen));
+        seen.paused = Some(pause(&"x\u{1b}[2J\n".repeat(300)));
+        assert!(!narrow(&seen).contains('\u{1b}'));
+    }
+
+    #[test]
+    fn what_limits_rollguard_is_shown_once_there_is_something_to_show() {
+        let mut seen = snapshot();
+        let text = narrow(&seen);
+        assert!(!text.contains("budget") && !text.contains("rolled back: "), "{text}");
+        seen.budget.spent = 2;
+        let known = |version: &str| Quarantined {
+            version: Version::new(version).unwrap(),
+            at: BEGUN,
+            deployment: DeploymentId::new("d1").unwrap(),
+            why: "rule error-rate: error_rate > 5%".to_owned(),
+        };
+        seen.quarantine = ["v1", "v2", "v3", "v4"].map(known).into();
+        let deployment = seen.deployment.as_mut().unwrap();
+        (deployment.irreversible, deployment.forced) = (true, true);
+        let text = flat(&seen);
+        let budget = "2 of 2 rollbacks in 1d, SPENT: people are told only";
+        assert!(text.contains(budget), "{text}");
+        assert!(text.contains("rolled back: v4, v3, v2 and 1 more"), "{text}");
+        assert!(text.contains("irreversible: not rolled back without"), "{text}");
+    }
+
+    #[test]
+    fn metrics_tell_a_pause_a_question_and_a_spent_budget() {
+        let mut seen = asking(None, Unanswered::Deny);
+        seen.paused = Some(pause("work"));
+        seen.budget.spent = 1;
+        let page = metrics(&seen, true, 0);
+        let lines = [
+            "rollguard_state{state=\"awaiting_approval\"} 1",
+            "rollguard_paused 1",
+            "rollguard_pause_end_timestamp_seconds 1793001800",
+            "rollguard_approval_end_timestamp_seconds 1793000600",
+            "rollguard_budget_rollbacks 2",
+            "rollguard_budget_rollbacks_spent 1",
+            "rollguard_irreversible 0",
+            "rollguard_quarantined_versions 0",
+        ];
+        lines
+            .iter()
+            .for_each(|line| assert!(page.contains(&format!("{line}\n")), "{line}\n{page}"));
+        let page = metrics(&snapshot(), true, 0);
+        assert!(page.contains("rollguard_paused 0\n"), "{page}");
+        assert!(!page.contains("\nrollguard_pause_end_timestamp_seconds "), "{page}");
+    }
+
+    #[test]
+    fn entries_say_who_decided_what_and_why() {
+        let reason = Some("the load test".to_owned());
+        let said = Answer::Person { by: PERSON, reason };
+        let rule = name("error-rate");
+        let check = |happened: Event, expected: &str| assert_eq!(event(&happened), expected);
+        check(
+            Event::Denied { rule: rule.clone(), answer: said.clone() },
+            "rule error-rate denied by process 7 of user 1000: the load test",
+        );
+        check(
+            Event::Denied { rule: rule.clone(), answer: Answer::TimeLimit },
+            "rule error-rate denied by the time limit, nobody answered",
+        );
+        check(
+            Event::Paused { until: BEGUN, reason: "work".to_owned(), by: PERSON },
+            "automatic rollbacks PAUSED until 2026-10-26T07:33:20.000Z by process 7 of user 1000: \
+             work",
+        );
+        check(
+            Event::Resumed { reason: None, by: Caller::Guard },
+            "automatic rollbacks are on again: the pause is over",
+        );
+        check(
+            Event::Lapsed { rule, why: "observing".to_owned() },
+            "nobody answered rule error-rate, and nothing is done: observing",
+        );
+        let decision = Decision {
+            trigger: Trigger::Person { reason: "bad".to_owned(), by: PERSON },
+            hook: HookName::new("rollback").unwrap(),
+            version: Version::new("v2").unwrap(),
+            good: None,
+            approval: Some(Approval { answer: said, asked: BEGUN, holds: Some(false) }),
+            cure: String::new(),
+            rules: Vec::new(),
+            signals: Vec::new(),
+        };
+        let approved = ", approved by process 7 of user 1000: the load test; by then the rule did \
+                        not hold any more";
+        assert!(event(&Event::Decided(decision)).ends_with(approved));
+    }
+}
