@@ -2,8 +2,8 @@
 //! there are and who may write them is `load`'s business.
 
 mod address;
-mod channel;
 mod call;
+mod channel;
 mod compile;
 mod condition;
 mod declare;

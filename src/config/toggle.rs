@@ -34,12 +34,30 @@ pub(super) fn toggles(plan: &Plan, hooks: &[Declared<'_>], sink: &mut Sink) {
         for (at, step) in hook.steps.iter().enumerate() {
             if let Action::Run { argv, .. } = &step.action
                 && let Some(habit) = habit(argv)
+                && !(habit.kind == Kind::HasAGap && is_moved(argv, &hook.steps[at + 1..]))
                 && let Some(lint) = judge(habit, step)
             {
                 sink.report(lint(declared, at));
             }
         }
     }
+}
+
+/// Whether a link is moved to its place by a later step: nobody uses it before.
+fn is_moved(link: &[Template], later: &[Step]) -> bool {
+    let words = |argv: &[Template]| -> Vec<String> {
+        argv.iter().map(|word| word.fill(|_| "{}")).collect()
+    };
+    let Some(link) = words(link).pop() else { return false };
+    let moves = |argv: &[Template]| {
+        let words = words(argv);
+        let is = |word: &String| word == "--no-target-directory";
+        let short = |word: &String| !word.starts_with("--") && word.starts_with('-');
+        let whole = words.iter().any(|word| is(word) || (short(word) && word.contains('T')));
+        let program = words.first().map(Path::new).and_then(Path::file_name);
+        program.is_some_and(|name| name == "mv") && whole && words.contains(&link)
+    };
+    later.iter().any(|step| matches!(&step.action, Action::Run { argv, .. } if moves(argv)))
 }
 
 /// What to say of it, if anything.
@@ -207,8 +225,30 @@ fn operands<'w>(words: &[&'w str]) -> Vec<&'w str> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::model::hook::Piece;
+    use crate::model::step::Via;
+
+    #[test]
+    fn a_link_that_is_moved_to_its_place_leaves_no_gap() {
+        let argv = |line: &str| -> Vec<Template> {
+            line.split('|').map(|word| Template(vec![Piece::Text(word.to_owned())])).collect()
+        };
+        let moved = |then: &str| {
+            let (grace, ok_exit, via) = (Duration::ZERO, vec![0], Via::Child);
+            let action = Action::Run { argv: argv(then), grace, ok_exit, via };
+            let (timeout, attempts, backoff) = (Duration::ZERO, 1, Duration::ZERO);
+            let step = Step { action, timeout, attempts, backoff, idempotent: false };
+            is_moved(&argv("ln|-sfn|releases/v1|/srv/new"), &[step])
+        };
+        assert!(moved("/usr/bin/mv|-T|/srv/new|/srv/current"));
+        assert!(moved("mv|-fT|/srv/new|/srv/current"));
+        assert!(!moved("mv|/srv/new|/srv/current"));
+        assert!(!moved("mv|-T|/srv/other|/srv/current"));
+        assert!(!moved("cp|-T|/srv/new|/srv/current"));
+    }
 
     #[test]
     fn commands_that_must_not_run_twice_are_told_from_those_that_name_where_to_go() {
