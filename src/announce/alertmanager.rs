@@ -149,6 +149,8 @@ fn alert(telling: &Telling, matter: &Matter) -> Alert {
 
 const fn name(news: &News) -> &'static str {
     match news.change {
+        Change::AwaitingApproval => "RollguardAwaitingApproval",
+        Change::Paused => "RollguardPaused",
         Change::Decided => "RollguardRollback",
         Change::Failed => "RollguardRollbackFailed",
         Change::Refused => "RollguardRefused",
@@ -161,6 +163,8 @@ const fn name(news: &News) -> &'static str {
         | Change::Stage
         | Change::Observed
         | Change::Cleared
+        | Change::Denied
+        | Change::Resumed
         | Change::RolledBack
         | Change::Baked
         | Change::Ended

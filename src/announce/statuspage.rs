@@ -91,6 +91,10 @@ fn said(news: &News) -> &'static str {
         | Change::Observed
         | Change::Firing
         | Change::Refused
+        | Change::AwaitingApproval
+        | Change::Denied
+        | Change::Paused
+        | Change::Resumed
         | Change::TelemetryLost
         | Change::TelemetryBack
         | Change::JournalLost

@@ -60,6 +60,10 @@ fn rule() -> RuleEvidence {
 fn news(change: Change) -> News {
     let (reason, turn) = match change {
         Change::Decided => ("error_rate > 5%", Turn::Opens(Matter::Rollback)),
+        Change::AwaitingApproval => ("error_rate > 5%", Turn::Opens(Matter::Rollback)),
+        Change::Denied => ("a reason", Turn::Closes(Matter::Rollback)),
+        Change::Paused => ("until noon: maintenance", Turn::Opens(Matter::Pause)),
+        Change::Resumed => ("done", Turn::Closes(Matter::Pause)),
         Change::Failed => ("step 1 failed", Turn::Opens(Matter::Rollback)),
         Change::Refused => {
             let rule = RuleName::new("error-rate").unwrap();

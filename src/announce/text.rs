@@ -42,11 +42,17 @@ pub(super) fn headline(news: &News) -> String {
         Change::Firing => format!("warning, rule {rule} fires for {version}"),
         Change::Refused => format!("rule {rule} fires for {version}, nothing is done: {why}"),
         Change::Cleared => format!("{why} has cleared for {version}"),
+        Change::AwaitingApproval => {
+            format!("{version} waits for a yes to be rolled back{to}: {why}")
+        }
+        Change::Denied => format!("{version} is not rolled back: {why}"),
         Change::Decided => format!("rolling back {version}{to}: {why}"),
         Change::RolledBack => format!("rolled back {version}{to}, and it helped"),
         Change::Failed => format!("the rollback of {version}{to} failed: {why}"),
         Change::Baked => format!("{version} has baked and counts as good"),
         Change::Ended | Change::Superseded => format!("{version} is not guarded any more: {why}"),
+        Change::Paused => format!("automatic rollbacks are paused {why}"),
+        Change::Resumed => format!("automatic rollbacks are on again: {why}"),
         Change::TelemetryLost => format!("blind to {version}, {why}"),
         Change::TelemetryBack => format!("{version} is {why}"),
         Change::JournalLost => format!("{why}, no rollback will run"),
@@ -107,9 +113,13 @@ pub(super) fn readings(telling: &Telling) -> String {
 /// How bad it is, as systems with severities say it.
 pub(super) fn severity(news: &News) -> &'static str {
     match news.change {
-        Change::Decided | Change::Failed | Change::JournalLost => "critical",
+        Change::AwaitingApproval | Change::Decided | Change::Failed | Change::JournalLost => {
+            "critical"
+        }
         Change::Refused => "error",
-        Change::Firing | Change::TelemetryLost | Change::ReloadRefused => "warning",
+        Change::Firing | Change::Paused | Change::TelemetryLost | Change::ReloadRefused => {
+            "warning"
+        }
         Change::Observed => match news.rule.as_ref().map(|rule| rule.severity) {
             Some(Severity::Critical) => "warning",
             Some(Severity::Warning) | None => "info",
@@ -117,6 +127,8 @@ pub(super) fn severity(news: &News) -> &'static str {
         Change::Begun
         | Change::Stage
         | Change::Cleared
+        | Change::Denied
+        | Change::Resumed
         | Change::RolledBack
         | Change::Baked
         | Change::Ended

@@ -26,9 +26,8 @@ use super::status::StatusArgs;
 use super::test::TestArgs;
 use super::try_out::TryArgs;
 use super::{
-    approve, check, debug_command, demo, deploy, exec_step, exec_unit, history, import, init, journal,
-    pause,
-    report, rollback, run, schema, stats, status, test, try_out,
+    approve, check, debug_command, demo, deploy, exec_step, exec_unit, history, import, init,
+    journal, pause, report, rollback, run, schema, stats, status, test, try_out,
 };
 
 /// Notices a bad release first and brings the good version back, once

@@ -6,12 +6,15 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::model::channel::Change;
-use crate::model::entry::{Decision, Entry, Event, Refusal, RuleEvidence, Trigger};
+use crate::model::deployment::Unanswered;
+use crate::model::entry::{Answer, Decision, Entry, Event, Refusal, RuleEvidence, Trigger};
 use crate::model::name::{ChannelName, DeploymentId, RuleName};
 use crate::model::news::{Matter, News, Turn};
 use crate::model::rule::Severity;
+use crate::model::time::Timestamp;
 
 use super::ledger::Deployment;
+use super::rollback;
 
 /// How many news are remembered for those who were not told before a restart. A rollback makes a
 /// handful; what is older than this many changes is told by what followed.
@@ -152,8 +155,7 @@ impl NewsLog {
             decided: None,
             turn,
         };
-        let about_guard = matches!(change, Change::ReloadRefused | Change::Reloaded);
-        if !about_guard {
+        if !is_about_guard(change) {
             describe(&mut news, &entry.event, current);
         }
         Some(news)
@@ -168,6 +170,25 @@ impl NewsLog {
             Event::Refused { refusal, evidence } => refused(*refusal, evidence),
             Event::Cleared { rule } => {
                 (Change::Cleared, Turn::Closes(Matter::Rule(rule.clone())), format!("rule {rule}"))
+            }
+            Event::AwaitingApproval { decision, until, default } => {
+                let asked = question(reason(decision), current, *until, *default);
+                (Change::AwaitingApproval, Turn::Opens(Matter::Rollback), asked)
+            }
+            Event::Denied { answer, .. } => {
+                (Change::Denied, Turn::Closes(Matter::Rollback), denied(answer))
+            }
+            Event::Lapsed { why, .. } => {
+                let why = format!("nobody answered in time, and it cannot be rolled back: {why}");
+                (Change::Denied, Turn::Closes(Matter::Rollback), why)
+            }
+            Event::Paused { until, reason, .. } => {
+                let why = format!("until {until}: {reason}");
+                (Change::Paused, Turn::Opens(Matter::Pause), why)
+            }
+            Event::Resumed { reason, .. } => {
+                let why = reason.clone().unwrap_or_else(|| "the pause is over".to_owned());
+                (Change::Resumed, Turn::Closes(Matter::Pause), why)
             }
             Event::Decided(decision) => {
                 let reason = reason(decision).to_owned();
@@ -198,6 +219,7 @@ impl NewsLog {
             | Event::Stopped { .. }
             | Event::Reloaded { .. }
             | Event::SetAside { .. }
+            | Event::DenialLifted { .. }
             | Event::Intent { .. }
             | Event::Outcome { .. }
             | Event::Told { .. }
@@ -234,6 +256,30 @@ fn refused(refusal: Refusal, evidence: &RuleEvidence) -> (Change, Turn, String) 
     }
 }
 
+/// Whether it is nothing that one deployment has to do with.
+fn is_about_guard(change: Change) -> bool {
+    let all = [Change::ReloadRefused, Change::Reloaded, Change::Paused, Change::Resumed];
+    all.contains(&change)
+}
+
+/// What people are asked, until when, and what is done without their answer.
+fn question(when: &str, current: &Deployment, until: Timestamp, default: Unanswered) -> String {
+    let id = &current.id;
+    let otherwise = match default {
+        Unanswered::Rollback => "it is rolled back",
+        Unanswered::Deny => "it stays",
+    };
+    format!("{when}; `rollguard approve --deployment {id}` until {until}, else {otherwise}")
+}
+
+fn denied(answer: &Answer) -> String {
+    match answer {
+        Answer::Person { reason: Some(reason), .. } => reason.clone(),
+        Answer::Person { reason: None, .. } => "a person said no".to_owned(),
+        Answer::TimeLimit => "nobody answered in time".to_owned(),
+    }
+}
+
 fn reason(decision: &Decision) -> &str {
     match &decision.trigger {
         Trigger::Rule(evidence) => &evidence.when,
@@ -248,12 +294,11 @@ fn describe(news: &mut News, event: &Event, current: &Deployment) {
     news.good.clone_from(&current.good);
     news.stage.clone_from(&current.stage);
     let decision = current.decision.as_ref();
-    let cause = decision.and_then(|(_, decision)| match &decision.trigger {
-        Trigger::Rule(evidence) => Some(&**evidence),
-        Trigger::Person { .. } => None,
-    });
+    let cause = decision.and_then(|(_, decision)| rollback::rule(&decision.trigger));
+    let asked = current.ask.as_ref().map(|ask| &ask.decision.trigger);
     let rule = match event {
         Event::Refused { evidence, .. } => Some(evidence),
+        Event::AwaitingApproval { .. } => asked.and_then(rollback::rule),
         Event::Decided(_) | Event::Cured { .. } | Event::Failed { .. } => cause,
         Event::Started { .. }
         | Event::Stopped { .. }
@@ -268,6 +313,11 @@ fn describe(news: &mut News, event: &Event, current: &Deployment) {
         | Event::Baked { .. }
         | Event::SetAside { .. }
         | Event::Cleared { .. }
+        | Event::Denied { .. }
+        | Event::DenialLifted { .. }
+        | Event::Lapsed { .. }
+        | Event::Paused { .. }
+        | Event::Resumed { .. }
         | Event::Intent { .. }
         | Event::Outcome { .. }
         | Event::Told { .. }

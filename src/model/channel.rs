@@ -124,6 +124,10 @@ pub enum Change {
     Refused,
     /// A rule that was told of does not fire any more.
     Cleared,
+    /// A rollback waits for a person's yes.
+    AwaitingApproval,
+    /// It is not rolled back: a person said so, or nobody answered in time.
+    Denied,
     /// A rollback begins.
     Decided,
     /// The cure was seen.
@@ -136,6 +140,10 @@ pub enum Change {
     Ended,
     /// A newer deployment took its place.
     Superseded,
+    /// Nothing is rolled back automatically for a while.
+    Paused,
+    /// Automatic rollbacks are on again.
+    Resumed,
     /// Rules see nothing.
     TelemetryLost,
     /// They see again.
@@ -150,19 +158,23 @@ pub enum Change {
 
 impl Change {
     /// Every change and its word in the configuration.
-    pub const ALL: [(&'static str, Self); 17] = [
+    pub const ALL: [(&'static str, Self); 21] = [
         ("begun", Self::Begun),
         ("stage", Self::Stage),
         ("observed", Self::Observed),
         ("firing", Self::Firing),
         ("refused", Self::Refused),
         ("cleared", Self::Cleared),
+        ("awaiting_approval", Self::AwaitingApproval),
+        ("denied", Self::Denied),
         ("decided", Self::Decided),
         ("rolled_back", Self::RolledBack),
         ("failed", Self::Failed),
         ("baked", Self::Baked),
         ("ended", Self::Ended),
         ("superseded", Self::Superseded),
+        ("paused", Self::Paused),
+        ("resumed", Self::Resumed),
         ("telemetry_lost", Self::TelemetryLost),
         ("telemetry_back", Self::TelemetryBack),
         ("journal_lost", Self::JournalLost),
@@ -183,9 +195,13 @@ const MUST_KNOW: &[Change] = &[
     Change::Firing,
     Change::Refused,
     Change::Cleared,
+    Change::AwaitingApproval,
+    Change::Denied,
     Change::Decided,
     Change::RolledBack,
     Change::Failed,
+    Change::Paused,
+    Change::Resumed,
     Change::TelemetryLost,
     Change::TelemetryBack,
     Change::JournalLost,
@@ -194,15 +210,23 @@ const MUST_KNOW: &[Change] = &[
 ];
 
 /// What is worth waking somebody.
-const WORTH_WAKING: &[Change] =
-    &[Change::Refused, Change::Decided, Change::Failed, Change::TelemetryLost, Change::JournalLost];
+const WORTH_WAKING: &[Change] = &[
+    Change::Refused,
+    Change::AwaitingApproval,
+    Change::Decided,
+    Change::Failed,
+    Change::TelemetryLost,
+    Change::JournalLost,
+];
 
 /// What stays wrong for a while.
 const STANDING: &[Change] = &[
     Change::Firing,
     Change::Refused,
+    Change::AwaitingApproval,
     Change::Decided,
     Change::Failed,
+    Change::Paused,
     Change::TelemetryLost,
     Change::JournalLost,
     Change::ReloadRefused,

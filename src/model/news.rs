@@ -51,12 +51,14 @@ pub enum Turn {
 /// Something that is wrong until it is not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Matter {
-    /// The deployment is being rolled back, or that failed.
+    /// The deployment is being rolled back, or people are asked whether to, or that failed.
     Rollback,
     /// A rule fires.
     Rule(RuleName),
     /// Rules see nothing.
     Telemetry,
+    /// Nothing is rolled back automatically.
+    Pause,
     /// The journal cannot be written.
     Journal,
     /// The configuration on disk is not the one in force.

@@ -134,12 +134,16 @@ const fn is_lesser(change: Change) -> bool {
         Change::Begun
         | Change::Stage
         | Change::Refused
+        | Change::AwaitingApproval
+        | Change::Denied
         | Change::Decided
         | Change::RolledBack
         | Change::Failed
         | Change::Baked
         | Change::Ended
         | Change::Superseded
+        | Change::Paused
+        | Change::Resumed
         | Change::TelemetryLost
         | Change::TelemetryBack
         | Change::JournalLost
