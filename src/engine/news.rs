@@ -178,18 +178,11 @@ impl NewsLog {
             Event::Denied { answer, .. } => {
                 (Change::Denied, Turn::Closes(Matter::Rollback), denied(answer))
             }
-            Event::Lapsed { why, .. } => {
-                let why = format!("nobody answered in time, and it cannot be rolled back: {why}");
-                (Change::Denied, Turn::Closes(Matter::Rollback), why)
-            }
+            Event::Lapsed { why, .. } => lapsed(why),
             Event::Paused { until, reason, .. } => {
-                let why = format!("until {until}: {reason}");
-                (Change::Paused, Turn::Opens(Matter::Pause), why)
+                (Change::Paused, Turn::Opens(Matter::Pause), format!("until {until}: {reason}"))
             }
-            Event::Resumed { reason, .. } => {
-                let why = reason.clone().unwrap_or_else(|| "the pause is over".to_owned());
-                (Change::Resumed, Turn::Closes(Matter::Pause), why)
-            }
+            Event::Resumed { reason, .. } => resumed(reason.as_deref()),
             Event::Decided(decision) => {
                 let reason = reason(decision).to_owned();
                 (Change::Decided, Turn::Opens(Matter::Rollback), reason)
@@ -278,6 +271,16 @@ fn denied(answer: &Answer) -> String {
         Answer::Person { reason: None, .. } => "a person said no".to_owned(),
         Answer::TimeLimit => "nobody answered in time".to_owned(),
     }
+}
+
+fn lapsed(why: &str) -> (Change, Turn, String) {
+    let why = format!("nobody answered in time, and it cannot be rolled back: {why}");
+    (Change::Denied, Turn::Closes(Matter::Rollback), why)
+}
+
+fn resumed(reason: Option<&str>) -> (Change, Turn, String) {
+    let why = reason.unwrap_or("the pause is over").to_owned();
+    (Change::Resumed, Turn::Closes(Matter::Pause), why)
 }
 
 fn reason(decision: &Decision) -> &str {
