@@ -3,6 +3,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
+#[path = "guard/live.rs"]
+mod live;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +15,7 @@ use rollguard::engine::command::Command;
 use rollguard::engine::effect::{Effect, Outcome};
 use rollguard::engine::snapshot::Snapshot;
 use rollguard::model::entry::{Attempt, Caller, Entry, Event, StepResult, Trigger};
+use rollguard::model::live::Live;
 use rollguard::model::name::{DeploymentId, StageName, Version};
 use rollguard::model::place::TargetIx;
 use rollguard::model::plan::Plan;
@@ -73,6 +77,10 @@ struct Bed {
     awaited: Option<(DeploymentId, Attempt)>,
     notices: Vec<(DeploymentId, Attempt)>,
     log: Vec<String>,
+    /// What is live; `None`: no reading is answered.
+    live: Option<Live>,
+    /// The newest question for it.
+    asked: u64,
 }
 
 impl Bed {
@@ -87,6 +95,8 @@ impl Bed {
             awaited: None,
             notices: Vec::new(),
             log: Vec::new(),
+            live: None,
+            asked: 0,
         };
         bed.set(0.0);
         let effects = bed.guard.start(bed.now, "test", 1);
@@ -156,7 +166,8 @@ impl Bed {
             "end" => self.command(Command::End { id: None, reason: "enough".to_owned() }),
             "rollback" => {
                 let reason = words.get(1).copied().unwrap_or("bad").to_owned();
-                self.command(Command::Rollback { id: None, reason })
+                let force = words.contains(&"--force").into();
+                self.command(Command::Rollback { id: None, reason, force })
             }
             "done" => self.settle(StepResult::Done),
             "failed" => self.settle(StepResult::Failed("exit status 1".to_owned())),
@@ -171,6 +182,18 @@ impl Bed {
             "told" => {
                 let (deployment, attempt) = self.notices.last().cloned().unwrap();
                 self.guard.notified(now, deployment, attempt.hook, None)
+            }
+            "live" => {
+                self.live = match words[1..].join(" ").as_str() {
+                    "never" => None,
+                    "?" => Some(Live::unknown("no such file")),
+                    version => Some(Live::Version(Version::new(version).unwrap())),
+                };
+                Vec::new()
+            }
+            "answer" => {
+                let live = Live::Version(Version::new(words[1]).unwrap());
+                self.guard.live(now, self.asked, live)
             }
             "tick" => self.guard.tick(now),
             other => panic!("what is {other}?"),
@@ -198,7 +221,11 @@ impl Bed {
     fn command(&mut self, command: Command) -> Vec<Effect> {
         let (answer, effects) = self.guard.command(self.now, command, PERSON);
         if let Err(rejection) = answer {
-            assert_eq!(effects, []);
+            let checks = |effect: &Effect| {
+                let Effect::Append(entry) = effect else { return false };
+                matches!(entry.event, Event::LiveChecked { .. })
+            };
+            assert!(effects.iter().all(checks), "{effects:?}");
             self.log.push(format!("({rejection})"));
         }
         effects
@@ -219,8 +246,10 @@ impl Bed {
     }
 
     fn perform(&mut self, effects: Vec<Effect>) {
+        let before = self.asked;
         for effect in effects {
             match effect {
+                Effect::ReadLive { number, .. } => self.asked = number,
                 Effect::Append(entry) => {
                     let line = record::encode(1, &record::Hash::GENESIS, &entry);
                     assert!(line.is_ok(), "{}", line.unwrap_err());
@@ -245,6 +274,15 @@ impl Bed {
                 Effect::Report(incident) => self.log.push(format!("report {}", incident.ended)),
                 Effect::Pace { interval, .. } => self.log.push(format!("pace {interval:?}")),
             }
+        }
+        if let Some(answer) = self.guard.take_answer() {
+            self.log.push(answer.map_or_else(|why| format!("({why})"), |told| told.message));
+        }
+        if self.asked != before
+            && let Some(live) = self.live.clone()
+        {
+            let effects = self.guard.live(self.now, self.asked, live);
+            self.perform(effects);
         }
     }
 
@@ -290,6 +328,9 @@ fn word(event: &Event) -> Option<String> {
         Event::Staged { stage, .. } => format!("in stage {stage}"),
         Event::TelemetryLost { .. } => "telemetry lost".to_owned(),
         Event::TelemetryBack { .. } => "telemetry back".to_owned(),
+        Event::LiveChecked { refusal: None, .. } => "compared".to_owned(),
+        Event::LiveChecked { live, refusal: Some(refusal), .. } => format!("{refusal} ({live})"),
+        Event::LiveSeen { version } => format!("{version} is live"),
         Event::Notified { .. } => "notified".to_owned(),
     })
 }
@@ -424,7 +465,7 @@ fn the_guards_own_restarts_never_crowd_out_the_deployments_story() {
     let report = bed.scrape(Some(0.5)).into_iter().find_map(|effect| match effect {
         Effect::Report(incident) => Some(incident),
         Effect::Append(_) | Effect::Run(_) | Effect::Inspect { .. } => None,
-        Effect::Notify(_) | Effect::Pace { .. } => None,
+        Effect::Notify(_) | Effect::Pace { .. } | Effect::ReadLive { .. } => None,
     });
     let told: Vec<String> = report.unwrap().entries.iter().filter_map(|e| word(&e.event)).collect();
     assert_eq!(told.join(", "), "begun v2 over v1, decided by slow, done, cured");

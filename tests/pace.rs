@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use rollguard::config::{Color, SourceFile, compile};
 use rollguard::engine::Guard;
-use rollguard::engine::command::Command;
+use rollguard::engine::command::{Command, Force};
 use rollguard::engine::effect::{Effect, Outcome, Pace};
 use rollguard::engine::snapshot::Snapshot;
 use rollguard::model::entry::{Caller, Event, StepResult};
@@ -276,7 +276,11 @@ fn while_a_cure_is_verified_its_targets_are_sharpened_however_healthy_they_are()
     for change in [(cure, cure), (cure, "")] {
         let mut bed = Bed::guarding(&[change]);
         bed.steadily(1_000, 0.1).asked_for(&[]);
-        bed.command(Command::Rollback { id: None, reason: "a person says so".to_owned() });
+        bed.command(Command::Rollback {
+            id: None,
+            reason: "a person says so".to_owned(),
+            force: Force::No,
+        });
         bed.asked_for(&[(1_000, 100, Pace::Sharpened)]);
     }
 }

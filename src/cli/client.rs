@@ -15,10 +15,10 @@ use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
 use super::{exit, out};
-use crate::engine::command::Accepted;
+use crate::engine::command::{Accepted, Force};
 use crate::engine::snapshot::DeploymentProgress;
 use crate::model::name::{DeploymentId, StageName, Version};
-use crate::serve::{BeginRequest, Problem, ReasonRequest, StageRequest, Status};
+use crate::serve::{BeginRequest, Problem, ReasonRequest, RollbackRequest, StageRequest, Status};
 
 /// The largest answer: a status with tens of thousands of signals and rules.
 const MAX_ANSWER: usize = 64 << 20;
@@ -158,8 +158,9 @@ impl Client {
         &self,
         id: Option<DeploymentId>,
         reason: String,
+        force: Force,
     ) -> Result<Accepted, ClientError> {
-        let body = ReasonRequest { id, reason };
+        let body = RollbackRequest { id, reason, force: force == Force::Yes };
         self.ask(Method::POST, "/v1/rollback", Some(&body)).await
     }
 

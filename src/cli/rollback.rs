@@ -10,7 +10,8 @@ use crate::model::name::DeploymentId;
 
 #[derive(Args)]
 #[command(after_help = "\
-Works in every mode. `rollguard deploy wait` tells how it ended.
+Works in every mode. Where `live` is configured, the live version is compared first:
+refused (exit 5) unless it is the judged one. `rollguard deploy wait` tells how it ended.
 
 Example: rollguard rollback --reason \"customers report lost orders\"")]
 pub(super) struct RollbackArgs {
@@ -20,6 +21,9 @@ pub(super) struct RollbackArgs {
     /// The deployment, lest another be rolled back [default: the current]
     #[arg(long, value_name = "ID", value_parser = DeploymentId::new)]
     deployment: Option<DeploymentId>,
+    /// Even if another version than the judged one is live, or nobody knows which
+    #[arg(long)]
+    force: bool,
     #[command(flatten)]
     daemon: Daemon,
 }
@@ -30,7 +34,7 @@ pub(super) fn run(args: RollbackArgs) -> ExitCode {
 
 async fn rollback(args: RollbackArgs) -> Result<u8, ClientError> {
     let client = Client::new(&args.daemon.control);
-    let accepted = client.rollback(args.deployment, args.reason).await?;
+    let accepted = client.rollback(args.deployment, args.reason, args.force.into()).await?;
     out::note(&accepted.message);
     Ok(exit::OK)
 }

@@ -464,5 +464,6 @@ fn nothing_guarded() -> Option<DeploymentSettings> {
         good: None,
         version: None,
         notify: None,
+        live: None,
     })
 }

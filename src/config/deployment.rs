@@ -10,6 +10,7 @@ use crate::model::place::HookIx;
 
 use super::declare::Listed;
 use super::diagnostic::Diagnostic;
+use super::live::live;
 use super::sink::Sink;
 use super::walk::{Fault, Item, Section};
 
@@ -101,13 +102,24 @@ pub(super) fn deployment(
     hooks: &Listed,
     sink: &mut Sink,
 ) -> Option<DeploymentSettings> {
-    let keys = ["service", "arm", "bake", "warmup", "then", "good", "version", "notify"];
+    let keys = [
+        "service",
+        "arm",
+        "bake",
+        "warmup",
+        "then",
+        "good",
+        "version",
+        "notify",
+        "live",
+        "live_unknown",
+    ];
     let section = section(root, sink)?;
-    section.only(&keys, &["live", "budget", "stages"], sink);
+    section.only(&keys, &["budget", "stages"], sink);
     let service = section.required("service", sink);
     let service = service.and_then(|item| item.text(sink)?.name(sink, ServiceName::new));
-    let words = [("deploy", Arm::Deploy), ("always", Arm::Always)];
-    let arm = section.or("arm", Arm::Deploy, |item| item.choice(&words, &["detect"], sink));
+    let words = [("deploy", Arm::Deploy), ("detect", Arm::Detect), ("always", Arm::Always)];
+    let arm = section.or("arm", Arm::Deploy, |item| item.choice(&words, &[], sink));
     let bake = section.opt("bake", |item| item.duration_within(MIN_BAKE, MAX_BAKE, sink));
     let warmup = section
         .or("warmup", DEFAULT_WARMUP, |item| item.duration_within(Duration::ZERO, MAX_BAKE, sink));
@@ -116,14 +128,25 @@ pub(super) fn deployment(
     let mut version =
         |key: &str| section.opt(key, |item| item.text(sink)?.name(sink, Version::new));
     let (good, version) = (version("good"), version("version"));
+    let live = live(&section, sink);
     let arm = arm?;
-    if let (Arm::Deploy, Some(item)) = (arm, section.get("version")) {
+    if let (Arm::Detect, Some(None)) = (arm, &live) {
+        let place = section.get("arm").map_or(section.place.clone(), |item| item.place());
+        let error = Diagnostic::error(place, "`arm = \"detect\"` needs `live`");
+        sink.report(error.help("write live = { symlink = \"/srv/api/current\" }, for example"));
+        return None;
+    }
+    if let (Arm::Deploy | Arm::Detect, Some(item)) = (arm, section.get("version")) {
         let error = Diagnostic::error(item.place(), "`version` is only for `arm = \"always\"`");
-        sink.report(error.help("`rollguard deploy begin` names the version otherwise"));
+        sink.report(
+            error.help(
+                "otherwise `rollguard deploy begin` names the version, or it is what is live",
+            ),
+        );
         return None;
     }
     let bake = match arm {
-        Arm::Deploy => Some(bake?.unwrap_or(DEFAULT_BAKE)),
+        Arm::Deploy | Arm::Detect => Some(bake?.unwrap_or(DEFAULT_BAKE)),
         Arm::Always => bake?,
     };
     let (service, warmup) = (service?, warmup?);
@@ -133,8 +156,8 @@ pub(super) fn deployment(
         sink.report(Diagnostic::error(place, message));
         return None;
     }
-    let (then, good, version, notify) = (then?, good?, version?, notify?);
-    Some(DeploymentSettings { service, arm, bake, warmup, then, good, version, notify })
+    let (then, good, version, notify, live) = (then?, good?, version?, notify?, live?);
+    Some(DeploymentSettings { service, arm, bake, warmup, then, good, version, notify, live })
 }
 
 fn section<'a>(root: &Section<'a>, sink: &mut Sink) -> Option<Section<'a>> {

@@ -23,7 +23,7 @@ use super::walk::{Fault, Item, Section, Text, unavailable};
 const MAX_STEPS: usize = 32;
 
 /// The most arguments of a program, far below what the system allows.
-const MAX_ARGUMENTS: usize = 256;
+pub(super) const MAX_ARGUMENTS: usize = 256;
 
 /// The most attempts of a step. What failed ten times needs a person.
 const MAX_ATTEMPTS: u32 = 10;
@@ -267,7 +267,7 @@ fn expectation(item: Item<'_>, sink: &mut Sink) -> Option<JsonExpectation> {
 }
 
 /// RFC 6901; the empty pointer is the whole document.
-fn pointer(item: Item<'_>, sink: &mut Sink) -> Option<String> {
+pub(super) fn pointer(item: Item<'_>, sink: &mut Sink) -> Option<String> {
     if item.value().as_str() == Some("") {
         return Some(String::new());
     }

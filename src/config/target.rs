@@ -165,7 +165,7 @@ fn few(count: usize, place: Place, sink: &mut Sink) -> bool {
     count <= MAX_PAIRS
 }
 
-fn headers(item: Item<'_>, sink: &mut Sink) -> Option<Vec<(String, Secret)>> {
+pub(super) fn headers(item: Item<'_>, sink: &mut Sink) -> Option<Vec<(String, Secret)>> {
     let mut headers = Some(Vec::new());
     for entry in item.section("headers", sink)?.entries() {
         let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);

@@ -4,17 +4,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::clock::Clock;
 use crate::config::{Level, Listen};
-use crate::engine::command::Rejection;
+use crate::engine::command::{Command, Rejection};
 use crate::engine::effect::{Effect, Outcome};
 use crate::engine::snapshot::GuardState;
 use crate::engine::{Guard, wanted_names, wanted_natives};
 use crate::exposition::NameSet;
 use crate::hook::Executor;
 use crate::journal::{Journal, JournalError};
+use crate::live::Reader;
 use crate::load::{self, LoadError, Loaded, Places};
 use crate::model::entry::Caller;
 use crate::model::plan::Plan;
@@ -24,7 +25,7 @@ use crate::notify::{Notifier, Told};
 use crate::serve::{Answer, Asked, Control, Open, Question, ServeError, Status};
 use crate::source::Sources;
 
-use super::shell::{Attempts, Performed, Shell, chain};
+use super::shell::{Attempts, Performed, Reading, Shell, chain};
 use super::signals::{self, Request};
 use super::supervisor::Supervisor;
 
@@ -33,6 +34,9 @@ const MAX_QUESTIONS: usize = 64;
 
 /// Outcomes that may wait: one attempt runs at a time.
 const MAX_OUTCOMES: usize = 4;
+
+/// Readings of the live version that may wait: one to look, and those that rollbacks wait for.
+const MAX_READINGS: usize = 4;
 
 /// How long a daemon that ends waits for people to be told: a pager answers within seconds, and
 /// until the next start nothing is guarded.
@@ -72,6 +76,7 @@ enum Happening {
     Scrape(Scrape),
     Asked(Asked),
     Outcome(Outcome),
+    Read(Reading),
     Told(Told),
     Signal(Request),
     Time,
@@ -90,6 +95,8 @@ struct Daemon {
     reload_error: Option<String>,
     /// A reload that came during a rollback waits for its end.
     reload_due: Option<Caller>,
+    /// A person who waits until the live version was compared.
+    waiting: Option<oneshot::Sender<Answer>>,
     ending: Ending,
 }
 
@@ -125,6 +132,7 @@ pub(crate) async fn run(config: &Path) -> Result<(), DaemonError> {
     let executor = Arc::new(Executor::new(&loaded.places.state, SELF.into()));
     let (tell, mut told) = mpsc::channel(MAX_QUESTIONS);
     let (outcomes, mut outcome) = mpsc::channel(MAX_OUTCOMES);
+    let (readings, mut reading) = mpsc::channel(MAX_READINGS);
     let notifier = Notifier::start(executor.clone(), tell);
     let Loaded { places: Places { state, .. }, plan, .. } = loaded;
     let plan = Arc::new(plan);
@@ -132,13 +140,22 @@ pub(crate) async fn run(config: &Path) -> Result<(), DaemonError> {
         clock,
         config: config.to_owned(),
         guard: Guard::new(plan.clone(), &entries),
-        shell: Shell { journal, executor, notifier, outcomes, state },
+        shell: Shell {
+            journal,
+            executor,
+            notifier,
+            outcomes,
+            reader: Reader::default(),
+            readings,
+            state,
+        },
         sources: Sources::start(&plan.targets, &names(&plan), clock),
         supervisor: Supervisor::new(),
         changes,
         seen: None,
         reload_error: None,
         reload_due: None,
+        waiting: None,
         ending: Ending::No,
     };
     drop(entries);
@@ -153,6 +170,7 @@ pub(crate) async fn run(config: &Path) -> Result<(), DaemonError> {
             biased;
             Some(request) = requests.recv() => Happening::Signal(request),
             Some(outcome) = outcome.recv() => Happening::Outcome(outcome),
+            Some(reading) = reading.recv() => Happening::Read(reading),
             Some(asked) = questions.recv() => Happening::Asked(asked),
             scrape = daemon.sources.next() => Happening::Scrape(scrape),
             Some(told) = told.recv() => Happening::Told(told),
@@ -228,6 +246,7 @@ impl Daemon {
         let effects = match happening {
             Happening::Scrape(scrape) => self.guard.observe(now, &scrape),
             Happening::Outcome(outcome) => self.guard.settle(now, &outcome),
+            Happening::Read((number, live)) => self.guard.live(now, number, live),
             Happening::Told(told) => {
                 self.guard.notified(now, told.deployment, told.hook, told.failure)
             }
@@ -272,8 +291,13 @@ impl Daemon {
             Question::Status => Answer::Status(Box::new(self.status(now))),
             Question::Progress(id) => Answer::Progress(self.guard.progress(&id)),
             Question::Command(command, by) => {
+                let is_rollback = matches!(command, Command::Rollback { .. });
                 let (answer, effects) = self.guard.command(now, command, by);
                 self.perform(effects);
+                if is_rollback && answer.is_ok() && self.guard.is_asked() {
+                    self.waiting = Some(asked.answer);
+                    return;
+                }
                 // What is not on record did not happen.
                 let lost = !self.guard.snapshot(now).journal_ok;
                 let refusal = crate::model::entry::Refusal::JournalUnusable;
@@ -282,6 +306,17 @@ impl Daemon {
         };
         // Whoever asked may have gone.
         drop(asked.answer.send(answer));
+    }
+
+    /// Whoever waited for the live version is told what came of it.
+    fn answer_waiting(&mut self) {
+        let Some(answer) = self.guard.take_answer() else { return };
+        if let Some(waiting) = self.waiting.take() {
+            let lost = !self.guard.snapshot(self.now()).journal_ok;
+            let refusal = crate::model::entry::Refusal::JournalUnusable;
+            let answer = if lost { Err(Rejection::Refused(refusal)) } else { answer };
+            drop(waiting.send(Answer::Command(answer)));
+        }
     }
 
     fn status(&self, now: Moment) -> Status {
@@ -345,6 +380,7 @@ impl Daemon {
 
     /// After every turn: those who wait are told, and so is the service manager.
     fn turned(&mut self) {
+        self.answer_waiting();
         let state = self.guard.state();
         let id = self.guard.deployment_id().map(ToString::to_string).unwrap_or_default();
         self.supervisor.turned(self.clock.now());

@@ -14,7 +14,9 @@ use tokio::sync::mpsc;
 use crate::engine::effect::{Effect, Incident, Outcome, Pace};
 use crate::hook::Executor;
 use crate::journal::{Journal, reports_dir};
+use crate::live::Reader;
 use crate::model::entry::{Entry, Event};
+use crate::model::live::{Live, LiveSettings};
 use crate::model::place::TargetIx;
 use crate::model::time::format_duration;
 use crate::notify::Notifier;
@@ -28,8 +30,13 @@ pub(super) struct Shell {
     pub(super) executor: Arc<Executor>,
     pub(super) notifier: Notifier,
     pub(super) outcomes: mpsc::Sender<Outcome>,
+    pub(super) reader: Reader,
+    pub(super) readings: mpsc::Sender<Reading>,
     pub(super) state: PathBuf,
 }
+
+/// What was read of the live version, by the number of the question.
+pub(super) type Reading = (u64, Live);
 
 /// What became of effects.
 #[derive(Clone, Debug, PartialEq)]
@@ -102,6 +109,7 @@ impl Shell {
                         drop(outcomes.send(outcome).await);
                     });
                 }
+                Effect::ReadLive { number, settings } => self.read_live(number, settings),
                 Effect::Notify(notice) => {
                     let hook = notice.hook.clone();
                     if let Err(error) = self.notifier.push(*notice) {
@@ -115,6 +123,15 @@ impl Shell {
             }
         }
         Performed::All
+    }
+
+    fn read_live(&self, number: u64, settings: Arc<LiveSettings>) {
+        let (reader, readings) = (self.reader.clone(), self.readings.clone());
+        tokio::spawn(async move {
+            let live = reader.read(&settings).await;
+            // Nobody takes it only when the daemon has ended.
+            drop(readings.send((number, live)).await);
+        });
     }
 
     /// What follows from an entry being on disk.
@@ -181,6 +198,7 @@ fn log(entry: &Entry) {
         Event::Decided(_)
         | Event::Refused { .. }
         | Event::ReloadRefused { .. }
+        | Event::LiveChecked { refusal: Some(_), .. }
         | Event::TelemetryLost { .. } => {
             tracing::warn!("{line}");
         }
@@ -201,6 +219,8 @@ fn log(entry: &Entry) {
         | Event::Intent { .. }
         | Event::Outcome { .. }
         | Event::Cured { .. }
+        | Event::LiveChecked { .. }
+        | Event::LiveSeen { .. }
         | Event::Notified { .. } => tracing::info!("{line}"),
     }
 }

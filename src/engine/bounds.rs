@@ -42,6 +42,8 @@ pub(crate) fn bound(event: &mut Event) {
         | Event::Baked { .. }
         | Event::Intent { .. }
         | Event::Outcome { .. }
+        | Event::LiveChecked { .. }
+        | Event::LiveSeen { .. }
         | Event::Notified { .. } => {}
     }
 }

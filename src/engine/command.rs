@@ -5,12 +5,14 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::model::entry::{Caller, Entry, Event, Frozen, Refusal, Trigger};
+use crate::model::live::Live;
 use crate::model::name::{DeploymentId, StageName, Version};
 use crate::model::place::{HookIx, SignalIx};
 use crate::model::plan::Plan;
 use crate::model::signal::SignalKind;
 use crate::model::time::{Moment, Timestamp};
 
+use super::compare::Refused;
 use super::effect::Effect;
 use super::evidence;
 use super::guard::{Guard, Timers};
@@ -53,7 +55,25 @@ pub enum Command {
         id: Option<DeploymentId>,
         /// Why.
         reason: String,
+        /// Whatever version is live.
+        force: Force,
     },
+}
+
+/// Whether a person insists.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Force {
+    /// Only if nothing speaks against it.
+    #[default]
+    No,
+    /// Even so.
+    Yes,
+}
+
+impl From<bool> for Force {
+    fn from(said: bool) -> Self {
+        if said { Self::Yes } else { Self::No }
+    }
 }
 
 /// A command that was carried out.
@@ -63,6 +83,14 @@ pub struct Accepted {
     pub deployment: DeploymentId,
     /// What happened, in a line.
     pub message: String,
+}
+
+impl Accepted {
+    /// A rollback was decided.
+    pub(crate) fn rolling_back(deployment: DeploymentId) -> Self {
+        let message = format!("rolling back deployment {deployment}");
+        Self { deployment, message }
+    }
 }
 
 /// Why a command was not carried out.
@@ -96,6 +124,20 @@ pub enum Rejection {
     /// A reason that cannot be passed on.
     #[error("a reason must be 1 to {MAX_REASON} bytes of text without control characters")]
     BadReason,
+    /// A person asked for it already, and the live version is being read.
+    #[error("a rollback of deployment {0} was asked for, and the live version is being read")]
+    Comparing(DeploymentId),
+    /// Something else was done before the live version was read.
+    #[error("something else was done while the live version was being read; look and ask again")]
+    Overtaken,
+    /// The live version speaks against it.
+    #[error("refused: {refusal}; the live version is {live}; --force does it all the same")]
+    Live {
+        /// Why.
+        refusal: Refusal,
+        /// What was read.
+        live: Live,
+    },
     /// The guard refuses to act.
     #[error("refused: {0}")]
     Refused(Refusal),
@@ -105,7 +147,9 @@ impl Guard {
     /// Carries out a command.
     ///
     /// # Errors
-    /// Why it cannot be carried out; nothing has changed then.
+    /// Why it cannot be carried out; nothing has changed then, but that the live version may have
+    /// been compared and put on record. Where a person must wait for that, see
+    /// [`is_asked`](Guard::is_asked).
     pub fn command(
         &mut self,
         now: Moment,
@@ -117,7 +161,9 @@ impl Guard {
             Command::Begin { id, version, good } => self.begin(now, id, version, good, by),
             Command::Stage { id, stage } => self.stage(now, id, stage, by),
             Command::End { id, reason } => self.end(now, id, reason, by),
-            Command::Rollback { id, reason } => self.roll_back_on_demand(now, id, reason, by),
+            Command::Rollback { id, reason, force } => {
+                self.roll_back_on_demand(now, id, reason, force, by)
+            }
         };
         // What was not carried out asks for nothing.
         if answer.is_ok() {
@@ -159,6 +205,11 @@ impl Guard {
             self.judge.note_seen(&current.lost);
         }
         self.keep_suspended(suspended);
+        self.drop_check();
+        if old.deployment.live != self.plan().deployment.live || old.targets != self.plan().targets
+        {
+            self.watch_live(now);
+        }
         self.record(now, Event::Reloaded { by, rules });
         self.keep_pace(now.at);
         self.effects()
@@ -185,7 +236,7 @@ impl Guard {
         }
     }
 
-    fn begin(
+    pub(crate) fn begin(
         &mut self,
         now: Moment,
         id: Option<DeploymentId>,
@@ -221,6 +272,8 @@ impl Guard {
             format!("the good version is {good}")
         });
         self.hook = None;
+        self.drop_check();
+        self.live.refused = Refused::default();
         let baselines = self.judge.baselines(now.at);
         self.judge.freeze(&baselines, now.at);
         self.judge.enter(None, now.at);
@@ -310,6 +363,7 @@ impl Guard {
             check_reason(&reason)?;
         }
         let deployment = guarded?;
+        self.drop_check();
         self.record(now, Event::Ended { reason, by });
         let message = format!("deployment {deployment} is not guarded any more");
         Ok(Accepted { deployment, message })
@@ -320,6 +374,7 @@ impl Guard {
         now: Moment,
         id: Option<DeploymentId>,
         reason: String,
+        force: Force,
         by: Caller,
     ) -> Result<Accepted, Rejection> {
         let (deployment, phase) = self.current(id.as_ref())?;
@@ -336,9 +391,20 @@ impl Guard {
         if let Some(refusal) = self.hook_refusal(&hook) {
             return Err(Rejection::Refused(refusal));
         }
-        self.roll_back(now, Trigger::Person { reason, by }, hook);
-        let message = format!("rolling back deployment {deployment}");
-        Ok(Accepted { deployment, message })
+        let trigger = Trigger::Person { reason, by };
+        match force {
+            Force::Yes => {
+                self.drop_check();
+                self.decide_on(now, trigger, hook);
+                return Ok(Accepted::rolling_back(deployment));
+            }
+            Force::No if self.is_asked() => return Err(Rejection::Comparing(deployment)),
+            Force::No => self.roll_back(now, trigger, hook),
+        }
+        if let Some(answer) = self.take_answer() {
+            return answer;
+        }
+        Ok(Accepted::rolling_back(deployment))
     }
 }
 

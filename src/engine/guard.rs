@@ -23,6 +23,7 @@ use super::effect::{Effect, Incident};
 use super::evidence;
 use super::judge::Judge;
 use super::ledger::{Deployment, Ledger, Phase};
+use super::live::LiveState;
 use super::order::{Context, Occasion};
 use super::pace::TargetState;
 use super::rule::State;
@@ -44,6 +45,7 @@ pub struct Guard {
     pub(crate) unseen: Vec<RuleName>,
     /// Why nothing is done any more.
     pub(crate) halt: Option<Halt>,
+    pub(crate) live: LiveState,
     effects: Vec<Effect>,
     /// The ledger as it was before the entries that were asked for last.
     before: Option<Box<Ledger>>,
@@ -66,6 +68,8 @@ pub(crate) enum Doing {
     Nothing,
     /// The outcome of an attempt.
     Attempt,
+    /// What the live version is, before the next attempt.
+    Comparing,
     /// The time of the next attempt.
     Backoff { until: Instant, number: u32 },
     /// The cure.
@@ -102,6 +106,7 @@ impl Guard {
             hook: None,
             unseen: Vec::new(),
             halt: None,
+            live: LiveState::default(),
             effects: Vec::new(),
             before: None,
         }
@@ -116,6 +121,7 @@ impl Guard {
             self.judge.enter(current.stage.clone(), now.at);
         }
         self.record(now, Event::Started { rollguard: rollguard.to_owned(), pid });
+        self.watch_live(now);
         let phase = self.ledger.current.as_ref().map(|deployment| &deployment.phase);
         match phase {
             Some(Phase::RollingBack) => self.resume_rollback(now),
@@ -133,6 +139,7 @@ impl Guard {
                 }
             }
         }
+        self.pursue_live(now);
         self.effects()
     }
 
@@ -150,6 +157,7 @@ impl Guard {
     pub fn observe(&mut self, now: Moment, scrape: &Scrape) -> Vec<Effect> {
         self.judge.wake(now.at);
         self.note_target(scrape);
+        self.note_live(scrape);
         self.judge.observe(scrape);
         self.proceed(now, Some(scrape));
         self.effects()
@@ -166,14 +174,14 @@ impl Guard {
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         let doing = match &self.doing {
-            Doing::Nothing | Doing::Attempt => None,
+            Doing::Nothing | Doing::Attempt | Doing::Comparing => None,
             Doing::Backoff { until, .. } => Some(*until),
             Doing::Cure(watch) => Some(watch.deadline()),
         };
         let bake = self.timers.bake.filter(|_| !self.timers.overdue);
         let guarding = self.guarded().and(self.timers.warm.into_iter().chain(bake).min());
-        let lost = self.telemetry_deadline();
-        self.judge.deadline().into_iter().chain(doing).chain(guarding).chain(lost).min()
+        let looks = self.telemetry_deadline().into_iter().chain(self.live_deadline());
+        self.judge.deadline().into_iter().chain(doing).chain(guarding).chain(looks).min()
     }
 
     /// The journal could not be written. From here on nothing is done any more: a rollback that
@@ -182,6 +190,7 @@ impl Guard {
         self.effects.clear();
         if self.halt.replace(Halt::JournalLost).is_none() {
             self.doing = Doing::Nothing;
+            self.drop_check();
             self.tell(now, None, "the journal cannot be written", Occasion::JournalLost);
             self.relax();
         }
@@ -232,7 +241,7 @@ impl Guard {
     /// Whether a step of a rollback is being run or will be.
     #[must_use]
     pub const fn has_steps_to_run(&self) -> bool {
-        matches!(self.doing, Doing::Attempt | Doing::Backoff { .. })
+        matches!(self.doing, Doing::Attempt | Doing::Comparing | Doing::Backoff { .. })
     }
 
     /// Whether a rollback is under way, so that the daemon must not replace its plan.
@@ -280,6 +289,7 @@ impl Guard {
     fn proceed(&mut self, now: Moment, scrape: Option<&Scrape>) {
         self.end_warmup(now);
         self.set_aside_unseen(now);
+        self.pursue_live(now);
         self.pursue_wait(now, scrape);
         self.decide(now);
         self.watch_telemetry(now);
@@ -364,7 +374,7 @@ impl Guard {
             _ if self.is_resting(ix) => Some(Refusal::OtherStage),
             Verdict::NoData(NoData::EvidenceTooThin) => Some(Refusal::EvidenceTooThin),
             Verdict::NoData(_) => Some(Refusal::NoData),
-            Verdict::Holds | Verdict::Fails => self.refusal(ix),
+            Verdict::Holds | Verdict::Fails => self.refusal(ix).or(self.live_refusal(ix)),
         }
     }
 
@@ -375,7 +385,7 @@ impl Guard {
 
     /// Records once for each rule and reason that nothing is done, and tells people where that is
     /// what was asked for.
-    fn refuse(&mut self, now: Moment, ix: RuleIx, refusal: Refusal) {
+    pub(crate) fn refuse(&mut self, now: Moment, ix: RuleIx, refusal: Refusal) {
         let rule = self.plan().rule(ix);
         let Some(deployment) = self.guarded() else { return };
         if refusal == Refusal::WarmingUp
@@ -393,7 +403,7 @@ impl Guard {
             self.tell(now, Some(ix), &text, Occasion::Refused);
         }
         if first && critical {
-            self.report_refusal(now, ix);
+            self.report_refusal(now, ix, refusal);
         }
     }
 

@@ -26,6 +26,8 @@ pub struct Ledger {
     pub(crate) good: Option<Version>,
     /// The version of the last deployment that the guard began by itself.
     pub(crate) armed: Option<Version>,
+    /// The version that was last known to be live, where changes of it are looked for.
+    pub(crate) live: Option<Version>,
     /// Deployments before the current one, and how each ended.
     past: VecDeque<(DeploymentId, Phase)>,
 }
@@ -50,6 +52,8 @@ pub(crate) struct Deployment {
     pub(crate) lost: Vec<RuleName>,
     pub(crate) set_aside: Vec<RuleName>,
     pub(crate) refused: Vec<(RuleName, Refusal)>,
+    /// What comparisons with the live version came to.
+    pub(crate) checked: Vec<(Option<Version>, Option<Refusal>)>,
     pub(crate) decision: Option<(Timestamp, Decision)>,
     pub(crate) progress: Progress,
     /// How many entries concern it, those beyond `entries` included.
@@ -111,6 +115,9 @@ impl Ledger {
                 current.baselines.clone_from(baselines);
             }
         }
+        if let Event::LiveSeen { version } = &entry.event {
+            self.live = Some(version.clone());
+        }
         let Some(current) = &mut self.current else { return };
         if entry.deployment.as_ref() != Some(&current.id) {
             return;
@@ -148,6 +155,7 @@ impl Ledger {
             lost: Vec::new(),
             set_aside: Vec::new(),
             refused: Vec::new(),
+            checked: Vec::new(),
             decision: None,
             progress: Progress::default(),
             records: 0,
@@ -195,7 +203,11 @@ impl Deployment {
             Event::Staged { stage, .. } => self.stage = Some(stage.clone()),
             Event::TelemetryLost { rules, .. } => self.lost.extend(rules.iter().cloned()),
             Event::TelemetryBack { rules } => self.lost.retain(|rule| !rules.contains(rule)),
-            Event::Started { .. }
+            Event::LiveChecked { live, refusal, .. } => {
+                self.checked.push((live.version().cloned(), *refusal));
+            }
+            Event::LiveSeen { .. }
+            | Event::Started { .. }
             | Event::Stopped { .. }
             | Event::Reloaded { .. }
             | Event::ReloadRefused { .. }
@@ -236,6 +248,7 @@ const fn is_story(event: &Event) -> bool {
         | Event::ReloadRefused { .. }
         | Event::TelemetryLost { .. }
         | Event::TelemetryBack { .. }
+        | Event::LiveSeen { .. }
         | Event::Notified { .. } => false,
         Event::Begun { .. }
         | Event::Staged { .. }
@@ -244,6 +257,7 @@ const fn is_story(event: &Event) -> bool {
         | Event::Baked { .. }
         | Event::SetAside { .. }
         | Event::Refused { .. }
+        | Event::LiveChecked { .. }
         | Event::Decided(_)
         | Event::Intent { .. }
         | Event::Outcome { .. }

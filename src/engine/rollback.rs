@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::model::entry::{Attempt, Decision, Event, RuleEvidence, StepResult, Trigger};
+use crate::model::entry::{Attempt, Decision, Event, Refusal, RuleEvidence, StepResult, Trigger};
 use crate::model::hook::{Action, Hook};
 use crate::model::place::{HookIx, RuleIx};
 use crate::model::reading::Verdict;
@@ -29,9 +29,10 @@ impl Guard {
     }
 
     /// Puts the decision on record, once for a deployment, and begins.
-    pub(crate) fn roll_back(&mut self, now: Moment, trigger: Trigger, hook: Hook) {
+    pub(crate) fn decide_on(&mut self, now: Moment, trigger: Trigger, hook: Hook) {
         let Some(deployment) = &self.ledger.current else { return };
         let decision = self.decision(now, deployment, trigger, &hook);
+        self.live.resumed = false;
         self.hook = Some(hook);
         self.record(now, Event::Decided(decision));
         self.pursue(now);
@@ -50,7 +51,7 @@ impl Guard {
     }
 
     /// The report of a rollback that was not done.
-    pub(crate) fn report_refusal(&mut self, now: Moment, ix: RuleIx) {
+    pub(crate) fn report_refusal(&mut self, now: Moment, ix: RuleIx, refusal: Refusal) {
         let Then::Rollback(hook) = self.plan().rule(ix).then else { return };
         let Some(deployment) = &self.ledger.current else { return };
         let trigger = Trigger::Rule(Box::new(evidence::of_rule(&self.judge, ix, now)));
@@ -60,7 +61,7 @@ impl Guard {
             begun: deployment.begun,
             at: now.wall,
             ended: "not rolled back",
-            why: self.refusal(ix).map(|refusal| refusal.to_string()),
+            why: Some(refusal.to_string()),
             decision: self.decision(now, deployment, trigger, self.plan().hook(hook)),
             before: deployment.before.clone(),
             after: evidence::of_signals(&self.judge),
@@ -82,6 +83,7 @@ impl Guard {
         let (progress, id) = (deployment.progress.clone(), deployment.id.clone());
         let step = hook.steps.get(progress.step as usize).cloned();
         self.hook = Some(hook);
+        self.live.resumed = true;
         match step.map(|step| (order::longest(&step), step.action)) {
             Some((timeout, Action::Run { .. })) if progress.open => {
                 let attempt = self.attempt(&progress);
@@ -150,6 +152,7 @@ impl Guard {
     fn take(&mut self, now: Moment, next: Next) {
         match next {
             Next::Await => self.doing = Doing::Attempt,
+            Next::Start { number, .. } if self.must_compare() => self.compare_resumed(now, number),
             Next::Start { number, pause } if pause.is_zero() => self.start_attempt(now, number),
             Next::Start { number, pause } => {
                 self.doing = Doing::Backoff { until: now.at.after(pause), number };
@@ -163,7 +166,7 @@ impl Guard {
         }
     }
 
-    fn start_attempt(&mut self, now: Moment, number: u32) {
+    pub(crate) fn start_attempt(&mut self, now: Moment, number: u32) {
         let (Some(hook), Some(deployment)) = (&self.hook, &self.ledger.current) else { return };
         let place = deployment.progress.step;
         let Some(step) = hook.steps.get(place as usize) else { return };
@@ -186,11 +189,12 @@ impl Guard {
         }
     }
 
-    fn look_for_cure(&mut self, now: Moment, purpose: Purpose) {
+    pub(crate) fn look_for_cure(&mut self, now: Moment, purpose: Purpose) {
         let Some(hook) = &self.hook else { return };
         let reach = self.plan().longest_reach();
         let filling = self.filling(now.at);
         self.doing = Doing::Cure(Watch::new(hook, purpose, now.at, reach, filling));
+        self.look_soon(now.at);
     }
 
     /// How long it takes until the windows of the rule that caused the rollback are full. A guard
@@ -221,13 +225,17 @@ impl Guard {
                 {
                     watch.judge(scrape.at, verdict);
                 }
-                match watch.is_seen() {
+                let live = self.live_is_cured(watch.since(), now.at);
+                match watch.is_seen() && live {
                     true => self.cured(now, watch.purpose),
                     false if watch.is_over(now.at) => self.not_cured(now, &watch),
                     false => self.doing = Doing::Cure(watch),
                 }
             }
-            waiting @ (Doing::Nothing | Doing::Attempt | Doing::Backoff { .. }) => {
+            waiting @ (Doing::Nothing
+            | Doing::Attempt
+            | Doing::Comparing
+            | Doing::Backoff { .. }) => {
                 self.doing = waiting;
             }
         }
@@ -280,7 +288,7 @@ impl Guard {
                 }
                 self.pursue(now);
             }
-            Purpose::Verify => {
+            Purpose::Verify | Purpose::AfterRestart { .. } => {
                 let decided = deployment.decision.as_ref().map(|(at, _)| *at);
                 let took = decided.map(|at| now.wall.since(at)).unwrap_or_default();
                 let signals = evidence::of_signals(&self.judge);
@@ -294,6 +302,12 @@ impl Guard {
         let Some(hook) = &self.hook else { return };
         match watch.purpose {
             Purpose::AfterUnknown(_) => self.without_cure(now),
+            Purpose::AfterRestart { number } => self.start_attempt(now, number),
+            Purpose::Verify if !self.live_is_cured(watch.since(), now.at) => {
+                let instead = self.live_instead(watch.since(), now.at);
+                let within = format_duration(watch.within());
+                self.fail(now, format!("{instead}, {within} after the last step"));
+            }
             Purpose::Verify => {
                 let within = format_duration(watch.within());
                 let what = hook.cure.as_ref().map_or_else(
@@ -307,7 +321,7 @@ impl Guard {
 
     /// Whether there is a cure whose sight says that a step took effect. Where a person saw what
     /// the rules did not, that no rule holds says nothing.
-    fn has_cure(&self) -> bool {
+    pub(crate) fn has_cure(&self) -> bool {
         let decision = self.ledger.current.as_ref().and_then(|current| current.decision.as_ref());
         let caused = decision.is_some_and(|(_, decision)| rule(&decision.trigger).is_some());
         caused || self.hook.as_ref().is_some_and(|hook| hook.cure.is_some())

@@ -41,6 +41,8 @@ pub struct Snapshot {
     pub deployment: Option<DeploymentStatus>,
     /// The last version that finished its bake.
     pub good: Option<Version>,
+    /// The live version, where it is read.
+    pub live: Option<LiveStatus>,
     /// Every target.
     pub targets: Vec<TargetStatus>,
     /// Every signal.
@@ -97,6 +99,19 @@ impl std::fmt::Display for GuardState {
             Self::Ended => "ended",
         })
     }
+}
+
+/// The live version.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LiveStatus {
+    /// The version; `None`: unknown.
+    pub version: Option<Version>,
+    /// Why it is unknown.
+    pub unknown: Option<String>,
+    /// Seconds since it was read.
+    pub age_s: Option<f64>,
+    /// A rollback waits for it to be read.
+    pub comparing: bool,
 }
 
 /// A deployment.
@@ -212,6 +227,7 @@ impl Guard {
             colour: Colour::Unknown,
             deployment: self.ledger.current.as_ref().map(|current| self.deployment(current, now)),
             good: self.ledger.good.clone(),
+            live: self.live_status(now),
             targets: (0..plan.targets.len()).map(|target| self.target(target, now)).collect(),
             signals: (0..plan.signals.len())
                 .flat_map(|ix| self.judge.signal_status(SignalIx(ix)))
@@ -237,7 +253,9 @@ impl Guard {
             Phase::Guarding => GuardState::Guarding,
             Phase::RollingBack => match self.doing {
                 Doing::Cure(_) => GuardState::Verifying,
-                Doing::Nothing | Doing::Attempt | Doing::Backoff { .. } => GuardState::RollingBack,
+                Doing::Nothing | Doing::Attempt | Doing::Comparing | Doing::Backoff { .. } => {
+                    GuardState::RollingBack
+                }
             },
             Phase::RolledBack => GuardState::RolledBack,
             Phase::Failed(_) => GuardState::RollbackFailed,

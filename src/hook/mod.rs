@@ -10,5 +10,7 @@ pub mod marker;
 mod output;
 mod probe;
 
+pub(crate) use exec::NOT_INHERITED;
 pub use exec::SUBCOMMAND;
 pub use executor::Executor;
+pub(crate) use group::Group;

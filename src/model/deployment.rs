@@ -1,10 +1,12 @@
 //! What is guarded, and how much rollguard may do about it.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::live::LiveSettings;
 use super::name::{ServiceName, Version};
 use super::place::HookIx;
 
@@ -39,12 +41,14 @@ pub enum Arm {
     /// `rollguard deploy begin`.
     #[default]
     Deploy,
+    /// A change of the live version.
+    Detect,
     /// Starting the daemon: a sidecar that lives as long as its release.
     Always,
 }
 
 /// The `[deployment]` table.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct DeploymentSettings {
     /// The service.
     pub service: ServiceName,
@@ -63,4 +67,6 @@ pub struct DeploymentSettings {
     pub version: Option<Version>,
     /// The hook that tells people.
     pub notify: Option<HookIx>,
+    /// How the live version is read.
+    pub live: Option<Arc<LiveSettings>>,
 }

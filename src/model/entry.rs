@@ -6,6 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::deployment::Mode;
+use super::live::Live;
 use super::name::{DeploymentId, HookName, RuleName, ServiceName, SignalName, StageName, Version};
 use super::rule::{About, Severity};
 use super::time::Timestamp;
@@ -121,6 +122,22 @@ pub enum Event {
         refusal: Refusal,
         /// The rule with its readings.
         evidence: RuleEvidence,
+    },
+    /// The live version was compared before something was done.
+    LiveChecked {
+        /// What was read.
+        live: Live,
+        /// The version that is judged.
+        judged: Version,
+        /// The version to go back to.
+        good: Option<Version>,
+        /// Why nothing was done; `None`: it was done.
+        refusal: Option<Refusal>,
+    },
+    /// Another version is live than was known before.
+    LiveSeen {
+        /// Which one.
+        version: Version,
     },
     /// The latch: this deployment is rolled back, once.
     Decided(Decision),
@@ -413,6 +430,10 @@ pub enum Refusal {
     NoGoodVersion,
     /// The judged version is the good version: there is nothing to go back to.
     AlreadyAtGood,
+    /// The live version is neither the judged nor the good one: somebody else changed it.
+    LiveVersionChanged,
+    /// The live version cannot be read.
+    LiveVersionUnknown,
     /// The rule is not for the stage that the deployment is in.
     OtherStage,
     /// This deployment has had its rollback.
@@ -423,7 +444,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// Every reason.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::NotArmed,
         Self::Observing,
         Self::NotifyOnly,
@@ -433,6 +454,8 @@ impl Refusal {
         Self::NoData,
         Self::NoGoodVersion,
         Self::AlreadyAtGood,
+        Self::LiveVersionChanged,
+        Self::LiveVersionUnknown,
         Self::OtherStage,
         Self::AlreadyRolledBack,
         Self::JournalUnusable,
@@ -451,6 +474,8 @@ impl fmt::Display for Refusal {
             Self::NoData => "no data",
             Self::NoGoodVersion => "no good version",
             Self::AlreadyAtGood => "already at the good version",
+            Self::LiveVersionChanged => "live version changed",
+            Self::LiveVersionUnknown => "live version unknown",
             Self::OtherStage => "not in this stage",
             Self::AlreadyRolledBack => "already rolled back",
             Self::JournalUnusable => "journal unusable",

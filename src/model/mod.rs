@@ -6,6 +6,7 @@ pub mod deployment;
 pub mod entry;
 pub mod group;
 pub mod hook;
+pub mod live;
 pub mod name;
 pub mod native;
 pub mod place;

@@ -44,6 +44,8 @@ impl Decisions {
             | Event::Outcome { .. }
             | Event::Cured { .. }
             | Event::Failed { .. }
+            | Event::LiveChecked { .. }
+            | Event::LiveSeen { .. }
             | Event::Notified { .. } => {}
         }
     }

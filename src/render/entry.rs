@@ -1,7 +1,10 @@
 //! A journal entry in one line, for logs and timelines.
 
-use crate::model::entry::{Attempt, Caller, Decision, Entry, Event, RuleEvidence, Trigger};
-use crate::model::name::{RuleName, SignalName};
+use crate::model::entry::{
+    Attempt, Caller, Decision, Entry, Event, Refusal, RuleEvidence, Trigger,
+};
+use crate::model::live::Live;
+use crate::model::name::{RuleName, SignalName, Version};
 use crate::model::signal::Unit;
 
 use super::compare::comparisons;
@@ -65,6 +68,10 @@ pub(super) fn event_in(event: &Event, unit: Units<'_>) -> String {
         Event::Refused { refusal, evidence } => {
             format!("nothing done, {refusal}: {}", rule(evidence, unit))
         }
+        Event::LiveChecked { live, judged, good, refusal } => {
+            checked(live, judged, good.as_ref(), *refusal)
+        }
+        Event::LiveSeen { version } => format!("live version is {version}"),
         Event::Decided(decision) => decided(decision, unit),
         Event::Intent { attempt, what } => format!("starting {}: {}", step(attempt), text(what)),
         Event::Outcome { attempt, result, output: _, took_ms } => {
@@ -84,6 +91,25 @@ pub(super) fn event_in(event: &Event, unit: Units<'_>) -> String {
             format!("people could not be told by hook {hook}: {}", text(why))
         }
     }
+}
+
+/// ``nothing done, live version changed: live v3, judged v2, good v1``
+fn checked(
+    live: &Live,
+    judged: &Version,
+    good: Option<&Version>,
+    refusal: Option<Refusal>,
+) -> String {
+    let good = good.map(|good| format!(", good {good}")).unwrap_or_default();
+    let read = match live {
+        Live::Version(version) => format!("live {version}"),
+        Live::Unknown(why) => format!("live version unknown ({})", text(why)),
+    };
+    let what = match refusal {
+        Some(refusal) => format!("nothing done, {refusal}"),
+        None => "live version compared".to_owned(),
+    };
+    format!("{what}: {read}, judged {judged}{good}")
 }
 
 fn count(number: usize, what: &str) -> String {

@@ -188,7 +188,14 @@ pub(super) fn refusals(story: &Story<'_>) -> String {
             code(evidence.rule.as_str(), Place::Cell),
             "set aside: it held before the deployment began".to_owned(),
         ])),
-        Event::Started { .. }
+        Event::LiveChecked { live, refusal: Some(refusal), .. } => Some(row(&[
+            entry.at.to_string(),
+            "live version".to_owned(),
+            text(&format!("{refusal}: {live}")),
+        ])),
+        Event::LiveChecked { .. }
+        | Event::LiveSeen { .. }
+        | Event::Started { .. }
         | Event::Stopped { .. }
         | Event::Reloaded { .. }
         | Event::ReloadRefused { .. }

@@ -4,7 +4,9 @@
 use std::time::Duration;
 
 use crate::engine::effect::Pace;
-use crate::engine::snapshot::{DeploymentStatus, RuleStatus, SignalStatus, Snapshot, TargetStatus};
+use crate::engine::snapshot::{
+    DeploymentStatus, LiveStatus, RuleStatus, SignalStatus, Snapshot, TargetStatus,
+};
 use crate::model::deployment::Mode;
 use crate::model::entry::{Decision, RuleStanding, Trigger};
 use crate::model::time::{Timestamp, format_duration};
@@ -33,6 +35,9 @@ pub fn status(snapshot: &Snapshot, style: Style) -> String {
     head(&mut page, snapshot);
     if let Some(deployment) = &snapshot.deployment {
         about_deployment(&mut page, deployment, snapshot.at);
+    }
+    if let Some(live) = &snapshot.live {
+        about_live(&mut page, live, snapshot.deployment.as_ref());
     }
     page.pair("mode", mode(snapshot.mode));
     page.title("TARGET", "STATE");
@@ -161,6 +166,31 @@ fn about_deployment(page: &mut Page, deployment: &DeploymentStatus, now: Timesta
     if let Some(why) = &deployment.why {
         page.pair("why", why);
     }
+}
+
+/// The live version, and how it stands to the deployment.
+fn about_live(page: &mut Page, live: &LiveStatus, deployment: Option<&DeploymentStatus>) {
+    let age = live.age_s.map(|age| format!(", read {} ago", number(age, unit_named("seconds"))));
+    let age = age.unwrap_or_default();
+    let waits = if live.comparing { "; a rollback waits for it to be read" } else { "" };
+    let (text, paint) = match (&live.version, deployment) {
+        (None, _) => {
+            let why = live.unknown.as_deref().unwrap_or("not read yet");
+            (format!("unknown{age}: {why}{waits}"), Paint::Yellow)
+        }
+        (Some(version), Some(of)) if *version == of.version => {
+            (format!("{version}{age}{waits}"), Paint::Plain)
+        }
+        (Some(version), Some(of)) if Some(version) == of.good.as_ref() => {
+            (format!("{version}, the good version{age}{waits}"), Paint::Plain)
+        }
+        (Some(version), Some(_)) => {
+            let other = "neither the judged nor the good version";
+            (format!("{version}, {other}{age}{waits}"), Paint::Yellow)
+        }
+        (Some(version), None) => (format!("{version}{age}{waits}"), Paint::Plain),
+    };
+    page.painted_pair("live", &text, paint);
 }
 
 fn rest(until: Timestamp, now: Timestamp) -> String {

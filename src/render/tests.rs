@@ -95,6 +95,7 @@ pub(super) fn snapshot() -> Snapshot {
         colour: Colour::Green,
         deployment: Some(deployment),
         good: Some(Version::new("v1").unwrap()),
+        live: None,
         targets: vec![target],
         signals: vec![
             reading(signal("error_rate", 0.002), "ratio"),

@@ -116,7 +116,21 @@ pub struct StageRequest {
     pub stage: StageName,
 }
 
-/// `POST /v1/deployments/end` and `POST /v1/rollback`
+/// `POST /v1/rollback`
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RollbackRequest {
+    /// The deployment; `None`: the current one.
+    #[serde(default)]
+    pub id: Option<DeploymentId>,
+    /// Why.
+    pub reason: String,
+    /// Whatever version is live.
+    #[serde(default)]
+    pub force: bool,
+}
+
+/// `POST /v1/deployments/end`
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReasonRequest {
@@ -268,9 +282,9 @@ impl Server {
                 self.command(end, caller).await
             }
             (&Method::POST, "/v1/rollback") => {
-                let rollback = read(body)
-                    .await
-                    .map(|ReasonRequest { id, reason }| Command::Rollback { id, reason });
+                let rollback = read(body).await.map(|RollbackRequest { id, reason, force }| {
+                    Command::Rollback { id, reason, force: force.into() }
+                });
                 self.command(rollback, caller).await
             }
             (_, path) => problem(StatusCode::NOT_FOUND, format!("nothing at {path}")),

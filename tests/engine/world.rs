@@ -119,6 +119,7 @@ pub(crate) fn plan(targets: Vec<Target>, signals: Vec<Signal>, rules: Vec<Rule>)
         good: None,
         version: None,
         notify: None,
+        live: None,
     };
     let (mode, hooks) = (Mode::Observe, Vec::new());
     Arc::new(Plan { mode, deployment, targets, signals, rules, hooks })

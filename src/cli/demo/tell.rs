@@ -248,6 +248,8 @@ fn recorded(event: &Event, text: &str) -> Vec<(Paint, String)> {
         | Event::Superseded { .. }
         | Event::SetAside { .. }
         | Event::Refused { .. }
+        | Event::LiveChecked { .. }
+        | Event::LiveSeen { .. }
         | Event::Notified { .. } => vec![(Paint::Plain, text.to_owned())],
     }
 }

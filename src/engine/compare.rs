@@ -1,0 +1,320 @@
+//! Compare and set: before a rollback is decided, and before one that an earlier life left open
+//! goes on, the live version is read. Only while it is still the judged one is anything done, so
+//! that what somebody else did in the meantime is not done again.
+//!
+//! Two guards that decide within the time of one reading both find the judged version. What must
+//! not happen even then is to be excluded by the hook itself, by a lock or a transaction.
+
+use std::time::Duration;
+
+use crate::model::entry::{Event, Refusal, Trigger};
+use crate::model::hook::{Action, Hook};
+use crate::model::live::{Live, LiveUnknown};
+use crate::model::name::{DeploymentId, Version};
+use crate::model::place::RuleIx;
+use crate::model::time::{Instant, Moment};
+
+use super::command::{Accepted, Rejection};
+use super::cure::Purpose;
+use super::guard::{Doing, Guard};
+use super::ledger::Phase;
+
+/// The pause before a reading that failed is tried again: what replaces a file or restarts a
+/// service takes about as long.
+const RETRY: Duration = Duration::from_millis(500);
+
+/// How many time limits of one reading it is tried for: a service that restarts is back by then,
+/// and a rollback that waits longer is one that fails.
+const TRIES: u32 = 3;
+
+/// For how long it is tried where a rollback was interrupted by the guard's own death: with a host
+/// that boots, what tells the version may boot, too.
+const AFTER_RESTART: Duration = Duration::from_secs(60);
+
+/// How many refusals of one deployment are put on record. A live version that changes to and fro
+/// is told by fewer.
+const MAX_RECORDED: usize = 16;
+
+/// A comparison under way.
+#[derive(Debug)]
+pub(crate) struct Check {
+    deployment: DeploymentId,
+    matter: Matter,
+    /// When it is unknown for good.
+    until: Instant,
+    /// When a reading that failed is tried again.
+    again: Option<Instant>,
+}
+
+/// What depends on a comparison.
+#[derive(Clone, Debug)]
+enum Matter {
+    /// To roll back.
+    Rollback { trigger: Box<Trigger>, hook: Box<Hook> },
+    /// To go on with a rollback, with this attempt at its next step.
+    Resume { number: u32 },
+}
+
+/// What was refused last.
+#[derive(Debug, Default)]
+pub(crate) struct Refused {
+    /// The rule, and why.
+    rule: Option<(RuleIx, Refusal)>,
+    /// No rule asks again before this.
+    until: Option<Instant>,
+    /// What is to be answered to a person.
+    answer: Option<Result<Accepted, Rejection>>,
+}
+
+/// What a reading means for a rollback.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Compared {
+    Judged,
+    Good,
+    Other,
+    Unknown,
+}
+
+impl Compared {
+    fn new(live: &Live, judged: &Version, good: Option<&Version>) -> Self {
+        match live {
+            Live::Unknown(_) => Self::Unknown,
+            Live::Version(version) if version == judged => Self::Judged,
+            Live::Version(version) if Some(version) == good => Self::Good,
+            Live::Version(_) => Self::Other,
+        }
+    }
+
+    const fn refusal(self, unknown: LiveUnknown) -> Option<Refusal> {
+        match (self, unknown) {
+            (Self::Judged, _) | (Self::Unknown, LiveUnknown::Proceed) => None,
+            (Self::Good, _) => Some(Refusal::AlreadyAtGood),
+            (Self::Other, _) => Some(Refusal::LiveVersionChanged),
+            (Self::Unknown, LiveUnknown::Refuse) => Some(Refusal::LiveVersionUnknown),
+        }
+    }
+}
+
+impl Check {
+    pub(crate) fn deadline(&self) -> Instant {
+        self.again.map_or(self.until, |again| again.min(self.until))
+    }
+
+    fn is_for_a_person(&self) -> bool {
+        match &self.matter {
+            Matter::Rollback { trigger, .. } => matches!(**trigger, Trigger::Person { .. }),
+            Matter::Resume { .. } => false,
+        }
+    }
+}
+
+impl Guard {
+    /// Rolls back, once it is certain that the judged version is live. The trigger is that of this
+    /// moment, however long the comparison takes.
+    pub(crate) fn roll_back(&mut self, now: Moment, trigger: Trigger, hook: Hook) {
+        if self.live_settings().is_none() {
+            return self.decide_on(now, trigger, hook);
+        }
+        let person = matches!(trigger, Trigger::Person { .. });
+        let under_way = self.live.check.is_some() && !person;
+        let too_soon = !person && self.live.refused.until.is_some_and(|until| now.at < until);
+        if !under_way && !too_soon {
+            let (trigger, hook) = (Box::new(trigger), Box::new(hook));
+            self.compare(now, Matter::Rollback { trigger, hook }, Duration::ZERO);
+        }
+    }
+
+    /// Compares before a rollback that an earlier life left open goes on.
+    pub(crate) fn compare_resumed(&mut self, now: Moment, number: u32) {
+        self.live.resumed = false;
+        self.doing = Doing::Comparing;
+        self.compare(now, Matter::Resume { number }, AFTER_RESTART);
+    }
+
+    /// Whether an attempt must wait for a comparison.
+    pub(crate) fn must_compare(&self) -> bool {
+        self.live.resumed && self.live_settings().is_some()
+    }
+
+    fn compare(&mut self, now: Moment, matter: Matter, least: Duration) {
+        let (Some(settings), Some(current)) = (self.live_settings(), &self.ledger.current) else {
+            return;
+        };
+        let until = now.at.after((settings.timeout * TRIES).max(least));
+        let deployment = current.id.clone();
+        self.live.check = Some(Check { deployment, matter, until, again: None });
+        self.read_for_check(now);
+    }
+
+    /// Whether a person waits for a comparison.
+    #[must_use]
+    pub fn is_asked(&self) -> bool {
+        self.live.check.as_ref().is_some_and(Check::is_for_a_person)
+    }
+
+    /// What a person who waited for a comparison is to be told.
+    pub fn take_answer(&mut self) -> Option<Result<Accepted, Rejection>> {
+        self.live.refused.answer.take()
+    }
+
+    /// Gives a comparison up: something else was done that it was not made for.
+    pub(crate) fn drop_check(&mut self) {
+        if self.live.check.take().is_some_and(|check| check.is_for_a_person()) {
+            self.live.refused.answer = Some(Err(Rejection::Overtaken));
+        }
+    }
+
+    /// Tries a reading that failed again, or takes it for unknown when its time is over.
+    pub(crate) fn pursue_check(&mut self, now: Moment) {
+        let Some(check) = &mut self.live.check else { return };
+        if now.at >= check.until {
+            let last = self.live.last.as_ref().map(|(_, live)| live.clone());
+            let last = last.filter(|live| live.version().is_none());
+            let live = last.unwrap_or_else(|| Live::unknown("no answer within its time"));
+            self.settle_check(now, live);
+        } else if check.again.is_some_and(|again| again <= now.at) {
+            check.again = None;
+            self.read_for_check(now);
+        }
+    }
+
+    /// Acts on a reading that was made for the comparison under way.
+    pub(crate) fn settle_check(&mut self, now: Moment, live: Live) {
+        let (Some(check), Some(current), Some(settings)) =
+            (&mut self.live.check, &self.ledger.current, &self.judge.plan().deployment.live)
+        else {
+            return;
+        };
+        let compared = Compared::new(&live, &current.version, current.good.as_ref());
+        if compared == Compared::Unknown && now.at < check.until {
+            check.again = Some(now.at.after(RETRY));
+            return;
+        }
+        let refusal = compared.refusal(settings.unknown);
+        let is_current = check.deployment == current.id;
+        let Some(check) = self.live.check.take().filter(|_| is_current) else { return };
+        match check.matter {
+            Matter::Rollback { trigger, hook } => {
+                self.conclude(now, &live, refusal, *trigger, *hook);
+            }
+            Matter::Resume { number } => self.go_on(now, &live, compared, refusal, number),
+        }
+    }
+
+    fn conclude(
+        &mut self,
+        now: Moment,
+        live: &Live,
+        refusal: Option<Refusal>,
+        trigger: Trigger,
+        hook: Hook,
+    ) {
+        let rule = match &trigger {
+            Trigger::Rule(evidence) => {
+                let named = |rule: &crate::model::rule::Rule| rule.name == evidence.rule;
+                let Some(place) = self.plan().rules.iter().position(named) else { return };
+                Some(RuleIx(place))
+            }
+            Trigger::Person { .. } => None,
+        };
+        // What was asked of it may have changed while it was compared.
+        if rule.is_some_and(|ix| self.refusal(ix).is_some()) {
+            return;
+        }
+        self.record_check(now, live, refusal);
+        match (refusal, rule) {
+            (None, None) => {
+                let deployment = self.ledger.current.as_ref().map(|current| current.id.clone());
+                self.decide_on(now, trigger, hook);
+                self.live.refused.answer = deployment.map(|id| Ok(Accepted::rolling_back(id)));
+            }
+            (None, Some(_)) => self.decide_on(now, trigger, hook),
+            (Some(refusal), Some(ix)) => {
+                let interval = self.live_settings().map(|settings| settings.interval);
+                self.live.refused.until = interval.map(|interval| now.at.after(interval));
+                self.live.refused.rule = Some((ix, refusal));
+                self.refuse(now, ix, refusal);
+            }
+            (Some(refusal), None) => {
+                let why = Rejection::Live { refusal, live: live.clone() };
+                self.live.refused.answer = Some(Err(why));
+            }
+        }
+    }
+
+    /// Goes on with a rollback that was interrupted.
+    fn go_on(
+        &mut self,
+        now: Moment,
+        live: &Live,
+        compared: Compared,
+        refusal: Option<Refusal>,
+        number: u32,
+    ) {
+        let Some(current) = &self.ledger.current else { return };
+        if current.phase != Phase::RollingBack {
+            return;
+        }
+        let progress = &current.progress;
+        // What an earlier step may have done is not somebody else's doing.
+        let untouched = progress.step == 0 && progress.failed == 0 && progress.unknown == 0;
+        let step = self.hook.as_ref().and_then(|hook| hook.steps.get(progress.step as usize));
+        let may_repeat =
+            step.is_some_and(|step| step.idempotent || matches!(step.action, Action::Probe { .. }));
+        let (judged, good) = (current.version.clone(), current.good.clone());
+        self.record_check(now, live, refusal);
+        match compared {
+            Compared::Judged => self.start_attempt(now, number),
+            Compared::Good if untouched => self.look_for_cure(now, Purpose::Verify),
+            Compared::Good if may_repeat || !self.has_cure() => self.start_attempt(now, number),
+            // Perhaps all is done, by another guard that had the same record.
+            Compared::Good => self.look_for_cure(now, Purpose::AfterRestart { number }),
+            Compared::Unknown if !untouched || refusal.is_none() => {
+                self.start_attempt(now, number);
+            }
+            Compared::Unknown => {
+                self.fail(now, format!("the guard was restarted, and the live version is {live}"));
+            }
+            Compared::Other => {
+                let good = good.map(|good| format!(" nor {good}")).unwrap_or_default();
+                let why = format!("the live version is {live} now, neither {judged}{good}");
+                self.fail(now, why);
+            }
+        }
+    }
+
+    fn record_check(&mut self, now: Moment, live: &Live, refusal: Option<Refusal>) {
+        let Some(current) = &self.ledger.current else { return };
+        let known = (live.version().cloned(), refusal);
+        let told = refusal.is_some()
+            && (current.checked.contains(&known) || current.checked.len() >= MAX_RECORDED);
+        if !told {
+            let (judged, good) = (current.version.clone(), current.good.clone());
+            let live = live.clone();
+            self.record(now, Event::LiveChecked { live, judged, good, refusal });
+        }
+    }
+
+    /// Why a rule that would roll back does not.
+    pub(crate) fn live_refusal(&self, ix: RuleIx) -> Option<Refusal> {
+        let refused = self.live.refused.rule.filter(|(rule, _)| *rule == ix);
+        refused.map(|(_, refusal)| refusal)
+    }
+
+    /// Whether the live version is the good one, as far as that belongs to the cure: read after
+    /// `since`.
+    pub(crate) fn live_is_cured(&self, since: Instant, now: Instant) -> bool {
+        let good = self.ledger.current.as_ref().and_then(|current| current.good.as_ref());
+        let (Some(good), Some(_)) = (good, self.live_settings()) else { return true };
+        self.live_since(since, now).is_some_and(|live| live.is(good))
+    }
+
+    /// What the live version is instead.
+    pub(crate) fn live_instead(&self, since: Instant, now: Instant) -> String {
+        match self.live_since(since, now) {
+            Some(Live::Version(version)) => format!("the live version is still {version}"),
+            Some(live @ Live::Unknown(_)) => format!("the live version is {live}"),
+            None => "the live version could not be read".to_owned(),
+        }
+    }
+}
