@@ -272,8 +272,8 @@ impl Guard {
             format!("the good version is {good}")
         });
         self.hook = None;
-        self.drop_check();
         self.live.refused = Refused::default();
+        self.drop_check();
         let baselines = self.judge.baselines(now.at);
         self.judge.freeze(&baselines, now.at);
         self.judge.enter(None, now.at);
