@@ -160,7 +160,7 @@ const TABLES: [(&str, &[&str]); 12] = [
     ("root", &["/roots/main"]),
     ("deployment", &["/definitions/deployment"]),
     ("target", &["/definitions/target"]),
-    ("header", &["/definitions/target/properties/headers/additionalProperties/anyOf/1"]),
+    ("header", &["/definitions/headers/additionalProperties/anyOf/1"]),
     ("hook", &["/definitions/hook"]),
     ("run", &["/definitions/step"]),
     ("probe", &["/definitions/step"]),
@@ -248,6 +248,12 @@ fn the_schema_has_exactly_the_keys_that_the_reader_has() {
     for (table, read) in read {
         assert_eq!(keys(&language, table), read, "{table}");
     }
+}
+
+#[test]
+fn the_schema_has_exactly_the_keys_of_live_that_the_reader_has() {
+    let known = known(&with("deployment", "live = { zz = 1 }"));
+    assert_eq!(keys(&language(), "/definitions/live"), known);
 }
 
 /// The kinds of signals, each with what it needs to be in order.

@@ -16,6 +16,7 @@ use crate::model::time::{Instant, Moment};
 
 use super::command::{Accepted, Rejection};
 use super::cure::Purpose;
+use super::evidence;
 use super::guard::{Doing, Guard};
 use super::ledger::Phase;
 
@@ -109,8 +110,8 @@ impl Check {
 }
 
 impl Guard {
-    /// Rolls back, once it is certain that the judged version is live. The trigger is that of this
-    /// moment, however long the comparison takes.
+    /// Rolls back, once it is certain that the judged version is live, if the rule that asks for it
+    /// fires even then.
     pub(crate) fn roll_back(&mut self, now: Moment, trigger: Trigger, hook: Hook) {
         if self.live_settings().is_none() {
             return self.decide_on(now, trigger, hook);
@@ -217,10 +218,14 @@ impl Guard {
             }
             Trigger::Person { .. } => None,
         };
-        // What was asked of it may have changed while it was compared.
-        if rule.is_some_and(|ix| self.refusal(ix).is_some()) {
+        // Much may have changed while it was read: a rule that cleared asks for nothing any more.
+        if rule.is_some_and(|ix| self.refusal(ix).is_some() || !self.is_firing(ix)) {
             return;
         }
+        let trigger = match rule {
+            Some(ix) => Trigger::Rule(Box::new(evidence::of_rule(&self.judge, ix, now))),
+            None => trigger,
+        };
         self.record_check(now, live, refusal);
         match (refusal, rule) {
             (None, None) => {

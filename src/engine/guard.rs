@@ -306,11 +306,7 @@ impl Guard {
     fn decide(&mut self, now: Moment) {
         let mut firing: Vec<(Instant, RuleIx)> = (0..self.plan().rules.len())
             .map(RuleIx)
-            .filter_map(|ix| match self.judge.rule(ix).state {
-                // On what is over, or was not seen since, nothing is done.
-                State::Firing(firing) if self.judge.fires_now(ix) => Some((firing.fired, ix)),
-                State::Firing(_) | State::Inactive | State::Pending(_) => None,
-            })
+            .filter_map(|ix| self.fired(ix).map(|fired| (fired, ix)))
             .collect();
         firing.sort();
         for (_, ix) in firing {
@@ -323,6 +319,19 @@ impl Guard {
                 (None, Then::Notify | Then::Report) => {}
             }
         }
+    }
+
+    /// When a rule fired that fires now. On what is over, or was not seen since, nothing is done.
+    fn fired(&self, ix: RuleIx) -> Option<Instant> {
+        match self.judge.rule(ix).state {
+            State::Firing(firing) if self.judge.fires_now(ix) => Some(firing.fired),
+            State::Firing(_) | State::Inactive | State::Pending(_) => None,
+        }
+    }
+
+    /// Whether a rule fires now.
+    pub(crate) fn is_firing(&self, ix: RuleIx) -> bool {
+        self.fired(ix).is_some()
     }
 
     /// Why a rule would not be acted on if it fired now; `None` if it would.

@@ -211,6 +211,9 @@ impl Guard {
             match asked.why {
                 Why::Look => self.take_look(now, asked.at, live),
                 Why::Compare => {
+                    if self.live.candidate.as_ref() != live.version() {
+                        self.live.candidate = None;
+                    }
                     self.live.last = Some((asked.at, live.clone()));
                     self.settle_check(now, live);
                 }

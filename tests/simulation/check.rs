@@ -5,9 +5,12 @@ use std::time::Duration;
 
 use rollguard::engine::effect::{Incident, Job, Notice, Order};
 use rollguard::engine::snapshot::Snapshot;
-use rollguard::model::deployment::Mode;
-use rollguard::model::entry::{Attempt, Decision, Entry, Event, Refusal, StepResult, Trigger};
+use rollguard::model::deployment::{Arm, Mode};
+use rollguard::model::entry::{
+    Attempt, Caller, Decision, Entry, Event, Refusal, StepResult, Trigger,
+};
 use rollguard::model::hook::{Action, Placeholder};
+use rollguard::model::live::{Live, LiveUnknown};
 use rollguard::model::name::{DeploymentId, RuleName, Version};
 use rollguard::model::plan::Plan;
 use rollguard::model::scrape::Scrape;
@@ -26,6 +29,10 @@ pub(crate) struct Check {
     deployments: HashMap<DeploymentId, Deployment>,
     told: HashSet<(DeploymentId, Attempt)>,
     life: Life,
+    /// What was last known to be live, and what before that.
+    known: (Option<Version>, Option<Version>),
+    /// A person's newest rollback insists.
+    insists: bool,
 }
 
 /// What is forgotten when the guard dies.
@@ -38,6 +45,10 @@ struct Life {
     begun: Option<Instant>,
     /// Rules that were read by one and the same plan since the deployment began.
     reloaded: bool,
+    /// What the guard was told of the live version, newest last.
+    read: Vec<Live>,
+    /// It was decided in this life.
+    decided: bool,
 }
 
 /// What one successful scrape said.
@@ -81,10 +92,59 @@ impl Check {
         self.life.seen.push(Seen { at: scrape.at, latency: values[0], errors: values[1] });
     }
 
+    pub(crate) fn reads(&mut self, _number: u64, live: &Live) {
+        self.life.read.push(live.clone());
+    }
+
+    pub(crate) fn insists(&mut self, insists: bool) {
+        self.insists = insists;
+    }
+
+    /// Nothing is done unless the newest reading found the judged version.
+    fn compares(&self, of: &Deployment, plan: &Plan) {
+        let Some(settings) = &plan.deployment.live else { return };
+        let proceeds = settings.unknown == LiveUnknown::Proceed;
+        let fine = match self.life.read.last() {
+            Some(Live::Version(version)) => *version == of.version,
+            Some(Live::Unknown(_)) => proceeds,
+            None => false,
+        };
+        // Where nothing was answered in time, nothing was read.
+        assert!(
+            fine || proceeds,
+            "{} is rolled back while {:?}",
+            of.version,
+            self.life.read.last()
+        );
+    }
+
+    /// The guard begins a deployment of what it read, and never of what it brought back itself.
+    fn detects(&self, version: &Version, plan: &Plan) {
+        if plan.deployment.arm != Arm::Detect {
+            return;
+        }
+        let read = self.life.read.iter().rev().take_while(|live| live.is(version)).count();
+        assert!(read >= 2, "{version} was armed for after {:?}", self.life.read);
+        assert_eq!(self.known.0.as_ref(), Some(version), "armed for what is not known to be live");
+        let before = self.current.as_ref().map(|id| &self.deployments[id]);
+        let own = before.is_some_and(|before| {
+            before.decision.is_some()
+                && before.good.as_ref() == Some(version)
+                && self.known.1.as_ref() == Some(&before.version)
+        });
+        assert!(!own, "the guard's own rollback to {version} counts as a deployment");
+    }
+
     pub(crate) fn appends(&mut self, now: Moment, entry: &Entry, plan: &Plan) {
         self.news = true;
+        if let Event::LiveSeen { version } = &entry.event {
+            self.known = (Some(version.clone()), self.known.0.take());
+        }
         let Some(id) = &entry.deployment else { return };
-        if let Event::Begun { version, good, .. } = &entry.event {
+        if let Event::Begun { version, good, by, .. } = &entry.event {
+            if *by == Caller::Guard {
+                self.detects(version, plan);
+            }
             return self.begins(now, id, version, good.as_ref(), plan);
         }
         assert!(self.deployments.contains_key(id), "{entry:?} of an unknown deployment");
@@ -92,7 +152,9 @@ impl Check {
             Event::Decided(decision) => self.decides(now, id, decision, plan),
             Event::Baked { .. } => self.bakes(now, id),
             Event::Notified { .. } | Event::Intent { .. } | Event::Outcome { .. } => {}
-            Event::Started { .. }
+            Event::LiveChecked { .. }
+            | Event::LiveSeen { .. }
+            | Event::Started { .. }
             | Event::Stopped { .. }
             | Event::Reloaded { .. }
             | Event::ReloadRefused { .. }
@@ -157,7 +219,12 @@ impl Check {
             assert!(decision.good.is_some(), "back to where?");
             assert!(decision.good.as_ref() != Some(&decision.version), "back to itself");
         }
-        let Trigger::Rule(rule) = &decision.trigger else { return };
+        self.life.decided = true;
+        let Trigger::Rule(rule) = &decision.trigger else {
+            return if self.insists { () } else { self.compares(&self.deployments[id], plan) };
+        };
+        let deployment = &self.deployments[id];
+        self.compares(deployment, plan);
         assert_eq!(plan.mode, Mode::Auto, "decided by itself in another mode");
         assert!(deployment.guarded, "decided by itself while nothing is guarded");
         assert!(!deployment.set_aside.contains(&rule.rule), "decided by a rule set aside");
@@ -230,6 +297,12 @@ impl Check {
             Some(Event::Intent { attempt, .. }) if *attempt == order.attempt
         );
         assert!(intended, "{:?} runs without an intent on record", order.attempt);
+        let untouched = deployment.attempts.iter().all(|(attempt, result)| {
+            *attempt == order.attempt || *result == Some(StepResult::NotStarted)
+        });
+        if untouched && !self.life.decided {
+            self.compares(deployment, plan);
+        }
         let hook = plan.hooks.iter().find(|known| known.name == *hook).unwrap();
         deployment.may_run(&order.attempt, &hook.steps[*step as usize]);
         if let Job::Run { argv, .. } = &order.job {
@@ -283,6 +356,7 @@ impl Check {
                     Event::Started { .. }
                         | Event::Stopped { .. }
                         | Event::Reloaded { .. }
+                        | Event::LiveSeen { .. }
                         | Event::Notified { .. }
                 )
             });
@@ -332,6 +406,8 @@ impl Deployment {
             | Event::Staged { .. }
             | Event::TelemetryLost { .. }
             | Event::TelemetryBack { .. }
+            | Event::LiveChecked { .. }
+            | Event::LiveSeen { .. }
             | Event::Notified { .. } => {}
         }
     }
