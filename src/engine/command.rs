@@ -274,7 +274,7 @@ impl Guard {
         self.hook = None;
         self.live.refused = Refused::default();
         self.drop_check();
-        let baselines = self.judge.baselines(now.at);
+        let baselines = self.judge.baselines(self.live.changed.unwrap_or(now.at));
         self.judge.freeze(&baselines, now.at);
         self.judge.enter(None, now.at);
         let thin = thin(&plan, &baselines);

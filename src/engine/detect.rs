@@ -26,9 +26,13 @@ impl Guard {
         let known = self.ledger.live.clone();
         // During a rollback it changes by the guard's own doing.
         if is_stable && known.as_ref() != Some(version) && !self.is_rolling_back() {
+            let stood = self.stood_until();
             self.record(now, Event::LiveSeen { version: version.clone() });
             if let Some(before) = known {
+                // What was seen since then may be its doing, although nobody knew of it.
+                self.live.changed = Some(stood);
                 self.change(now, &before, version);
+                self.live.changed = None;
             }
         }
     }

@@ -45,6 +45,10 @@ pub(crate) struct LiveState {
     seen: Vec<Seen>,
     /// What was read once, and is believed when it is read again.
     pub(crate) candidate: Option<Version>,
+    /// When what is known to be live was last read.
+    stood: Option<Instant>,
+    /// The deployment that begins was live no earlier than this: it was detected afterwards.
+    pub(crate) changed: Option<Instant>,
     /// A comparison under way.
     pub(crate) check: Option<Check>,
     /// What people and rules were last told instead of a rollback.
@@ -184,7 +188,7 @@ impl Guard {
     pub(crate) fn read_for_check(&mut self, now: Moment) {
         if self.live_metric().is_some() {
             let live = self.live_on_pages(Instant::ZERO, now.at);
-            self.live.last = Some((now.at, live.clone()));
+            self.note_reading(now.at, &live);
             self.settle_check(now, live);
         } else {
             self.ask_live(now, Why::Compare);
@@ -214,7 +218,7 @@ impl Guard {
                     if self.live.candidate.as_ref() != live.version() {
                         self.live.candidate = None;
                     }
-                    self.live.last = Some((asked.at, live.clone()));
+                    self.note_reading(asked.at, &live);
                     self.settle_check(now, live);
                 }
             }
@@ -226,8 +230,21 @@ impl Guard {
     }
 
     fn take_look(&mut self, now: Moment, at: Instant, live: Live) {
-        self.live.last = Some((at, live.clone()));
+        self.note_reading(at, &live);
         self.heed_change(now, &live);
+    }
+
+    fn note_reading(&mut self, at: Instant, live: &Live) {
+        self.live.last = Some((at, live.clone()));
+        if self.ledger.live.as_ref().is_some_and(|known| live.is(known)) {
+            self.live.stood = Some(at);
+        }
+    }
+
+    /// Until when the version before was live for certain; the origin, if that was before the
+    /// guard was started.
+    pub(crate) fn stood_until(&self) -> Instant {
+        self.live.stood.unwrap_or(Instant::ZERO)
     }
 
     /// What was read of the live version after an instant; `None`: nothing yet.

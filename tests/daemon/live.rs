@@ -163,12 +163,12 @@ fn a_person_may_insist_while_nobody_knows_what_is_live() {
 
 #[test]
 fn a_program_that_hangs_is_ended_with_all_that_it_started() {
-    let live = r#"{ run = ["DIR/hang"], timeout = "200ms", interval = "100ms" }"#;
+    let live = r#"{ run = ["DIR/stuck"], timeout = "200ms", interval = "100ms" }"#;
     let Some(world) = with(live) else { return };
     let script = "#!/bin/sh\nsleep 1000 &\necho $! > \"$(dirname \"$0\")/child\"\nwait\n";
-    fs::write(world.path("hang"), script).unwrap();
+    fs::write(world.path("stuck"), script).unwrap();
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    fs::set_permissions(world.path("hang"), mode).unwrap();
+    fs::set_permissions(world.path("stuck"), mode).unwrap();
     let _daemon = world.start();
     world.begin();
     let unknown = |status: &Value| {
