@@ -47,6 +47,8 @@ struct Life {
     reloaded: bool,
     /// What the guard was told of the live version, newest last.
     read: Vec<Live>,
+    /// When what is known to be live was last asked for with that answer.
+    stood: Option<Instant>,
     /// It was decided in this life.
     decided: bool,
 }
@@ -92,7 +94,10 @@ impl Check {
         self.life.seen.push(Seen { at: scrape.at, latency: values[0], errors: values[1] });
     }
 
-    pub(crate) fn reads(&mut self, _number: u64, live: &Live) {
+    pub(crate) fn reads(&mut self, asked: Instant, live: &Live) {
+        if self.known.0.as_ref().is_some_and(|known| live.is(known)) {
+            self.life.stood = Some(asked);
+        }
         self.life.read.push(live.clone());
     }
 
@@ -145,6 +150,9 @@ impl Check {
             if *by == Caller::Guard {
                 self.detects(version, plan);
             }
+            let detected = *by == Caller::Guard && plan.deployment.arm == Arm::Detect;
+            let since = if detected { self.life.stood } else { Some(now.at) };
+            self.life.begun = since;
             return self.begins(now, id, version, good.as_ref(), plan);
         }
         assert!(self.deployments.contains_key(id), "{entry:?} of an unknown deployment");
@@ -192,7 +200,6 @@ impl Check {
         assert!(!rolling, "{id} begins during a rollback");
         self.current = Some(id.clone());
         self.life.warm = Some(now.at.after(plan.deployment.warmup));
-        self.life.begun = Some(now.at);
         self.life.reloaded = false;
         let deployment = Deployment {
             version: version.clone(),

@@ -50,7 +50,8 @@ enum Arrival {
     Scrape(Scrape),
     Outcome(Outcome),
     Told(DeploymentId, HookName, Option<String>),
-    Read(u64, Live),
+    /// The question's number and time, and the answer.
+    Read(u64, Instant, Live),
 }
 
 /// A program that was started. It lives on when the guard dies.
@@ -91,6 +92,8 @@ pub(crate) struct World {
     /// Programs by attempt; `None` is one that can never start any more.
     programs: HashMap<(DeploymentId, Attempt), Option<Program>>,
     durable: Vec<Entry>,
+    /// The newest question for the live version.
+    asked: u64,
     check: Check,
     comparing: Comparing,
 }
@@ -126,6 +129,7 @@ impl World {
             arrivals: Vec::new(),
             programs: HashMap::new(),
             durable: Vec::new(),
+            asked: 0,
             check: Check::default(),
             comparing,
             random,
@@ -296,8 +300,11 @@ impl World {
                 }
                 guard.settle(now, &outcome)
             }
-            Arrival::Read(number, live) => {
-                self.check.reads(number, &live);
+            Arrival::Read(number, asked, live) => {
+                // What answers an earlier question is not waited for any more.
+                if number == self.asked {
+                    self.check.reads(asked, &live);
+                }
                 guard.live(now, number, live)
             }
             Arrival::Told(deployment, hook, failure) => {
@@ -421,6 +428,7 @@ impl World {
 
     /// The truth, a moment later; sometimes nothing, nothing sensible, or a lie.
     fn read_live(&mut self, number: u64) {
+        self.asked = number;
         assert!(!self.lost, "the live version is read without a journal");
         let live = match self.random.below(if self.calm { 40 } else { 20 }) {
             0 | 1 => Live::unknown("no such file"),
@@ -429,7 +437,8 @@ impl World {
             _ => Live::Version(self.service.live.clone()),
         };
         let at = self.now + self.random.below(SECOND);
-        self.arrivals.push((at, self.life, Arrival::Read(number, live)));
+        let asked = self.moment().at;
+        self.arrivals.push((at, self.life, Arrival::Read(number, asked, live)));
     }
 
     fn fate(&mut self, timeout: Duration) -> (u64, StepResult, bool) {
