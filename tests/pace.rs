@@ -145,7 +145,10 @@ impl Bed {
                     let effects = self.guard.settle(self.moment(), &outcome);
                     self.perform(effects);
                 }
-                Effect::Inspect { .. } | Effect::Notify(_) | Effect::Report(_) => {}
+                Effect::Inspect { .. }
+                | Effect::Notify(_)
+                | Effect::Report(_)
+                | Effect::ReadLive { .. } => {}
             }
         }
     }

@@ -56,11 +56,9 @@ enum Matter {
     Resume { number: u32 },
 }
 
-/// What was refused last.
+/// What follows from what was refused.
 #[derive(Debug, Default)]
 pub(crate) struct Refused {
-    /// The rule, and why.
-    rule: Option<(RuleIx, Refusal)>,
     /// No rule asks again before this.
     until: Option<Instant>,
     /// What is to be answered to a person.
@@ -237,7 +235,6 @@ impl Guard {
             (Some(refusal), Some(ix)) => {
                 let interval = self.live_settings().map(|settings| settings.interval);
                 self.live.refused.until = interval.map(|interval| now.at.after(interval));
-                self.live.refused.rule = Some((ix, refusal));
                 self.refuse(now, ix, refusal);
             }
             (Some(refusal), None) => {
@@ -300,10 +297,12 @@ impl Guard {
         }
     }
 
-    /// Why a rule that would roll back does not.
-    pub(crate) fn live_refusal(&self, ix: RuleIx) -> Option<Refusal> {
-        let refused = self.live.refused.rule.filter(|(rule, _)| *rule == ix);
-        refused.map(|(_, refusal)| refusal)
+    /// Why a rollback would be refused, going by the newest reading.
+    pub(crate) fn live_refusal(&self) -> Option<Refusal> {
+        let (settings, current) = (self.live_settings()?, self.ledger.current.as_ref()?);
+        let (_, live) = self.live.last.as_ref()?;
+        let compared = Compared::new(live, &current.version, current.good.as_ref());
+        compared.refusal(settings.unknown)
     }
 
     /// Whether the live version is the good one, as far as that belongs to the cure: read after

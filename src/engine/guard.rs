@@ -383,7 +383,7 @@ impl Guard {
             _ if self.is_resting(ix) => Some(Refusal::OtherStage),
             Verdict::NoData(NoData::EvidenceTooThin) => Some(Refusal::EvidenceTooThin),
             Verdict::NoData(_) => Some(Refusal::NoData),
-            Verdict::Holds | Verdict::Fails => self.refusal(ix).or(self.live_refusal(ix)),
+            Verdict::Holds | Verdict::Fails => self.refusal(ix).or_else(|| self.live_refusal()),
         }
     }
 

@@ -51,7 +51,7 @@ pub(crate) struct LiveState {
     pub(crate) changed: Option<Instant>,
     /// A comparison under way.
     pub(crate) check: Option<Check>,
-    /// What people and rules were last told instead of a rollback.
+    /// What follows from refusals.
     pub(crate) refused: super::compare::Refused,
     /// The rollback under way was left open by an earlier life: compare before the next attempt.
     pub(crate) resumed: bool,

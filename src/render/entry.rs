@@ -203,6 +203,26 @@ mod tests {
     }
 
     #[test]
+    fn a_comparison_names_what_is_live_and_what_should_be() {
+        let version = |text| Version::new(text).unwrap();
+        let line = |live, refusal| {
+            let (judged, good) = (version("v2"), Some(version("v1")));
+            event(&Event::LiveChecked { live, judged, good, refusal })
+        };
+        assert_eq!(
+            line(Live::Version(version("v2")), None),
+            "live version compared: live v2, judged v2, good v1"
+        );
+        assert_eq!(
+            line(Live::unknown("no such file"), Some(Refusal::LiveVersionUnknown)),
+            "nothing done, live version unknown: live version unknown (no such file), \
+             judged v2, good v1"
+        );
+        let seen = Event::LiveSeen { version: version("v3") };
+        assert_eq!(event(&seen), "live version is v3");
+    }
+
+    #[test]
     fn an_outcome_names_step_attempt_result_and_time() {
         let outcome = |number, result| {
             let output = "secret\nlines".to_owned();

@@ -371,6 +371,30 @@ mod tests {
     }
 
     #[test]
+    fn the_live_version_is_shown_with_what_it_means_or_why_it_is_unknown() {
+        let check = |version: Option<&str>, unknown: Option<&str>, expected: &str| {
+            let mut seen = pending();
+            seen.live = Some(LiveStatus {
+                version: version.map(|text| Version::new(text).unwrap()),
+                unknown: unknown.map(str::to_owned),
+                age_s: Some(0.5),
+                comparing: unknown.is_some(),
+            });
+            let text = status(&seen, Style::Plain);
+            let lines = text.lines().skip_while(|line| !line.starts_with("live "));
+            let lines: Vec<&str> = lines.take_while(|line| !line.starts_with("mode ")).collect();
+            let shown = lines.join(" ").split_whitespace().collect::<Vec<_>>().join(" ");
+            assert_eq!(shown, format!("live {expected}"));
+        };
+        check(Some("v2"), None, "v2, read 500 ms ago");
+        check(Some("v1"), None, "v1, the good version, read 500 ms ago");
+        let other = "v3, neither the judged nor the good version, read 500 ms ago";
+        check(Some("v3"), None, other);
+        let unknown = "unknown, read 500 ms ago: no such file; a rollback waits for it to be read";
+        check(None, Some("no such file"), unknown);
+    }
+
+    #[test]
     fn the_first_three_lines_say_what_goes_on_and_what_to_do() {
         assert_eq!(
             top(&pending()),
