@@ -131,10 +131,7 @@ pub(super) fn deployment(
     let live = live(&section, sink);
     let arm = arm?;
     if let (Arm::Detect, Some(None)) = (arm, &live) {
-        let place = section.get("arm").map_or(section.place.clone(), |item| item.place());
-        let error = Diagnostic::error(place, "`arm = \"detect\"` needs `live`");
-        sink.report(error.help("write live = { symlink = \"/srv/api/current\" }, for example"));
-        return None;
+        return nothing_to_detect(&section, sink);
     }
     if let (Arm::Deploy | Arm::Detect, Some(item)) = (arm, section.get("version")) {
         let error = Diagnostic::error(item.place(), "`version` is only for `arm = \"always\"`");
@@ -158,6 +155,13 @@ pub(super) fn deployment(
     }
     let (then, good, version, notify, live) = (then?, good?, version?, notify?, live?);
     Some(DeploymentSettings { service, arm, bake, warmup, then, good, version, notify, live })
+}
+
+fn nothing_to_detect<T>(section: &Section<'_>, sink: &mut Sink) -> Option<T> {
+    let place = section.get("arm").map_or(section.place.clone(), |item| item.place());
+    let error = Diagnostic::error(place, "`arm = \"detect\"` needs `live`");
+    sink.report(error.help("write live = { symlink = \"/srv/api/current\" }, for example"));
+    None
 }
 
 fn section<'a>(root: &Section<'a>, sink: &mut Sink) -> Option<Section<'a>> {

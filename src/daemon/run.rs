@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::clock::Clock;
-use crate::config::{Level, Listen};
+use crate::config::{Diagnostics, Level, Listen};
 use crate::engine::command::{Command, Rejection};
 use crate::engine::effect::{Effect, Outcome};
 use crate::engine::snapshot::GuardState;
@@ -117,9 +117,7 @@ enum Ending {
 pub(crate) async fn run(config: &Path) -> Result<(), DaemonError> {
     let clock = Clock::start();
     let loaded = load::load(config)?;
-    for lint in loaded.lints.iter() {
-        tracing::warn!("{}", lint.message);
-    }
+    warn_of(&loaded.lints);
     let (journal, entries, torn) = Journal::open(&loaded.places.state)?;
     if let Some(torn) = torn {
         tracing::warn!("the journal's last line was torn and is dropped: {torn}");
@@ -134,21 +132,14 @@ pub(crate) async fn run(config: &Path) -> Result<(), DaemonError> {
     let (outcomes, mut outcome) = mpsc::channel(MAX_OUTCOMES);
     let (readings, mut reading) = mpsc::channel(MAX_READINGS);
     let notifier = Notifier::start(executor.clone(), tell);
+    let reader = Reader::default();
     let Loaded { places: Places { state, .. }, plan, .. } = loaded;
     let plan = Arc::new(plan);
     let mut daemon = Daemon {
         clock,
         config: config.to_owned(),
         guard: Guard::new(plan.clone(), &entries),
-        shell: Shell {
-            journal,
-            executor,
-            notifier,
-            outcomes,
-            reader: Reader::default(),
-            readings,
-            state,
-        },
+        shell: Shell { journal, executor, notifier, outcomes, reader, readings, state },
         sources: Sources::start(&plan.targets, &names(&plan), clock),
         supervisor: Supervisor::new(),
         changes,
@@ -347,9 +338,7 @@ impl Daemon {
     fn reload(&mut self, now: Moment, by: Caller) -> Vec<Effect> {
         match load::load(&self.config) {
             Ok(loaded) => {
-                for lint in loaded.lints.iter() {
-                    tracing::warn!("{}", lint.message);
-                }
+                warn_of(&loaded.lints);
                 let plan = Arc::new(loaded.plan);
                 self.sources.replace(&plan.targets, &names(&plan));
                 self.reload_error = None;
@@ -391,6 +380,12 @@ impl Daemon {
             self.seen = seen;
             self.changes.send_modify(|count| *count += 1);
         }
+    }
+}
+
+fn warn_of(lints: &Diagnostics) {
+    for lint in lints.iter() {
+        tracing::warn!("{}", lint.message);
     }
 }
 

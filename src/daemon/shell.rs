@@ -15,8 +15,9 @@ use crate::engine::effect::{Effect, Incident, Outcome, Pace};
 use crate::hook::Executor;
 use crate::journal::{Journal, reports_dir};
 use crate::live::Reader;
-use crate::model::entry::{Entry, Event};
+use crate::model::entry::{Attempt, Entry, Event};
 use crate::model::live::{Live, LiveSettings};
+use crate::model::name::DeploymentId;
 use crate::model::place::TargetIx;
 use crate::model::time::format_duration;
 use crate::notify::Notifier;
@@ -103,11 +104,7 @@ impl Shell {
                     super::failpoint::ordered();
                 }
                 Effect::Inspect { deployment, attempt, timeout } => {
-                    let (executor, outcomes) = (self.executor.clone(), self.outcomes.clone());
-                    tokio::spawn(async move {
-                        let outcome = executor.inspect(&deployment, &attempt, timeout).await;
-                        drop(outcomes.send(outcome).await);
-                    });
+                    self.inspect(deployment, attempt, timeout);
                 }
                 Effect::ReadLive { number, settings } => self.read_live(number, settings),
                 Effect::Notify(notice) => {
@@ -123,6 +120,14 @@ impl Shell {
             }
         }
         Performed::All
+    }
+
+    fn inspect(&self, deployment: DeploymentId, attempt: Attempt, timeout: Duration) {
+        let (executor, outcomes) = (self.executor.clone(), self.outcomes.clone());
+        tokio::spawn(async move {
+            let outcome = executor.inspect(&deployment, &attempt, timeout).await;
+            drop(outcomes.send(outcome).await);
+        });
     }
 
     fn read_live(&self, number: u64, settings: Arc<LiveSettings>) {

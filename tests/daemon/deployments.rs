@@ -169,8 +169,8 @@ fn the_fields_of_the_status_are_those_that_scripts_know() {
         keys.sort_unstable();
         assert_eq!(keys, sorted(names), "{value:#}");
     };
-    let top = "at colour config deployment good journal_ok live mode pid reload_error rollguard rules \
-               service signals skipped_slots state targets";
+    let top = "at colour config deployment good journal_ok live mode pid reload_error rollguard \
+               rules service signals skipped_slots state targets";
     check(&status, top.split_whitespace().collect());
     let of_deployment =
         "bakes_at begun decided_at decision good id lost stage step version warm_at why withheld";

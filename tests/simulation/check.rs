@@ -228,7 +228,10 @@ impl Check {
         }
         self.life.decided = true;
         let Trigger::Rule(rule) = &decision.trigger else {
-            return if self.insists { () } else { self.compares(&self.deployments[id], plan) };
+            if !self.insists {
+                self.compares(&self.deployments[id], plan);
+            }
+            return;
         };
         let deployment = &self.deployments[id];
         self.compares(deployment, plan);
