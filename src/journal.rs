@@ -13,6 +13,8 @@
 
 #![expect(clippy::disallowed_methods, reason = "the owner of the journal and its lock")]
 
+mod scan;
+
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
@@ -23,6 +25,8 @@ use rustix::io::Errno;
 
 use crate::model::entry::Entry;
 use crate::record::{self, Broken, Hash, Recovered, Torn};
+
+pub use self::scan::{Piece, ScanError, journal_file, scan};
 
 /// The largest journal, in bytes: some hundred thousand records, decades of deployments. It is
 /// read into memory at the start, which this bounds.
@@ -424,6 +428,103 @@ mod tests {
         fs::create_dir(temp.path().join(JOURNAL)).unwrap();
         let error = chain(&Journal::open(temp.path()).unwrap_err());
         assert!(error.contains(JOURNAL) && error.contains("directory"), "{error}");
+    }
+
+    /// Entries of every size that matters, one of them longer than a sector.
+    fn reasons() -> [String; 4] {
+        [
+            "one".to_owned(),
+            "x".repeat(900),
+            "\u{0} \n \"é,\"hash\":\"".to_owned(),
+            "four".to_owned(),
+        ]
+    }
+
+    /// What the daemon would go on with, and what a reader of the past sees. Both or neither.
+    fn both(dir: &Path) -> Option<(Vec<Entry>, u64)> {
+        let path = journal_file(dir);
+        let mut seen = Vec::new();
+        let scanned = scan(&path, &mut |piece| {
+            match piece {
+                Piece::Record(record) => seen.push(record.entry()?),
+                Piece::Again => seen.clear(),
+            }
+            Ok(())
+        });
+        let before = fs::read(&path).unwrap();
+        match (Journal::open(dir), scanned) {
+            (Ok((journal, entries, torn)), Ok(verified)) => {
+                assert_eq!((&entries, torn), (&seen, verified.torn));
+                assert_eq!(journal.size(), verified.valid_bytes);
+                Some((entries, verified.valid_bytes))
+            }
+            (
+                Err(JournalError::Broken { source, .. }),
+                Err(ScanError::Broken { source: same, before: ok, .. }),
+            ) => {
+                assert_eq!(source, same);
+                assert_eq!((source.line, source.offset), (ok.lines() + 1, ok.valid_bytes));
+                assert_eq!(fs::read(&path).unwrap(), before, "a damaged journal stays as it is");
+                None
+            }
+            (opened, scanned) => panic!("{opened:?} and {scanned:?}"),
+        }
+    }
+
+    #[test]
+    fn cut_at_any_byte_the_daemon_and_readers_have_the_whole_lines_before_it() {
+        let temp = tempfile::tempdir().unwrap();
+        let path = journal_file(temp.path());
+        let reasons = reasons();
+        drop(journal_with(temp.path(), &reasons.each_ref().map(String::as_str)));
+        let whole = fs::read(&path).unwrap();
+        for cut in 0..=whole.len() {
+            fs::write(&path, &whole[..cut]).unwrap();
+            let lines = whole[..cut].iter().filter(|byte| **byte == b'\n').count();
+            let (entries, size) = both(temp.path()).unwrap();
+            let expected: Vec<Entry> = reasons[..lines].iter().map(|text| entry(text)).collect();
+            assert_eq!(entries, expected, "cut at {cut}");
+            assert!(
+                whole[..usize::try_from(size).unwrap()].iter().filter(|b| **b == b'\n').count()
+                    == lines
+            );
+        }
+    }
+
+    #[test]
+    fn flipped_at_any_byte_the_journal_is_refused_by_the_daemon_and_by_readers() {
+        let temp = tempfile::tempdir().unwrap();
+        let path = journal_file(temp.path());
+        drop(journal_with(temp.path(), &reasons().each_ref().map(String::as_str)));
+        let whole = fs::read(&path).unwrap();
+        for at in 0..whole.len() {
+            let mut damaged = whole.clone();
+            // Another bit each time; every bit of every byte is flipped in the tests of `record`.
+            damaged[at] ^= 1 << (at % 8);
+            fs::write(&path, &damaged).unwrap();
+            assert_eq!(both(temp.path()), None, "byte {at}");
+        }
+    }
+
+    #[test]
+    fn a_reader_needs_no_lock_and_sees_what_is_appended() {
+        let temp = tempfile::tempdir().unwrap();
+        let mut journal = journal_with(temp.path(), &["one"]);
+        let lines = || scan(&journal_file(temp.path()), &mut |_| Ok(())).unwrap().lines();
+        assert_eq!(lines(), 1);
+        journal.append(&entry("two")).unwrap();
+        assert_eq!(lines(), 2);
+    }
+
+    #[test]
+    fn a_pipe_or_a_directory_is_no_journal_and_nobody_waits_for_it() {
+        let temp = tempfile::tempdir().unwrap();
+        let error = scan(temp.path(), &mut |_| Ok(())).unwrap_err();
+        assert!(chain(&error).contains("not a regular file"), "{error:?}");
+        assert!(matches!(
+            scan(&temp.path().join("none"), &mut |_| Ok(())),
+            Err(ScanError::Io { .. })
+        ));
     }
 
     const FULL_DISK_DIR: &str = "ROLLGUARD_TEST_FULL_DISK_DIR";

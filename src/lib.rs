@@ -23,6 +23,7 @@ pub mod live;
 pub mod load;
 pub mod model;
 pub mod notify;
+pub mod past;
 pub mod record;
 pub mod rehearsal;
 pub mod render;

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use crate::config::{
     CheckedRules, Diagnostic, Diagnostics, Level, Listen, SourceFile, check_rules, compile_found,
-    compile_rules, is_main, patterns, rules_path,
+    compile_rules, is_main, patterns, rules_path, state_path,
 };
 use crate::model::plan::Plan;
 use crate::model::target::Target;
@@ -196,14 +196,30 @@ impl Found {
         let compiled = compiled.map_err(LoadError::Wrong)?;
         let settings = compiled.settings;
         let runtime = directories.runtime.clone().unwrap_or_else(|| DEFAULT_RUNTIME.into());
-        let state = settings.state.or_else(|| directories.state.clone());
         let places = Places {
-            state: state.unwrap_or_else(|| DEFAULT_STATE.into()),
+            state: settings.state.unwrap_or_else(|| usual_state_dir(directories)),
             control: settings.control.unwrap_or_else(|| runtime.join("rollguard.sock")),
             listen: settings.listen,
         };
         Ok(Loaded { places, plan: compiled.plan, lints: compiled.lints, files: self.files })
     }
+}
+
+/// The state directory that the main file at `path` names, or else the usual one. Nothing is run
+/// by this, and whatever else is wrong with the file does not matter: the past is asked for in
+/// trouble.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn state_dir(path: &Path, directories: &Directories) -> Result<PathBuf, LoadError> {
+    let named = state_path(&read(path, Use::Look)?.source);
+    Ok(named.unwrap_or_else(|| usual_state_dir(directories)))
+}
+
+/// The state directory where no configuration names one.
+#[must_use]
+pub fn usual_state_dir(directories: &Directories) -> PathBuf {
+    directories.state.clone().unwrap_or_else(|| DEFAULT_STATE.into())
 }
 
 /// Checks rules files without a main file. Nothing is run by them, so who can write them does not

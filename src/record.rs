@@ -71,6 +71,19 @@ impl Hash {
     fn of(bytes: &[u8]) -> Self {
         Self(Sha256::digest(bytes).into())
     }
+
+    /// Of 64 hexadecimal digits; `None` of anything else.
+    #[must_use]
+    pub fn from_hex(text: &str) -> Option<Self> {
+        let mut bytes = [0; HASH_HEX / 2];
+        if text.len() != HASH_HEX || !text.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+            return None;
+        }
+        for (at, byte) in bytes.iter_mut().enumerate() {
+            *byte = u8::from_str_radix(&text[2 * at..2 * at + 2], 16).ok()?;
+        }
+        Some(Self(bytes))
+    }
 }
 
 impl fmt::Display for Hash {
@@ -216,11 +229,39 @@ pub fn encode(seq: u64, prev: &Hash, entry: &Entry) -> Result<(String, Hash), To
     if line.len() > MAX_LINE { Err(TooLong { bytes: line.len() }) } else { Ok((line, hash)) }
 }
 
-/// The entry of a line without its line feed, and the line's hash.
+/// A line that verified.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Record {
+    /// When it was decided.
+    pub at: Timestamp,
+    /// What happened, in a word; this version may not know it.
+    pub kind: String,
+    /// The deployment that it concerns.
+    pub deployment: Option<DeploymentId>,
+    /// The fields of its kind.
+    pub data: Value,
+    /// The line's hash.
+    pub hash: Hash,
+}
+
+impl Record {
+    /// What it says.
+    ///
+    /// # Errors
+    /// This version does not know such a record.
+    pub fn entry(self) -> Result<Entry, LineError> {
+        let tagged = serde_json::json!({ "kind": self.kind, "data": self.data });
+        let event = Event::deserialize(tagged)
+            .map_err(|error| LineError::Event { kind: self.kind, why: error.to_string() })?;
+        Ok(Entry { at: self.at, deployment: self.deployment, event })
+    }
+}
+
+/// The record of a line without its line feed.
 ///
 /// # Errors
 /// The line is not the unchanged record number `expected` that follows `prev`.
-pub fn decode(line: &[u8], expected: u64, prev: &Hash) -> Result<(Entry, Hash), LineError> {
+pub fn decode(line: &[u8], expected: u64, prev: &Hash) -> Result<Record, LineError> {
     let hash = verify(line)?;
     let line: Line =
         serde_json::from_slice(line).map_err(|error| LineError::Fields(error.to_string()))?;
@@ -230,10 +271,8 @@ pub fn decode(line: &[u8], expected: u64, prev: &Hash) -> Result<(Entry, Hash), 
     if line.prev != prev.to_string() {
         return Err(LineError::Prev);
     }
-    let tagged = serde_json::json!({ "kind": line.kind, "data": line.data });
-    let event = Event::deserialize(tagged)
-        .map_err(|error| LineError::Event { kind: line.kind, why: error.to_string() })?;
-    Ok((Entry { at: line.at, deployment: line.deployment, event }, hash))
+    let Line { at, kind, deployment, data, .. } = line;
+    Ok(Record { at, kind, deployment, data, hash })
 }
 
 fn verify(line: &[u8]) -> Result<Hash, LineError> {
@@ -256,80 +295,163 @@ fn verify(line: &[u8]) -> Result<Hash, LineError> {
 /// # Errors
 /// Something other than a torn end does not verify.
 pub fn read(bytes: &[u8]) -> Result<Recovered, Broken> {
-    let mut so_far = Recovered {
-        entries: Vec::new(),
-        next_seq: FIRST_SEQ,
-        last_hash: Hash::GENESIS,
-        valid_bytes: 0,
-        torn: None,
-    };
-    let mut offset = 0;
-    while let Some(end) = memchr::memchr(b'\n', &bytes[offset..]).map(|end| offset + end) {
-        match decode(&bytes[offset..end], so_far.next_seq, &so_far.last_hash) {
-            Ok((entry, hash)) => so_far.push(entry, hash, end + 1),
-            Err(_) if end + 1 == bytes.len() && has_lost_sectors(bytes, offset) => break,
-            Err(why) => return Err(so_far.broken(why)),
-        }
-        offset = end + 1;
-    }
-    so_far.end_with(&bytes[offset..])
+    let mut scanner = Scanner::default();
+    let mut entries = Vec::new();
+    scanner.push(bytes, &mut |record| {
+        entries.push(record.entry()?);
+        Ok(())
+    })?;
+    let Verified { next_seq, last_hash, valid_bytes, torn } = scanner.finish()?;
+    Ok(Recovered { entries, next_seq, last_hash, valid_bytes, torn })
 }
 
-impl Recovered {
-    fn push(&mut self, entry: Entry, hash: Hash, end: usize) {
-        self.entries.push(entry);
-        self.next_seq += 1;
-        self.last_hash = hash;
-        self.valid_bytes = end as u64;
+/// What is known of a journal that was read to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Verified {
+    /// The `seq` of the next line.
+    pub next_seq: u64,
+    /// The hash of the last line: the chain's head.
+    pub last_hash: Hash,
+    /// Where the next line begins, in bytes: what follows is torn.
+    pub valid_bytes: u64,
+    /// What was dropped.
+    pub torn: Option<Torn>,
+}
+
+impl Verified {
+    /// How many lines there are.
+    #[must_use]
+    pub const fn lines(&self) -> u64 {
+        self.next_seq - FIRST_SEQ
+    }
+}
+
+/// Reads a journal piece by piece, in whatever pieces it comes. It holds one line at a time.
+#[derive(Clone, Debug)]
+pub struct Scanner {
+    so_far: Verified,
+    /// The line at hand, as far as it has come.
+    line: Vec<u8>,
+    /// A whole line that does not verify: torn if it is the last, damaged if anything follows.
+    suspect: Option<LineError>,
+}
+
+impl Default for Scanner {
+    /// At the beginning of a journal.
+    fn default() -> Self {
+        let (last_hash, valid_bytes) = (Hash::GENESIS, 0);
+        let so_far = Verified { next_seq: FIRST_SEQ, last_hash, valid_bytes, torn: None };
+        Self { so_far, line: Vec::new(), suspect: None }
+    }
+}
+
+impl Scanner {
+    /// Takes the next piece; `visit` gets each record that it completes, and may refuse it.
+    ///
+    /// # Errors
+    /// Something does not verify, or was refused. Nothing more can be read then.
+    pub fn push(
+        &mut self,
+        bytes: &[u8],
+        visit: &mut dyn FnMut(Record) -> Result<(), LineError>,
+    ) -> Result<(), Broken> {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            if let Some(why) = self.suspect.take() {
+                return Err(self.broken(why));
+            }
+            let end = memchr::memchr(b'\n', rest).map(|end| end + 1);
+            let (piece, after) = rest.split_at(end.unwrap_or(rest.len()));
+            if self.line.len() + piece.len() > MAX_LINE {
+                return Err(self.broken(LineError::TooLong));
+            }
+            self.line.extend_from_slice(piece);
+            if end.is_some() {
+                self.end_line(visit);
+            }
+            rest = after;
+        }
+        Ok(())
     }
 
-    /// What follows the last line that counts.
-    fn end_with(mut self, tail: &[u8]) -> Result<Self, Broken> {
-        if tail.len() > MAX_LINE {
-            return Err(self.broken(LineError::TooLong));
+    fn end_line(&mut self, visit: &mut dyn FnMut(Record) -> Result<(), LineError>) {
+        let text = &self.line[..self.line.len() - 1];
+        let record = decode(text, self.so_far.next_seq, &self.so_far.last_hash);
+        let visited = record.and_then(|record| {
+            let hash = record.hash;
+            visit(record).map(|()| hash)
+        });
+        match visited {
+            Ok(hash) => {
+                self.so_far.next_seq += 1;
+                self.so_far.last_hash = hash;
+                self.so_far.valid_bytes += self.line.len() as u64;
+                self.line.clear();
+            }
+            Err(why) => self.suspect = Some(why),
         }
-        if self.is_followed_by_damage(tail) {
+    }
+
+    /// What is known so far: of a journal that proves broken, what stands before the damage.
+    #[must_use]
+    pub const fn so_far(&self) -> Verified {
+        self.so_far
+    }
+
+    /// The journal ends here.
+    ///
+    /// # Errors
+    /// Its end is damaged rather than torn.
+    pub fn finish(mut self) -> Result<Verified, Broken> {
+        if let Some(why) = self.suspect.take() {
+            if !has_lost_sectors(&self.line, self.so_far.valid_bytes) {
+                return Err(self.broken(why));
+            }
+        } else if self.is_followed_by_damage() {
             return Err(self.broken(LineError::LineFeed));
         }
-        if !tail.is_empty() {
-            let (line, offset) = (self.line(), self.valid_bytes);
-            self.torn = Some(Torn { line, offset, length: tail.len() as u64 });
+        if !self.line.is_empty() {
+            let (line, offset) = (self.at_line(), self.so_far.valid_bytes);
+            self.so_far.torn = Some(Torn { line, offset, length: self.line.len() as u64 });
         }
-        Ok(self)
+        Ok(self.so_far)
     }
 
     /// Whether the tail is a whole record that something other than a line feed follows.
-    fn is_followed_by_damage(&self, tail: &[u8]) -> bool {
+    fn is_followed_by_damage(&self) -> bool {
+        let tail = &self.line[..];
         let seal = memchr::memmem::find(tail, HASH_KEY).map(|at| at + SEAL);
+        let Verified { next_seq, last_hash, .. } = &self.so_far;
         seal.filter(|&end| end < tail.len() && tail[end] != b'\n')
-            .is_some_and(|end| decode(&tail[..end], self.next_seq, &self.last_hash).is_ok())
+            .is_some_and(|end| decode(&tail[..end], *next_seq, last_hash).is_ok())
     }
 
     fn broken(&self, why: LineError) -> Broken {
-        Broken { line: self.line(), offset: self.valid_bytes, why }
+        Broken { line: self.at_line(), offset: self.so_far.valid_bytes, why }
     }
 
     /// The line after those that were read, from 1.
-    const fn line(&self) -> u64 {
-        self.next_seq - FIRST_SEQ + 1
+    const fn at_line(&self) -> u64 {
+        self.so_far.lines() + 1
     }
 }
 
 /// Whether zeros in the file's last line, which begins at `start`, are whole sectors: each sector,
 /// as far as the line reaches into it, is zeros throughout or has none, and there is one of zeros.
 /// A line that was written has no zero byte, and damage to single bytes does not make such runs.
-fn has_lost_sectors(bytes: &[u8], start: usize) -> bool {
+fn has_lost_sectors(line: &[u8], start: u64) -> bool {
     let mut lost = false;
-    let mut from = start;
-    while from < bytes.len() {
-        let to = bytes.len().min((from / SECTOR + 1) * SECTOR);
-        let sector = &bytes[from..to];
+    let mut rest = line;
+    // Where the line begins within its first sector.
+    let mut within = usize::try_from(start % SECTOR as u64).expect("less than a sector");
+    while !rest.is_empty() {
+        let (sector, after) = rest.split_at(rest.len().min(SECTOR - within));
         let zeros = sector.iter().filter(|byte| **byte == 0).count();
         if zeros != 0 && zeros != sector.len() {
             return false;
         }
         lost |= zeros != 0;
-        from = to;
+        (rest, within) = (after, 0);
     }
     lost
 }
@@ -411,6 +533,17 @@ mod tests {
         assert_eq!(read.torn, None);
         let next = encode(read.next_seq, &read.last_hash, &sample()[0]).unwrap().0;
         assert_eq!(super::read(&[bytes, next.into_bytes()].concat()).unwrap().entries.len(), 5);
+    }
+
+    #[test]
+    fn a_hash_is_read_as_it_is_written() {
+        let hash = Hash::of(b"x");
+        assert_eq!(Hash::from_hex(&hash.to_string()), Some(hash));
+        assert_eq!(Hash::from_hex(&hash.to_string().to_uppercase()), Some(hash));
+        for text in ["", "0", &"g".repeat(64), &"+1".repeat(32), &"é".repeat(32), &"0".repeat(65)]
+        {
+            assert_eq!(Hash::from_hex(text), None, "{text}");
+        }
     }
 
     #[test]
@@ -580,6 +713,65 @@ mod tests {
                 prop_assert!(entries.starts_with(&read.entries));
                 let valid = usize::try_from(read.valid_bytes).unwrap();
                 prop_assert_eq!(&damaged[..valid], &bytes[..valid]);
+            }
+        }
+
+        #[test]
+        fn a_journal_reads_the_same_in_whatever_pieces_it_comes(
+            entries in proptest::collection::vec(any_entry(), 0..5),
+            damage in proptest::option::of((any::<prop::sample::Index>(), any::<u8>())),
+            cut in any::<prop::sample::Index>(),
+            pieces in proptest::collection::vec(1..700_usize, 1..20),
+        ) {
+            let mut bytes = written(&entries);
+            if let Some((at, byte)) = damage.filter(|_| !bytes.is_empty()) {
+                let at = at.index(bytes.len());
+                bytes[at] = byte;
+            }
+            bytes.truncate(cut.index(bytes.len() + 1));
+            let whole = read(&bytes).map(|read| (read.entries, read.valid_bytes, read.torn));
+
+            let (mut scanner, mut entries, mut rest) = (Scanner::default(), Vec::new(), &bytes[..]);
+            let mut pushed = Ok(());
+            for piece in pieces.iter().cycle() {
+                let (now, later) = rest.split_at(rest.len().min(*piece));
+                pushed = scanner.push(now, &mut |record| {
+                    entries.push(record.entry()?);
+                    Ok(())
+                });
+                rest = later;
+                if rest.is_empty() || pushed.is_err() {
+                    break;
+                }
+            }
+            let pieced = pushed.and_then(|()| scanner.finish());
+            prop_assert_eq!(whole, pieced.map(|end| (entries, end.valid_bytes, end.torn)));
+        }
+
+        #[test]
+        fn lines_that_are_moved_repeated_or_removed_are_refused_or_only_the_end_is_missing(
+            entries in proptest::collection::vec(any_entry(), 1..6),
+            order in proptest::collection::vec(any::<prop::sample::Index>(), 0..8),
+            foreign in proptest::option::of(any_entry()),
+        ) {
+            let bytes = written(&entries);
+            let lines: Vec<&[u8]> = bytes.split_inclusive(|byte| *byte == b'\n').collect();
+            let order: Vec<usize> = order.iter().map(|at| at.index(lines.len())).collect();
+            let mut changed: Vec<u8> = order.iter().flat_map(|at| lines[*at]).copied().collect();
+            // A line of another journal, whose hash is right, and whose number may be.
+            let seq = FIRST_SEQ + order.len() as u64;
+            let other = foreign.map(|entry| encode(seq, &Hash::of(b"other"), &entry).unwrap().0);
+            changed.extend(other.iter().flat_map(|line| line.bytes()));
+            match read(&changed) {
+                Ok(read) => {
+                    let in_place = order.iter().enumerate().all(|(place, at)| place == *at);
+                    prop_assert!(in_place && other.is_none());
+                    prop_assert_eq!(&read.entries[..], &entries[..order.len()]);
+                }
+                Err(broken) => {
+                    let right = order.iter().enumerate().take_while(|(place, at)| place == *at);
+                    prop_assert_eq!(broken.line, right.count() as u64 + 1);
+                }
             }
         }
 

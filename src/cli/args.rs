@@ -11,17 +11,21 @@ use super::debug_command::DebugCommand;
 use super::demo::DemoArgs;
 use super::demo::app::AppArgs;
 use super::deploy::DeployCommand;
+use super::history::HistoryArgs;
 use super::import::ImportCommand;
 use super::init::InitArgs;
+use super::journal::JournalCommand;
+use super::report::ReportArgs;
 use super::rollback::RollbackArgs;
 use super::run::RunArgs;
 use super::schema::SchemaArgs;
+use super::stats::StatsArgs;
 use super::status::StatusArgs;
 use super::test::TestArgs;
 use super::try_out::TryArgs;
 use super::{
-    check, debug_command, demo, deploy, exec_step, import, init, rollback, run, schema, status,
-    test, try_out,
+    check, debug_command, demo, deploy, exec_step, history, import, init, journal, report,
+    rollback, run, schema, stats, status, test, try_out,
 };
 
 /// Notices a bad release first and brings the good version back, once
@@ -67,6 +71,15 @@ enum Command {
     Rollback(RollbackArgs),
     /// Show what the guard sees now
     Status(StatusArgs),
+    /// List what became of each deployment, from the journal
+    History(HistoryArgs),
+    /// Tell the whole story of one deployment, from the journal
+    Report(ReportArgs),
+    /// Show how well deployments went: failure rate, times, refusals
+    Stats(StatsArgs),
+    /// See whether the journal is what was written
+    #[command(subcommand)]
+    Journal(JournalCommand),
     /// Look into single parts of the guard
     #[command(subcommand)]
     Debug(DebugCommand),
@@ -99,6 +112,10 @@ pub fn main() -> ExitCode {
         Command::Deploy(command) => deploy::run(command),
         Command::Rollback(args) => rollback::run(args),
         Command::Status(args) => status::run(&args),
+        Command::History(args) => history::run(&args),
+        Command::Report(args) => report::run(&args),
+        Command::Stats(args) => stats::run(&args),
+        Command::Journal(command) => journal::run(&command),
         Command::Debug(command) => debug_command::run(&command),
         Command::ExecStep { marker, parent, argv } => exec_step::run(&marker, parent, &argv),
     }

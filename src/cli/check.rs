@@ -132,7 +132,7 @@ fn check_main(file: &Path, lints: Lints, color: Color, report: &mut Report) -> V
             let plan = &loaded.plan;
             let parts = [
                 count(plan.targets.len(), "target"),
-                count(plan.signals.len(), "signal"),
+                count(plan.written_signals(), "signal"),
                 count(plan.rules.len(), "rule"),
                 count(plan.hooks.len(), "hook"),
             ];

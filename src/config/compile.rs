@@ -97,7 +97,7 @@ pub fn check_rules(rules: &[SourceFile]) -> Result<CheckedRules, Diagnostics> {
     let checked = Parsed::new(&files, &mut sink).check_rules(&Listed::Unknown, None, &mut sink);
     match checked {
         Some(plan) if !sink.has_errors() => Ok(CheckedRules {
-            signals: plan.signals.len(),
+            signals: plan.written_signals(),
             rules: plan.rules.len(),
             lints: sink.finish(files),
         }),

@@ -34,6 +34,6 @@ pub use compile::{
 };
 pub use deployment::{Listen, Settings};
 pub use diagnostic::{Color, Diagnostic, Diagnostics, Level, Place, SourceFile};
-pub use pattern::{Pattern, patterns, rules_path, wrong_patterns};
+pub use pattern::{Pattern, patterns, rules_path, state_path, wrong_patterns};
 pub use rehearsal::{Basics, Basis, basics, rehearsal};
 pub use target::target_at;

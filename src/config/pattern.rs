@@ -73,6 +73,17 @@ pub fn rules_path(main: &SourceFile) -> Option<Vec<PathBuf>> {
     read_rules_path(&root, &mut Sink::default())?
 }
 
+/// The main file's `state`, whatever else may be wrong with the file. `None` where it says nothing
+/// sensible of it.
+#[must_use]
+pub fn state_path(main: &SourceFile) -> Option<PathBuf> {
+    let text = body(&main.text);
+    let (table, _) = DeTable::parse_recoverable(text);
+    let root = Section::root(0, text, table.get_ref());
+    let sink = &mut Sink::default();
+    root.opt("state", |item| item.path(sink))?
+}
+
 /// Reads `rules_path`; the outer `None` means that it says nothing sensible.
 pub(super) fn read_rules_path(root: &Section<'_>, sink: &mut Sink) -> Option<Option<Vec<PathBuf>>> {
     root.opt("rules_path", |item| {

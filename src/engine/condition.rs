@@ -240,8 +240,12 @@ mod tests {
     #[test]
     fn extremes_keep_track_of_what_is_exact() {
         let check = |which, limit, expected| {
-            let num = Num::Extreme(which, vec![signal(), Num::Const(limit)]);
-            assert_eq!(number(&num, &|_| AtLeast(10.0)), expected, "{which:?} {limit}");
+            let sides = [signal(), Num::Const(limit)];
+            let turned = sides.iter().rev().cloned().collect();
+            for operands in [sides.to_vec(), turned] {
+                let num = Num::Extreme(which, operands);
+                assert_eq!(number(&num, &|_| AtLeast(10.0)), expected, "{which:?} {limit}");
+            }
         };
         check(Extreme::Max, 20.0, AtLeast(20.0));
         check(Extreme::Max, 2.0, AtLeast(10.0));

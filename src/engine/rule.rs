@@ -436,6 +436,16 @@ mod tests {
         judged.extend((14..=19).map(|second| (second, Fresh(Fails))));
         check(&judged[..19], RuleStanding::Firing);
         check(&judged, RuleStanding::Pending);
+        // While it is kept firing, each gap is as long as it is by itself.
+        let kept = Terms { keep_firing_for: Duration::from_secs(300), ..terms };
+        let gaps = [(20, Again(DARK)), (50, Fresh(Fails)), (60, Again(DARK)), (85, Again(DARK))];
+        let mut clock = RuleClock::default();
+        for (second, judgement) in [&judged[..], &gaps].concat() {
+            clock.judge(&kept, at(second), judgement);
+        }
+        assert_eq!(clock.state().standing(), RuleStanding::Firing);
+        clock.judge(&kept, at(120), Again(DARK));
+        assert_eq!(clock.state().standing(), RuleStanding::Inactive);
     }
 
     #[test]

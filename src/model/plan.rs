@@ -40,6 +40,12 @@ impl Plan {
         &self.signals[ix.0]
     }
 
+    /// How many signals were written: what is derived from one, as its baseline, is not counted.
+    #[must_use]
+    pub fn written_signals(&self) -> usize {
+        self.signals.iter().filter(|signal| !signal.name.is_derived()).count()
+    }
+
     /// The rule at a place.
     #[must_use]
     pub fn rule(&self, ix: RuleIx) -> &Rule {

@@ -39,8 +39,6 @@ pub enum NoData {
     SeveralSeries(u32),
     /// The histogram has no `+Inf` bucket, or nothing but it.
     NoBuckets,
-    /// The summary does not have this quantile.
-    NoQuantile,
     /// No deployment was armed, or the signal was changed since, so that nothing was frozen.
     NotFrozen,
     /// There were too few readings before the deployment was armed for a baseline.
@@ -86,7 +84,6 @@ impl Reading {
             | NoData::Duplicate
             | NoData::SeveralSeries(_)
             | NoData::NoBuckets
-            | NoData::NoQuantile
             | NoData::TooManyGroups
             | NoData::NotFinite => Telemetry::Lost,
             NoData::WindowFilling
@@ -114,7 +111,6 @@ impl fmt::Display for NoData {
             Self::Duplicate => f.write_str("a series stands twice on the page"),
             Self::SeveralSeries(count) => write!(f, "{count} series match, say `across`"),
             Self::NoBuckets => f.write_str("no usable buckets"),
-            Self::NoQuantile => f.write_str("no such quantile in the summary"),
             Self::NotFrozen => f.write_str("no baseline was frozen"),
             Self::BaselineTooThin { found, needed } => {
                 write!(f, "baseline too thin, {found} of {needed} readings")

@@ -155,7 +155,7 @@ pub(super) fn took(millis: u64) -> String {
     span(std::time::Duration::from_millis(millis))
 }
 
-fn caller(caller: &Caller) -> String {
+pub(super) fn caller(caller: &Caller) -> String {
     match caller {
         Caller::Guard => "the guard".to_owned(),
         Caller::Process { pid: Some(pid), uid } => format!("process {pid} of user {uid}"),

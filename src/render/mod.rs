@@ -1,9 +1,12 @@
 //! L1: what people read, from plain values: the status, log lines and the incident report. Nothing
 //! here decides, asks for the time or prints.
 
+mod account;
 mod compare;
 mod entry;
+mod figures;
 mod health;
+mod history;
 mod junit;
 mod line;
 mod markdown;
@@ -15,13 +18,18 @@ mod report_tables;
 mod status;
 mod summary;
 mod trial;
+mod undecided;
+mod verification;
 
 #[cfg(test)]
 mod tests;
 
+pub use account::account;
 pub use compare::{Compared, comparisons};
 pub use entry::{entry, event};
+pub use figures::figures;
 pub use health::{Health, health};
+pub use history::history;
 pub use junit::junit;
 pub use line::{Paint, Style, WIDTH, line, offset, plain, wrap};
 pub use metrics::{METRICS_TYPE, metrics};
@@ -30,3 +38,5 @@ pub use rehearsal::{rehearsal, tally};
 pub use report::report;
 pub use status::status;
 pub use trial::trial;
+pub use undecided::undecided;
+pub use verification::verification;

@@ -27,7 +27,7 @@ pub fn report(incident: &Incident) -> String {
         tables::other_rules(&story),
         tables::steps(&story),
         story.cure(),
-        tables::refusals(&story),
+        tables::refusals(&incident.entries),
         story.foot(),
     ];
     let parts: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
@@ -39,6 +39,8 @@ pub fn report(incident: &Incident) -> String {
 enum Ending {
     RolledBack,
     Failed,
+    /// The journal tells of no end.
+    Underway,
     NotDone,
 }
 
@@ -61,6 +63,7 @@ impl<'a> Story<'a> {
         let ending = match incident.ended {
             "rolled back" => Ending::RolledBack,
             "rollback failed" => Ending::Failed,
+            "rolling back" => Ending::Underway,
             _ => Ending::NotDone,
         };
         let first_step = at(|event| matches!(event, Event::Intent { .. }));
@@ -92,6 +95,7 @@ impl<'a> Story<'a> {
         let title = match self.ending {
             Ending::RolledBack => format!("{version} was rolled back to {good}"),
             Ending::Failed => format!("the rollback of {version} to {good} FAILED"),
+            Ending::Underway => format!("the rollback of {version} to {good} is not over"),
             Ending::NotDone => format!("{version} is bad and was not rolled back"),
         };
         format!(
@@ -143,7 +147,7 @@ impl<'a> Story<'a> {
                 format!("the cure was seen {} after the decision", span(cured.since(decided)))
             }
             (None, Some(why)) => format!("then the rollback failed: {}", text(&sentence(why))),
-            (None, None) => "the cure was not seen".to_owned(),
+            (None, None) => "the cure has not been seen".to_owned(),
         };
         format!("It was decided {after} after the deployment began, {start}, and {end}.")
     }
@@ -161,6 +165,10 @@ impl<'a> Story<'a> {
                  time, so bring {good} back by hand, check the signals below, and see what each \
                  step printed.",
                 why.unwrap_or_else(|| "its cure was not seen".to_owned()),
+            ),
+            (Ending::Underway, _) => format!(
+                "See with `rollguard status` how far the rollback to {good} is. Where no daemon \
+                 answers, start it: it goes on where the record ends."
             ),
             (Ending::NotDone, why) if self.incident.decision.good.is_none() => format!(
                 "**A person must decide.** The rule fires and rollguard does nothing: {}. No good \

@@ -3,6 +3,7 @@
 use crate::model::condition::Compare;
 use crate::model::entry::{Entry, Event, RuleEvidence, SignalEvidence, Trigger};
 use crate::model::name::SignalName;
+use crate::model::signal::Unit;
 use crate::model::time::{Timestamp, format_duration};
 
 use super::compare::comparisons;
@@ -17,17 +18,28 @@ const MAX_OUTPUT: usize = 4 * 1024;
 
 /// What happened when.
 pub(super) fn timeline(story: &Story<'_>) -> String {
+    let Story { incident, decided, .. } = story;
+    timeline_of(&incident.entries, incident.begun, *decided, &|signal| story.unit(signal))
+}
+
+/// The same of entries alone.
+pub(super) fn timeline_of(
+    entries: &[Entry],
+    begun: Timestamp,
+    decided: Option<Timestamp>,
+    unit: &dyn Fn(&SignalName) -> Option<Unit>,
+) -> String {
     let titles = ["time (UTC)", "since begin", "since decision", "what"];
     let from = |at: Timestamp, origin: Timestamp| offset(at.as_millis() - origin.as_millis());
     let row = |entry: &Entry| {
         row(&[
             entry.at.to_string(),
-            from(entry.at, story.incident.begun),
-            story.decided.map(|decided| from(entry.at, decided)).unwrap_or_default(),
-            text(&event_in(&entry.event, &|signal| story.unit(signal))),
+            from(entry.at, begun),
+            decided.map(|decided| from(entry.at, decided)).unwrap_or_default(),
+            text(&event_in(&entry.event, unit)),
         ])
     };
-    let rows: String = story.incident.entries.iter().map(row).collect();
+    let rows: String = entries.iter().map(row).collect();
     format!("## Timeline\n\n{}{rows}", table_head(&titles))
 }
 
@@ -35,19 +47,23 @@ pub(super) fn timeline(story: &Story<'_>) -> String {
 pub(super) fn signals(story: &Story<'_>) -> String {
     let incident = story.incident;
     let titles = ["signal", "before", "at the decision", "now", "the release", "since then"];
-    let rows: String = incident
-        .after
-        .iter()
-        .map(|now| {
-            let before = reading_of(&incident.before, now);
-            let then = reading_of(&incident.decision.signals, now);
+    // Read from a journal that tells of no end yet, there is no now.
+    let known = [&incident.after, &incident.decision.signals];
+    let listed = known.into_iter().find(|readings| !readings.is_empty());
+    let rows: String = listed
+        .into_iter()
+        .flatten()
+        .map(|signal| {
+            let before = reading_of(&incident.before, signal);
+            let then = reading_of(&incident.decision.signals, signal);
+            let now = reading_of(&incident.after, signal);
             row(&[
-                code(&now.label(), Place::Cell),
+                code(&signal.label(), Place::Cell),
                 shown(story, before),
                 shown(story, then),
-                shown(story, Some(now)),
+                shown(story, now),
                 moved(story, before, then).to_owned(),
-                moved(story, then, Some(now)).to_owned(),
+                moved(story, then, now).to_owned(),
             ])
         })
         .collect();
@@ -176,7 +192,7 @@ fn printed(output: &str) -> String {
 }
 
 /// Everything that was not done, and why.
-pub(super) fn refusals(story: &Story<'_>) -> String {
+pub(super) fn refusals(entries: &[Entry]) -> String {
     let row = |entry: &Entry| match &entry.event {
         Event::Refused { refusal, evidence } => Some(row(&[
             entry.at.to_string(),
@@ -213,7 +229,7 @@ pub(super) fn refusals(story: &Story<'_>) -> String {
         | Event::Failed { .. }
         | Event::Notified { .. } => None,
     };
-    let rows: String = story.incident.entries.iter().filter_map(row).collect();
+    let rows: String = entries.iter().filter_map(row).collect();
     if rows.is_empty() {
         return rows;
     }

@@ -353,6 +353,34 @@ mod tests {
     }
 
     #[test]
+    fn a_signal_by_labels_has_a_header_and_the_first_of_its_groups() {
+        let mut seen = snapshot();
+        let grouped = |name: &str, n: u32| {
+            let mut signal = seen.signals[0].clone();
+            signal.reading = super::super::tests::signal(name, f64::from(n) / 100.0);
+            signal.reading.group = Some(format!("instance=\"a:{n}\""));
+            signal
+        };
+        let own = (1..=6).map(|n| grouped("errors", n));
+        seen.signals = own.chain((1..=6).map(|n| grouped("errors.baseline", n))).collect();
+        let text = status(&seen, Style::Plain);
+        let lines = text.lines().skip_while(|line| !line.starts_with("SIGNAL")).skip(1);
+        let lines: Vec<_> = lines.take_while(|line| !line.is_empty()).map(str::trim_end).collect();
+        assert_eq!(
+            lines,
+            [
+                "errors                      6 groups",
+                "  instance=\"a:1\"            1%",
+                "  instance=\"a:2\"            2%",
+                "  instance=\"a:3\"            3%",
+                "  instance=\"a:4\"            4%",
+                "                            and 2 more",
+                "errors.baseline             6 groups",
+            ]
+        );
+    }
+
+    #[test]
     fn it_is_said_how_often_a_target_is_sampled_where_that_is_not_its_interval() {
         let check = |pace: Pace, interval_ms: u64, expected: &str| {
             let mut seen = snapshot();
@@ -523,6 +551,7 @@ mod tests {
             seen.signals[0].reading.signal = SignalName::new(&name).unwrap();
             seen.signals[0].reading.value = Some(value);
             seen.signals[0].description = Some(text.clone());
+            seen.signals[1].reading.group = Some(text.clone());
             let evidence = &mut seen.rules[0].evidence;
             evidence.rule = RuleName::new(&name).unwrap();
             evidence.state = STANDINGS[standing];

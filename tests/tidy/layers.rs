@@ -15,6 +15,7 @@ const LAYERS: [(u8, &[&str]); 5] = [
             "exposition",
             "fit",
             "import",
+            "past",
             "record",
             "rehearsal",
             "render",

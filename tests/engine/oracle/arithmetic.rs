@@ -134,7 +134,8 @@ pub(super) fn number(num: &Num, readings: &impl Fn(usize) -> Reading) -> Reading
     };
     match result {
         Err(why) => Reading::NoData(why),
-        Ok((low, high)) if low.is_finite() && low.total_cmp(&high).is_eq() => Reading::Value(low),
+        // Zero has two signs and is one number.
+        Ok((low, high)) if low.is_finite() && low >= high => Reading::Value(low),
         Ok((low, _)) if low.is_finite() => Reading::AtLeast(low),
         Ok(_) => Reading::NoData(NoData::Stale),
     }

@@ -1,0 +1,78 @@
+//! `rollguard history`: what became of each deployment, from the journal.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use serde::Serialize;
+
+use super::past::{PastError, Place, ended, print, print_json, since, since_when, style};
+use crate::model::name::{DeploymentId, ServiceName};
+use crate::past::{Book, Brief, Filter, MAX_KEPT, Since};
+use crate::render;
+
+/// How many deployments are shown where nothing else was asked for: a few screens.
+const FEW: usize = 20;
+
+#[derive(Args)]
+#[command(next_line_help = true)]
+#[command(after_help = "\
+Reads the journal itself, with or without a daemon, and changes nothing. The
+newest deployment comes first. docs/journal.md has the fields of --json.
+
+Examples:
+  rollguard history --since 7d
+  rollguard history --last 1 --json | jq -r '.deployments[].ending'
+
+Exit codes: 0 ok, 1 the journal cannot be read, 78 nor can the configuration.")]
+pub(super) struct HistoryArgs {
+    /// Only deployments that began since then: 7d, 2026-11-21 (UTC)
+    #[arg(long, value_name = "WHEN", value_parser = since)]
+    since: Option<Since>,
+    /// Only so many, the newest [default: 20, with a filter all]
+    #[arg(long, value_name = "N")]
+    last: Option<usize>,
+    /// Only the deployment of this id
+    #[arg(long, value_name = "ID", value_parser = DeploymentId::new)]
+    deployment: Option<DeploymentId>,
+    /// Only deployments of this service
+    #[arg(long, value_name = "NAME", value_parser = ServiceName::new)]
+    service: Option<ServiceName>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    place: Place,
+}
+
+#[derive(Serialize)]
+struct History<'a> {
+    deployments: Vec<&'a Brief>,
+    left_out: usize,
+}
+
+pub(super) fn run(args: &HistoryArgs) -> ExitCode {
+    ended(history(args))
+}
+
+fn history(args: &HistoryArgs) -> Result<u8, PastError> {
+    let filter = Filter {
+        since: since_when(args.since),
+        deployment: args.deployment.clone(),
+        service: args.service.clone(),
+    };
+    let few = if filter == Filter::default() { FEW } else { MAX_KEPT };
+    let room = args.last.unwrap_or(few);
+    let book = args.place.read(|| Book::new(filter.clone(), room), Book::take)?;
+    if args.json {
+        let deployments = book.deployments().rev().collect();
+        return print_json(&History { deployments, left_out: book.left_out() });
+    }
+    let mut text = render::history(book.deployments().rev(), style());
+    if text.is_empty() {
+        text.push_str("no deployment\n");
+    }
+    if book.left_out() > 0 {
+        text.push_str(&format!("\n{} older ones are not shown\n", book.left_out()));
+    }
+    print(&text)
+}

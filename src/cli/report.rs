@@ -1,0 +1,90 @@
+//! `rollguard report`: the whole story of one deployment, from the journal.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use serde::Serialize;
+
+use super::past::{PastError, Place, ended, print, print_json, style};
+use crate::model::entry::Entry;
+use crate::model::name::DeploymentId;
+use crate::past::{Account, Brief, Which};
+use crate::render;
+
+#[derive(Args)]
+#[command(next_line_help = true)]
+#[command(after_help = "\
+Reads the journal itself, with or without a daemon, and changes nothing. It
+tells of deployments that baked, were ended or refused, too. The journal does
+not say what signals measure, so readings have no units here. docs/journal.md
+has the fields of --json.
+
+Examples:
+  rollguard report last
+  rollguard report v2-20261121T070000.000Z --markdown > incident.md
+
+Exit codes: 0 ok, 1 no such deployment, or the journal cannot be read.")]
+pub(super) struct ReportArgs {
+    /// The deployment's id, or `last`: the newest
+    #[arg(value_name = "ID", value_parser = which)]
+    which: Which,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    /// Print Markdown, as the daemon's incident report
+    #[arg(long, conflicts_with = "json")]
+    markdown: bool,
+    #[command(flatten)]
+    place: Place,
+}
+
+fn which(text: &str) -> Result<Which, String> {
+    if text == "last" {
+        return Ok(Which::Last);
+    }
+    DeploymentId::new(text).map(Which::Id).map_err(|error| error.to_string())
+}
+
+#[derive(Serialize)]
+struct Report<'a> {
+    deployment: &'a Brief,
+    at: String,
+    entries: &'a [Entry],
+    left_out: usize,
+}
+
+pub(super) fn run(args: &ReportArgs) -> ExitCode {
+    ended(report(args))
+}
+
+fn report(args: &ReportArgs) -> Result<u8, PastError> {
+    let account = args.place.read(|| Account::new(args.which.clone()), Account::take)?;
+    let Some(deployment) = account.brief() else {
+        return Err(unknown(&account, &args.which));
+    };
+    if args.json {
+        let (entries, left_out) = (account.entries(), account.left_out());
+        let at = account.at().to_string();
+        return print_json(&Report { deployment, at, entries, left_out });
+    }
+    if !args.markdown {
+        return print(&render::account(&account, style()));
+    }
+    let incident = account.incident();
+    print(
+        &incident.map_or_else(|| render::undecided(&account), |incident| render::report(&incident)),
+    )
+}
+
+fn unknown(account: &Account, which: &Which) -> PastError {
+    let Which::Id(id) = which else {
+        return PastError::Unknown("report: no deployment has begun".to_owned());
+    };
+    let near: Vec<String> = account.nearest().iter().map(|id| format!("\n  {id}")).collect();
+    let hint = match (near.is_empty(), account.newest()) {
+        (false, _) => format!("did you mean{}", near.concat()),
+        (true, Some(newest)) => format!("the newest is {newest}; see `rollguard history`"),
+        (true, None) => "no deployment has begun".to_owned(),
+    };
+    PastError::Unknown(format!("report: the journal has no deployment {id}\nhint: {hint}"))
+}

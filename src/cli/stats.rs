@@ -1,0 +1,83 @@
+//! `rollguard stats`: how well deployments went, from the journal.
+
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+
+use super::past::{PastError, Place, ended, print, print_json, since, since_when};
+use crate::model::name::ServiceName;
+use crate::model::time::Timestamp;
+use crate::past::{Book, Brief, By, Figures, Filter, MAX_KEPT, Period, Since, Stats, stats};
+use crate::render;
+
+#[derive(Args)]
+#[command(next_line_help = true)]
+#[command(after_help = "\
+Change failure rate: (rolled back + rollback failed) / (those + baked). What was
+ended, superseded or is under way has no verdict and is in neither number. A
+time that is not known is `none`, never zero. Median and p95 are nearest ranks.
+docs/journal.md has every definition and the fields of --json.
+
+Examples:
+  rollguard stats --since 30d
+  rollguard stats --by month --json | jq .all.change_failure_rate
+
+Exit codes: 0 ok, 1 the journal cannot be read, 78 nor can the configuration.")]
+pub(super) struct StatsArgs {
+    /// Only deployments that began since then: 30d, 2026-11-21 (UTC)
+    #[arg(long, value_name = "WHEN", value_parser = since)]
+    since: Option<Since>,
+    /// Also for each week or month
+    #[arg(long, value_enum)]
+    by: Option<ByName>,
+    /// Only deployments of this service
+    #[arg(long, value_name = "NAME", value_parser = ServiceName::new)]
+    service: Option<ServiceName>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    place: Place,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum ByName {
+    Week,
+    Month,
+}
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    since: Option<Timestamp>,
+    left_out: usize,
+    all: &'a Figures,
+    periods: &'a [Period],
+}
+
+pub(super) fn run(args: &StatsArgs) -> ExitCode {
+    ended(figures(args))
+}
+
+fn figures(args: &StatsArgs) -> Result<u8, PastError> {
+    let since = since_when(args.since);
+    let filter = Filter { since, deployment: None, service: args.service.clone() };
+    let book = args.place.read(|| Book::new(filter.clone(), MAX_KEPT), Book::take)?;
+    let by = args.by.map(|by| match by {
+        ByName::Week => By::Week,
+        ByName::Month => By::Month,
+    });
+    let deployments: Vec<&Brief> = book.deployments().collect();
+    let stats = stats(&deployments, by);
+    let left_out = book.left_out();
+    if args.json {
+        let Stats { all, periods } = &stats;
+        return print_json(&Answer { since, left_out, all, periods });
+    }
+    let of = since.map_or("in all".to_owned(), |since| format!("since {since}"));
+    let mut text = render::figures(&stats, &of);
+    if left_out > 0 {
+        text.push_str(&format!("\n{left_out} older ones are not counted\n"));
+    }
+    print(&text)
+}

@@ -1,0 +1,270 @@
+//! One deployment in brief: what a history shows of it and what statistics count. It is small, so
+//! that the deployments of decades fit into memory. It must never say more than the record.
+
+use serde::Serialize;
+
+use crate::model::deployment::Mode;
+use crate::model::entry::{Attempt, Caller, Decision, Event, Refusal, Trigger};
+use crate::model::name::{DeploymentId, HookName, RuleName, ServiceName, StageName, Version};
+use crate::model::time::Timestamp;
+
+use super::span::between;
+
+/// How many rules are named for one reason. More is a list that nobody reads; `count` counts on.
+const MAX_RULES: usize = 8;
+
+/// A deployment in brief. A time that the journal does not tell is `None`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Brief {
+    /// Its id.
+    pub id: DeploymentId,
+    /// The service.
+    pub service: ServiceName,
+    /// The version that is judged.
+    pub version: Version,
+    /// The version to go back to, where one was known.
+    pub good: Option<Version>,
+    /// The mode when it began.
+    pub mode: Mode,
+    /// Who began it.
+    pub by: Caller,
+    /// The stage that it was in last.
+    pub stage: Option<StageName>,
+    /// When it began.
+    pub begun: Timestamp,
+    /// How it ended, or that it has not.
+    pub ending: Ending,
+    /// Why it ended so: a person's reason, why the rollback failed, the deployment that took over.
+    pub why: Option<String>,
+    /// When it ended.
+    pub ended: Option<Timestamp>,
+    /// When its version counted as good, also where it was rolled back later.
+    pub baked: Option<Timestamp>,
+    /// Who or what decided to roll back.
+    pub cause: Option<Cause>,
+    /// The hook that rolls back.
+    pub hook: Option<HookName>,
+    /// When the rule that decided began to hold.
+    pub since: Option<Timestamp>,
+    /// When it was decided.
+    pub decided: Option<Timestamp>,
+    /// How many attempts at steps of the rollback were started.
+    pub attempts: u32,
+    /// When the newest outcome of a step was recorded.
+    pub stepped: Option<Timestamp>,
+    /// When the cure was seen.
+    pub cured: Option<Timestamp>,
+    /// What was refused, by reason.
+    pub refusals: Vec<Refused>,
+    /// The rules that were set aside, because they held before it began.
+    pub set_aside: Vec<RuleName>,
+    /// How often rules lost their readings.
+    pub telemetry_lost: u32,
+}
+
+/// How a deployment ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ending {
+    /// It has not: it is guarded.
+    Guarding,
+    /// It has not: it is being rolled back.
+    RollingBack,
+    /// It was rolled back and the cure was seen.
+    RolledBack,
+    /// The rollback did not help or could not be done.
+    RollbackFailed,
+    /// It survived its bake.
+    Baked,
+    /// Guarding ended without a verdict.
+    Ended,
+    /// A newer deployment took its place before there was a verdict.
+    Superseded,
+}
+
+impl Ending {
+    /// In words.
+    #[must_use]
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Guarding => "guarding",
+            Self::RollingBack => "rolling back",
+            Self::RolledBack => "rolled back",
+            Self::RollbackFailed => "rollback failed",
+            Self::Baked => "baked",
+            Self::Ended => "ended",
+            Self::Superseded => "superseded",
+        }
+    }
+}
+
+/// Who or what decided.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// A rule.
+    Rule {
+        /// Its name.
+        name: RuleName,
+        /// Its condition as written.
+        when: String,
+    },
+    /// A person.
+    Person {
+        /// Their reason.
+        reason: String,
+        /// Who asked.
+        by: Caller,
+    },
+}
+
+/// What was refused for one reason.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Refused {
+    /// The reason.
+    pub reason: Refusal,
+    /// How often: a rule is refused for a reason once in a deployment.
+    pub count: u32,
+    /// The first rules that were refused for it.
+    pub rules: Vec<RuleName>,
+}
+
+impl Brief {
+    /// The deployment that an event begins; `None`: it begins none.
+    pub(super) fn begun(at: Timestamp, id: &DeploymentId, event: &Event) -> Option<Self> {
+        let Event::Begun { service, version, good, mode, by, .. } = event else { return None };
+        Some(Self {
+            id: id.clone(),
+            service: service.clone(),
+            version: version.clone(),
+            good: good.clone(),
+            mode: *mode,
+            by: by.clone(),
+            stage: None,
+            begun: at,
+            ending: Ending::Guarding,
+            why: None,
+            ended: None,
+            baked: None,
+            cause: None,
+            hook: None,
+            since: None,
+            decided: None,
+            attempts: 0,
+            stepped: None,
+            cured: None,
+            refusals: Vec::new(),
+            set_aside: Vec::new(),
+            telemetry_lost: 0,
+        })
+    }
+
+    /// Takes an event of this deployment into account. A kind that is not told of here is one that
+    /// changes nothing of what a brief says.
+    pub(super) fn take(&mut self, at: Timestamp, event: &Event) {
+        match event {
+            Event::Decided(decision) => self.decide(at, decision),
+            Event::Intent { attempt, .. } if self.is_rollback(attempt) => self.attempts += 1,
+            Event::Outcome { attempt, .. } if self.is_rollback(attempt) => self.stepped = Some(at),
+            Event::Cured { .. } => {
+                self.cured = Some(at);
+                self.end(at, Ending::RolledBack, None);
+            }
+            Event::Failed { why, .. } => self.end(at, Ending::RollbackFailed, Some(why.clone())),
+            Event::Baked { .. } => {
+                self.baked = Some(at);
+                self.end(at, Ending::Baked, None);
+            }
+            Event::Ended { reason, .. } => self.end(at, Ending::Ended, Some(reason.clone())),
+            Event::Superseded { by } => self.end(at, Ending::Superseded, Some(by.to_string())),
+            Event::Refused { refusal, evidence } => self.refuse(*refusal, &evidence.rule),
+            Event::SetAside { evidence } => self.set_aside.push(evidence.rule.clone()),
+            Event::TelemetryLost { .. } => self.telemetry_lost += 1,
+            Event::Staged { stage, .. } => self.stage = Some(stage.clone()),
+            Event::Started { .. }
+            | Event::Stopped { .. }
+            | Event::Reloaded { .. }
+            | Event::ReloadRefused { .. }
+            | Event::Begun { .. }
+            | Event::TelemetryBack { .. }
+            | Event::Intent { .. }
+            | Event::Outcome { .. }
+            | Event::Notified { .. } => {}
+        }
+    }
+
+    fn decide(&mut self, at: Timestamp, decision: &Decision) {
+        self.decided = Some(at);
+        self.hook = Some(decision.hook.clone());
+        let (cause, since) = match &decision.trigger {
+            Trigger::Rule(rule) => {
+                (Cause::Rule { name: rule.rule.clone(), when: rule.when.clone() }, rule.since)
+            }
+            Trigger::Person { reason, by } => {
+                (Cause::Person { reason: reason.clone(), by: by.clone() }, None)
+            }
+        };
+        (self.cause, self.since) = (Some(cause), since);
+        // A person may roll back what has baked or ended: it has not ended any more.
+        (self.ending, self.why, self.ended) = (Ending::RollingBack, None, None);
+    }
+
+    fn end(&mut self, at: Timestamp, ending: Ending, why: Option<String>) {
+        (self.ending, self.why, self.ended) = (ending, why, Some(at));
+    }
+
+    fn refuse(&mut self, reason: Refusal, rule: &RuleName) {
+        let known = self.refusals.iter().position(|refused| refused.reason == reason);
+        let at = known.unwrap_or_else(|| {
+            self.refusals.push(Refused { reason, count: 0, rules: Vec::new() });
+            self.refusals.len() - 1
+        });
+        let refused = &mut self.refusals[at];
+        refused.count += 1;
+        if refused.rules.len() < MAX_RULES {
+            refused.rules.push(rule.clone());
+        }
+    }
+
+    fn is_rollback(&self, attempt: &Attempt) -> bool {
+        self.hook.as_ref() == Some(&attempt.hook)
+    }
+
+    /// Milliseconds from when the deciding rule began to hold to the decision.
+    #[must_use]
+    pub fn detected_ms(&self) -> Option<u64> {
+        between(self.since?, self.decided?)
+    }
+
+    /// Milliseconds from the beginning of the deployment to the decision.
+    #[must_use]
+    pub fn decided_ms(&self) -> Option<u64> {
+        between(self.begun, self.decided?)
+    }
+
+    /// Milliseconds from the decision to the outcome of the last step, of a rollback that helped:
+    /// of another the journal does not tell which step was to be the last.
+    #[must_use]
+    pub fn rolled_back_ms(&self) -> Option<u64> {
+        self.cured?;
+        between(self.decided?, self.stepped?)
+    }
+
+    /// Milliseconds from the decision to the sight of the cure.
+    #[must_use]
+    pub fn cured_ms(&self) -> Option<u64> {
+        between(self.decided?, self.cured?)
+    }
+
+    /// Milliseconds from when the deciding rule began to hold to the sight of the cure.
+    #[must_use]
+    pub fn recovered_ms(&self) -> Option<u64> {
+        between(self.since?, self.cured?)
+    }
+
+    /// Milliseconds from the beginning to the end.
+    #[must_use]
+    pub fn took_ms(&self) -> Option<u64> {
+        between(self.begun, self.ended?)
+    }
+}

@@ -1,0 +1,69 @@
+//! The report of a deployment for which nothing was decided, in Markdown: it baked, was ended, or
+//! is still guarded. Of one that was rolled back the incident report tells.
+
+use crate::past::{Account, Brief, Ending};
+
+use super::entry::caller;
+use super::history::{times, why};
+use super::markdown::{Place, code, row, table_head, text};
+use super::number::number;
+use super::report_tables as tables;
+
+/// The whole report; empty where the journal does not know the deployment.
+#[must_use]
+pub fn undecided(account: &Account) -> String {
+    let Some(brief) = account.brief() else { return String::new() };
+    let parts = [
+        head(brief, account),
+        tables::timeline_of(account.entries(), brief.begun, None, &|_| None),
+        tables::refusals(account.entries()),
+        before(account),
+        "---\n\nWritten by rollguard from its journal. Times are UTC.\n".to_owned(),
+    ];
+    let parts: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+    parts.join("\n")
+}
+
+fn head(brief: &Brief, account: &Account) -> String {
+    let version = text(brief.version.as_str());
+    let title = match brief.ending {
+        Ending::Baked => format!("{version} baked and counts as good"),
+        Ending::Ended => format!("the guarding of {version} ended without a verdict"),
+        Ending::Superseded => format!("{version} was superseded without a verdict"),
+        Ending::Guarding => format!("{version} is guarded"),
+        // Nothing of this follows without a decision, unless the journal was archived in between.
+        Ending::RollingBack | Ending::RolledBack | Ending::RollbackFailed => {
+            format!("{version}: {}", brief.ending.words())
+        }
+    };
+    let good = brief.good.as_ref().map_or("(none known)", |good| good.as_str());
+    let facts = [
+        ("deployment", Some(code(brief.id.as_str(), Place::Text))),
+        ("begun", Some(format!("{} by {}, mode {}", brief.begun, caller(&brief.by), brief.mode))),
+        ("version to go back to", Some(text(good))),
+        ("why", why(brief).map(|why| text(&why))),
+        ("took", times(brief).map(|times| text(&times))),
+    ];
+    let facts = facts.into_iter().filter_map(|(name, fact)| Some(format!("- {name}: {}\n", fact?)));
+    format!(
+        "# {}: {title}\n\n**Verdict: {}.** As of {}.\n\n{}",
+        text(brief.service.as_str()),
+        brief.ending.words(),
+        account.at(),
+        facts.collect::<String>()
+    )
+}
+
+/// The readings when it began.
+fn before(account: &Account) -> String {
+    let cell = |signal: &crate::model::entry::SignalEvidence| {
+        let value = signal.value.map(|value| number(value, None));
+        let value = value.or_else(|| signal.no_data.clone()).unwrap_or("no data".to_owned());
+        row(&[code(&signal.label(), Place::Cell), text(&value)])
+    };
+    let rows: String = account.before().iter().map(cell).collect();
+    if rows.is_empty() {
+        return rows;
+    }
+    format!("## Signals before\n\n{}{rows}", table_head(&["signal", "before"]))
+}

@@ -1,0 +1,61 @@
+//! What a check of the journal found, for people.
+
+use crate::past::{Damage, Noted, Rest, Verdict, Verification};
+
+use super::history::detail;
+
+/// The findings about the journal at `path`.
+#[must_use]
+pub fn verification(path: &str, found: &Verification) -> String {
+    let Verification { verdict, entries, bytes, first, last, head, unknown, torn, damage, noted } =
+        found;
+    let whole = match verdict {
+        Verdict::Whole => "ok: every line is as it was written\n",
+        Verdict::Damaged => "DAMAGED: what follows is what can still be trusted\n",
+        Verdict::HeadMissing => "NOT THE SAME: the head that was noted is not in it\n",
+    };
+    let times = first.zip(*last).map(|(first, last)| format!("{first} to {last}"));
+    let unknown = (*unknown > 0)
+        .then(|| format!("{unknown} entries verify; a newer rollguard may be able to read them"));
+    let details = [
+        ("journal", Some(path.to_owned())),
+        ("entries", Some(format!("{entries}, {bytes} bytes"))),
+        ("written", times),
+        ("head", Some(head.clone())),
+        ("unknown", unknown),
+        ("torn", torn.as_ref().map(self::torn)),
+        ("damage", damage.as_ref().map(self::damage)),
+        ("noted head", noted.as_ref().map(|noted| self::noted(noted, *entries))),
+    ];
+    let details = details.into_iter().filter_map(|(name, text)| Some(detail(name, &text?)));
+    format!("{whole}{}", details.collect::<String>())
+}
+
+fn torn(torn: &Rest) -> String {
+    let Rest { line, offset, length } = torn;
+    format!(
+        "line {line} at byte {offset} was not written whole, {length} bytes of it are there; it \
+         never counted"
+    )
+}
+
+fn damage(damage: &Damage) -> String {
+    let Damage { line, offset, why } = damage;
+    let before = match line - 1 {
+        0 => "no line is trustworthy".to_owned(),
+        1 => "line 1 is trustworthy".to_owned(),
+        before => format!("lines 1 to {before} are trustworthy"),
+    };
+    format!("line {line} at byte {offset}: {why}; {before}, nothing from there on is")
+}
+
+fn noted(noted: &Noted, entries: u64) -> String {
+    match noted.line {
+        Some(line) if line == entries => "is the head: nothing was written since".to_owned(),
+        Some(line) if line + 1 == entries => {
+            format!("is line {line}: 1 entry was written since")
+        }
+        Some(line) => format!("is line {line}: {} entries were written since", entries - line),
+        None => "is not in what verifies: the journal was cut short or written anew".to_owned(),
+    }
+}
