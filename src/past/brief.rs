@@ -189,6 +189,8 @@ impl Brief {
             | Event::TelemetryBack { .. }
             | Event::Intent { .. }
             | Event::Outcome { .. }
+            | Event::LiveChecked { .. }
+            | Event::LiveSeen { .. }
             | Event::Notified { .. } => {}
         }
     }
