@@ -20,6 +20,7 @@ pub mod fit;
 pub mod hook;
 pub mod import;
 pub mod journal;
+pub mod live;
 pub mod load;
 pub mod model;
 pub mod notify;

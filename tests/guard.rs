@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
+#[path = "guard/live.rs"]
+mod live;
 #[path = "guard/people.rs"]
 mod people;
 
@@ -16,6 +18,7 @@ use rollguard::engine::effect::{Effect, Outcome};
 use rollguard::engine::snapshot::Snapshot;
 use rollguard::engine::telling::{Announced, Occurrence};
 use rollguard::model::entry::{Answer, Attempt, Caller, Entry, Event, StepResult, Trigger};
+use rollguard::model::live::Live;
 use rollguard::model::name::{ChannelName, DeploymentId, StageName, Version};
 use rollguard::model::news::News;
 use rollguard::model::place::TargetIx;
@@ -79,6 +82,10 @@ struct Bed {
     notices: Vec<(DeploymentId, Attempt)>,
     news: Vec<Arc<News>>,
     log: Vec<String>,
+    /// What is live; `None`: no reading is answered.
+    live: Option<Live>,
+    /// The newest question for it.
+    asked: u64,
 }
 
 impl Bed {
@@ -94,6 +101,8 @@ impl Bed {
             notices: Vec::new(),
             news: Vec::new(),
             log: Vec::new(),
+            live: None,
+            asked: 0,
         };
         bed.set(0.0);
         let effects = bed.guard.start(bed.now, "test", 1);
@@ -210,6 +219,18 @@ impl Bed {
                 };
                 self.guard.announced(now, announced)
             }
+            "live" => {
+                self.live = match words[1..].join(" ").as_str() {
+                    "never" => None,
+                    "?" => Some(Live::unknown("no such file")),
+                    version => Some(Live::Version(Version::new(version).unwrap())),
+                };
+                Vec::new()
+            }
+            "answer" => {
+                let live = Live::Version(Version::new(words[1]).unwrap());
+                self.guard.live(now, self.asked, live)
+            }
             "tick" => self.guard.tick(now),
             other => panic!("what is {other}?"),
         }
@@ -236,7 +257,11 @@ impl Bed {
     fn command(&mut self, command: Command) -> Vec<Effect> {
         let (answer, effects) = self.guard.command(self.now, command, PERSON);
         if let Err(rejection) = answer {
-            assert_eq!(effects, []);
+            let checks = |effect: &Effect| {
+                let Effect::Append(entry) = effect else { return false };
+                matches!(entry.event, Event::LiveChecked { .. })
+            };
+            assert!(effects.iter().all(checks), "{effects:?}");
             self.log.push(format!("({rejection})"));
         }
         effects
@@ -257,8 +282,10 @@ impl Bed {
     }
 
     fn perform(&mut self, effects: Vec<Effect>) {
+        let before = self.asked;
         for effect in effects {
             match effect {
+                Effect::ReadLive { number, .. } => self.asked = number,
                 Effect::Append(entry) => {
                     let line = record::encode(1, &record::Hash::GENESIS, &entry);
                     assert!(line.is_ok(), "{}", line.unwrap_err());
@@ -291,6 +318,15 @@ impl Bed {
                 Effect::Report(incident) => self.log.push(format!("report {}", incident.ended)),
                 Effect::Pace { interval, .. } => self.log.push(format!("pace {interval:?}")),
             }
+        }
+        if let Some(answer) = self.guard.take_answer() {
+            self.log.push(answer.map_or_else(|why| format!("({why})"), |told| told.message));
+        }
+        if self.asked != before
+            && let Some(live) = self.live.clone()
+        {
+            let effects = self.guard.live(self.now, self.asked, live);
+            self.perform(effects);
         }
     }
 
@@ -348,6 +384,9 @@ fn word(event: &Event) -> Option<String> {
         Event::Staged { stage, .. } => format!("in stage {stage}"),
         Event::TelemetryLost { .. } => "telemetry lost".to_owned(),
         Event::TelemetryBack { .. } => "telemetry back".to_owned(),
+        Event::LiveChecked { refusal: None, .. } => "compared".to_owned(),
+        Event::LiveChecked { live, refusal: Some(refusal), .. } => format!("{refusal} ({live})"),
+        Event::LiveSeen { version } => format!("{version} is live"),
         Event::Notified { .. } => "notified".to_owned(),
         Event::Cleared { rule } => format!("cleared {rule}"),
         Event::Told { channel, change, .. } => format!("told {channel} {}", change.word()),
@@ -484,7 +523,7 @@ fn the_guards_own_restarts_never_crowd_out_the_deployments_story() {
     let report = bed.scrape(Some(0.5)).into_iter().find_map(|effect| match effect {
         Effect::Report(incident) => Some(incident),
         Effect::Append(_) | Effect::Run(_) | Effect::Inspect { .. } => None,
-        Effect::Notify(_) | Effect::Tell(_) | Effect::Pace { .. } => None,
+        Effect::Notify(_) | Effect::Tell(_) | Effect::Pace { .. } | Effect::ReadLive { .. } => None,
     });
     let told: Vec<String> = report.unwrap().entries.iter().filter_map(|e| word(&e.event)).collect();
     assert_eq!(told.join(", "), "begun v2 over v1, decided by slow, done, cured");

@@ -148,7 +148,8 @@ impl Bed {
                 Effect::Inspect { .. }
                 | Effect::Notify(_)
                 | Effect::Tell(_)
-                | Effect::Report(_) => {}
+                | Effect::Report(_)
+                | Effect::ReadLive { .. } => {}
             }
         }
     }

@@ -184,7 +184,7 @@ const TABLES: [(&str, &[&str]); 33] = [
     ("confirm", &["/definitions/deployment/properties/confirm"]),
     ("budget", &["/definitions/deployment/properties/budget"]),
     ("target", &["/definitions/target"]),
-    ("header", &["/definitions/target/properties/headers/additionalProperties/anyOf/1"]),
+    ("header", &["/definitions/reference"]),
     ("hook", &["/definitions/hook"]),
     ("run", &["/definitions/step"]),
     ("probe", &["/definitions/step"]),
@@ -292,6 +292,12 @@ fn the_schema_has_exactly_the_keys_that_the_reader_has() {
     for (table, read) in read {
         assert_eq!(keys(&language, table), read, "{table}");
     }
+}
+
+#[test]
+fn the_schema_has_exactly_the_keys_of_live_that_the_reader_has() {
+    let known = known(&with("deployment", "live = { zz = 1 }"));
+    assert_eq!(keys(&language(), "/definitions/live"), known);
 }
 
 /// The kinds of signals, each with what it needs to be in order.

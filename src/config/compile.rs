@@ -470,5 +470,6 @@ fn nothing_guarded() -> Option<DeploymentSettings> {
         notify: None,
         confirm: None,
         budget: Budget::default(),
+        live: None,
     })
 }

@@ -15,6 +15,7 @@ mod expectation;
 mod hook;
 mod json;
 mod lint;
+mod live;
 mod notation;
 mod order;
 mod pattern;

@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::clock::Clock;
-use crate::config::{Level, Listen};
-use crate::engine::command::Rejection;
+use crate::config::{Diagnostics, Level, Listen};
+use crate::engine::command::{Command, Rejection};
 use crate::engine::effect::{Effect, Outcome};
 use crate::engine::snapshot::GuardState;
 use crate::engine::telling::Announced;
@@ -16,6 +16,7 @@ use crate::engine::{Guard, wanted_names, wanted_natives};
 use crate::exposition::NameSet;
 use crate::hook::Executor;
 use crate::journal::{Journal, JournalError};
+use crate::live::Reader;
 use crate::load::{self, LoadError, Loaded, Places};
 use crate::model::entry::Caller;
 use crate::model::plan::Plan;
@@ -25,7 +26,7 @@ use crate::notify::{Channels, Notifier, Told};
 use crate::serve::{Answer, Asked, Control, Open, Question, ServeError, Status};
 use crate::source::Sources;
 
-use super::shell::{Attempts, Performed, Shell, chain};
+use super::shell::{Attempts, Performed, Reading, Shell, chain};
 use super::signals::{self, Request};
 use super::supervisor::Supervisor;
 
@@ -34,6 +35,9 @@ const MAX_QUESTIONS: usize = 64;
 
 /// Outcomes that may wait: one attempt runs at a time.
 const MAX_OUTCOMES: usize = 4;
+
+/// Readings of the live version that may wait: one to look, and those that rollbacks wait for.
+const MAX_READINGS: usize = 4;
 
 /// How long a daemon that ends waits for people to be told: a pager answers within seconds, and
 /// until the next start nothing is guarded.
@@ -73,6 +77,7 @@ enum Happening {
     Scrape(Scrape),
     Asked(Asked),
     Outcome(Outcome),
+    Read(Reading),
     Told(Told),
     Announced(Announced),
     Signal(Request),
@@ -92,6 +97,8 @@ struct Daemon {
     reload_error: Option<String>,
     /// A reload that came during a rollback waits for its end.
     reload_due: Option<Caller>,
+    /// A person who waits until the live version was compared.
+    waiting: Option<oneshot::Sender<Answer>>,
     ending: Ending,
 }
 
@@ -112,9 +119,7 @@ enum Ending {
 pub(crate) async fn run(config: &Path) -> Result<(), DaemonError> {
     let clock = Clock::start();
     let loaded = load::load(config)?;
-    for lint in loaded.lints.iter() {
-        tracing::warn!("{}", lint.message);
-    }
+    warn_of(&loaded.lints);
     let (journal, entries, torn) = Journal::open(&loaded.places.state)?;
     if let Some(torn) = torn {
         tracing::warn!("the journal's last line was torn and is dropped: {torn}");
@@ -127,28 +132,28 @@ pub(crate) async fn run(config: &Path) -> Result<(), DaemonError> {
     let executor = Arc::new(Executor::new(&loaded.places.state, SELF.into()));
     let (tell, mut told) = mpsc::channel(MAX_QUESTIONS);
     let (outcomes, mut outcome) = mpsc::channel(MAX_OUTCOMES);
+    let (readings, mut reading) = mpsc::channel(MAX_READINGS);
     let notifier = Notifier::start(executor.clone(), tell);
     let (channels, mut announced) = Channels::start(clock, &loaded.plan.channels);
+    let reader = Reader::default();
     let Loaded { places: Places { state, .. }, plan, .. } = loaded;
     let plan = Arc::new(plan);
     let mut daemon = Daemon {
         clock,
         config: config.to_owned(),
         guard: Guard::new(plan.clone(), &entries),
-        shell: Shell { journal, executor, notifier, channels, outcomes, state },
+        shell: Shell { journal, executor, notifier, channels, outcomes, reader, readings, state },
         sources: Sources::start(&plan.targets, &names(&plan), clock),
         supervisor: Supervisor::new(),
         changes,
         seen: None,
         reload_error: None,
         reload_due: None,
+        waiting: None,
         ending: Ending::No,
     };
     drop(entries);
-    let effects = daemon.guard.start(daemon.now(), env!("CARGO_PKG_VERSION"), std::process::id());
-    daemon.perform(effects);
-    daemon.introduce();
-    daemon.supervisor.ready();
+    daemon.start();
     while !daemon.is_done() {
         let until = daemon.wake();
         let happening = tokio::select! {
@@ -156,6 +161,7 @@ pub(crate) async fn run(config: &Path) -> Result<(), DaemonError> {
             biased;
             Some(request) = requests.recv() => Happening::Signal(request),
             Some(outcome) = outcome.recv() => Happening::Outcome(outcome),
+            Some(reading) = reading.recv() => Happening::Read(reading),
             Some(asked) = questions.recv() => Happening::Asked(asked),
             scrape = daemon.sources.next() => Happening::Scrape(scrape),
             Some(told) = told.recv() => Happening::Told(told),
@@ -196,6 +202,14 @@ fn names(plan: &Plan) -> Vec<Arc<NameSet>> {
 }
 
 impl Daemon {
+    fn start(&mut self) {
+        let (now, pid) = (self.now(), std::process::id());
+        let effects = self.guard.start(now, env!("CARGO_PKG_VERSION"), pid);
+        self.perform(effects);
+        self.introduce();
+        self.supervisor.ready();
+    }
+
     /// A line for whoever reads the log from its beginning.
     fn introduce(&self) {
         let now = self.guard.snapshot(self.now());
@@ -232,6 +246,7 @@ impl Daemon {
         let effects = match happening {
             Happening::Scrape(scrape) => self.guard.observe(now, &scrape),
             Happening::Outcome(outcome) => self.guard.settle(now, &outcome),
+            Happening::Read((number, live)) => self.guard.live(now, number, live),
             Happening::Told(told) => {
                 self.guard.notified(now, told.deployment, told.hook, told.failure)
             }
@@ -277,8 +292,13 @@ impl Daemon {
             Question::Status => Answer::Status(Box::new(self.status(now))),
             Question::Progress(id) => Answer::Progress(self.guard.progress(&id)),
             Question::Command(command, by) => {
+                let is_rollback = matches!(command, Command::Rollback { .. });
                 let (answer, effects) = self.guard.command(now, command, by);
                 self.perform(effects);
+                if is_rollback && answer.is_ok() && self.guard.is_asked() {
+                    self.waiting = Some(asked.answer);
+                    return;
+                }
                 // What is not on record did not happen.
                 let lost = !self.guard.snapshot(now).journal_ok;
                 let refusal = crate::model::entry::Refusal::JournalUnusable;
@@ -287,6 +307,17 @@ impl Daemon {
         };
         // Whoever asked may have gone.
         drop(asked.answer.send(answer));
+    }
+
+    /// Whoever waited for the live version is told what came of it.
+    fn answer_waiting(&mut self) {
+        let Some(answer) = self.guard.take_answer() else { return };
+        if let Some(waiting) = self.waiting.take() {
+            let lost = !self.guard.snapshot(self.now()).journal_ok;
+            let refusal = crate::model::entry::Refusal::JournalUnusable;
+            let answer = if lost { Err(Rejection::Refused(refusal)) } else { answer };
+            drop(waiting.send(Answer::Command(answer)));
+        }
     }
 
     fn status(&self, now: Moment) -> Status {
@@ -317,9 +348,7 @@ impl Daemon {
     fn reload(&mut self, now: Moment, by: Caller) -> Vec<Effect> {
         match load::load(&self.config) {
             Ok(loaded) => {
-                for lint in loaded.lints.iter() {
-                    tracing::warn!("{}", lint.message);
-                }
+                warn_of(&loaded.lints);
                 let plan = Arc::new(loaded.plan);
                 self.sources.replace(&plan.targets, &names(&plan));
                 self.shell.channels.replace(&plan.channels);
@@ -353,6 +382,7 @@ impl Daemon {
 
     /// After every turn: those who wait are told, and so is the service manager.
     fn turned(&mut self) {
+        self.answer_waiting();
         let state = self.guard.state();
         let id = self.guard.deployment_id().map(ToString::to_string).unwrap_or_default();
         self.supervisor.turned(self.clock.now());
@@ -363,6 +393,12 @@ impl Daemon {
             self.seen = seen;
             self.changes.send_modify(|count| *count += 1);
         }
+    }
+}
+
+fn warn_of(lints: &Diagnostics) {
+    for lint in lints.iter() {
+        tracing::warn!("{}", lint.message);
     }
 }
 

@@ -14,7 +14,10 @@ use tokio::sync::mpsc;
 use crate::engine::effect::{Effect, Incident, Notice, Outcome, Pace};
 use crate::hook::Executor;
 use crate::journal::{Journal, reports_dir};
-use crate::model::entry::{Entry, Event};
+use crate::live::Reader;
+use crate::model::entry::{Attempt, Entry, Event};
+use crate::model::live::{Live, LiveSettings};
+use crate::model::name::DeploymentId;
 use crate::model::place::TargetIx;
 use crate::model::time::format_duration;
 use crate::notify::{Channels, Notifier};
@@ -29,8 +32,13 @@ pub(super) struct Shell {
     pub(super) notifier: Notifier,
     pub(super) channels: Channels,
     pub(super) outcomes: mpsc::Sender<Outcome>,
+    pub(super) reader: Reader,
+    pub(super) readings: mpsc::Sender<Reading>,
     pub(super) state: PathBuf,
 }
+
+/// What was read of the live version, by the number of the question.
+pub(super) type Reading = (u64, Live);
 
 /// What became of effects.
 #[derive(Clone, Debug, PartialEq)]
@@ -97,12 +105,9 @@ impl Shell {
                     super::failpoint::ordered();
                 }
                 Effect::Inspect { deployment, attempt, timeout } => {
-                    let (executor, outcomes) = (self.executor.clone(), self.outcomes.clone());
-                    tokio::spawn(async move {
-                        let outcome = executor.inspect(&deployment, &attempt, timeout).await;
-                        drop(outcomes.send(outcome).await);
-                    });
+                    self.inspect(deployment, attempt, timeout);
                 }
+                Effect::ReadLive { number, settings } => self.read_live(number, settings),
                 Effect::Notify(notice) => self.notify(*notice),
                 Effect::Tell(telling) => self.channels.tell(*telling),
                 Effect::Report(incident) => self.report(&incident),
@@ -119,6 +124,23 @@ impl Shell {
         if let Err(error) = self.notifier.push(notice) {
             tracing::error!(%error, %hook, "nobody could be told");
         }
+    }
+
+    fn inspect(&self, deployment: DeploymentId, attempt: Attempt, timeout: Duration) {
+        let (executor, outcomes) = (self.executor.clone(), self.outcomes.clone());
+        tokio::spawn(async move {
+            let outcome = executor.inspect(&deployment, &attempt, timeout).await;
+            drop(outcomes.send(outcome).await);
+        });
+    }
+
+    fn read_live(&self, number: u64, settings: Arc<LiveSettings>) {
+        let (reader, readings) = (self.reader.clone(), self.readings.clone());
+        tokio::spawn(async move {
+            let live = reader.read(&settings).await;
+            // Nobody takes it only when the daemon has ended.
+            drop(readings.send((number, live)).await);
+        });
     }
 
     /// What follows from an entry being on disk.
@@ -189,6 +211,7 @@ fn log(entry: &Entry) {
         | Event::Paused { .. }
         | Event::Refused { .. }
         | Event::ReloadRefused { .. }
+        | Event::LiveChecked { refusal: Some(_), .. }
         | Event::TelemetryLost { .. } => {
             tracing::warn!("{line}");
         }
@@ -215,6 +238,8 @@ fn log(entry: &Entry) {
         | Event::Cured { .. }
         | Event::Cleared { .. }
         | Event::Told { .. }
+        | Event::LiveChecked { .. }
+        | Event::LiveSeen { .. }
         | Event::Notified { .. } => tracing::info!("{line}"),
     }
 }

@@ -49,6 +49,8 @@ pub(crate) fn bound(event: &mut Event) {
         | Event::Outcome { .. }
         | Event::Cleared { .. }
         | Event::Told { .. }
+        | Event::LiveChecked { .. }
+        | Event::LiveSeen { .. }
         | Event::Notified { .. } => {}
     }
 }

@@ -2,12 +2,14 @@
 //! core what came of them with `settle`; an entry is durable before anything after it starts.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::model::entry::{Attempt, Decision, Entry, SignalEvidence, StepResult};
+use crate::model::live::LiveSettings;
 use crate::model::name::{DeploymentId, HookName, SignalName};
 use crate::model::place::TargetIx;
 use crate::model::signal::Unit;
@@ -33,6 +35,13 @@ pub enum Effect {
         attempt: Attempt,
         /// How long it may still take if it is found running.
         timeout: Duration,
+    },
+    /// Read the live version and settle it with this number.
+    ReadLive {
+        /// Which question it is.
+        number: u64,
+        /// How it is read.
+        settings: Arc<LiveSettings>,
     },
     /// Tell people, beside the critical path; settled with `Notified`.
     Notify(Box<Notice>),

@@ -40,6 +40,8 @@ pub struct Ledger {
     pub(crate) quarantine: Quarantine,
     /// Nothing is rolled back automatically.
     pub(crate) pause: Option<Pause>,
+    /// The version that was last known to be live, where changes of it are looked for.
+    pub(crate) live: Option<Version>,
     /// Deployments before the current one, and how each ended.
     past: VecDeque<(DeploymentId, Phase)>,
     /// What was and is to be told.
@@ -76,6 +78,8 @@ pub(crate) struct Deployment {
     pub(crate) ask: Option<Ask>,
     /// The rules that may not roll it back, because the answer was no.
     pub(crate) denied: Vec<RuleName>,
+    /// What comparisons with the live version came to.
+    pub(crate) checked: Vec<(Option<Version>, Option<Refusal>)>,
     pub(crate) decision: Option<(Timestamp, Decision)>,
     pub(crate) progress: Progress,
     /// How many entries concern it, those beyond `entries` included.
@@ -145,6 +149,9 @@ impl Ledger {
             }
         }
         self.pause_or_resume(entry);
+        if let Event::LiveSeen { version } = &entry.event {
+            self.live = Some(version.clone());
+        }
         let Some(current) = &mut self.current else { return };
         if entry.deployment.as_ref() != Some(&current.id) {
             return;
@@ -195,6 +202,7 @@ impl Ledger {
             forced: false,
             ask: None,
             denied: Vec::new(),
+            checked: Vec::new(),
             decision: None,
             progress: Progress::default(),
             records: 0,
@@ -259,7 +267,11 @@ impl Deployment {
             Event::Lapsed { .. } => self.ask = None,
             // One that is told of once in each pause.
             Event::Paused { .. } => self.refused.retain(|(_, why)| *why != Refusal::Paused),
-            Event::Started { .. }
+            Event::LiveChecked { live, refusal, .. } => {
+                self.checked.push((live.version().cloned(), *refusal));
+            }
+            Event::LiveSeen { .. }
+            | Event::Started { .. }
             | Event::Stopped { .. }
             | Event::Reloaded { .. }
             | Event::ReloadRefused { .. }
@@ -316,6 +328,7 @@ const fn is_story(event: &Event) -> bool {
         | Event::Cleared { .. }
         | Event::Told { .. }
         | Event::DenialLifted { .. }
+        | Event::LiveSeen { .. }
         | Event::Notified { .. } => false,
         Event::Begun { .. }
         | Event::Staged { .. }
@@ -329,6 +342,7 @@ const fn is_story(event: &Event) -> bool {
         | Event::Lapsed { .. }
         | Event::Paused { .. }
         | Event::Resumed { .. }
+        | Event::LiveChecked { .. }
         | Event::Decided(_)
         | Event::Intent { .. }
         | Event::Outcome { .. }

@@ -211,6 +211,8 @@ impl NewsLog {
             Event::Started { .. }
             | Event::Stopped { .. }
             | Event::Reloaded { .. }
+            | Event::LiveChecked { .. }
+            | Event::LiveSeen { .. }
             | Event::SetAside { .. }
             | Event::DenialLifted { .. }
             | Event::Intent { .. }
@@ -314,6 +316,8 @@ fn describe(news: &mut News, event: &Event, current: &Deployment) {
         | Event::Ended { .. }
         | Event::Superseded { .. }
         | Event::Baked { .. }
+        | Event::LiveChecked { .. }
+        | Event::LiveSeen { .. }
         | Event::SetAside { .. }
         | Event::Cleared { .. }
         | Event::Denied { .. }

@@ -50,6 +50,8 @@ pub struct Snapshot {
     /// The versions that were rolled back, the latest last.
     #[serde(default)]
     pub quarantine: Vec<Quarantined>,
+    /// The live version, where it is read.
+    pub live: Option<LiveStatus>,
     /// Every target.
     pub targets: Vec<TargetStatus>,
     /// Every signal.
@@ -113,6 +115,19 @@ impl std::fmt::Display for GuardState {
             Self::Ended => "ended",
         })
     }
+}
+
+/// The live version.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LiveStatus {
+    /// The version; `None`: unknown.
+    pub version: Option<Version>,
+    /// Why it is unknown.
+    pub unknown: Option<String>,
+    /// Seconds since it was read.
+    pub age_s: Option<f64>,
+    /// A rollback waits for it to be read.
+    pub comparing: bool,
 }
 
 /// A deployment.
@@ -298,6 +313,7 @@ impl Guard {
                 spent: self.rollbacks_lately(now.wall),
             },
             quarantine: self.ledger.quarantine.all(),
+            live: self.live_status(now),
             targets: (0..plan.targets.len()).map(|target| self.target(target, now)).collect(),
             signals: (0..plan.signals.len())
                 .flat_map(|ix| self.judge.signal_status(SignalIx(ix)))
@@ -324,7 +340,9 @@ impl Guard {
             Phase::Guarding => GuardState::Guarding,
             Phase::RollingBack => match self.doing {
                 Doing::Cure(_) => GuardState::Verifying,
-                Doing::Nothing | Doing::Attempt | Doing::Backoff { .. } => GuardState::RollingBack,
+                Doing::Nothing | Doing::Attempt | Doing::Comparing | Doing::Backoff { .. } => {
+                    GuardState::RollingBack
+                }
             },
             Phase::RolledBack => GuardState::RolledBack,
             Phase::Failed(_) => GuardState::RollbackFailed,

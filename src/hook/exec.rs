@@ -50,7 +50,7 @@ pub(super) const GROUP_POLL: Duration = Duration::from_millis(20);
 const CHUNK: usize = 64 * 1024;
 
 /// What lets a process speak to systemd in the daemon's name, or take over its sockets.
-const NOT_INHERITED: [&str; 7] = [
+pub(crate) const NOT_INHERITED: [&str; 7] = [
     "NOTIFY_SOCKET",
     "WATCHDOG_USEC",
     "WATCHDOG_PID",

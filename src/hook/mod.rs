@@ -15,5 +15,7 @@ mod secret;
 pub mod unit;
 mod unix;
 
+pub(crate) use exec::NOT_INHERITED;
 pub use exec::SUBCOMMAND;
 pub use executor::Executor;
+pub(crate) use group::Group;

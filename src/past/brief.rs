@@ -197,6 +197,8 @@ impl Brief {
             | Event::Outcome { .. }
             | Event::Cleared { .. }
             | Event::Told { .. }
+            | Event::LiveChecked { .. }
+            | Event::LiveSeen { .. }
             | Event::Notified { .. } => {}
         }
     }

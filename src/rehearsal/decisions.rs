@@ -58,6 +58,8 @@ impl Decisions {
             | Event::Failed { .. }
             | Event::Cleared { .. }
             | Event::Told { .. }
+            | Event::LiveChecked { .. }
+            | Event::LiveSeen { .. }
             | Event::Notified { .. } => {}
         }
     }

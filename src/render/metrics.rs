@@ -29,6 +29,7 @@ pub fn metrics(snapshot: &Snapshot, reload_ok: bool, skipped_slots: u64) -> Stri
         page.sample("state", &[("state", &name)], truth(state == snapshot.state));
     }
     people(&mut page, snapshot);
+    live(&mut page, snapshot);
     targets(&mut page, snapshot);
     page.family("signal", "gauge", "The reading of a signal; absent where there is none.");
     for signal in &snapshot.signals {
@@ -87,6 +88,17 @@ fn people(page: &mut Page, snapshot: &Snapshot) {
     page.sample("budget_rollbacks_spent", &[], f64::from(snapshot.budget.spent));
     page.family("quarantined_versions", "gauge", "Versions that were rolled back.");
     page.sample("quarantined_versions", &[], snapshot.quarantine.len() as f64);
+}
+
+/// Absent where the live version is not read.
+fn live(page: &mut Page, snapshot: &Snapshot) {
+    let Some(live) = &snapshot.live else { return };
+    page.family("live_version_known", "gauge", "1 if the live version could be read.");
+    page.sample("live_version_known", &[], truth(live.version.is_some()));
+    page.family("live_version_info", "gauge", "1 for the live version; absent if unknown.");
+    if let Some(version) = &live.version {
+        page.sample("live_version_info", &[("version", version.as_str())], 1.0);
+    }
 }
 
 fn targets(page: &mut Page, snapshot: &Snapshot) {

@@ -215,10 +215,17 @@ pub(super) fn refusals(entries: &[Entry]) -> String {
             code(rule.as_str(), Place::Cell),
             text(&format!("nobody answered, and its default could not be done: {why}")),
         ])),
+        Event::LiveChecked { live, refusal: Some(refusal), .. } => Some(row(&[
+            entry.at.to_string(),
+            "live version".to_owned(),
+            text(&format!("{refusal}: {live}")),
+        ])),
         Event::AwaitingApproval { .. }
         | Event::DenialLifted { .. }
         | Event::Paused { .. }
         | Event::Resumed { .. }
+        | Event::LiveChecked { .. }
+        | Event::LiveSeen { .. }
         | Event::Started { .. }
         | Event::Stopped { .. }
         | Event::Reloaded { .. }

@@ -169,7 +169,7 @@ fn the_fields_of_the_status_are_those_that_scripts_know() {
         keys.sort_unstable();
         assert_eq!(keys, sorted(names), "{value:#}");
     };
-    let top = "at budget colour config deployment good journal_ok mode paused pid \
+    let top = "at budget colour config deployment good journal_ok live mode paused pid \
                quarantine reload_error rollguard rules service signals skipped_slots state targets";
     check(&status, top.split_whitespace().collect());
     let of_deployment = "approval bakes_at begun decided_at decision forced good id irreversible \

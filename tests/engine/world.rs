@@ -121,6 +121,7 @@ pub(crate) fn plan(targets: Vec<Target>, signals: Vec<Signal>, rules: Vec<Rule>)
         notify: None,
         confirm: None,
         budget: Budget::default(),
+        live: None,
     };
     let (mode, hooks) = (Mode::Observe, Vec::new());
     Arc::new(Plan { mode, deployment, targets, signals, rules, hooks, channels: Vec::new() })

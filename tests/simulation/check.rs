@@ -7,11 +7,12 @@ use rollguard::engine::command::{Command, Force, Terms};
 use rollguard::engine::effect::{Incident, Job, Notice, Order};
 use rollguard::engine::snapshot::Snapshot;
 use rollguard::engine::telling::{Occurrence, Telling};
-use rollguard::model::deployment::{Mode, Unanswered};
+use rollguard::model::deployment::{Arm, Mode, Unanswered};
 use rollguard::model::entry::{
     Answer, Attempt, Caller, Decision, Entry, Event, Refusal, StepResult, Trigger,
 };
 use rollguard::model::hook::{Action, Placeholder};
+use rollguard::model::live::{Live, LiveUnknown};
 use rollguard::model::name::{DeploymentId, RuleName, Version};
 use rollguard::model::plan::Plan;
 use rollguard::model::scrape::Scrape;
@@ -37,6 +38,12 @@ pub(crate) struct Check {
     paused: bool,
     quarantined: HashSet<Version>,
     decisions: Vec<Timestamp>,
+    /// A person said yes, and only the live version is not known yet.
+    approved: bool,
+    /// What was last known to be live, and what before that.
+    known: (Option<Version>, Option<Version>),
+    /// A person's newest rollback insists.
+    insists: bool,
 }
 
 /// What is forgotten when the guard dies.
@@ -49,6 +56,12 @@ struct Life {
     begun: Option<Instant>,
     /// Rules that were read by one and the same plan since the deployment began.
     reloaded: bool,
+    /// What the guard was told of the live version, newest last.
+    read: Vec<Live>,
+    /// When what is known to be live was last asked for with that answer.
+    stood: Option<Instant>,
+    /// It was decided in this life.
+    decided: bool,
 }
 
 /// What one successful scrape said.
@@ -98,6 +111,7 @@ impl Check {
 
     pub(crate) fn starts(&mut self, now: Moment, plan: &Plan) {
         self.life = Life::default();
+        self.approved = false;
         for deployment in self.deployments.values_mut() {
             deployment.asked = deployment.asked.take().map(|(rule, _, then)| (rule, None, then));
         }
@@ -115,12 +129,79 @@ impl Check {
         self.life.seen.push(Seen { at: scrape.at, latency: values[0], errors: values[1] });
     }
 
+    pub(crate) fn reads(&mut self, asked: Instant, live: &Live) {
+        if self.known.0.as_ref().is_some_and(|known| live.is(known)) {
+            self.life.stood = Some(asked);
+        }
+        self.life.read.push(live.clone());
+    }
+
+    /// Whoever waited for the live version to be compared knows what came of it.
+    pub(crate) fn hears(&mut self) {
+        self.approved = false;
+    }
+
+    /// A command was carried out, or waits for the live version to be compared.
+    pub(crate) fn heard(&mut self, command: &Command) {
+        if let Command::Approve { .. } = command {
+            self.approved = true;
+        }
+    }
+
+    pub(crate) fn insists(&mut self, insists: bool) {
+        self.insists = insists;
+    }
+
+    /// Nothing is done unless the newest reading found the judged version.
+    fn compares(&self, of: &Deployment, plan: &Plan) {
+        let Some(settings) = &plan.deployment.live else { return };
+        let proceeds = settings.unknown == LiveUnknown::Proceed;
+        let fine = match self.life.read.last() {
+            Some(Live::Version(version)) => *version == of.version,
+            Some(Live::Unknown(_)) => proceeds,
+            None => false,
+        };
+        // Where nothing was answered in time, nothing was read.
+        assert!(
+            fine || proceeds,
+            "{} is rolled back while {:?}",
+            of.version,
+            self.life.read.last()
+        );
+    }
+
+    /// The guard begins a deployment of what it read, and never of what it brought back itself.
+    fn detects(&self, version: &Version, plan: &Plan) {
+        if plan.deployment.arm != Arm::Detect {
+            return;
+        }
+        let read = self.life.read.iter().rev().take_while(|live| live.is(version)).count();
+        assert!(read >= 2, "{version} was armed for after {:?}", self.life.read);
+        assert_eq!(self.known.0.as_ref(), Some(version), "armed for what is not known to be live");
+        let before = self.current.as_ref().map(|id| &self.deployments[id]);
+        let own = before.is_some_and(|before| {
+            before.decision.is_some()
+                && before.good.as_ref() == Some(version)
+                && self.known.1.as_ref() == Some(&before.version)
+        });
+        assert!(!own, "the guard's own rollback to {version} counts as a deployment");
+    }
+
     pub(crate) fn appends(&mut self, now: Moment, entry: &Entry, plan: &Plan) {
         self.news = true;
         self.pauses(&entry.event);
+        if let Event::LiveSeen { version } = &entry.event {
+            self.known = (Some(version.clone()), self.known.0.take());
+        }
         let Some(id) = &entry.deployment else { return };
-        if let Event::Begun { version, good, .. } = &entry.event {
+        if let Event::Begun { version, good, by, .. } = &entry.event {
+            if *by == Caller::Guard {
+                self.detects(version, plan);
+            }
+            let detected = *by == Caller::Guard && plan.deployment.arm == Arm::Detect;
+            let since = if detected { self.life.stood } else { Some(now.at) };
             self.begins(now, id, version, good.as_ref(), plan);
+            self.life.begun = since;
             return self.begins_on_terms(id, &entry.event, plan);
         }
         assert!(self.deployments.contains_key(id), "{entry:?} of an unknown deployment");
@@ -137,7 +218,9 @@ impl Check {
             | Event::Cleared { .. }
             | Event::Intent { .. }
             | Event::Outcome { .. } => {}
-            Event::Started { .. }
+            Event::LiveChecked { .. }
+            | Event::LiveSeen { .. }
+            | Event::Started { .. }
             | Event::Stopped { .. }
             | Event::Reloaded { .. }
             | Event::ReloadRefused { .. }
@@ -179,7 +262,6 @@ impl Check {
         assert!(!rolling, "{id} begins during a rollback");
         self.current = Some(id.clone());
         self.life.warm = Some(now.at.after(plan.deployment.warmup));
-        self.life.begun = Some(now.at);
         self.life.reloaded = false;
         let deployment = Deployment {
             version: version.clone(),
@@ -209,6 +291,11 @@ impl Check {
             assert!(decision.good.is_some(), "back to where?");
             assert!(decision.good.as_ref() != Some(&decision.version), "back to itself");
         }
+        self.life.decided = true;
+        let deployment = &self.deployments[id];
+        if !matches!(decision.trigger, Trigger::Person { .. }) || !self.insists {
+            self.compares(deployment, plan);
+        }
         self.people_agree(now, deployment, decision, plan);
         self.quarantined.insert(decision.version.clone());
         self.decisions.push(now.wall);
@@ -237,7 +324,7 @@ impl Check {
             Some(answer) => {
                 let (asked, until, default) = of.asked.as_ref().expect("nobody was asked");
                 assert_eq!(*asked, rule.rule, "another rule asked");
-                let said = matches!(self.said, Some(Command::Approve { .. }));
+                let said = self.approved || matches!(self.said, Some(Command::Approve { .. }));
                 assert_eq!(by_person, said, "{answer:?} is not what was said");
                 let late = until.is_none_or(|until| until <= now.at);
                 let by_default = *default == Unanswered::Rollback && late;
@@ -254,6 +341,7 @@ impl Check {
         assert!(!deployment.irreversible, "asked for what is irreversible");
         let Trigger::Rule(rule) = &decision.trigger else { panic!("a person asks") };
         assert!(!deployment.denied.contains(&rule.rule), "asked again after a no");
+        self.compares(deployment, plan);
         self.may_decide(now, id, decision, plan);
     }
 
@@ -372,6 +460,12 @@ impl Check {
             Some(Event::Intent { attempt, .. }) if *attempt == order.attempt
         );
         assert!(intended, "{:?} runs without an intent on record", order.attempt);
+        let untouched = deployment.attempts.iter().all(|(attempt, result)| {
+            *attempt == order.attempt || *result == Some(StepResult::NotStarted)
+        });
+        if untouched && !self.life.decided {
+            self.compares(deployment, plan);
+        }
         let hook = plan.hooks.iter().find(|known| known.name == *hook).unwrap();
         deployment.may_run(&order.attempt, &hook.steps[*step as usize]);
         if let Job::Run { argv, .. } = &order.job {
@@ -425,6 +519,7 @@ impl Check {
                     Event::Started { .. }
                         | Event::Stopped { .. }
                         | Event::Reloaded { .. }
+                        | Event::LiveSeen { .. }
                         | Event::Notified { .. }
                         | Event::Told { .. }
                 )
@@ -491,6 +586,8 @@ impl Deployment {
             | Event::TelemetryLost { .. }
             | Event::TelemetryBack { .. }
             | Event::Told { .. }
+            | Event::LiveChecked { .. }
+            | Event::LiveSeen { .. }
             | Event::Notified { .. } => {}
             Event::Cleared { rule } => {
                 assert!(self.guarded, "{rule} cleared although nothing is guarded");

@@ -28,7 +28,13 @@ fn plan(random: &mut Random) -> Arc<Plan> {
 
 fn text(random: &mut Random) -> String {
     let mode = random.pick(&["auto", "auto", "auto", "confirm", "confirm", "notify", "observe"]);
-    let arm = random.pick(&["deploy", "deploy", "always"]);
+    let live = random.pick(&["", "", LIVE, LIVE, "live_unknown = \"proceed\"\n"]);
+    let live = if live.starts_with("live_") { format!("{LIVE}{live}") } else { (*live).to_owned() };
+    let arms: &[&str] = match live.is_empty() {
+        true => &["deploy", "deploy", "always"],
+        false => &["deploy", "detect", "detect", "always"],
+    };
+    let arm = random.pick(arms);
     let bake = random.pick(&["12s", "30s", "60s"]);
     let warmup = random.pick(&["0s", "3s", "10s"]);
     let good = random.pick(&["", "good = \"v0\""]);
@@ -53,7 +59,7 @@ fn text(random: &mut Random) -> String {
     let rules = if random.one_in(4) { slow } else { format!("{slow}{RULES}") };
     format!(
         "mode = \"{mode}\"\n[deployment]\nservice = \"shop\"\narm = \"{arm}\"\n{version}\n\
-         bake = \"{bake}\"\nwarmup = \"{warmup}\"\nthen = \"rollback\"\n{good}\n{notify}\n\
+         bake = \"{bake}\"\nwarmup = \"{warmup}\"\nthen = \"rollback\"\n{good}\n{notify}\n{live}\n\
          {confirm}\n{budget}\n{TARGET}{sharpen}\n{CHANNEL}{SIGNALS}{}{rules}",
         hooks.concat()
     )
@@ -74,6 +80,9 @@ fn hook_rollback(random: &mut Random, cure: &str, on_failure: &str) -> String {
     ]);
     format!("[hook.rollback]\nsteps = [ {switch}{then} ]\n{cure}\n{on_failure}\n")
 }
+
+/// Read often enough to matter within a run.
+const LIVE: &str = "live = { file = \"/srv/VERSION\", timeout = \"1s\" }\n";
 
 const PAGE: &str = "[hook.page]\nsteps = [ { run = [\"page\", \"{reason}\"] } ]\n";
 const TELL: &str = "[hook.tell]\nsteps = [ { run = [\"tell\", \"{rule}\"], attempts = 3 } ]\n";

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rollguard::engine::command::{Command, Force, Terms};
-use rollguard::engine::effect::{Effect, Notice, Order, Outcome};
+use rollguard::engine::effect::{Effect, Job, Notice, Order, Outcome};
 use rollguard::engine::snapshot::{DeploymentStatus, GuardState, Snapshot};
 use rollguard::engine::{Guard, Ledger};
-use rollguard::model::deployment::Mode;
+use rollguard::model::deployment::{Arm, Mode};
 use rollguard::model::entry::{Attempt, Caller, Entry, Event, StepResult};
+use rollguard::model::live::Live;
 use rollguard::model::name::{DeploymentId, HookName, Version};
 use rollguard::model::place::TargetIx;
 use rollguard::model::plan::Plan;
@@ -49,12 +50,16 @@ enum Arrival {
     Scrape(Scrape),
     Outcome(Outcome),
     Told(DeploymentId, HookName, Option<String>),
+    /// The question's number and time, and the answer.
+    Read(u64, Instant, Live),
 }
 
 /// A program that was started. It lives on when the guard dies.
 struct Program {
     ends: u64,
     works: bool,
+    /// The version that it brings back.
+    brings: Option<Version>,
 }
 
 struct Service {
@@ -62,6 +67,7 @@ struct Service {
     sick_at: Option<u64>,
     dark_until: u64,
     errors: f64,
+    live: Version,
 }
 
 pub(crate) struct World {
@@ -86,6 +92,8 @@ pub(crate) struct World {
     /// Programs by attempt; `None` is one that can never start any more.
     programs: HashMap<(DeploymentId, Attempt), Option<Program>>,
     durable: Vec<Entry>,
+    /// The newest question for the live version.
+    asked: u64,
     check: Check,
     comparing: Comparing,
 }
@@ -103,7 +111,13 @@ impl World {
             calm: false,
             kills,
             disk_fails,
-            service: Service { sick: false, sick_at: None, dark_until: 0, errors: 0.0 },
+            service: Service {
+                sick: false,
+                sick_at: None,
+                dark_until: 0,
+                errors: 0.0,
+                live: version(0),
+            },
             plan,
             guard: None,
             lost: false,
@@ -115,6 +129,7 @@ impl World {
             arrivals: Vec::new(),
             programs: HashMap::new(),
             durable: Vec::new(),
+            asked: 0,
             check: Check::default(),
             comparing,
             random,
@@ -214,6 +229,7 @@ impl World {
             }
             let effects = guard.tick(now);
             self.perform(effects)?;
+            self.tell_who_waits();
         }
         panic!("the guard asks to be woken again and again")
     }
@@ -226,6 +242,9 @@ impl World {
         }
         for program in self.programs.values_mut().flatten() {
             if program.works && program.ends <= now {
+                if let Some(version) = program.brings.take() {
+                    self.service.live = version;
+                }
                 program.works = false;
                 (self.service.sick, self.service.sick_at) = (false, None);
             }
@@ -236,7 +255,8 @@ impl World {
         if !self.calm && self.random.one_in(25) {
             self.service.dark_until = self.now + self.random.below(90) * SECOND / 2;
         }
-        let Service { sick, dark_until, .. } = self.service;
+        let Service { sick, dark_until, .. } = &self.service;
+        let (sick, dark_until) = (*sick, *dark_until);
         self.service.errors += if sick { 10.0 } else { 0.0 };
         let took = match self.random.below(20) {
             0 => 700_000_000,
@@ -280,11 +300,27 @@ impl World {
                 }
                 guard.settle(now, &outcome)
             }
+            Arrival::Read(number, asked, live) => {
+                // What answers an earlier question is not waited for any more.
+                if number == self.asked {
+                    self.check.reads(asked, &live);
+                }
+                guard.live(now, number, live)
+            }
             Arrival::Told(deployment, hook, failure) => {
                 guard.notified(now, deployment, hook, failure)
             }
         };
-        self.perform(effects)
+        self.perform(effects)?;
+        self.tell_who_waits();
+        Ok(())
+    }
+
+    /// Whoever waits for the live version to be compared is told, or has gone.
+    fn tell_who_waits(&mut self) {
+        if self.guard.as_mut().and_then(Guard::take_answer).is_some() {
+            self.check.hears();
+        }
     }
 
     /// As a source does: at a slot of the new interval from now on.
@@ -346,6 +382,7 @@ impl World {
                     self.may_die()?;
                 }
                 Effect::Run(order) => self.run_program(&order),
+                Effect::ReadLive { number, .. } => self.read_live(number),
                 Effect::Inspect { deployment, attempt, .. } => self.inspect(deployment, attempt),
                 Effect::Notify(notice) => self.tell(&notice),
                 Effect::Tell(telling) => self.check.announces(&telling, &self.durable),
@@ -365,7 +402,11 @@ impl World {
                 Effect::Notify(notice) => self.tell(&notice),
                 Effect::Pace { target, interval, .. } => self.set_pace(target, interval),
                 Effect::Tell(telling) => self.check.announces(&telling, &self.durable),
-                Effect::Append(_) | Effect::Run(_) | Effect::Inspect { .. } | Effect::Report(_) => {
+                Effect::Append(_)
+                | Effect::Run(_)
+                | Effect::ReadLive { .. }
+                | Effect::Inspect { .. }
+                | Effect::Report(_) => {
                     panic!("{effect:?} without a journal")
                 }
             }
@@ -380,8 +421,33 @@ impl World {
         assert!(!self.programs.contains_key(&key), "{key:?} is started twice");
         let (took, result, works) = self.fate(order.timeout);
         let ends = self.now + took;
-        self.programs.insert(key, Some(Program { ends, works }));
+        let good = match &order.job {
+            Job::Run { argv, .. } if argv[0] == "switch" => Version::new(&argv[2]).ok(),
+            Job::Run { .. }
+            | Job::Probe { .. }
+            | Job::Tcp { .. }
+            | Job::Http { .. }
+            | Job::Unix { .. }
+            | Job::Sleep(_) => None,
+        };
+        let brings = good.filter(|_| works);
+        self.programs.insert(key, Some(Program { ends, works, brings }));
         self.answer(ends, &order.deployment, &order.attempt, result);
+    }
+
+    /// The truth, a moment later; sometimes nothing, nothing sensible, or a lie.
+    fn read_live(&mut self, number: u64) {
+        self.asked = number;
+        assert!(!self.lost, "the live version is read without a journal");
+        let live = match self.random.below(if self.calm { 40 } else { 20 }) {
+            0 | 1 => Live::unknown("no such file"),
+            2 if !self.calm => Live::Version(version(self.random.below(6))),
+            3 if !self.calm => return,
+            _ => Live::Version(self.service.live.clone()),
+        };
+        let at = self.now + self.random.below(SECOND);
+        let asked = self.moment().at;
+        self.arrivals.push((at, self.life, Arrival::Read(number, asked, live)));
     }
 
     fn fate(&mut self, timeout: Duration) -> (u64, StepResult, bool) {
@@ -435,8 +501,10 @@ impl World {
             0..=6 => self.deploy(),
             7 => self.command(Command::End { id: None, reason: "enough".to_owned() }),
             8 | 9 => {
-                let force = Force::from(self.random.one_in(2));
-                self.command(Command::Rollback { id: None, reason: "bad".to_owned(), force })
+                let force = self.random.one_in(2);
+                self.check.insists(force);
+                let (reason, force) = ("bad".to_owned(), Force::from(force));
+                self.command(Command::Rollback { id: None, reason, force })
             }
             16 | 17 => {
                 let span = Duration::from_secs(1 + self.random.below(30));
@@ -461,7 +529,7 @@ impl World {
 
     fn deploy(&mut self) -> Result<(), Killed> {
         let number = self.random.below(6);
-        let version = Version::new(&format!("v{number}")).unwrap();
+        let version = version(number);
         let good = self.random.one_in(3).then(|| Version::new("v9").unwrap());
         let id = match self.random.below(3) {
             0 => None,
@@ -477,6 +545,15 @@ impl World {
                 self.service.sick_at = Some(self.now + self.random.below(20 * SECOND));
             }
         }
+        // It is switched first, or later, or never.
+        if self.random.one_in(2) {
+            self.service.live = version.clone();
+        }
+        // Whoever only switches, leaves it to the guard to see that.
+        if self.plan.deployment.arm == Arm::Detect && !self.random.one_in(4) {
+            self.service.live = version;
+            return Ok(());
+        }
         let irreversible = self.random.one_in(8);
         let terms = Terms { irreversible, force: Force::from(self.random.one_in(2)) };
         self.command(Command::Begin { id, version, good, terms })
@@ -487,12 +564,21 @@ impl World {
         let Some(guard) = &mut self.guard else { return Ok(()) };
         let (answer, effects) = guard.command(now, command.clone(), PERSON);
         if answer.is_err() {
-            assert_eq!(effects, [], "a command that was not carried out did something");
+            let checks = |effect: &Effect| {
+                matches!(effect, Effect::Append(entry)
+                    if matches!(entry.event, Event::LiveChecked { .. }))
+            };
+            assert!(effects.iter().all(checks), "a command that was refused did {effects:?}");
+        }
+        if answer.is_ok() {
+            self.check.heard(&command);
         }
         self.check.said = Some(command);
         let done = self.perform(effects);
         self.check.said = None;
-        done
+        done?;
+        self.tell_who_waits();
+        Ok(())
     }
 
     fn reload(&mut self) -> Result<(), Killed> {
@@ -504,7 +590,9 @@ impl World {
         self.plan = plans::any(&mut self.random);
         self.interval = SECOND;
         let effects = guard.reload(now, self.plan.clone(), PERSON);
-        self.perform(effects)
+        self.perform(effects)?;
+        self.tell_who_waits();
+        Ok(())
     }
 
     /// What must be true between any two turns.
@@ -532,6 +620,10 @@ impl World {
             assert!(!self.is_settled(), "decided, and nothing is done");
         }
     }
+}
+
+fn version(number: u64) -> Version {
+    Version::new(&format!("v{number}")).unwrap()
 }
 
 /// What a snapshot shows that must survive a restart. Verifying is rolling back until it is known

@@ -23,7 +23,7 @@ const LAYERS: [(u8, &[&str]); 5] = [
             "survey",
         ],
     ),
-    (2, &["clock", "source", "hook", "journal", "recorder", "serve", "notify", "load"]),
+    (2, &["clock", "source", "hook", "journal", "recorder", "serve", "notify", "load", "live"]),
     (3, &["daemon"]),
     (4, &["cli", "main"]),
 ];

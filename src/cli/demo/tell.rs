@@ -257,6 +257,8 @@ fn recorded(event: &Event, text: &str) -> Vec<(Paint, String)> {
         | Event::Refused { .. }
         | Event::Cleared { .. }
         | Event::Told { .. }
+        | Event::LiveChecked { .. }
+        | Event::LiveSeen { .. }
         | Event::Notified { .. } => vec![(Paint::Plain, text.to_owned())],
     }
 }
