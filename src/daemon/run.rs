@@ -292,7 +292,8 @@ impl Daemon {
             Question::Status => Answer::Status(Box::new(self.status(now))),
             Question::Progress(id) => Answer::Progress(self.guard.progress(&id)),
             Question::Command(command, by) => {
-                let is_rollback = matches!(command, Command::Rollback { .. });
+                let is_rollback =
+                    matches!(command, Command::Rollback { .. } | Command::Approve { .. });
                 let (answer, effects) = self.guard.command(now, command, by);
                 self.perform(effects);
                 if is_rollback && answer.is_ok() && self.guard.is_asked() {

@@ -199,7 +199,9 @@ pub enum Rejection {
     #[error("something else was done while the live version was being read; look and ask again")]
     Overtaken,
     /// The live version speaks against it.
-    #[error("refused: {refusal}; the live version is {live}; --force does it all the same")]
+    #[error(
+        "refused: {refusal}; the live version is {live}; `rollback --force` does it all the same"
+    )]
     Live {
         /// Why.
         refusal: Refusal,

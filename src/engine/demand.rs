@@ -1,5 +1,5 @@
-//! A person's own rollback. It works in every mode, while paused, beyond the budget and while a rule
-//! waits for approval; what stands against it is told, and whoever insists may overrule that.
+//! A person's own rollback. It works in every mode, while paused, beyond the budget and while a
+//! rule waits for approval; what stands against it is told, and whoever insists may overrule that.
 
 use crate::model::entry::{Caller, Refusal, Trigger};
 use crate::model::name::DeploymentId;

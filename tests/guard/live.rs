@@ -1,5 +1,7 @@
 //! The live version: compared before anything is done, part of the cure, and what arms.
 
+use rollguard::engine::snapshot::GuardState;
+
 use super::*;
 
 const FILE: (&str, &str) = ("[target.api]", "live = { file = \"/srv/VERSION\" }\n[target.api]");
@@ -99,7 +101,7 @@ fn a_person_is_told_what_is_live_and_may_insist() {
     assert!(!log.contains(refused), "{log}");
     let told = "begun v2 over v1, live version changed (v3), \
                 (refused: live version changed; the live version is v3; \
-                --force does it all the same)";
+                `rollback --force` does it all the same)";
     assert_eq!(log, told);
     bed.log.clear();
     bed.play("8 rollback bad force").expect("decided by a person, run 0.1");
@@ -320,4 +322,65 @@ fn the_status_shows_the_live_version_or_why_it_is_unknown() {
     let live = bed.snapshot().live.unwrap();
     assert_eq!((live.version.unwrap().as_str(), live.age_s), ("v2", Some(1.0)));
     assert_eq!(Bed::new(plan(&[])).snapshot().live, None);
+}
+
+const ASKED: &str = "begun v2 over v1, compared, asked, notify tell, report awaiting approval";
+
+fn confirming(default: &str) -> Bed {
+    let confirm = format!("confirm = {{ within = \"30s\", default = \"{default}\" }}\n{}", FILE.1);
+    let mode = ("mode = \"auto\"", "mode = \"confirm\"");
+    let mut bed = Bed::new(plan(&[mode, (FILE.0, &confirm)]));
+    bed.live = Some(Live::unknown("nobody said"));
+    bed
+}
+
+#[test]
+fn people_are_asked_only_while_the_judged_version_is_live() {
+    confirming("deny").play(&sick("v2")).expect(ASKED);
+    let good = "begun v2 over v1, already at the good version (v1), \
+                slow: already at the good version, notify tell, report not rolled back";
+    confirming("deny").play(&sick("v1")).expect(good);
+}
+
+#[test]
+fn a_yes_is_done_only_while_the_judged_version_is_live_and_may_be_said_again() {
+    let mut bed = confirming("deny");
+    bed.play(&format!("{}; 20.5 live v3; 21 approve", sick("v2")));
+    let refused = "(refused: live version changed; the live version is v3; \
+                   `rollback --force` does it all the same)";
+    bed.expect(&format!("{ASKED}, live version changed (v3), {refused}"));
+    assert_eq!(bed.snapshot().state, GuardState::AwaitingApproval);
+    bed.play("22 live v2; 23 approve").expect(
+        "compared, decided by slow, approved, run 0.1, \
+         rolling back deployment v2-20231114T221322.500Z",
+    );
+    // Whether the rule that asked still fires is of no importance to it.
+    let mut bed = confirming("deny");
+    bed.play(&format!("{}; 21..24 fine; 25 approve", sick("v2")));
+    let rolling = "rolling back deployment v2-20231114T221322.500Z";
+    bed.expect(&format!("{ASKED}, compared, decided by slow, approved, run 0.1, {rolling}"));
+}
+
+#[test]
+fn what_nobody_answered_is_done_by_default_only_while_the_judged_version_is_live() {
+    let mut bed = confirming("rollback");
+    bed.play(&format!("{}; 21..38 sick; 40 tick", sick("v2")));
+    bed.expect(&format!("{ASKED}, compared, decided by slow, by default, run 0.1"));
+    let mut bed = confirming("rollback");
+    bed.play(&format!("{}; 21 live v1; 22..38 sick; 40 tick", sick("v2")));
+    let told = "already at the good version, notify tell, report not rolled back";
+    let lapsed = format!("already at the good version (v1), lapsed: {told}, slow: {told}");
+    bed.expect(&format!("{ASKED}, {lapsed}"));
+}
+
+#[test]
+fn what_is_detected_never_goes_back_to_what_was_rolled_back() {
+    let mut bed = Bed::new(plan(&[DETECT]));
+    bed.live = Some(Live::unknown("nobody said"));
+    bed.play("0 live v1; 0..4 fine; 5 live v2; 5..9 fine; 10 rollback bad; 10.5 live v1");
+    bed.play("11 done; 12..40 fine");
+    assert_eq!(bed.snapshot().state, GuardState::RolledBack);
+    bed.play("41 live v2; 41..45 fine; 46 end enough; 47 live v3; 47..52 fine");
+    let begun: Vec<&String> = bed.log.iter().filter(|line| line.starts_with("begun")).collect();
+    assert_eq!(begun, ["begun v2 over v1", "begun v2 over v1", "begun v3"]);
 }
