@@ -530,6 +530,18 @@ fn the_guards_own_restarts_never_crowd_out_the_deployments_story() {
 }
 
 #[test]
+fn a_hook_that_was_edited_to_need_what_is_not_known_is_not_gone_on_with() {
+    let mut bed = Bed::new(plan(&[("\"{good}\"", "\"{version}\"")]));
+    bed.play("0..5 fine; 5.5 begin v2; 6..9 fine; 10 rollback bad");
+    bed.expect("begun v2, decided by a person, run 0.1");
+    bed.plan = plan(&[]);
+    bed.play("11 restart").expect(
+        "gave up: hook rollback as it is now cannot be run: no good version, notify page, \
+         report rollback failed",
+    );
+}
+
+#[test]
 fn a_version_that_is_rolled_back_is_not_good_any_more() {
     let hook = ("\"{good}\"", "\"{version}\"");
     let script = "0..3 fine; 3.5 begin v1; 4..70 fine; 71 begin v1; 72..75 fine; 76..78 sick; \

@@ -80,6 +80,11 @@ impl Guard {
         let Some(hook) = hook else {
             return self.fail(now, format!("hook {name} is not in the configuration any more"));
         };
+        // It may have been edited meanwhile.
+        if let Some(refusal) = self.hook_refusal(&hook) {
+            self.hook = Some(hook);
+            return self.fail(now, format!("hook {name} as it is now cannot be run: {refusal}"));
+        }
         let (progress, id) = (deployment.progress.clone(), deployment.id.clone());
         let spent = spent(deployment, now);
         self.limit = hook.timeout.map(|timeout| now.at.after(timeout.saturating_sub(spent)));
