@@ -169,6 +169,8 @@ impl Guard {
     fn denied(&mut self, now: Moment, ask: &Ask, answer: Answer, why: String) {
         let Some(rule) = ask.rule().map(|evidence| evidence.rule.clone()) else { return };
         self.waits.answer = None;
+        // A yes before it may still wait for the live version.
+        self.drop_check();
         self.record(now, Event::Denied { rule: rule.clone(), answer });
         self.tell(now, self.rule_named(&rule), &why, Occasion::Denied);
         self.report_as(now, ask.decision.clone(), "not rolled back", Some(why));
