@@ -7,6 +7,7 @@ mod bench;
 #[path = "../common/mod.rs"]
 mod common;
 mod daemon;
+mod haproxy;
 mod http;
 mod real;
 mod run;
