@@ -12,6 +12,7 @@ pub mod marker;
 mod output;
 mod probe;
 mod secret;
+pub(crate) mod strays;
 pub mod unit;
 mod unix;
 

@@ -9,6 +9,7 @@ mod common;
 mod daemon;
 mod haproxy;
 mod http;
+mod misbehaving;
 mod real;
 mod run;
 #[path = "../support/mod.rs"]
