@@ -125,6 +125,7 @@ pub(crate) async fn run(config: &Path) -> Result<(), DaemonError> {
     let control = Control::listen(&loaded.places.control, ask.clone(), changed, clock).await?;
     let open = listen(&loaded.places, ask, clock).await?;
     let executor = Arc::new(Executor::new(&loaded.places.state, SELF.into()));
+    executor.keep_secret(loaded.plan.secrets());
     let (tell, mut told) = mpsc::channel(MAX_QUESTIONS);
     let (outcomes, mut outcome) = mpsc::channel(MAX_OUTCOMES);
     let notifier = Notifier::start(executor.clone(), tell);
@@ -323,6 +324,7 @@ impl Daemon {
                 let plan = Arc::new(loaded.plan);
                 self.sources.replace(&plan.targets, &names(&plan));
                 self.shell.channels.replace(&plan.channels);
+                self.shell.executor.keep_secret(plan.secrets());
                 self.reload_error = None;
                 self.guard.reload(now, plan, by)
             }

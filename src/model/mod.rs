@@ -15,6 +15,7 @@ pub mod plan;
 pub mod reading;
 pub mod rule;
 pub mod scrape;
+pub mod secrecy;
 pub mod selector;
 pub mod signal;
 pub mod step;
