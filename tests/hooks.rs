@@ -236,8 +236,8 @@ async fn a_hook_that_never_ends_is_ended_with_all_that_it_started() {
     }
 }
 
-/// Leaves the group and the parents, tells its id in the file and goes on as long as it can; `$1` is
-/// what it does about TERM.
+/// Leaves the group and the parents, tells its id in the file and goes on as long as it can; `$1`
+/// is what it does about TERM.
 const DAEMON: &str = "setsid sh -c 'trap \"$1\" TERM; echo $$ >> PIDS; \
                       while :; do sleep 0.05; done' sh \"$1\" & ";
 

@@ -124,8 +124,7 @@ pub(crate) async fn run(config: &Path) -> Result<(), DaemonError> {
     let (changes, changed) = watch::channel(0);
     let control = Control::listen(&loaded.places.control, ask.clone(), changed, clock).await?;
     let open = listen(&loaded.places, ask, clock).await?;
-    let executor = Arc::new(Executor::new(&loaded.places.state, SELF.into()));
-    executor.keep_secret(loaded.plan.secrets());
+    let executor = executor(&loaded);
     let (tell, mut told) = mpsc::channel(MAX_QUESTIONS);
     let (outcomes, mut outcome) = mpsc::channel(MAX_OUTCOMES);
     let notifier = Notifier::start(executor.clone(), tell);
@@ -169,6 +168,12 @@ pub(crate) async fn run(config: &Path) -> Result<(), DaemonError> {
     drop((control, open));
     daemon.end().await;
     Ok(())
+}
+
+fn executor(loaded: &Loaded) -> Arc<Executor> {
+    let executor = Executor::new(&loaded.places.state, SELF.into());
+    executor.keep_secret(loaded.plan.secrets());
+    Arc::new(executor)
 }
 
 async fn listen(

@@ -1,6 +1,6 @@
 //! Reads secrets, and keeps them from being shown: whatever an answer, an error or a program says
-//! passes through [`Secrets::hide`]. A server may send back what it was sent, and a program may print
-//! what it was given. It must never show a part of a secret, be it a cut one.
+//! passes through [`Secrets::hide`]. A server may send back what it was sent, and a program may
+//! print what it was given. It must never show a part of a secret, be it a cut one.
 
 #![expect(clippy::disallowed_methods, reason = "hides what is in the environment and is secret")]
 

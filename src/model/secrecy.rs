@@ -16,7 +16,7 @@ pub enum Kept {
     Url(Secret),
 }
 
-/// What a header's name has in it whose value is a secret even where it stands in the configuration.
+/// What a header's name has in it whose value is a secret even where it is written out.
 const SECRET_HEADERS: [&str; 5] = ["auth", "token", "key", "cookie", "secret"];
 
 impl Plan {

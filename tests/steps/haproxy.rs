@@ -1,5 +1,5 @@
-//! The shipped hook for HAProxy against a real one that is reloaded afterwards, as every certificate
-//! renewal does it: what a runtime socket has changed is gone then, unless it was saved.
+//! The shipped hook for HAProxy against a real one that is reloaded afterwards, as every renewal of
+//! a certificate does it: what a runtime socket has changed is gone then, unless it was saved.
 
 use std::fs;
 use std::io::{Read, Write};

@@ -12,6 +12,7 @@ mod http;
 mod misbehaving;
 mod real;
 mod run;
+mod sampled;
 mod secrets;
 #[path = "../support/mod.rs"]
 mod support;

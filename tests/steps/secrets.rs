@@ -55,7 +55,8 @@ grafana = { url = "http://AT", token = { env = "GRAFANA" } }
 on = ["decided", "failed"]
 
 [notify.bus]
-cloudevent = { url = "http://AT/events", source = "/guards/1", headers = { Authorization = { file = "DIR/secrets/bus" } } }
+cloudevent = { url = "http://AT/events", source = "/guards/1", headers = {
+  Authorization = { file = "DIR/secrets/bus" } } }
 
 [target.broken]
 scrape  = "http://AT/metrics"
@@ -72,7 +73,9 @@ then = "report"
 
 [hook.unused]
 steps = [
-  { http = { method = "PUT", url = { file = "DIR/secrets/url" }, headers = { a = { file = "DIR/secrets/header" }, b = { env = "HOOK_HEADER" } }, body = { file = "DIR/secrets/body" } } },
+  { http = { method = "PUT", url = { file = "DIR/secrets/url" }, headers = { a = {
+    file = "DIR/secrets/header" }, b = { env = "HOOK_HEADER" } }, body = {
+    file = "DIR/secrets/body" } } },
   { probe = { http = "http://AT/health", headers = { a = { file = "DIR/secrets/probe" } } } },
 ]
 
