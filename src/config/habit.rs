@@ -43,7 +43,7 @@ pub(super) fn commands(argv: &[String]) -> Vec<Vec<&str>> {
 }
 
 /// The program that a word names.
-pub(super) fn program<'w>(word: &'w str) -> Option<&'w str> {
+pub(super) fn program(word: &str) -> Option<&str> {
     Path::new(word).file_name().and_then(|name| name.to_str())
 }
 
