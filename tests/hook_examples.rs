@@ -145,6 +145,63 @@ fn the_index_lists_exactly_what_is_there() {
     assert_eq!(listed.len(), there.len(), "one is listed twice");
 }
 
+/// The script of an example that moves a link, below another directory.
+fn switch(name: &str, base: &str, temp: &Path, good: &str) -> bool {
+    let text = fs::read_to_string(directory().join(name)).unwrap();
+    let plan = plan(name, &text);
+    let argv = rollback(&plan).steps.iter().find_map(|step| match &step.action {
+        Action::Run { argv, .. } => {
+            let argv: Vec<String> = argv.iter().map(|word| word.fill(|_| good)).collect();
+            argv.iter().any(|word| word.contains("mv -T")).then_some(argv)
+        }
+        Action::Probe { .. }
+        | Action::Tcp { .. }
+        | Action::Http(_)
+        | Action::Unix(_)
+        | Action::Sleep(_) => None,
+    });
+    let argv: Vec<String> = argv.unwrap().iter().map(|word| word.replace(base, "DIR")).collect();
+    let argv: Vec<String> =
+        argv.iter().map(|word| word.replace("DIR", temp.to_str().unwrap())).collect();
+    let mut command = std::process::Command::new(&argv[0]);
+    command.args(&argv[1..]).stderr(std::process::Stdio::null()).status().unwrap().success()
+}
+
+#[test]
+fn a_link_that_an_example_moves_is_in_its_place_however_often_and_never_leads_nowhere() {
+    for (name, base, link, release) in [
+        ("symlink-systemd.toml", "/srv/api", "current", ""),
+        ("nginx.toml", "/etc/nginx", "release.conf", ".conf"),
+        ("flagd.toml", "/etc/flagd", "flags.json", ".json"),
+    ] {
+        let temp = tempfile::tempdir().unwrap();
+        for version in ["v1", "v2"] {
+            let path = temp.path().join(format!("releases/{version}{release}"));
+            match release {
+                "" => fs::create_dir_all(path).unwrap(),
+                _ => {
+                    fs::create_dir_all(path.parent().unwrap()).unwrap();
+                    fs::write(path, version).unwrap();
+                }
+            }
+        }
+        let leads = || fs::read_link(temp.path().join(link)).unwrap();
+        for good in ["v2", "v1", "v1"] {
+            assert!(switch(name, base, temp.path(), good), "{name}");
+            assert_eq!(leads(), Path::new(&format!("releases/{good}{release}")), "{name}");
+        }
+        // The first has a step of its own that looks whether the release is there.
+        if !release.is_empty() {
+            assert!(!switch(name, base, temp.path(), "v0"), "{name}");
+            assert_eq!(leads(), Path::new(&format!("releases/v1{release}")), "{name}");
+        }
+        // Nothing was moved into a release, and nothing is left beside the link.
+        assert_eq!(fs::read_dir(temp.path()).unwrap().count(), 2, "{name}");
+        let inside = temp.path().join(format!("releases/v1{release}"));
+        assert!(!release.is_empty() || fs::read_dir(inside).unwrap().count() == 0, "{name}");
+    }
+}
+
 #[test]
 fn a_script_that_an_example_runs_is_beside_it_and_is_a_program() {
     use std::os::unix::fs::PermissionsExt;
