@@ -266,7 +266,7 @@ async fn what_left_the_group_of_a_hook_that_failed_or_never_ends_is_ended_too() 
             )
             .replace("PIDS", pids.to_str().unwrap());
             let mut order = run(&["sh", "-c", &script, "sh", trap]);
-            order.timeout = if end == "exit 3" { LONG } else { Duration::from_secs(3) };
+            order.timeout = if end == "exit 3" { LONG } else { Duration::from_secs(5) };
             let (was, _) = bench.perform(&order).await;
             assert_eq!(was, result, "{end}, {name}");
             let told = told(&pids, 3).await;
@@ -285,7 +285,7 @@ async fn a_child_without_its_environment_is_ended_with_its_parent() {
         pids.display()
     );
     let mut order = sh(&script);
-    order.timeout = Duration::from_secs(1);
+    order.timeout = Duration::from_secs(3);
     assert_eq!(bench.perform(&order).await.0, StepResult::TimedOut);
     assert!(told(&pids, 1).await.iter().all(|process| !process.is_alive()));
 }
