@@ -12,6 +12,7 @@ mod derived;
 mod diagnostic;
 mod dimension;
 mod expectation;
+mod habit;
 mod hook;
 mod json;
 mod lint;

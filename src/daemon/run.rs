@@ -129,7 +129,7 @@ pub(crate) async fn run(config: &Path) -> Result<(), DaemonError> {
     let (changes, changed) = watch::channel(0);
     let control = Control::listen(&loaded.places.control, ask.clone(), changed, clock).await?;
     let open = listen(&loaded.places, ask, clock).await?;
-    let executor = Arc::new(Executor::new(&loaded.places.state, SELF.into()));
+    let executor = executor(&loaded);
     let (tell, mut told) = mpsc::channel(MAX_QUESTIONS);
     let (outcomes, mut outcome) = mpsc::channel(MAX_OUTCOMES);
     let (readings, mut reading) = mpsc::channel(MAX_READINGS);
@@ -174,6 +174,12 @@ pub(crate) async fn run(config: &Path) -> Result<(), DaemonError> {
     drop((control, open));
     daemon.end().await;
     Ok(())
+}
+
+fn executor(loaded: &Loaded) -> Arc<Executor> {
+    let executor = Executor::new(&loaded.places.state, SELF.into());
+    executor.keep_secret(loaded.plan.secrets());
+    Arc::new(executor)
 }
 
 async fn listen(
@@ -353,6 +359,7 @@ impl Daemon {
                 let plan = Arc::new(loaded.plan);
                 self.sources.replace(&plan.targets, &names(&plan));
                 self.shell.channels.replace(&plan.channels);
+                self.shell.executor.keep_secret(plan.secrets());
                 self.reload_error = None;
                 self.guard.reload(now, plan, by)
             }

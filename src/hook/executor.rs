@@ -12,10 +12,11 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::client::Client;
 use super::exec::{self, Program};
@@ -23,13 +24,20 @@ use super::http;
 use super::inspect;
 use super::marker;
 use super::probe::{self, Probe};
+use super::secret::Secrets;
 use super::unit;
 use super::unix;
 use crate::engine::effect::{Job, Order, Outcome};
 use crate::journal::steps_dir;
 use crate::model::entry::{Attempt, StepResult};
 use crate::model::name::DeploymentId;
+use crate::model::secrecy::Kept;
 use crate::model::step::Via;
+
+/// How long reading secrets may take, once an attempt is over. Files on a disk take none.
+const SECRETS_WAIT: Duration = Duration::from_secs(2);
+/// What is kept of an output where it is not known what in it is secret.
+const NOT_KEPT: &str = "[not kept: the secrets that it must not show could not be read in time]";
 
 /// Performs orders for one state directory.
 #[derive(Debug)]
@@ -37,6 +45,8 @@ pub struct Executor {
     steps: PathBuf,
     rollguard: PathBuf,
     client: Client,
+    /// The secrets that the configuration names.
+    kept: Mutex<Arc<[Kept]>>,
     /// The deployments of the orders that are being performed, once for each.
     busy: Mutex<Vec<DeploymentId>>,
 }
@@ -48,7 +58,47 @@ impl Executor {
     #[must_use]
     pub fn new(state: &Path, rollguard: PathBuf) -> Self {
         let steps = steps_dir(state);
-        Self { steps, rollguard, client: Client::default(), busy: Mutex::default() }
+        let (client, kept) = (Client::default(), Mutex::new(Vec::new().into()));
+        Self { steps, rollguard, client, kept, busy: Mutex::default() }
+    }
+
+    /// From now on these are kept out of what attempts print. Call it with each configuration.
+    pub fn keep_secret(&self, kept: Vec<Kept>) {
+        *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = kept.into();
+    }
+
+    /// Reads what must not be shown, aside, as that may block.
+    fn secrets(&self) -> JoinHandle<Secrets> {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        spawn_blocking(move || Secrets::known(&kept))
+    }
+
+    /// The result and the output without secrets. They are read before an attempt and after it, as
+    /// it may replace them; a hook does not wait for them to begin.
+    async fn hide(
+        &self,
+        before: JoinHandle<Secrets>,
+        (result, output): (StepResult, String),
+    ) -> (StepResult, String) {
+        if output.is_empty() && matches!(result, StepResult::Done) {
+            return (result, output);
+        }
+        let after = self.secrets();
+        let both = async { Some(before.await.ok()?.and(after.await.ok()?)) };
+        let Ok(Some(secrets)) = timeout(SECRETS_WAIT, both).await else {
+            return (result, NOT_KEPT.to_owned());
+        };
+        let hide = |why: String| secrets.hide(&why);
+        let result = match result {
+            StepResult::Failed(why) => StepResult::Failed(hide(why)),
+            StepResult::Final(why) => StepResult::Final(hide(why)),
+            StepResult::PutOff { why, after_ms } => StepResult::PutOff { why: hide(why), after_ms },
+            other @ (StepResult::Done
+            | StepResult::TimedOut
+            | StepResult::NotStarted
+            | StepResult::Unknown) => other,
+        };
+        (result, secrets.hide_printed(&output))
     }
 
     /// Performs an order.
@@ -59,7 +109,9 @@ impl Executor {
     pub async fn perform(&self, order: &Order) -> Outcome {
         let begun = Instant::now();
         let _busy = self.enter(&order.deployment);
-        let (result, output) = self.job(order).await;
+        let secrets = self.secrets();
+        let done = self.job(order).await;
+        let (result, output) = self.hide(secrets, done).await;
         outcome(&order.deployment, &order.attempt, result, output, begun)
     }
 
@@ -122,7 +174,8 @@ impl Executor {
     ) -> Outcome {
         let begun = Instant::now();
         let _busy = self.enter(deployment);
-        let (result, output) = match marker::prepare(&self.steps, deployment) {
+        let secrets = self.secrets();
+        let found = match marker::prepare(&self.steps, deployment) {
             Ok(()) => {
                 let marker = marker::path(&self.steps, deployment, attempt);
                 match unit::Plan::read(&marker) {
@@ -133,6 +186,7 @@ impl Executor {
             }
             Err(error) => (StepResult::Unknown, format!("its marker is not readable: {error}")),
         };
+        let (result, output) = self.hide(secrets, found).await;
         outcome(deployment, attempt, result, output, begun)
     }
 

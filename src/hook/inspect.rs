@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep_until};
 use super::exec::KILL_WAIT;
 use super::group::Group;
 use super::marker::{self, Marker, Process};
+use super::strays::Strays;
 use crate::model::entry::StepResult;
 use crate::model::time::format_duration;
 
@@ -80,15 +81,37 @@ async fn outlast(process: &Process, timeout: Duration) -> String {
         return format!("it is still running as pid {pid}, which cannot be signalled");
     };
     let after = format_duration(timeout);
-    group.terminate();
-    if ends_by(process, Instant::now() + GRACE).await {
+    let mut strays = Strays::of(process);
+    strays.terminate(|| group.terminate()).await;
+    let deadline = Instant::now() + GRACE;
+    let ended = ends_by(process, deadline).await;
+    if ended && gone_by(&mut strays, deadline).await {
         return format!("it was still running as pid {pid} after {after} and was ended");
     }
-    group.kill();
-    if ends_by(process, Instant::now() + KILL_WAIT).await {
+    if !ended {
+        group.kill();
+    }
+    let deadline = Instant::now() + KILL_WAIT;
+    let left = strays.kill_by(deadline).await;
+    let ended = ends_by(process, deadline).await;
+    if ended && left == 0 {
         return format!("it was still running as pid {pid} after {after} and was killed");
     }
+    if ended {
+        return format!("it was killed as pid {pid} after {after}, {left} of its processes remain");
+    }
     format!("it is still running as pid {pid}, although it was killed after {after}")
+}
+
+async fn gone_by(strays: &mut Strays, deadline: Instant) -> bool {
+    while !strays.are_gone().await {
+        let now = Instant::now();
+        if now >= deadline {
+            return false;
+        }
+        sleep_until(deadline.min(now + POLL)).await;
+    }
+    true
 }
 
 async fn ends_by(process: &Process, deadline: Instant) -> bool {

@@ -18,6 +18,7 @@ pub mod reading;
 pub mod refusal;
 pub mod rule;
 pub mod scrape;
+pub mod secrecy;
 pub mod selector;
 pub mod signal;
 pub mod step;
