@@ -3,6 +3,7 @@
 
 use super::channel::{Channel, System};
 use super::hook::Action;
+use super::live::LiveSource;
 use super::plan::Plan;
 use super::step::{Body, Wording};
 use super::target::Secret;
@@ -25,6 +26,9 @@ impl Plan {
     pub fn secrets(&self) -> Vec<Kept> {
         let mut kept = Vec::new();
         self.targets.iter().for_each(|target| of_headers(&target.headers, &mut kept));
+        if let Some(LiveSource::Http(http)) = self.deployment.live.as_ref().map(|l| &l.source) {
+            of_headers(&http.headers, &mut kept);
+        }
         let steps = self.hooks.iter().flat_map(|hook| &hook.steps);
         steps.for_each(|step| of_action(&step.action, &mut kept));
         self.channels.iter().for_each(|channel| of_channel(channel, &mut kept));
