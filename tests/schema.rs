@@ -132,6 +132,11 @@ const ALL: &str = r#"
 [deployment]
 service = "api"
 @deployment@
+[drill]
+service = "api-drill"
+version = "v1"
+good = "v0"
+@drill@
 [target.api]
 scrape = "http://127.0.0.1:9000/metrics"
 headers = { a = { @header@ } }
@@ -176,9 +181,10 @@ then = "rollback"
 "#;
 
 /// The places of [`ALL`] and the tables of the schema that they stand for.
-const TABLES: [(&str, &[&str]); 31] = [
+const TABLES: [(&str, &[&str]); 32] = [
     ("root", &["/roots/main"]),
     ("deployment", &["/definitions/deployment"]),
+    ("drill", &["/definitions/drill"]),
     ("target", &["/definitions/target"]),
     ("header", &["/definitions/target/properties/headers/additionalProperties/anyOf/1"]),
     ("hook", &["/definitions/hook"]),

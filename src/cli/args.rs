@@ -11,6 +11,7 @@ use super::debug_command::DebugCommand;
 use super::demo::DemoArgs;
 use super::demo::app::AppArgs;
 use super::deploy::DeployCommand;
+use super::drill::DrillArgs;
 use super::history::HistoryArgs;
 use super::import::ImportCommand;
 use super::init::InitArgs;
@@ -24,8 +25,8 @@ use super::status::StatusArgs;
 use super::test::TestArgs;
 use super::try_out::TryArgs;
 use super::{
-    check, debug_command, demo, deploy, exec_step, exec_unit, history, import, init, journal,
-    report, rollback, run, schema, stats, status, test, try_out,
+    check, debug_command, demo, deploy, drill, exec_step, exec_unit, history, import, init,
+    journal, report, rollback, run, schema, stats, status, test, try_out,
 };
 
 /// Notices a bad release first and brings the good version back, once
@@ -69,6 +70,8 @@ enum Command {
     Deploy(DeployCommand),
     /// Roll the current deployment back: a person says so
     Rollback(RollbackArgs),
+    /// Run the rollback hook against the drill target, and time it
+    Drill(DrillArgs),
     /// Show what the guard sees now
     Status(StatusArgs),
     /// List what became of each deployment, from the journal
@@ -123,6 +126,7 @@ pub fn main() -> ExitCode {
         Command::Schema(args) => schema::run(&args),
         Command::Deploy(command) => deploy::run(command),
         Command::Rollback(args) => rollback::run(args),
+        Command::Drill(args) => drill::run(args),
         Command::Status(args) => status::run(&args),
         Command::History(args) => history::run(&args),
         Command::Report(args) => report::run(&args),

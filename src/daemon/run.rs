@@ -25,6 +25,7 @@ use crate::notify::{Channels, Notifier, Told};
 use crate::serve::{Answer, Asked, Control, Open, Question, ServeError, Status};
 use crate::source::Sources;
 
+use super::drills::Drills;
 use super::shell::{Attempts, Performed, Shell, chain};
 use super::signals::{self, Request};
 use super::supervisor::Supervisor;
@@ -32,7 +33,7 @@ use super::supervisor::Supervisor;
 /// Questions that may wait for an answer: every client has one at most.
 const MAX_QUESTIONS: usize = 64;
 
-/// Outcomes that may wait: one attempt runs at a time.
+/// Outcomes that may wait: one attempt of a rollback and one of a drill run at a time.
 const MAX_OUTCOMES: usize = 4;
 
 /// How long a daemon that ends waits for people to be told: a pager answers within seconds, and
@@ -135,7 +136,15 @@ pub(crate) async fn run(config: &Path) -> Result<(), DaemonError> {
         clock,
         config: config.to_owned(),
         guard: Guard::new(plan.clone(), &entries),
-        shell: Shell { journal, executor, notifier, channels, outcomes, state },
+        shell: Shell {
+            journal,
+            executor,
+            notifier,
+            channels,
+            outcomes,
+            state,
+            drills: Drills::default(),
+        },
         sources: Sources::start(&plan.targets, &names(&plan), clock),
         supervisor: Supervisor::new(),
         changes,
@@ -222,8 +231,8 @@ impl Daemon {
     fn is_done(&self) -> bool {
         match self.ending {
             Ending::No => false,
-            Ending::AfterSteps => !self.guard.has_steps_to_run(),
-            Ending::AfterAttempt => !self.guard.is_attempting(),
+            Ending::AfterSteps => !self.guard.has_steps_to_run() && !self.guard.is_drilling(),
+            Ending::AfterAttempt => !self.guard.is_attempting() && !self.guard.is_drilling(),
         }
     }
 
@@ -276,6 +285,7 @@ impl Daemon {
         let answer = match asked.question {
             Question::Status => Answer::Status(Box::new(self.status(now))),
             Question::Progress(id) => Answer::Progress(self.guard.progress(&id)),
+            Question::Drill => Answer::Drill(self.guard.last_drill().cloned().map(Box::new)),
             Question::Command(command, by) => {
                 let (answer, effects) = self.guard.command(now, command, by);
                 self.perform(effects);

@@ -21,6 +21,8 @@ use crate::notify::{Channels, Notifier};
 use crate::render;
 use crate::source::Sources;
 
+use super::drills::Drills;
+
 /// The world, as far as effects reach it.
 #[derive(Debug)]
 pub(super) struct Shell {
@@ -30,6 +32,7 @@ pub(super) struct Shell {
     pub(super) channels: Channels,
     pub(super) outcomes: mpsc::Sender<Outcome>,
     pub(super) state: PathBuf,
+    pub(super) drills: Drills,
 }
 
 /// What became of effects.
@@ -106,6 +109,9 @@ impl Shell {
                 Effect::Notify(notice) => self.notify(*notice),
                 Effect::Tell(telling) => self.channels.tell(*telling),
                 Effect::Report(incident) => self.report(&incident),
+                Effect::Drill(effect) => {
+                    self.drills.perform(effect, &self.executor, &self.outcomes);
+                }
                 Effect::Pace { target, interval, pace } => {
                     set_pace(sources, target, interval, pace);
                 }
@@ -128,6 +134,11 @@ impl Shell {
             && let Err(error) = self.executor.forget_all_but(deployment)
         {
             tracing::warn!(%error, "markers of old attempts cannot be removed");
+        }
+        if let (Event::DrillBegun(_), Some(drill)) = (&entry.event, &entry.deployment)
+            && let Err(error) = self.executor.forget_drills_but(drill)
+        {
+            tracing::warn!(%error, "markers of old drills cannot be removed");
         }
     }
 
@@ -209,6 +220,8 @@ fn log(entry: &Entry) {
         | Event::Cured { .. }
         | Event::Cleared { .. }
         | Event::Told { .. }
+        | Event::DrillBegun(_)
+        | Event::DrillDone(_)
         | Event::Notified { .. } => tracing::info!("{line}"),
     }
 }

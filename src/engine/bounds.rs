@@ -44,6 +44,8 @@ pub(crate) fn bound(event: &mut Event) {
         | Event::Outcome { .. }
         | Event::Cleared { .. }
         | Event::Told { .. }
+        | Event::DrillBegun(_)
+        | Event::DrillDone(_)
         | Event::Notified { .. } => {}
     }
 }

@@ -4,13 +4,16 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::drill::Reach;
 use crate::model::entry::{Caller, Entry, Event, Frozen, Refusal, Trigger};
-use crate::model::name::{DeploymentId, StageName, Version};
+use crate::model::name::{DeploymentId, HookName, StageName, Version};
 use crate::model::place::{HookIx, SignalIx};
 use crate::model::plan::Plan;
 use crate::model::signal::SignalKind;
 use crate::model::time::{Moment, Timestamp};
 
+use super::drill::DrillRefusal;
+use super::drilled;
 use super::effect::Effect;
 use super::evidence;
 use super::guard::{Guard, Timers};
@@ -54,6 +57,13 @@ pub enum Command {
         /// Why.
         reason: String,
     },
+    /// Run a hook against the drill target.
+    Drill {
+        /// The hook; `None`: the configured one.
+        hook: Option<HookName>,
+        /// How far it may reach.
+        reach: Reach,
+    },
 }
 
 /// A command that was carried out.
@@ -84,6 +94,12 @@ pub enum Rejection {
         "deployment id {0} was used before; at most one rollback runs for an id, so take another"
     )]
     IdUsed(DeploymentId),
+    /// The id would be that of a drill.
+    #[error("deployment id {0} is one of a drill, take another")]
+    DrillId(DeploymentId),
+    /// There is no drill, and why.
+    #[error(transparent)]
+    Drill(#[from] DrillRefusal),
     /// A rollback is under way.
     #[error("deployment {0} is being rolled back")]
     RollingBack(DeploymentId),
@@ -118,6 +134,7 @@ impl Guard {
             Command::Stage { id, stage } => self.stage(now, id, stage, by),
             Command::End { id, reason } => self.end(now, id, reason, by),
             Command::Rollback { id, reason } => self.roll_back_on_demand(now, id, reason, by),
+            Command::Drill { hook, reach } => self.drill(now, hook.as_ref(), reach, by),
         };
         // What was not carried out asks for nothing.
         if answer.is_ok() {
@@ -212,6 +229,9 @@ impl Guard {
         }
         if self.ledger.knows(&id) {
             return Err(Rejection::IdUsed(id));
+        }
+        if drilled::is_drill(&id) {
+            return Err(Rejection::DrillId(id));
         }
         if self.guarded().is_some() {
             self.record(now, Event::Superseded { by: id.clone() });

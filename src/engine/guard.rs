@@ -19,6 +19,7 @@ use crate::model::time::{Instant, Moment};
 
 use super::bounds;
 use super::cure::Watch;
+use super::drill::Drills;
 use super::effect::{Effect, Incident};
 use super::evidence;
 use super::judge::Judge;
@@ -44,6 +45,7 @@ pub struct Guard {
     /// Rules that held when the deployment began, and that nothing was seen of since the guard was
     /// restarted, or they were changed, in warm-up.
     pub(crate) unseen: Vec<RuleName>,
+    pub(crate) drills: Drills,
     /// Why nothing is done any more.
     pub(crate) halt: Option<Halt>,
     effects: Vec<Effect>,
@@ -104,6 +106,7 @@ impl Guard {
             hook: None,
             limit: None,
             unseen: Vec::new(),
+            drills: Drills::default(),
             halt: None,
             effects: Vec::new(),
             before: None,
@@ -119,6 +122,7 @@ impl Guard {
             self.judge.enter(current.stage.clone(), now.at);
         }
         self.record(now, Event::Started { rollguard: rollguard.to_owned(), pid });
+        self.end_old_drill(now);
         self.remind_of_all(now);
         let phase = self.ledger.current.as_ref().map(|deployment| &deployment.phase);
         match phase {
@@ -177,7 +181,15 @@ impl Guard {
         let bake = self.timers.bake.filter(|_| !self.timers.overdue);
         let guarding = self.guarded().and(self.timers.warm.into_iter().chain(bake).min());
         let lost = self.telemetry_deadline();
-        self.judge.deadline().into_iter().chain(doing).chain(guarding).chain(lost).min()
+        let drill = self.drill_deadline();
+        self.judge
+            .deadline()
+            .into_iter()
+            .chain(doing)
+            .chain(guarding)
+            .chain(lost)
+            .chain(drill)
+            .min()
     }
 
     /// The journal could not be written. From here on nothing is done any more: a rollback that
@@ -186,6 +198,7 @@ impl Guard {
         self.effects.clear();
         if self.halt.replace(Halt::JournalLost).is_none() {
             self.doing = Doing::Nothing;
+            self.drop_drill();
             self.tell(now, None, "the journal cannot be written", Occasion::JournalLost);
             self.tell_journal_lost(now);
             self.relax();
@@ -219,6 +232,7 @@ impl Guard {
     /// The daemon was told to stop.
     pub fn stop(&mut self, now: Moment, by: Caller) -> Vec<Effect> {
         self.record(now, Event::Stopped { by });
+        self.close_drills(now);
         self.effects()
     }
 
@@ -286,6 +300,7 @@ impl Guard {
     fn proceed(&mut self, now: Moment, scrape: Option<&Scrape>) {
         self.end_warmup(now);
         self.set_aside_unseen(now);
+        self.pursue_drill(now);
         self.pursue_wait(now, scrape);
         self.decide(now);
         self.watch_cleared(now);
@@ -419,7 +434,9 @@ impl Guard {
             Occasion::RollbackFailed | Occasion::JournalLost => {
                 self.hook.as_ref().and_then(|hook| hook.on_failure)
             }
-            Occasion::Rollback | Occasion::Refused | Occasion::TelemetryLost => None,
+            Occasion::Rollback | Occasion::Drill | Occasion::Refused | Occasion::TelemetryLost => {
+                None
+            }
         };
         let Some(hook) = hook.or(plan.deployment.notify) else { return };
         let Some(deployment) = &self.ledger.current else { return };

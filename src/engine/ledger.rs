@@ -10,6 +10,7 @@ use crate::model::name::{DeploymentId, HookName, RuleName, ServiceName, StageNam
 use crate::model::time::Timestamp;
 
 use super::clearing::Clearings;
+use super::drilled::DrillLog;
 use super::news::NewsLog;
 
 /// How many deployment ids are remembered, so that none is used twice. Ids that rollguard makes
@@ -33,6 +34,8 @@ pub struct Ledger {
     past: VecDeque<(DeploymentId, Phase)>,
     /// What was and is to be told.
     pub(crate) news: NewsLog,
+    /// What was drilled.
+    pub(crate) drills: DrillLog,
 }
 
 /// What is known of a deployment.
@@ -104,6 +107,7 @@ impl Ledger {
     /// Takes an entry into account.
     pub(crate) fn apply(&mut self, entry: &Entry) {
         self.apply_to_deployments(entry);
+        self.drills.apply(entry);
         let concerned = |current: &&Deployment| entry.deployment.as_ref() == Some(&current.id);
         self.news.apply(entry, self.current.as_ref().filter(concerned));
     }
@@ -221,6 +225,8 @@ impl Deployment {
             | Event::Intent { .. }
             | Event::Outcome { .. }
             | Event::Told { .. }
+            | Event::DrillBegun(_)
+            | Event::DrillDone(_)
             | Event::Notified { .. } => {}
         }
     }
@@ -257,6 +263,8 @@ const fn is_story(event: &Event) -> bool {
         | Event::TelemetryBack { .. }
         | Event::Cleared { .. }
         | Event::Told { .. }
+        | Event::DrillBegun(_)
+        | Event::DrillDone(_)
         | Event::Notified { .. } => false,
         Event::Begun { .. }
         | Event::Staged { .. }
@@ -274,7 +282,7 @@ const fn is_story(event: &Event) -> bool {
 }
 
 impl Progress {
-    fn settle(&mut self, result: &StepResult) {
+    pub(crate) fn settle(&mut self, result: &StepResult) {
         self.open = false;
         self.last = Some(result.clone());
         match result {

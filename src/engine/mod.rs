@@ -10,6 +10,8 @@ pub mod colour;
 pub mod command;
 mod condition;
 mod cure;
+pub mod drill;
+pub mod drilled;
 pub mod effect;
 mod evidence;
 mod feed;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::channel::Change;
 use super::deployment::Mode;
+use super::drill::{DrillEnd, DrillStart};
 use super::name::{
     ChannelName, DeploymentId, HookName, RuleName, ServiceName, SignalName, StageName, Version,
 };
@@ -189,6 +190,10 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         failure: Option<String>,
     },
+    /// A drill begins; its attempts and its end concern the id that it has here.
+    DrillBegun(DrillStart),
+    /// A drill is over.
+    DrillDone(DrillEnd),
 }
 
 /// A signal's baseline, frozen when a deployment was armed.

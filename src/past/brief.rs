@@ -191,6 +191,8 @@ impl Brief {
             | Event::Outcome { .. }
             | Event::Cleared { .. }
             | Event::Told { .. }
+            | Event::DrillBegun(_)
+            | Event::DrillDone(_)
             | Event::Notified { .. } => {}
         }
     }

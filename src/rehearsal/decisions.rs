@@ -46,6 +46,8 @@ impl Decisions {
             | Event::Failed { .. }
             | Event::Cleared { .. }
             | Event::Told { .. }
+            | Event::DrillBegun(_)
+            | Event::DrillDone(_)
             | Event::Notified { .. } => {}
         }
     }

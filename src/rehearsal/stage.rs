@@ -157,7 +157,9 @@ impl<'c> Stage<'c> {
                     self.guard.notified(now, notice.deployment, notice.hook, None)
                 }
                 // A test says when each sample is taken.
-                Effect::Tell(_) | Effect::Report(_) | Effect::Pace { .. } => Vec::new(),
+                Effect::Tell(_) | Effect::Report(_) | Effect::Pace { .. } | Effect::Drill(_) => {
+                    Vec::new()
+                }
             };
             queue.extend(more);
         }

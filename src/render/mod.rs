@@ -3,6 +3,7 @@
 
 mod account;
 mod compare;
+mod drill;
 mod entry;
 mod figures;
 mod health;
@@ -26,6 +27,7 @@ mod tests;
 
 pub use account::account;
 pub use compare::{Compared, comparisons};
+pub use drill::{DRILL_EVERY, drill, drill_warning, last_drill};
 pub use entry::{entry, event};
 pub use figures::figures;
 pub use health::{Health, health};

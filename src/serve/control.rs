@@ -23,9 +23,11 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use crate::clock::Clock;
 use crate::engine::command::{Accepted, Command, Rejection};
+use crate::engine::drilled::DrillStatus;
 use crate::engine::snapshot::{DeploymentProgress, Snapshot};
+use crate::model::drill::Reach;
 use crate::model::entry::Caller;
-use crate::model::name::{DeploymentId, StageName, Version};
+use crate::model::name::{DeploymentId, HookName, StageName, Version};
 
 /// The largest request body. The longest reason fits many times.
 const MAX_BODY: usize = 64 * 1024;
@@ -67,6 +69,8 @@ pub enum Question {
     Status,
     /// Where a deployment stands.
     Progress(DeploymentId),
+    /// The newest drill.
+    Drill,
     /// A command, and who gives it.
     Command(Command, Caller),
 }
@@ -78,6 +82,8 @@ pub enum Answer {
     Status(Box<Status>),
     /// Where a deployment stands; `None` if it is not known.
     Progress(Option<DeploymentProgress>),
+    /// The newest drill, if there was one.
+    Drill(Option<Box<DrillStatus>>),
     /// What became of a command.
     Command(Result<Accepted, Rejection>),
 }
@@ -125,6 +131,18 @@ pub struct ReasonRequest {
     pub id: Option<DeploymentId>,
     /// Why.
     pub reason: String,
+}
+
+/// `POST /v1/drill`
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DrillRequest {
+    /// The hook; `None`: the configured one.
+    #[serde(default)]
+    pub hook: Option<HookName>,
+    /// How far it may reach.
+    #[serde(default)]
+    pub reach: Reach,
 }
 
 /// The body of every answer that is not a success.
@@ -273,6 +291,13 @@ impl Server {
                     .map(|ReasonRequest { id, reason }| Command::Rollback { id, reason });
                 self.command(rollback, caller).await
             }
+            (&Method::POST, "/v1/drill") => {
+                let drill = read(body).await;
+                let drill =
+                    drill.map(|DrillRequest { hook, reach }| Command::Drill { hook, reach });
+                self.command(drill, caller).await
+            }
+            (&Method::GET, "/v1/drill") => self.drill().await,
             (_, path) => problem(StatusCode::NOT_FOUND, format!("nothing at {path}")),
         }
     }
@@ -286,7 +311,15 @@ impl Server {
     async fn status(&self) -> Response<Full<Bytes>> {
         match self.ask(Question::Status).await {
             Some(Answer::Status(status)) => json(StatusCode::OK, &status),
-            Some(Answer::Progress(_) | Answer::Command(_)) | None => stopping(),
+            Some(_) | None => stopping(),
+        }
+    }
+
+    /// The newest drill, or `null`.
+    async fn drill(&self) -> Response<Full<Bytes>> {
+        match self.ask(Question::Drill).await {
+            Some(Answer::Drill(drill)) => json(StatusCode::OK, &drill),
+            Some(_) | None => stopping(),
         }
     }
 
@@ -302,7 +335,7 @@ impl Server {
         match self.ask(Question::Command(command, caller)).await {
             Some(Answer::Command(Ok(accepted))) => json(StatusCode::OK, &accepted),
             Some(Answer::Command(Err(why))) => problem(StatusCode::CONFLICT, why.to_string()),
-            Some(Answer::Status(_) | Answer::Progress(_)) | None => stopping(),
+            Some(_) | None => stopping(),
         }
     }
 
@@ -323,7 +356,7 @@ impl Server {
                     let why = format!("deployment {id} is not known");
                     return problem(StatusCode::NOT_FOUND, why);
                 }
-                Some(Answer::Status(_) | Answer::Command(_)) | None => return stopping(),
+                Some(_) | None => return stopping(),
             };
             if progress.is_final || self.clock.now() >= end {
                 return json(StatusCode::OK, &progress);

@@ -5,7 +5,7 @@ mod control;
 mod open;
 
 pub use control::{
-    Answer, Asked, BeginRequest, Control, Problem, Question, ReasonRequest, ServeError,
-    StageRequest, Status,
+    Answer, Asked, BeginRequest, Control, DrillRequest, Problem, Question, ReasonRequest,
+    ServeError, StageRequest, Status,
 };
 pub use open::Open;

@@ -113,6 +113,8 @@ impl Check {
             Event::Notified { .. }
             | Event::Told { .. }
             | Event::Cleared { .. }
+            | Event::DrillBegun(_)
+            | Event::DrillDone(_)
             | Event::Intent { .. }
             | Event::Outcome { .. } => {}
             Event::Started { .. }
@@ -306,6 +308,8 @@ impl Check {
                     Event::Started { .. }
                         | Event::Stopped { .. }
                         | Event::Reloaded { .. }
+                        | Event::DrillBegun(_)
+                        | Event::DrillDone(_)
                         | Event::Notified { .. }
                         | Event::Told { .. }
                 )
@@ -357,6 +361,8 @@ impl Deployment {
             | Event::TelemetryLost { .. }
             | Event::TelemetryBack { .. }
             | Event::Told { .. }
+            | Event::DrillBegun(_)
+            | Event::DrillDone(_)
             | Event::Notified { .. } => {}
             Event::Cleared { rule } => {
                 assert!(self.guarded, "{rule} cleared although nothing is guarded");

@@ -351,6 +351,7 @@ impl World {
                 Effect::Tell(telling) => self.check.announces(&telling, &self.durable),
                 Effect::Report(incident) => self.check.reports(&incident),
                 Effect::Pace { target, interval, .. } => self.set_pace(target, interval),
+                Effect::Drill(effect) => panic!("{effect:?} without a drill"),
             }
         }
         Ok(())
@@ -365,7 +366,11 @@ impl World {
                 Effect::Notify(notice) => self.tell(&notice),
                 Effect::Pace { target, interval, .. } => self.set_pace(target, interval),
                 Effect::Tell(telling) => self.check.announces(&telling, &self.durable),
-                Effect::Append(_) | Effect::Run(_) | Effect::Inspect { .. } | Effect::Report(_) => {
+                Effect::Append(_)
+                | Effect::Run(_)
+                | Effect::Drill(_)
+                | Effect::Inspect { .. }
+                | Effect::Report(_) => {
                     panic!("{effect:?} without a journal")
                 }
             }

@@ -250,6 +250,8 @@ fn recorded(event: &Event, text: &str) -> Vec<(Paint, String)> {
         | Event::Refused { .. }
         | Event::Cleared { .. }
         | Event::Told { .. }
+        | Event::DrillBegun(_)
+        | Event::DrillDone(_)
         | Event::Notified { .. } => vec![(Paint::Plain, text.to_owned())],
     }
 }

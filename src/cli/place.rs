@@ -1,0 +1,39 @@
+//! Which daemon is meant: the one of a configuration, unless its socket is named.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::check::DEFAULT_FILE;
+use crate::load::{LoadError, Loaded, load};
+
+/// A configuration and its daemon
+#[derive(Args, Clone, Debug)]
+pub(super) struct Place {
+    /// The daemon's configuration
+    #[arg(long, value_name = "FILE", default_value = DEFAULT_FILE)]
+    pub(super) config: PathBuf,
+    /// The daemon's control socket [default: the configuration's]
+    #[arg(long, value_name = "PATH", env = "ROLLGUARD_CONTROL")]
+    control: Option<PathBuf>,
+}
+
+impl Place {
+    /// The configuration.
+    ///
+    /// # Errors
+    /// It is not in order.
+    pub(super) fn load(&self) -> Result<Loaded, LoadError> {
+        load(&self.config)
+    }
+
+    /// The socket of its daemon.
+    pub(super) fn socket(&self, loaded: &Loaded) -> PathBuf {
+        self.control.clone().unwrap_or_else(|| loaded.places.control.clone())
+    }
+
+    /// The socket where it is named, whatever the configuration says.
+    pub(super) fn named_socket(&self) -> Option<PathBuf> {
+        self.control.clone()
+    }
+}
