@@ -11,6 +11,7 @@ use super::debug_command::DebugCommand;
 use super::demo::DemoArgs;
 use super::demo::app::AppArgs;
 use super::deploy::DeployCommand;
+use super::doctor::DoctorArgs;
 use super::drill::DrillArgs;
 use super::history::HistoryArgs;
 use super::import::ImportCommand;
@@ -25,7 +26,7 @@ use super::status::StatusArgs;
 use super::test::TestArgs;
 use super::try_out::TryArgs;
 use super::{
-    check, debug_command, demo, deploy, drill, exec_step, exec_unit, history, import, init,
+    check, debug_command, demo, deploy, doctor, drill, exec_step, exec_unit, history, import, init,
     journal, report, rollback, run, schema, stats, status, test, try_out,
 };
 
@@ -70,6 +71,8 @@ enum Command {
     Deploy(DeployCommand),
     /// Roll the current deployment back: a person says so
     Rollback(RollbackArgs),
+    /// Prove beforehand that every hook, secret and target works
+    Doctor(DoctorArgs),
     /// Run the rollback hook against the drill target, and time it
     Drill(DrillArgs),
     /// Show what the guard sees now
@@ -126,6 +129,7 @@ pub fn main() -> ExitCode {
         Command::Schema(args) => schema::run(&args),
         Command::Deploy(command) => deploy::run(command),
         Command::Rollback(args) => rollback::run(args),
+        Command::Doctor(args) => doctor::run(&args),
         Command::Drill(args) => drill::run(args),
         Command::Status(args) => status::run(&args),
         Command::History(args) => history::run(&args),

@@ -16,9 +16,11 @@ use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
 use super::{exit, out};
+use crate::doctor::Report;
 use crate::engine::command::Accepted;
 use crate::engine::drilled::DrillStatus;
 use crate::engine::snapshot::DeploymentProgress;
+use crate::examine::WHOLE;
 use crate::model::drill::Reach;
 use crate::model::name::{DeploymentId, HookName, StageName, Version};
 use crate::model::time::format_duration;
@@ -33,6 +35,9 @@ const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
 
 /// The same where it answers when there is news, or after its own 20 s.
 const NEWS_WITHIN: Duration = Duration::from_secs(25);
+
+/// The same where it looks at everything first; somebody else's look may come before.
+const FOUND_WITHIN: Duration = WHOLE.saturating_mul(2).saturating_add(ANSWERS_WITHIN);
 
 /// Where the daemon is.
 #[derive(Args, Clone)]
@@ -226,6 +231,14 @@ impl Client {
     /// The daemon cannot be reached.
     pub async fn last_drill(&self) -> Result<Option<DrillStatus>, ClientError> {
         self.ask(Method::GET, "/v1/drill", None::<&()>).await
+    }
+
+    /// Whether everything that a rollback needs is there, seen from inside the daemon.
+    ///
+    /// # Errors
+    /// The daemon cannot be reached.
+    pub async fn doctor(&self) -> Result<Report, ClientError> {
+        self.ask_within(FOUND_WITHIN, Method::GET, "/v1/doctor", None::<&()>).await
     }
 
     async fn ask<T: DeserializeOwned>(

@@ -7,6 +7,7 @@ pub mod debug;
 mod debug_command;
 mod demo;
 mod deploy;
+mod doctor;
 mod drill;
 pub mod exec_step;
 mod exec_unit;

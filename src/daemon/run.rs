@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::clock::Clock;
 use crate::config::{Level, Listen};
@@ -25,7 +25,7 @@ use crate::notify::{Channels, Notifier, Told};
 use crate::serve::{Answer, Asked, Control, Open, Question, ServeError, Status};
 use crate::source::Sources;
 
-use super::drills::Drills;
+use super::doctor::Doctor;
 use super::shell::{Attempts, Performed, Shell, chain};
 use super::signals::{self, Request};
 use super::supervisor::Supervisor;
@@ -94,6 +94,7 @@ struct Daemon {
     /// A reload that came during a rollback waits for its end.
     reload_due: Option<Caller>,
     ending: Ending,
+    doctor: Doctor,
 }
 
 /// Whether the daemon is ending.
@@ -130,21 +131,13 @@ pub(crate) async fn run(config: &Path) -> Result<(), DaemonError> {
     let (outcomes, mut outcome) = mpsc::channel(MAX_OUTCOMES);
     let notifier = Notifier::start(executor.clone(), tell);
     let (channels, mut announced) = Channels::start(clock, &loaded.plan.channels);
-    let Loaded { places: Places { state, .. }, plan, .. } = loaded;
+    let Loaded { places, plan, .. } = loaded;
     let plan = Arc::new(plan);
     let mut daemon = Daemon {
         clock,
         config: config.to_owned(),
         guard: Guard::new(plan.clone(), &entries),
-        shell: Shell {
-            journal,
-            executor,
-            notifier,
-            channels,
-            outcomes,
-            state,
-            drills: Drills::default(),
-        },
+        shell: Shell::new(journal, executor, notifier, channels, outcomes, &places),
         sources: Sources::start(&plan.targets, &names(&plan), clock),
         supervisor: Supervisor::new(),
         changes,
@@ -152,12 +145,12 @@ pub(crate) async fn run(config: &Path) -> Result<(), DaemonError> {
         reload_error: None,
         reload_due: None,
         ending: Ending::No,
+        doctor: Doctor::new(places, clock),
     };
     drop(entries);
     let effects = daemon.guard.start(daemon.now(), env!("CARGO_PKG_VERSION"), std::process::id());
     daemon.perform(effects);
     daemon.introduce();
-    daemon.supervisor.ready();
     while !daemon.is_done() {
         let until = daemon.wake();
         let happening = tokio::select! {
@@ -205,8 +198,9 @@ fn names(plan: &Plan) -> Vec<Arc<NameSet>> {
 }
 
 impl Daemon {
-    /// A line for whoever reads the log from its beginning.
+    /// A line for whoever reads the log from its beginning, and a word to the service manager.
     fn introduce(&self) {
+        self.supervisor.ready();
         let now = self.guard.snapshot(self.now());
         tracing::info!(
             service = %now.service,
@@ -283,6 +277,7 @@ impl Daemon {
 
     fn answer(&mut self, now: Moment, asked: Asked) {
         let answer = match asked.question {
+            Question::Doctor => return self.examine(now, asked.answer),
             Question::Status => Answer::Status(Box::new(self.status(now))),
             Question::Progress(id) => Answer::Progress(self.guard.progress(&id)),
             Question::Drill => Answer::Drill(self.guard.last_drill().cloned().map(Box::new)),
@@ -297,6 +292,12 @@ impl Daemon {
         };
         // Whoever asked may have gone.
         drop(asked.answer.send(answer));
+    }
+
+    /// Looks at everything beside the loop, with what the loop knows.
+    fn examine(&self, now: Moment, answer: oneshot::Sender<Answer>) {
+        let status = self.status(now);
+        self.doctor.examine(self.guard.plan().clone(), &status, answer);
     }
 
     fn status(&self, now: Moment) -> Status {

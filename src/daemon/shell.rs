@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use crate::engine::effect::{Effect, Incident, Notice, Outcome, Pace};
 use crate::hook::Executor;
 use crate::journal::{Journal, reports_dir};
+use crate::load::Places;
 use crate::model::entry::{Entry, Event};
 use crate::model::place::TargetIx;
 use crate::model::time::format_duration;
@@ -26,13 +27,13 @@ use super::drills::Drills;
 /// The world, as far as effects reach it.
 #[derive(Debug)]
 pub(super) struct Shell {
-    pub(super) journal: Journal,
-    pub(super) executor: Arc<Executor>,
+    journal: Journal,
+    executor: Arc<Executor>,
     pub(super) notifier: Notifier,
     pub(super) channels: Channels,
-    pub(super) outcomes: mpsc::Sender<Outcome>,
-    pub(super) state: PathBuf,
-    pub(super) drills: Drills,
+    outcomes: mpsc::Sender<Outcome>,
+    state: PathBuf,
+    drills: Drills,
 }
 
 /// What became of effects.
@@ -59,6 +60,19 @@ pub(super) enum Attempts {
 }
 
 impl Shell {
+    /// The world of a daemon that has just started.
+    pub(super) fn new(
+        journal: Journal,
+        executor: Arc<Executor>,
+        notifier: Notifier,
+        channels: Channels,
+        outcomes: mpsc::Sender<Outcome>,
+        places: &Places,
+    ) -> Self {
+        let (state, drills) = (places.state.clone(), Drills::default());
+        Self { journal, executor, notifier, channels, outcomes, state, drills }
+    }
+
     /// Performs effects in order.
     pub(super) fn perform(
         &mut self,

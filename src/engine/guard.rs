@@ -266,7 +266,9 @@ impl Guard {
         &self.ledger
     }
 
-    pub(crate) fn plan(&self) -> &Arc<Plan> {
+    /// The plan in force.
+    #[must_use]
+    pub fn plan(&self) -> &Arc<Plan> {
         self.judge.plan()
     }
 

@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 
 use super::channel::Change;
 use super::deployment::Mode;
-use super::drill::{DrillEnd, DrillStart};
 use super::name::{
     ChannelName, DeploymentId, HookName, RuleName, ServiceName, SignalName, StageName, Version,
 };
@@ -191,9 +190,9 @@ pub enum Event {
         failure: Option<String>,
     },
     /// A drill begins; its attempts and its end concern the id that it has here.
-    DrillBegun(DrillStart),
+    DrillBegun(super::drill::DrillStart),
     /// A drill is over.
-    DrillDone(DrillEnd),
+    DrillDone(super::drill::DrillEnd),
 }
 
 /// A signal's baseline, frozen when a deployment was armed.

@@ -3,6 +3,7 @@
 
 mod account;
 mod compare;
+mod doctor;
 mod drill;
 mod entry;
 mod figures;
@@ -27,6 +28,7 @@ mod tests;
 
 pub use account::account;
 pub use compare::{Compared, comparisons};
+pub use doctor::doctor;
 pub use drill::{DRILL_EVERY, drill, drill_warning, last_drill};
 pub use entry::{entry, event};
 pub use figures::figures;

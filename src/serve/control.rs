@@ -22,6 +22,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use crate::clock::Clock;
+use crate::doctor::Report;
 use crate::engine::command::{Accepted, Command, Rejection};
 use crate::engine::drilled::DrillStatus;
 use crate::engine::snapshot::{DeploymentProgress, Snapshot};
@@ -71,6 +72,8 @@ pub enum Question {
     Progress(DeploymentId),
     /// The newest drill.
     Drill,
+    /// Whether everything that a rollback needs is there.
+    Doctor,
     /// A command, and who gives it.
     Command(Command, Caller),
 }
@@ -84,6 +87,8 @@ pub enum Answer {
     Progress(Option<DeploymentProgress>),
     /// The newest drill, if there was one.
     Drill(Option<Box<DrillStatus>>),
+    /// What was found.
+    Doctor(Box<Report>),
     /// What became of a command.
     Command(Result<Accepted, Rejection>),
 }
@@ -298,6 +303,7 @@ impl Server {
                 self.command(drill, caller).await
             }
             (&Method::GET, "/v1/drill") => self.drill().await,
+            (&Method::GET, "/v1/doctor") => self.doctor().await,
             (_, path) => problem(StatusCode::NOT_FOUND, format!("nothing at {path}")),
         }
     }
@@ -311,6 +317,14 @@ impl Server {
     async fn status(&self) -> Response<Full<Bytes>> {
         match self.ask(Question::Status).await {
             Some(Answer::Status(status)) => json(StatusCode::OK, &status),
+            Some(_) | None => stopping(),
+        }
+    }
+
+    /// What was found, which takes a while.
+    async fn doctor(&self) -> Response<Full<Bytes>> {
+        match self.ask(Question::Doctor).await {
+            Some(Answer::Doctor(report)) => json(StatusCode::OK, &report),
             Some(_) | None => stopping(),
         }
     }
