@@ -75,8 +75,9 @@ pub enum ClientError {
     },
     /// A daemon is there and does not answer.
     #[error(
-        "the daemon at {path} does not answer within {}: it hangs, and guards nothing\nhint: see \
-         what it does: `systemctl status rollguard`; a watchdog restarts it",
+        "the daemon at {path} does not answer within {}: it hangs, and guards nothing; what was \
+         asked may still be done when it goes on\nhint: see what it does: `systemctl status \
+         rollguard`; its watchdog restarts it",
         format_duration(*.within)
     )]
     Silent {

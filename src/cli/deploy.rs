@@ -173,28 +173,19 @@ async fn wait(args: WaitArgs) -> Result<u8, ClientError> {
     })
 }
 
-/// Asks until the deployment will not change any more. A daemon that was there may go away for a
-/// while: it is restarted and resumes. One that never was there is not waited for, nor is one that
-/// does not know the deployment.
+/// Asks until the deployment will not change any more. The daemon, which was there, may go away for
+/// a while: it is restarted and resumes.
 async fn verdict(
     client: &Client,
     id: &DeploymentId,
     clock: Clock,
     patience: Duration,
 ) -> Result<DeploymentProgress, ClientError> {
-    let mut was_there = false;
     loop {
         match client.wait(id).await {
             Ok(progress) if progress.is_final => return Ok(progress),
-            Ok(_) => was_there = true,
-            Err(error) => {
-                was_there |= !matches!(error, ClientError::Unreachable { .. });
-                if !was_there {
-                    return Err(error);
-                }
-                let until = clock.now().after(patience);
-                come_back(client, clock, until, error).await?;
-            }
+            Ok(_) => {}
+            Err(error) => come_back(client, clock, clock.now().after(patience), error).await?,
         }
     }
 }

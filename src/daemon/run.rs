@@ -139,7 +139,7 @@ pub(crate) async fn run(config: &Path) -> Result<(), DaemonError> {
         guard: Guard::new(plan.clone(), &entries),
         shell: Shell::new(journal, executor, notifier, channels, outcomes, &places),
         sources: Sources::start(&plan.targets, &names(&plan), clock),
-        supervisor: Supervisor::new(),
+        supervisor: Supervisor::new(clock.wall()),
         changes,
         seen: None,
         reload_error: None,
@@ -304,6 +304,8 @@ impl Daemon {
         Status {
             rollguard: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
+            started: self.supervisor.started,
+            turned: self.supervisor.turned,
             config: self.config.clone(),
             reload_error: self.reload_error.clone(),
             skipped_slots: self.sources.stats().iter().map(|stats| stats.skipped).sum(),
@@ -366,7 +368,7 @@ impl Daemon {
     fn turned(&mut self) {
         let state = self.guard.state();
         let id = self.guard.deployment_id().map(ToString::to_string).unwrap_or_default();
-        self.supervisor.turned(self.clock.now());
+        self.supervisor.turned(self.now());
         let seen = Some((id, state));
         if self.seen != seen {
             self.supervisor

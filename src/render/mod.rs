@@ -36,7 +36,7 @@ pub use health::{Health, health};
 pub use history::history;
 pub use junit::junit;
 pub use line::{Paint, Style, WIDTH, line, offset, plain, wrap};
-pub use metrics::{METRICS_TYPE, metrics};
+pub use metrics::{METRICS_TYPE, Vitals, metrics};
 pub use number::{number, unit_named};
 pub use rehearsal::{rehearsal, tally};
 pub use report::report;

@@ -29,6 +29,7 @@ use crate::engine::snapshot::{DeploymentProgress, Snapshot};
 use crate::model::drill::Reach;
 use crate::model::entry::Caller;
 use crate::model::name::{DeploymentId, HookName, StageName, Version};
+use crate::model::time::Timestamp;
 
 /// The largest request body. The longest reason fits many times.
 const MAX_BODY: usize = 64 * 1024;
@@ -52,6 +53,10 @@ pub struct Status {
     pub rollguard: String,
     /// The daemon's process id.
     pub pid: u32,
+    /// When the daemon started.
+    pub started: Timestamp,
+    /// When its loop last finished a turn.
+    pub turned: Timestamp,
     /// The configuration file.
     pub config: PathBuf,
     /// Why the newest configuration is not in force.
