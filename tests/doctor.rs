@@ -9,6 +9,7 @@ mod support;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
@@ -120,4 +121,45 @@ fn a_target_that_does_not_answer_fails() {
     let (code, report, text) = doctor(&world, &[]);
     assert_eq!(code, 1, "{text}");
     has(&report, "target api", "fail", "Connection refused");
+}
+
+/// A world of which the daemon sees less than others: no new privileges, and `srv` read-only.
+fn sandboxed(world: &World) -> Option<common::KillOnDrop> {
+    let (unshare, _setpriv) = (common::real("unshare")?, common::real("setpriv")?);
+    let may = Command::new(&unshare).args(["-m", "true"]).output().unwrap();
+    if !may.status.success() {
+        return None;
+    }
+    let script = "mount --bind \"$1\" \"$1\" && mount -o remount,ro,bind \"$1\" && \
+                  exec setpriv --no-new-privs \"$2\" run --config \"$3\"";
+    let mut command = Command::new(unshare);
+    command.args(["-m", "sh", "-c", script, "sh"]).arg(world.path("srv"));
+    command.arg(support::ROLLGUARD).arg(world.path("config.toml"));
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    Some(common::KillOnDrop(command.spawn().unwrap()))
+}
+
+#[test]
+fn what_the_sandbox_of_the_daemon_would_break_is_found_from_outside_of_it() {
+    let step = r#"{ run = ["DIR/hook", "switch", "{good}"] },"#;
+    let steps = r#"{ run = ["DIR/suid", "DIR/srv/{good}"] }, { run = ["DIR/hook", "x"] },"#;
+    let Some(world) = World::new(&[(step, steps)]) else { return };
+    fs::create_dir(world.path("srv")).unwrap();
+    fs::copy("/bin/true", world.path("suid")).unwrap();
+    fs::set_permissions(world.path("suid"), fs::Permissions::from_mode(0o4755)).unwrap();
+    let Some(daemon) = sandboxed(&world) else { return };
+    let report = common::wait_for(support::LONG, "the daemon's report", || {
+        let (_, report, _) = doctor(&world, &[]);
+        (report["inside"] == "daemon").then_some(report)
+    });
+    assert_eq!(report["pid"], daemon.id());
+    has(&report, "daemon", "ok", "no new privileges: yes");
+    has(&report, "hook rollback", "fail", "setuid or setgid, which has no effect");
+    has(&report, "hook rollback", "warn", "srv is read-only for the daemon");
+    // The same configuration is fine where there is no sandbox.
+    drop(daemon);
+    let (_, report, _) = doctor(&world, &[]);
+    assert_eq!(report["inside"], "command");
+    let sandbox = |(_, what): &(String, String)| what.contains("setuid") || what.contains("srv");
+    assert!(!found(&report, "hook rollback").iter().any(sandbox), "{report}");
 }
