@@ -107,6 +107,18 @@ fn a_loop_that_hangs_is_not_fed_for_and_is_told() {
     assert_eq!(world.run(&["status"]).0, 6);
 }
 
+/// How many clients are connected to the host's control socket.
+fn clients(world: &World) -> usize {
+    let path = world.path("control");
+    let sockets = fs::read_to_string("/proc/net/unix").unwrap();
+    // The sixth column is the state: 03 is connected, see proc(5).
+    let is_client = |line: &&str| {
+        let mut columns = line.split_whitespace();
+        columns.nth(5) == Some("03") && columns.nth(1) == path.to_str()
+    };
+    sockets.lines().filter(is_client).count()
+}
+
 #[test]
 fn who_waits_is_told_when_the_daemon_does_not_come_back_and_nothing_else_when_it_does() {
     let Some(world) = World::new(&[]) else { return };
@@ -116,10 +128,10 @@ fn who_waits_is_told_when_the_daemon_does_not_come_back_and_nothing_else_when_it
         let arguments = ["deploy", "wait", ID, "--patience", patience];
         KillOnDrop(world.command(&arguments).spawn().unwrap())
     };
-    let files = || fs::read_dir(format!("/proc/{}/fd", daemon.pid())).unwrap().count();
-    let before = files();
+    // The daemon may not have seen yet that the last one has gone.
+    wait_for(LONG, "no client", || (clients(&world) == 0).then_some(()));
     let (mut short, mut long) = (wait("100ms"), wait("50s"));
-    wait_for(LONG, "both to be connected", || (files() >= before + 2).then_some(()));
+    wait_for(LONG, "both to be connected", || (clients(&world) == 2).then_some(()));
     daemon.kill();
     let (code, said) = said(&mut short);
     assert!(code == Some(6) && said.contains("error: the daemon"), "{code:?}: {said}");

@@ -89,7 +89,7 @@ pub(super) struct WaitArgs {
     /// Give up waiting after this long, exit 1; the guard goes on
     #[arg(long, value_parser = parse_duration)]
     timeout: Option<Duration>,
-    /// Bear a daemon that went away this long, it may be restarted; then exit 6
+    /// Bear a daemon that went away this long, then exit 6
     #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = PATIENCE)]
     patience: Duration,
     /// Print JSON: `deployment`, `state`, `final` and `why`

@@ -18,6 +18,7 @@ use crate::load::{LoadError, Loaded};
 use crate::render;
 
 #[derive(Args)]
+#[command(next_line_help = true)]
 #[command(after_help = "\
 Looks at every hook's programs, sockets, hosts and secrets, every target and
 channel, the state directory, and what the daemon's sandbox keeps hooks from

@@ -20,6 +20,7 @@ use crate::render;
 const ASK_EVERY: Duration = Duration::from_millis(200);
 
 #[derive(Args)]
+#[command(next_line_help = true)]
 #[command(after_help = "\
 [drill] of the configuration says what the hook gets in a drill: `service`,
 `version`, `good`, and perhaps which `hook`. The daemon runs it step by step as

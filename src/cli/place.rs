@@ -13,7 +13,7 @@ pub(super) struct Place {
     /// The daemon's configuration
     #[arg(long, value_name = "FILE", default_value = DEFAULT_FILE)]
     pub(super) config: PathBuf,
-    /// The daemon's control socket [default: the configuration's]
+    /// Its control socket [default: as configured]
     #[arg(long, value_name = "PATH", env = "ROLLGUARD_CONTROL")]
     control: Option<PathBuf>,
 }
