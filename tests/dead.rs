@@ -1,5 +1,5 @@
-//! A guard that is dead or hangs is loud: whoever asks it is told soon, the watchdog is not fed, and
-//! a pipeline that waits is told when nobody comes back.
+//! A guard that is dead or hangs is loud: whoever asks it is told soon, the watchdog is not fed,
+//! and a pipeline that waits is told when nobody comes back.
 
 #![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 

@@ -3,6 +3,8 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
+use rollguard::engine::drill::CALL_OFF_GRACE;
+use rollguard::engine::drilled::is_drill;
 use rollguard::engine::effect::{Incident, Job, Notice, Order};
 use rollguard::engine::snapshot::Snapshot;
 use rollguard::engine::telling::{Occurrence, Telling};
@@ -28,6 +30,10 @@ pub(crate) struct Check {
     told: HashSet<(DeploymentId, Attempt)>,
     /// The news that channels were told of, by their ids.
     news_told: HashSet<String>,
+    /// The drill that has no end on record.
+    drill: Option<DeploymentId>,
+    /// Every drill there was.
+    drilled: HashSet<DeploymentId>,
     life: Life,
 }
 
@@ -41,6 +47,8 @@ struct Life {
     begun: Option<Instant>,
     /// Rules that were read by one and the same plan since the deployment began.
     reloaded: bool,
+    /// When a rollback was decided whose first attempt has not begun.
+    decided: Option<Instant>,
 }
 
 /// What one successful scrape said.
@@ -106,7 +114,11 @@ impl Check {
         if let Event::Begun { version, good, .. } = &entry.event {
             return self.begins(now, id, version, good.as_ref(), plan);
         }
+        if is_drill(id) {
+            return self.drill(id, &entry.event);
+        }
         assert!(self.deployments.contains_key(id), "{entry:?} of an unknown deployment");
+        self.is_in_time(now, &entry.event);
         match &entry.event {
             Event::Decided(decision) => self.decides(now, id, decision, plan),
             Event::Baked { .. } => self.bakes(now, id),
@@ -267,6 +279,52 @@ impl Check {
                     assert_eq!(Some(argument.as_str()), deployment.good.as_ref().map(text));
                 }
             }
+        }
+    }
+
+    /// An attempt of a drill follows its intent, and never begins beside a rollback.
+    pub(crate) fn drills(&self, order: &Order, durable: &[Entry]) {
+        let current = self.current.as_ref().map(|id| &self.deployments[id]);
+        let rolling = current.is_some_and(|d| d.decision.is_some() && !d.is_over);
+        assert!(!rolling, "{:?} begins during a rollback", order.attempt);
+        let last = durable.last().map(|entry| &entry.event);
+        let intended = matches!(
+            last,
+            Some(Event::Intent { attempt, .. }) if *attempt == order.attempt
+        );
+        assert!(intended, "{:?} runs without an intent on record", order.attempt);
+        assert_eq!(self.drill.as_ref(), Some(&order.deployment));
+        let Job::Run { argv, .. } = &order.job else { panic!("{order:?}") };
+        assert_eq!(argv[1], "gym", "a drill acts on something else");
+    }
+
+    /// One drill at a time, each with an id of its own.
+    fn drill(&mut self, id: &DeploymentId, event: &Event) {
+        match event {
+            Event::DrillBegun(_) => {
+                assert_eq!(self.drill, None, "two drills at a time");
+                assert!(self.drilled.insert(id.clone()), "{id} begins twice");
+                self.drill = Some(id.clone());
+            }
+            Event::DrillDone(_) => {
+                assert_eq!(self.drill.take().as_ref(), Some(id), "the end of another drill");
+            }
+            other => {
+                assert_eq!(self.drill.as_ref(), Some(id), "{other:?} of a drill that is over");
+            }
+        }
+    }
+
+    /// A rollback waits for a drill no longer than for the end of its step.
+    fn is_in_time(&mut self, now: Moment, event: &Event) {
+        if let Event::Decided(_) = event {
+            self.life.decided = Some(now.at);
+        }
+        if let Event::Intent { .. } = event
+            && let Some(decided) = self.life.decided.take()
+        {
+            let waited = now.at.since(decided);
+            assert!(waited <= CALL_OFF_GRACE, "the first attempt began after {waited:?}");
         }
     }
 
