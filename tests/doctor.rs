@@ -11,6 +11,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 
+use rustix::process::Signal;
 use serde_json::Value;
 
 use support::World;
@@ -121,6 +122,16 @@ fn a_target_that_does_not_answer_fails() {
     let (code, report, text) = doctor(&world, &[]);
     assert_eq!(code, 1, "{text}");
     has(&report, "target api", "fail", "Connection refused");
+}
+
+#[test]
+fn a_daemon_that_hangs_is_a_failure_and_is_not_waited_for() {
+    let Some(world) = World::new(&[]) else { return };
+    let daemon = world.start();
+    daemon.signal(Signal::STOP);
+    let config = world.path("config.toml");
+    let (code, text) = world.run(&["doctor", "--config", config.to_str().unwrap()]);
+    assert!(code == 1 && text.contains("does not answer within 5s"), "{code}: {text}");
 }
 
 /// A world of which the daemon sees less than others: no new privileges, and `srv` read-only.

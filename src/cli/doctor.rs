@@ -8,13 +8,12 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::client::{Client, ClientError, with_runtime};
-use super::place::Place;
+use super::place::{Place, bad_config};
 use super::{exit, out};
 use crate::clock::Clock;
-use crate::config::Color;
 use crate::doctor::{Finding, Inside, Level, Report};
 use crate::examine::{Subject, examine};
-use crate::load::{LoadError, Loaded};
+use crate::load::Loaded;
 use crate::render;
 
 #[derive(Args)]
@@ -44,23 +43,19 @@ pub(super) struct DoctorArgs {
 pub(super) fn run(args: &DoctorArgs) -> ExitCode {
     match args.place.load() {
         Ok(loaded) => with_runtime(doctor(args, loaded)),
-        Err(error) => {
-            let color = out::may_colour(&std::io::stderr());
-            let color = if color { Color::Ansi } else { Color::Plain };
-            let text = if let LoadError::Wrong(wrong) = &error {
-                wrong.render(color)
-            } else {
-                format!("error: failed to {error}")
-            };
-            out::note(&text);
-            ExitCode::from(exit::BAD_CONFIG)
-        }
+        Err(error) => bad_config(&error),
     }
 }
 
 async fn doctor(args: &DoctorArgs, loaded: Loaded) -> Result<u8, ClientError> {
     let socket = args.place.socket(&loaded);
-    let mut report = match Client::new(&socket).doctor().await {
+    let client = Client::new(&socket);
+    // One that hangs is not waited for as long as a look may take.
+    let asked = match client.status().await {
+        Ok(_) => client.doctor().await,
+        Err(error) => Err(error),
+    };
+    let mut report = match asked {
         Ok(report) => report,
         Err(error) => look(args, loaded, vec![alone(&error)]).await,
     };

@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::client::{Client, ClientError, with_runtime};
-use super::place::Place;
+use super::place::{Place, bad_config};
 use super::{exit, out};
 use crate::clock::Clock;
 use crate::engine::drilled::DrillStatus;
@@ -55,10 +55,7 @@ pub(super) struct DrillArgs {
 pub(super) fn run(args: DrillArgs) -> ExitCode {
     match socket(&args.place) {
         Ok(socket) => with_runtime(drill(args, socket)),
-        Err(error) => {
-            out::note(&format!("error: failed to {error}"));
-            ExitCode::from(exit::BAD_CONFIG)
-        }
+        Err(error) => bad_config(&error),
     }
 }
 

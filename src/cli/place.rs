@@ -1,10 +1,13 @@
 //! Which daemon is meant: the one of a configuration, unless its socket is named.
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use clap::Args;
 
 use super::check::DEFAULT_FILE;
+use super::{exit, out};
+use crate::config::Color;
 use crate::load::{LoadError, Loaded, load};
 
 /// A configuration and its daemon
@@ -36,4 +39,16 @@ impl Place {
     pub(super) fn named_socket(&self) -> Option<PathBuf> {
         self.control.clone()
     }
+}
+
+/// Shows what is wrong with a configuration.
+pub(super) fn bad_config(error: &LoadError) -> ExitCode {
+    let colour = out::may_colour(&std::io::stderr());
+    let colour = if colour { Color::Ansi } else { Color::Plain };
+    out::note(&if let LoadError::Wrong(wrong) = error {
+        wrong.render(colour)
+    } else {
+        format!("error: failed to {error}")
+    });
+    ExitCode::from(exit::BAD_CONFIG)
 }

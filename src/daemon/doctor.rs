@@ -9,6 +9,7 @@ use crate::clock::Clock;
 use crate::doctor::{Finding, Inside};
 use crate::examine::{Subject, examine};
 use crate::load::Places;
+use crate::model::drill::DrillResult;
 use crate::model::plan::Plan;
 use crate::serve::{Answer, Status};
 
@@ -53,6 +54,12 @@ fn known(status: &Status) -> Vec<Finding> {
     if !status.guard.journal_ok {
         let what = "the journal could not be written: nothing is done any more";
         all.push(Finding::fail(what, "see its log, make room, and start it again"));
+    }
+    if let Some(drill) = status.guard.drill.as_ref()
+        && drill.result == Some(DrillResult::Failed)
+    {
+        let what = format!("the last drill, {} of hook {}, failed", drill.drill, drill.hook);
+        all.push(Finding::warn(what, "rollguard drill shows where"));
     }
     all
 }

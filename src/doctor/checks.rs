@@ -3,7 +3,9 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::engine::drill::acting_step;
 use crate::model::channel::{Channel, System};
+use crate::model::drill::DrillSettings;
 use crate::model::hook::{Action, Hook, Piece, Placeholder, Step, Template};
 use crate::model::plan::Plan;
 use crate::model::step::{Body, HttpCall, Via, Wording};
@@ -176,9 +178,23 @@ fn of_drill(plan: &Plan) -> Checks {
             format!("[drill] names the guarded service {}", drill.service),
             "name something that nobody uses",
         ),
-        Some(drill) => Finding::ok(format!("hooks can be tried on {}", drill.service)),
+        Some(drill) => match drill.hook.or(plan.deployment.then).map(|ix| plan.hook(ix)) {
+            None => Finding::warn("no hook is named to be drilled", "`hook` in [drill]"),
+            Some(hook) => drillable(hook, drill),
+        },
     };
     Checks { group: "drill".to_owned(), checks: vec![Check::Said(finding)] }
+}
+
+fn drillable(hook: &Hook, drill: &DrillSettings) -> Finding {
+    let (hook_name, service) = (&hook.name, &drill.service);
+    match acting_step(hook) {
+        None => Finding::ok(format!("hook {hook_name} can be tried on {service}")),
+        Some(step) => Finding::warn(
+            format!("step {step} of hook {hook_name} names neither {{service}} nor {{deployment}}"),
+            "name it, or the hook acts in a drill on what it acts on in a rollback",
+        ),
+    }
 }
 
 fn of_target(target: &Target) -> Checks {

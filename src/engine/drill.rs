@@ -359,8 +359,10 @@ impl Guard {
 }
 
 /// The first step, from 1, that changes something and does not say where by what is other in a
-/// drill. That it names a version says nothing: the place may still be that of the guarded service.
-fn acting_step(hook: &Hook) -> Option<usize> {
+/// drill; such a hook is not drilled unless a person insists. That it names a version says nothing:
+/// the place may still be that of the guarded service.
+#[must_use]
+pub fn acting_step(hook: &Hook) -> Option<usize> {
     let tells = [Placeholder::Service, Placeholder::Deployment];
     let acts = hook.steps.iter().position(|step| {
         !step.action.is_harmless() && !tells.iter().any(|place| step.action.names(*place))

@@ -59,7 +59,7 @@ pub(super) fn supervisor() -> Vec<Finding> {
 /// Whether programs can be started in units of their own.
 pub(super) async fn systemd_run(uid: u32) -> Vec<Finding> {
     let mut all = Vec::new();
-    let remedy = "install systemd, or via = \"child\"";
+    let remedy = "run the daemon where systemd runs, or take `via` from the step";
     match found("systemd-run") {
         Some(path) => all.push(Finding::ok(format!("{} is there", path.display()))),
         None => all.push(Finding::fail("systemd-run is not in PATH", remedy)),

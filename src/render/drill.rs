@@ -66,13 +66,11 @@ pub fn drill(drill: &DrillStatus) -> String {
 fn row(place: usize, step: &DrillStep) -> String {
     let what = pad(&clip(&plain(&format!("{place} {}", step.what)), STEP - 1), STEP);
     let attempts = right(&step.attempts.to_string());
-    let result = plain(step.result.as_deref().unwrap_or("not over"));
+    // Why it failed is said below, where there is room.
+    let result = step.result.as_deref().unwrap_or("not over").split(':').next();
     let row = format!("{what}{attempts}{}  ", right(&took(step.took_ms)));
     let room = WIDTH - width(&row);
-    let mut lines = wrap(&result, room).into_iter();
-    let first = lines.next().unwrap_or_default();
-    let rest = lines.map(|line| format!("{}{line}\n", pad("", WIDTH - room)));
-    format!("{row}{first}\n{}", rest.collect::<String>())
+    format!("{row}{}\n", clip(&plain(result.unwrap_or_default()), room))
 }
 
 /// A time and its target.
