@@ -263,3 +263,20 @@ fn a_drill_does_not_keep_a_deployment_from_being_guarded() {
     assert_eq!(ended(&mut drill).0, Some(0), "{}", world.log());
     assert_eq!(world.status()["deployment"]["id"], support::ID);
 }
+
+#[test]
+fn wherever_the_guard_dies_a_drill_comes_to_its_end_and_no_attempt_runs_twice() {
+    let begun = ["after:drill_begun", "before:intent", "after:intent"];
+    for place in begun.into_iter().chain(["before:outcome", "before:drill_done"]) {
+        let Some(world) = world() else { return };
+        let daemon = world.start_with(&[("ROLLGUARD_CRASH_AT", place)]);
+        assert_eq!(world.run(&["drill"]).0, 6, "{place}");
+        assert!(!daemon.ended().success(), "{place}");
+        let _daemon = world.start();
+        let done = world.wait_entry("drill_done");
+        assert_eq!(done["data"]["result"], "called_off", "{place}: {done}");
+        assert!(world.count("exercise") <= 1, "{place}: {:?}", world.effects());
+        assert_eq!(world.run(&["drill"]).0, 0, "{place}: {}", world.log());
+        assert_eq!(world.entries("drill_done").len(), 2, "{place}");
+    }
+}
