@@ -12,11 +12,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rollguard::config::{Color, SourceFile, compile};
-use rollguard::engine::Guard;
 use rollguard::engine::command::{Command, Force, Terms};
-use rollguard::engine::effect::{Effect, Outcome};
+use rollguard::engine::effect::{DrillEffect, Effect, Outcome};
 use rollguard::engine::snapshot::Snapshot;
 use rollguard::engine::telling::{Announced, Occurrence};
+use rollguard::engine::{Guard, Ledger};
+use rollguard::model::drill::Reach;
 use rollguard::model::entry::{Answer, Attempt, Caller, Entry, Event, StepResult, Trigger};
 use rollguard::model::live::Live;
 use rollguard::model::name::{ChannelName, DeploymentId, StageName, Version};
@@ -188,6 +189,8 @@ impl Bed {
                 self.command(Command::Pause { span, reason: "work".to_owned() })
             }
             "resume" => self.command(Command::Resume { reason: None }),
+            "drill" => self.command(Command::Drill { hook: None, reach: Reach::default() }),
+            "stop" => self.guard.stop(now, PERSON),
             "done" => self.settle(StepResult::Done),
             "failed" => self.settle(StepResult::Failed("exit status 1".to_owned())),
             "final" => self.settle(StepResult::Final("status 404".to_owned())),
@@ -317,6 +320,12 @@ impl Bed {
                 }
                 Effect::Report(incident) => self.log.push(format!("report {}", incident.ended)),
                 Effect::Pace { interval, .. } => self.log.push(format!("pace {interval:?}")),
+                Effect::Drill(DrillEffect::Run(order)) => {
+                    let Attempt { step, number, .. } = order.attempt;
+                    self.log.push(format!("try {step}.{number}"));
+                    self.awaited = Some((order.deployment, order.attempt));
+                }
+                Effect::Drill(DrillEffect::CallOff) => self.log.push("call off".to_owned()),
             }
         }
         if let Some(answer) = self.guard.take_answer() {
@@ -389,6 +398,8 @@ fn word(event: &Event) -> Option<String> {
         Event::LiveSeen { version } => format!("{version} is live"),
         Event::Notified { .. } => "notified".to_owned(),
         Event::Cleared { rule } => format!("cleared {rule}"),
+        Event::DrillBegun(start) => format!("drill of {}", start.hook),
+        Event::DrillDone(end) => format!("drill {}", end.result),
         Event::Told { channel, change, .. } => format!("told {channel} {}", change.word()),
     })
 }
@@ -397,6 +408,84 @@ fn check(changes: &[(&str, &str)], script: &str, expected: &str) {
     let mut bed = Bed::new(plan(changes));
     bed.play(script);
     assert_eq!(bed.log.join(", "), expected, "{script}");
+}
+
+/// With something to drill on, and a hook that may be drilled.
+const DRILLED: [(&str, &str); 2] = [
+    ("[target.api]", "[drill]\nservice = \"gym\"\nversion = \"v9\"\ngood = \"v8\"\n[target.api]"),
+    (r#"["switch", "{good}"]"#, r#"["switch", "{service}", "{good}"]"#),
+];
+
+#[test]
+fn a_drill_tries_its_steps_as_a_rollback_does() {
+    let drilled = "drill of rollback, try 0.1, ";
+    let script = "0..2 fine; 2.5 drill; 3 done";
+    check(&DRILLED, script, &format!("{drilled}done, drill done"));
+    let script = "0..2 fine; 2.5 drill; 3 failed; 3..4 fine; 5 failed";
+    let twice = "failed: exit status 1, try 0.2, failed: exit status 1, drill failed";
+    check(&DRILLED, script, &format!("{drilled}{twice}"));
+    // Nobody can see a cure of a drill: a step that may not be run again is not.
+    check(
+        &DRILLED,
+        "0..2 fine; 2.5 drill; 3 unknown",
+        &format!("{drilled}unknown, nobody saw its end, drill failed"),
+    );
+}
+
+#[test]
+fn a_rollback_waits_for_the_drill_that_it_calls_off_and_no_longer_than_its_grace() {
+    let drilling = format!("{BEGUN}; 6.5 drill; 7..9 sick");
+    let mut bed = Bed::new(plan(&DRILLED));
+    bed.play(&drilling);
+    bed.expect("begun v2 over v1, drill of rollback, try 0.1, decided by slow, call off");
+    bed.play("10..11 sick; 11.9 tick").expect("");
+    bed.play("12 tick").expect("drill called off, run 0.1");
+    let mut bed = Bed::new(plan(&DRILLED));
+    bed.play(&drilling).play("9.2 unknown");
+    bed.expect(
+        "begun v2 over v1, drill of rollback, try 0.1, decided by slow, call off, \
+         failed: called off, drill called off, run 0.1",
+    );
+    // Between two attempts there is nothing to wait for.
+    let mut bed =
+        Bed::new(plan(&[&DRILLED[..], &[("backoff = \"1s\"", "backoff = \"30s\"")]].concat()));
+    bed.play(&format!("{BEGUN}; 6.5 drill; 6.6 failed; 7..9 sick"));
+    bed.expect(
+        "begun v2 over v1, drill of rollback, try 0.1, failed: exit status 1, decided by slow, \
+         drill called off, run 0.1",
+    );
+}
+
+#[test]
+fn a_persons_rollback_calls_a_drill_off_too_and_no_drill_begins_while_it_runs() {
+    let script = format!("{BEGUN}; 6.5 drill; 7 rollback; 7.5 done; 8 drill");
+    let expected = "begun v2 over v1, drill of rollback, try 0.1, decided by a person, call off, \
+         done, drill called off, run 0.1, (deployment d1 is being rolled back)";
+    let named = script.replace("begin v2", "begin v2 id=d1");
+    check(&DRILLED, &named, expected);
+}
+
+#[test]
+fn a_drill_that_a_restart_or_a_stop_interrupts_is_called_off() {
+    let begun = "drill of rollback, try 0.1, ";
+    let script = "0..2 fine; 2.5 drill; 3 restart; 4 drill; 4.5 done";
+    let again = "inspect 0.1, drill called off, drill of rollback, try 0.1, done, drill done";
+    check(&DRILLED, script, &format!("{begun}{again}"));
+    let script = "0..2 fine; 2.5 drill; 3 stop; 4 unknown; 5 drill";
+    let stopped = "call off, failed: called off, drill called off, (the daemon is stopping)";
+    check(&DRILLED, script, &format!("{begun}{stopped}"));
+    check(&DRILLED, "0..2 fine; 2.5 drill; 3 lost", &format!("{begun}call off"));
+}
+
+#[test]
+fn drills_are_numbered_on_and_never_share_an_id_with_a_deployment() {
+    let mut bed = Bed::new(plan(&DRILLED));
+    bed.play("0..2 fine; 2.5 drill; 3 done; 4 restart; 5 drill; 6 done");
+    assert_eq!(bed.snapshot().drill.unwrap().drill.as_str(), "drill-2");
+    bed.log.clear();
+    bed.play("7 begin v2 id=drill-3");
+    bed.expect("(deployment id drill-3 is one of a drill, take another)");
+    assert_eq!(bed.guard.ledger(), &Ledger::replay(&bed.journal));
 }
 
 /// A deployment that is about to be rolled back.
@@ -523,7 +612,11 @@ fn the_guards_own_restarts_never_crowd_out_the_deployments_story() {
     let report = bed.scrape(Some(0.5)).into_iter().find_map(|effect| match effect {
         Effect::Report(incident) => Some(incident),
         Effect::Append(_) | Effect::Run(_) | Effect::Inspect { .. } => None,
-        Effect::Notify(_) | Effect::Tell(_) | Effect::Pace { .. } | Effect::ReadLive { .. } => None,
+        Effect::Notify(_)
+        | Effect::Tell(_)
+        | Effect::Pace { .. }
+        | Effect::ReadLive { .. }
+        | Effect::Drill(_) => None,
     });
     let told: Vec<String> = report.unwrap().entries.iter().filter_map(|e| word(&e.event)).collect();
     assert_eq!(told.join(", "), "begun v2 over v1, decided by slow, done, cured");

@@ -148,6 +148,7 @@ impl Bed {
                 Effect::Inspect { .. }
                 | Effect::Notify(_)
                 | Effect::Tell(_)
+                | Effect::Drill(_)
                 | Effect::Report(_)
                 | Effect::ReadLive { .. } => {}
             }

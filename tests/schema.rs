@@ -134,6 +134,11 @@ service = "api"
 confirm = { within = "1m", default = "deny"@confirm@ }
 budget = { rollbacks = 2, per = "24h"@budget@ }
 @deployment@
+[drill]
+service = "api-drill"
+version = "v1"
+good = "v0"
+@drill@
 [target.api]
 scrape = "http://127.0.0.1:9000/metrics"
 headers = { a = { @header@ } }
@@ -178,11 +183,12 @@ then = "rollback"
 "#;
 
 /// The places of [`ALL`] and the tables of the schema that they stand for.
-const TABLES: [(&str, &[&str]); 33] = [
+const TABLES: [(&str, &[&str]); 34] = [
     ("root", &["/roots/main"]),
     ("deployment", &["/definitions/deployment"]),
     ("confirm", &["/definitions/deployment/properties/confirm"]),
     ("budget", &["/definitions/deployment/properties/budget"]),
+    ("drill", &["/definitions/drill"]),
     ("target", &["/definitions/target"]),
     ("header", &["/definitions/reference"]),
     ("hook", &["/definitions/hook"]),

@@ -13,8 +13,9 @@ use crate::model::name::{DeploymentId, StageName, Version};
 use crate::model::time::{Instant, parse_duration};
 use crate::serve::BeginRequest;
 
-/// How long `wait` bears a daemon that went away: a restart takes seconds.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long `wait` bears a daemon that went away, where nobody says: a watchdog notices one that
+/// hangs after 30 s, and a restart takes seconds.
+const PATIENCE: &str = "45s";
 
 /// The pause before a daemon that went away is asked again.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -95,6 +96,9 @@ pub(super) struct WaitArgs {
     /// Give up waiting after this long, exit 1; the guard goes on
     #[arg(long, value_parser = parse_duration)]
     timeout: Option<Duration>,
+    /// Bear a daemon that went away this long, then exit 6
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = PATIENCE)]
+    patience: Duration,
     /// Print JSON: `deployment`, `state`, `final` and `why`
     #[arg(long)]
     json: bool,
@@ -140,17 +144,18 @@ async fn end(args: EndArgs) -> Result<u8, ClientError> {
 
 async fn wait(args: WaitArgs) -> Result<u8, ClientError> {
     let client = Client::new(&args.daemon.control);
-    let id = match args.id {
-        Some(id) => id,
-        None => {
-            let current = client.status().await?.guard.deployment;
+    let id = match (args.id, client.status().await) {
+        // It is ending, perhaps to start anew.
+        (Some(id), Ok(_) | Err(ClientError::Lost { .. })) => id,
+        (_, Err(error)) => return Err(error),
+        (None, Ok(status)) => {
             let none = || ClientError::Refused("no deployment has begun".to_owned());
-            current.ok_or_else(none)?.id
+            status.guard.deployment.ok_or_else(none)?.id
         }
     };
     let clock = Clock::start();
     let end = args.timeout.map(|timeout| clock.now().after(timeout));
-    let verdict = verdict(&client, &id, clock);
+    let verdict = verdict(&client, &id, clock, args.patience);
     let progress = match end {
         Some(end) => clock.before(end, verdict).await.transpose()?,
         None => Some(verdict.await?),
@@ -179,27 +184,39 @@ async fn wait(args: WaitArgs) -> Result<u8, ClientError> {
     })
 }
 
-/// Asks until the deployment will not change any more. A daemon that was there may go away for a
-/// while: it is restarted and resumes.
+/// Asks until the deployment will not change any more. The daemon, which was there, may go away for
+/// a while: it is restarted and resumes.
 async fn verdict(
     client: &Client,
     id: &DeploymentId,
     clock: Clock,
+    patience: Duration,
 ) -> Result<DeploymentProgress, ClientError> {
-    let (mut was_there, mut gone): (bool, Option<Instant>) = (false, None);
     loop {
         match client.wait(id).await {
             Ok(progress) if progress.is_final => return Ok(progress),
-            Ok(_) => (was_there, gone) = (true, None),
-            Err(error @ (ClientError::Unreachable { .. } | ClientError::Lost { .. })) => {
-                was_there |= matches!(error, ClientError::Lost { .. });
-                let since = *gone.get_or_insert(clock.now());
-                if !was_there || clock.now().since(since) > PATIENCE {
-                    return Err(error);
-                }
-                clock.sleep_until(clock.now().after(PAUSE)).await;
-            }
-            Err(error @ (ClientError::Refused(_) | ClientError::Failed(_))) => return Err(error),
+            Ok(_) => {}
+            Err(error) => come_back(client, clock, clock.now().after(patience), error).await?,
+        }
+    }
+}
+
+/// Waits until the daemon answers again.
+async fn come_back(
+    client: &Client,
+    clock: Clock,
+    until: Instant,
+    gone: ClientError,
+) -> Result<(), ClientError> {
+    let mut last = gone;
+    loop {
+        if !last.is_away() || clock.now() >= until {
+            return Err(last);
+        }
+        clock.sleep_until(clock.now().after(PAUSE)).await;
+        match client.status().await {
+            Ok(_) => return Ok(()),
+            Err(error) => last = error,
         }
     }
 }

@@ -54,7 +54,7 @@ const DEFAULT_LISTEN: Listen =
     Listen::Addr(SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9786));
 
 /// Keys that only the main file has.
-pub(super) const MAIN_KEYS: [&str; 10] = [
+pub(super) const MAIN_KEYS: [&str; 11] = [
     "mode",
     "rules",
     "rules_path",
@@ -65,6 +65,7 @@ pub(super) const MAIN_KEYS: [&str; 10] = [
     "target",
     "hook",
     "notify",
+    "drill",
 ];
 
 /// Keys of every file.
@@ -217,6 +218,6 @@ fn section<'a>(root: &Section<'a>, sink: &mut Sink) -> Option<Section<'a>> {
     Some(section)
 }
 
-fn hook_named(item: Item<'_>, hooks: &Listed, sink: &mut Sink) -> Option<HookIx> {
+pub(super) fn hook_named(item: Item<'_>, hooks: &Listed, sink: &mut Sink) -> Option<HookIx> {
     hooks.find("hook", item.text(sink)?, sink).map(HookIx)
 }

@@ -11,6 +11,7 @@ mod deployment;
 mod derived;
 mod diagnostic;
 mod dimension;
+mod drill;
 mod expectation;
 mod habit;
 mod hook;

@@ -16,7 +16,6 @@ use crate::engine::{Guard, wanted_names, wanted_natives};
 use crate::exposition::NameSet;
 use crate::hook::Executor;
 use crate::journal::{Journal, JournalError};
-use crate::live::Reader;
 use crate::load::{self, LoadError, Loaded, Places};
 use crate::model::entry::Caller;
 use crate::model::plan::Plan;
@@ -26,14 +25,15 @@ use crate::notify::{Channels, Notifier, Told};
 use crate::serve::{Answer, Asked, Control, Open, Question, ServeError, Status};
 use crate::source::Sources;
 
-use super::shell::{Attempts, Performed, Reading, Shell, chain};
+use super::doctor::Doctor;
+use super::shell::{Answers, Attempts, Performed, Reading, Shell, chain};
 use super::signals::{self, Request};
 use super::supervisor::Supervisor;
 
 /// Questions that may wait for an answer: every client has one at most.
 const MAX_QUESTIONS: usize = 64;
 
-/// Outcomes that may wait: one attempt runs at a time.
+/// Outcomes that may wait: one attempt of a rollback and one of a drill run at a time.
 const MAX_OUTCOMES: usize = 4;
 
 /// Readings of the live version that may wait: one to look, and those that rollbacks wait for.
@@ -100,6 +100,7 @@ struct Daemon {
     /// A person who waits until the live version was compared.
     waiting: Option<oneshot::Sender<Answer>>,
     ending: Ending,
+    doctor: Doctor,
 }
 
 /// Whether the daemon is ending.
@@ -135,22 +136,29 @@ pub(crate) async fn run(config: &Path) -> Result<(), DaemonError> {
     let (readings, mut reading) = mpsc::channel(MAX_READINGS);
     let notifier = Notifier::start(executor.clone(), tell);
     let (channels, mut announced) = Channels::start(clock, &loaded.plan.channels);
-    let reader = Reader::default();
-    let Loaded { places: Places { state, .. }, plan, .. } = loaded;
+    let Loaded { places, plan, .. } = loaded;
     let plan = Arc::new(plan);
     let mut daemon = Daemon {
         clock,
         config: config.to_owned(),
         guard: Guard::new(plan.clone(), &entries),
-        shell: Shell { journal, executor, notifier, channels, outcomes, reader, readings, state },
+        shell: Shell::new(
+            journal,
+            executor,
+            notifier,
+            channels,
+            Answers { outcomes, readings },
+            &places,
+        ),
         sources: Sources::start(&plan.targets, &names(&plan), clock),
-        supervisor: Supervisor::new(),
+        supervisor: Supervisor::new(clock.wall()),
         changes,
         seen: None,
         reload_error: None,
         reload_due: None,
         waiting: None,
         ending: Ending::No,
+        doctor: Doctor::new(places, clock),
     };
     drop(entries);
     daemon.start();
@@ -213,11 +221,11 @@ impl Daemon {
         let effects = self.guard.start(now, env!("CARGO_PKG_VERSION"), pid);
         self.perform(effects);
         self.introduce();
-        self.supervisor.ready();
     }
 
-    /// A line for whoever reads the log from its beginning.
+    /// A line for whoever reads the log from its beginning, and a word to the service manager.
     fn introduce(&self) {
+        self.supervisor.ready();
         let now = self.guard.snapshot(self.now());
         tracing::info!(
             service = %now.service,
@@ -242,8 +250,8 @@ impl Daemon {
     fn is_done(&self) -> bool {
         match self.ending {
             Ending::No => false,
-            Ending::AfterSteps => !self.guard.has_steps_to_run(),
-            Ending::AfterAttempt => !self.guard.is_attempting(),
+            Ending::AfterSteps => !self.guard.has_steps_to_run() && !self.guard.is_drilling(),
+            Ending::AfterAttempt => !self.guard.is_attempting() && !self.guard.is_drilling(),
         }
     }
 
@@ -295,8 +303,10 @@ impl Daemon {
 
     fn answer(&mut self, now: Moment, asked: Asked) {
         let answer = match asked.question {
+            Question::Doctor => return self.examine(now, asked.answer),
             Question::Status => Answer::Status(Box::new(self.status(now))),
             Question::Progress(id) => Answer::Progress(self.guard.progress(&id)),
+            Question::Drill => Answer::Drill(self.guard.last_drill().cloned().map(Box::new)),
             Question::Command(command, by) => {
                 let is_rollback =
                     matches!(command, Command::Rollback { .. } | Command::Approve { .. });
@@ -327,10 +337,18 @@ impl Daemon {
         }
     }
 
+    /// Looks at everything beside the loop, with what the loop knows.
+    fn examine(&self, now: Moment, answer: oneshot::Sender<Answer>) {
+        let status = self.status(now);
+        self.doctor.examine(self.guard.plan().clone(), &status, answer);
+    }
+
     fn status(&self, now: Moment) -> Status {
         Status {
             rollguard: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
+            started: self.supervisor.started,
+            turned: self.supervisor.turned,
             config: self.config.clone(),
             reload_error: self.reload_error.clone(),
             skipped_slots: self.sources.stats().iter().map(|stats| stats.skipped).sum(),
@@ -393,7 +411,7 @@ impl Daemon {
         self.answer_waiting();
         let state = self.guard.state();
         let id = self.guard.deployment_id().map(ToString::to_string).unwrap_or_default();
-        self.supervisor.turned(self.clock.now());
+        self.supervisor.turned(self.now());
         let seen = Some((id, state));
         if self.seen != seen {
             self.supervisor

@@ -15,6 +15,7 @@ use crate::engine::effect::{Effect, Incident, Notice, Outcome, Pace};
 use crate::hook::Executor;
 use crate::journal::{Journal, reports_dir};
 use crate::live::Reader;
+use crate::load::Places;
 use crate::model::entry::{Attempt, Entry, Event};
 use crate::model::live::{Live, LiveSettings};
 use crate::model::name::DeploymentId;
@@ -24,17 +25,28 @@ use crate::notify::{Channels, Notifier};
 use crate::render;
 use crate::source::Sources;
 
+use super::drills::Drills;
+
 /// The world, as far as effects reach it.
 #[derive(Debug)]
 pub(super) struct Shell {
-    pub(super) journal: Journal,
+    journal: Journal,
     pub(super) executor: Arc<Executor>,
     pub(super) notifier: Notifier,
     pub(super) channels: Channels,
+    answers: Answers,
+    reader: Reader,
+    state: PathBuf,
+    drills: Drills,
+}
+
+/// Where what was asked of the world is answered.
+#[derive(Debug)]
+pub(super) struct Answers {
+    /// What became of attempts.
     pub(super) outcomes: mpsc::Sender<Outcome>,
-    pub(super) reader: Reader,
+    /// What was read of the live version.
     pub(super) readings: mpsc::Sender<Reading>,
-    pub(super) state: PathBuf,
 }
 
 /// What was read of the live version, by the number of the question.
@@ -64,6 +76,19 @@ pub(super) enum Attempts {
 }
 
 impl Shell {
+    /// The world of a daemon that has just started.
+    pub(super) fn new(
+        journal: Journal,
+        executor: Arc<Executor>,
+        notifier: Notifier,
+        channels: Channels,
+        answers: Answers,
+        places: &Places,
+    ) -> Self {
+        let (state, drills, reader) = (places.state.clone(), Drills::default(), Reader::default());
+        Self { journal, executor, notifier, channels, answers, reader, state, drills }
+    }
+
     /// Performs effects in order.
     pub(super) fn perform(
         &mut self,
@@ -95,7 +120,8 @@ impl Shell {
                     written.push(*entry);
                 }
                 Effect::Run(order) => {
-                    let (executor, outcomes) = (self.executor.clone(), self.outcomes.clone());
+                    let (executor, outcomes) =
+                        (self.executor.clone(), self.answers.outcomes.clone());
                     tokio::spawn(async move {
                         let outcome = executor.perform(&order).await;
                         // Nobody takes it only when the daemon has ended.
@@ -111,6 +137,9 @@ impl Shell {
                 Effect::Notify(notice) => self.notify(*notice),
                 Effect::Tell(telling) => self.channels.tell(*telling),
                 Effect::Report(incident) => self.report(&incident),
+                Effect::Drill(effect) => {
+                    self.drills.perform(effect, &self.executor, &self.answers.outcomes);
+                }
                 Effect::Pace { target, interval, pace } => {
                     set_pace(sources, target, interval, pace);
                 }
@@ -127,7 +156,7 @@ impl Shell {
     }
 
     fn inspect(&self, deployment: DeploymentId, attempt: Attempt, timeout: Duration) {
-        let (executor, outcomes) = (self.executor.clone(), self.outcomes.clone());
+        let (executor, outcomes) = (self.executor.clone(), self.answers.outcomes.clone());
         tokio::spawn(async move {
             let outcome = executor.inspect(&deployment, &attempt, timeout).await;
             drop(outcomes.send(outcome).await);
@@ -135,7 +164,7 @@ impl Shell {
     }
 
     fn read_live(&self, number: u64, settings: Arc<LiveSettings>) {
-        let (reader, readings) = (self.reader.clone(), self.readings.clone());
+        let (reader, readings) = (self.reader.clone(), self.answers.readings.clone());
         tokio::spawn(async move {
             let live = reader.read(&settings).await;
             // Nobody takes it only when the daemon has ended.
@@ -150,6 +179,11 @@ impl Shell {
             && let Err(error) = self.executor.forget_all_but(deployment)
         {
             tracing::warn!(%error, "markers of old attempts cannot be removed");
+        }
+        if let (Event::DrillBegun(_), Some(drill)) = (&entry.event, &entry.deployment)
+            && let Err(error) = self.executor.forget_drills_but(drill)
+        {
+            tracing::warn!(%error, "markers of old drills cannot be removed");
         }
     }
 
@@ -240,6 +274,8 @@ fn log(entry: &Entry) {
         | Event::Told { .. }
         | Event::LiveChecked { .. }
         | Event::LiveSeen { .. }
+        | Event::DrillBegun(_)
+        | Event::DrillDone(_)
         | Event::Notified { .. } => tracing::info!("{line}"),
     }
 }

@@ -51,6 +51,8 @@ pub(crate) fn bound(event: &mut Event) {
         | Event::Told { .. }
         | Event::LiveChecked { .. }
         | Event::LiveSeen { .. }
+        | Event::DrillBegun(_)
+        | Event::DrillDone(_)
         | Event::Notified { .. } => {}
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::drill::Reach;
 use crate::model::entry::{Caller, Entry, Event, Frozen, Refusal};
 use crate::model::live::Live;
 use crate::model::name::{DeploymentId, HookName, StageName, Version};
@@ -14,6 +15,8 @@ use crate::model::signal::SignalKind;
 use crate::model::time::{Moment, Timestamp, format_duration};
 
 use super::compare::Refused;
+use super::drill::DrillRefusal;
+use super::drilled;
 use super::effect::Effect;
 use super::evidence;
 use super::guard::{Guard, Timers};
@@ -89,6 +92,13 @@ pub enum Command {
         /// Why, where the person says.
         reason: Option<String>,
     },
+    /// Run a hook against the drill target.
+    Drill {
+        /// The hook; `None`: the configured one.
+        hook: Option<HookName>,
+        /// How far it may reach.
+        reach: Reach,
+    },
 }
 
 /// On what terms a deployment begins.
@@ -153,6 +163,12 @@ pub enum Rejection {
         "deployment id {0} was used before; at most one rollback runs for an id, so take another"
     )]
     IdUsed(DeploymentId),
+    /// The id would be that of a drill.
+    #[error("deployment id {0} is one of a drill, take another")]
+    DrillId(DeploymentId),
+    /// There is no drill, and why.
+    #[error(transparent)]
+    Drill(#[from] DrillRefusal),
     /// A rollback is under way.
     #[error("deployment {0} is being rolled back")]
     RollingBack(DeploymentId),
@@ -240,6 +256,7 @@ impl Guard {
             Command::Deny { id, reason } => self.deny(now, id.as_ref(), reason, by),
             Command::Pause { span, reason } => self.pause(now, span, reason, by),
             Command::Resume { reason } => self.resume(now, reason, by),
+            Command::Drill { hook, reach } => self.drill(now, hook.as_ref(), reach, by),
         };
         // What was not carried out asks for nothing.
         if answer.is_ok() {
@@ -329,6 +346,9 @@ impl Guard {
             return Ok(known);
         }
         let forced = self.admit(&version, terms.force)?;
+        if drilled::is_drill(&id) {
+            return Err(Rejection::DrillId(id));
+        }
         if self.guarded().is_some() {
             self.record(now, Event::Superseded { by: id.clone() });
         }

@@ -49,6 +49,8 @@ pub enum Effect {
     Tell(Box<Telling>),
     /// Write the incident report.
     Report(Box<Incident>),
+    /// Do something for a drill.
+    Drill(DrillEffect),
     /// Sample a target at another interval from now on. A target of a new plan starts at its own.
     Pace {
         /// The target.
@@ -58,6 +60,17 @@ pub enum Effect {
         /// Why.
         pace: Pace,
     },
+}
+
+/// What a drill asks of the world. It is kept apart from what a rollback asks: it may be ended at
+/// any time.
+#[derive(Clone, Debug, PartialEq)]
+pub enum DrillEffect {
+    /// Run one attempt at a step and settle its outcome.
+    Run(Box<Order>),
+    /// End the attempt that runs, with [`CALL_OFF_GRACE`](super::drill::CALL_OFF_GRACE) between
+    /// TERM and KILL, and settle it.
+    CallOff,
 }
 
 /// Why a target is sampled as often as it is.

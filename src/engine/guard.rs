@@ -18,6 +18,7 @@ use crate::model::time::{Instant, Moment};
 
 use super::bounds;
 use super::cure::Watch;
+use super::drill::Drills;
 use super::effect::{Effect, Incident};
 use super::evidence;
 use super::judge::Judge;
@@ -46,6 +47,7 @@ pub struct Guard {
     pub(crate) unseen: Vec<RuleName>,
     /// When what people asked for, or were asked, is over.
     pub(crate) waits: Waits,
+    pub(crate) drills: Drills,
     /// Why nothing is done any more.
     pub(crate) halt: Option<Halt>,
     pub(crate) live: LiveState,
@@ -119,6 +121,7 @@ impl Guard {
             limit: None,
             unseen: Vec::new(),
             waits: Waits::default(),
+            drills: Drills::default(),
             halt: None,
             live: LiveState::default(),
             effects: Vec::new(),
@@ -136,6 +139,7 @@ impl Guard {
         }
         self.record(now, Event::Started { rollguard: rollguard.to_owned(), pid });
         self.resume_waits(now);
+        self.end_old_drill(now);
         self.remind_of_all(now);
         self.watch_live(now);
         let phase = self.ledger.current.as_ref().map(|deployment| &deployment.phase);
@@ -199,6 +203,7 @@ impl Guard {
         let lost = self.telemetry_deadline();
         let waits = self.pause_deadline().into_iter().chain(self.answer_deadline());
         let looks = lost.into_iter().chain(self.live_deadline()).chain(waits);
+        let looks = looks.chain(self.drill_deadline());
         self.judge.deadline().into_iter().chain(doing).chain(guarding).chain(looks).min()
     }
 
@@ -209,6 +214,7 @@ impl Guard {
         if self.halt.replace(Halt::JournalLost).is_none() {
             self.doing = Doing::Nothing;
             self.drop_check();
+            self.drop_drill();
             self.tell(now, None, "the journal cannot be written", Occasion::JournalLost);
             self.tell_journal_lost(now);
             self.relax();
@@ -242,6 +248,7 @@ impl Guard {
     /// The daemon was told to stop.
     pub fn stop(&mut self, now: Moment, by: Caller) -> Vec<Effect> {
         self.record(now, Event::Stopped { by });
+        self.close_drills(now);
         self.effects()
     }
 
@@ -275,7 +282,9 @@ impl Guard {
         &self.ledger
     }
 
-    pub(crate) fn plan(&self) -> &Arc<Plan> {
+    /// The plan in force.
+    #[must_use]
+    pub fn plan(&self) -> &Arc<Plan> {
         self.judge.plan()
     }
 
@@ -313,6 +322,7 @@ impl Guard {
         self.lift_denials(now);
         self.end_wait_for_answer(now);
         self.pursue_live(now);
+        self.pursue_drill(now);
         self.pursue_wait(now, scrape);
         self.decide(now);
         self.watch_cleared(now);
@@ -372,6 +382,7 @@ impl Guard {
                 self.hook.as_ref().and_then(|hook| hook.on_failure)
             }
             Occasion::Rollback
+            | Occasion::Drill
             | Occasion::Refused
             | Occasion::AwaitingApproval
             | Occasion::Denied

@@ -12,6 +12,7 @@ use crate::model::time::Timestamp;
 
 use super::approval::Ask;
 use super::clearing::Clearings;
+use super::drilled::DrillLog;
 use super::news::NewsLog;
 use super::pause::Pause;
 use super::quarantine::Quarantine;
@@ -46,6 +47,8 @@ pub struct Ledger {
     past: VecDeque<(DeploymentId, Phase)>,
     /// What was and is to be told.
     pub(crate) news: NewsLog,
+    /// What was drilled.
+    pub(crate) drills: DrillLog,
 }
 
 /// What is known of a deployment.
@@ -127,6 +130,7 @@ impl Ledger {
     /// Takes an entry into account.
     pub(crate) fn apply(&mut self, entry: &Entry) {
         self.apply_to_deployments(entry);
+        self.drills.apply(entry);
         let concerned = |current: &&Deployment| entry.deployment.as_ref() == Some(&current.id);
         self.news.apply(entry, self.current.as_ref().filter(concerned));
     }
@@ -280,6 +284,8 @@ impl Deployment {
             | Event::Intent { .. }
             | Event::Outcome { .. }
             | Event::Told { .. }
+            | Event::DrillBegun(_)
+            | Event::DrillDone(_)
             | Event::Notified { .. } => {}
         }
     }
@@ -329,6 +335,8 @@ const fn is_story(event: &Event) -> bool {
         | Event::Told { .. }
         | Event::DenialLifted { .. }
         | Event::LiveSeen { .. }
+        | Event::DrillBegun(_)
+        | Event::DrillDone(_)
         | Event::Notified { .. } => false,
         Event::Begun { .. }
         | Event::Staged { .. }
@@ -352,7 +360,7 @@ const fn is_story(event: &Event) -> bool {
 }
 
 impl Progress {
-    fn settle(&mut self, result: &StepResult) {
+    pub(crate) fn settle(&mut self, result: &StepResult) {
         self.open = false;
         self.last = Some(result.clone());
         match result {

@@ -15,6 +15,8 @@ mod condition;
 mod cure;
 mod demand;
 mod detect;
+pub mod drill;
+pub mod drilled;
 pub mod effect;
 mod evidence;
 mod feed;

@@ -218,6 +218,8 @@ impl NewsLog {
             | Event::Intent { .. }
             | Event::Outcome { .. }
             | Event::Told { .. }
+            | Event::DrillBegun(_)
+            | Event::DrillDone(_)
             | Event::Notified { .. } => return None,
         })
     }
@@ -328,6 +330,8 @@ fn describe(news: &mut News, event: &Event, current: &Deployment) {
         | Event::Intent { .. }
         | Event::Outcome { .. }
         | Event::Told { .. }
+        | Event::DrillBegun(_)
+        | Event::DrillDone(_)
         | Event::Notified { .. } => None,
     };
     news.rule = rule.map(shortened);

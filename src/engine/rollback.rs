@@ -39,7 +39,10 @@ impl Guard {
         self.limit = hook.timeout.map(|timeout| now.at.after(timeout));
         self.hook = Some(hook);
         self.record(now, Event::Decided(decision));
-        self.pursue(now);
+        match self.make_way(now) {
+            Some(until) => self.doing = Doing::Backoff { until },
+            None => self.pursue(now),
+        }
     }
 
     /// What a rollback would rest on now.
@@ -117,6 +120,7 @@ impl Guard {
 
     /// Takes in what became of an attempt.
     pub fn settle(&mut self, now: Moment, outcome: &Outcome) -> Vec<Effect> {
+        self.settle_drill(now, outcome);
         // What cannot be recorded is not awaited any more: the next start inspects it.
         let awaited = self.halt.is_none()
             && self.ledger.current.as_ref().is_some_and(|deployment| {

@@ -15,6 +15,7 @@ use crate::model::signal::Unit;
 use crate::model::time::{Moment, Timestamp};
 
 use super::colour::{Colour, colour};
+use super::drilled::DrillStatus;
 use super::effect::Pace;
 use super::evidence;
 use super::guard::{Doing, Guard, Halt};
@@ -60,6 +61,9 @@ pub struct Snapshot {
     pub rules: Vec<RuleStatus>,
     /// The journal can be written. Where it cannot, nothing is done any more.
     pub journal_ok: bool,
+    /// The newest drill.
+    #[serde(default)]
+    pub drill: Option<DrillStatus>,
 }
 
 /// The guard's state.
@@ -320,6 +324,7 @@ impl Guard {
                 .collect(),
             rules: (0..plan.rules.len()).map(|rule| self.rule(RuleIx(rule), now)).collect(),
             journal_ok: self.halt != Some(Halt::JournalLost),
+            drill: self.last_drill().cloned(),
         };
         snapshot.colour = colour(&snapshot);
         snapshot

@@ -27,6 +27,7 @@ use super::probe::{self, Probe};
 use super::secret::Secrets;
 use super::unit;
 use super::unix;
+use crate::engine::drilled::is_drill;
 use crate::engine::effect::{Job, Order, Outcome};
 use crate::journal::steps_dir;
 use crate::model::entry::{Attempt, StepResult};
@@ -172,6 +173,23 @@ impl Executor {
         attempt: &Attempt,
         timeout: Duration,
     ) -> Outcome {
+        self.find_out(deployment, attempt, timeout, inspect::GRACE).await
+    }
+
+    /// Ends an attempt whose [`perform`](Self::perform) was dropped in the middle, with `grace`
+    /// between TERM and KILL, and makes sure that it can never start any more. A unit has its
+    /// own grace.
+    pub async fn call_off(&self, order: &Order, grace: Duration) -> Outcome {
+        self.find_out(&order.deployment, &order.attempt, Duration::ZERO, grace).await
+    }
+
+    async fn find_out(
+        &self,
+        deployment: &DeploymentId,
+        attempt: &Attempt,
+        timeout: Duration,
+        grace: Duration,
+    ) -> Outcome {
         let begun = Instant::now();
         let _busy = self.enter(deployment);
         let secrets = self.secrets();
@@ -180,7 +198,7 @@ impl Executor {
                 let marker = marker::path(&self.steps, deployment, attempt);
                 match unit::Plan::read(&marker) {
                     Ok(Some(plan)) => unit::inspect(&marker, &plan, timeout).await,
-                    Ok(None) => inspect::inspect(&marker, timeout).await,
+                    Ok(None) => inspect::inspect(&marker, timeout, grace).await,
                     Err(why) => (StepResult::Unknown, why),
                 }
             }
@@ -199,6 +217,20 @@ impl Executor {
     /// # Errors
     /// The system said no; some markers may be left, which harms nothing but order.
     pub fn forget_all_but(&self, deployment: &DeploymentId) -> io::Result<()> {
+        self.forget_where(|id| id != deployment)
+    }
+
+    /// Removes the markers of every drill but this one, as
+    /// [`forget_all_but`](Self::forget_all_but) does of every deployment.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn forget_drills_but(&self, drill: &DeploymentId) -> io::Result<()> {
+        self.forget_where(|name| name != drill && is_drill(name))
+    }
+
+    /// Removes the markers of those whose id is such, except where an order is being performed.
+    fn forget_where(&self, is_such: impl Fn(&DeploymentId) -> bool) -> io::Result<()> {
         let busy = self.busy();
         let listed = match fs::read_dir(&self.steps) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -206,9 +238,9 @@ impl Executor {
         };
         for entry in listed {
             let entry = entry?;
-            let name = entry.file_name();
-            let is_kept = |id: &DeploymentId| name == id.as_str();
-            if !is_kept(deployment) && !busy.iter().any(is_kept) {
+            let name = entry.file_name().to_str().map(DeploymentId::new);
+            let Some(Ok(id)) = name else { continue };
+            if is_such(&id) && !busy.contains(&id) {
                 fs::remove_dir_all(entry.path())?;
             }
         }

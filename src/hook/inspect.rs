@@ -21,15 +21,20 @@ use crate::model::time::format_duration;
 /// How often it is asked whether the process has ended; only its parent is told.
 const POLL: Duration = Duration::from_millis(50);
 /// Between TERM and KILL, for a hook whose own grace period is not known here.
-const GRACE: Duration = Duration::from_secs(10);
+pub(super) const GRACE: Duration = Duration::from_secs(10);
 /// How often a marker may come and go under our eyes: its creator removes it on a full disk.
 const TRIES: u32 = 3;
 
-/// What became of the attempt, and what was found. Its marker's directory must be there.
-pub(super) async fn inspect(marker: &Path, timeout: Duration) -> (StepResult, String) {
+/// What became of the attempt, and what was found. Its marker's directory must be there. A process
+/// that still runs may do so for `timeout`, and has `grace` between TERM and KILL.
+pub(super) async fn inspect(
+    marker: &Path,
+    timeout: Duration,
+    grace: Duration,
+) -> (StepResult, String) {
     match find(marker) {
         Ok(Marker::Started { process: Some(process), failure: None }) => {
-            let found = outlast(&process, timeout).await;
+            let found = outlast(&process, timeout, grace).await;
             match marker::read(marker) {
                 // It was about to start and saw that its guard was gone.
                 Ok(Some(now @ Marker::Started { failure: Some(_), .. })) => meaning(now),
@@ -67,7 +72,7 @@ fn find(path: &Path) -> io::Result<Marker> {
 }
 
 /// Waits for the process to end, and ends it and its group where that takes too long.
-async fn outlast(process: &Process, timeout: Duration) -> String {
+async fn outlast(process: &Process, timeout: Duration, grace: Duration) -> String {
     let pid = process.pid;
     if !process.is_alive() {
         return format!("it was started as pid {pid}, which has ended");
@@ -83,7 +88,7 @@ async fn outlast(process: &Process, timeout: Duration) -> String {
     let after = format_duration(timeout);
     let mut strays = Strays::of(process);
     strays.terminate(|| group.terminate()).await;
-    let deadline = Instant::now() + GRACE;
+    let deadline = Instant::now() + grace;
     let ended = ends_by(process, deadline).await;
     if ended && gone_by(&mut strays, deadline).await {
         return format!("it was still running as pid {pid} after {after} and was ended");

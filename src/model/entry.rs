@@ -259,6 +259,10 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         failure: Option<String>,
     },
+    /// A drill begins; its attempts and its end concern the id that it has here.
+    DrillBegun(super::drill::DrillStart),
+    /// A drill is over.
+    DrillDone(super::drill::DrillEnd),
 }
 
 /// Whether a mark need not be written.

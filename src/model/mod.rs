@@ -4,6 +4,7 @@
 pub mod channel;
 pub mod condition;
 pub mod deployment;
+pub mod drill;
 pub mod entry;
 pub mod evidence;
 pub mod group;

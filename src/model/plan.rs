@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::channel::Channel;
 use super::deployment::{DeploymentSettings, Mode};
+use super::drill::DrillSettings;
 use super::hook::Hook;
 use super::place::{HookIx, RuleIx, SignalIx, TargetIx};
 use super::rule::Rule;
@@ -28,6 +29,8 @@ pub struct Plan {
     pub hooks: Vec<Hook>,
     /// Who is told of changes.
     pub channels: Vec<Channel>,
+    /// What hooks are drilled with.
+    pub drill: Option<DrillSettings>,
 }
 
 impl Plan {

@@ -60,6 +60,8 @@ impl Decisions {
             | Event::Told { .. }
             | Event::LiveChecked { .. }
             | Event::LiveSeen { .. }
+            | Event::DrillBegun(_)
+            | Event::DrillDone(_)
             | Event::Notified { .. } => {}
         }
     }

@@ -162,7 +162,8 @@ impl<'c> Stage<'c> {
                 Effect::Tell(_)
                 | Effect::Report(_)
                 | Effect::Pace { .. }
-                | Effect::ReadLive { .. } => Vec::new(),
+                | Effect::ReadLive { .. }
+                | Effect::Drill(_) => Vec::new(),
             };
             queue.extend(more);
         }

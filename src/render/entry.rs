@@ -1,6 +1,7 @@
 //! A journal entry in one line, for logs and timelines.
 
 use crate::model::channel::Change;
+use crate::model::drill::{DrillEnd, DrillStart};
 use crate::model::entry::{
     Attempt, Caller, Decision, Entry, Event, Refusal, RuleEvidence, StepResult, Trigger,
 };
@@ -88,6 +89,8 @@ pub(super) fn event_in(event: &Event, unit: Units<'_>) -> String {
             format!("cure seen {} after the decision", took(*took_ms))
         }
         Event::Failed { why, signals: _ } => format!("rollback failed: {}", text(why)),
+        Event::DrillBegun(start) => drill_begun(start),
+        Event::DrillDone(end) => drill_done(end),
         Event::Cleared { rule } => format!("rule {rule} has cleared"),
         Event::Told { channel, change, failure, .. } => told(channel, *change, failure.as_ref()),
         Event::Notified { hook, failure } => notified(hook, failure.as_ref()),
@@ -99,6 +102,19 @@ fn notified(hook: &HookName, failure: Option<&String>) -> String {
         None => format!("people told by hook {hook}"),
         Some(why) => format!("people could not be told by hook {hook}: {}", text(why)),
     }
+}
+
+fn drill_begun(start: &DrillStart) -> String {
+    let DrillStart { hook, steps, service, version, good, by } = start;
+    let steps = count(*steps as usize, "step");
+    let by = caller(by);
+    format!("drilling hook {hook}, {steps}, on {service} {version} -> {good}, said {by}")
+}
+
+fn drill_done(end: &DrillEnd) -> String {
+    let DrillEnd { result, why, took_ms } = end;
+    let why = why.as_ref().map(|why| format!(": {}", text(why))).unwrap_or_default();
+    format!("drill {result} after {}{why}", took(*took_ms))
 }
 
 fn told(channel: &ChannelName, change: Change, failure: Option<&String>) -> String {

@@ -244,6 +244,8 @@ pub(super) fn refusals(entries: &[Entry]) -> String {
         | Event::Failed { .. }
         | Event::Cleared { .. }
         | Event::Told { .. }
+        | Event::DrillBegun(_)
+        | Event::DrillDone(_)
         | Event::Notified { .. } => None,
     };
     let rows: String = entries.iter().filter_map(row).collect();

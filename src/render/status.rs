@@ -11,6 +11,7 @@ use crate::model::deployment::Mode;
 use crate::model::entry::{Decision, RuleStanding, Trigger};
 use crate::model::time::{Timestamp, format_duration};
 
+use super::drill::last_drill;
 use super::health::{health, of_rule};
 use super::line::{Paint, Style, WIDTH, clip, line, pad, plain, span, width, wrap};
 use super::number::{number, unit_named};
@@ -46,6 +47,9 @@ pub fn status(snapshot: &Snapshot, style: Style) -> String {
     }
     page.pair("mode", mode(snapshot.mode));
     about_limits(&mut page, snapshot);
+    if let Some(drill) = &snapshot.drill {
+        page.pair("drill", &last_drill(drill, snapshot.at));
+    }
     page.title("TARGET", "STATE");
     snapshot.targets.iter().for_each(|target| about_target(&mut page, target));
     page.title("SIGNAL", "READING");

@@ -109,5 +109,6 @@ pub(super) fn snapshot() -> Snapshot {
         ],
         rules: vec![rule_status()],
         journal_ok: true,
+        drill: None,
     }
 }

@@ -124,7 +124,16 @@ pub(crate) fn plan(targets: Vec<Target>, signals: Vec<Signal>, rules: Vec<Rule>)
         live: None,
     };
     let (mode, hooks) = (Mode::Observe, Vec::new());
-    Arc::new(Plan { mode, deployment, targets, signals, rules, hooks, channels: Vec::new() })
+    Arc::new(Plan {
+        mode,
+        deployment,
+        targets,
+        signals,
+        rules,
+        hooks,
+        channels: Vec::new(),
+        drill: None,
+    })
 }
 
 /// A page of lines `SERIES VALUE`, `SERIES VALUE @AGE_SECONDS` or `!METRIC` for one that cannot be

@@ -4,6 +4,8 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use rollguard::engine::command::{Command, Force, Terms};
+use rollguard::engine::drill::CALL_OFF_GRACE;
+use rollguard::engine::drilled::is_drill;
 use rollguard::engine::effect::{Incident, Job, Notice, Order};
 use rollguard::engine::snapshot::Snapshot;
 use rollguard::engine::telling::{Occurrence, Telling};
@@ -32,6 +34,10 @@ pub(crate) struct Check {
     told: HashSet<(DeploymentId, Attempt)>,
     /// The news that channels were told of, by their ids.
     news_told: HashSet<String>,
+    /// The drill that has no end on record.
+    drill: Option<DeploymentId>,
+    /// Every drill there was.
+    drilled: HashSet<DeploymentId>,
     life: Life,
     /// What a person says at this moment.
     pub(crate) said: Option<Command>,
@@ -62,6 +68,8 @@ struct Life {
     stood: Option<Instant>,
     /// It was decided in this life.
     decided: bool,
+    /// When a rollback was due whose first attempt has not begun.
+    due: Option<Instant>,
 }
 
 /// What one successful scrape said.
@@ -204,7 +212,11 @@ impl Check {
             self.life.begun = since;
             return self.begins_on_terms(id, &entry.event, plan);
         }
+        if is_drill(id) {
+            return self.drill(id, &entry.event);
+        }
         assert!(self.deployments.contains_key(id), "{entry:?} of an unknown deployment");
+        self.is_in_time(now, &entry.event);
         match &entry.event {
             Event::Decided(decision) => self.decides(now, id, decision, plan),
             Event::Baked { version } => {
@@ -216,6 +228,8 @@ impl Check {
             Event::Notified { .. }
             | Event::Told { .. }
             | Event::Cleared { .. }
+            | Event::DrillBegun(_)
+            | Event::DrillDone(_)
             | Event::Intent { .. }
             | Event::Outcome { .. } => {}
             Event::LiveChecked { .. }
@@ -481,6 +495,48 @@ impl Check {
         }
     }
 
+    /// An attempt of a drill follows its intent, and never begins beside a rollback.
+    pub(crate) fn drills(&self, order: &Order, durable: &[Entry]) {
+        let current = self.current.as_ref().map(|id| &self.deployments[id]);
+        let rolling = current.is_some_and(|d| d.decision.is_some() && !d.is_over);
+        assert!(!rolling, "{:?} begins during a rollback", order.attempt);
+        let last = durable.last().map(|entry| &entry.event);
+        let intended = matches!(
+            last,
+            Some(Event::Intent { attempt, .. }) if *attempt == order.attempt
+        );
+        assert!(intended, "{:?} runs without an intent on record", order.attempt);
+        assert_eq!(self.drill.as_ref(), Some(&order.deployment));
+        let Job::Run { argv, .. } = &order.job else { panic!("{order:?}") };
+        assert_eq!(argv[1], "gym", "a drill acts on something else");
+    }
+
+    /// One drill at a time, each with an id of its own.
+    fn drill(&mut self, id: &DeploymentId, event: &Event) {
+        if let Event::DrillBegun(_) = event {
+            assert_eq!(self.drill, None, "two drills at a time");
+            assert!(self.drilled.insert(id.clone()), "{id} begins twice");
+            self.drill = Some(id.clone());
+        }
+        assert_eq!(self.drill.as_ref(), Some(id), "{event:?} of a drill that is over");
+        if let Event::DrillDone(_) = event {
+            self.drill = None;
+        }
+    }
+
+    /// A rollback waits for a drill no longer than for the end of its step.
+    fn is_in_time(&mut self, now: Moment, event: &Event) {
+        if let Event::Decided(_) = event {
+            self.life.due = Some(now.at);
+        }
+        if let Event::Intent { .. } = event
+            && let Some(decided) = self.life.due.take()
+        {
+            let waited = now.at.since(decided);
+            assert!(waited <= CALL_OFF_GRACE, "the first attempt began after {waited:?}");
+        }
+    }
+
     pub(crate) fn tells(&mut self, notice: &Notice) {
         for step in &notice.steps {
             for number in 0..step.attempts {
@@ -520,6 +576,8 @@ impl Check {
                         | Event::Stopped { .. }
                         | Event::Reloaded { .. }
                         | Event::LiveSeen { .. }
+                        | Event::DrillBegun(_)
+                        | Event::DrillDone(_)
                         | Event::Notified { .. }
                         | Event::Told { .. }
                 )
@@ -588,6 +646,8 @@ impl Deployment {
             | Event::Told { .. }
             | Event::LiveChecked { .. }
             | Event::LiveSeen { .. }
+            | Event::DrillBegun(_)
+            | Event::DrillDone(_)
             | Event::Notified { .. } => {}
             Event::Cleared { rule } => {
                 assert!(self.guarded, "{rule} cleared although nothing is guarded");

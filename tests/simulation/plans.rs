@@ -60,7 +60,7 @@ fn text(random: &mut Random) -> String {
     format!(
         "mode = \"{mode}\"\n[deployment]\nservice = \"shop\"\narm = \"{arm}\"\n{version}\n\
          bake = \"{bake}\"\nwarmup = \"{warmup}\"\nthen = \"rollback\"\n{good}\n{notify}\n{live}\n\
-         {confirm}\n{budget}\n{TARGET}{sharpen}\n{CHANNEL}{SIGNALS}{}{rules}",
+         {confirm}\n{budget}\n{TARGET}{sharpen}\n{CHANNEL}{SIGNALS}{}{DRILL}{rules}",
         hooks.concat()
     )
 }
@@ -86,6 +86,19 @@ const LIVE: &str = "live = { file = \"/srv/VERSION\", timeout = \"1s\" }\n";
 
 const PAGE: &str = "[hook.page]\nsteps = [ { run = [\"page\", \"{reason}\"] } ]\n";
 const TELL: &str = "[hook.tell]\nsteps = [ { run = [\"tell\", \"{rule}\"], attempts = 3 } ]\n";
+
+const DRILL: &str = r#"
+[drill]
+service = "gym"
+version = "v7"
+good = "v6"
+hook = "exercise"
+[hook.exercise]
+steps = [
+  { run = ["exercise", "{service}"], timeout = "5s", attempts = 2, idempotent = true },
+  { run = ["again", "{service}"], timeout = "5s" },
+]
+"#;
 
 const TARGET: &str = r#"
 [target.api]

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rollguard::engine::command::{Command, Force, Terms};
-use rollguard::engine::effect::{Effect, Job, Notice, Order, Outcome};
+use rollguard::engine::effect::{DrillEffect, Effect, Job, Notice, Order, Outcome};
 use rollguard::engine::snapshot::{DeploymentStatus, GuardState, Snapshot};
 use rollguard::engine::{Guard, Ledger};
 use rollguard::model::deployment::{Arm, Mode};
+use rollguard::model::drill::Reach;
 use rollguard::model::entry::{Attempt, Caller, Entry, Event, StepResult};
 use rollguard::model::live::Live;
 use rollguard::model::name::{DeploymentId, HookName, Version};
@@ -91,6 +92,8 @@ pub(crate) struct World {
     arrivals: Vec<(u64, u64, Arrival)>,
     /// Programs by attempt; `None` is one that can never start any more.
     programs: HashMap<(DeploymentId, Attempt), Option<Program>>,
+    /// The newest attempt of a drill.
+    drilled: Option<(DeploymentId, Attempt)>,
     durable: Vec<Entry>,
     /// The newest question for the live version.
     asked: u64,
@@ -128,6 +131,7 @@ impl World {
             next_command: random.below(8 * SECOND),
             arrivals: Vec::new(),
             programs: HashMap::new(),
+            drilled: None,
             durable: Vec::new(),
             asked: 0,
             check: Check::default(),
@@ -388,6 +392,8 @@ impl World {
                 Effect::Tell(telling) => self.check.announces(&telling, &self.durable),
                 Effect::Report(incident) => self.check.reports(&incident),
                 Effect::Pace { target, interval, .. } => self.set_pace(target, interval),
+                Effect::Drill(DrillEffect::Run(order)) => self.run_drill(&order),
+                Effect::Drill(DrillEffect::CallOff) => self.call_off(),
             }
         }
         Ok(())
@@ -402,9 +408,11 @@ impl World {
                 Effect::Notify(notice) => self.tell(&notice),
                 Effect::Pace { target, interval, .. } => self.set_pace(target, interval),
                 Effect::Tell(telling) => self.check.announces(&telling, &self.durable),
+                Effect::Drill(DrillEffect::CallOff) => self.call_off(),
                 Effect::Append(_)
                 | Effect::Run(_)
                 | Effect::ReadLive { .. }
+                | Effect::Drill(DrillEffect::Run(_))
                 | Effect::Inspect { .. }
                 | Effect::Report(_) => {
                     panic!("{effect:?} without a journal")
@@ -448,6 +456,33 @@ impl World {
         let at = self.now + self.random.below(SECOND);
         let asked = self.moment().at;
         self.arrivals.push((at, self.life, Arrival::Read(number, asked, live)));
+    }
+
+    fn run_drill(&mut self, order: &Order) {
+        assert!(!self.lost, "{:?} runs without a journal", order.attempt);
+        self.check.drills(order, &self.durable);
+        let key = (order.deployment.clone(), order.attempt.clone());
+        assert!(!self.programs.contains_key(&key), "{key:?} is started twice");
+        let (took, result, works) = self.fate(order.timeout);
+        let ends = self.now + took;
+        self.programs.insert(key.clone(), Some(Program { ends, works, brings: None }));
+        self.drilled = Some(key);
+        self.answer(ends, &order.deployment, &order.attempt, result);
+    }
+
+    /// It is ended, which may take longer than anybody waits.
+    fn call_off(&mut self) {
+        let Some((deployment, attempt)) = self.drilled.clone() else { return };
+        let is_it = |arrival: &Arrival| match arrival {
+            Arrival::Outcome(of) => of.deployment == deployment && of.attempt == attempt,
+            Arrival::Scrape(_) | Arrival::Told(..) | Arrival::Read(..) => false,
+        };
+        let before = self.arrivals.len();
+        self.arrivals.retain(|(_, _, arrival)| !is_it(arrival));
+        if self.arrivals.len() < before {
+            let at = self.now + self.random.below(5 * SECOND);
+            self.answer(at, &deployment, &attempt, StepResult::Unknown);
+        }
     }
 
     fn fate(&mut self, timeout: Duration) -> (u64, StepResult, bool) {
@@ -497,7 +532,7 @@ impl World {
 
     /// What people, pipelines and clocks do at random moments.
     fn meddle(&mut self) -> Result<(), Killed> {
-        match self.random.below(24) {
+        match self.random.below(27) {
             0..=6 => self.deploy(),
             7 => self.command(Command::End { id: None, reason: "enough".to_owned() }),
             8 | 9 => {
@@ -523,6 +558,7 @@ impl World {
             }
             12 => Err(Killed),
             13..=15 => self.reload(),
+            24..=26 => self.command(Command::Drill { hook: None, reach: Reach::default() }),
             _ => Ok(()),
         }
     }

@@ -259,6 +259,8 @@ fn recorded(event: &Event, text: &str) -> Vec<(Paint, String)> {
         | Event::Told { .. }
         | Event::LiveChecked { .. }
         | Event::LiveSeen { .. }
+        | Event::DrillBegun(_)
+        | Event::DrillDone(_)
         | Event::Notified { .. } => vec![(Paint::Plain, text.to_owned())],
     }
 }
