@@ -32,13 +32,22 @@ pub(super) async fn server(
             return Finding::warn(what, "let its URL be read, see its own finding");
         }
     };
+    // A host in a secret URL is no secret, but nobody said so.
+    let place = if is_secret { "the server of the secret URL".to_owned() } else { shown(&text) };
     match client.reach(text.trim(), within).await {
-        Ok(reached) => Finding::ok(format!("{reached}; nothing was sent")),
-        Err(why) => {
-            // A host in a secret URL is no secret, but nobody said so.
-            let place = if is_secret { "the server of the secret URL" } else { text.as_str() };
-            failed(format!("{place}: {why}"), on_failure)
+        Ok(reached) => Finding::ok(format!("{place} {reached}; nothing was sent")),
+        Err(why) => failed(format!("{place}: {why}"), on_failure),
+    }
+}
+
+/// A URL without a user and a password.
+fn shown(url: &str) -> String {
+    match url.split_once("://") {
+        Some((scheme, rest)) => {
+            let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
+            format!("{scheme}://{host}")
         }
+        None => url.to_owned(),
     }
 }
 
@@ -105,6 +114,23 @@ mod tests {
         assert_eq!(served.await.unwrap(), b"");
         let found = server(&Client::default(), Url::Open(url), OnFailure::Fail, within).await;
         assert_eq!(found.level, Level::Fail, "{found:?}");
+    }
+
+    #[test]
+    fn a_password_in_a_url_is_not_shown() {
+        assert_eq!(shown("https://user:hunter2@h.example:8443"), "https://h.example:8443");
+        assert_eq!(shown("http://h.example"), "http://h.example");
+    }
+
+    #[tokio::test]
+    async fn a_secret_url_is_not_shown() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://localhost:{}/hunter2", listener.local_addr().unwrap().port());
+        let url = Url::Secret(crate::model::target::Secret::Literal(url));
+        let within = Duration::from_secs(30);
+        let found = server(&Client::default(), url, OnFailure::Fail, within).await;
+        assert!(found.level == Level::Ok && !found.what.contains("hunter2"), "{found:?}");
+        assert!(found.what.contains("the server of the secret URL accepts"), "{found:?}");
     }
 
     #[tokio::test]

@@ -130,16 +130,16 @@ impl Client {
         let stream = stream.map_err(|error| neutral(&error.to_string()))?;
         let peer = stream.peer_addr().map_err(|error| error.to_string())?;
         if url.scheme() == "http" {
-            return Ok(format!("{host} accepts connections at {peer}"));
+            return Ok(format!("accepts connections at {peer}"));
         }
         let ready = self.tls.get_or_try_init(|| async { tls(system_roots().await?) });
         let tls = timeout_at(deadline, ready).await.map_err(|_| late())??;
         let connector = TlsConnector::from(Arc::new(tls.clone()));
-        let name = ServerName::try_from(host.clone()).map_err(|error| error.to_string())?;
+        let name = ServerName::try_from(host).map_err(|error| error.to_string())?;
         let shaken = timeout_at(deadline, connector.connect(name, stream)).await;
         let shaken = shaken.map_err(|_| late())?;
         shaken.map_err(|error| format!("TLS: {}", neutral(&error.to_string())))?;
-        Ok(format!("{host} accepts connections at {peer}, its certificate is trusted"))
+        Ok(format!("accepts connections at {peer}, its certificate is trusted"))
     }
 
     async fn client(&self, url: &Url, timeout: Duration) -> Result<reqwest::Client, RequestError> {
