@@ -9,8 +9,9 @@ use super::client::{Client, ClientError, Daemon, with_runtime};
 use super::{exit, out};
 use crate::clock::Clock;
 use crate::engine::snapshot::{DeploymentProgress, GuardState};
+use crate::engine::stage::{StageProgress, StageStanding, StageStatus};
 use crate::model::name::{DeploymentId, StageName, Version};
-use crate::model::time::{Instant, parse_duration};
+use crate::model::time::{Instant, format_duration, parse_duration};
 use crate::serve::BeginRequest;
 
 /// How long `wait` bears a daemon that went away: a restart takes seconds.
@@ -25,9 +26,13 @@ pub(super) enum DeployCommand {
     ///
     /// Example: id=$(rollguard deploy begin v42 --good v41)
     Begin(BeginArgs),
-    /// Say which stage the deployment is in; rules may be for some stages only
+    /// Go to another stage, if the one before it has passed
     ///
-    /// Example: rollguard deploy stage canary
+    /// Going back is always allowed; asking again runs a hook again that failed.
+    ///
+    /// Without [[stage]] in the configuration every name is as good.
+    ///
+    /// Example: rollguard deploy stage canary-10
     Stage(StageArgs),
     /// Stop guarding without a verdict
     ///
@@ -35,7 +40,11 @@ pub(super) enum DeployCommand {
     End(EndArgs),
     /// Wait until it baked (exit 0), was rolled back (3) or could not be (4)
     ///
+    /// With --stage: until that stage was clean for its time, exit 0, too.
+    ///
     /// Example: rollguard deploy wait "$id" --timeout 2h
+    ///
+    /// Example: rollguard deploy wait --stage canary-10 --timeout 1h
     Wait(WaitArgs),
 }
 
@@ -65,9 +74,12 @@ pub(super) struct BeginArgs {
 
 #[derive(Args)]
 pub(super) struct StageArgs {
-    /// The stage, as rules name it in `stages`
+    /// The stage
     #[arg(value_parser = StageName::new)]
     stage: StageName,
+    /// Even if a stage before it has not passed
+    #[arg(long)]
+    force: bool,
     /// The deployment [default: the current one]
     #[arg(long, value_parser = DeploymentId::new)]
     id: Option<DeploymentId>,
@@ -92,10 +104,13 @@ pub(super) struct WaitArgs {
     /// The deployment [default: the current one]
     #[arg(value_parser = DeploymentId::new)]
     id: Option<DeploymentId>,
+    /// Wait for this stage only, and say how far it is
+    #[arg(long, value_name = "NAME", value_parser = StageName::new)]
+    stage: Option<StageName>,
     /// Give up waiting after this long, exit 1; the guard goes on
     #[arg(long, value_parser = parse_duration)]
     timeout: Option<Duration>,
-    /// Print JSON: `deployment`, `state`, `final` and `why`
+    /// Print JSON: `deployment`, `state`, `final`, `why`; `stage` and more
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -127,7 +142,8 @@ async fn begin(args: BeginArgs) -> Result<u8, ClientError> {
 }
 
 async fn stage(args: StageArgs) -> Result<u8, ClientError> {
-    let accepted = Client::new(&args.daemon.control).stage(args.id, args.stage).await?;
+    let accepted =
+        Client::new(&args.daemon.control).stage(args.id, args.stage, args.force.into()).await?;
     out::note(&accepted.message);
     Ok(exit::OK)
 }
@@ -150,6 +166,10 @@ async fn wait(args: WaitArgs) -> Result<u8, ClientError> {
     };
     let clock = Clock::start();
     let end = args.timeout.map(|timeout| clock.now().after(timeout));
+    if let Some(stage) = &args.stage {
+        let form = if args.json { Form::Json } else { Form::Text };
+        return wait_stage(&client, &id, stage, clock, end, form).await;
+    }
     let verdict = verdict(&client, &id, clock);
     let progress = match end {
         Some(end) => clock.before(end, verdict).await.transpose()?,
@@ -179,28 +199,134 @@ async fn wait(args: WaitArgs) -> Result<u8, ClientError> {
     })
 }
 
-/// Asks until the deployment will not change any more. A daemon that was there may go away for a
-/// while: it is restarted and resumes.
+/// Asks until the deployment will not change any more.
 async fn verdict(
     client: &Client,
     id: &DeploymentId,
     clock: Clock,
 ) -> Result<DeploymentProgress, ClientError> {
-    let (mut was_there, mut gone): (bool, Option<Instant>) = (false, None);
+    let mut patience = Patience { clock, was_there: false, gone: None };
     loop {
-        match client.wait(id).await {
-            Ok(progress) if progress.is_final => return Ok(progress),
-            Ok(_) => (was_there, gone) = (true, None),
+        let asked = client.wait(id).await;
+        if let Some(progress) = patience.bear(asked).await?.filter(|progress| progress.is_final) {
+            return Ok(progress);
+        }
+    }
+}
+
+/// Bears a daemon that was there and goes away for a while: it is restarted and resumes.
+struct Patience {
+    clock: Clock,
+    was_there: bool,
+    gone: Option<Instant>,
+}
+
+impl Patience {
+    /// An answer; `None`: there is none yet, ask again.
+    async fn bear<T>(&mut self, asked: Result<T, ClientError>) -> Result<Option<T>, ClientError> {
+        match asked {
+            Ok(progress) => {
+                (self.was_there, self.gone) = (true, None);
+                Ok(Some(progress))
+            }
             Err(error @ (ClientError::Unreachable { .. } | ClientError::Lost { .. })) => {
-                was_there |= matches!(error, ClientError::Lost { .. });
-                let since = *gone.get_or_insert(clock.now());
-                if !was_there || clock.now().since(since) > PATIENCE {
+                self.was_there |= matches!(error, ClientError::Lost { .. });
+                let since = *self.gone.get_or_insert(self.clock.now());
+                if !self.was_there || self.clock.now().since(since) > PATIENCE {
                     return Err(error);
                 }
-                clock.sleep_until(clock.now().after(PAUSE)).await;
+                self.clock.sleep_until(self.clock.now().after(PAUSE)).await;
+                Ok(None)
             }
-            Err(error @ (ClientError::Refused(_) | ClientError::Failed(_))) => return Err(error),
+            Err(
+                error @ (ClientError::Refused(_) | ClientError::Usage(_) | ClientError::Failed(_)),
+            ) => Err(error),
         }
+    }
+}
+
+/// For whom something is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    /// People.
+    Text,
+    /// Programs.
+    Json,
+}
+
+/// Waits for a stage, and says how far it is whenever that is news.
+async fn wait_stage(
+    client: &Client,
+    id: &DeploymentId,
+    stage: &StageName,
+    clock: Clock,
+    end: Option<Instant>,
+    form: Form,
+) -> Result<u8, ClientError> {
+    let mut patience = Patience { clock, was_there: false, gone: None };
+    let mut last: Option<StageProgress> = None;
+    loop {
+        let asked = match end {
+            Some(end) => clock.before(end, client.wait_stage(id, stage)).await,
+            None => Some(client.wait_stage(id, stage).await),
+        };
+        let is_late = asked.is_none() || end.is_some_and(|end| clock.now() >= end);
+        let asked = match asked {
+            Some(asked) => patience.bear(asked).await?,
+            None => None,
+        };
+        if asked.is_some() && asked != last {
+            if let Some(progress) = asked.as_ref().filter(|_| form == Form::Text) {
+                out::note(&stage_line(progress));
+            }
+            last = asked;
+        }
+        let is_final = last.as_ref().is_some_and(|progress| progress.is_final);
+        if is_final || is_late {
+            return Ok(stage_verdict(last, id, form));
+        }
+    }
+}
+
+fn stage_line(progress: &StageProgress) -> String {
+    let StageStatus { stage, standing, clean_ms, hold_ms, why } = &progress.stage;
+    let span = |ms: u64| format_duration(Duration::from_secs(ms / 1000));
+    let clean = match standing {
+        StageStanding::Watched => format!(", clean for {} of {}", span(*clean_ms), span(*hold_ms)),
+        StageStanding::Done
+        | StageStanding::Passed
+        | StageStanding::Entering
+        | StageStanding::NotEntered
+        | StageStanding::Next => String::new(),
+    };
+    let why = why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+    let guarding = progress.state == GuardState::Guarding;
+    let state = if guarding { String::new() } else { format!(", deployment {}", progress.state) };
+    format!("stage {stage}: {standing}{clean}{state}{why}")
+}
+
+fn stage_verdict(last: Option<StageProgress>, id: &DeploymentId, form: Form) -> u8 {
+    let Some(progress) = last else {
+        out::note(&format!("deployment {id}: the daemon did not answer in time"));
+        return exit::FAILED;
+    };
+    // The exit code is the verdict, and it holds whether or not this can be printed.
+    if form == Form::Json
+        && let Err(error) = out::print(&format!("{}\n", json(&progress)))
+    {
+        out::note(&format!("error: {error}"));
+    }
+    match progress.state {
+        GuardState::Baked => exit::OK,
+        GuardState::Guarding if progress.is_final && progress.stage.standing.is_over() => exit::OK,
+        GuardState::RolledBack => exit::ROLLED_BACK,
+        GuardState::RollbackFailed => exit::ROLLBACK_FAILED,
+        GuardState::Guarding
+        | GuardState::Ended
+        | GuardState::Idle
+        | GuardState::AwaitingApproval
+        | GuardState::RollingBack
+        | GuardState::Verifying => exit::FAILED,
     }
 }
 

@@ -11,6 +11,7 @@ use crate::config::{Level, Listen};
 use crate::engine::command::Rejection;
 use crate::engine::effect::{Effect, Outcome};
 use crate::engine::snapshot::GuardState;
+use crate::engine::stage::StageStanding;
 use crate::engine::telling::Announced;
 use crate::engine::{Guard, wanted_names, wanted_natives};
 use crate::exposition::NameSet;
@@ -18,6 +19,7 @@ use crate::hook::Executor;
 use crate::journal::{Journal, JournalError};
 use crate::load::{self, LoadError, Loaded, Places};
 use crate::model::entry::Caller;
+use crate::model::name::StageName;
 use crate::model::plan::Plan;
 use crate::model::scrape::Scrape;
 use crate::model::time::Moment;
@@ -32,7 +34,8 @@ use super::supervisor::Supervisor;
 /// Questions that may wait for an answer: every client has one at most.
 const MAX_QUESTIONS: usize = 64;
 
-/// Outcomes that may wait: one attempt runs at a time.
+/// Outcomes that may wait: one attempt runs at a time, and one that was called off may be settled
+/// twice.
 const MAX_OUTCOMES: usize = 4;
 
 /// How long a daemon that ends waits for people to be told: a pager answers within seconds, and
@@ -88,11 +91,18 @@ struct Daemon {
     sources: Sources,
     supervisor: Supervisor,
     changes: watch::Sender<u64>,
-    seen: Option<(String, GuardState)>,
+    seen: Seen,
     reload_error: Option<String>,
-    /// A reload that came during a rollback waits for its end.
+    /// A reload that came during a rollback, or an attempt to enter a stage, waits for its end.
     reload_due: Option<Caller>,
     ending: Ending,
+}
+
+/// What those who wait were woken for last.
+#[derive(Debug, Default)]
+struct Seen {
+    deployment: Option<(String, GuardState)>,
+    stage: Option<(StageName, StageStanding)>,
 }
 
 /// Whether the daemon is ending.
@@ -112,9 +122,7 @@ enum Ending {
 pub(crate) async fn run(config: &Path) -> Result<(), DaemonError> {
     let clock = Clock::start();
     let loaded = load::load(config)?;
-    for lint in loaded.lints.iter() {
-        tracing::warn!("{}", lint.message);
-    }
+    loaded.lints.iter().for_each(|lint| tracing::warn!("{}", lint.message));
     let (journal, entries, torn) = Journal::open(&loaded.places.state)?;
     if let Some(torn) = torn {
         tracing::warn!("the journal's last line was torn and is dropped: {torn}");
@@ -127,7 +135,8 @@ pub(crate) async fn run(config: &Path) -> Result<(), DaemonError> {
     let executor = Arc::new(Executor::new(&loaded.places.state, SELF.into()));
     let (tell, mut told) = mpsc::channel(MAX_QUESTIONS);
     let (outcomes, mut outcome) = mpsc::channel(MAX_OUTCOMES);
-    let notifier = Notifier::start(executor.clone(), tell);
+    let [along, notifier] =
+        [tell.clone(), tell].map(|tell| Notifier::start(executor.clone(), tell));
     let (channels, mut announced) = Channels::start(clock, &loaded.plan.channels);
     let Loaded { places: Places { state, .. }, plan, .. } = loaded;
     let plan = Arc::new(plan);
@@ -135,11 +144,11 @@ pub(crate) async fn run(config: &Path) -> Result<(), DaemonError> {
         clock,
         config: config.to_owned(),
         guard: Guard::new(plan.clone(), &entries),
-        shell: Shell { journal, executor, notifier, channels, outcomes, state },
+        shell: Shell { journal, executor, notifier, along, channels, outcomes, state },
         sources: Sources::start(&plan.targets, &names(&plan), clock),
         supervisor: Supervisor::new(),
         changes,
-        seen: None,
+        seen: Seen::default(),
         reload_error: None,
         reload_due: None,
         ending: Ending::No,
@@ -246,6 +255,7 @@ impl Daemon {
         };
         self.perform(effects);
         if !self.guard.is_rolling_back()
+            && !self.guard.is_attempting()
             && let Some(by) = self.reload_due.take()
         {
             let effects = self.reload(now, by);
@@ -276,6 +286,9 @@ impl Daemon {
         let answer = match asked.question {
             Question::Status => Answer::Status(Box::new(self.status(now))),
             Question::Progress(id) => Answer::Progress(self.guard.progress(&id)),
+            Question::Stage(id, stage) => {
+                Answer::Stage(self.guard.stage_progress(now, &id, &stage))
+            }
             Question::Command(command, by) => {
                 let (answer, effects) = self.guard.command(now, command, by);
                 self.perform(effects);
@@ -307,7 +320,7 @@ impl Daemon {
             Ending::AfterSteps | Ending::AfterAttempt => Ending::AfterAttempt,
         };
         if steps && self.ending == Ending::AfterSteps {
-            tracing::warn!("told to stop; ending when the rollback's steps are done");
+            tracing::warn!("told to stop; ending when the steps under way are done");
         }
         self.supervisor.stopping();
         self.guard.stop(now, by)
@@ -344,8 +357,8 @@ impl Daemon {
     async fn end(self) {
         self.supervisor.stopping();
         let end = self.clock.now().after(LAST_NOTICES);
-        let Shell { notifier, channels, .. } = self.shell;
-        let finish = async { tokio::join!(notifier.finish(), channels.finish()) };
+        let Shell { notifier, along, channels, .. } = self.shell;
+        let finish = async { tokio::join!(notifier.finish(), along.finish(), channels.finish()) };
         if self.clock.before(end, finish).await.is_none() {
             tracing::warn!("ending although people are still being told");
         }
@@ -356,11 +369,16 @@ impl Daemon {
         let state = self.guard.state();
         let id = self.guard.deployment_id().map(ToString::to_string).unwrap_or_default();
         self.supervisor.turned(self.clock.now());
-        let seen = Some((id, state));
-        if self.seen != seen {
-            self.supervisor
-                .status(seen.as_ref().map(|(id, s)| format!("{s} {id}")).unwrap_or_default());
-            self.seen = seen;
+        let deployment = Some((id, state));
+        if self.seen.deployment != deployment {
+            let status = deployment.as_ref().map(|(id, state)| format!("{state} {id}"));
+            self.supervisor.status(status.unwrap_or_default());
+            self.seen.deployment = deployment;
+            self.changes.send_modify(|count| *count += 1);
+        }
+        let stage = self.guard.stage_mark();
+        if self.seen.stage != stage {
+            self.seen.stage = stage;
             self.changes.send_modify(|count| *count += 1);
         }
     }

@@ -27,6 +27,8 @@ pub(super) struct Shell {
     pub(super) journal: Journal,
     pub(super) executor: Arc<Executor>,
     pub(super) notifier: Notifier,
+    /// The hooks that go along: one that hangs must not keep people from being told.
+    pub(super) along: Notifier,
     pub(super) channels: Channels,
     pub(super) outcomes: mpsc::Sender<Outcome>,
     pub(super) state: PathBuf,
@@ -87,23 +89,22 @@ impl Shell {
                     written.push(*entry);
                 }
                 Effect::Run(order) => {
-                    let (executor, outcomes) = (self.executor.clone(), self.outcomes.clone());
-                    tokio::spawn(async move {
-                        let outcome = executor.perform(&order).await;
-                        // Nobody takes it only when the daemon has ended.
-                        drop(outcomes.send(outcome).await);
-                    });
+                    self.settle(|executor| async move { Some(executor.perform(&order).await) });
                     #[cfg(debug_assertions)]
                     super::failpoint::ordered();
                 }
                 Effect::Inspect { deployment, attempt, timeout } => {
-                    let (executor, outcomes) = (self.executor.clone(), self.outcomes.clone());
-                    tokio::spawn(async move {
-                        let outcome = executor.inspect(&deployment, &attempt, timeout).await;
-                        drop(outcomes.send(outcome).await);
+                    self.settle(|executor| async move {
+                        Some(executor.inspect(&deployment, &attempt, timeout).await)
                     });
                 }
-                Effect::Notify(notice) => self.notify(*notice),
+                Effect::CallOff { deployment, attempt } => {
+                    self.settle(|executor| async move {
+                        executor.call_off(&deployment, &attempt).await
+                    });
+                }
+                Effect::Notify(notice) => notify(&self.notifier, *notice),
+                Effect::GoAlong(notice) => notify(&self.along, *notice),
                 Effect::Tell(telling) => self.channels.tell(*telling),
                 Effect::Report(incident) => self.report(&incident),
                 Effect::Pace { target, interval, pace } => {
@@ -114,11 +115,18 @@ impl Shell {
         Performed::All
     }
 
-    fn notify(&self, notice: Notice) {
-        let hook = notice.hook.clone();
-        if let Err(error) = self.notifier.push(notice) {
-            tracing::error!(%error, %hook, "nobody could be told");
-        }
+    /// Does something beside the loop, which is told what came of it.
+    fn settle<F>(&self, what: impl FnOnce(Arc<Executor>) -> F)
+    where
+        F: Future<Output = Option<Outcome>> + Send + 'static,
+    {
+        let (done, outcomes) = (what(self.executor.clone()), self.outcomes.clone());
+        tokio::spawn(async move {
+            if let Some(outcome) = done.await {
+                // Nobody takes it only when the daemon has ended.
+                drop(outcomes.send(outcome).await);
+            }
+        });
     }
 
     /// What follows from an entry being on disk.
@@ -139,6 +147,13 @@ impl Shell {
                 tracing::error!(%error, path = %path.display(), "incident report not written");
             }
         }
+    }
+}
+
+fn notify(notifier: &Notifier, notice: Notice) {
+    let hook = notice.hook.clone();
+    if let Err(error) = notifier.push(notice) {
+        tracing::error!(%error, %hook, "nobody could be told");
     }
 }
 
@@ -183,6 +198,8 @@ fn log(entry: &Entry) {
     match &entry.event {
         Event::Failed { .. } => tracing::error!("{line}"),
         Event::Decided(_)
+        | Event::StageNotEntered { .. }
+        | Event::StageOverdue { .. }
         | Event::AwaitingApproval { .. }
         | Event::Denied { .. }
         | Event::Lapsed { .. }
@@ -203,6 +220,9 @@ fn log(entry: &Entry) {
         | Event::Reloaded { .. }
         | Event::Begun { .. }
         | Event::Staged { .. }
+        | Event::StageEntered { .. }
+        | Event::StagePassed { .. }
+        | Event::HookBegun { .. }
         | Event::TelemetryBack { .. }
         | Event::Ended { .. }
         | Event::Superseded { .. }

@@ -5,9 +5,9 @@ use std::collections::VecDeque;
 
 use crate::model::deployment::MAX_ROLLBACKS;
 use crate::model::entry::{
-    Caller, Decision, Entry, Event, Frozen, Refusal, SignalEvidence, StepResult,
+    Attempt, Caller, Decision, Entry, Event, Frozen, Refusal, SignalEvidence, StepResult,
 };
-use crate::model::name::{DeploymentId, HookName, RuleName, ServiceName, StageName, Version};
+use crate::model::name::{DeploymentId, RuleName, ServiceName, StageName, Version};
 use crate::model::time::Timestamp;
 
 use super::approval::Ask;
@@ -15,6 +15,7 @@ use super::clearing::Clearings;
 use super::news::NewsLog;
 use super::pause::Pause;
 use super::quarantine::Quarantine;
+use super::staging::{Staging, Stray};
 
 /// How many deployment ids are remembered, so that none is used twice. Ids that rollguard makes
 /// hold the time to the millisecond; a pipeline's own would have to come back after this many.
@@ -44,6 +45,8 @@ pub struct Ledger {
     past: VecDeque<(DeploymentId, Phase)>,
     /// What was and is to be told.
     pub(crate) news: NewsLog,
+    /// What must have ended before anything else may be run.
+    pub(crate) stray: Option<Stray>,
 }
 
 /// What is known of a deployment.
@@ -62,6 +65,7 @@ pub(crate) struct Deployment {
     /// Frozen when it began.
     pub(crate) baselines: Vec<Frozen>,
     pub(crate) stage: Option<StageName>,
+    pub(crate) staging: Staging,
     /// The rules that have had no reading for too long.
     pub(crate) lost: Vec<RuleName>,
     pub(crate) set_aside: Vec<RuleName>,
@@ -145,6 +149,7 @@ impl Ledger {
             }
         }
         self.pause_or_resume(entry);
+        self.clear_stray(entry);
         let Some(current) = &mut self.current else { return };
         if entry.deployment.as_ref() != Some(&current.id) {
             return;
@@ -167,7 +172,19 @@ impl Ledger {
         {
             self.good = decision.good.clone().filter(|good| *good != decision.version);
         }
+        if let Some(attempt) = current.staging.left_behind(&entry.event) {
+            self.stray = Some(Stray { deployment: current.id.clone(), attempt });
+        }
         current.apply(entry);
+    }
+
+    fn clear_stray(&mut self, entry: &Entry) {
+        if let (Some(stray), Event::Outcome { attempt, .. }) = (&self.stray, &entry.event)
+            && entry.deployment.as_ref() == Some(&stray.deployment)
+            && *attempt == stray.attempt
+        {
+            self.stray = None;
+        }
     }
 
     fn begin(&mut self, id: DeploymentId, at: Timestamp, service: ServiceName, version: Version) {
@@ -187,6 +204,7 @@ impl Ledger {
             holding: Vec::new(),
             baselines: Vec::new(),
             stage: None,
+            staging: Staging::default(),
             lost: Vec::new(),
             set_aside: Vec::new(),
             refused: Vec::new(),
@@ -218,6 +236,7 @@ impl Ledger {
 impl Deployment {
     fn apply(&mut self, entry: &Entry) {
         self.records = self.records.saturating_add(1);
+        self.staging.apply(self.stage.as_ref(), entry.at, &entry.event);
         match &entry.event {
             Event::SetAside { evidence } => self.set_aside.push(evidence.rule.clone()),
             Event::Refused { refusal, evidence } => {
@@ -232,11 +251,11 @@ impl Deployment {
                 self.phase = Phase::RollingBack;
                 self.decision = Some((entry.at, decision.clone()));
             }
-            Event::Intent { attempt, .. } if self.rolls_back_with(&attempt.hook) => {
+            Event::Intent { attempt, .. } if self.rolls_back_with(attempt) => {
                 self.progress.number = attempt.number;
                 self.progress.open = true;
             }
-            Event::Outcome { attempt, result, .. } if self.rolls_back_with(&attempt.hook) => {
+            Event::Outcome { attempt, result, .. } if self.rolls_back_with(attempt) => {
                 self.progress.settle(result);
             }
             Event::Cured { .. } => self.phase = Phase::RolledBack,
@@ -247,10 +266,7 @@ impl Deployment {
             Event::Staged { stage, .. } => self.stage = Some(stage.clone()),
             Event::TelemetryLost { rules, .. } => self.lost.extend(rules.iter().cloned()),
             Event::TelemetryBack { rules } => self.lost.retain(|rule| !rules.contains(rule)),
-            Event::AwaitingApproval { decision, until, default } => {
-                let (decision, default) = (decision.clone(), *default);
-                self.ask = Some(Ask { at: entry.at, decision, until: *until, default });
-            }
+            Event::AwaitingApproval { .. } => self.ask = Ask::of(entry),
             Event::Denied { rule, .. } => {
                 self.ask = None;
                 self.denied.push(rule.clone());
@@ -265,6 +281,11 @@ impl Deployment {
             | Event::ReloadRefused { .. }
             | Event::Begun { .. }
             | Event::Resumed { .. }
+            | Event::StageEntered { .. }
+            | Event::StageNotEntered { .. }
+            | Event::StagePassed { .. }
+            | Event::StageOverdue { .. }
+            | Event::HookBegun { .. }
             | Event::Intent { .. }
             | Event::Outcome { .. }
             | Event::Told { .. }
@@ -294,8 +315,9 @@ impl Deployment {
         self.entries.push(entry.clone());
     }
 
-    fn rolls_back_with(&self, hook: &HookName) -> bool {
-        self.decision.as_ref().is_some_and(|(_, decision)| decision.hook == *hook)
+    fn rolls_back_with(&self, attempt: &Attempt) -> bool {
+        let decision = self.decision.as_ref().filter(|_| attempt.entering.is_none());
+        decision.is_some_and(|(_, decision)| decision.hook == attempt.hook)
     }
 
     /// Whether a refusal of this rule for this reason is on record.
@@ -316,9 +338,14 @@ const fn is_story(event: &Event) -> bool {
         | Event::Cleared { .. }
         | Event::Told { .. }
         | Event::DenialLifted { .. }
+        | Event::HookBegun { .. }
         | Event::Notified { .. } => false,
         Event::Begun { .. }
         | Event::Staged { .. }
+        | Event::StageEntered { .. }
+        | Event::StageNotEntered { .. }
+        | Event::StagePassed { .. }
+        | Event::StageOverdue { .. }
         | Event::Ended { .. }
         | Event::Superseded { .. }
         | Event::Baked { .. }
@@ -338,7 +365,7 @@ const fn is_story(event: &Event) -> bool {
 }
 
 impl Progress {
-    fn settle(&mut self, result: &StepResult) {
+    pub(crate) fn settle(&mut self, result: &StepResult) {
         self.open = false;
         self.last = Some(result.clone());
         match result {
@@ -348,7 +375,7 @@ impl Progress {
             | StepResult::PutOff { .. }
             | StepResult::TimedOut => self.failed += 1,
             StepResult::Unknown => self.unknown += 1,
-            StepResult::NotStarted => {}
+            StepResult::NotStarted | StepResult::CalledOff => {}
         }
     }
 }

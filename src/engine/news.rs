@@ -167,6 +167,8 @@ impl NewsLog {
         Some(match event {
             Event::Begun { .. } => quiet(Change::Begun, Turn::Passes),
             Event::Staged { .. } => quiet(Change::Stage, Turn::Passes),
+            Event::StagePassed { .. } => quiet(Change::StagePassed, Turn::Passes),
+            Event::StageNotEntered { why, .. } | Event::StageOverdue { why, .. } => stuck(why),
             Event::Refused { refusal, evidence } => refused(*refusal, evidence),
             Event::Cleared { rule } => {
                 (Change::Cleared, Turn::Closes(Matter::Rule(rule.clone())), format!("rule {rule}"))
@@ -178,21 +180,13 @@ impl NewsLog {
             Event::Denied { answer, .. } => {
                 (Change::Denied, Turn::Closes(Matter::Rollback), denied(answer))
             }
-            Event::Lapsed { why, .. } => {
-                let why = format!("nobody answered in time, and it cannot be rolled back: {why}");
-                (Change::Denied, Turn::Closes(Matter::Rollback), why)
-            }
+            Event::Lapsed { why, .. } => lapsed(why),
             Event::Paused { until, reason, .. } => {
-                let why = format!("until {until}: {reason}");
-                (Change::Paused, Turn::Opens(Matter::Pause), why)
+                (Change::Paused, Turn::Opens(Matter::Pause), format!("until {until}: {reason}"))
             }
-            Event::Resumed { reason, .. } => {
-                let why = reason.clone().unwrap_or_else(|| "the pause is over".to_owned());
-                (Change::Resumed, Turn::Closes(Matter::Pause), why)
-            }
+            Event::Resumed { reason, .. } => resumed(reason.as_deref()),
             Event::Decided(decision) => {
-                let reason = reason(decision).to_owned();
-                (Change::Decided, Turn::Opens(Matter::Rollback), reason)
+                (Change::Decided, Turn::Opens(Matter::Rollback), reason(decision).to_owned())
             }
             Event::Cured { .. } => quiet(Change::RolledBack, Turn::ClosesAll),
             Event::Failed { why, .. } => {
@@ -218,6 +212,8 @@ impl NewsLog {
             Event::Started { .. }
             | Event::Stopped { .. }
             | Event::Reloaded { .. }
+            | Event::StageEntered { .. }
+            | Event::HookBegun { .. }
             | Event::SetAside { .. }
             | Event::DenialLifted { .. }
             | Event::Intent { .. }
@@ -237,6 +233,10 @@ fn push<T>(list: &mut VecDeque<T>, new: T, most: usize) {
         list.pop_front();
     }
     list.push_back(new);
+}
+
+fn stuck(why: &str) -> (Change, Turn, String) {
+    (Change::StageStuck, Turn::Passes, why.to_owned())
 }
 
 fn telemetry_back(rules: &[RuleName], current: &Deployment) -> (Change, Turn, String) {
@@ -280,6 +280,16 @@ fn denied(answer: &Answer) -> String {
     }
 }
 
+fn lapsed(why: &str) -> (Change, Turn, String) {
+    let why = format!("nobody answered in time, and it cannot be rolled back: {why}");
+    (Change::Denied, Turn::Closes(Matter::Rollback), why)
+}
+
+fn resumed(reason: Option<&str>) -> (Change, Turn, String) {
+    let why = reason.unwrap_or("the pause is over").to_owned();
+    (Change::Resumed, Turn::Closes(Matter::Pause), why)
+}
+
 fn reason(decision: &Decision) -> &str {
     match &decision.trigger {
         Trigger::Rule(evidence) => &evidence.when,
@@ -318,6 +328,11 @@ fn describe(news: &mut News, event: &Event, current: &Deployment) {
         | Event::Lapsed { .. }
         | Event::Paused { .. }
         | Event::Resumed { .. }
+        | Event::StageEntered { .. }
+        | Event::StageNotEntered { .. }
+        | Event::StagePassed { .. }
+        | Event::StageOverdue { .. }
+        | Event::HookBegun { .. }
         | Event::Intent { .. }
         | Event::Outcome { .. }
         | Event::Told { .. }

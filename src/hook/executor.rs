@@ -12,9 +12,10 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 
 use super::client::Client;
@@ -37,8 +38,17 @@ pub struct Executor {
     steps: PathBuf,
     rollguard: PathBuf,
     client: Client,
-    /// The deployments of the orders that are being performed, once for each.
-    busy: Mutex<Vec<DeploymentId>>,
+    /// The orders that are being performed, once for each.
+    busy: Mutex<Vec<Performed>>,
+}
+
+/// An order that is being performed.
+#[derive(Clone, Debug)]
+struct Performed {
+    deployment: DeploymentId,
+    attempt: Attempt,
+    /// Told when it is called off.
+    off: Arc<Notify>,
 }
 
 impl Executor {
@@ -58,12 +68,36 @@ impl Executor {
     /// another attempt needs another.
     pub async fn perform(&self, order: &Order) -> Outcome {
         let begun = Instant::now();
-        let _busy = self.enter(&order.deployment);
-        let (result, output) = self.job(order).await;
+        let busy = self.enter(&order.deployment, &order.attempt);
+        let (result, output) = match &order.job {
+            // A program does not end because nobody waits for it any more.
+            Job::Run { .. } => self.job(order, &busy.off).await,
+            Job::Probe { .. }
+            | Job::Tcp { .. }
+            | Job::Http { .. }
+            | Job::Unix { .. }
+            | Job::Sleep(_) => tokio::select! {
+                done = self.job(order, &busy.off) => done,
+                () = busy.off.notified() => (StepResult::CalledOff, String::new()),
+            },
+        };
         outcome(&order.deployment, &order.attempt, result, output, begun)
     }
 
-    async fn job(&self, order: &Order) -> (StepResult, String) {
+    /// Ends an attempt that nobody needs any more. Where it is being performed here its own outcome
+    /// says what became of it; of one that a dead guard may have left this is the outcome.
+    pub async fn call_off(&self, deployment: &DeploymentId, attempt: &Attempt) -> Option<Outcome> {
+        let is_it = |busy: &&Performed| busy.deployment == *deployment && busy.attempt == *attempt;
+        let off = self.busy().iter().find(is_it).map(|busy| busy.off.clone());
+        if let Some(off) = off {
+            // Kept for whoever waits for it a moment later.
+            off.notify_one();
+            return None;
+        }
+        Some(self.inspect(deployment, attempt, Duration::ZERO).await)
+    }
+
+    async fn job(&self, order: &Order, off: &Notify) -> (StepResult, String) {
         let timeout = order.timeout;
         match &order.job {
             Job::Probe { url, headers, status, json, within } => {
@@ -84,7 +118,8 @@ impl Executor {
                     Err(why) => return (StepResult::Failed(why), String::new()),
                 };
                 let (rollguard, grace) = (&self.rollguard, *grace);
-                let program = Program { rollguard, marker: &marker, order, argv, grace, ok_exit };
+                let program =
+                    Program { rollguard, marker: &marker, order, argv, grace, ok_exit, off };
                 match via {
                     Via::Child => exec::run(program).await,
                     Via::SystemdRun => unit::run(program).await,
@@ -121,7 +156,7 @@ impl Executor {
         timeout: Duration,
     ) -> Outcome {
         let begun = Instant::now();
-        let _busy = self.enter(deployment);
+        let _busy = self.enter(deployment, attempt);
         let (result, output) = match marker::prepare(&self.steps, deployment) {
             Ok(()) => {
                 let marker = marker::path(&self.steps, deployment, attempt);
@@ -154,36 +189,37 @@ impl Executor {
             let entry = entry?;
             let name = entry.file_name();
             let is_kept = |id: &DeploymentId| name == id.as_str();
-            if !is_kept(deployment) && !busy.iter().any(is_kept) {
+            if !is_kept(deployment) && !busy.iter().any(|busy| is_kept(&busy.deployment)) {
                 fs::remove_dir_all(entry.path())?;
             }
         }
         Ok(())
     }
 
-    fn busy(&self) -> MutexGuard<'_, Vec<DeploymentId>> {
-        // A list of names is whole whoever panicked.
+    fn busy(&self) -> MutexGuard<'_, Vec<Performed>> {
+        // A list is whole whoever panicked.
         self.busy.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn enter(&self, deployment: &DeploymentId) -> Busy<'_> {
-        self.busy().push(deployment.clone());
-        Busy { executor: self, deployment: deployment.clone() }
+    fn enter(&self, deployment: &DeploymentId, attempt: &Attempt) -> Busy<'_> {
+        let off = Arc::new(Notify::new());
+        let (deployment, attempt) = (deployment.clone(), attempt.clone());
+        self.busy().push(Performed { deployment, attempt, off: off.clone() });
+        Busy { executor: self, off }
     }
 }
 
-/// An order is being performed for a deployment.
+/// An order is being performed.
 struct Busy<'a> {
     executor: &'a Executor,
-    deployment: DeploymentId,
+    /// Its own, by which it is told apart.
+    off: Arc<Notify>,
 }
 
 impl Drop for Busy<'_> {
     fn drop(&mut self) {
         let mut busy = self.executor.busy();
-        if let Some(at) = busy.iter().position(|id| *id == self.deployment) {
-            busy.swap_remove(at);
-        }
+        busy.retain(|performed| !Arc::ptr_eq(&performed.off, &self.off));
     }
 }
 

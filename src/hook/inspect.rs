@@ -81,7 +81,10 @@ async fn outlast(process: &Process, timeout: Duration) -> String {
     };
     let after = format_duration(timeout);
     group.terminate();
-    if ends_by(process, Instant::now() + GRACE).await {
+    let end = Instant::now() + GRACE;
+    if ends_by(process, end).await {
+        // What else was told to end may take longer, and nothing else should overlap with it.
+        outlast_group(group, end).await;
         return format!("it was still running as pid {pid} after {after} and was ended");
     }
     group.kill();
@@ -89,6 +92,18 @@ async fn outlast(process: &Process, timeout: Duration) -> String {
         return format!("it was still running as pid {pid} after {after} and was killed");
     }
     format!("it is still running as pid {pid}, although it was killed after {after}")
+}
+
+/// Waits until nobody of the group is left. It is not signalled any more, as its id may be
+/// another's once its leader has ended.
+async fn outlast_group(group: Group, deadline: Instant) {
+    loop {
+        group.bury();
+        if !group.exists() || Instant::now() >= deadline {
+            return;
+        }
+        sleep_until(deadline.min(Instant::now() + POLL)).await;
+    }
 }
 
 async fn ends_by(process: &Process, deadline: Instant) -> bool {

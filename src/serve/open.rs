@@ -138,7 +138,7 @@ impl Server {
         let round = async { self.questions.send(asked).await.ok().and(answered.await.ok()) };
         match self.clock.before(end, round).await.flatten()? {
             Answer::Status(status) => Some(status),
-            Answer::Progress(_) | Answer::Command(_) => None,
+            Answer::Progress(_) | Answer::Stage(_) | Answer::Command(_) => None,
         }
     }
 }

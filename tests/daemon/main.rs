@@ -15,3 +15,4 @@ mod modes;
 mod pace;
 mod people;
 mod reload;
+mod stages;

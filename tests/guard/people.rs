@@ -210,7 +210,7 @@ fn a_pause_holds_rollbacks_back_and_what_still_fires_at_its_end_acts() {
     let resumed = format!("{paused}, resumed, notify tell, decided by slow, run 0.1");
     play(plan(&[]), &format!("{script}; 24.5 resume"), &resumed);
     // What has cleared by then does not.
-    let cleared = format!("{paused}, pause over, notify tell");
+    let cleared = format!("{paused}, cleared slow, pause over, notify tell");
     play(plan(&[]), &format!("{script}; 25..30 fine"), &cleared);
 }
 
@@ -219,7 +219,8 @@ fn each_pause_tells_of_what_fires_in_it() {
     let script = "0..2 fine; 2.5 begin v2 good=v1; 3..5 fine; 5.5 pause 20s; 6 fine; 7..9 sick; \
                   10..30 fine; 31 pause 20s; 32..35 sick";
     let told = "paused, notify tell, slow: paused, notify tell, report not rolled back";
-    let expected = format!("begun v2 over v1, {told}, pause over, notify tell, {told}");
+    let expected =
+        format!("begun v2 over v1, {told}, cleared slow, pause over, notify tell, {told}");
     play(plan(&[]), script, &expected);
 }
 
