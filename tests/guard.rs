@@ -7,6 +7,8 @@
 mod live;
 #[path = "guard/people.rs"]
 mod people;
+#[path = "guard/stages.rs"]
+mod stages;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -156,6 +158,7 @@ impl Bed {
         let now = self.now;
         match words[0] {
             "fine" => self.scrape(Some(0.5)),
+            "warm" => self.scrape(Some(1.5)),
             "sick" => self.scrape(Some(5.0)),
             "worst" => self.scrape(Some(9.0)),
             "dark" => self.scrape(None),
@@ -171,7 +174,8 @@ impl Bed {
             }
             "stage" => {
                 let stage = StageName::new(words[1]).unwrap();
-                self.command(Command::Stage { id: None, stage })
+                let force = Force::from(words.contains(&"force"));
+                self.command(Command::Stage { id: None, stage, force })
             }
             "end" => self.command(Command::End { id: None, reason: "enough".to_owned() }),
             "rollback" => {
@@ -191,6 +195,7 @@ impl Bed {
             "resume" => self.command(Command::Resume { reason: None }),
             "drill" => self.command(Command::Drill { hook: None, reach: Reach::default() }),
             "stop" => self.guard.stop(now, PERSON),
+            "off" => self.settle(StepResult::CalledOff),
             "done" => self.settle(StepResult::Done),
             "failed" => self.settle(StepResult::Failed("exit status 1".to_owned())),
             "final" => self.settle(StepResult::Final("status 404".to_owned())),
@@ -296,8 +301,10 @@ impl Bed {
                     self.journal.push(*entry);
                 }
                 Effect::Run(order) => {
-                    let Attempt { step, number, .. } = order.attempt;
-                    self.log.push(format!("run {step}.{number}"));
+                    let Attempt { step, number, ref entering, .. } = order.attempt;
+                    let what = entering.as_ref().map(|stage| format!("enter {stage}"));
+                    let what = what.unwrap_or_else(|| "run".to_owned());
+                    self.log.push(format!("{what} {step}.{number}"));
                     self.awaited = Some((order.deployment, order.attempt));
                 }
                 Effect::Inspect { deployment, attempt, .. } => {
@@ -305,6 +312,11 @@ impl Bed {
                     self.log.push(format!("inspect {step}.{number}"));
                     self.awaited = Some((deployment, attempt));
                 }
+                Effect::CallOff { deployment, attempt } => {
+                    self.log.push(format!("call off {}.{}", attempt.step, attempt.number));
+                    self.awaited = Some((deployment, attempt));
+                }
+                Effect::GoAlong(notice) => self.log.push(format!("along {}", notice.hook)),
                 Effect::Notify(notice) => {
                     self.log.push(format!("notify {}", notice.hook));
                     let attempt = notice.steps[0].order.attempt.clone();
@@ -391,6 +403,11 @@ fn word(event: &Event) -> Option<String> {
         Event::Cured { .. } => "cured".to_owned(),
         Event::Failed { why, .. } => format!("gave up: {why}"),
         Event::Staged { stage, .. } => format!("in stage {stage}"),
+        Event::StageEntered { stage, .. } => format!("entered {stage}"),
+        Event::StageNotEntered { why, .. } => format!("not entered: {why}"),
+        Event::StagePassed { stage, .. } => format!("passed {stage}"),
+        Event::StageOverdue { why, .. } => format!("overdue: {why}"),
+        Event::HookBegun { on, .. } => on.to_string(),
         Event::TelemetryLost { .. } => "telemetry lost".to_owned(),
         Event::TelemetryBack { .. } => "telemetry back".to_owned(),
         Event::LiveChecked { refusal: None, .. } => "compared".to_owned(),
@@ -612,7 +629,9 @@ fn the_guards_own_restarts_never_crowd_out_the_deployments_story() {
     let report = bed.scrape(Some(0.5)).into_iter().find_map(|effect| match effect {
         Effect::Report(incident) => Some(incident),
         Effect::Append(_) | Effect::Run(_) | Effect::Inspect { .. } => None,
-        Effect::Notify(_)
+        Effect::CallOff { .. }
+        | Effect::GoAlong(_)
+        | Effect::Notify(_)
         | Effect::Tell(_)
         | Effect::Pace { .. }
         | Effect::ReadLive { .. }

@@ -63,7 +63,7 @@ fn deployment(id: &str) -> DeploymentId {
 fn order(job: Job) -> Order {
     Order {
         deployment: deployment("v2-20261121T070000Z"),
-        attempt: Attempt { hook: HookName::new("rollback").unwrap(), step: 0, number: 1 },
+        attempt: Attempt::of(HookName::new("rollback").unwrap(), 0, 1),
         job,
         timeout: LONG,
         env: vec![("ROLLGUARD_GOOD", "v1".to_owned())],
@@ -116,6 +116,33 @@ async fn a_hook_gets_arguments_variables_document_and_directory() {
     let (result, output) = bench.perform(&order).await;
     assert_eq!(result, StepResult::Done);
     assert_eq!(output, "{\"document\":true}\n$(id) ; *|--help|v1|/\noops\nend\n");
+}
+
+#[tokio::test]
+async fn what_is_called_off_has_ended_by_the_time_that_this_is_said() {
+    let bench = Bench::new();
+    let (running, gone) = (bench.path("running"), bench.path("gone"));
+    let trap = format!("trap 'sleep 0.02; echo > {}; exit' TERM", gone.display());
+    let script =
+        format!("{trap}; sleep 60 & echo > {}; while :; do sleep 0.01; done", running.display());
+    let order = sh(&script);
+    let (outcome, other) = tokio::join!(bench.perform(&order), async {
+        until("it to run", || running.exists()).await;
+        bench.executor.call_off(&order.deployment, &order.attempt).await
+    });
+    assert_eq!((outcome.0, other), (StepResult::CalledOff, None));
+    assert!(gone.exists(), "it was not given its time to end");
+    // What was not begun never will be, and what waits does not any more.
+    let second = numbered(&order, 2);
+    let off = bench.executor.call_off(&second.deployment, &second.attempt).await.unwrap();
+    assert_eq!(off.result, StepResult::NotStarted);
+    assert_eq!(bench.perform(&second).await.0, StepResult::NotStarted);
+    let third = Order { attempt: numbered(&order, 3).attempt, ..self::order(Job::Sleep(LONG)) };
+    let (outcome, _) = tokio::join!(bench.perform(&third), async {
+        tokio::task::yield_now().await;
+        bench.executor.call_off(&third.deployment, &third.attempt).await
+    });
+    assert_eq!(outcome.0, StepResult::CalledOff);
 }
 
 #[tokio::test]
@@ -388,6 +415,7 @@ async fn two_guards_that_race_for_an_attempt_start_it_once() {
             | StepResult::Final(_)
             | StepResult::PutOff { .. }
             | StepResult::TimedOut
+            | StepResult::CalledOff
             | StepResult::NotStarted) => {
                 panic!("{unexpected:?}")
             }
@@ -585,6 +613,7 @@ async fn a_guard_killed_at_any_instant_starts_an_attempt_at_most_once() {
             | StepResult::Failed(_)
             | StepResult::Final(_)
             | StepResult::PutOff { .. }
+            | StepResult::CalledOff
             | StepResult::TimedOut) => panic!("{unexpected:?}"),
         }
         // Another start by the next guard does nothing, whatever was found.

@@ -146,6 +146,8 @@ impl Bed {
                     self.perform(effects);
                 }
                 Effect::Inspect { .. }
+                | Effect::CallOff { .. }
+                | Effect::GoAlong(_)
                 | Effect::Notify(_)
                 | Effect::Tell(_)
                 | Effect::Drill(_)

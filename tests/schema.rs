@@ -180,10 +180,15 @@ when = "s > 1"
 given = "s > 0"
 then = "rollback"
 @rule@
+[[stage]]
+name = "one"
+hold = "1m"
+@stage@
 "#;
 
 /// The places of [`ALL`] and the tables of the schema that they stand for.
-const TABLES: [(&str, &[&str]); 34] = [
+const TABLES: [(&str, &[&str]); 35] = [
+    ("stage", &["/definitions/stage"]),
     ("root", &["/roots/main"]),
     ("deployment", &["/definitions/deployment"]),
     ("confirm", &["/definitions/deployment/properties/confirm"]),

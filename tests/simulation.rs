@@ -11,6 +11,8 @@ mod check;
 mod plans;
 #[path = "simulation/random.rs"]
 mod random;
+#[path = "simulation/stages.rs"]
+mod stages;
 #[path = "simulation/world.rs"]
 mod world;
 

@@ -17,9 +17,10 @@ use tokio::net::UnixStream;
 
 use super::{exit, out};
 use crate::doctor::Report;
-use crate::engine::command::Accepted;
+use crate::engine::command::{Accepted, Force};
 use crate::engine::drilled::DrillStatus;
 use crate::engine::snapshot::DeploymentProgress;
+use crate::engine::stage::StageProgress;
 use crate::examine::WHOLE;
 use crate::model::drill::Reach;
 use crate::model::name::{DeploymentId, HookName, StageName, Version};
@@ -92,6 +93,9 @@ pub enum ClientError {
     /// The daemon refused.
     #[error("{0}")]
     Refused(String),
+    /// The daemon was asked for what cannot be.
+    #[error("{0}")]
+    Usage(String),
     /// The daemon could not make sense of it, or the client of the answer.
     #[error("{0}")]
     Failed(String),
@@ -103,6 +107,7 @@ impl ClientError {
     pub const fn exit_code(&self) -> u8 {
         match self {
             Self::Unreachable { .. } | Self::Lost { .. } | Self::Silent { .. } => exit::UNREACHABLE,
+            Self::Usage(_) => exit::USAGE,
             Self::Refused(_) => exit::REFUSED,
             Self::Failed(_) => exit::FAILED,
         }
@@ -115,7 +120,7 @@ impl ClientError {
     pub const fn is_away(&self) -> bool {
         match self {
             Self::Unreachable { .. } | Self::Lost { .. } | Self::Silent { .. } => true,
-            Self::Refused(_) | Self::Failed(_) => false,
+            Self::Refused(_) | Self::Usage(_) | Self::Failed(_) => false,
         }
     }
 }
@@ -183,8 +188,9 @@ impl Client {
         &self,
         id: Option<DeploymentId>,
         stage: StageName,
+        force: Force,
     ) -> Result<Accepted, ClientError> {
-        let body = StageRequest { id, stage };
+        let body = StageRequest { id, stage, force: force == Force::Yes };
         self.ask(Method::POST, "/v1/deployments/stage", Some(&body)).await
     }
 
@@ -292,6 +298,20 @@ impl Client {
         self.ask_within(FOUND_WITHIN, Method::GET, "/v1/doctor", None::<&()>).await
     }
 
+    /// How far a stage of a deployment is; answers when there is nothing to wait for any more, or
+    /// after about 20 s.
+    ///
+    /// # Errors
+    /// There is no such stage or deployment, or the daemon cannot be reached.
+    pub async fn wait_stage(
+        &self,
+        id: &DeploymentId,
+        stage: &StageName,
+    ) -> Result<StageProgress, ClientError> {
+        let path = format!("/v1/wait?deployment={id}&stage={stage}");
+        self.ask(Method::GET, &path, None::<&()>).await
+    }
+
     async fn ask<T: DeserializeOwned>(
         &self,
         method: Method,
@@ -332,6 +352,7 @@ impl Client {
         }
         let problem: Problem = serde_json::from_slice(&bytes).map_err(understood)?;
         Err(match status {
+            StatusCode::UNPROCESSABLE_ENTITY => ClientError::Usage(problem.error),
             StatusCode::CONFLICT => ClientError::Refused(problem.error),
             StatusCode::SERVICE_UNAVAILABLE => lost(problem.error),
             _ => ClientError::Failed(problem.error),

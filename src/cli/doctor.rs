@@ -97,6 +97,7 @@ fn alone(error: &ClientError) -> Finding {
         ClientError::Lost { .. }
         | ClientError::Silent { .. }
         | ClientError::Refused(_)
+        | ClientError::Usage(_)
         | ClientError::Failed(_) => {
             Finding::fail(why, "see its log; a daemon that does not answer guards nothing")
         }

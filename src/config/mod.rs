@@ -30,6 +30,7 @@ mod selector;
 mod series;
 mod signal;
 mod sink;
+mod stage;
 mod step;
 mod suspicion;
 mod target;

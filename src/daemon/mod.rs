@@ -9,5 +9,6 @@ mod run;
 mod shell;
 mod signals;
 mod supervisor;
+mod tellers;
 
 pub(crate) use run::{DaemonError, run};

@@ -11,6 +11,7 @@ use crate::config::{Diagnostics, Level, Listen};
 use crate::engine::command::{Command, Rejection};
 use crate::engine::effect::{Effect, Outcome};
 use crate::engine::snapshot::GuardState;
+use crate::engine::stage::StageStanding;
 use crate::engine::telling::Announced;
 use crate::engine::{Guard, wanted_names, wanted_natives};
 use crate::exposition::NameSet;
@@ -18,10 +19,11 @@ use crate::hook::Executor;
 use crate::journal::{Journal, JournalError};
 use crate::load::{self, LoadError, Loaded, Places};
 use crate::model::entry::Caller;
+use crate::model::name::StageName;
 use crate::model::plan::Plan;
 use crate::model::scrape::Scrape;
 use crate::model::time::Moment;
-use crate::notify::{Channels, Notifier, Told};
+use crate::notify::Told;
 use crate::serve::{Answer, Asked, Control, Open, Question, ServeError, Status};
 use crate::source::Sources;
 
@@ -29,11 +31,13 @@ use super::doctor::Doctor;
 use super::shell::{Answers, Attempts, Performed, Reading, Shell, chain};
 use super::signals::{self, Request};
 use super::supervisor::Supervisor;
+use super::tellers::Tellers;
 
 /// Questions that may wait for an answer: every client has one at most.
 const MAX_QUESTIONS: usize = 64;
 
-/// Outcomes that may wait: one attempt of a rollback and one of a drill run at a time.
+/// Outcomes that may wait: an attempt of a rollback or of what enters a stage and one of a drill run
+/// at a time, and one that was called off may be settled twice.
 const MAX_OUTCOMES: usize = 4;
 
 /// Readings of the live version that may wait: one to look, and those that rollbacks wait for.
@@ -93,14 +97,21 @@ struct Daemon {
     sources: Sources,
     supervisor: Supervisor,
     changes: watch::Sender<u64>,
-    seen: Option<(String, GuardState)>,
+    seen: Seen,
     reload_error: Option<String>,
-    /// A reload that came during a rollback waits for its end.
+    /// A reload that came during a rollback, or an attempt to enter a stage, waits for its end.
     reload_due: Option<Caller>,
     /// A person who waits until the live version was compared.
     waiting: Option<oneshot::Sender<Answer>>,
     ending: Ending,
     doctor: Doctor,
+}
+
+/// What those who wait were woken for last.
+#[derive(Debug, Default)]
+struct Seen {
+    deployment: Option<(String, GuardState)>,
+    stage: Option<(StageName, StageStanding)>,
 }
 
 /// Whether the daemon is ending.
@@ -134,26 +145,19 @@ pub(crate) async fn run(config: &Path) -> Result<(), DaemonError> {
     let (tell, mut told) = mpsc::channel(MAX_QUESTIONS);
     let (outcomes, mut outcome) = mpsc::channel(MAX_OUTCOMES);
     let (readings, mut reading) = mpsc::channel(MAX_READINGS);
-    let notifier = Notifier::start(executor.clone(), tell);
-    let (channels, mut announced) = Channels::start(clock, &loaded.plan.channels);
+    let plan = &loaded.plan;
+    let (tellers, mut announced) = Tellers::start(&executor, tell, clock, &plan.channels);
     let Loaded { places, plan, .. } = loaded;
     let plan = Arc::new(plan);
     let mut daemon = Daemon {
         clock,
         config: config.to_owned(),
         guard: Guard::new(plan.clone(), &entries),
-        shell: Shell::new(
-            journal,
-            executor,
-            notifier,
-            channels,
-            Answers { outcomes, readings },
-            &places,
-        ),
+        shell: Shell::new(journal, executor, tellers, Answers { outcomes, readings }, &places),
         sources: Sources::start(&plan.targets, &names(&plan), clock),
         supervisor: Supervisor::new(clock.wall()),
         changes,
-        seen: None,
+        seen: Seen::default(),
         reload_error: None,
         reload_due: None,
         waiting: None,
@@ -275,6 +279,7 @@ impl Daemon {
         };
         self.perform(effects);
         if !self.guard.is_rolling_back()
+            && !self.guard.is_attempting()
             && let Some(by) = self.reload_due.take()
         {
             let effects = self.reload(now, by);
@@ -307,6 +312,9 @@ impl Daemon {
             Question::Status => Answer::Status(Box::new(self.status(now))),
             Question::Progress(id) => Answer::Progress(self.guard.progress(&id)),
             Question::Drill => Answer::Drill(self.guard.last_drill().cloned().map(Box::new)),
+            Question::Stage(id, stage) => {
+                Answer::Stage(self.guard.stage_progress(now, &id, &stage))
+            }
             Question::Command(command, by) => {
                 let is_rollback =
                     matches!(command, Command::Rollback { .. } | Command::Approve { .. });
@@ -363,7 +371,7 @@ impl Daemon {
             Ending::AfterSteps | Ending::AfterAttempt => Ending::AfterAttempt,
         };
         if steps && self.ending == Ending::AfterSteps {
-            tracing::warn!("told to stop; ending when the rollback's steps are done");
+            tracing::warn!("told to stop; ending when the steps under way are done");
         }
         self.supervisor.stopping();
         self.guard.stop(now, by)
@@ -376,7 +384,7 @@ impl Daemon {
                 warn_of(&loaded.lints);
                 let plan = Arc::new(loaded.plan);
                 self.sources.replace(&plan.targets, &names(&plan));
-                self.shell.channels.replace(&plan.channels);
+                self.shell.tellers.replace(&plan.channels);
                 self.shell.executor.keep_secret(plan.secrets());
                 self.reload_error = None;
                 self.guard.reload(now, plan, by)
@@ -399,8 +407,7 @@ impl Daemon {
     async fn end(self) {
         self.supervisor.stopping();
         let end = self.clock.now().after(LAST_NOTICES);
-        let Shell { notifier, channels, .. } = self.shell;
-        let finish = async { tokio::join!(notifier.finish(), channels.finish()) };
+        let finish = self.shell.tellers.finish();
         if self.clock.before(end, finish).await.is_none() {
             tracing::warn!("ending although people are still being told");
         }
@@ -412,11 +419,16 @@ impl Daemon {
         let state = self.guard.state();
         let id = self.guard.deployment_id().map(ToString::to_string).unwrap_or_default();
         self.supervisor.turned(self.now());
-        let seen = Some((id, state));
-        if self.seen != seen {
-            self.supervisor
-                .status(seen.as_ref().map(|(id, s)| format!("{s} {id}")).unwrap_or_default());
-            self.seen = seen;
+        let deployment = Some((id, state));
+        if self.seen.deployment != deployment {
+            let status = deployment.as_ref().map(|(id, state)| format!("{state} {id}"));
+            self.supervisor.status(status.unwrap_or_default());
+            self.seen.deployment = deployment;
+            self.changes.send_modify(|count| *count += 1);
+        }
+        let stage = self.guard.stage_mark();
+        if self.seen.stage != stage {
+            self.seen.stage = stage;
             self.changes.send_modify(|count| *count += 1);
         }
     }

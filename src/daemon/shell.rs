@@ -11,29 +11,27 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use crate::engine::effect::{Effect, Incident, Notice, Outcome, Pace};
+use crate::engine::effect::{Effect, Incident, Outcome, Pace};
 use crate::hook::Executor;
 use crate::journal::{Journal, reports_dir};
 use crate::live::Reader;
 use crate::load::Places;
-use crate::model::entry::{Attempt, Entry, Event};
+use crate::model::entry::{Entry, Event};
 use crate::model::live::{Live, LiveSettings};
-use crate::model::name::DeploymentId;
 use crate::model::place::TargetIx;
 use crate::model::time::format_duration;
-use crate::notify::{Channels, Notifier};
 use crate::render;
 use crate::source::Sources;
 
 use super::drills::Drills;
+use super::tellers::Tellers;
 
 /// The world, as far as effects reach it.
 #[derive(Debug)]
 pub(super) struct Shell {
     journal: Journal,
     pub(super) executor: Arc<Executor>,
-    pub(super) notifier: Notifier,
-    pub(super) channels: Channels,
+    pub(super) tellers: Tellers,
     answers: Answers,
     reader: Reader,
     state: PathBuf,
@@ -80,13 +78,12 @@ impl Shell {
     pub(super) fn new(
         journal: Journal,
         executor: Arc<Executor>,
-        notifier: Notifier,
-        channels: Channels,
+        tellers: Tellers,
         answers: Answers,
         places: &Places,
     ) -> Self {
         let (state, drills, reader) = (places.state.clone(), Drills::default(), Reader::default());
-        Self { journal, executor, notifier, channels, answers, reader, state, drills }
+        Self { journal, executor, tellers, answers, reader, state, drills }
     }
 
     /// Performs effects in order.
@@ -120,22 +117,24 @@ impl Shell {
                     written.push(*entry);
                 }
                 Effect::Run(order) => {
-                    let (executor, outcomes) =
-                        (self.executor.clone(), self.answers.outcomes.clone());
-                    tokio::spawn(async move {
-                        let outcome = executor.perform(&order).await;
-                        // Nobody takes it only when the daemon has ended.
-                        drop(outcomes.send(outcome).await);
-                    });
+                    self.settle(|executor| async move { Some(executor.perform(&order).await) });
                     #[cfg(debug_assertions)]
                     super::failpoint::ordered();
                 }
                 Effect::Inspect { deployment, attempt, timeout } => {
-                    self.inspect(deployment, attempt, timeout);
+                    self.settle(|executor| async move {
+                        Some(executor.inspect(&deployment, &attempt, timeout).await)
+                    });
+                }
+                Effect::CallOff { deployment, attempt } => {
+                    self.settle(|executor| async move {
+                        executor.call_off(&deployment, &attempt).await
+                    });
                 }
                 Effect::ReadLive { number, settings } => self.read_live(number, settings),
-                Effect::Notify(notice) => self.notify(*notice),
-                Effect::Tell(telling) => self.channels.tell(*telling),
+                Effect::Notify(notice) => self.tellers.notify(*notice),
+                Effect::GoAlong(notice) => self.tellers.go_along(*notice),
+                Effect::Tell(telling) => self.tellers.tell(*telling),
                 Effect::Report(incident) => self.report(&incident),
                 Effect::Drill(effect) => {
                     self.drills.perform(effect, &self.executor, &self.answers.outcomes);
@@ -148,18 +147,17 @@ impl Shell {
         Performed::All
     }
 
-    fn notify(&self, notice: Notice) {
-        let hook = notice.hook.clone();
-        if let Err(error) = self.notifier.push(notice) {
-            tracing::error!(%error, %hook, "nobody could be told");
-        }
-    }
-
-    fn inspect(&self, deployment: DeploymentId, attempt: Attempt, timeout: Duration) {
-        let (executor, outcomes) = (self.executor.clone(), self.answers.outcomes.clone());
+    /// Does something beside the loop, which is told what came of it.
+    fn settle<F>(&self, what: impl FnOnce(Arc<Executor>) -> F)
+    where
+        F: Future<Output = Option<Outcome>> + Send + 'static,
+    {
+        let (done, outcomes) = (what(self.executor.clone()), self.answers.outcomes.clone());
         tokio::spawn(async move {
-            let outcome = executor.inspect(&deployment, &attempt, timeout).await;
-            drop(outcomes.send(outcome).await);
+            if let Some(outcome) = done.await {
+                // Nobody takes it only when the daemon has ended.
+                drop(outcomes.send(outcome).await);
+            }
         });
     }
 
@@ -239,6 +237,8 @@ fn log(entry: &Entry) {
     match &entry.event {
         Event::Failed { .. } => tracing::error!("{line}"),
         Event::Decided(_)
+        | Event::StageNotEntered { .. }
+        | Event::StageOverdue { .. }
         | Event::AwaitingApproval { .. }
         | Event::Denied { .. }
         | Event::Lapsed { .. }
@@ -260,6 +260,9 @@ fn log(entry: &Entry) {
         | Event::Reloaded { .. }
         | Event::Begun { .. }
         | Event::Staged { .. }
+        | Event::StageEntered { .. }
+        | Event::StagePassed { .. }
+        | Event::HookBegun { .. }
         | Event::TelemetryBack { .. }
         | Event::Ended { .. }
         | Event::Superseded { .. }

@@ -45,6 +45,11 @@ pub(crate) fn bound(event: &mut Event) {
         | Event::Lapsed { .. }
         | Event::Paused { .. }
         | Event::Resumed { .. }
+        | Event::StageEntered { .. }
+        | Event::StageNotEntered { .. }
+        | Event::StagePassed { .. }
+        | Event::StageOverdue { .. }
+        | Event::HookBegun { .. }
         | Event::Intent { .. }
         | Event::Outcome { .. }
         | Event::Cleared { .. }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::deployment::Milestone;
 use crate::model::drill::Reach;
 use crate::model::entry::{Caller, Entry, Event, Frozen, Refusal};
 use crate::model::live::Live;
@@ -49,6 +50,8 @@ pub enum Command {
         id: Option<DeploymentId>,
         /// The stage.
         stage: StageName,
+        /// Whether even if a stage before it has not passed.
+        force: Force,
     },
     /// Stop guarding without a verdict.
     End {
@@ -187,6 +190,22 @@ pub enum Rejection {
          than staying, then insist with --force"
     )]
     Irreversible(DeploymentId),
+    /// There is no such stage.
+    #[error("there is no stage {stage}; the stages are {}", list(.stages))]
+    UnknownStage {
+        /// The one asked for.
+        stage: StageName,
+        /// Those of the configuration.
+        stages: Vec<StageName>,
+    },
+    /// A stage before it has not passed.
+    #[error("stage {stage} has not passed: {why}; wait for it, or insist with --force")]
+    StageNotPassed {
+        /// The one that has not.
+        stage: StageName,
+        /// What keeps it.
+        why: String,
+    },
     /// Nobody asks for a rollback.
     #[error("nothing awaits approval: no rule asks for a rollback of deployment {0}")]
     NothingAsked(DeploymentId),
@@ -229,6 +248,11 @@ pub enum Rejection {
     Refused(Refusal),
 }
 
+fn list(stages: &[StageName]) -> String {
+    let names: Vec<&str> = stages.iter().map(StageName::as_str).collect();
+    names.join(", ")
+}
+
 impl Guard {
     /// Carries out a command.
     ///
@@ -247,7 +271,7 @@ impl Guard {
             Command::Begin { id, version, good, terms } => {
                 self.begin(now, id, version, good, terms, by)
             }
-            Command::Stage { id, stage } => self.stage(now, id, stage, by),
+            Command::Stage { id, stage, force } => self.stage(now, id, stage, force, by),
             Command::End { id, reason } => self.end(now, id, reason, by),
             Command::Rollback { id, reason, force } => {
                 self.roll_back_on_demand(now, id, reason, force, by)
@@ -302,6 +326,9 @@ impl Guard {
         if old.deployment.live != self.plan().deployment.live || old.targets != self.plan().targets
         {
             self.watch_live(now);
+        }
+        if old != *self.plan() {
+            self.watch_anew(now);
         }
         self.record(now, Event::Reloaded { by, rules });
         self.remind_of_open();
@@ -375,10 +402,12 @@ impl Guard {
             baselines,
             irreversible: terms.irreversible,
             forced,
-            by,
+            by: by.clone(),
         };
         self.record_entry(Entry { at: now.wall, deployment: Some(id.clone()), event });
         self.start_timers(now);
+        self.enter_first(now, by);
+        self.go_along(now, Milestone::Begin);
         Ok(Accepted { deployment: Some(id), message })
     }
 
@@ -432,27 +461,6 @@ impl Guard {
             }
             Some(_) | None => Ok((current.id.clone(), current.phase.clone())),
         }
-    }
-
-    fn stage(
-        &mut self,
-        now: Moment,
-        id: Option<DeploymentId>,
-        stage: StageName,
-        by: Caller,
-    ) -> Result<Accepted, Rejection> {
-        let deployment = self.guarded_as(id.as_ref())?;
-        let message = format!("deployment {deployment} is in stage {stage}");
-        let known = self.guarded().and_then(|current| current.stage.as_ref());
-        // A pipeline that asks again because it did not hear the answer.
-        if known != Some(&stage) {
-            if self.timers.warm.is_some() {
-                self.keep_resting();
-            }
-            self.judge.enter(Some(stage.clone()), now.at);
-            self.record(now, Event::Staged { stage, by });
-        }
-        Ok(Accepted { deployment: Some(deployment), message })
     }
 
     /// The deployment, if it is guarded.

@@ -317,7 +317,7 @@ impl Guard {
         let place = self.ledger.drills.progress.step;
         let Some(drill) = &mut self.drills.run else { return };
         let Some(step) = drill.hook.steps.get(place as usize) else { return };
-        let attempt = Attempt { hook: drill.hook.name.clone(), step: place, number };
+        let attempt = Attempt::of(drill.hook.name.clone(), place, number);
         let context = Context {
             deployment: &drill.stand_in,
             occasion: Occasion::Drill,

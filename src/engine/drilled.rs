@@ -101,7 +101,7 @@ impl DrillLog {
     pub(crate) fn open_attempt(&self) -> Option<Attempt> {
         let open = self.open().filter(|_| self.progress.open)?;
         let Progress { step, number, .. } = self.progress;
-        Some(Attempt { hook: open.hook.clone(), step, number })
+        Some(Attempt::of(open.hook.clone(), step, number))
     }
 
     /// An id for the next drill; `is_taken` knows ids of deployments from before there were drills.
@@ -161,6 +161,11 @@ impl DrillLog {
             | Event::Resumed { .. }
             | Event::LiveChecked { .. }
             | Event::LiveSeen { .. }
+            | Event::StageEntered { .. }
+            | Event::StageNotEntered { .. }
+            | Event::StagePassed { .. }
+            | Event::StageOverdue { .. }
+            | Event::HookBegun { .. }
             | Event::Told { .. }
             | Event::DrillBegun(_)
             | Event::Notified { .. } => {}

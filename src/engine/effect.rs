@@ -43,8 +43,18 @@ pub enum Effect {
         /// How it is read.
         settings: Arc<LiveSettings>,
     },
+    /// End an attempt that nobody needs any more, or make sure that it can never start, and
+    /// settle it.
+    CallOff {
+        /// The deployment.
+        deployment: DeploymentId,
+        /// The attempt.
+        attempt: Attempt,
+    },
     /// Tell people, beside the critical path; settled with `Notified`.
     Notify(Box<Notice>),
+    /// Run a hook that goes along, beside the critical path and beside those that tell people.
+    GoAlong(Box<Notice>),
     /// Tell channels, beside the critical path; what became of it comes back with `announced`.
     Tell(Box<Telling>),
     /// Write the incident report.

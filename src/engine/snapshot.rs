@@ -21,6 +21,7 @@ use super::evidence;
 use super::guard::{Doing, Guard, Halt};
 use super::judge::Judge;
 use super::ledger::{Deployment, Phase};
+use super::stage::StageStatus;
 
 /// What those who wait are told when the journal cannot be written.
 const JOURNAL_LOST: &str = "the journal cannot be written, so the guard does not act any more";
@@ -145,6 +146,9 @@ pub struct DeploymentStatus {
     pub good: Option<Version>,
     /// The stage that it is in, where it has stages.
     pub stage: Option<StageName>,
+    /// The stages of the configuration, in order, while it is guarded.
+    #[serde(default)]
+    pub stages: Vec<StageStatus>,
     /// The rules that have had no reading for too long.
     pub lost: Vec<RuleName>,
     /// When it began.
@@ -391,6 +395,7 @@ impl Guard {
             version: current.version.clone(),
             good: current.good.clone(),
             stage: current.stage.clone(),
+            stages: self.stage_statuses(now),
             lost: current.lost.clone(),
             begun: current.begun,
             bakes_at: bakes.map(wall),

@@ -26,6 +26,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::pipe;
 use tokio::process::{Child, Command};
+use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
@@ -71,6 +72,8 @@ pub(super) struct Program<'a> {
     pub(super) grace: Duration,
     /// The exit statuses that mean success.
     pub(super) ok_exit: &'a [u8],
+    /// Told when it is called off.
+    pub(super) off: &'a Notify,
 }
 
 /// Runs a program to its end: what became of it, and what it printed.
@@ -80,11 +83,15 @@ pub(super) async fn run(program: Program<'_>) -> (StepResult, String) {
         Ok(running) => running,
         Err(error) => return (could_not_start(program, &error.to_string()), String::new()),
     };
-    let result = match running.exit_by(deadline).await {
-        Ok(Some(status)) => running.result(program, status).await,
-        Ok(None) => {
+    let ended = tokio::select! {
+        ended = running.exit_by(deadline) => ended.map(|status| (status, StepResult::TimedOut)),
+        () = program.off.notified() => Ok((None, StepResult::CalledOff)),
+    };
+    let result = match ended {
+        Ok((Some(status), _)) => running.result(program, status).await,
+        Ok((None, why)) => {
             running.end_all(program.grace).await;
-            StepResult::TimedOut
+            if why == StepResult::CalledOff { running.called_off().await } else { why }
         }
         // Cannot happen short of a defect of the system: nobody knows what became of it.
         Err(_) => StepResult::Unknown,
@@ -243,6 +250,13 @@ impl Running {
         self.drain_until(Instant::now() + GROUP_POLL).await;
     }
 
+    /// What became of a group that was ended: whoever goes on must know that nobody of it is left.
+    async fn called_off(&mut self) -> StepResult {
+        let Some(group) = self.group else { return StepResult::Unknown };
+        let is_gone = self.all_end_by(group, Instant::now() + KILL_WAIT).await;
+        if is_gone { StepResult::CalledOff } else { StepResult::Unknown }
+    }
+
     async fn all_end_by(&mut self, group: Group, deadline: Instant) -> bool {
         loop {
             let pause = deadline.min(Instant::now() + GROUP_POLL);
@@ -317,7 +331,7 @@ mod tests {
     fn a_hook_cannot_speak_to_systemd_in_the_daemons_name() {
         let order = Order {
             deployment: DeploymentId::new("v2").unwrap(),
-            attempt: Attempt { hook: HookName::new("rollback").unwrap(), step: 0, number: 1 },
+            attempt: Attempt::of(HookName::new("rollback").unwrap(), 0, 1),
             job: Job::Sleep(Duration::ZERO),
             timeout: Duration::ZERO,
             env: vec![("ROLLGUARD_GOOD", "v1".to_owned())],
@@ -331,6 +345,7 @@ mod tests {
             argv: &[],
             grace: Duration::ZERO,
             ok_exit: &[0],
+            off: &Notify::new(),
         };
         let command = command(program, io::pipe().unwrap().1).unwrap();
         let changed: Vec<_> = command.as_std().get_envs().collect();

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -48,8 +49,17 @@ pub struct Executor {
     client: Client,
     /// The secrets that the configuration names.
     kept: Mutex<Arc<[Kept]>>,
-    /// The deployments of the orders that are being performed, once for each.
-    busy: Mutex<Vec<DeploymentId>>,
+    /// The orders that are being performed, once for each.
+    busy: Mutex<Vec<Performed>>,
+}
+
+/// An order that is being performed.
+#[derive(Clone, Debug)]
+struct Performed {
+    deployment: DeploymentId,
+    attempt: Attempt,
+    /// Told when it is called off.
+    off: Arc<Notify>,
 }
 
 impl Executor {
@@ -97,6 +107,7 @@ impl Executor {
             other @ (StepResult::Done
             | StepResult::TimedOut
             | StepResult::NotStarted
+            | StepResult::CalledOff
             | StepResult::Unknown) => other,
         };
         (result, secrets.hide_printed(&output))
@@ -109,14 +120,38 @@ impl Executor {
     /// another attempt needs another.
     pub async fn perform(&self, order: &Order) -> Outcome {
         let begun = Instant::now();
-        let _busy = self.enter(&order.deployment);
+        let busy = self.enter(&order.deployment, &order.attempt);
         let secrets = self.secrets();
-        let done = self.job(order).await;
+        let done = match &order.job {
+            // A program does not end because nobody waits for it any more.
+            Job::Run { .. } => self.job(order, &busy.off).await,
+            Job::Probe { .. }
+            | Job::Tcp { .. }
+            | Job::Http { .. }
+            | Job::Unix { .. }
+            | Job::Sleep(_) => tokio::select! {
+                done = self.job(order, &busy.off) => done,
+                () = busy.off.notified() => (StepResult::CalledOff, String::new()),
+            },
+        };
         let (result, output) = self.hide(secrets, done).await;
         outcome(&order.deployment, &order.attempt, result, output, begun)
     }
 
-    async fn job(&self, order: &Order) -> (StepResult, String) {
+    /// Ends an attempt that nobody needs any more. Where it is being performed here its own outcome
+    /// says what became of it; of one that a dead guard may have left this is the outcome.
+    pub async fn call_off(&self, deployment: &DeploymentId, attempt: &Attempt) -> Option<Outcome> {
+        let is_it = |busy: &&Performed| busy.deployment == *deployment && busy.attempt == *attempt;
+        let off = self.busy().iter().find(is_it).map(|busy| busy.off.clone());
+        if let Some(off) = off {
+            // Kept for whoever waits for it a moment later.
+            off.notify_one();
+            return None;
+        }
+        Some(self.inspect(deployment, attempt, Duration::ZERO).await)
+    }
+
+    async fn job(&self, order: &Order, off: &Notify) -> (StepResult, String) {
         let timeout = order.timeout;
         match &order.job {
             Job::Probe { url, headers, status, json, within } => {
@@ -137,7 +172,8 @@ impl Executor {
                     Err(why) => return (StepResult::Failed(why), String::new()),
                 };
                 let (rollguard, grace) = (&self.rollguard, *grace);
-                let program = Program { rollguard, marker: &marker, order, argv, grace, ok_exit };
+                let program =
+                    Program { rollguard, marker: &marker, order, argv, grace, ok_exit, off };
                 match via {
                     Via::Child => exec::run(program).await,
                     Via::SystemdRun => unit::run(program).await,
@@ -179,7 +215,7 @@ impl Executor {
     /// Ends an attempt whose [`perform`](Self::perform) was dropped in the middle, with `grace`
     /// between TERM and KILL, and makes sure that it can never start any more. A unit has its
     /// own grace.
-    pub async fn call_off(&self, order: &Order, grace: Duration) -> Outcome {
+    pub async fn abandon(&self, order: &Order, grace: Duration) -> Outcome {
         self.find_out(&order.deployment, &order.attempt, Duration::ZERO, grace).await
     }
 
@@ -191,7 +227,7 @@ impl Executor {
         grace: Duration,
     ) -> Outcome {
         let begun = Instant::now();
-        let _busy = self.enter(deployment);
+        let _busy = self.enter(deployment, attempt);
         let secrets = self.secrets();
         let found = match marker::prepare(&self.steps, deployment) {
             Ok(()) => {
@@ -240,36 +276,37 @@ impl Executor {
             let entry = entry?;
             let name = entry.file_name().to_str().map(DeploymentId::new);
             let Some(Ok(id)) = name else { continue };
-            if is_such(&id) && !busy.contains(&id) {
+            if is_such(&id) && !busy.iter().any(|busy| busy.deployment == id) {
                 fs::remove_dir_all(entry.path())?;
             }
         }
         Ok(())
     }
 
-    fn busy(&self) -> MutexGuard<'_, Vec<DeploymentId>> {
-        // A list of names is whole whoever panicked.
+    fn busy(&self) -> MutexGuard<'_, Vec<Performed>> {
+        // A list is whole whoever panicked.
         self.busy.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn enter(&self, deployment: &DeploymentId) -> Busy<'_> {
-        self.busy().push(deployment.clone());
-        Busy { executor: self, deployment: deployment.clone() }
+    fn enter(&self, deployment: &DeploymentId, attempt: &Attempt) -> Busy<'_> {
+        let off = Arc::new(Notify::new());
+        let (deployment, attempt) = (deployment.clone(), attempt.clone());
+        self.busy().push(Performed { deployment, attempt, off: off.clone() });
+        Busy { executor: self, off }
     }
 }
 
-/// An order is being performed for a deployment.
+/// An order is being performed.
 struct Busy<'a> {
     executor: &'a Executor,
-    deployment: DeploymentId,
+    /// Its own, by which it is told apart.
+    off: Arc<Notify>,
 }
 
 impl Drop for Busy<'_> {
     fn drop(&mut self) {
         let mut busy = self.executor.busy();
-        if let Some(at) = busy.iter().position(|id| *id == self.deployment) {
-            busy.swap_remove(at);
-        }
+        busy.retain(|performed| !Arc::ptr_eq(&performed.off, &self.off));
     }
 }
 

@@ -3,8 +3,9 @@
 //! starts at most once, whatever is killed whenever. A marker must never be overwritten, and never
 //! be removed while its attempt may still be ordered or inspected.
 //!
-//! Markers are at `<state>/steps/<deployment>/<hook>,<step>,<number>`. No name holds a `/` or a
-//! `,`, so two attempts never share a marker, and each part stays below 255 bytes.
+//! Markers are at `<state>/steps/<deployment>/<hook>,<step>,<number>`, with `,<stage>.<time>` after
+//! it where a stage is entered. No name holds a `/` or a `,`, so two attempts never share a marker,
+//! and each part stays below 255 bytes.
 //!
 //! # Why an attempt starts at most once
 //!
@@ -35,11 +36,16 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use sha2::{Digest, Sha256};
+
 use crate::model::entry::Attempt;
 use crate::model::name::DeploymentId;
 
 /// The longest marker that is read. Three numbers and a system error are shorter by far.
 const MAX_MARKER: u64 = 4096;
+
+/// The longest name of a stage that stands in a marker's name as it is, in bytes.
+const MAX_PLAIN: usize = 64;
 
 const TOMBSTONE: &str = "never\n";
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
@@ -165,8 +171,20 @@ pub fn directory(steps: &Path, deployment: &DeploymentId) -> PathBuf {
 /// An attempt's marker.
 #[must_use]
 pub fn path(steps: &Path, deployment: &DeploymentId, attempt: &Attempt) -> PathBuf {
-    let Attempt { hook, step, number } = attempt;
-    directory(steps, deployment).join(format!("{hook},{step},{number}"))
+    let Attempt { hook, step, number, entering } = attempt;
+    let name = match entering {
+        Some(entering) => format!("{hook},{step},{number},{}", short(&entering.to_string())),
+        None => format!("{hook},{step},{number}"),
+    };
+    directory(steps, deployment).join(name)
+}
+
+/// Two long names do not fit one file name, so of the second its hash is taken then.
+fn short(name: &str) -> String {
+    if name.len() <= MAX_PLAIN {
+        return name.to_owned();
+    }
+    Sha256::digest(name)[..16].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Creates the directory of a deployment's markers where it is missing, durably. The state
@@ -286,7 +304,7 @@ mod tests {
     }
 
     fn attempt(hook: &str, step: u32, number: u32) -> Attempt {
-        Attempt { hook: HookName::new(hook).unwrap(), step, number }
+        Attempt::of(HookName::new(hook).unwrap(), step, number)
     }
 
     #[test]

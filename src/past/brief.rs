@@ -193,6 +193,11 @@ impl Brief {
             | Event::Lapsed { .. }
             | Event::Paused { .. }
             | Event::Resumed { .. }
+            | Event::StageEntered { .. }
+            | Event::StageNotEntered { .. }
+            | Event::StagePassed { .. }
+            | Event::StageOverdue { .. }
+            | Event::HookBegun { .. }
             | Event::Intent { .. }
             | Event::Outcome { .. }
             | Event::Cleared { .. }

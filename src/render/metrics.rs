@@ -45,6 +45,7 @@ pub fn metrics(snapshot: &Snapshot, vitals: Vitals) -> String {
     }
     people(&mut page, snapshot);
     live(&mut page, snapshot);
+    stages(&mut page, snapshot);
     targets(&mut page, snapshot);
     page.family("signal", "gauge", "The reading of a signal; absent where there is none.");
     for signal in &snapshot.signals {
@@ -79,6 +80,27 @@ const STATES: [GuardState; 9] = [
     GuardState::Baked,
     GuardState::Ended,
 ];
+
+/// How far each stage of a guarded deployment is.
+fn stages(page: &mut Page, snapshot: &Snapshot) {
+    let all: Vec<_> = snapshot.deployment.iter().flat_map(|current| &current.stages).collect();
+    page.family("stage_standing", "gauge", "1 for where a stage stands.");
+    for stage in &all {
+        let standing = stage.standing.to_string().replace(' ', "_");
+        let labels = [("stage", stage.stage.as_str()), ("standing", standing.as_str())];
+        page.sample("stage_standing", &labels, 1.0);
+    }
+    page.family("stage_clean_seconds", "gauge", "For how long a stage was seen to be clean.");
+    for stage in &all {
+        let labels = [("stage", stage.stage.as_str())];
+        page.sample("stage_clean_seconds", &labels, stage.clean_ms as f64 / 1000.0);
+    }
+    page.family("stage_hold_seconds", "gauge", "For how long a stage must be clean.");
+    for stage in &all {
+        let labels = [("stage", stage.stage.as_str())];
+        page.sample("stage_hold_seconds", &labels, stage.hold_ms as f64 / 1000.0);
+    }
+}
 
 /// What people decided, and what they are asked.
 fn people(page: &mut Page, snapshot: &Snapshot) {

@@ -18,6 +18,7 @@ mod people;
 mod rehearsal;
 mod report;
 mod report_tables;
+mod stages;
 mod status;
 mod summary;
 mod trial;

@@ -226,6 +226,11 @@ pub(super) fn refusals(entries: &[Entry]) -> String {
         | Event::Resumed { .. }
         | Event::LiveChecked { .. }
         | Event::LiveSeen { .. }
+        | Event::StageEntered { .. }
+        | Event::StageNotEntered { .. }
+        | Event::StagePassed { .. }
+        | Event::StageOverdue { .. }
+        | Event::HookBegun { .. }
         | Event::Started { .. }
         | Event::Stopped { .. }
         | Event::Reloaded { .. }

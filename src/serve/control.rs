@@ -26,6 +26,7 @@ use crate::doctor::Report;
 use crate::engine::command::{Accepted, Command, Rejection};
 use crate::engine::drilled::DrillStatus;
 use crate::engine::snapshot::{DeploymentProgress, Snapshot};
+use crate::engine::stage::{NoStage, StageProgress};
 use crate::model::drill::Reach;
 use crate::model::entry::Caller;
 use crate::model::name::{DeploymentId, HookName, StageName};
@@ -81,6 +82,8 @@ pub enum Question {
     Drill,
     /// Whether everything that a rollback needs is there.
     Doctor,
+    /// How far a stage of a deployment is.
+    Stage(DeploymentId, StageName),
     /// A command, and who gives it.
     Command(Command, Caller),
 }
@@ -96,6 +99,8 @@ pub enum Answer {
     Drill(Option<Box<DrillStatus>>),
     /// What was found.
     Doctor(Box<Report>),
+    /// How far a stage is.
+    Stage(Result<StageProgress, NoStage>),
     /// What became of a command.
     Command(Result<Accepted, Rejection>),
 }
@@ -118,6 +123,9 @@ pub struct StageRequest {
     pub id: Option<DeploymentId>,
     /// The stage that it is in from now on.
     pub stage: StageName,
+    /// Even if a stage before it has not passed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub force: bool,
 }
 
 /// `POST /v1/deployments/end` and `POST /v1/deny`
@@ -322,31 +330,63 @@ impl Server {
         }
     }
 
-    /// Answers when the deployment will not change any more, or after a while.
+    /// Answers when the deployment, or the stage that is named, will not change any more, or after
+    /// a while.
     async fn wait(&self, query: &str) -> Response<Full<Bytes>> {
-        let id = query.strip_prefix("deployment=").and_then(|id| DeploymentId::new(id).ok());
-        let Some(id) = id else {
-            let why = "ask with ?deployment=ID".to_owned();
+        let value =
+            |key: &str| query.split('&').find_map(|pair| pair.strip_prefix(key)?.strip_prefix('='));
+        let stage = value("stage").map(StageName::new).transpose();
+        let id = value("deployment").and_then(|id| DeploymentId::new(id).ok());
+        let (Some(id), Ok(stage)) = (id, stage) else {
+            let why = "ask with ?deployment=ID or ?deployment=ID&stage=NAME".to_owned();
             return problem(StatusCode::BAD_REQUEST, why);
         };
         let mut changes = self.changes.clone();
         let end = self.clock.now().after(LONGEST_WAIT);
         loop {
             changes.mark_unchanged();
-            let progress = match self.ask(Question::Progress(id.clone())).await {
-                Some(Answer::Progress(Some(progress))) => progress,
-                Some(Answer::Progress(None)) => {
-                    let why = format!("deployment {id} is not known");
-                    return problem(StatusCode::NOT_FOUND, why);
-                }
-                Some(_) | None => return stopping(),
+            let (is_final, answer) = match &stage {
+                Some(stage) => self.stage(&id, stage).await,
+                None => self.progress(&id).await,
             };
-            if progress.is_final || self.clock.now() >= end {
-                return json(StatusCode::OK, &progress);
+            if is_final || self.clock.now() >= end {
+                return answer;
             }
             if let Some(Err(_)) = self.clock.before(end, changes.changed()).await {
                 return stopping();
             }
+        }
+    }
+}
+
+impl Server {
+    /// Where a deployment stands, and whether there is nothing to wait for any more.
+    async fn progress(&self, id: &DeploymentId) -> (bool, Response<Full<Bytes>>) {
+        match self.ask(Question::Progress(id.clone())).await {
+            Some(Answer::Progress(Some(progress))) => {
+                (progress.is_final, json(StatusCode::OK, &progress))
+            }
+            Some(Answer::Progress(None)) => {
+                let why = format!("deployment {id} is not known");
+                (true, problem(StatusCode::NOT_FOUND, why))
+            }
+            Some(_) | None => (true, stopping()),
+        }
+    }
+
+    /// How far a stage is, and whether there is nothing to wait for any more.
+    async fn stage(&self, id: &DeploymentId, stage: &StageName) -> (bool, Response<Full<Bytes>>) {
+        match self.ask(Question::Stage(id.clone(), stage.clone())).await {
+            Some(Answer::Stage(Ok(progress))) => {
+                (progress.is_final, json(StatusCode::OK, &progress))
+            }
+            Some(Answer::Stage(Err(why @ NoStage::Deployment(_)))) => {
+                (true, problem(StatusCode::NOT_FOUND, why.to_string()))
+            }
+            Some(Answer::Stage(Err(why @ (NoStage::None | NoStage::Unknown { .. })))) => {
+                (true, problem(StatusCode::UNPROCESSABLE_ENTITY, why.to_string()))
+            }
+            Some(_) | None => (true, stopping()),
         }
     }
 }
@@ -357,7 +397,11 @@ async fn command_at(path: &str, body: Incoming) -> Option<Result<Command, String
         "/v1/deployments" => read::<BeginRequest>(body).await.map(Command::from),
         "/v1/deployments/stage" => {
             let stage = read(body).await;
-            stage.map(|StageRequest { id, stage }| Command::Stage { id, stage })
+            stage.map(|StageRequest { id, stage, force }| Command::Stage {
+                id,
+                stage,
+                force: force.into(),
+            })
         }
         "/v1/deployments/end" => {
             let end = read(body).await;

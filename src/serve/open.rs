@@ -142,7 +142,11 @@ impl Server {
         let round = async { self.questions.send(asked).await.ok().and(answered.await.ok()) };
         match self.clock.before(end, round).await.flatten()? {
             Answer::Status(status) => Some(status),
-            Answer::Progress(_) | Answer::Drill(_) | Answer::Doctor(_) | Answer::Command(_) => None,
+            Answer::Progress(_)
+            | Answer::Stage(_)
+            | Answer::Drill(_)
+            | Answer::Doctor(_)
+            | Answer::Command(_) => None,
         }
     }
 }

@@ -176,7 +176,7 @@ fn the_fields_of_the_status_are_those_that_scripts_know() {
                targets turned";
     check(&status, top.split_whitespace().collect());
     let of_deployment = "approval bakes_at begun decided_at decision forced good id irreversible \
-                         lost stage step version warm_at why withheld";
+                         lost stage stages step version warm_at why withheld";
     check(&status["deployment"], of_deployment.split(' ').collect());
     let of_rule = "about comparisons for_ms given held_ms no_data refusal rule severity signals \
                    since state verdict when";

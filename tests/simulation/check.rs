@@ -20,11 +20,13 @@ use rollguard::model::plan::Plan;
 use rollguard::model::scrape::Scrape;
 use rollguard::model::time::{Instant, Moment, Timestamp};
 
+use crate::stages::{self, Stages};
+
 /// The most entries of a deployment that a guard may keep.
 const MAX_KEPT: usize = 512;
 
 /// A reading older than three intervals and the timeout is none.
-const STALE: Duration = Duration::from_millis(3800);
+pub(crate) const STALE: Duration = Duration::from_millis(3800);
 
 #[derive(Default)]
 pub(crate) struct Check {
@@ -60,6 +62,8 @@ struct Life {
     warm: Option<Instant>,
     /// When the current deployment began, if that was in this life.
     begun: Option<Instant>,
+    /// When the stage's time began, if that was in this life.
+    entered: Option<Instant>,
     /// Rules that were read by one and the same plan since the deployment began.
     reloaded: bool,
     /// What the guard was told of the live version, newest last.
@@ -73,9 +77,9 @@ struct Life {
 }
 
 /// What one successful scrape said.
-struct Seen {
-    at: Instant,
-    latency: f64,
+pub(crate) struct Seen {
+    pub(crate) at: Instant,
+    pub(crate) latency: f64,
     errors: f64,
 }
 
@@ -93,6 +97,7 @@ struct Deployment {
     asked: Option<(RuleName, Option<Instant>, Unanswered)>,
     denied: HashSet<RuleName>,
     attempts: Vec<(Attempt, Option<StepResult>)>,
+    stages: Stages,
 }
 
 impl Check {
@@ -230,8 +235,18 @@ impl Check {
             | Event::Cleared { .. }
             | Event::DrillBegun(_)
             | Event::DrillDone(_)
-            | Event::Intent { .. }
             | Event::Outcome { .. } => {}
+            Event::Intent { attempt, .. } => {
+                let settled = self.deployments.values().all(|of| of.stages.are_settled());
+                assert!(settled, "{attempt:?} while what enters a stage may still run");
+            }
+            Event::StagePassed { stage, .. } => {
+                let hold = plan.stage(stage).expect("a stage of the plan").1.hold;
+                assert!(!self.paused && self.deployments[id].asked.is_none(), "undecided");
+                assert!(self.life.warm.is_none_or(|warm| warm <= now.at), "passed in warm-up");
+                stages::passes(now, self.life.entered, &self.life.seen, hold);
+            }
+            Event::StageEntered { .. } => self.life.entered = Some(now.at),
             Event::LiveChecked { .. }
             | Event::LiveSeen { .. }
             | Event::Started { .. }
@@ -239,6 +254,9 @@ impl Check {
             | Event::Reloaded { .. }
             | Event::ReloadRefused { .. }
             | Event::Begun { .. }
+            | Event::StageNotEntered { .. }
+            | Event::StageOverdue { .. }
+            | Event::HookBegun { .. }
             | Event::Staged { .. }
             | Event::TelemetryLost { .. }
             | Event::TelemetryBack { .. }
@@ -258,7 +276,11 @@ impl Check {
         if let Event::Reloaded { .. } = &entry.event {
             self.life.reloaded = true;
         }
+        if let Event::Staged { .. } = &entry.event {
+            self.life.entered = Some(now.at);
+        }
         let deployment = self.deployments.get_mut(id).unwrap();
+        deployment.stages.takes(&entry.event);
         deployment.takes(now, &entry.event, plan);
     }
 
@@ -290,6 +312,7 @@ impl Check {
             asked: None,
             denied: HashSet::new(),
             attempts: Vec::new(),
+            stages: Stages::default(),
         };
         self.deployments.insert(id.clone(), deployment);
     }
@@ -463,6 +486,10 @@ impl Check {
     }
 
     pub(crate) fn runs(&mut self, order: &Order, durable: &[Entry], plan: &Plan) {
+        if order.attempt.entering.is_some() {
+            assert!(self.deployments[&order.deployment].guarded, "enters what is not guarded");
+            return stages::enters(order, durable, plan);
+        }
         let deployment = &self.deployments[&order.deployment];
         let Attempt { hook, step, .. } = &order.attempt;
         let decision = deployment.decision.as_ref().expect("runs without a decision on record");
@@ -583,7 +610,7 @@ impl Check {
                 )
             });
             let count = own.count();
-            assert!(count < 200, "{count} entries of {id}");
+            assert!(count < 300, "{count} entries of {id}");
             assert!(deployment.attempts.len() < 80, "{} attempts", deployment.attempts.len());
         }
     }
@@ -618,6 +645,11 @@ impl Deployment {
                 assert!(new, "{} is refused twice for the same reason", evidence.rule);
                 assert!(self.guarded, "refused although there is nothing to refuse");
             }
+            Event::Intent { attempt, .. } if attempt.entering.is_some() => {
+                assert!(self.guarded, "{attempt:?} of what is not guarded");
+            }
+            Event::Outcome { attempt, .. } if attempt.entering.is_some() => {}
+            Event::StagePassed { .. } => assert!(self.guarded, "passed although not guarded"),
             Event::Intent { attempt, .. } => {
                 let settled = self.attempts.iter().all(|(_, outcome)| outcome.is_some());
                 assert!(settled, "{attempt:?} is next to one without an outcome");
@@ -640,6 +672,10 @@ impl Deployment {
             | Event::Reloaded { .. }
             | Event::ReloadRefused { .. }
             | Event::Begun { .. }
+            | Event::StageEntered { .. }
+            | Event::StageNotEntered { .. }
+            | Event::StageOverdue { .. }
+            | Event::HookBegun { .. }
             | Event::Staged { .. }
             | Event::TelemetryLost { .. }
             | Event::TelemetryBack { .. }
@@ -682,6 +718,7 @@ impl Deployment {
                 Some(StepResult::Failed(_) | StepResult::PutOff { .. } | StepResult::TimedOut) => {
                     failed += 1
                 }
+                Some(StepResult::CalledOff) => panic!("a rollback was called off"),
                 Some(StepResult::Final(_)) => panic!("{attempt:?} could not succeed"),
                 Some(StepResult::Unknown) => {
                     let probe = step.action.is_harmless();

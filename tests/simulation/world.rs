@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rollguard::engine::command::{Command, Force, Terms};
+use rollguard::engine::drilled::is_drill;
 use rollguard::engine::effect::{DrillEffect, Effect, Job, Notice, Order, Outcome};
 use rollguard::engine::snapshot::{DeploymentStatus, GuardState, Snapshot};
 use rollguard::engine::{Guard, Ledger};
@@ -13,7 +14,7 @@ use rollguard::model::deployment::{Arm, Mode};
 use rollguard::model::drill::Reach;
 use rollguard::model::entry::{Attempt, Caller, Entry, Event, StepResult};
 use rollguard::model::live::Live;
-use rollguard::model::name::{DeploymentId, HookName, Version};
+use rollguard::model::name::{DeploymentId, HookName, StageName, Version};
 use rollguard::model::place::TargetIx;
 use rollguard::model::plan::Plan;
 use rollguard::model::scrape::{Failure, FailureClass, Page, Scrape};
@@ -22,6 +23,7 @@ use rollguard::model::time::{Instant, Moment, Timestamp};
 use crate::check::Check;
 use crate::plans;
 use crate::random::Random;
+use crate::stages;
 
 const SECOND: u64 = 1_000_000_000;
 const PERSON: Caller = Caller::Process { pid: Some(7), uid: 1000 };
@@ -168,14 +170,19 @@ impl World {
     }
 
     fn is_settled(&self) -> bool {
-        self.guard.as_ref().is_some_and(|guard| match guard.state() {
-            GuardState::AwaitingApproval | GuardState::RollingBack | GuardState::Verifying => false,
-            GuardState::Idle
-            | GuardState::Guarding
-            | GuardState::RolledBack
-            | GuardState::RollbackFailed
-            | GuardState::Baked
-            | GuardState::Ended => true,
+        self.guard.as_ref().is_some_and(|guard| {
+            !guard.has_steps_to_run()
+                && match guard.state() {
+                    GuardState::AwaitingApproval
+                    | GuardState::RollingBack
+                    | GuardState::Verifying => false,
+                    GuardState::Idle
+                    | GuardState::Guarding
+                    | GuardState::RolledBack
+                    | GuardState::RollbackFailed
+                    | GuardState::Baked
+                    | GuardState::Ended => true,
+                }
         })
     }
 
@@ -388,12 +395,14 @@ impl World {
                 Effect::Run(order) => self.run_program(&order),
                 Effect::ReadLive { number, .. } => self.read_live(number),
                 Effect::Inspect { deployment, attempt, .. } => self.inspect(deployment, attempt),
+                Effect::CallOff { deployment, attempt } => self.call_off(deployment, attempt),
                 Effect::Notify(notice) => self.tell(&notice),
+                Effect::GoAlong(notice) => stages::goes_along(&notice, &self.durable),
                 Effect::Tell(telling) => self.check.announces(&telling, &self.durable),
                 Effect::Report(incident) => self.check.reports(&incident),
                 Effect::Pace { target, interval, .. } => self.set_pace(target, interval),
                 Effect::Drill(DrillEffect::Run(order)) => self.run_drill(&order),
-                Effect::Drill(DrillEffect::CallOff) => self.call_off(),
+                Effect::Drill(DrillEffect::CallOff) => self.call_drill_off(),
             }
         }
         Ok(())
@@ -408,15 +417,15 @@ impl World {
                 Effect::Notify(notice) => self.tell(&notice),
                 Effect::Pace { target, interval, .. } => self.set_pace(target, interval),
                 Effect::Tell(telling) => self.check.announces(&telling, &self.durable),
-                Effect::Drill(DrillEffect::CallOff) => self.call_off(),
+                Effect::Drill(DrillEffect::CallOff) => self.call_drill_off(),
                 Effect::Append(_)
                 | Effect::Run(_)
                 | Effect::ReadLive { .. }
                 | Effect::Drill(DrillEffect::Run(_))
                 | Effect::Inspect { .. }
-                | Effect::Report(_) => {
-                    panic!("{effect:?} without a journal")
-                }
+                | Effect::CallOff { .. }
+                | Effect::GoAlong(_)
+                | Effect::Report(_) => panic!("{effect:?} without a journal"),
             }
         }
         Ok(())
@@ -427,7 +436,9 @@ impl World {
         self.check.runs(order, &self.durable, &self.plan);
         let key = (order.deployment.clone(), order.attempt.clone());
         assert!(!self.programs.contains_key(&key), "{key:?} is started twice");
+        self.shifts_alone(&order.attempt);
         let (took, result, works) = self.fate(order.timeout);
+        let works = works && order.attempt.entering.is_none();
         let ends = self.now + took;
         let good = match &order.job {
             Job::Run { argv, .. } if argv[0] == "switch" => Version::new(&argv[2]).ok(),
@@ -471,7 +482,7 @@ impl World {
     }
 
     /// It is ended, which may take longer than anybody waits.
-    fn call_off(&mut self) {
+    fn call_drill_off(&mut self) {
         let Some((deployment, attempt)) = self.drilled.clone() else { return };
         let is_it = |arrival: &Arrival| match arrival {
             Arrival::Outcome(of) => of.deployment == deployment && of.attempt == attempt,
@@ -483,6 +494,32 @@ impl World {
             let at = self.now + self.random.below(5 * SECOND);
             self.answer(at, &deployment, &attempt, StepResult::Unknown);
         }
+    }
+
+    /// What enters a stage shifts traffic, and so does a rollback: one after the other.
+    fn shifts_alone(&self, attempt: &Attempt) {
+        // A drill acts somewhere else.
+        for ((_, other), program) in self.programs.iter().filter(|((id, _), _)| !is_drill(id)) {
+            let runs = program.as_ref().is_some_and(|program| program.ends > self.now);
+            let shifts = other.entering.is_some() || attempt.entering.is_some();
+            assert!(!runs || !shifts, "{attempt:?} starts while {other:?} runs");
+        }
+    }
+
+    /// Ends a program, or makes sure that it can never start.
+    fn call_off(&mut self, deployment: DeploymentId, attempt: Attempt) {
+        let key = (deployment.clone(), attempt.clone());
+        let takes = self.random.below(3 * SECOND);
+        let program = self.programs.entry(key).or_insert(None);
+        let (at, result) = match program {
+            Some(program) if program.ends > self.now => {
+                program.ends = program.ends.min(self.now + takes);
+                (program.ends, StepResult::CalledOff)
+            }
+            Some(_) => (self.now, StepResult::Unknown),
+            None => (self.now, StepResult::NotStarted),
+        };
+        self.answer(at, &deployment, &attempt, result);
     }
 
     fn fate(&mut self, timeout: Duration) -> (u64, StepResult, bool) {
@@ -532,7 +569,7 @@ impl World {
 
     /// What people, pipelines and clocks do at random moments.
     fn meddle(&mut self) -> Result<(), Killed> {
-        match self.random.below(27) {
+        match self.random.below(33) {
             0..=6 => self.deploy(),
             7 => self.command(Command::End { id: None, reason: "enough".to_owned() }),
             8 | 9 => {
@@ -548,6 +585,12 @@ impl World {
             18 => self.command(Command::Resume { reason: None }),
             19..=21 => self.command(Command::Approve { id: None, reason: None }),
             22 | 23 => self.command(Command::Deny { id: None, reason: "no".to_owned() }),
+            24..=29 => {
+                let name = *self.random.pick(&["canary", "half", "full", "lunch"]);
+                let stage = StageName::new(name).unwrap();
+                let force = Force::from(self.random.one_in(3));
+                self.command(Command::Stage { id: None, stage, force })
+            }
             10 => {
                 self.skew_ms += i64::try_from(self.random.below(200_000)).unwrap() - 100_000;
                 Ok(())
@@ -558,7 +601,7 @@ impl World {
             }
             12 => Err(Killed),
             13..=15 => self.reload(),
-            24..=26 => self.command(Command::Drill { hook: None, reach: Reach::default() }),
+            30..=32 => self.command(Command::Drill { hook: None, reach: Reach::default() }),
             _ => Ok(()),
         }
     }
@@ -671,7 +714,8 @@ fn durable_part(snapshot: &Snapshot) -> impl PartialEq + std::fmt::Debug + use<>
         let DeploymentStatus { id, version, good, begun, decision, decided_at, why, .. } = shown;
         // How long is left to answer is the clock's business.
         let asked = shown.approval.map(|asked| (asked.rule, asked.asked, asked.hook));
-        let terms = (shown.irreversible, shown.forced);
+        let standings: Vec<_> = shown.stages.iter().map(|stage| stage.standing).collect();
+        let terms = (shown.irreversible, shown.forced, shown.stage, standings);
         (id, version, good, begun, decision, decided_at, why, asked, terms)
     });
     let paused = snapshot.paused.clone().map(|pause| (pause.since, pause.by, pause.reason));

@@ -254,6 +254,11 @@ fn recorded(event: &Event, text: &str) -> Vec<(Paint, String)> {
         | Event::Lapsed { .. }
         | Event::Paused { .. }
         | Event::Resumed { .. }
+        | Event::StageEntered { .. }
+        | Event::StageNotEntered { .. }
+        | Event::StagePassed { .. }
+        | Event::StageOverdue { .. }
+        | Event::HookBegun { .. }
         | Event::Refused { .. }
         | Event::Cleared { .. }
         | Event::Told { .. }
