@@ -384,3 +384,27 @@ fn a_long_chain_of_expressions_is_sorted_and_overflows_nothing() {
     let wrong = check_rules(&[file]).unwrap_err();
     assert!(wrong.iter().any(|d| d.message == "more than 4000 tables [signal.NAME]"));
 }
+
+/// The blocks of a document with a mark.
+fn marked<'d>(document: &'d str, mark: &str) -> Vec<&'d str> {
+    let begin = format!("```{mark}\n");
+    let blocks = document.split(begin.as_str()).skip(1);
+    blocks.map(|rest| rest.split("```").next().unwrap()).collect()
+}
+
+#[test]
+fn the_examples_of_the_live_version_are_in_order() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/live-version.md");
+    let document = fs::read_to_string(path).unwrap();
+    let (main, others) = (marked(&document, "toml main"), marked(&document, "toml live"));
+    assert_eq!((main.len(), others.len()), (1, 5));
+    let line = main[0].lines().find(|line| line.starts_with("live ")).unwrap();
+    let all = others.into_iter().map(|live| main[0].replace(line, live));
+    for text in all.chain([main[0].to_owned()]) {
+        let file = SourceFile { path: "main.toml".into(), text };
+        let lints = compile(&file, &[])
+            .unwrap_or_else(|wrong| panic!("{}", wrong.render(Color::Plain)))
+            .lints;
+        assert_eq!(lints.iter().count(), 0, "{}", lints.render(Color::Plain));
+    }
+}

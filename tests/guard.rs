@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
+#[path = "guard/live.rs"]
+mod live;
 #[path = "guard/people.rs"]
 mod people;
 #[path = "guard/stages.rs"]
@@ -12,12 +14,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rollguard::config::{Color, SourceFile, compile};
-use rollguard::engine::Guard;
 use rollguard::engine::command::{Command, Force, Terms};
-use rollguard::engine::effect::{Effect, Outcome};
+use rollguard::engine::effect::{DrillEffect, Effect, Outcome};
 use rollguard::engine::snapshot::Snapshot;
 use rollguard::engine::telling::{Announced, Occurrence};
+use rollguard::engine::{Guard, Ledger};
+use rollguard::model::drill::Reach;
 use rollguard::model::entry::{Answer, Attempt, Caller, Entry, Event, StepResult, Trigger};
+use rollguard::model::live::Live;
 use rollguard::model::name::{ChannelName, DeploymentId, StageName, Version};
 use rollguard::model::news::News;
 use rollguard::model::place::TargetIx;
@@ -81,6 +85,10 @@ struct Bed {
     notices: Vec<(DeploymentId, Attempt)>,
     news: Vec<Arc<News>>,
     log: Vec<String>,
+    /// What is live; `None`: no reading is answered.
+    live: Option<Live>,
+    /// The newest question for it.
+    asked: u64,
 }
 
 impl Bed {
@@ -96,6 +104,8 @@ impl Bed {
             notices: Vec::new(),
             news: Vec::new(),
             log: Vec::new(),
+            live: None,
+            asked: 0,
         };
         bed.set(0.0);
         let effects = bed.guard.start(bed.now, "test", 1);
@@ -184,6 +194,8 @@ impl Bed {
             }
             "resume" => self.command(Command::Resume { reason: None }),
             "off" => self.settle(StepResult::CalledOff),
+            "drill" => self.command(Command::Drill { hook: None, reach: Reach::default() }),
+            "stop" => self.guard.stop(now, PERSON),
             "done" => self.settle(StepResult::Done),
             "failed" => self.settle(StepResult::Failed("exit status 1".to_owned())),
             "final" => self.settle(StepResult::Final("status 404".to_owned())),
@@ -215,6 +227,18 @@ impl Bed {
                 };
                 self.guard.announced(now, announced)
             }
+            "live" => {
+                self.live = match words[1..].join(" ").as_str() {
+                    "never" => None,
+                    "?" => Some(Live::unknown("no such file")),
+                    version => Some(Live::Version(Version::new(version).unwrap())),
+                };
+                Vec::new()
+            }
+            "answer" => {
+                let live = Live::Version(Version::new(words[1]).unwrap());
+                self.guard.live(now, self.asked, live)
+            }
             "tick" => self.guard.tick(now),
             other => panic!("what is {other}?"),
         }
@@ -241,7 +265,11 @@ impl Bed {
     fn command(&mut self, command: Command) -> Vec<Effect> {
         let (answer, effects) = self.guard.command(self.now, command, PERSON);
         if let Err(rejection) = answer {
-            assert_eq!(effects, []);
+            let checks = |effect: &Effect| {
+                let Effect::Append(entry) = effect else { return false };
+                matches!(entry.event, Event::LiveChecked { .. })
+            };
+            assert!(effects.iter().all(checks), "{effects:?}");
             self.log.push(format!("({rejection})"));
         }
         effects
@@ -262,8 +290,10 @@ impl Bed {
     }
 
     fn perform(&mut self, effects: Vec<Effect>) {
+        let before = self.asked;
         for effect in effects {
             match effect {
+                Effect::ReadLive { number, .. } => self.asked = number,
                 Effect::Append(entry) => {
                     let line = record::encode(1, &record::Hash::GENESIS, &entry);
                     assert!(line.is_ok(), "{}", line.unwrap_err());
@@ -302,7 +332,22 @@ impl Bed {
                 }
                 Effect::Report(incident) => self.log.push(format!("report {}", incident.ended)),
                 Effect::Pace { interval, .. } => self.log.push(format!("pace {interval:?}")),
+                Effect::Drill(DrillEffect::Run(order)) => {
+                    let Attempt { step, number, .. } = order.attempt;
+                    self.log.push(format!("try {step}.{number}"));
+                    self.awaited = Some((order.deployment, order.attempt));
+                }
+                Effect::Drill(DrillEffect::CallOff) => self.log.push("call off".to_owned()),
             }
+        }
+        if let Some(answer) = self.guard.take_answer() {
+            self.log.push(answer.map_or_else(|why| format!("({why})"), |told| told.message));
+        }
+        if self.asked != before
+            && let Some(live) = self.live.clone()
+        {
+            let effects = self.guard.live(self.now, self.asked, live);
+            self.perform(effects);
         }
     }
 
@@ -365,8 +410,13 @@ fn word(event: &Event) -> Option<String> {
         Event::HookBegun { on, .. } => on.to_string(),
         Event::TelemetryLost { .. } => "telemetry lost".to_owned(),
         Event::TelemetryBack { .. } => "telemetry back".to_owned(),
+        Event::LiveChecked { refusal: None, .. } => "compared".to_owned(),
+        Event::LiveChecked { live, refusal: Some(refusal), .. } => format!("{refusal} ({live})"),
+        Event::LiveSeen { version } => format!("{version} is live"),
         Event::Notified { .. } => "notified".to_owned(),
         Event::Cleared { rule } => format!("cleared {rule}"),
+        Event::DrillBegun(start) => format!("drill of {}", start.hook),
+        Event::DrillDone(end) => format!("drill {}", end.result),
         Event::Told { channel, change, .. } => format!("told {channel} {}", change.word()),
     })
 }
@@ -375,6 +425,84 @@ fn check(changes: &[(&str, &str)], script: &str, expected: &str) {
     let mut bed = Bed::new(plan(changes));
     bed.play(script);
     assert_eq!(bed.log.join(", "), expected, "{script}");
+}
+
+/// With something to drill on, and a hook that may be drilled.
+const DRILLED: [(&str, &str); 2] = [
+    ("[target.api]", "[drill]\nservice = \"gym\"\nversion = \"v9\"\ngood = \"v8\"\n[target.api]"),
+    (r#"["switch", "{good}"]"#, r#"["switch", "{service}", "{good}"]"#),
+];
+
+#[test]
+fn a_drill_tries_its_steps_as_a_rollback_does() {
+    let drilled = "drill of rollback, try 0.1, ";
+    let script = "0..2 fine; 2.5 drill; 3 done";
+    check(&DRILLED, script, &format!("{drilled}done, drill done"));
+    let script = "0..2 fine; 2.5 drill; 3 failed; 3..4 fine; 5 failed";
+    let twice = "failed: exit status 1, try 0.2, failed: exit status 1, drill failed";
+    check(&DRILLED, script, &format!("{drilled}{twice}"));
+    // Nobody can see a cure of a drill: a step that may not be run again is not.
+    check(
+        &DRILLED,
+        "0..2 fine; 2.5 drill; 3 unknown",
+        &format!("{drilled}unknown, nobody saw its end, drill failed"),
+    );
+}
+
+#[test]
+fn a_rollback_waits_for_the_drill_that_it_calls_off_and_no_longer_than_its_grace() {
+    let drilling = format!("{BEGUN}; 6.5 drill; 7..9 sick");
+    let mut bed = Bed::new(plan(&DRILLED));
+    bed.play(&drilling);
+    bed.expect("begun v2 over v1, drill of rollback, try 0.1, decided by slow, call off");
+    bed.play("10..11 sick; 11.9 tick").expect("");
+    bed.play("12 tick").expect("drill called off, run 0.1");
+    let mut bed = Bed::new(plan(&DRILLED));
+    bed.play(&drilling).play("9.2 unknown");
+    bed.expect(
+        "begun v2 over v1, drill of rollback, try 0.1, decided by slow, call off, \
+         failed: called off, drill called off, run 0.1",
+    );
+    // Between two attempts there is nothing to wait for.
+    let mut bed =
+        Bed::new(plan(&[&DRILLED[..], &[("backoff = \"1s\"", "backoff = \"30s\"")]].concat()));
+    bed.play(&format!("{BEGUN}; 6.5 drill; 6.6 failed; 7..9 sick"));
+    bed.expect(
+        "begun v2 over v1, drill of rollback, try 0.1, failed: exit status 1, decided by slow, \
+         drill called off, run 0.1",
+    );
+}
+
+#[test]
+fn a_persons_rollback_calls_a_drill_off_too_and_no_drill_begins_while_it_runs() {
+    let script = format!("{BEGUN}; 6.5 drill; 7 rollback; 7.5 done; 8 drill");
+    let expected = "begun v2 over v1, drill of rollback, try 0.1, decided by a person, call off, \
+         done, drill called off, run 0.1, (deployment d1 is being rolled back)";
+    let named = script.replace("begin v2", "begin v2 id=d1");
+    check(&DRILLED, &named, expected);
+}
+
+#[test]
+fn a_drill_that_a_restart_or_a_stop_interrupts_is_called_off() {
+    let begun = "drill of rollback, try 0.1, ";
+    let script = "0..2 fine; 2.5 drill; 3 restart; 4 drill; 4.5 done";
+    let again = "inspect 0.1, drill called off, drill of rollback, try 0.1, done, drill done";
+    check(&DRILLED, script, &format!("{begun}{again}"));
+    let script = "0..2 fine; 2.5 drill; 3 stop; 4 unknown; 5 drill";
+    let stopped = "call off, failed: called off, drill called off, (the daemon is stopping)";
+    check(&DRILLED, script, &format!("{begun}{stopped}"));
+    check(&DRILLED, "0..2 fine; 2.5 drill; 3 lost", &format!("{begun}call off"));
+}
+
+#[test]
+fn drills_are_numbered_on_and_never_share_an_id_with_a_deployment() {
+    let mut bed = Bed::new(plan(&DRILLED));
+    bed.play("0..2 fine; 2.5 drill; 3 done; 4 restart; 5 drill; 6 done");
+    assert_eq!(bed.snapshot().drill.unwrap().drill.as_str(), "drill-2");
+    bed.log.clear();
+    bed.play("7 begin v2 id=drill-3");
+    bed.expect("(deployment id drill-3 is one of a drill, take another)");
+    assert_eq!(bed.guard.ledger(), &Ledger::replay(&bed.journal));
 }
 
 /// A deployment that is about to be rolled back.
@@ -505,10 +633,24 @@ fn the_guards_own_restarts_never_crowd_out_the_deployments_story() {
         | Effect::GoAlong(_)
         | Effect::Notify(_)
         | Effect::Tell(_)
-        | Effect::Pace { .. } => None,
+        | Effect::Pace { .. }
+        | Effect::ReadLive { .. }
+        | Effect::Drill(_) => None,
     });
     let told: Vec<String> = report.unwrap().entries.iter().filter_map(|e| word(&e.event)).collect();
     assert_eq!(told.join(", "), "begun v2 over v1, decided by slow, done, cured");
+}
+
+#[test]
+fn a_hook_that_was_edited_to_need_what_is_not_known_is_not_gone_on_with() {
+    let mut bed = Bed::new(plan(&[("\"{good}\"", "\"{version}\"")]));
+    bed.play("0..5 fine; 5.5 begin v2; 6..9 fine; 10 rollback bad");
+    bed.expect("begun v2, decided by a person, run 0.1");
+    bed.plan = plan(&[]);
+    bed.play("11 restart").expect(
+        "gave up: hook rollback as it is now cannot be run: no good version, notify page, \
+         report rollback failed",
+    );
 }
 
 #[test]

@@ -150,7 +150,9 @@ impl Bed {
                 | Effect::GoAlong(_)
                 | Effect::Notify(_)
                 | Effect::Tell(_)
-                | Effect::Report(_) => {}
+                | Effect::Drill(_)
+                | Effect::Report(_)
+                | Effect::ReadLive { .. } => {}
             }
         }
     }

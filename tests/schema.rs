@@ -134,6 +134,11 @@ service = "api"
 confirm = { within = "1m", default = "deny"@confirm@ }
 budget = { rollbacks = 2, per = "24h"@budget@ }
 @deployment@
+[drill]
+service = "api-drill"
+version = "v1"
+good = "v0"
+@drill@
 [target.api]
 scrape = "http://127.0.0.1:9000/metrics"
 headers = { a = { @header@ } }
@@ -182,14 +187,15 @@ hold = "1m"
 "#;
 
 /// The places of [`ALL`] and the tables of the schema that they stand for.
-const TABLES: [(&str, &[&str]); 34] = [
+const TABLES: [(&str, &[&str]); 35] = [
     ("stage", &["/definitions/stage"]),
     ("root", &["/roots/main"]),
     ("deployment", &["/definitions/deployment"]),
     ("confirm", &["/definitions/deployment/properties/confirm"]),
     ("budget", &["/definitions/deployment/properties/budget"]),
+    ("drill", &["/definitions/drill"]),
     ("target", &["/definitions/target"]),
-    ("header", &["/definitions/target/properties/headers/additionalProperties/anyOf/1"]),
+    ("header", &["/definitions/reference"]),
     ("hook", &["/definitions/hook"]),
     ("run", &["/definitions/step"]),
     ("probe", &["/definitions/step"]),
@@ -297,6 +303,12 @@ fn the_schema_has_exactly_the_keys_that_the_reader_has() {
     for (table, read) in read {
         assert_eq!(keys(&language, table), read, "{table}");
     }
+}
+
+#[test]
+fn the_schema_has_exactly_the_keys_of_live_that_the_reader_has() {
+    let known = known(&with("deployment", "live = { zz = 1 }"));
+    assert_eq!(keys(&language(), "/definitions/live"), known);
 }
 
 /// The kinds of signals, each with what it needs to be in order.

@@ -14,8 +14,9 @@ use crate::model::name::{DeploymentId, StageName, Version};
 use crate::model::time::{Instant, format_duration, parse_duration};
 use crate::serve::BeginRequest;
 
-/// How long `wait` bears a daemon that went away: a restart takes seconds.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long `wait` bears a daemon that went away, where nobody says: a watchdog notices one that
+/// hangs after 30 s, and a restart takes seconds.
+const PATIENCE: &str = "45s";
 
 /// The pause before a daemon that went away is asked again.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -110,6 +111,9 @@ pub(super) struct WaitArgs {
     /// Give up waiting after this long, exit 1; the guard goes on
     #[arg(long, value_parser = parse_duration)]
     timeout: Option<Duration>,
+    /// Bear a daemon that went away this long, then exit 6
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = PATIENCE)]
+    patience: Duration,
     /// Print JSON: `deployment`, `state`, `final`, `why`; `stage` and more
     #[arg(long)]
     json: bool,
@@ -156,21 +160,23 @@ async fn end(args: EndArgs) -> Result<u8, ClientError> {
 
 async fn wait(args: WaitArgs) -> Result<u8, ClientError> {
     let client = Client::new(&args.daemon.control);
-    let id = match args.id {
-        Some(id) => id,
-        None => {
-            let current = client.status().await?.guard.deployment;
+    let id = match (args.id, client.status().await) {
+        // It is ending, perhaps to start anew.
+        (Some(id), Ok(_) | Err(ClientError::Lost { .. })) => id,
+        (_, Err(error)) => return Err(error),
+        (None, Ok(status)) => {
             let none = || ClientError::Refused("no deployment has begun".to_owned());
-            current.ok_or_else(none)?.id
+            status.guard.deployment.ok_or_else(none)?.id
         }
     };
     let clock = Clock::start();
     let end = args.timeout.map(|timeout| clock.now().after(timeout));
     if let Some(stage) = &args.stage {
         let form = if args.json { Form::Json } else { Form::Text };
-        return wait_stage(&client, &id, stage, clock, end, form).await;
+        let clocks = (clock, end, args.patience);
+        return wait_stage(&client, &id, stage, clocks, form).await;
     }
-    let verdict = verdict(&client, &id, clock);
+    let verdict = verdict(&client, &id, clock, args.patience);
     let progress = match end {
         Some(end) => clock.before(end, verdict).await.transpose()?,
         None => Some(verdict.await?),
@@ -199,48 +205,39 @@ async fn wait(args: WaitArgs) -> Result<u8, ClientError> {
     })
 }
 
-/// Asks until the deployment will not change any more.
+/// Asks until the deployment will not change any more. The daemon, which was there, may go away for
+/// a while: it is restarted and resumes.
 async fn verdict(
     client: &Client,
     id: &DeploymentId,
     clock: Clock,
+    patience: Duration,
 ) -> Result<DeploymentProgress, ClientError> {
-    let mut patience = Patience { clock, was_there: false, gone: None };
     loop {
-        let asked = client.wait(id).await;
-        if let Some(progress) = patience.bear(asked).await?.filter(|progress| progress.is_final) {
-            return Ok(progress);
+        match client.wait(id).await {
+            Ok(progress) if progress.is_final => return Ok(progress),
+            Ok(_) => {}
+            Err(error) => come_back(client, clock, clock.now().after(patience), error).await?,
         }
     }
 }
 
-/// Bears a daemon that was there and goes away for a while: it is restarted and resumes.
-struct Patience {
+/// Waits until the daemon answers again.
+async fn come_back(
+    client: &Client,
     clock: Clock,
-    was_there: bool,
-    gone: Option<Instant>,
-}
-
-impl Patience {
-    /// An answer; `None`: there is none yet, ask again.
-    async fn bear<T>(&mut self, asked: Result<T, ClientError>) -> Result<Option<T>, ClientError> {
-        match asked {
-            Ok(progress) => {
-                (self.was_there, self.gone) = (true, None);
-                Ok(Some(progress))
-            }
-            Err(error @ (ClientError::Unreachable { .. } | ClientError::Lost { .. })) => {
-                self.was_there |= matches!(error, ClientError::Lost { .. });
-                let since = *self.gone.get_or_insert(self.clock.now());
-                if !self.was_there || self.clock.now().since(since) > PATIENCE {
-                    return Err(error);
-                }
-                self.clock.sleep_until(self.clock.now().after(PAUSE)).await;
-                Ok(None)
-            }
-            Err(
-                error @ (ClientError::Refused(_) | ClientError::Usage(_) | ClientError::Failed(_)),
-            ) => Err(error),
+    until: Instant,
+    gone: ClientError,
+) -> Result<(), ClientError> {
+    let mut last = gone;
+    loop {
+        if !last.is_away() || clock.now() >= until {
+            return Err(last);
+        }
+        clock.sleep_until(clock.now().after(PAUSE)).await;
+        match client.status().await {
+            Ok(_) => return Ok(()),
+            Err(error) => last = error,
         }
     }
 }
@@ -259,11 +256,9 @@ async fn wait_stage(
     client: &Client,
     id: &DeploymentId,
     stage: &StageName,
-    clock: Clock,
-    end: Option<Instant>,
+    (clock, end, patience): (Clock, Option<Instant>, Duration),
     form: Form,
 ) -> Result<u8, ClientError> {
-    let mut patience = Patience { clock, was_there: false, gone: None };
     let mut last: Option<StageProgress> = None;
     loop {
         let asked = match end {
@@ -272,7 +267,11 @@ async fn wait_stage(
         };
         let is_late = asked.is_none() || end.is_some_and(|end| clock.now() >= end);
         let asked = match asked {
-            Some(asked) => patience.bear(asked).await?,
+            Some(Ok(asked)) => Some(asked),
+            Some(Err(error)) => {
+                come_back(client, clock, clock.now().after(patience), error).await?;
+                None
+            }
             None => None,
         };
         if asked.is_some() && asked != last {

@@ -12,7 +12,9 @@ use crate::serve::RollbackRequest;
 #[derive(Args)]
 #[command(after_help = "\
 Works in every mode, while paused, beyond the budget, and while a rule awaits
-approval. `rollguard deploy wait` tells how it ended.
+approval. Where `live` is configured, the live version is compared first:
+refused (exit 5) unless it is the judged one.
+`rollguard deploy wait` tells how it ended.
 
 Example: rollguard rollback --reason \"customers report lost orders\"")]
 pub(super) struct RollbackArgs {
@@ -22,7 +24,7 @@ pub(super) struct RollbackArgs {
     /// The deployment, lest another be rolled back [default: the current]
     #[arg(long, value_name = "ID", value_parser = DeploymentId::new)]
     deployment: Option<DeploymentId>,
-    /// Even if it was begun as irreversible
+    /// Even if begun as irreversible, or if another version is live
     #[arg(long)]
     force: bool,
     #[command(flatten)]

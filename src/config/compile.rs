@@ -24,6 +24,7 @@ use super::declare::{Declared, Listed, declared};
 use super::deployment::{DEFAULT_BAKE, MAIN_KEYS, SHARED_KEYS, Settings, deployment, settings};
 use super::derived::{baseline, before};
 use super::diagnostic::{Diagnostic, Diagnostics, Level, Place, SourceFile};
+use super::drill::drill;
 use super::hook::{hook, refuse_circles};
 use super::lint::Origins;
 use super::order::order;
@@ -217,6 +218,7 @@ impl<'f> Parsed<'f> {
         let (targets, hooks) = (Listed::of(&tables.targets), Listed::of(&tables.hooks));
         let deployment = deployment(main, &hooks, general.as_ref().map(|(mode, _)| *mode), sink);
         let channels = channels(&roots[..1], sink);
+        let drill = drill(main, &hooks, sink);
         if tables.targets.is_empty() {
             let error = Diagnostic::error(main.place.clone(), "the file has no target to sample");
             sink.missing(error.help("write [target.NAME] and scrape = \"http://…\" below it"));
@@ -225,8 +227,9 @@ impl<'f> Parsed<'f> {
         let core = tables.core(&targets, &hooks, then, sink);
         let (mode, settings) = general?;
         let Core { targets, signals, rules, hooks, stages, order } = core?;
-        let (deployment, channels) = (deployment?, channels?);
-        let plan = Plan { mode, deployment, targets, signals, rules, hooks, stages, channels };
+        let (deployment, channels, drill) = (deployment?, channels?, drill?);
+        let plan =
+            Plan { mode, deployment, targets, signals, rules, hooks, stages, channels, drill };
         bake_is_long_enough(main, &plan, sink);
         rules_can_change(&plan, &tables.rules, sink);
         if !sink.has_errors() {
@@ -248,8 +251,9 @@ impl<'f> Parsed<'f> {
         let core = tables.core(targets, &Listed::Unknown, then, sink)?;
         let Core { targets, signals, rules, hooks, stages, order } = core;
         let deployment = nothing_guarded()?;
-        let (mode, channels) = (Mode::Observe, Vec::new());
-        let plan = Plan { mode, deployment, targets, signals, rules, hooks, stages, channels };
+        let (mode, channels, drill) = (Mode::Observe, Vec::new(), None);
+        let plan =
+            Plan { mode, deployment, targets, signals, rules, hooks, stages, channels, drill };
         rules_can_change(&plan, &tables.rules, sink);
         if !sink.has_errors() {
             roots.iter().for_each(|root| not_empty(root, sink));
@@ -488,5 +492,6 @@ fn nothing_guarded() -> Option<DeploymentSettings> {
         confirm: None,
         budget: Budget::default(),
         along: Along::default(),
+        live: None,
     })
 }

@@ -10,6 +10,7 @@ use crate::model::place::HookIx;
 
 use super::declare::Listed;
 use super::diagnostic::Diagnostic;
+use super::live::live;
 use super::people;
 use super::sink::Sink;
 use super::walk::{Fault, Item, Section};
@@ -53,7 +54,7 @@ const DEFAULT_LISTEN: Listen =
     Listen::Addr(SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9786));
 
 /// Keys that only the main file has.
-pub(super) const MAIN_KEYS: [&str; 10] = [
+pub(super) const MAIN_KEYS: [&str; 11] = [
     "mode",
     "rules",
     "rules_path",
@@ -64,6 +65,7 @@ pub(super) const MAIN_KEYS: [&str; 10] = [
     "target",
     "hook",
     "notify",
+    "drill",
 ];
 
 /// Keys of every file.
@@ -112,7 +114,7 @@ fn listen(item: Item<'_>, sink: &mut Sink) -> Option<Listen> {
 }
 
 /// Keys of `[deployment]`.
-const KEYS: [&str; 14] = [
+const KEYS: [&str; 16] = [
     "service",
     "arm",
     "bake",
@@ -121,6 +123,8 @@ const KEYS: [&str; 14] = [
     "good",
     "version",
     "notify",
+    "live",
+    "live_unknown",
     "confirm",
     "budget",
     "on_begin",
@@ -137,12 +141,12 @@ pub(super) fn deployment(
     sink: &mut Sink,
 ) -> Option<DeploymentSettings> {
     let section = section(root, sink)?;
-    section.only(&KEYS, &["live"], sink);
+    section.only(&KEYS, &[], sink);
     let (confirm, budget) = (people::confirm(&section, mode, sink), people::budget(&section, sink));
     let service = section.required("service", sink);
     let service = service.and_then(|item| item.text(sink)?.name(sink, ServiceName::new));
-    let words = [("deploy", Arm::Deploy), ("always", Arm::Always)];
-    let arm = section.or("arm", Arm::Deploy, |item| item.choice(&words, &["detect"], sink));
+    let words = [("deploy", Arm::Deploy), ("detect", Arm::Detect), ("always", Arm::Always)];
+    let arm = section.or("arm", Arm::Deploy, |item| item.choice(&words, &[], sink));
     let bake = section.opt("bake", |item| item.duration_within(MIN_BAKE, MAX_BAKE, sink));
     let warmup = section
         .or("warmup", DEFAULT_WARMUP, |item| item.duration_within(Duration::ZERO, MAX_BAKE, sink));
@@ -152,27 +156,32 @@ pub(super) fn deployment(
     let mut version =
         |key: &str| section.opt(key, |item| item.text(sink)?.name(sink, Version::new));
     let (good, version) = (version("good"), version("version"));
+    let live = live(&section, sink);
     let arm = arm?;
-    if let (Arm::Deploy, Some(item)) = (arm, section.get("version")) {
+    if let (Arm::Detect, Some(None)) = (arm, &live) {
+        return nothing_to_detect(&section, sink);
+    }
+    if let (Arm::Deploy | Arm::Detect, Some(item)) = (arm, section.get("version")) {
         let error = Diagnostic::error(item.place(), "`version` is only for `arm = \"always\"`");
-        sink.report(error.help("`rollguard deploy begin` names the version otherwise"));
+        sink.report(
+            error.help(
+                "otherwise `rollguard deploy begin` names the version, or it is what is live",
+            ),
+        );
         return None;
     }
     let bake = match arm {
-        Arm::Deploy => Some(bake?.unwrap_or(DEFAULT_BAKE)),
+        Arm::Deploy | Arm::Detect => Some(bake?.unwrap_or(DEFAULT_BAKE)),
         Arm::Always => bake?,
     };
     let (service, warmup) = (service?, warmup?);
     if bake.is_some_and(|bake| warmup >= bake) {
-        let place = section.get("warmup").map_or(section.place.clone(), |item| item.place());
-        let message = "the warm-up is not shorter than the bake, no rule could ever fire";
-        sink.report(Diagnostic::error(place, message));
-        return None;
+        return nothing_could_fire(&section, sink);
     }
     let (then, good, version, notify) = (then?, good?, version?, notify?);
-    let (confirm, budget) = (confirm?, budget?);
     let [begin, stage, trip, commit] = along;
     let along = Along { begin: begin?, stage: stage?, trip: trip?, commit: commit? };
+    let (confirm, budget, live) = (confirm?, budget?, live?);
     let settings = DeploymentSettings {
         service,
         arm,
@@ -185,8 +194,23 @@ pub(super) fn deployment(
         confirm,
         budget,
         along,
+        live,
     };
     Some(settings)
+}
+
+fn nothing_could_fire<T>(section: &Section<'_>, sink: &mut Sink) -> Option<T> {
+    let place = section.get("warmup").map_or(section.place.clone(), |item| item.place());
+    let message = "the warm-up is not shorter than the bake, no rule could ever fire";
+    sink.report(Diagnostic::error(place, message));
+    None
+}
+
+fn nothing_to_detect<T>(section: &Section<'_>, sink: &mut Sink) -> Option<T> {
+    let place = section.get("arm").map_or(section.place.clone(), |item| item.place());
+    let error = Diagnostic::error(place, "`arm = \"detect\"` needs `live`");
+    sink.report(error.help("write live = { symlink = \"/srv/api/current\" }, for example"));
+    None
 }
 
 fn section<'a>(root: &Section<'a>, sink: &mut Sink) -> Option<Section<'a>> {
@@ -200,6 +224,6 @@ fn section<'a>(root: &Section<'a>, sink: &mut Sink) -> Option<Section<'a>> {
     Some(section)
 }
 
-fn hook_named(item: Item<'_>, hooks: &Listed, sink: &mut Sink) -> Option<HookIx> {
+pub(super) fn hook_named(item: Item<'_>, hooks: &Listed, sink: &mut Sink) -> Option<HookIx> {
     hooks.find("hook", item.text(sink)?, sink).map(HookIx)
 }

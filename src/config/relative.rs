@@ -280,7 +280,7 @@ pub(super) fn never_taken(
                  compare with `.before`",
             ));
         }
-        Arm::Deploy => {
+        Arm::Deploy | Arm::Detect => {
             if most >= u128::from(*min_readings) {
                 return;
             }

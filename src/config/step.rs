@@ -17,7 +17,7 @@ use super::walk::{Fault, Item, Section};
 const MAX_STEPS: usize = 32;
 
 /// The most arguments of a program, far below what the system allows.
-const MAX_ARGUMENTS: usize = 256;
+pub(super) const MAX_ARGUMENTS: usize = 256;
 
 /// The most attempts of a step. What failed ten times needs a person.
 const MAX_ATTEMPTS: u32 = 10;

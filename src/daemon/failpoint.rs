@@ -5,9 +5,11 @@
 //! - `ordered`: an attempt was ordered and nothing of it has happened yet;
 //! - with `:N` behind it, not the first time but the Nth.
 //!
+//! `ROLLGUARD_HANG_AT` names a place in the same words: there the loop hangs for ever.
+//!
 //! Debug builds only: every use stands below `#[cfg(debug_assertions)]`, so that nothing in the
-//! environment can make a released guard end itself. It must never do anything but kill, and never
-//! clean up first: that is what it is for.
+//! environment can make a released guard end itself. It must never do anything but kill or
+//! hang, and never clean up first: that is what it is for.
 
 #![expect(clippy::disallowed_methods, reason = "reads its own variable and ends its own process")]
 
@@ -18,6 +20,8 @@ use rustix::process::{Signal, getpid, kill_process};
 use crate::model::entry::Entry;
 
 const VARIABLE: &str = "ROLLGUARD_CRASH_AT";
+
+const HANG: &str = "ROLLGUARD_HANG_AT";
 
 /// How often the named place was reached.
 static REACHED: AtomicU32 = AtomicU32::new(0);
@@ -44,6 +48,9 @@ fn kind(entry: &Entry) -> String {
 }
 
 fn reach(place: &str) {
+    while std::env::var(HANG).is_ok_and(|wanted| wanted == place) {
+        std::thread::park();
+    }
     let Ok(wanted) = std::env::var(VARIABLE) else { return };
     let Some(rest) = wanted.strip_prefix(place) else { return };
     let nth = match rest.strip_prefix(':') {

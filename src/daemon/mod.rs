@@ -1,6 +1,8 @@
 //! L3: the daemon. It selects an event, hands it to the guard and performs the effects in order.
 //! It decides nothing about deployments.
 
+mod doctor;
+mod drills;
 #[cfg(debug_assertions)]
 mod failpoint;
 mod run;

@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::clock::Clock;
-use crate::config::{Level, Listen};
-use crate::engine::command::Rejection;
+use crate::config::{Diagnostics, Level, Listen};
+use crate::engine::command::{Command, Rejection};
 use crate::engine::effect::{Effect, Outcome};
 use crate::engine::snapshot::GuardState;
 use crate::engine::stage::StageStanding;
@@ -27,16 +27,20 @@ use crate::notify::{Channels, Notifier, Told};
 use crate::serve::{Answer, Asked, Control, Open, Question, ServeError, Status};
 use crate::source::Sources;
 
-use super::shell::{Attempts, Performed, Shell, chain};
+use super::doctor::Doctor;
+use super::shell::{Answers, Attempts, Performed, Reading, Shell, chain};
 use super::signals::{self, Request};
 use super::supervisor::Supervisor;
 
 /// Questions that may wait for an answer: every client has one at most.
 const MAX_QUESTIONS: usize = 64;
 
-/// Outcomes that may wait: one attempt runs at a time, and one that was called off may be settled
-/// twice.
+/// Outcomes that may wait: one attempt of a rollback, or at entering a stage, and one of a drill
+/// run at a time; one that was called off may be settled twice.
 const MAX_OUTCOMES: usize = 4;
+
+/// Readings of the live version that may wait: one to look, and those that rollbacks wait for.
+const MAX_READINGS: usize = 4;
 
 /// How long a daemon that ends waits for people to be told: a pager answers within seconds, and
 /// until the next start nothing is guarded.
@@ -76,6 +80,7 @@ enum Happening {
     Scrape(Scrape),
     Asked(Asked),
     Outcome(Outcome),
+    Read(Reading),
     Told(Told),
     Announced(Announced),
     Signal(Request),
@@ -95,7 +100,10 @@ struct Daemon {
     reload_error: Option<String>,
     /// A reload that came during a rollback, or an attempt to enter a stage, waits for its end.
     reload_due: Option<Caller>,
+    /// A person who waits until the live version was compared.
+    waiting: Option<oneshot::Sender<Answer>>,
     ending: Ending,
+    doctor: Doctor,
 }
 
 /// What those who wait were woken for last.
@@ -122,7 +130,7 @@ enum Ending {
 pub(crate) async fn run(config: &Path) -> Result<(), DaemonError> {
     let clock = Clock::start();
     let loaded = load::load(config)?;
-    loaded.lints.iter().for_each(|lint| tracing::warn!("{}", lint.message));
+    warn_of(&loaded.lints);
     let (journal, entries, torn) = Journal::open(&loaded.places.state)?;
     if let Some(torn) = torn {
         tracing::warn!("the journal's last line was torn and is dropped: {torn}");
@@ -132,32 +140,38 @@ pub(crate) async fn run(config: &Path) -> Result<(), DaemonError> {
     let (changes, changed) = watch::channel(0);
     let control = Control::listen(&loaded.places.control, ask.clone(), changed, clock).await?;
     let open = listen(&loaded.places, ask, clock).await?;
-    let executor = Arc::new(Executor::new(&loaded.places.state, SELF.into()));
+    let executor = executor(&loaded);
     let (tell, mut told) = mpsc::channel(MAX_QUESTIONS);
     let (outcomes, mut outcome) = mpsc::channel(MAX_OUTCOMES);
-    let [along, notifier] =
-        [tell.clone(), tell].map(|tell| Notifier::start(executor.clone(), tell));
+    let (readings, mut reading) = mpsc::channel(MAX_READINGS);
+    let notifiers = [tell.clone(), tell].map(|tell| Notifier::start(executor.clone(), tell));
     let (channels, mut announced) = Channels::start(clock, &loaded.plan.channels);
-    let Loaded { places: Places { state, .. }, plan, .. } = loaded;
+    let Loaded { places, plan, .. } = loaded;
     let plan = Arc::new(plan);
     let mut daemon = Daemon {
         clock,
         config: config.to_owned(),
         guard: Guard::new(plan.clone(), &entries),
-        shell: Shell { journal, executor, notifier, along, channels, outcomes, state },
+        shell: Shell::new(
+            journal,
+            executor,
+            notifiers,
+            channels,
+            Answers { outcomes, readings },
+            &places,
+        ),
         sources: Sources::start(&plan.targets, &names(&plan), clock),
-        supervisor: Supervisor::new(),
+        supervisor: Supervisor::new(clock.wall()),
         changes,
         seen: Seen::default(),
         reload_error: None,
         reload_due: None,
+        waiting: None,
         ending: Ending::No,
+        doctor: Doctor::new(places, clock),
     };
     drop(entries);
-    let effects = daemon.guard.start(daemon.now(), env!("CARGO_PKG_VERSION"), std::process::id());
-    daemon.perform(effects);
-    daemon.introduce();
-    daemon.supervisor.ready();
+    daemon.start();
     while !daemon.is_done() {
         let until = daemon.wake();
         let happening = tokio::select! {
@@ -165,6 +179,7 @@ pub(crate) async fn run(config: &Path) -> Result<(), DaemonError> {
             biased;
             Some(request) = requests.recv() => Happening::Signal(request),
             Some(outcome) = outcome.recv() => Happening::Outcome(outcome),
+            Some(reading) = reading.recv() => Happening::Read(reading),
             Some(asked) = questions.recv() => Happening::Asked(asked),
             scrape = daemon.sources.next() => Happening::Scrape(scrape),
             Some(told) = told.recv() => Happening::Told(told),
@@ -177,6 +192,12 @@ pub(crate) async fn run(config: &Path) -> Result<(), DaemonError> {
     drop((control, open));
     daemon.end().await;
     Ok(())
+}
+
+fn executor(loaded: &Loaded) -> Arc<Executor> {
+    let executor = Executor::new(&loaded.places.state, SELF.into());
+    executor.keep_secret(loaded.plan.secrets());
+    Arc::new(executor)
 }
 
 async fn listen(
@@ -205,8 +226,16 @@ fn names(plan: &Plan) -> Vec<Arc<NameSet>> {
 }
 
 impl Daemon {
-    /// A line for whoever reads the log from its beginning.
+    fn start(&mut self) {
+        let (now, pid) = (self.now(), std::process::id());
+        let effects = self.guard.start(now, env!("CARGO_PKG_VERSION"), pid);
+        self.perform(effects);
+        self.introduce();
+    }
+
+    /// A line for whoever reads the log from its beginning, and a word to the service manager.
     fn introduce(&self) {
+        self.supervisor.ready();
         let now = self.guard.snapshot(self.now());
         tracing::info!(
             service = %now.service,
@@ -231,8 +260,8 @@ impl Daemon {
     fn is_done(&self) -> bool {
         match self.ending {
             Ending::No => false,
-            Ending::AfterSteps => !self.guard.has_steps_to_run(),
-            Ending::AfterAttempt => !self.guard.is_attempting(),
+            Ending::AfterSteps => !self.guard.has_steps_to_run() && !self.guard.is_drilling(),
+            Ending::AfterAttempt => !self.guard.is_attempting() && !self.guard.is_drilling(),
         }
     }
 
@@ -241,6 +270,7 @@ impl Daemon {
         let effects = match happening {
             Happening::Scrape(scrape) => self.guard.observe(now, &scrape),
             Happening::Outcome(outcome) => self.guard.settle(now, &outcome),
+            Happening::Read((number, live)) => self.guard.live(now, number, live),
             Happening::Told(told) => {
                 self.guard.notified(now, told.deployment, told.hook, told.failure)
             }
@@ -284,14 +314,22 @@ impl Daemon {
 
     fn answer(&mut self, now: Moment, asked: Asked) {
         let answer = match asked.question {
+            Question::Doctor => return self.examine(now, asked.answer),
             Question::Status => Answer::Status(Box::new(self.status(now))),
             Question::Progress(id) => Answer::Progress(self.guard.progress(&id)),
             Question::Stage(id, stage) => {
                 Answer::Stage(self.guard.stage_progress(now, &id, &stage))
             }
+            Question::Drill => Answer::Drill(self.guard.last_drill().cloned().map(Box::new)),
             Question::Command(command, by) => {
+                let is_rollback =
+                    matches!(command, Command::Rollback { .. } | Command::Approve { .. });
                 let (answer, effects) = self.guard.command(now, command, by);
                 self.perform(effects);
+                if is_rollback && answer.is_ok() && self.guard.is_asked() {
+                    self.waiting = Some(asked.answer);
+                    return;
+                }
                 // What is not on record did not happen.
                 let lost = !self.guard.snapshot(now).journal_ok;
                 let refusal = crate::model::entry::Refusal::JournalUnusable;
@@ -302,10 +340,29 @@ impl Daemon {
         drop(asked.answer.send(answer));
     }
 
+    /// Whoever waited for the live version is told what came of it.
+    fn answer_waiting(&mut self) {
+        let Some(answer) = self.guard.take_answer() else { return };
+        if let Some(waiting) = self.waiting.take() {
+            let lost = !self.guard.snapshot(self.now()).journal_ok;
+            let refusal = crate::model::entry::Refusal::JournalUnusable;
+            let answer = if lost { Err(Rejection::Refused(refusal)) } else { answer };
+            drop(waiting.send(Answer::Command(answer)));
+        }
+    }
+
+    /// Looks at everything beside the loop, with what the loop knows.
+    fn examine(&self, now: Moment, answer: oneshot::Sender<Answer>) {
+        let status = self.status(now);
+        self.doctor.examine(self.guard.plan().clone(), &status, answer);
+    }
+
     fn status(&self, now: Moment) -> Status {
         Status {
             rollguard: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
+            started: self.supervisor.started,
+            turned: self.supervisor.turned,
             config: self.config.clone(),
             reload_error: self.reload_error.clone(),
             skipped_slots: self.sources.stats().iter().map(|stats| stats.skipped).sum(),
@@ -330,12 +387,11 @@ impl Daemon {
     fn reload(&mut self, now: Moment, by: Caller) -> Vec<Effect> {
         match load::load(&self.config) {
             Ok(loaded) => {
-                for lint in loaded.lints.iter() {
-                    tracing::warn!("{}", lint.message);
-                }
+                warn_of(&loaded.lints);
                 let plan = Arc::new(loaded.plan);
                 self.sources.replace(&plan.targets, &names(&plan));
                 self.shell.channels.replace(&plan.channels);
+                self.shell.executor.keep_secret(plan.secrets());
                 self.reload_error = None;
                 self.guard.reload(now, plan, by)
             }
@@ -366,9 +422,10 @@ impl Daemon {
 
     /// After every turn: those who wait are told, and so is the service manager.
     fn turned(&mut self) {
+        self.answer_waiting();
         let state = self.guard.state();
         let id = self.guard.deployment_id().map(ToString::to_string).unwrap_or_default();
-        self.supervisor.turned(self.clock.now());
+        self.supervisor.turned(self.now());
         let deployment = Some((id, state));
         if self.seen.deployment != deployment {
             let status = deployment.as_ref().map(|(id, state)| format!("{state} {id}"));
@@ -381,6 +438,12 @@ impl Daemon {
             self.seen.stage = stage;
             self.changes.send_modify(|count| *count += 1);
         }
+    }
+}
+
+fn warn_of(lints: &Diagnostics) {
+    for lint in lints.iter() {
+        tracing::warn!("{}", lint.message);
     }
 }
 

@@ -14,25 +14,44 @@ use tokio::sync::mpsc;
 use crate::engine::effect::{Effect, Incident, Notice, Outcome, Pace};
 use crate::hook::Executor;
 use crate::journal::{Journal, reports_dir};
+use crate::live::Reader;
+use crate::load::Places;
 use crate::model::entry::{Entry, Event};
+use crate::model::live::{Live, LiveSettings};
 use crate::model::place::TargetIx;
 use crate::model::time::format_duration;
 use crate::notify::{Channels, Notifier};
 use crate::render;
 use crate::source::Sources;
 
+use super::drills::Drills;
+
 /// The world, as far as effects reach it.
 #[derive(Debug)]
 pub(super) struct Shell {
-    pub(super) journal: Journal,
+    journal: Journal,
     pub(super) executor: Arc<Executor>,
     pub(super) notifier: Notifier,
     /// The hooks that go along: one that hangs must not keep people from being told.
     pub(super) along: Notifier,
     pub(super) channels: Channels,
-    pub(super) outcomes: mpsc::Sender<Outcome>,
-    pub(super) state: PathBuf,
+    answers: Answers,
+    reader: Reader,
+    state: PathBuf,
+    drills: Drills,
 }
+
+/// Where what was asked of the world is answered.
+#[derive(Debug)]
+pub(super) struct Answers {
+    /// What became of attempts.
+    pub(super) outcomes: mpsc::Sender<Outcome>,
+    /// What was read of the live version.
+    pub(super) readings: mpsc::Sender<Reading>,
+}
+
+/// What was read of the live version, by the number of the question.
+pub(super) type Reading = (u64, Live);
 
 /// What became of effects.
 #[derive(Clone, Debug, PartialEq)]
@@ -58,6 +77,19 @@ pub(super) enum Attempts {
 }
 
 impl Shell {
+    /// The world of a daemon that has just started.
+    pub(super) fn new(
+        journal: Journal,
+        executor: Arc<Executor>,
+        [notifier, along]: [Notifier; 2],
+        channels: Channels,
+        answers: Answers,
+        places: &Places,
+    ) -> Self {
+        let (state, drills, reader) = (places.state.clone(), Drills::default(), Reader::default());
+        Self { journal, executor, notifier, along, channels, answers, reader, state, drills }
+    }
+
     /// Performs effects in order.
     pub(super) fn perform(
         &mut self,
@@ -99,14 +131,18 @@ impl Shell {
                     });
                 }
                 Effect::CallOff { deployment, attempt } => {
-                    self.settle(|executor| async move {
-                        executor.call_off(&deployment, &attempt).await
-                    });
+                    self.settle(
+                        |executor| async move { executor.stop(&deployment, &attempt).await },
+                    );
                 }
+                Effect::ReadLive { number, settings } => self.read_live(number, settings),
                 Effect::Notify(notice) => notify(&self.notifier, *notice),
                 Effect::GoAlong(notice) => notify(&self.along, *notice),
                 Effect::Tell(telling) => self.channels.tell(*telling),
                 Effect::Report(incident) => self.report(&incident),
+                Effect::Drill(effect) => {
+                    self.drills.perform(effect, &self.executor, &self.answers.outcomes);
+                }
                 Effect::Pace { target, interval, pace } => {
                     set_pace(sources, target, interval, pace);
                 }
@@ -120,12 +156,21 @@ impl Shell {
     where
         F: Future<Output = Option<Outcome>> + Send + 'static,
     {
-        let (done, outcomes) = (what(self.executor.clone()), self.outcomes.clone());
+        let (done, outcomes) = (what(self.executor.clone()), self.answers.outcomes.clone());
         tokio::spawn(async move {
             if let Some(outcome) = done.await {
                 // Nobody takes it only when the daemon has ended.
                 drop(outcomes.send(outcome).await);
             }
+        });
+    }
+
+    fn read_live(&self, number: u64, settings: Arc<LiveSettings>) {
+        let (reader, readings) = (self.reader.clone(), self.answers.readings.clone());
+        tokio::spawn(async move {
+            let live = reader.read(&settings).await;
+            // Nobody takes it only when the daemon has ended.
+            drop(readings.send((number, live)).await);
         });
     }
 
@@ -136,6 +181,11 @@ impl Shell {
             && let Err(error) = self.executor.forget_all_but(deployment)
         {
             tracing::warn!(%error, "markers of old attempts cannot be removed");
+        }
+        if let (Event::DrillBegun(_), Some(drill)) = (&entry.event, &entry.deployment)
+            && let Err(error) = self.executor.forget_drills_but(drill)
+        {
+            tracing::warn!(%error, "markers of old drills cannot be removed");
         }
     }
 
@@ -206,6 +256,7 @@ fn log(entry: &Entry) {
         | Event::Paused { .. }
         | Event::Refused { .. }
         | Event::ReloadRefused { .. }
+        | Event::LiveChecked { refusal: Some(_), .. }
         | Event::TelemetryLost { .. } => {
             tracing::warn!("{line}");
         }
@@ -235,6 +286,10 @@ fn log(entry: &Entry) {
         | Event::Cured { .. }
         | Event::Cleared { .. }
         | Event::Told { .. }
+        | Event::LiveChecked { .. }
+        | Event::LiveSeen { .. }
+        | Event::DrillBegun(_)
+        | Event::DrillDone(_)
         | Event::Notified { .. } => tracing::info!("{line}"),
     }
 }

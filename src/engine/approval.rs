@@ -19,6 +19,7 @@ use crate::model::rule::Rule;
 use crate::model::time::{Instant, Moment, Timestamp, format_duration};
 
 use super::command::{Accepted, Rejection, check_reason};
+use super::compare::Case;
 use super::evidence;
 use super::guard::Guard;
 use super::ledger::Deployment;
@@ -83,19 +84,24 @@ impl Guard {
         reasons.into_iter().find(|(applies, _)| *applies).map(|(_, refusal)| refusal)
     }
 
-    /// Rolls back because a rule fired, or asks whether to.
+    /// Rolls back because a rule fired, or asks whether to, once it is certain what is live.
     pub(crate) fn act_on(&mut self, now: Moment, ix: RuleIx, hook: HookIx) {
         match self.plan().mode {
-            Mode::Confirm => self.ask(now, ix, hook),
-            Mode::Observe | Mode::Notify | Mode::Auto => self.roll_back_for(now, ix, hook),
+            Mode::Confirm if self.live_settings().is_none() => {
+                let hook = self.plan().hook(hook).clone();
+                self.ask(now, ix, &hook);
+            }
+            Mode::Confirm | Mode::Observe | Mode::Notify | Mode::Auto => {
+                self.roll_back_for(now, ix, hook);
+            }
         }
     }
 
     /// Asks whether to roll back for a rule that fires.
-    pub(crate) fn ask(&mut self, now: Moment, ix: RuleIx, hook: HookIx) {
+    pub(crate) fn ask(&mut self, now: Moment, ix: RuleIx, hook: &Hook) {
         let Some(deployment) = self.guarded() else { return };
         let trigger = Trigger::Rule(Box::new(evidence::of_rule(&self.judge, ix, now)));
-        let decision = self.decision(now, deployment, trigger, self.plan().hook(hook));
+        let decision = self.decision(now, deployment, trigger, hook);
         let Confirm { within, default } = self.plan().deployment.confirm.unwrap_or(UNSAID);
         let id = deployment.id.clone();
         let until = now.wall.after(within);
@@ -127,9 +133,15 @@ impl Guard {
             Some(false) => "does not hold any more",
             None => "cannot be told to hold or not",
         };
+        if self.is_asked() {
+            return Err(Rejection::Comparing(deployment));
+        }
         let rule = ask.rule().map(|rule| rule.rule.to_string()).unwrap_or_default();
         let message = format!("rolling back deployment {deployment}; rule {rule} {now_says}");
         self.approved(now, ask, hook, Answer::Person { by, reason });
+        if let Some(Err(why)) = self.take_answer() {
+            return Err(why);
+        }
         Ok(Accepted { deployment: Some(deployment), message })
     }
 
@@ -159,14 +171,15 @@ impl Guard {
 
     fn approved(&mut self, now: Moment, ask: Ask, hook: Hook, answer: Answer) {
         let holds = ask.rule().and_then(|rule| self.holds(&rule.rule));
-        let approval = Approval { answer, asked: ask.at, holds };
-        self.waits.answer = None;
-        self.roll_back_approved(now, ask.decision.trigger, hook, approval);
+        let approval = Some(Approval { answer, asked: ask.at, holds });
+        self.roll_back(now, Case { trigger: ask.decision.trigger, hook, approval });
     }
 
     fn denied(&mut self, now: Moment, ask: &Ask, answer: Answer, why: String) {
         let Some(rule) = ask.rule().map(|evidence| evidence.rule.clone()) else { return };
         self.waits.answer = None;
+        // A yes before it may still wait for the live version.
+        self.drop_check();
         self.record(now, Event::Denied { rule: rule.clone(), answer });
         self.tell(now, self.rule_named(&rule), &why, Occasion::Denied);
         self.report_as(now, ask.decision.clone(), "not rolled back", Some(why));
@@ -208,6 +221,13 @@ impl Guard {
         by_mode.or_else(|| self.hook_refusal(hook)).or(paused).or(spent)
     }
 
+    /// What people were asked cannot be done after all.
+    pub(crate) fn lapse_current(&mut self, now: Moment, why: String) {
+        if let Some(ask) = self.guarded().and_then(|current| current.ask.clone()) {
+            self.lapse(now, &ask, why);
+        }
+    }
+
     fn lapse(&mut self, now: Moment, ask: &Ask, why: String) {
         let Some(rule) = ask.rule().map(|evidence| evidence.rule.clone()) else { return };
         self.waits.answer = None;
@@ -239,7 +259,9 @@ impl Guard {
     /// When it is too late to answer.
     pub(crate) fn answer_deadline(&self) -> Option<Instant> {
         let asked = self.guarded().filter(|_| self.halt.is_none())?.ask.is_some();
-        self.waits.answer.filter(|_| asked)
+        // One that was given waits for the live version only.
+        let answered = self.is_answered();
+        self.waits.answer.filter(|_| asked && !answered)
     }
 
     /// The end of a wait, and of a pause, that the journal left open. People are asked again: the
@@ -281,7 +303,7 @@ impl Guard {
         }
     }
 
-    fn rule_named(&self, name: &RuleName) -> Option<RuleIx> {
+    pub(crate) fn rule_named(&self, name: &RuleName) -> Option<RuleIx> {
         self.plan().rules.iter().position(|rule| rule.name == *name).map(RuleIx)
     }
 

@@ -1,7 +1,7 @@
 //! Arming: the times of a deployment, and the rules that cannot speak against it because they
 //! held before it began. It decides nothing.
 
-use crate::model::entry::{Event, RuleStanding};
+use crate::model::entry::Event;
 use crate::model::name::RuleName;
 use crate::model::place::RuleIx;
 use crate::model::reading::Verdict;
@@ -17,7 +17,8 @@ impl Guard {
         let settings = &self.plan().deployment;
         let bake = settings.bake.map(|bake| now.at.after(bake));
         let warm = Some(now.at.after(settings.warmup));
-        self.timers = Timers { armed: now.at, warm, bake, overdue: false };
+        let armed = self.live.changed.unwrap_or(now.at);
+        self.timers = Timers { armed, warm, bake, overdue: false };
         self.unseen.clear();
         self.end_warmup(now);
     }
@@ -40,10 +41,16 @@ impl Guard {
     }
 
     /// The rules that hold, or held a moment ago, and cannot fire for it. One that rests has no
-    /// state, but what it would see is known.
+    /// state, but what it would see is known. One that holds only since a change that was detected
+    /// afterwards is none of them.
     pub(crate) fn holding(&self) -> Vec<RuleName> {
+        let before = |ix| match (self.judge.rule(ix).state.since(), self.live.changed) {
+            (Some(since), Some(changed)) => since <= changed,
+            (Some(_), None) => true,
+            (None, _) => false,
+        };
         let holds = |ix| match self.judge.applies(ix) {
-            true => self.standing(ix) != RuleStanding::Inactive,
+            true => before(ix),
             false => self.judge.holds_now(ix),
         };
         let rules = self.plan().rules.iter().enumerate();

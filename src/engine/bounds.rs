@@ -54,6 +54,10 @@ pub(crate) fn bound(event: &mut Event) {
         | Event::Outcome { .. }
         | Event::Cleared { .. }
         | Event::Told { .. }
+        | Event::LiveChecked { .. }
+        | Event::LiveSeen { .. }
+        | Event::DrillBegun(_)
+        | Event::DrillDone(_)
         | Event::Notified { .. } => {}
     }
 }

@@ -6,13 +6,18 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::model::deployment::Milestone;
-use crate::model::entry::{Caller, Entry, Event, Frozen, Refusal, Trigger};
+use crate::model::drill::Reach;
+use crate::model::entry::{Caller, Entry, Event, Frozen, Refusal};
+use crate::model::live::Live;
 use crate::model::name::{DeploymentId, HookName, StageName, Version};
 use crate::model::place::{HookIx, SignalIx};
 use crate::model::plan::Plan;
 use crate::model::signal::SignalKind;
 use crate::model::time::{Moment, Timestamp, format_duration};
 
+use super::compare::Refused;
+use super::drill::DrillRefusal;
+use super::drilled;
 use super::effect::Effect;
 use super::evidence;
 use super::guard::{Guard, Timers};
@@ -61,7 +66,7 @@ pub enum Command {
         id: Option<DeploymentId>,
         /// Why.
         reason: String,
-        /// Whether even if it was begun as irreversible.
+        /// Whether even if it was begun as irreversible, and whatever version is live.
         force: Force,
     },
     /// Yes to the rule that asks for a rollback.
@@ -89,6 +94,13 @@ pub enum Command {
     Resume {
         /// Why, where the person says.
         reason: Option<String>,
+    },
+    /// Run a hook against the drill target.
+    Drill {
+        /// The hook; `None`: the configured one.
+        hook: Option<HookName>,
+        /// How far it may reach.
+        reach: Reach,
     },
 }
 
@@ -127,6 +139,14 @@ pub struct Accepted {
     pub message: String,
 }
 
+impl Accepted {
+    /// A rollback was decided.
+    pub(crate) fn rolling_back(deployment: DeploymentId) -> Self {
+        let message = format!("rolling back deployment {deployment}");
+        Self { deployment: Some(deployment), message }
+    }
+}
+
 /// Why a command was not carried out.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Rejection {
@@ -146,6 +166,12 @@ pub enum Rejection {
         "deployment id {0} was used before; at most one rollback runs for an id, so take another"
     )]
     IdUsed(DeploymentId),
+    /// The id would be that of a drill.
+    #[error("deployment id {0} is one of a drill, take another")]
+    DrillId(DeploymentId),
+    /// There is no drill, and why.
+    #[error(transparent)]
+    Drill(#[from] DrillRefusal),
     /// A rollback is under way.
     #[error("deployment {0} is being rolled back")]
     RollingBack(DeploymentId),
@@ -201,6 +227,22 @@ pub enum Rejection {
     /// A reason that cannot be passed on.
     #[error("a reason must be 1 to {MAX_REASON} bytes of text without control characters")]
     BadReason,
+    /// A person asked for it already, and the live version is being read.
+    #[error("a rollback of deployment {0} was asked for, and the live version is being read")]
+    Comparing(DeploymentId),
+    /// Something else was done before the live version was read.
+    #[error("something else was done while the live version was being read; look and ask again")]
+    Overtaken,
+    /// The live version speaks against it.
+    #[error(
+        "refused: {refusal}; the live version is {live}; `rollback --force` does it all the same"
+    )]
+    Live {
+        /// Why.
+        refusal: Refusal,
+        /// What was read.
+        live: Live,
+    },
     /// The guard refuses to act.
     #[error("refused: {0}")]
     Refused(Refusal),
@@ -215,7 +257,9 @@ impl Guard {
     /// Carries out a command.
     ///
     /// # Errors
-    /// Why it cannot be carried out; nothing has changed then.
+    /// Why it cannot be carried out; nothing has changed then, but that the live version may have
+    /// been compared and put on record. Where a person must wait for that, see
+    /// [`is_asked`](Guard::is_asked).
     pub fn command(
         &mut self,
         now: Moment,
@@ -236,6 +280,7 @@ impl Guard {
             Command::Deny { id, reason } => self.deny(now, id.as_ref(), reason, by),
             Command::Pause { span, reason } => self.pause(now, span, reason, by),
             Command::Resume { reason } => self.resume(now, reason, by),
+            Command::Drill { hook, reach } => self.drill(now, hook.as_ref(), reach, by),
         };
         // What was not carried out asks for nothing.
         if answer.is_ok() {
@@ -280,6 +325,11 @@ impl Guard {
         if old != *self.plan() {
             self.watch_anew(now);
         }
+        self.drop_check();
+        if old.deployment.live != self.plan().deployment.live || old.targets != self.plan().targets
+        {
+            self.watch_live(now);
+        }
         self.record(now, Event::Reloaded { by, rules });
         self.remind_of_open();
         self.keep_pace(now.at);
@@ -309,7 +359,7 @@ impl Guard {
         }
     }
 
-    fn begin(
+    pub(crate) fn begin(
         &mut self,
         now: Moment,
         id: Option<DeploymentId>,
@@ -323,6 +373,9 @@ impl Guard {
             return Ok(known);
         }
         let forced = self.admit(&version, terms.force)?;
+        if drilled::is_drill(&id) {
+            return Err(Rejection::DrillId(id));
+        }
         if self.guarded().is_some() {
             self.record(now, Event::Superseded { by: id.clone() });
         }
@@ -330,7 +383,9 @@ impl Guard {
         let good = good.or(plan.deployment.good.clone()).or(self.good_by_default());
         let known = self.describe_good(good.as_ref());
         self.hook = None;
-        let baselines = self.judge.baselines(now.at);
+        self.live.refused = Refused::default();
+        self.drop_check();
+        let baselines = self.judge.baselines(self.live.changed.unwrap_or(now.at));
         self.judge.freeze(&baselines, now.at);
         self.judge.enter(None, now.at);
         let thin = thin(&plan, &baselines);
@@ -395,7 +450,10 @@ impl Guard {
             .expect("of endless suffixes only finitely many are used")
     }
 
-    fn current(&self, asked: Option<&DeploymentId>) -> Result<(DeploymentId, Phase), Rejection> {
+    pub(crate) fn current(
+        &self,
+        asked: Option<&DeploymentId>,
+    ) -> Result<(DeploymentId, Phase), Rejection> {
         let Some(current) = &self.ledger.current else { return Err(Rejection::NoDeployment) };
         match asked {
             Some(asked) if *asked != current.id => {
@@ -430,39 +488,9 @@ impl Guard {
             check_reason(&reason)?;
         }
         let deployment = guarded?;
+        self.drop_check();
         self.record(now, Event::Ended { reason, by });
         let message = format!("deployment {deployment} is not guarded any more");
-        Ok(Accepted { deployment: Some(deployment), message })
-    }
-
-    fn roll_back_on_demand(
-        &mut self,
-        now: Moment,
-        id: Option<DeploymentId>,
-        reason: String,
-        force: Force,
-        by: Caller,
-    ) -> Result<Accepted, Rejection> {
-        let (deployment, phase) = self.current(id.as_ref())?;
-        check_reason(&reason)?;
-        match phase {
-            // A version may turn out bad after its bake, too: a person may still say so.
-            Phase::Guarding | Phase::Baked | Phase::Ended(_) => {}
-            Phase::RollingBack | Phase::RolledBack | Phase::Failed(_) => {
-                return Err(Rejection::Refused(Refusal::AlreadyRolledBack));
-            }
-        }
-        let irreversible = self.ledger.current.as_ref().is_some_and(|known| known.irreversible);
-        if irreversible && force == Force::No {
-            return Err(Rejection::Irreversible(deployment));
-        }
-        let hook = self.plan().deployment.then.ok_or(Rejection::NoHook)?;
-        let hook = self.plan().hook(hook).clone();
-        if let Some(refusal) = self.hook_refusal(&hook) {
-            return Err(Rejection::Refused(refusal));
-        }
-        self.roll_back(now, Trigger::Person { reason, by }, hook);
-        let message = format!("rolling back deployment {deployment}");
         Ok(Accepted { deployment: Some(deployment), message })
     }
 }

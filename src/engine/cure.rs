@@ -37,6 +37,12 @@ pub(crate) struct Watch {
 pub(crate) enum Purpose {
     /// Every step is done; now it must help.
     Verify,
+    /// The guard was restarted between two steps and the good version is live: perhaps all is
+    /// done. Otherwise this attempt at the next step starts.
+    AfterRestart {
+        /// The attempt's number.
+        number: u32,
+    },
     /// A step of unknown outcome: if the cure is there, it took effect.
     AfterUnknown(Rerun),
 }
@@ -69,7 +75,9 @@ impl Watch {
         };
         let briefly = hook.cure.as_ref().map_or(Duration::ZERO, |cure| cure.hold) + BRIEFLY;
         let within = match purpose {
-            Purpose::AfterUnknown(Rerun::Safe) => within.min(briefly),
+            Purpose::AfterUnknown(Rerun::Safe) | Purpose::AfterRestart { .. } => {
+                within.min(briefly)
+            }
             Purpose::AfterUnknown(Rerun::Never) | Purpose::Verify => within,
         };
         let (keep_firing_for, on_no_data) = (Duration::ZERO, OnNoData::Hold);
@@ -82,6 +90,11 @@ impl Watch {
         if at >= self.since {
             self.state.judge(&self.terms, at, Judgement::Fresh(verdict));
         }
+    }
+
+    /// Since when it is looked for.
+    pub(crate) const fn since(&self) -> Instant {
+        self.since
     }
 
     /// Whether the cure was seen.

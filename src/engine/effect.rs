@@ -2,12 +2,14 @@
 //! core what came of them with `settle`; an entry is durable before anything after it starts.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::model::entry::{Attempt, Decision, Entry, SignalEvidence, StepResult};
+use crate::model::live::LiveSettings;
 use crate::model::name::{DeploymentId, HookName, SignalName};
 use crate::model::place::TargetIx;
 use crate::model::signal::Unit;
@@ -42,6 +44,13 @@ pub enum Effect {
         /// The attempt.
         attempt: Attempt,
     },
+    /// Read the live version and settle it with this number.
+    ReadLive {
+        /// Which question it is.
+        number: u64,
+        /// How it is read.
+        settings: Arc<LiveSettings>,
+    },
     /// Tell people, beside the critical path; settled with `Notified`.
     Notify(Box<Notice>),
     /// Run a hook that goes along, beside the critical path and beside those that tell people.
@@ -50,6 +59,8 @@ pub enum Effect {
     Tell(Box<Telling>),
     /// Write the incident report.
     Report(Box<Incident>),
+    /// Do something for a drill.
+    Drill(DrillEffect),
     /// Sample a target at another interval from now on. A target of a new plan starts at its own.
     Pace {
         /// The target.
@@ -59,6 +70,17 @@ pub enum Effect {
         /// Why.
         pace: Pace,
     },
+}
+
+/// What a drill asks of the world. It is kept apart from what a rollback asks: it may be ended at
+/// any time.
+#[derive(Clone, Debug, PartialEq)]
+pub enum DrillEffect {
+    /// Run one attempt at a step and settle its outcome.
+    Run(Box<Order>),
+    /// End the attempt that runs, with [`CALL_OFF_GRACE`](super::drill::CALL_OFF_GRACE) between
+    /// TERM and KILL, and settle it.
+    CallOff,
 }
 
 /// Why a target is sampled as often as it is.

@@ -6,24 +6,23 @@
 
 use std::sync::Arc;
 
-use crate::model::deployment::{Arm, Mode};
-use crate::model::entry::{Caller, Entry, Event, Refusal};
-use crate::model::hook::{Hook, Placeholder};
+use crate::model::deployment::Arm;
+use crate::model::entry::{Caller, Entry, Event};
+use crate::model::hook::Hook;
 use crate::model::name::{DeploymentId, HookName, RuleName};
 use crate::model::place::RuleIx;
 use crate::model::plan::Plan;
-use crate::model::reading::{NoData, Verdict};
-use crate::model::rule::{Severity, Then};
+use crate::model::rule::Then;
 use crate::model::scrape::Scrape;
 use crate::model::time::{Instant, Moment};
 
-use super::approval::is_on_record;
 use super::bounds;
 use super::cure::Watch;
+use super::drill::Drills;
 use super::effect::Effect;
-use super::evidence;
 use super::judge::Judge;
 use super::ledger::{Deployment, Ledger, Phase};
+use super::live::LiveState;
 use super::order::Occasion;
 use super::pace::TargetState;
 use super::rule::State;
@@ -50,8 +49,10 @@ pub struct Guard {
     pub(crate) waits: Waits,
     /// What the stages of the deployment wait for.
     pub(crate) stages: Stages,
+    pub(crate) drills: Drills,
     /// Why nothing is done any more.
     pub(crate) halt: Option<Halt>,
+    pub(crate) live: LiveState,
     effects: Vec<Effect>,
     /// The ledger as it was before the entries that were asked for last.
     before: Option<Box<Ledger>>,
@@ -74,6 +75,8 @@ pub(crate) enum Doing {
     Nothing,
     /// The outcome of an attempt.
     Attempt,
+    /// What the live version is, before the next attempt.
+    Comparing,
     /// The time of the next attempt.
     Backoff { until: Instant },
     /// The cure.
@@ -121,7 +124,9 @@ impl Guard {
             unseen: Vec::new(),
             waits: Waits::default(),
             stages: Stages::default(),
+            drills: Drills::default(),
             halt: None,
+            live: LiveState::default(),
             effects: Vec::new(),
             before: None,
         }
@@ -137,8 +142,10 @@ impl Guard {
         }
         self.record(now, Event::Started { rollguard: rollguard.to_owned(), pid });
         self.resume_waits(now);
+        self.end_old_drill(now);
         self.remind_of_all(now);
         self.call_off(now);
+        self.watch_live(now);
         let phase = self.ledger.current.as_ref().map(|deployment| &deployment.phase);
         match phase {
             Some(Phase::RollingBack) => self.resume_rollback(now),
@@ -159,6 +166,7 @@ impl Guard {
                 }
             }
         }
+        self.pursue_live(now);
         self.effects()
     }
 
@@ -177,6 +185,7 @@ impl Guard {
         self.judge.wake(now.at);
         self.watch_gate(now, None);
         self.note_target(scrape);
+        self.note_live(scrape);
         self.judge.observe(scrape);
         self.proceed(now, Some(scrape));
         self.effects()
@@ -193,7 +202,7 @@ impl Guard {
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         let doing = match &self.doing {
-            Doing::Nothing | Doing::Attempt => None,
+            Doing::Nothing | Doing::Attempt | Doing::Comparing => None,
             Doing::Backoff { until } => Some(*until),
             Doing::Cure(watch) => Some(watch.deadline()),
         };
@@ -201,15 +210,9 @@ impl Guard {
         let guarding = self.guarded().and(self.timers.warm.into_iter().chain(bake).min());
         let lost = self.telemetry_deadline();
         let waits = self.pause_deadline().into_iter().chain(self.answer_deadline());
-        self.judge
-            .deadline()
-            .into_iter()
-            .chain(doing)
-            .chain(guarding)
-            .chain(lost)
-            .chain(waits)
-            .chain(self.stage_deadline())
-            .min()
+        let looks = lost.into_iter().chain(self.live_deadline()).chain(waits);
+        let looks = looks.chain(self.drill_deadline()).chain(self.stage_deadline());
+        self.judge.deadline().into_iter().chain(doing).chain(guarding).chain(looks).min()
     }
 
     /// The journal could not be written. From here on nothing is done any more: a rollback that
@@ -219,6 +222,8 @@ impl Guard {
         if self.halt.replace(Halt::JournalLost).is_none() {
             self.doing = Doing::Nothing;
             self.stages = Stages::default();
+            self.drop_check();
+            self.drop_drill();
             self.tell(now, None, "the journal cannot be written", Occasion::JournalLost);
             self.tell_journal_lost(now);
             self.relax();
@@ -252,6 +257,7 @@ impl Guard {
     /// The daemon was told to stop.
     pub fn stop(&mut self, now: Moment, by: Caller) -> Vec<Effect> {
         self.record(now, Event::Stopped { by });
+        self.close_drills(now);
         self.effects()
     }
 
@@ -271,7 +277,8 @@ impl Guard {
     /// Whether a step of a rollback, or of what enters a stage, is being run or will be.
     #[must_use]
     pub const fn has_steps_to_run(&self) -> bool {
-        matches!(self.doing, Doing::Attempt | Doing::Backoff { .. }) || self.stages.has_steps()
+        matches!(self.doing, Doing::Attempt | Doing::Comparing | Doing::Backoff { .. })
+            || self.stages.has_steps()
     }
 
     /// Whether a rollback is under way, so that the daemon must not replace its plan.
@@ -286,7 +293,9 @@ impl Guard {
         &self.ledger
     }
 
-    pub(crate) fn plan(&self) -> &Arc<Plan> {
+    /// The plan in force.
+    #[must_use]
+    pub fn plan(&self) -> &Arc<Plan> {
         self.judge.plan()
     }
 
@@ -324,6 +333,8 @@ impl Guard {
         self.end_pause(now);
         self.lift_denials(now);
         self.end_wait_for_answer(now);
+        self.pursue_live(now);
+        self.pursue_drill(now);
         self.pursue_wait(now, scrape);
         self.decide(now);
         self.watch_cleared(now);
@@ -342,11 +353,7 @@ impl Guard {
     pub(crate) fn decide(&mut self, now: Moment) {
         let mut firing: Vec<(Instant, RuleIx)> = (0..self.plan().rules.len())
             .map(RuleIx)
-            .filter_map(|ix| match self.judge.rule(ix).state {
-                // On what is over, or was not seen since, nothing is done.
-                State::Firing(firing) if self.judge.fires_now(ix) => Some((firing.fired, ix)),
-                State::Firing(_) | State::Inactive | State::Pending(_) => None,
-            })
+            .filter_map(|ix| self.fired(ix).map(|fired| (fired, ix)))
             .collect();
         firing.sort();
         for (_, ix) in firing {
@@ -361,90 +368,17 @@ impl Guard {
         }
     }
 
-    /// Why a rule would not be acted on if it fired now; `None` if it would.
-    pub(crate) fn refusal(&self, ix: RuleIx, now: Moment) -> Option<Refusal> {
-        let rule = self.plan().rule(ix);
-        let Some(deployment) = self.ledger.current.as_ref() else { return Some(Refusal::NotArmed) };
-        match deployment.phase {
-            Phase::Guarding => {}
-            Phase::RollingBack | Phase::RolledBack | Phase::Failed(_) => {
-                return Some(Refusal::AlreadyRolledBack);
-            }
-            Phase::Baked | Phase::Ended(_) => return Some(Refusal::NotArmed),
-        }
-        if self.halt.is_some() {
-            return Some(Refusal::JournalUnusable);
-        }
-        if !self.judge.applies(ix) {
-            return Some(Refusal::OtherStage);
-        }
-        if self.timers.warm.is_some() {
-            return Some(Refusal::WarmingUp);
-        }
-        if deployment.set_aside.contains(&rule.name) {
-            return Some(Refusal::SetAside);
-        }
-        match (rule.then, self.plan().mode) {
-            (Then::Report, _) | (Then::Notify | Then::Rollback(_), Mode::Observe) => {
-                Some(Refusal::Observing)
-            }
-            (Then::Notify, _) | (Then::Rollback(_), Mode::Notify) => Some(Refusal::NotifyOnly),
-            (Then::Rollback(hook), Mode::Auto | Mode::Confirm) => {
-                let hook = self.plan().hook(hook);
-                self.hook_refusal(hook).or_else(|| self.peoples_refusal(deployment, rule, now))
-            }
+    /// When a rule fired that fires now. On what is over, or was not seen since, nothing is done.
+    fn fired(&self, ix: RuleIx) -> Option<Instant> {
+        match self.judge.rule(ix).state {
+            State::Firing(firing) if self.judge.fires_now(ix) => Some(firing.fired),
+            State::Firing(_) | State::Inactive | State::Pending(_) => None,
         }
     }
 
-    /// Why a hook cannot be run for the current deployment.
-    pub(crate) fn hook_refusal(&self, hook: &Hook) -> Option<Refusal> {
-        let deployment = self.ledger.current.as_ref()?;
-        match &deployment.good {
-            _ if !hook.names(Placeholder::Good) => None,
-            None => Some(Refusal::NoGoodVersion),
-            Some(good) if *good == deployment.version => Some(Refusal::AlreadyAtGood),
-            Some(_) => None,
-        }
-    }
-
-    /// What is to be said of a rule that does not fire, or fires in vain.
-    pub(crate) fn standing_refusal(&self, ix: RuleIx, now: Moment) -> Option<Refusal> {
-        match self.judge.rule(ix).verdict {
-            _ if self.is_resting(ix) => Some(Refusal::OtherStage),
-            Verdict::NoData(NoData::EvidenceTooThin) => Some(Refusal::EvidenceTooThin),
-            Verdict::NoData(_) => Some(Refusal::NoData),
-            Verdict::Holds | Verdict::Fails => self.refusal(ix, now),
-        }
-    }
-
-    /// Whether a rule is not for the stage that a guarded deployment is in.
-    fn is_resting(&self, ix: RuleIx) -> bool {
-        self.guarded().is_some() && !self.judge.applies(ix)
-    }
-
-    /// Records once for each rule and reason that nothing is done, and again when the rule fires
-    /// after it has cleared. Tells people where that is what was asked for.
-    fn refuse(&mut self, now: Moment, ix: RuleIx, refusal: Refusal) {
-        let rule = self.plan().rule(ix);
-        let Some(deployment) = self.guarded() else { return };
-        let known = deployment.has_refused(&rule.name, refusal);
-        if is_on_record(refusal) || (known && !deployment.cleared.would_tell_again(&rule.name)) {
-            return;
-        }
-        // What people brought about is reported even if something else was refused before.
-        let people = [Refusal::Paused, Refusal::Irreversible, Refusal::BudgetSpent];
-        let first = deployment.refused.is_empty() || people.contains(&refusal);
-        let critical = rule.severity == Severity::Critical;
-        let text = rule.when.text.clone();
-        let evidence = evidence::of_rule(&self.judge, ix, now);
-        self.record(now, Event::Refused { refusal, evidence });
-        // A hook is not told that a rule clears, so it is told once that it fires.
-        if refusal != Refusal::Observing && !known {
-            self.tell(now, Some(ix), &text, Occasion::Refused);
-        }
-        if first && critical {
-            self.report_refusal(now, ix, refusal);
-        }
+    /// Whether a rule fires now.
+    pub(crate) fn is_firing(&self, ix: RuleIx) -> bool {
+        self.fired(ix).is_some()
     }
 
     pub(crate) fn standing(&self, ix: RuleIx) -> crate::model::entry::RuleStanding {

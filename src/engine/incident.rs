@@ -25,6 +25,7 @@ impl Guard {
                 self.hook.as_ref().and_then(|hook| hook.on_failure)
             }
             Occasion::Rollback
+            | Occasion::Drill
             | Occasion::Refused
             | Occasion::AwaitingApproval
             | Occasion::Denied

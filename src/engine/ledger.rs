@@ -12,6 +12,7 @@ use crate::model::time::Timestamp;
 
 use super::approval::Ask;
 use super::clearing::Clearings;
+use super::drilled::DrillLog;
 use super::news::NewsLog;
 use super::pause::Pause;
 use super::quarantine::Quarantine;
@@ -41,12 +42,16 @@ pub struct Ledger {
     pub(crate) quarantine: Quarantine,
     /// Nothing is rolled back automatically.
     pub(crate) pause: Option<Pause>,
+    /// The version that was last known to be live, where changes of it are looked for.
+    pub(crate) live: Option<Version>,
     /// Deployments before the current one, and how each ended.
     past: VecDeque<(DeploymentId, Phase)>,
     /// What was and is to be told.
     pub(crate) news: NewsLog,
     /// What must have ended before anything else may be run.
     pub(crate) stray: Option<Stray>,
+    /// What was drilled.
+    pub(crate) drills: DrillLog,
 }
 
 /// What is known of a deployment.
@@ -80,6 +85,8 @@ pub(crate) struct Deployment {
     pub(crate) ask: Option<Ask>,
     /// The rules that may not roll it back, because the answer was no.
     pub(crate) denied: Vec<RuleName>,
+    /// What comparisons with the live version came to.
+    pub(crate) checked: Vec<(Option<Version>, Option<Refusal>)>,
     pub(crate) decision: Option<(Timestamp, Decision)>,
     pub(crate) progress: Progress,
     /// How many entries concern it, those beyond `entries` included.
@@ -127,6 +134,7 @@ impl Ledger {
     /// Takes an entry into account.
     pub(crate) fn apply(&mut self, entry: &Entry) {
         self.apply_to_deployments(entry);
+        self.drills.apply(entry);
         let concerned = |current: &&Deployment| entry.deployment.as_ref() == Some(&current.id);
         self.news.apply(entry, self.current.as_ref().filter(concerned));
     }
@@ -150,6 +158,9 @@ impl Ledger {
         }
         self.pause_or_resume(entry);
         self.clear_stray(entry);
+        if let Event::LiveSeen { version } = &entry.event {
+            self.live = Some(version.clone());
+        }
         let Some(current) = &mut self.current else { return };
         if entry.deployment.as_ref() != Some(&current.id) {
             return;
@@ -213,6 +224,7 @@ impl Ledger {
             forced: false,
             ask: None,
             denied: Vec::new(),
+            checked: Vec::new(),
             decision: None,
             progress: Progress::default(),
             records: 0,
@@ -275,7 +287,11 @@ impl Deployment {
             Event::Lapsed { .. } => self.ask = None,
             // One that is told of once in each pause.
             Event::Paused { .. } => self.refused.retain(|(_, why)| *why != Refusal::Paused),
-            Event::Started { .. }
+            Event::LiveChecked { live, refusal, .. } => {
+                self.checked.push((live.version().cloned(), *refusal));
+            }
+            Event::LiveSeen { .. }
+            | Event::Started { .. }
             | Event::Stopped { .. }
             | Event::Reloaded { .. }
             | Event::ReloadRefused { .. }
@@ -289,6 +305,8 @@ impl Deployment {
             | Event::Intent { .. }
             | Event::Outcome { .. }
             | Event::Told { .. }
+            | Event::DrillBegun(_)
+            | Event::DrillDone(_)
             | Event::Notified { .. } => {}
         }
     }
@@ -339,6 +357,9 @@ const fn is_story(event: &Event) -> bool {
         | Event::Told { .. }
         | Event::DenialLifted { .. }
         | Event::HookBegun { .. }
+        | Event::LiveSeen { .. }
+        | Event::DrillBegun(_)
+        | Event::DrillDone(_)
         | Event::Notified { .. } => false,
         Event::Begun { .. }
         | Event::Staged { .. }
@@ -356,6 +377,7 @@ const fn is_story(event: &Event) -> bool {
         | Event::Lapsed { .. }
         | Event::Paused { .. }
         | Event::Resumed { .. }
+        | Event::LiveChecked { .. }
         | Event::Decided(_)
         | Event::Intent { .. }
         | Event::Outcome { .. }

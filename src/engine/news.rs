@@ -214,11 +214,15 @@ impl NewsLog {
             | Event::Reloaded { .. }
             | Event::StageEntered { .. }
             | Event::HookBegun { .. }
+            | Event::LiveChecked { .. }
+            | Event::LiveSeen { .. }
             | Event::SetAside { .. }
             | Event::DenialLifted { .. }
             | Event::Intent { .. }
             | Event::Outcome { .. }
             | Event::Told { .. }
+            | Event::DrillBegun(_)
+            | Event::DrillDone(_)
             | Event::Notified { .. } => return None,
         })
     }
@@ -321,6 +325,8 @@ fn describe(news: &mut News, event: &Event, current: &Deployment) {
         | Event::Ended { .. }
         | Event::Superseded { .. }
         | Event::Baked { .. }
+        | Event::LiveChecked { .. }
+        | Event::LiveSeen { .. }
         | Event::SetAside { .. }
         | Event::Cleared { .. }
         | Event::Denied { .. }
@@ -336,6 +342,8 @@ fn describe(news: &mut News, event: &Event, current: &Deployment) {
         | Event::Intent { .. }
         | Event::Outcome { .. }
         | Event::Told { .. }
+        | Event::DrillBegun(_)
+        | Event::DrillDone(_)
         | Event::Notified { .. } => None,
     };
     news.rule = rule.map(shortened);

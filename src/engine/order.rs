@@ -42,6 +42,9 @@ pub(crate) enum Occasion {
     OnTrip,
     /// To go along: its version counts as good.
     OnCommit,
+    /// The same, but it is only a drill: what a hook does must not depend on the word.
+    #[serde(rename = "rollback")]
+    Drill,
     /// To tell people that a rule fires and nothing is done.
     Refused,
     /// To ask people whether to roll back.
@@ -64,6 +67,8 @@ pub(crate) enum Occasion {
 #[derive(Serialize)]
 struct Document<'a> {
     occasion: Occasion,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    drill: bool,
     at: Timestamp,
     deployment: &'a str,
     service: &'a str,
@@ -112,6 +117,7 @@ impl Context<'_> {
     pub(crate) fn notice(&self, hook: &Hook) -> Notice {
         let first = match self.occasion {
             Occasion::Rollback
+            | Occasion::Drill
             | Occasion::Refused
             | Occasion::AwaitingApproval
             | Occasion::Denied
@@ -159,6 +165,7 @@ impl Context<'_> {
     fn document(&self, hook: &Hook, attempt: &Attempt, key: &str) -> String {
         let document = Document {
             occasion: self.occasion,
+            drill: self.occasion == Occasion::Drill,
             at: self.at,
             deployment: self.deployment.id.as_str(),
             service: self.deployment.service.as_str(),

@@ -4,9 +4,7 @@
 use std::time::Duration;
 
 use crate::model::deployment::Milestone;
-use crate::model::entry::{
-    Approval, Attempt, Decision, Event, Refusal, RuleEvidence, StepResult, Trigger,
-};
+use crate::model::entry::{Attempt, Decision, Event, Refusal, RuleEvidence, StepResult, Trigger};
 use crate::model::hook::Hook;
 use crate::model::place::{HookIx, RuleIx};
 use crate::model::reading::Verdict;
@@ -14,6 +12,7 @@ use crate::model::rule::{Severity, Then};
 use crate::model::scrape::Scrape;
 use crate::model::time::{Instant, Moment, format_duration};
 
+use super::compare::Case;
 use super::cure::{self, Purpose, Watch};
 use super::effect::{Effect, Outcome};
 use super::evidence;
@@ -28,35 +27,23 @@ impl Guard {
     pub(crate) fn roll_back_for(&mut self, now: Moment, ix: RuleIx, hook: HookIx) {
         let trigger = Trigger::Rule(Box::new(evidence::of_rule(&self.judge, ix, now)));
         let hook = self.plan().hook(hook).clone();
-        self.roll_back(now, trigger, hook);
-    }
-
-    /// Rolls back because a rule fired and people agreed. What it rests on is what they saw.
-    pub(crate) fn roll_back_approved(
-        &mut self,
-        now: Moment,
-        trigger: Trigger,
-        hook: Hook,
-        approval: Approval,
-    ) {
-        let Some(deployment) = &self.ledger.current else { return };
-        let decision = self.decision(now, deployment, trigger, &hook);
-        self.begin_rollback(now, Decision { approval: Some(approval), ..decision }, hook);
-    }
-
-    /// Rolls back.
-    pub(crate) fn roll_back(&mut self, now: Moment, trigger: Trigger, hook: Hook) {
-        let Some(deployment) = &self.ledger.current else { return };
-        let decision = self.decision(now, deployment, trigger, &hook);
-        self.begin_rollback(now, decision, hook);
+        self.roll_back(now, Case { trigger, hook, approval: None });
     }
 
     /// Puts the decision on record, once for a deployment, and begins.
-    fn begin_rollback(&mut self, now: Moment, decision: Decision, hook: Hook) {
+    pub(crate) fn decide_on(&mut self, now: Moment, case: Case) {
+        let Some(deployment) = &self.ledger.current else { return };
+        let Case { trigger, hook, approval } = case;
+        let decision = self.decision(now, deployment, trigger, &hook);
+        let decision = Decision { approval, ..decision };
+        self.live.resumed = false;
         self.limit = hook.timeout.map(|timeout| now.at.after(timeout));
         self.hook = Some(hook);
         self.record(now, Event::Decided(decision));
-        self.pursue(now);
+        match self.make_way(now) {
+            Some(until) => self.doing = Doing::Backoff { until },
+            None => self.pursue(now),
+        }
         self.go_along(now, Milestone::Trip);
     }
 
@@ -98,11 +85,17 @@ impl Guard {
         let Some(hook) = hook else {
             return self.fail(now, format!("hook {name} is not in the configuration any more"));
         };
+        // It may have been edited meanwhile.
+        if let Some(refusal) = self.hook_refusal(&hook) {
+            self.hook = Some(hook);
+            return self.fail(now, format!("hook {name} as it is now cannot be run: {refusal}"));
+        }
         let (progress, id) = (deployment.progress.clone(), deployment.id.clone());
         let spent = spent(deployment, now);
         self.limit = hook.timeout.map(|timeout| now.at.after(timeout.saturating_sub(spent)));
         let step = hook.steps.get(progress.step as usize).cloned();
         self.hook = Some(hook);
+        self.live.resumed = true;
         match step.filter(|_| progress.open).map(|step| (order::longest(&step), step.action)) {
             // Doing it twice changes nothing, so it is simply done again.
             Some((_, action)) if action.is_harmless() => {
@@ -133,6 +126,7 @@ impl Guard {
             self.settle_entering(now, outcome);
             return self.effects();
         }
+        self.settle_drill(now, outcome);
         // What cannot be recorded is not awaited any more: the next start inspects it.
         let awaited = self.halt.is_none()
             && self.ledger.current.as_ref().is_some_and(|deployment| {
@@ -188,6 +182,7 @@ impl Guard {
     fn take(&mut self, now: Moment, next: Next) {
         match next {
             Next::Await => self.doing = Doing::Attempt,
+            Next::Start { number, .. } if self.must_compare() => self.compare_resumed(now, number),
             Next::Start { number, pause } if pause.is_zero() => self.start_attempt(now, number),
             Next::Start { pause, .. } => {
                 self.doing = Doing::Backoff { until: now.at.after(pause) };
@@ -201,7 +196,7 @@ impl Guard {
         }
     }
 
-    fn start_attempt(&mut self, now: Moment, number: u32) {
+    pub(crate) fn start_attempt(&mut self, now: Moment, number: u32) {
         let (Some(hook), Some(deployment)) = (&self.hook, &self.ledger.current) else { return };
         let place = deployment.progress.step;
         let Some(step) = hook.steps.get(place as usize) else { return };
@@ -224,11 +219,12 @@ impl Guard {
         }
     }
 
-    fn look_for_cure(&mut self, now: Moment, purpose: Purpose) {
+    pub(crate) fn look_for_cure(&mut self, now: Moment, purpose: Purpose) {
         let Some(hook) = &self.hook else { return };
         let reach = self.plan().longest_reach();
         let filling = self.filling(now.at);
         self.doing = Doing::Cure(Watch::new(hook, purpose, now.at, reach, filling));
+        self.look_soon(now.at);
     }
 
     /// How long it takes until the windows of the rule that caused the rollback are full. A guard
@@ -261,13 +257,17 @@ impl Guard {
                 {
                     watch.judge(scrape.at, verdict);
                 }
-                match watch.is_seen() {
+                let live = self.live_is_cured(watch.since(), now.at);
+                match watch.is_seen() && live {
                     true => self.cured(now, watch.purpose),
                     false if watch.is_over(now.at) => self.not_cured(now, &watch),
                     false => self.doing = Doing::Cure(watch),
                 }
             }
-            waiting @ (Doing::Nothing | Doing::Attempt | Doing::Backoff { .. }) => {
+            waiting @ (Doing::Nothing
+            | Doing::Attempt
+            | Doing::Comparing
+            | Doing::Backoff { .. }) => {
                 self.doing = waiting;
             }
         }
@@ -320,7 +320,7 @@ impl Guard {
                 }
                 self.pursue(now);
             }
-            Purpose::Verify => {
+            Purpose::Verify | Purpose::AfterRestart { .. } => {
                 let decided = deployment.decision.as_ref().map(|(at, _)| *at);
                 let took = decided.map(|at| now.wall.since(at)).unwrap_or_default();
                 let signals = evidence::of_signals(&self.judge);
@@ -334,6 +334,12 @@ impl Guard {
         let Some(hook) = &self.hook else { return };
         match watch.purpose {
             Purpose::AfterUnknown(_) => self.without_cure(now),
+            Purpose::AfterRestart { number } => self.start_attempt(now, number),
+            Purpose::Verify if !self.live_is_cured(watch.since(), now.at) => {
+                let instead = self.live_instead(watch.since(), now.at);
+                let within = format_duration(watch.within());
+                self.fail(now, format!("{instead}, {within} after the last step"));
+            }
             Purpose::Verify => {
                 let within = format_duration(watch.within());
                 let what = hook.cure.as_ref().map_or_else(
@@ -347,7 +353,7 @@ impl Guard {
 
     /// Whether there is a cure whose sight says that a step took effect. Where a person saw what
     /// the rules did not, that no rule holds says nothing.
-    fn has_cure(&self) -> bool {
+    pub(crate) fn has_cure(&self) -> bool {
         let decision = self.ledger.current.as_ref().and_then(|current| current.decision.as_ref());
         let caused = decision.is_some_and(|(_, decision)| rule(&decision.trigger).is_some());
         caused || self.hook.as_ref().is_some_and(|hook| hook.cure.is_some())

@@ -57,7 +57,7 @@ pub(crate) struct Series {
 
 /// Name and labels, read from a page's text.
 #[derive(Default)]
-struct Identity {
+pub(crate) struct Identity {
     name: String,
     labels: Vec<(String, String)>,
     /// Tells series apart by what the page says: a label that the target overrides still does.
@@ -188,7 +188,7 @@ impl Slot {
 
 impl Identity {
     /// Reads the name and labels that a page gave; the target's own labels win over the page's.
-    fn read(text: &str, target: &Target) -> Self {
+    pub(crate) fn read(text: &str, target: &Target) -> Self {
         let mut identity = Self::default();
         let mut reader = Reader::new(Format::Text, Limits::default(), None);
         let read = reader.feed(text.as_bytes(), &mut identity).is_ok()
@@ -211,7 +211,13 @@ impl Identity {
         self.labels.push((name.to_owned(), value.to_owned()));
     }
 
-    fn label(&self, name: &str) -> &str {
+    /// Whether it is of this metric.
+    pub(crate) fn is_of(&self, metric: &str) -> bool {
+        self.name == metric
+    }
+
+    /// A label's value, empty where there is none.
+    pub(crate) fn label(&self, name: &str) -> &str {
         let label = self.labels.iter().find(|(known, _)| known == name);
         label.map_or("", |(_, value)| value)
     }

@@ -15,6 +15,7 @@ use crate::model::signal::Unit;
 use crate::model::time::{Moment, Timestamp};
 
 use super::colour::{Colour, colour};
+use super::drilled::DrillStatus;
 use super::effect::Pace;
 use super::evidence;
 use super::guard::{Doing, Guard, Halt};
@@ -51,6 +52,8 @@ pub struct Snapshot {
     /// The versions that were rolled back, the latest last.
     #[serde(default)]
     pub quarantine: Vec<Quarantined>,
+    /// The live version, where it is read.
+    pub live: Option<LiveStatus>,
     /// Every target.
     pub targets: Vec<TargetStatus>,
     /// Every signal.
@@ -59,6 +62,9 @@ pub struct Snapshot {
     pub rules: Vec<RuleStatus>,
     /// The journal can be written. Where it cannot, nothing is done any more.
     pub journal_ok: bool,
+    /// The newest drill.
+    #[serde(default)]
+    pub drill: Option<DrillStatus>,
 }
 
 /// The guard's state.
@@ -114,6 +120,19 @@ impl std::fmt::Display for GuardState {
             Self::Ended => "ended",
         })
     }
+}
+
+/// The live version.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LiveStatus {
+    /// The version; `None`: unknown.
+    pub version: Option<Version>,
+    /// Why it is unknown.
+    pub unknown: Option<String>,
+    /// Seconds since it was read.
+    pub age_s: Option<f64>,
+    /// A rollback waits for it to be read.
+    pub comparing: bool,
 }
 
 /// A deployment.
@@ -302,12 +321,14 @@ impl Guard {
                 spent: self.rollbacks_lately(now.wall),
             },
             quarantine: self.ledger.quarantine.all(),
+            live: self.live_status(now),
             targets: (0..plan.targets.len()).map(|target| self.target(target, now)).collect(),
             signals: (0..plan.signals.len())
                 .flat_map(|ix| self.judge.signal_status(SignalIx(ix)))
                 .collect(),
             rules: (0..plan.rules.len()).map(|rule| self.rule(RuleIx(rule), now)).collect(),
             journal_ok: self.halt != Some(Halt::JournalLost),
+            drill: self.last_drill().cloned(),
         };
         snapshot.colour = colour(&snapshot);
         snapshot
@@ -328,7 +349,9 @@ impl Guard {
             Phase::Guarding => GuardState::Guarding,
             Phase::RollingBack => match self.doing {
                 Doing::Cure(_) => GuardState::Verifying,
-                Doing::Nothing | Doing::Attempt | Doing::Backoff { .. } => GuardState::RollingBack,
+                Doing::Nothing | Doing::Attempt | Doing::Comparing | Doing::Backoff { .. } => {
+                    GuardState::RollingBack
+                }
             },
             Phase::RolledBack => GuardState::RolledBack,
             Phase::Failed(_) => GuardState::RollbackFailed,

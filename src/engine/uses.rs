@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::model::group::Group;
+use crate::model::live::LiveSource;
 use crate::model::place::SignalIx;
 use crate::model::plan::Plan;
 use crate::model::selector::Selector;
@@ -120,9 +121,21 @@ pub fn wanted_names(plan: &Plan, target: &Target) -> Vec<String> {
     let (selections, _) = Selections::new(plan, target);
     let mut names: Vec<String> = selections.by_metric.into_keys().collect();
     names.push(START_TIME.to_owned());
+    names.extend(live_name(plan, target));
     names.sort();
     names.dedup();
     names
+}
+
+/// The metric that tells the live version, where the target may have it.
+fn live_name(plan: &Plan, target: &Target) -> Option<String> {
+    match &plan.deployment.live.as_ref()?.source {
+        LiveSource::Metric { of, .. } => possible(of, target).then(|| of.metric.clone()),
+        LiveSource::Symlink(_)
+        | LiveSource::File { .. }
+        | LiveSource::Http(_)
+        | LiveSource::Run(_) => None,
+    }
 }
 
 /// The histograms of which a scrape of the target keeps the native ones, by their base names:
@@ -177,7 +190,7 @@ fn parts(kind: &SignalKind) -> Vec<(Selector, Part)> {
 
 /// Whether a selector can match anything on a target, going by the labels that the target gives
 /// to all its series.
-fn possible(selector: &Selector, target: &Target) -> bool {
+pub(crate) fn possible(selector: &Selector, target: &Target) -> bool {
     selector.matchers.iter().all(|matcher| {
         let own = target.labels.iter().find(|(name, _)| *name == matcher.label);
         match own {

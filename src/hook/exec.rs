@@ -11,8 +11,8 @@
 //!   directory is `/`.
 //! - **End**: exit status 0, or one that the step names, is success. What a successful hook left
 //!   running is left alone, as it may have started a service; its output is not waited for. After a
-//!   failure the rest of the group is ended as well, as the next attempt must not overlap with it.
-//! - **Time-out**: TERM to the group, a grace period, KILL.
+//!   failure all of it is ended as well, as the next attempt must not overlap with it.
+//! - **Time-out**: TERM to the group and to what left it, a grace period, KILL.
 //! - A guard that dies leaves the program running, and `inspect` finds it.
 
 #![expect(clippy::disallowed_methods, reason = "starts programs and waits for their end")]
@@ -33,6 +33,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use super::group::Group;
 use super::marker::{self, Marker, Process};
 use super::output::{Output, neutral};
+use super::strays::Strays;
 use crate::engine::effect::Order;
 use crate::model::entry::StepResult;
 
@@ -51,7 +52,7 @@ pub(super) const GROUP_POLL: Duration = Duration::from_millis(20);
 const CHUNK: usize = 64 * 1024;
 
 /// What lets a process speak to systemd in the daemon's name, or take over its sockets.
-const NOT_INHERITED: [&str; 7] = [
+pub(crate) const NOT_INHERITED: [&str; 7] = [
     "NOTIFY_SOCKET",
     "WATCHDOG_USEC",
     "WATCHDOG_PID",
@@ -89,13 +90,13 @@ pub(super) async fn run(program: Program<'_>) -> (StepResult, String) {
     let result = match ended {
         Ok((Some(status), _)) => running.result(program, status).await,
         Ok((None, why)) => {
-            running.end_group(program.grace).await;
+            running.end_all(program.grace).await;
             if why == StepResult::CalledOff { running.called_off().await } else { why }
         }
         // Cannot happen short of a defect of the system: nobody knows what became of it.
         Err(_) => StepResult::Unknown,
     };
-    (result, running.output.text())
+    (result, running.said())
 }
 
 fn could_not_start(program: Program<'_>, why: &str) -> StepResult {
@@ -116,6 +117,9 @@ struct Running {
     /// `None` where the system did not tell, being short of something.
     process: Option<Process>,
     group: Option<Group>,
+    strays: Option<Strays>,
+    /// What is still there although it was killed.
+    left: usize,
     has_ended: bool,
     feeder: Option<AbortHandle>,
     pipe: Option<pipe::Receiver>,
@@ -138,10 +142,13 @@ impl Running {
             };
             tokio::spawn(feed).abort_handle()
         });
+        // Not yet waited for, so that the id is still its own even if it has ended.
+        let process = pid.and_then(|pid| Process::with_id(pid).ok());
         Ok(Self {
             child,
-            // Not yet waited for, so that the id is still its own even if it has ended.
-            process: pid.and_then(|pid| Process::with_id(pid).ok()),
+            strays: process.as_ref().map(Strays::of),
+            left: 0,
+            process,
             group: pid.and_then(Group::led_by),
             has_ended: false,
             feeder,
@@ -197,11 +204,8 @@ impl Running {
         if code.is_some_and(|code| program.ok_exit.contains(&code)) {
             return StepResult::Done;
         }
-        if let Some(group) = self.group {
-            group.bury();
-            if group.exists() {
-                self.end_group(program.grace).await;
-            }
+        if self.has_left_any().await {
+            self.end_all(program.grace).await;
         }
         StepResult::Failed(ended(status))
     }
@@ -212,14 +216,35 @@ impl Running {
         text.trim().lines().last().map_or_else(|| ended(status), str::to_owned)
     }
 
-    /// TERM to the group, the grace period, KILL.
-    async fn end_group(&mut self, grace: Duration) {
+    /// Whether anything is there of what an ended program started.
+    async fn has_left_any(&mut self) -> bool {
+        if let Some(group) = self.group {
+            group.bury();
+            if group.exists() {
+                return true;
+            }
+        }
+        match &mut self.strays {
+            Some(strays) => !strays.are_gone().await,
+            None => false,
+        }
+    }
+
+    /// TERM to the group and to what left it, the grace period, KILL.
+    async fn end_all(&mut self, grace: Duration) {
         let Some(group) = self.group else { return };
-        group.terminate();
-        if !self.group_ends_by(group, Instant::now() + grace).await {
+        match &mut self.strays {
+            Some(strays) => strays.terminate(|| group.terminate()).await,
+            None => group.terminate(),
+        }
+        if !self.all_end_by(group, Instant::now() + grace).await {
             group.kill();
+            let deadline = Instant::now() + KILL_WAIT;
             if !self.has_ended {
-                let _ = self.exit_by(Instant::now() + KILL_WAIT).await;
+                let _ = self.exit_by(deadline).await;
+            }
+            if let Some(strays) = &mut self.strays {
+                self.left = strays.kill_by(deadline).await;
             }
         }
         self.drain_until(Instant::now() + GROUP_POLL).await;
@@ -228,21 +253,19 @@ impl Running {
     /// What became of a group that was ended: whoever goes on must know that nobody of it is left.
     async fn called_off(&mut self) -> StepResult {
         let Some(group) = self.group else { return StepResult::Unknown };
-        let is_gone = self.group_ends_by(group, Instant::now() + KILL_WAIT).await;
+        let is_gone = self.all_end_by(group, Instant::now() + KILL_WAIT).await;
         if is_gone { StepResult::CalledOff } else { StepResult::Unknown }
     }
 
-    async fn group_ends_by(&mut self, group: Group, deadline: Instant) -> bool {
+    async fn all_end_by(&mut self, group: Group, deadline: Instant) -> bool {
         loop {
             let pause = deadline.min(Instant::now() + GROUP_POLL);
             if !self.has_ended {
                 // Waiting for it also buries it: a zombie still counts as a member.
                 let _ = self.exit_by(pause).await;
             }
-            if self.has_ended {
-                group.bury();
-            }
-            if !group.exists() {
+            let any = if self.has_ended { self.has_left_any().await } else { group.exists() };
+            if !any {
                 return true;
             }
             if Instant::now() >= deadline {
@@ -251,6 +274,16 @@ impl Running {
             self.drain_until(pause).await;
             sleep_until(pause).await;
         }
+    }
+
+    /// What it printed, and what people must know beside that.
+    fn said(&self) -> String {
+        let mut text = self.output.text();
+        if self.left > 0 {
+            let line = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
+            text.push_str(&format!("{line}[{} of its processes cannot be ended]\n", self.left));
+        }
+        text
     }
 }
 

@@ -1,6 +1,6 @@
 //! Signals to a process group. A hook leads a group of its own, so that what it started can be
-//! ended with it; what leaves the group by `setsid` escapes, and is the supervisor's business
-//! (systemd ends the whole control group). It must never be given a group that may not be ours.
+//! ended with it; what leaves the group by `setsid` is found by [`strays`](super::strays). It must
+//! never be given a group that may not be ours.
 
 #![expect(clippy::disallowed_methods, reason = "the owner of signals to hooks")]
 
@@ -11,11 +11,11 @@ use rustix::process::{
 
 /// A group, by the id of the process that led it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Group(Pid);
+pub(crate) struct Group(Pid);
 
 impl Group {
     /// The group of a process that leads one; `None` where that cannot be a process id.
-    pub(super) fn led_by(pid: i32) -> Option<Self> {
+    pub(crate) fn led_by(pid: i32) -> Option<Self> {
         // 1 as a group would mean every process there is.
         Pid::from_raw(pid).filter(|_| pid > 1).map(Self)
     }
@@ -27,7 +27,7 @@ impl Group {
     }
 
     /// Ends it.
-    pub(super) fn kill(self) {
+    pub(crate) fn kill(self) {
         let _ = kill_process_group(self.0, Signal::KILL);
     }
 

@@ -11,9 +11,12 @@ mod inspect;
 pub mod marker;
 mod output;
 mod probe;
-mod secret;
+pub(crate) mod secret;
+pub(crate) mod strays;
 pub mod unit;
 mod unix;
 
+pub(crate) use exec::NOT_INHERITED;
 pub use exec::SUBCOMMAND;
 pub use executor::Executor;
+pub(crate) use group::Group;

@@ -394,6 +394,12 @@ async fn output(plan: &Plan) -> String {
     if said.trim().is_empty() { format!("unit {}", plan.unit) } else { said }
 }
 
+/// The version of the systemd that answers; `None`: none does.
+pub async fn manager_version() -> Option<String> {
+    let version = ask("systemctl", &["show", "--property=Version", "--value"]).await?;
+    Some(neutral(version.trim())).filter(|version| !version.is_empty())
+}
+
 /// Asks a program of systemd; `None`: it has no answer.
 async fn ask(program: &str, arguments: &[&str]) -> Option<String> {
     let mut command = Command::new(program);

@@ -1,10 +1,12 @@
 //! What is guarded, and how much rollguard may do about it.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::live::LiveSettings;
 use super::name::{ServiceName, Version};
 use super::place::HookIx;
 
@@ -80,12 +82,14 @@ pub enum Arm {
     /// `rollguard deploy begin`.
     #[default]
     Deploy,
+    /// A change of the live version.
+    Detect,
     /// Starting the daemon: a sidecar that lives as long as its release.
     Always,
 }
 
 /// The `[deployment]` table.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct DeploymentSettings {
     /// The service.
     pub service: ServiceName,
@@ -110,6 +114,8 @@ pub struct DeploymentSettings {
     pub budget: Budget,
     /// The hooks that go along.
     pub along: Along,
+    /// How the live version is read.
+    pub live: Option<Arc<LiveSettings>>,
 }
 
 /// Hooks that are run beside what happens, each at most once for each time that it happens. They

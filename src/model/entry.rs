@@ -1,12 +1,11 @@
 //! What the journal records. The guard's durable state changes only by these entries, live and on
 //! replay alike, so replaying the journal gives the same guard.
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 
 use super::channel::Change;
 use super::deployment::{Milestone, Mode, Unanswered};
+use super::live::Live;
 use super::name::{
     ChannelName, DeploymentId, HookName, RuleName, ServiceName, SignalName, StageName, Version,
 };
@@ -14,6 +13,7 @@ use super::time::Timestamp;
 
 pub use super::attempt::{Attempt, Entering, StepResult};
 pub use super::evidence::{Comparison, GroupEvidence, RuleEvidence, RuleStanding, SignalEvidence};
+pub use super::refusal::Refusal;
 
 /// One record.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -219,6 +219,22 @@ pub enum Event {
         /// Who asked; the guard itself where the time was over.
         by: Caller,
     },
+    /// The live version was compared before something was done.
+    LiveChecked {
+        /// What was read.
+        live: Live,
+        /// The version that is judged.
+        judged: Version,
+        /// The version to go back to.
+        good: Option<Version>,
+        /// Why nothing was done; `None`: it was done.
+        refusal: Option<Refusal>,
+    },
+    /// Another version is live than was known before.
+    LiveSeen {
+        /// Which one.
+        version: Version,
+    },
     /// The latch: this deployment is rolled back, once.
     Decided(Decision),
     /// An attempt at a step is about to start.
@@ -283,6 +299,10 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         failure: Option<String>,
     },
+    /// A drill begins; its attempts and its end concern the id that it has here.
+    DrillBegun(super::drill::DrillStart),
+    /// A drill is over.
+    DrillDone(super::drill::DrillEnd),
 }
 
 /// Whether a mark need not be written.
@@ -387,91 +407,4 @@ pub struct Approval {
     pub asked: Timestamp,
     /// Whether the rule still held; `None` where that could not be told.
     pub holds: Option<bool>,
-}
-
-/// Why nothing is done: the one reason.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Refusal {
-    /// No deployment is guarded.
-    NotArmed,
-    /// Mode `observe`, or a rule that only reports.
-    Observing,
-    /// Mode `notify`, a rule that only notifies, or a warning.
-    NotifyOnly,
-    /// The deployment began too recently.
-    WarmingUp,
-    /// It held already when the deployment began.
-    SetAside,
-    /// The rule's `given` does not hold.
-    EvidenceTooThin,
-    /// The readings that it needs are not there.
-    NoData,
-    /// The hook names the good version and none is known.
-    NoGoodVersion,
-    /// The judged version is the good version: there is nothing to go back to.
-    AlreadyAtGood,
-    /// The rule is not for the stage that the deployment is in.
-    OtherStage,
-    /// People were asked and have not answered yet.
-    AwaitingApproval,
-    /// A person, or nobody in time, said no.
-    Denied,
-    /// A person switched automatic rollbacks off for a while.
-    Paused,
-    /// The deployment was begun as one that is not rolled back automatically.
-    Irreversible,
-    /// There were too many rollbacks lately.
-    BudgetSpent,
-    /// This deployment has had its rollback.
-    AlreadyRolledBack,
-    /// The journal cannot be written, so that nothing could keep a rollback from running twice.
-    JournalUnusable,
-}
-
-impl Refusal {
-    /// Every reason.
-    pub const ALL: [Self; 17] = [
-        Self::NotArmed,
-        Self::Observing,
-        Self::NotifyOnly,
-        Self::WarmingUp,
-        Self::SetAside,
-        Self::EvidenceTooThin,
-        Self::NoData,
-        Self::NoGoodVersion,
-        Self::AlreadyAtGood,
-        Self::OtherStage,
-        Self::AwaitingApproval,
-        Self::Denied,
-        Self::Paused,
-        Self::Irreversible,
-        Self::BudgetSpent,
-        Self::AlreadyRolledBack,
-        Self::JournalUnusable,
-    ];
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::NotArmed => "guard not armed",
-            Self::Observing => "observing",
-            Self::NotifyOnly => "notify only",
-            Self::WarmingUp => "warming up",
-            Self::SetAside => "set aside",
-            Self::EvidenceTooThin => "evidence too thin",
-            Self::NoData => "no data",
-            Self::NoGoodVersion => "no good version",
-            Self::AlreadyAtGood => "already at the good version",
-            Self::OtherStage => "not in this stage",
-            Self::AwaitingApproval => "awaiting approval",
-            Self::Denied => "denied",
-            Self::Paused => "paused",
-            Self::Irreversible => "irreversible",
-            Self::BudgetSpent => "budget spent",
-            Self::AlreadyRolledBack => "already rolled back",
-            Self::JournalUnusable => "journal unusable",
-        })
-    }
 }

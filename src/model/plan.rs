@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::channel::Channel;
 use super::deployment::{DeploymentSettings, Mode};
+use super::drill::DrillSettings;
 use super::hook::Hook;
 use super::name::StageName;
 use super::place::{HookIx, RuleIx, SignalIx, TargetIx};
@@ -32,6 +33,8 @@ pub struct Plan {
     pub stages: Vec<Stage>,
     /// Who is told of changes.
     pub channels: Vec<Channel>,
+    /// What hooks are drilled with.
+    pub drill: Option<DrillSettings>,
 }
 
 impl Plan {

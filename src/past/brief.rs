@@ -202,6 +202,10 @@ impl Brief {
             | Event::Outcome { .. }
             | Event::Cleared { .. }
             | Event::Told { .. }
+            | Event::LiveChecked { .. }
+            | Event::LiveSeen { .. }
+            | Event::DrillBegun(_)
+            | Event::DrillDone(_)
             | Event::Notified { .. } => {}
         }
     }

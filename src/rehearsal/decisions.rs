@@ -63,6 +63,10 @@ impl Decisions {
             | Event::Failed { .. }
             | Event::Cleared { .. }
             | Event::Told { .. }
+            | Event::LiveChecked { .. }
+            | Event::LiveSeen { .. }
+            | Event::DrillBegun(_)
+            | Event::DrillDone(_)
             | Event::Notified { .. } => {}
         }
     }

@@ -3,6 +3,7 @@
 //! done at once and nobody is really told. It must never decide anything.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::engine::Guard;
@@ -12,6 +13,7 @@ use crate::engine::snapshot::Snapshot;
 use crate::model::entry::{Attempt, Caller, StepResult};
 use crate::model::name::{DeploymentId, Version};
 use crate::model::place::TargetIx;
+use crate::model::plan::Plan;
 use crate::model::scrape::{Failure, Page, Scrape};
 use crate::model::time::{Instant, Moment, Timestamp};
 
@@ -43,7 +45,7 @@ pub(super) struct Stage<'c> {
 impl<'c> Stage<'c> {
     /// Before the first scrape.
     pub(super) fn new(case: &'c Case) -> Self {
-        let guard = Guard::new(case.plan.clone(), &[]);
+        let guard = Guard::new(untold(&case.plan), &[]);
         let scraped = vec![0; case.plan.targets.len()];
         let (at, decisions) = (Duration::ZERO, Decisions::default());
         let mut stage = Self { case, guard, at, scraped, begun: false, staged: 0, decisions };
@@ -161,7 +163,11 @@ impl<'c> Stage<'c> {
                     self.guard.notified(now, notice.deployment, notice.hook, None)
                 }
                 // A test says when each sample is taken.
-                Effect::Tell(_) | Effect::Report(_) | Effect::Pace { .. } => Vec::new(),
+                Effect::Tell(_)
+                | Effect::Report(_)
+                | Effect::Pace { .. }
+                | Effect::ReadLive { .. }
+                | Effect::Drill(_) => Vec::new(),
             };
             queue.extend(more);
         }
@@ -172,6 +178,17 @@ impl<'c> Stage<'c> {
         let outcome = Outcome { deployment: of, attempt, result, output, took };
         self.guard.settle(moment(self.at), &outcome)
     }
+}
+
+/// The plan without a live version to be compared: a test has none, and plays what happens while
+/// it is the judged one.
+fn untold(plan: &Arc<Plan>) -> Arc<Plan> {
+    if plan.deployment.live.is_none() {
+        return plan.clone();
+    }
+    let mut plan = Plan::clone(plan);
+    plan.deployment.live = None;
+    Arc::new(plan)
 }
 
 fn moment(at: Duration) -> Moment {

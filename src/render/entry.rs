@@ -1,10 +1,12 @@
 //! A journal entry in one line, for logs and timelines.
 
 use crate::model::channel::Change;
+use crate::model::drill::{DrillEnd, DrillStart};
 use crate::model::entry::{
-    Attempt, Caller, Decision, Entry, Event, RuleEvidence, StepResult, Trigger,
+    Attempt, Caller, Decision, Entry, Event, Refusal, RuleEvidence, StepResult, Trigger,
 };
-use crate::model::name::{ChannelName, RuleName, SignalName};
+use crate::model::live::Live;
+use crate::model::name::{ChannelName, HookName, RuleName, SignalName, Version};
 use crate::model::signal::Unit;
 
 use super::compare::comparisons;
@@ -75,6 +77,10 @@ pub(super) fn event_in(event: &Event, unit: Units<'_>) -> String {
         Event::Lapsed { rule, why } => people::lapsed(rule, why),
         Event::Paused { until, reason, by } => people::paused_until(*until, reason, by),
         Event::Resumed { reason, by } => people::resumed(by, reason.as_ref()),
+        Event::LiveChecked { live, judged, good, refusal } => {
+            checked(live, judged, good.as_ref(), *refusal)
+        }
+        Event::LiveSeen { version } => format!("live version is {version}"),
         Event::Decided(decision) => decided(decision, unit),
         Event::Intent { attempt, what } => format!("starting {}: {}", step(attempt), text(what)),
         Event::Outcome { attempt, result, output: _, took_ms } => {
@@ -84,13 +90,32 @@ pub(super) fn event_in(event: &Event, unit: Units<'_>) -> String {
             format!("cure seen {} after the decision", took(*took_ms))
         }
         Event::Failed { why, signals: _ } => format!("rollback failed: {}", text(why)),
+        Event::DrillBegun(start) => drill_begun(start),
+        Event::DrillDone(end) => drill_done(end),
         Event::Cleared { rule } => format!("rule {rule} has cleared"),
         Event::Told { channel, change, failure, .. } => told(channel, *change, failure.as_ref()),
-        Event::Notified { hook, failure: None } => format!("people told by hook {hook}"),
-        Event::Notified { hook, failure: Some(why) } => {
-            format!("people could not be told by hook {hook}: {}", text(why))
-        }
+        Event::Notified { hook, failure } => notified(hook, failure.as_ref()),
     }
+}
+
+fn notified(hook: &HookName, failure: Option<&String>) -> String {
+    match failure {
+        None => format!("people told by hook {hook}"),
+        Some(why) => format!("people could not be told by hook {hook}: {}", text(why)),
+    }
+}
+
+fn drill_begun(start: &DrillStart) -> String {
+    let DrillStart { hook, steps, service, version, good, by } = start;
+    let steps = count(*steps as usize, "step");
+    let by = caller(by);
+    format!("drilling hook {hook}, {steps}, on {service} {version} -> {good}, said {by}")
+}
+
+fn drill_done(end: &DrillEnd) -> String {
+    let DrillEnd { result, why, took_ms } = end;
+    let why = why.as_ref().map(|why| format!(": {}", text(why))).unwrap_or_default();
+    format!("drill {result} after {}{why}", took(*took_ms))
 }
 
 fn told(channel: &ChannelName, change: Change, failure: Option<&String>) -> String {
@@ -98,6 +123,25 @@ fn told(channel: &ChannelName, change: Change, failure: Option<&String>) -> Stri
         None => format!("{channel} was told: {}", change.word()),
         Some(why) => format!("{channel} could not be told: {}: {}", change.word(), text(why)),
     }
+}
+
+/// ``nothing done, live version changed: live v3, judged v2, good v1``
+fn checked(
+    live: &Live,
+    judged: &Version,
+    good: Option<&Version>,
+    refusal: Option<Refusal>,
+) -> String {
+    let good = good.map(|good| format!(", good {good}")).unwrap_or_default();
+    let read = match live {
+        Live::Version(version) => format!("live {version}"),
+        Live::Unknown(why) => format!("live version unknown ({})", text(why)),
+    };
+    let what = match refusal {
+        Some(refusal) => format!("nothing done, {refusal}"),
+        None => "live version compared".to_owned(),
+    };
+    format!("{what}: {read}, judged {judged}{good}")
 }
 
 fn count(number: usize, what: &str) -> String {
@@ -220,6 +264,26 @@ mod tests {
         let expected = "2026-10-26T07:33:20.000Z d1 decided: from v2 to v1 with hook rollback, \
              rule error-rate `error_rate > 5%` held 3 s: error_rate 0.2 > 0.05";
         assert_eq!(entry, expected);
+    }
+
+    #[test]
+    fn a_comparison_names_what_is_live_and_what_should_be() {
+        let version = |text| Version::new(text).unwrap();
+        let line = |live, refusal| {
+            let (judged, good) = (version("v2"), Some(version("v1")));
+            event(&Event::LiveChecked { live, judged, good, refusal })
+        };
+        assert_eq!(
+            line(Live::Version(version("v2")), None),
+            "live version compared: live v2, judged v2, good v1"
+        );
+        assert_eq!(
+            line(Live::unknown("no such file"), Some(Refusal::LiveVersionUnknown)),
+            "nothing done, live version unknown: live version unknown (no such file), \
+             judged v2, good v1"
+        );
+        let seen = Event::LiveSeen { version: version("v3") };
+        assert_eq!(event(&seen), "live version is v3");
     }
 
     #[test]

@@ -9,14 +9,29 @@ use crate::model::time::Timestamp;
 /// The page's content type.
 pub const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// The guard as a metrics page. `reload_ok`: the newest configuration is in force;
-/// `skipped_slots`: scrape slots passed over since the start.
+/// What the page says of the daemon around the guard.
+#[derive(Clone, Copy, Debug)]
+pub struct Vitals {
+    /// When it started.
+    pub started: Timestamp,
+    /// When its loop last finished a turn.
+    pub turned: Timestamp,
+    /// Whether the newest configuration is in force.
+    pub reload_ok: bool,
+    /// Scrape slots passed over since the start.
+    pub skipped_slots: u64,
+}
+
+/// The guard as a metrics page.
 #[must_use]
-pub fn metrics(snapshot: &Snapshot, reload_ok: bool, skipped_slots: u64) -> String {
+pub fn metrics(snapshot: &Snapshot, vitals: Vitals) -> String {
+    let Vitals { started, turned, reload_ok, skipped_slots } = vitals;
     let mut page = Page::default();
-    let now = snapshot.at.as_millis() as f64 / 1000.0;
-    page.family("heartbeat_timestamp_seconds", "gauge", "When the judging loop last answered.");
-    page.sample("heartbeat_timestamp_seconds", &[], now);
+    let help = "When the judging loop last finished a turn.";
+    page.family("heartbeat_timestamp_seconds", "gauge", help);
+    page.sample("heartbeat_timestamp_seconds", &[], seconds(turned));
+    page.family("start_timestamp_seconds", "gauge", "When the daemon started.");
+    page.sample("start_timestamp_seconds", &[], seconds(started));
     page.family("config_reload_successful", "gauge", "1 if the newest configuration is in force.");
     page.sample("config_reload_successful", &[], truth(reload_ok));
     page.family("journal_usable", "gauge", "1 if decisions can be put on record.");
@@ -30,6 +45,7 @@ pub fn metrics(snapshot: &Snapshot, reload_ok: bool, skipped_slots: u64) -> Stri
     }
     people(&mut page, snapshot);
     stages(&mut page, snapshot);
+    live(&mut page, snapshot);
     targets(&mut page, snapshot);
     page.family("signal", "gauge", "The reading of a signal; absent where there is none.");
     for signal in &snapshot.signals {
@@ -111,6 +127,17 @@ fn people(page: &mut Page, snapshot: &Snapshot) {
     page.sample("quarantined_versions", &[], snapshot.quarantine.len() as f64);
 }
 
+/// Absent where the live version is not read.
+fn live(page: &mut Page, snapshot: &Snapshot) {
+    let Some(live) = &snapshot.live else { return };
+    page.family("live_version_known", "gauge", "1 if the live version could be read.");
+    page.sample("live_version_known", &[], truth(live.version.is_some()));
+    page.family("live_version_info", "gauge", "1 for the live version; absent if unknown.");
+    if let Some(version) = &live.version {
+        page.sample("live_version_info", &[("version", version.as_str())], 1.0);
+    }
+}
+
 fn targets(page: &mut Page, snapshot: &Snapshot) {
     page.family("target_up", "gauge", "1 if the target's last scrape succeeded.");
     for target in &snapshot.targets {
@@ -132,6 +159,10 @@ fn targets(page: &mut Page, snapshot: &Snapshot) {
         let lines = target.malformed as f64;
         page.sample("target_malformed_lines", &[("name", &target.name)], lines);
     }
+}
+
+fn seconds(at: Timestamp) -> f64 {
+    at.as_millis() as f64 / 1000.0
 }
 
 const fn truth(value: bool) -> f64 {

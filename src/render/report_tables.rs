@@ -215,6 +215,11 @@ pub(super) fn refusals(entries: &[Entry]) -> String {
             code(rule.as_str(), Place::Cell),
             text(&format!("nobody answered, and its default could not be done: {why}")),
         ])),
+        Event::LiveChecked { live, refusal: Some(refusal), .. } => Some(row(&[
+            entry.at.to_string(),
+            "live version".to_owned(),
+            text(&format!("{refusal}: {live}")),
+        ])),
         Event::AwaitingApproval { .. }
         | Event::DenialLifted { .. }
         | Event::Paused { .. }
@@ -224,6 +229,8 @@ pub(super) fn refusals(entries: &[Entry]) -> String {
         | Event::StagePassed { .. }
         | Event::StageOverdue { .. }
         | Event::HookBegun { .. }
+        | Event::LiveChecked { .. }
+        | Event::LiveSeen { .. }
         | Event::Started { .. }
         | Event::Stopped { .. }
         | Event::Reloaded { .. }
@@ -242,6 +249,8 @@ pub(super) fn refusals(entries: &[Entry]) -> String {
         | Event::Failed { .. }
         | Event::Cleared { .. }
         | Event::Told { .. }
+        | Event::DrillBegun(_)
+        | Event::DrillDone(_)
         | Event::Notified { .. } => None,
     };
     let rows: String = entries.iter().filter_map(row).collect();

@@ -4,12 +4,15 @@
 use std::time::Duration;
 
 use crate::engine::effect::Pace;
-use crate::engine::snapshot::{DeploymentStatus, RuleStatus, SignalStatus, Snapshot, TargetStatus};
+use crate::engine::snapshot::{
+    DeploymentStatus, LiveStatus, RuleStatus, SignalStatus, Snapshot, TargetStatus,
+};
 use crate::engine::stage::StageStanding;
 use crate::model::deployment::Mode;
 use crate::model::entry::{Decision, RuleStanding, Trigger};
 use crate::model::time::{Timestamp, format_duration};
 
+use super::drill::last_drill;
 use super::health::{health, of_rule};
 use super::line::{Paint, Style, WIDTH, clip, line, pad, plain, span, width, wrap};
 use super::number::{number, unit_named};
@@ -40,8 +43,14 @@ pub fn status(snapshot: &Snapshot, style: Style) -> String {
     if let Some(deployment) = &snapshot.deployment {
         about_deployment(&mut page, deployment, snapshot.at);
     }
+    if let Some(live) = &snapshot.live {
+        about_live(&mut page, live, snapshot.deployment.as_ref());
+    }
     page.pair("mode", mode(snapshot.mode));
     about_limits(&mut page, snapshot);
+    if let Some(drill) = &snapshot.drill {
+        page.pair("drill", &last_drill(drill, snapshot.at));
+    }
     page.title("TARGET", "STATE");
     snapshot.targets.iter().for_each(|target| about_target(&mut page, target));
     page.title("SIGNAL", "READING");
@@ -213,6 +222,31 @@ fn about_stages(page: &mut Page, deployment: &DeploymentStatus) {
     if !next.is_empty() {
         page.pair("next", &next);
     }
+}
+
+/// The live version, and how it stands to the deployment.
+fn about_live(page: &mut Page, live: &LiveStatus, deployment: Option<&DeploymentStatus>) {
+    let age = live.age_s.map(|age| format!(", read {} ago", number(age, unit_named("seconds"))));
+    let age = age.unwrap_or_default();
+    let waits = if live.comparing { "; a rollback waits for it to be read" } else { "" };
+    let (text, paint) = match (&live.version, deployment) {
+        (None, _) => {
+            let why = live.unknown.as_deref().unwrap_or("not read yet");
+            (format!("unknown{age}: {why}{waits}"), Paint::Yellow)
+        }
+        (Some(version), Some(of)) if *version == of.version => {
+            (format!("{version}{age}{waits}"), Paint::Plain)
+        }
+        (Some(version), Some(of)) if Some(version) == of.good.as_ref() => {
+            (format!("{version}, the good version{age}{waits}"), Paint::Plain)
+        }
+        (Some(version), Some(_)) => {
+            let other = "neither the judged nor the good version";
+            (format!("{version}, {other}{age}{waits}"), Paint::Yellow)
+        }
+        (Some(version), None) => (format!("{version}{age}{waits}"), Paint::Plain),
+    };
+    page.painted_pair("live", &text, paint);
 }
 
 fn rest(until: Timestamp, now: Timestamp) -> String {
@@ -423,6 +457,30 @@ mod tests {
         check(Pace::Slow, 400, "sharpened to 400ms: its scrapes take too long");
         check(Pace::Slow, 1_000, "not sharpened: its scrapes take too long");
         check(Pace::Failing, 1_000, "not sharpened: it failed a short while ago");
+    }
+
+    #[test]
+    fn the_live_version_is_shown_with_what_it_means_or_why_it_is_unknown() {
+        let check = |version: Option<&str>, unknown: Option<&str>, expected: &str| {
+            let mut seen = pending();
+            seen.live = Some(LiveStatus {
+                version: version.map(|text| Version::new(text).unwrap()),
+                unknown: unknown.map(str::to_owned),
+                age_s: Some(0.5),
+                comparing: unknown.is_some(),
+            });
+            let text = status(&seen, Style::Plain);
+            let lines = text.lines().skip_while(|line| !line.starts_with("live "));
+            let lines: Vec<&str> = lines.take_while(|line| !line.starts_with("mode ")).collect();
+            let shown = lines.join(" ").split_whitespace().collect::<Vec<_>>().join(" ");
+            assert_eq!(shown, format!("live {expected}"));
+        };
+        check(Some("v2"), None, "v2, read 500 ms ago");
+        check(Some("v1"), None, "v1, the good version, read 500 ms ago");
+        let other = "v3, neither the judged nor the good version, read 500 ms ago";
+        check(Some("v3"), None, other);
+        let unknown = "unknown, read 500 ms ago: no such file; a rollback waits for it to be read";
+        check(None, Some("no such file"), unknown);
     }
 
     #[test]

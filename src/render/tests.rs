@@ -102,6 +102,7 @@ pub(super) fn snapshot() -> Snapshot {
         paused: None,
         budget: BudgetStatus { rollbacks: 2, per_ms: 24 * 3_600_000, spent: 0 },
         quarantine: Vec::new(),
+        live: None,
         targets: vec![target],
         signals: vec![
             reading(signal("error_rate", 0.002), "ratio"),
@@ -109,5 +110,6 @@ pub(super) fn snapshot() -> Snapshot {
         ],
         rules: vec![rule_status()],
         journal_ok: true,
+        drill: None,
     }
 }

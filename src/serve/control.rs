@@ -22,11 +22,15 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use crate::clock::Clock;
+use crate::doctor::Report;
 use crate::engine::command::{Accepted, Command, Rejection};
+use crate::engine::drilled::DrillStatus;
 use crate::engine::snapshot::{DeploymentProgress, Snapshot};
 use crate::engine::stage::{NoStage, StageProgress};
+use crate::model::drill::Reach;
 use crate::model::entry::Caller;
-use crate::model::name::{DeploymentId, StageName};
+use crate::model::name::{DeploymentId, HookName, StageName};
+use crate::model::time::Timestamp;
 
 use super::people::{ApproveRequest, BeginRequest, PauseRequest, ResumeRequest, RollbackRequest};
 
@@ -52,6 +56,10 @@ pub struct Status {
     pub rollguard: String,
     /// The daemon's process id.
     pub pid: u32,
+    /// When the daemon started.
+    pub started: Timestamp,
+    /// When its loop last finished a turn.
+    pub turned: Timestamp,
     /// The configuration file.
     pub config: PathBuf,
     /// Why the newest configuration is not in force.
@@ -72,6 +80,10 @@ pub enum Question {
     Progress(DeploymentId),
     /// How far a stage of a deployment is.
     Stage(DeploymentId, StageName),
+    /// The newest drill.
+    Drill,
+    /// Whether everything that a rollback needs is there.
+    Doctor,
     /// A command, and who gives it.
     Command(Command, Caller),
 }
@@ -85,6 +97,10 @@ pub enum Answer {
     Progress(Option<DeploymentProgress>),
     /// How far a stage is.
     Stage(Result<StageProgress, NoStage>),
+    /// The newest drill, if there was one.
+    Drill(Option<Box<DrillStatus>>),
+    /// What was found.
+    Doctor(Box<Report>),
     /// What became of a command.
     Command(Result<Accepted, Rejection>),
 }
@@ -121,6 +137,18 @@ pub struct ReasonRequest {
     pub id: Option<DeploymentId>,
     /// Why.
     pub reason: String,
+}
+
+/// `POST /v1/drill`
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DrillRequest {
+    /// The hook; `None`: the configured one.
+    #[serde(default)]
+    pub hook: Option<HookName>,
+    /// How far it may reach.
+    #[serde(default)]
+    pub reach: Reach,
 }
 
 /// The body of every answer that is not a success.
@@ -247,6 +275,8 @@ impl Server {
         match (&parts.method, parts.uri.path()) {
             (&Method::GET, "/v1/status") => self.status().await,
             (&Method::GET, "/v1/wait") => self.wait(&query).await,
+            (&Method::GET, "/v1/drill") => self.drill().await,
+            (&Method::GET, "/v1/doctor") => self.doctor().await,
             (&Method::POST, path) => match command_at(path, body).await {
                 Some(command) => self.command(command, caller).await,
                 None => problem(StatusCode::NOT_FOUND, format!("nothing at {path}")),
@@ -264,7 +294,23 @@ impl Server {
     async fn status(&self) -> Response<Full<Bytes>> {
         match self.ask(Question::Status).await {
             Some(Answer::Status(status)) => json(StatusCode::OK, &status),
-            Some(Answer::Progress(_) | Answer::Stage(_) | Answer::Command(_)) | None => stopping(),
+            Some(_) | None => stopping(),
+        }
+    }
+
+    /// What was found, which takes a while.
+    async fn doctor(&self) -> Response<Full<Bytes>> {
+        match self.ask(Question::Doctor).await {
+            Some(Answer::Doctor(report)) => json(StatusCode::OK, &report),
+            Some(_) | None => stopping(),
+        }
+    }
+
+    /// The newest drill, or `null`.
+    async fn drill(&self) -> Response<Full<Bytes>> {
+        match self.ask(Question::Drill).await {
+            Some(Answer::Drill(drill)) => json(StatusCode::OK, &drill),
+            Some(_) | None => stopping(),
         }
     }
 
@@ -280,7 +326,7 @@ impl Server {
         match self.ask(Question::Command(command, caller)).await {
             Some(Answer::Command(Ok(accepted))) => json(StatusCode::OK, &accepted),
             Some(Answer::Command(Err(why))) => problem(StatusCode::CONFLICT, why.to_string()),
-            Some(Answer::Status(_) | Answer::Progress(_) | Answer::Stage(_)) | None => stopping(),
+            Some(_) | None => stopping(),
         }
     }
 
@@ -324,9 +370,7 @@ impl Server {
                 let why = format!("deployment {id} is not known");
                 (true, problem(StatusCode::NOT_FOUND, why))
             }
-            Some(Answer::Status(_) | Answer::Stage(_) | Answer::Command(_)) | None => {
-                (true, stopping())
-            }
+            Some(_) | None => (true, stopping()),
         }
     }
 
@@ -342,9 +386,7 @@ impl Server {
             Some(Answer::Stage(Err(why @ (NoStage::None | NoStage::Unknown { .. })))) => {
                 (true, problem(StatusCode::UNPROCESSABLE_ENTITY, why.to_string()))
             }
-            Some(Answer::Status(_) | Answer::Progress(_) | Answer::Command(_)) | None => {
-                (true, stopping())
-            }
+            Some(_) | None => (true, stopping()),
         }
     }
 }
@@ -366,6 +408,10 @@ async fn command_at(path: &str, body: Incoming) -> Option<Result<Command, String
             end.map(|ReasonRequest { id, reason }| Command::End { id, reason })
         }
         "/v1/rollback" => read::<RollbackRequest>(body).await.map(Command::from),
+        "/v1/drill" => {
+            let drill = read(body).await;
+            drill.map(|DrillRequest { hook, reach }| Command::Drill { hook, reach })
+        }
         "/v1/approve" => read::<ApproveRequest>(body).await.map(Command::from),
         "/v1/deny" => {
             let deny = read(body).await;

@@ -18,4 +18,5 @@ mod sources;
 mod tls;
 
 pub use scraper::scrape_once;
+pub(crate) use secret::secrets;
 pub use sources::{Sources, Stats};

@@ -23,6 +23,21 @@ pub(super) fn may_block(headers: &[(String, Secret)]) -> bool {
     headers.iter().any(|(_, secret)| matches!(secret, Secret::File(_)))
 }
 
+/// The configured headers with their values, read beside whatever else is going on.
+///
+/// # Errors
+/// As [`resolve`].
+pub(crate) async fn secrets(headers: &[(String, Secret)]) -> Result<HeaderMap, Failure> {
+    if !may_block(headers) {
+        return resolve(headers);
+    }
+    let headers = headers.to_vec();
+    let resolving = tokio::task::spawn_blocking(move || resolve(&headers)).await;
+    resolving.unwrap_or_else(|_| {
+        Err(failure(FailureClass::Broken, format_args!("failed to read the headers")))
+    })
+}
+
 /// The configured headers with their values.
 ///
 /// # Errors

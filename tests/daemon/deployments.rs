@@ -143,6 +143,7 @@ fn a_pipeline_waits_through_a_restart_of_the_daemon() {
     let daemon = world.start();
     world.begin();
     // Whoever asked before this is gone.
+    // The daemon may not have seen yet that the last one has gone.
     common::wait_for(LONG, "no client", || (!is_connected(&world)).then_some(()));
     let mut wait = common::KillOnDrop(world.command(&["deploy", "wait", ID]).spawn().unwrap());
     common::wait_for(LONG, "a client", || is_connected(&world).then_some(()));
@@ -171,8 +172,9 @@ fn the_fields_of_the_status_are_those_that_scripts_know() {
         keys.sort_unstable();
         assert_eq!(keys, sorted(names), "{value:#}");
     };
-    let top = "at budget colour config deployment good journal_ok mode paused pid \
-               quarantine reload_error rollguard rules service signals skipped_slots state targets";
+    let top = "at budget colour config deployment drill good journal_ok live mode paused pid \
+               quarantine reload_error rollguard rules service signals skipped_slots started state \
+               targets turned";
     check(&status, top.split_whitespace().collect());
     let of_deployment = "approval bakes_at begun decided_at decision forced good id irreversible \
                          lost stage stages step version warm_at why withheld";

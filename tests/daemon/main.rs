@@ -11,6 +11,7 @@ mod deployments;
 mod ending;
 mod isolation;
 mod journal;
+mod live;
 mod modes;
 mod pace;
 mod people;

@@ -122,10 +122,11 @@ pub(crate) fn plan(targets: Vec<Target>, signals: Vec<Signal>, rules: Vec<Rule>)
         confirm: None,
         budget: Budget::default(),
         along: Along::default(),
+        live: None,
     };
     let (mode, hooks) = (Mode::Observe, Vec::new());
-    let (stages, channels) = (Vec::new(), Vec::new());
-    Arc::new(Plan { mode, deployment, targets, signals, rules, hooks, stages, channels })
+    let (stages, channels, drill) = (Vec::new(), Vec::new(), None);
+    Arc::new(Plan { mode, deployment, targets, signals, rules, hooks, stages, channels, drill })
 }
 
 /// A page of lines `SERIES VALUE`, `SERIES VALUE @AGE_SECONDS` or `!METRIC` for one that cannot be

@@ -4,14 +4,17 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use rollguard::engine::command::{Command, Force, Terms};
+use rollguard::engine::drill::CALL_OFF_GRACE;
+use rollguard::engine::drilled::is_drill;
 use rollguard::engine::effect::{Incident, Job, Notice, Order};
 use rollguard::engine::snapshot::Snapshot;
 use rollguard::engine::telling::{Occurrence, Telling};
-use rollguard::model::deployment::{Mode, Unanswered};
+use rollguard::model::deployment::{Arm, Mode, Unanswered};
 use rollguard::model::entry::{
     Answer, Attempt, Caller, Decision, Entry, Event, Refusal, StepResult, Trigger,
 };
 use rollguard::model::hook::{Action, Placeholder};
+use rollguard::model::live::{Live, LiveUnknown};
 use rollguard::model::name::{DeploymentId, RuleName, Version};
 use rollguard::model::plan::Plan;
 use rollguard::model::scrape::Scrape;
@@ -33,12 +36,22 @@ pub(crate) struct Check {
     told: HashSet<(DeploymentId, Attempt)>,
     /// The news that channels were told of, by their ids.
     news_told: HashSet<String>,
+    /// The drill that has no end on record.
+    drill: Option<DeploymentId>,
+    /// Every drill there was.
+    drilled: HashSet<DeploymentId>,
     life: Life,
     /// What a person says at this moment.
     pub(crate) said: Option<Command>,
     paused: bool,
     quarantined: HashSet<Version>,
     decisions: Vec<Timestamp>,
+    /// A person said yes, and only the live version is not known yet.
+    approved: bool,
+    /// What was last known to be live, and what before that.
+    known: (Option<Version>, Option<Version>),
+    /// A person's newest rollback insists.
+    insists: bool,
 }
 
 /// What is forgotten when the guard dies.
@@ -53,6 +66,14 @@ struct Life {
     entered: Option<Instant>,
     /// Rules that were read by one and the same plan since the deployment began.
     reloaded: bool,
+    /// What the guard was told of the live version, newest last.
+    read: Vec<Live>,
+    /// When what is known to be live was last asked for with that answer.
+    stood: Option<Instant>,
+    /// It was decided in this life.
+    decided: bool,
+    /// When a rollback was due whose first attempt has not begun.
+    due: Option<Instant>,
 }
 
 /// What one successful scrape said.
@@ -103,6 +124,7 @@ impl Check {
 
     pub(crate) fn starts(&mut self, now: Moment, plan: &Plan) {
         self.life = Life::default();
+        self.approved = false;
         for deployment in self.deployments.values_mut() {
             deployment.asked = deployment.asked.take().map(|(rule, _, then)| (rule, None, then));
         }
@@ -120,15 +142,86 @@ impl Check {
         self.life.seen.push(Seen { at: scrape.at, latency: values[0], errors: values[1] });
     }
 
+    pub(crate) fn reads(&mut self, asked: Instant, live: &Live) {
+        if self.known.0.as_ref().is_some_and(|known| live.is(known)) {
+            self.life.stood = Some(asked);
+        }
+        self.life.read.push(live.clone());
+    }
+
+    /// Whoever waited for the live version to be compared knows what came of it.
+    pub(crate) fn hears(&mut self) {
+        self.approved = false;
+    }
+
+    /// A command was carried out, or waits for the live version to be compared.
+    pub(crate) fn heard(&mut self, command: &Command) {
+        if let Command::Approve { .. } = command {
+            self.approved = true;
+        }
+    }
+
+    pub(crate) fn insists(&mut self, insists: bool) {
+        self.insists = insists;
+    }
+
+    /// Nothing is done unless the newest reading found the judged version.
+    fn compares(&self, of: &Deployment, plan: &Plan) {
+        let Some(settings) = &plan.deployment.live else { return };
+        let proceeds = settings.unknown == LiveUnknown::Proceed;
+        let fine = match self.life.read.last() {
+            Some(Live::Version(version)) => *version == of.version,
+            Some(Live::Unknown(_)) => proceeds,
+            None => false,
+        };
+        // Where nothing was answered in time, nothing was read.
+        assert!(
+            fine || proceeds,
+            "{} is rolled back while {:?}",
+            of.version,
+            self.life.read.last()
+        );
+    }
+
+    /// The guard begins a deployment of what it read, and never of what it brought back itself.
+    fn detects(&self, version: &Version, plan: &Plan) {
+        if plan.deployment.arm != Arm::Detect {
+            return;
+        }
+        let read = self.life.read.iter().rev().take_while(|live| live.is(version)).count();
+        assert!(read >= 2, "{version} was armed for after {:?}", self.life.read);
+        assert_eq!(self.known.0.as_ref(), Some(version), "armed for what is not known to be live");
+        let before = self.current.as_ref().map(|id| &self.deployments[id]);
+        let own = before.is_some_and(|before| {
+            before.decision.is_some()
+                && before.good.as_ref() == Some(version)
+                && self.known.1.as_ref() == Some(&before.version)
+        });
+        assert!(!own, "the guard's own rollback to {version} counts as a deployment");
+    }
+
     pub(crate) fn appends(&mut self, now: Moment, entry: &Entry, plan: &Plan) {
         self.news = true;
         self.pauses(&entry.event);
+        if let Event::LiveSeen { version } = &entry.event {
+            self.known = (Some(version.clone()), self.known.0.take());
+        }
         let Some(id) = &entry.deployment else { return };
-        if let Event::Begun { version, good, .. } = &entry.event {
+        if let Event::Begun { version, good, by, .. } = &entry.event {
+            if *by == Caller::Guard {
+                self.detects(version, plan);
+            }
+            let detected = *by == Caller::Guard && plan.deployment.arm == Arm::Detect;
+            let since = if detected { self.life.stood } else { Some(now.at) };
             self.begins(now, id, version, good.as_ref(), plan);
+            self.life.begun = since;
             return self.begins_on_terms(id, &entry.event, plan);
         }
+        if is_drill(id) {
+            return self.drill(id, &entry.event);
+        }
         assert!(self.deployments.contains_key(id), "{entry:?} of an unknown deployment");
+        self.is_in_time(now, &entry.event);
         match &entry.event {
             Event::Decided(decision) => self.decides(now, id, decision, plan),
             Event::Baked { version } => {
@@ -152,7 +245,10 @@ impl Check {
                 stages::passes(now, self.life.entered, &self.life.seen, hold);
             }
             Event::StageEntered { .. } => self.life.entered = Some(now.at),
-            Event::Started { .. }
+            Event::DrillBegun(_) | Event::DrillDone(_) => {}
+            Event::LiveChecked { .. }
+            | Event::LiveSeen { .. }
+            | Event::Started { .. }
             | Event::Stopped { .. }
             | Event::Reloaded { .. }
             | Event::ReloadRefused { .. }
@@ -201,7 +297,6 @@ impl Check {
         assert!(!rolling, "{id} begins during a rollback");
         self.current = Some(id.clone());
         self.life.warm = Some(now.at.after(plan.deployment.warmup));
-        self.life.begun = Some(now.at);
         self.life.reloaded = false;
         let deployment = Deployment {
             version: version.clone(),
@@ -232,6 +327,11 @@ impl Check {
             assert!(decision.good.is_some(), "back to where?");
             assert!(decision.good.as_ref() != Some(&decision.version), "back to itself");
         }
+        self.life.decided = true;
+        let deployment = &self.deployments[id];
+        if !matches!(decision.trigger, Trigger::Person { .. }) || !self.insists {
+            self.compares(deployment, plan);
+        }
         self.people_agree(now, deployment, decision, plan);
         self.quarantined.insert(decision.version.clone());
         self.decisions.push(now.wall);
@@ -260,7 +360,7 @@ impl Check {
             Some(answer) => {
                 let (asked, until, default) = of.asked.as_ref().expect("nobody was asked");
                 assert_eq!(*asked, rule.rule, "another rule asked");
-                let said = matches!(self.said, Some(Command::Approve { .. }));
+                let said = self.approved || matches!(self.said, Some(Command::Approve { .. }));
                 assert_eq!(by_person, said, "{answer:?} is not what was said");
                 let late = until.is_none_or(|until| until <= now.at);
                 let by_default = *default == Unanswered::Rollback && late;
@@ -277,6 +377,7 @@ impl Check {
         assert!(!deployment.irreversible, "asked for what is irreversible");
         let Trigger::Rule(rule) = &decision.trigger else { panic!("a person asks") };
         assert!(!deployment.denied.contains(&rule.rule), "asked again after a no");
+        self.compares(deployment, plan);
         self.may_decide(now, id, decision, plan);
     }
 
@@ -399,6 +500,12 @@ impl Check {
             Some(Event::Intent { attempt, .. }) if *attempt == order.attempt
         );
         assert!(intended, "{:?} runs without an intent on record", order.attempt);
+        let untouched = deployment.attempts.iter().all(|(attempt, result)| {
+            *attempt == order.attempt || *result == Some(StepResult::NotStarted)
+        });
+        if untouched && !self.life.decided {
+            self.compares(deployment, plan);
+        }
         let hook = plan.hooks.iter().find(|known| known.name == *hook).unwrap();
         deployment.may_run(&order.attempt, &hook.steps[*step as usize]);
         if let Job::Run { argv, .. } = &order.job {
@@ -411,6 +518,48 @@ impl Check {
                     assert_eq!(Some(argument.as_str()), deployment.good.as_ref().map(text));
                 }
             }
+        }
+    }
+
+    /// An attempt of a drill follows its intent, and never begins beside a rollback.
+    pub(crate) fn drills(&self, order: &Order, durable: &[Entry]) {
+        let current = self.current.as_ref().map(|id| &self.deployments[id]);
+        let rolling = current.is_some_and(|d| d.decision.is_some() && !d.is_over);
+        assert!(!rolling, "{:?} begins during a rollback", order.attempt);
+        let last = durable.last().map(|entry| &entry.event);
+        let intended = matches!(
+            last,
+            Some(Event::Intent { attempt, .. }) if *attempt == order.attempt
+        );
+        assert!(intended, "{:?} runs without an intent on record", order.attempt);
+        assert_eq!(self.drill.as_ref(), Some(&order.deployment));
+        let Job::Run { argv, .. } = &order.job else { panic!("{order:?}") };
+        assert_eq!(argv[1], "gym", "a drill acts on something else");
+    }
+
+    /// One drill at a time, each with an id of its own.
+    fn drill(&mut self, id: &DeploymentId, event: &Event) {
+        if let Event::DrillBegun(_) = event {
+            assert_eq!(self.drill, None, "two drills at a time");
+            assert!(self.drilled.insert(id.clone()), "{id} begins twice");
+            self.drill = Some(id.clone());
+        }
+        assert_eq!(self.drill.as_ref(), Some(id), "{event:?} of a drill that is over");
+        if let Event::DrillDone(_) = event {
+            self.drill = None;
+        }
+    }
+
+    /// A rollback waits for a drill no longer than for the end of its step.
+    fn is_in_time(&mut self, now: Moment, event: &Event) {
+        if let Event::Decided(_) = event {
+            self.life.due = Some(now.at);
+        }
+        if let Event::Intent { .. } = event
+            && let Some(decided) = self.life.due.take()
+        {
+            let waited = now.at.since(decided);
+            assert!(waited <= CALL_OFF_GRACE, "the first attempt began after {waited:?}");
         }
     }
 
@@ -452,6 +601,9 @@ impl Check {
                     Event::Started { .. }
                         | Event::Stopped { .. }
                         | Event::Reloaded { .. }
+                        | Event::LiveSeen { .. }
+                        | Event::DrillBegun(_)
+                        | Event::DrillDone(_)
                         | Event::Notified { .. }
                         | Event::Told { .. }
                 )
@@ -527,6 +679,10 @@ impl Deployment {
             | Event::TelemetryLost { .. }
             | Event::TelemetryBack { .. }
             | Event::Told { .. }
+            | Event::LiveChecked { .. }
+            | Event::LiveSeen { .. }
+            | Event::DrillBegun(_)
+            | Event::DrillDone(_)
             | Event::Notified { .. } => {}
             Event::Cleared { rule } => {
                 assert!(self.guarded, "{rule} cleared although nothing is guarded");

@@ -28,7 +28,13 @@ fn plan(random: &mut Random) -> Arc<Plan> {
 
 fn text(random: &mut Random) -> String {
     let mode = random.pick(&["auto", "auto", "auto", "confirm", "confirm", "notify", "observe"]);
-    let arm = random.pick(&["deploy", "deploy", "always"]);
+    let live = random.pick(&["", "", LIVE, LIVE, "live_unknown = \"proceed\"\n"]);
+    let live = if live.starts_with("live_") { format!("{LIVE}{live}") } else { (*live).to_owned() };
+    let arms: &[&str] = match live.is_empty() {
+        true => &["deploy", "deploy", "always"],
+        false => &["deploy", "detect", "detect", "always"],
+    };
+    let arm = random.pick(arms);
     let bake = random.pick(&["12s", "30s", "60s"]);
     let warmup = random.pick(&["0s", "3s", "10s"]);
     let good = random.pick(&["", "good = \"v0\""]);
@@ -61,8 +67,8 @@ fn text(random: &mut Random) -> String {
     let rules = if random.one_in(4) { slow } else { format!("{slow}{RULES}") };
     format!(
         "mode = \"{mode}\"\n[deployment]\nservice = \"shop\"\narm = \"{arm}\"\n{version}\n\
-         bake = \"{bake}\"\nwarmup = \"{warmup}\"\nthen = \"rollback\"\n{good}\n{notify}\n\
-         {confirm}\n{budget}\n{along}\n{TARGET}{sharpen}\n{CHANNEL}{SIGNALS}{}{rules}{stages}",
+         bake = \"{bake}\"\nwarmup = \"{warmup}\"\nthen = \"rollback\"\n{good}\n{notify}\n{live}\n\
+         {confirm}\n{budget}\n{along}\n{TARGET}{sharpen}\n{CHANNEL}{SIGNALS}{}{DRILL}{rules}{stages}",
         hooks.concat()
     )
 }
@@ -113,9 +119,24 @@ fn hook_shift(random: &mut Random) -> String {
 
 const ALONG: &str =
     "on_begin = \"along\"\non_stage = \"along\"\non_trip = \"along\"\non_commit = \"along\"";
+/// Read often enough to matter within a run.
+const LIVE: &str = "live = { file = \"/srv/VERSION\", timeout = \"1s\" }\n";
 
 const PAGE: &str = "[hook.page]\nsteps = [ { run = [\"page\", \"{reason}\"] } ]\n";
 const TELL: &str = "[hook.tell]\nsteps = [ { run = [\"tell\", \"{rule}\"], attempts = 3 } ]\n";
+
+const DRILL: &str = r#"
+[drill]
+service = "gym"
+version = "v7"
+good = "v6"
+hook = "exercise"
+[hook.exercise]
+steps = [
+  { run = ["exercise", "{service}"], timeout = "5s", attempts = 2, idempotent = true },
+  { run = ["again", "{service}"], timeout = "5s" },
+]
+"#;
 
 const TARGET: &str = r#"
 [target.api]

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rollguard::engine::command::{Command, Force, Terms};
-use rollguard::engine::effect::{Effect, Notice, Order, Outcome};
+use rollguard::engine::effect::{DrillEffect, Effect, Job, Notice, Order, Outcome};
 use rollguard::engine::snapshot::{DeploymentStatus, GuardState, Snapshot};
 use rollguard::engine::{Guard, Ledger};
-use rollguard::model::deployment::Mode;
+use rollguard::model::deployment::{Arm, Mode};
+use rollguard::model::drill::Reach;
 use rollguard::model::entry::{Attempt, Caller, Entry, Event, StepResult};
+use rollguard::model::live::Live;
 use rollguard::model::name::{DeploymentId, HookName, StageName, Version};
 use rollguard::model::place::TargetIx;
 use rollguard::model::plan::Plan;
@@ -50,12 +52,16 @@ enum Arrival {
     Scrape(Scrape),
     Outcome(Outcome),
     Told(DeploymentId, HookName, Option<String>),
+    /// The question's number and time, and the answer.
+    Read(u64, Instant, Live),
 }
 
 /// A program that was started. It lives on when the guard dies.
 struct Program {
     ends: u64,
     works: bool,
+    /// The version that it brings back.
+    brings: Option<Version>,
 }
 
 struct Service {
@@ -63,6 +69,7 @@ struct Service {
     sick_at: Option<u64>,
     dark_until: u64,
     errors: f64,
+    live: Version,
 }
 
 pub(crate) struct World {
@@ -86,7 +93,11 @@ pub(crate) struct World {
     arrivals: Vec<(u64, u64, Arrival)>,
     /// Programs by attempt; `None` is one that can never start any more.
     programs: HashMap<(DeploymentId, Attempt), Option<Program>>,
+    /// The newest attempt of a drill.
+    drilled: Option<(DeploymentId, Attempt)>,
     durable: Vec<Entry>,
+    /// The newest question for the live version.
+    asked: u64,
     check: Check,
     comparing: Comparing,
 }
@@ -104,7 +115,13 @@ impl World {
             calm: false,
             kills,
             disk_fails,
-            service: Service { sick: false, sick_at: None, dark_until: 0, errors: 0.0 },
+            service: Service {
+                sick: false,
+                sick_at: None,
+                dark_until: 0,
+                errors: 0.0,
+                live: version(0),
+            },
             plan,
             guard: None,
             lost: false,
@@ -115,7 +132,9 @@ impl World {
             next_command: random.below(8 * SECOND),
             arrivals: Vec::new(),
             programs: HashMap::new(),
+            drilled: None,
             durable: Vec::new(),
+            asked: 0,
             check: Check::default(),
             comparing,
             random,
@@ -220,6 +239,7 @@ impl World {
             }
             let effects = guard.tick(now);
             self.perform(effects)?;
+            self.tell_who_waits();
         }
         panic!("the guard asks to be woken again and again")
     }
@@ -232,6 +252,9 @@ impl World {
         }
         for program in self.programs.values_mut().flatten() {
             if program.works && program.ends <= now {
+                if let Some(version) = program.brings.take() {
+                    self.service.live = version;
+                }
                 program.works = false;
                 (self.service.sick, self.service.sick_at) = (false, None);
             }
@@ -242,7 +265,8 @@ impl World {
         if !self.calm && self.random.one_in(25) {
             self.service.dark_until = self.now + self.random.below(90) * SECOND / 2;
         }
-        let Service { sick, dark_until, .. } = self.service;
+        let Service { sick, dark_until, .. } = &self.service;
+        let (sick, dark_until) = (*sick, *dark_until);
         self.service.errors += if sick { 10.0 } else { 0.0 };
         let took = match self.random.below(20) {
             0 => 700_000_000,
@@ -286,11 +310,27 @@ impl World {
                 }
                 guard.settle(now, &outcome)
             }
+            Arrival::Read(number, asked, live) => {
+                // What answers an earlier question is not waited for any more.
+                if number == self.asked {
+                    self.check.reads(asked, &live);
+                }
+                guard.live(now, number, live)
+            }
             Arrival::Told(deployment, hook, failure) => {
                 guard.notified(now, deployment, hook, failure)
             }
         };
-        self.perform(effects)
+        self.perform(effects)?;
+        self.tell_who_waits();
+        Ok(())
+    }
+
+    /// Whoever waits for the live version to be compared is told, or has gone.
+    fn tell_who_waits(&mut self) {
+        if self.guard.as_mut().and_then(Guard::take_answer).is_some() {
+            self.check.hears();
+        }
     }
 
     /// As a source does: at a slot of the new interval from now on.
@@ -352,13 +392,16 @@ impl World {
                     self.may_die()?;
                 }
                 Effect::Run(order) => self.run_program(&order),
+                Effect::ReadLive { number, .. } => self.read_live(number),
                 Effect::Inspect { deployment, attempt, .. } => self.inspect(deployment, attempt),
-                Effect::CallOff { deployment, attempt } => self.call_off(deployment, attempt),
+                Effect::CallOff { deployment, attempt } => self.stop(deployment, attempt),
                 Effect::Notify(notice) => self.tell(&notice),
                 Effect::GoAlong(notice) => stages::goes_along(&notice, &self.durable),
                 Effect::Tell(telling) => self.check.announces(&telling, &self.durable),
                 Effect::Report(incident) => self.check.reports(&incident),
                 Effect::Pace { target, interval, .. } => self.set_pace(target, interval),
+                Effect::Drill(DrillEffect::Run(order)) => self.run_drill(&order),
+                Effect::Drill(DrillEffect::CallOff) => self.call_off(),
             }
         }
         Ok(())
@@ -373,12 +416,17 @@ impl World {
                 Effect::Notify(notice) => self.tell(&notice),
                 Effect::Pace { target, interval, .. } => self.set_pace(target, interval),
                 Effect::Tell(telling) => self.check.announces(&telling, &self.durable),
+                Effect::Drill(DrillEffect::CallOff) => self.call_off(),
                 Effect::Append(_)
-                | Effect::Run(_)
-                | Effect::Inspect { .. }
                 | Effect::CallOff { .. }
                 | Effect::GoAlong(_)
-                | Effect::Report(_) => panic!("{effect:?} without a journal"),
+                | Effect::Run(_)
+                | Effect::ReadLive { .. }
+                | Effect::Drill(DrillEffect::Run(_))
+                | Effect::Inspect { .. }
+                | Effect::Report(_) => {
+                    panic!("{effect:?} without a journal")
+                }
             }
         }
         Ok(())
@@ -393,13 +441,26 @@ impl World {
         let (took, result, works) = self.fate(order.timeout);
         let works = works && order.attempt.entering.is_none();
         let ends = self.now + took;
-        self.programs.insert(key, Some(Program { ends, works }));
+        let good = match &order.job {
+            Job::Run { argv, .. } if argv[0] == "switch" => Version::new(&argv[2]).ok(),
+            Job::Run { .. }
+            | Job::Probe { .. }
+            | Job::Tcp { .. }
+            | Job::Http { .. }
+            | Job::Unix { .. }
+            | Job::Sleep(_) => None,
+        };
+        let brings = good.filter(|_| works);
+        self.programs.insert(key, Some(Program { ends, works, brings }));
         self.answer(ends, &order.deployment, &order.attempt, result);
     }
 
     /// What enters a stage shifts traffic, and so does a rollback: one after the other.
     fn shifts_alone(&self, attempt: &Attempt) {
-        for ((_, other), program) in &self.programs {
+        let programs = self.programs.iter();
+        // What a drill runs is not the guarded service's.
+        let own = programs.filter(|((of, _), _)| !of.as_str().starts_with("drill-"));
+        for ((_, other), program) in own {
             let runs = program.as_ref().is_some_and(|program| program.ends > self.now);
             let shifts = other.entering.is_some() || attempt.entering.is_some();
             assert!(!runs || !shifts, "{attempt:?} starts while {other:?} runs");
@@ -407,7 +468,7 @@ impl World {
     }
 
     /// Ends a program, or makes sure that it can never start.
-    fn call_off(&mut self, deployment: DeploymentId, attempt: Attempt) {
+    fn stop(&mut self, deployment: DeploymentId, attempt: Attempt) {
         let key = (deployment.clone(), attempt.clone());
         let takes = self.random.below(3 * SECOND);
         let program = self.programs.entry(key).or_insert(None);
@@ -420,6 +481,48 @@ impl World {
             None => (self.now, StepResult::NotStarted),
         };
         self.answer(at, &deployment, &attempt, result);
+    }
+
+    /// The truth, a moment later; sometimes nothing, nothing sensible, or a lie.
+    fn read_live(&mut self, number: u64) {
+        self.asked = number;
+        assert!(!self.lost, "the live version is read without a journal");
+        let live = match self.random.below(if self.calm { 40 } else { 20 }) {
+            0 | 1 => Live::unknown("no such file"),
+            2 if !self.calm => Live::Version(version(self.random.below(6))),
+            3 if !self.calm => return,
+            _ => Live::Version(self.service.live.clone()),
+        };
+        let at = self.now + self.random.below(SECOND);
+        let asked = self.moment().at;
+        self.arrivals.push((at, self.life, Arrival::Read(number, asked, live)));
+    }
+
+    fn run_drill(&mut self, order: &Order) {
+        assert!(!self.lost, "{:?} runs without a journal", order.attempt);
+        self.check.drills(order, &self.durable);
+        let key = (order.deployment.clone(), order.attempt.clone());
+        assert!(!self.programs.contains_key(&key), "{key:?} is started twice");
+        let (took, result, works) = self.fate(order.timeout);
+        let ends = self.now + took;
+        self.programs.insert(key.clone(), Some(Program { ends, works, brings: None }));
+        self.drilled = Some(key);
+        self.answer(ends, &order.deployment, &order.attempt, result);
+    }
+
+    /// It is ended, which may take longer than anybody waits.
+    fn call_off(&mut self) {
+        let Some((deployment, attempt)) = self.drilled.clone() else { return };
+        let is_it = |arrival: &Arrival| match arrival {
+            Arrival::Outcome(of) => of.deployment == deployment && of.attempt == attempt,
+            Arrival::Scrape(_) | Arrival::Told(..) | Arrival::Read(..) => false,
+        };
+        let before = self.arrivals.len();
+        self.arrivals.retain(|(_, _, arrival)| !is_it(arrival));
+        if self.arrivals.len() < before {
+            let at = self.now + self.random.below(5 * SECOND);
+            self.answer(at, &deployment, &attempt, StepResult::Unknown);
+        }
     }
 
     fn fate(&mut self, timeout: Duration) -> (u64, StepResult, bool) {
@@ -469,12 +572,14 @@ impl World {
 
     /// What people, pipelines and clocks do at random moments.
     fn meddle(&mut self) -> Result<(), Killed> {
-        match self.random.below(30) {
+        match self.random.below(33) {
             0..=6 => self.deploy(),
             7 => self.command(Command::End { id: None, reason: "enough".to_owned() }),
             8 | 9 => {
-                let force = Force::from(self.random.one_in(2));
-                self.command(Command::Rollback { id: None, reason: "bad".to_owned(), force })
+                let force = self.random.one_in(2);
+                self.check.insists(force);
+                let (reason, force) = ("bad".to_owned(), Force::from(force));
+                self.command(Command::Rollback { id: None, reason, force })
             }
             16 | 17 => {
                 let span = Duration::from_secs(1 + self.random.below(30));
@@ -483,7 +588,7 @@ impl World {
             18 => self.command(Command::Resume { reason: None }),
             19..=21 => self.command(Command::Approve { id: None, reason: None }),
             22 | 23 => self.command(Command::Deny { id: None, reason: "no".to_owned() }),
-            24..=29 => {
+            27..=32 => {
                 let name = *self.random.pick(&["canary", "half", "full", "lunch"]);
                 let stage = StageName::new(name).unwrap();
                 let force = Force::from(self.random.one_in(3));
@@ -499,13 +604,14 @@ impl World {
             }
             12 => Err(Killed),
             13..=15 => self.reload(),
+            24..=26 => self.command(Command::Drill { hook: None, reach: Reach::default() }),
             _ => Ok(()),
         }
     }
 
     fn deploy(&mut self) -> Result<(), Killed> {
         let number = self.random.below(6);
-        let version = Version::new(&format!("v{number}")).unwrap();
+        let version = version(number);
         let good = self.random.one_in(3).then(|| Version::new("v9").unwrap());
         let id = match self.random.below(3) {
             0 => None,
@@ -521,6 +627,15 @@ impl World {
                 self.service.sick_at = Some(self.now + self.random.below(20 * SECOND));
             }
         }
+        // It is switched first, or later, or never.
+        if self.random.one_in(2) {
+            self.service.live = version.clone();
+        }
+        // Whoever only switches, leaves it to the guard to see that.
+        if self.plan.deployment.arm == Arm::Detect && !self.random.one_in(4) {
+            self.service.live = version;
+            return Ok(());
+        }
         let irreversible = self.random.one_in(8);
         let terms = Terms { irreversible, force: Force::from(self.random.one_in(2)) };
         self.command(Command::Begin { id, version, good, terms })
@@ -531,12 +646,21 @@ impl World {
         let Some(guard) = &mut self.guard else { return Ok(()) };
         let (answer, effects) = guard.command(now, command.clone(), PERSON);
         if answer.is_err() {
-            assert_eq!(effects, [], "a command that was not carried out did something");
+            let checks = |effect: &Effect| {
+                matches!(effect, Effect::Append(entry)
+                    if matches!(entry.event, Event::LiveChecked { .. }))
+            };
+            assert!(effects.iter().all(checks), "a command that was refused did {effects:?}");
+        }
+        if answer.is_ok() {
+            self.check.heard(&command);
         }
         self.check.said = Some(command);
         let done = self.perform(effects);
         self.check.said = None;
-        done
+        done?;
+        self.tell_who_waits();
+        Ok(())
     }
 
     fn reload(&mut self) -> Result<(), Killed> {
@@ -548,7 +672,9 @@ impl World {
         self.plan = plans::any(&mut self.random);
         self.interval = SECOND;
         let effects = guard.reload(now, self.plan.clone(), PERSON);
-        self.perform(effects)
+        self.perform(effects)?;
+        self.tell_who_waits();
+        Ok(())
     }
 
     /// What must be true between any two turns.
@@ -576,6 +702,10 @@ impl World {
             assert!(!self.is_settled(), "decided, and nothing is done");
         }
     }
+}
+
+fn version(number: u64) -> Version {
+    Version::new(&format!("v{number}")).unwrap()
 }
 
 /// What a snapshot shows that must survive a restart. Verifying is rolling back until it is known

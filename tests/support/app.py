@@ -12,6 +12,7 @@ import time
 
 try:
     from prometheus_client import REGISTRY, Counter, start_http_server
+    from prometheus_client.core import GaugeMetricFamily
 except ImportError:
     sys.exit(77)
 
@@ -32,6 +33,15 @@ class Hang:
         return []
 
 
+class Build:
+    """Tells the release as services do."""
+
+    def collect(self):
+        family = GaugeMetricFamily("app_build_info", "The release.", labels=["job", "version"])
+        family.add_metric(["api", release()], 1)
+        return [family]
+
+
 def path():
     try:
         with open(at("path"), newline="") as file:
@@ -49,6 +59,7 @@ def release():
 
 def main():
     REGISTRY.register(Hang())
+    REGISTRY.register(Build())
     server, _ = start_http_server(0, addr="127.0.0.1")
     print(server.server_port, flush=True)
     # It does not outlive the test: its standard input ends with it.

@@ -12,6 +12,7 @@ const LAYERS: [(u8, &[&str]); 5] = [
         &[
             "announce",
             "config",
+            "doctor",
             "engine",
             "exposition",
             "fit",
@@ -23,7 +24,13 @@ const LAYERS: [(u8, &[&str]); 5] = [
             "survey",
         ],
     ),
-    (2, &["clock", "source", "hook", "journal", "recorder", "serve", "notify", "load"]),
+    (
+        2,
+        &[
+            "clock", "source", "hook", "journal", "recorder", "serve", "notify", "load", "live",
+            "examine",
+        ],
+    ),
     (3, &["daemon"]),
     (4, &["cli", "main"]),
 ];

@@ -262,6 +262,10 @@ fn recorded(event: &Event, text: &str) -> Vec<(Paint, String)> {
         | Event::Refused { .. }
         | Event::Cleared { .. }
         | Event::Told { .. }
+        | Event::LiveChecked { .. }
+        | Event::LiveSeen { .. }
+        | Event::DrillBegun(_)
+        | Event::DrillDone(_)
         | Event::Notified { .. } => vec![(Paint::Plain, text.to_owned())],
     }
 }
