@@ -147,19 +147,12 @@ pub(crate) async fn run(config: &Path) -> Result<(), DaemonError> {
     let notifiers = [tell.clone(), tell].map(|tell| Notifier::start(executor.clone(), tell));
     let (channels, mut announced) = Channels::start(clock, &loaded.plan.channels);
     let Loaded { places, plan, .. } = loaded;
-    let plan = Arc::new(plan);
+    let (plan, answers) = (Arc::new(plan), Answers { outcomes, readings });
     let mut daemon = Daemon {
         clock,
         config: config.to_owned(),
         guard: Guard::new(plan.clone(), &entries),
-        shell: Shell::new(
-            journal,
-            executor,
-            notifiers,
-            channels,
-            Answers { outcomes, readings },
-            &places,
-        ),
+        shell: Shell::new(journal, executor, notifiers, channels, answers, &places),
         sources: Sources::start(&plan.targets, &names(&plan), clock),
         supervisor: Supervisor::new(clock.wall()),
         changes,

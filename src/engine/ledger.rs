@@ -258,11 +258,7 @@ impl Deployment {
                 self.cleared.fire(&evidence.rule);
             }
             Event::Cleared { rule } => self.cleared.clear(rule),
-            Event::Decided(decision) => {
-                self.ask = None;
-                self.phase = Phase::RollingBack;
-                self.decision = Some((entry.at, decision.clone()));
-            }
+            Event::Decided(decision) => self.decide(entry.at, decision.clone()),
             Event::Intent { attempt, .. } if self.rolls_back_with(attempt) => {
                 self.progress.number = attempt.number;
                 self.progress.open = true;
@@ -309,6 +305,11 @@ impl Deployment {
             | Event::DrillDone(_)
             | Event::Notified { .. } => {}
         }
+    }
+
+    fn decide(&mut self, at: Timestamp, decision: Decision) {
+        (self.ask, self.phase) = (None, Phase::RollingBack);
+        self.decision = Some((at, decision));
     }
 
     fn take_terms(&mut self, begun: &Event) {

@@ -68,7 +68,8 @@ fn text(random: &mut Random) -> String {
     format!(
         "mode = \"{mode}\"\n[deployment]\nservice = \"shop\"\narm = \"{arm}\"\n{version}\n\
          bake = \"{bake}\"\nwarmup = \"{warmup}\"\nthen = \"rollback\"\n{good}\n{notify}\n{live}\n\
-         {confirm}\n{budget}\n{along}\n{TARGET}{sharpen}\n{CHANNEL}{SIGNALS}{}{DRILL}{rules}{stages}",
+         {confirm}\n{budget}\n{along}\n\
+         {TARGET}{sharpen}\n{CHANNEL}{SIGNALS}{}{DRILL}{rules}{stages}",
         hooks.concat()
     )
 }
