@@ -193,9 +193,9 @@ impl Bed {
                 self.command(Command::Pause { span, reason: "work".to_owned() })
             }
             "resume" => self.command(Command::Resume { reason: None }),
+            "off" => self.settle(StepResult::CalledOff),
             "drill" => self.command(Command::Drill { hook: None, reach: Reach::default() }),
             "stop" => self.guard.stop(now, PERSON),
-            "off" => self.settle(StepResult::CalledOff),
             "done" => self.settle(StepResult::Done),
             "failed" => self.settle(StepResult::Failed("exit status 1".to_owned())),
             "final" => self.settle(StepResult::Final("status 404".to_owned())),

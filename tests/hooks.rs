@@ -128,19 +128,19 @@ async fn what_is_called_off_has_ended_by_the_time_that_this_is_said() {
     let order = sh(&script);
     let (outcome, other) = tokio::join!(bench.perform(&order), async {
         until("it to run", || running.exists()).await;
-        bench.executor.call_off(&order.deployment, &order.attempt).await
+        bench.executor.stop(&order.deployment, &order.attempt).await
     });
     assert_eq!((outcome.0, other), (StepResult::CalledOff, None));
     assert!(gone.exists(), "it was not given its time to end");
     // What was not begun never will be, and what waits does not any more.
     let second = numbered(&order, 2);
-    let off = bench.executor.call_off(&second.deployment, &second.attempt).await.unwrap();
+    let off = bench.executor.stop(&second.deployment, &second.attempt).await.unwrap();
     assert_eq!(off.result, StepResult::NotStarted);
     assert_eq!(bench.perform(&second).await.0, StepResult::NotStarted);
     let third = Order { attempt: numbered(&order, 3).attempt, ..self::order(Job::Sleep(LONG)) };
     let (outcome, _) = tokio::join!(bench.perform(&third), async {
         tokio::task::yield_now().await;
-        bench.executor.call_off(&third.deployment, &third.attempt).await
+        bench.executor.stop(&third.deployment, &third.attempt).await
     });
     assert_eq!(outcome.0, StepResult::CalledOff);
 }

@@ -106,8 +106,8 @@ impl ClientError {
     #[must_use]
     pub const fn exit_code(&self) -> u8 {
         match self {
-            Self::Unreachable { .. } | Self::Lost { .. } | Self::Silent { .. } => exit::UNREACHABLE,
             Self::Usage(_) => exit::USAGE,
+            Self::Unreachable { .. } | Self::Lost { .. } | Self::Silent { .. } => exit::UNREACHABLE,
             Self::Refused(_) => exit::REFUSED,
             Self::Failed(_) => exit::FAILED,
         }
@@ -309,7 +309,7 @@ impl Client {
         stage: &StageName,
     ) -> Result<StageProgress, ClientError> {
         let path = format!("/v1/wait?deployment={id}&stage={stage}");
-        self.ask(Method::GET, &path, None::<&()>).await
+        self.ask_within(NEWS_WITHIN, Method::GET, &path, None::<&()>).await
     }
 
     async fn ask<T: DeserializeOwned>(

@@ -171,12 +171,12 @@ async fn wait(args: WaitArgs) -> Result<u8, ClientError> {
     };
     let clock = Clock::start();
     let end = args.timeout.map(|timeout| clock.now().after(timeout));
-    let patience = Patience { client: &client, clock, bears: args.patience };
     if let Some(stage) = &args.stage {
         let form = if args.json { Form::Json } else { Form::Text };
-        return wait_stage(patience, &id, stage, end, form).await;
+        let clocks = (clock, end, args.patience);
+        return wait_stage(&client, &id, stage, clocks, form).await;
     }
-    let verdict = verdict(patience, &id);
+    let verdict = verdict(&client, &id, clock, args.patience);
     let progress = match end {
         Some(end) => clock.before(end, verdict).await.transpose()?,
         None => Some(verdict.await?),
@@ -208,36 +208,16 @@ async fn wait(args: WaitArgs) -> Result<u8, ClientError> {
 /// Asks until the deployment will not change any more. The daemon, which was there, may go away for
 /// a while: it is restarted and resumes.
 async fn verdict(
-    patience: Patience<'_>,
+    client: &Client,
     id: &DeploymentId,
+    clock: Clock,
+    patience: Duration,
 ) -> Result<DeploymentProgress, ClientError> {
     loop {
-        let asked = patience.client.wait(id).await;
-        if let Some(progress) = patience.bear(asked).await?.filter(|progress| progress.is_final) {
-            return Ok(progress);
-        }
-    }
-}
-
-/// Bears a daemon that was there and goes away for a while: it is restarted and resumes.
-#[derive(Clone, Copy)]
-struct Patience<'a> {
-    client: &'a Client,
-    clock: Clock,
-    /// For how long.
-    bears: Duration,
-}
-
-impl Patience<'_> {
-    /// An answer; `None`: there is none yet, ask again.
-    async fn bear<T>(self, asked: Result<T, ClientError>) -> Result<Option<T>, ClientError> {
-        match asked {
-            Ok(progress) => Ok(Some(progress)),
-            Err(error) => {
-                let until = self.clock.now().after(self.bears);
-                come_back(self.client, self.clock, until, error).await?;
-                Ok(None)
-            }
+        match client.wait(id).await {
+            Ok(progress) if progress.is_final => return Ok(progress),
+            Ok(_) => {}
+            Err(error) => come_back(client, clock, clock.now().after(patience), error).await?,
         }
     }
 }
@@ -273,13 +253,12 @@ enum Form {
 
 /// Waits for a stage, and says how far it is whenever that is news.
 async fn wait_stage(
-    patience: Patience<'_>,
+    client: &Client,
     id: &DeploymentId,
     stage: &StageName,
-    end: Option<Instant>,
+    (clock, end, patience): (Clock, Option<Instant>, Duration),
     form: Form,
 ) -> Result<u8, ClientError> {
-    let Patience { client, clock, .. } = patience;
     let mut last: Option<StageProgress> = None;
     loop {
         let asked = match end {
@@ -288,7 +267,11 @@ async fn wait_stage(
         };
         let is_late = asked.is_none() || end.is_some_and(|end| clock.now() >= end);
         let asked = match asked {
-            Some(asked) => patience.bear(asked).await?,
+            Some(Ok(asked)) => Some(asked),
+            Some(Err(error)) => {
+                come_back(client, clock, clock.now().after(patience), error).await?;
+                None
+            }
             None => None,
         };
         if asked.is_some() && asked != last {

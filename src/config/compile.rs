@@ -491,7 +491,7 @@ fn nothing_guarded() -> Option<DeploymentSettings> {
         notify: None,
         confirm: None,
         budget: Budget::default(),
-        live: None,
         along: Along::default(),
+        live: None,
     })
 }

@@ -152,7 +152,7 @@ pub(super) fn deployment(
         .or("warmup", DEFAULT_WARMUP, |item| item.duration_within(Duration::ZERO, MAX_BAKE, sink));
     let mut hook = |key: &str| section.opt(key, |item| hook_named(item, hooks, sink));
     let (then, notify) = (hook("then"), hook("notify"));
-    let along = [hook("on_begin"), hook("on_stage"), hook("on_trip"), hook("on_commit")];
+    let along = along(&section, hooks, sink);
     let mut version =
         |key: &str| section.opt(key, |item| item.text(sink)?.name(sink, Version::new));
     let (good, version) = (version("good"), version("version"));
@@ -179,9 +179,7 @@ pub(super) fn deployment(
         return nothing_could_fire(&section, sink);
     }
     let (then, good, version, notify) = (then?, good?, version?, notify?);
-    let (confirm, budget, live) = (confirm?, budget?, live?);
-    let [begin, stage, trip, commit] = along;
-    let along = Along { begin: begin?, stage: stage?, trip: trip?, commit: commit? };
+    let (confirm, budget, along, live) = (confirm?, budget?, along?, live?);
     let settings = DeploymentSettings {
         service,
         arm,
@@ -193,10 +191,18 @@ pub(super) fn deployment(
         notify,
         confirm,
         budget,
-        live,
         along,
+        live,
     };
     Some(settings)
+}
+
+/// The hooks that go along.
+fn along(section: &Section<'_>, hooks: &Listed, sink: &mut Sink) -> Option<Along> {
+    let mut hook = |key: &str| section.opt(key, |item| hook_named(item, hooks, sink));
+    let (begin, stage) = (hook("on_begin"), hook("on_stage"));
+    let (trip, commit) = (hook("on_trip"), hook("on_commit"));
+    Some(Along { begin: begin?, stage: stage?, trip: trip?, commit: commit? })
 }
 
 fn nothing_could_fire<T>(section: &Section<'_>, sink: &mut Sink) -> Option<T> {

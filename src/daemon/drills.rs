@@ -52,5 +52,5 @@ async fn run(executor: &Executor, order: &Order, mut called_off: oneshot::Receiv
         outcome = executor.perform(order) => return outcome,
         Ok(()) = &mut called_off => {}
     }
-    executor.abandon(order, CALL_OFF_GRACE).await
+    executor.call_off(order, CALL_OFF_GRACE).await
 }

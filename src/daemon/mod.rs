@@ -9,6 +9,5 @@ mod run;
 mod shell;
 mod signals;
 mod supervisor;
-mod tellers;
 
 pub(crate) use run::{DaemonError, run};

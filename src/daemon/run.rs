@@ -23,7 +23,7 @@ use crate::model::name::StageName;
 use crate::model::plan::Plan;
 use crate::model::scrape::Scrape;
 use crate::model::time::Moment;
-use crate::notify::Told;
+use crate::notify::{Channels, Notifier, Told};
 use crate::serve::{Answer, Asked, Control, Open, Question, ServeError, Status};
 use crate::source::Sources;
 
@@ -31,13 +31,12 @@ use super::doctor::Doctor;
 use super::shell::{Answers, Attempts, Performed, Reading, Shell, chain};
 use super::signals::{self, Request};
 use super::supervisor::Supervisor;
-use super::tellers::Tellers;
 
 /// Questions that may wait for an answer: every client has one at most.
 const MAX_QUESTIONS: usize = 64;
 
-/// Outcomes that may wait: an attempt of a rollback or of what enters a stage and one of a drill run
-/// at a time, and one that was called off may be settled twice.
+/// Outcomes that may wait: one attempt of a rollback, or at entering a stage, and one of a drill
+/// run at a time; one that was called off may be settled twice.
 const MAX_OUTCOMES: usize = 4;
 
 /// Readings of the live version that may wait: one to look, and those that rollbacks wait for.
@@ -145,15 +144,15 @@ pub(crate) async fn run(config: &Path) -> Result<(), DaemonError> {
     let (tell, mut told) = mpsc::channel(MAX_QUESTIONS);
     let (outcomes, mut outcome) = mpsc::channel(MAX_OUTCOMES);
     let (readings, mut reading) = mpsc::channel(MAX_READINGS);
-    let plan = &loaded.plan;
-    let (tellers, mut announced) = Tellers::start(&executor, tell, clock, &plan.channels);
+    let notifiers = [tell.clone(), tell].map(|tell| Notifier::start(executor.clone(), tell));
+    let (channels, mut announced) = Channels::start(clock, &loaded.plan.channels);
     let Loaded { places, plan, .. } = loaded;
-    let plan = Arc::new(plan);
+    let (plan, answers) = (Arc::new(plan), Answers { outcomes, readings });
     let mut daemon = Daemon {
         clock,
         config: config.to_owned(),
         guard: Guard::new(plan.clone(), &entries),
-        shell: Shell::new(journal, executor, tellers, Answers { outcomes, readings }, &places),
+        shell: Shell::new(journal, executor, notifiers, channels, answers, &places),
         sources: Sources::start(&plan.targets, &names(&plan), clock),
         supervisor: Supervisor::new(clock.wall()),
         changes,
@@ -311,10 +310,10 @@ impl Daemon {
             Question::Doctor => return self.examine(now, asked.answer),
             Question::Status => Answer::Status(Box::new(self.status(now))),
             Question::Progress(id) => Answer::Progress(self.guard.progress(&id)),
-            Question::Drill => Answer::Drill(self.guard.last_drill().cloned().map(Box::new)),
             Question::Stage(id, stage) => {
                 Answer::Stage(self.guard.stage_progress(now, &id, &stage))
             }
+            Question::Drill => Answer::Drill(self.guard.last_drill().cloned().map(Box::new)),
             Question::Command(command, by) => {
                 let is_rollback =
                     matches!(command, Command::Rollback { .. } | Command::Approve { .. });
@@ -384,7 +383,7 @@ impl Daemon {
                 warn_of(&loaded.lints);
                 let plan = Arc::new(loaded.plan);
                 self.sources.replace(&plan.targets, &names(&plan));
-                self.shell.tellers.replace(&plan.channels);
+                self.shell.channels.replace(&plan.channels);
                 self.shell.executor.keep_secret(plan.secrets());
                 self.reload_error = None;
                 self.guard.reload(now, plan, by)
@@ -407,7 +406,8 @@ impl Daemon {
     async fn end(self) {
         self.supervisor.stopping();
         let end = self.clock.now().after(LAST_NOTICES);
-        let finish = self.shell.tellers.finish();
+        let Shell { notifier, along, channels, .. } = self.shell;
+        let finish = async { tokio::join!(notifier.finish(), along.finish(), channels.finish()) };
         if self.clock.before(end, finish).await.is_none() {
             tracing::warn!("ending although people are still being told");
         }

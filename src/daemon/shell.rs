@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use crate::engine::effect::{Effect, Incident, Outcome, Pace};
+use crate::engine::effect::{Effect, Incident, Notice, Outcome, Pace};
 use crate::hook::Executor;
 use crate::journal::{Journal, reports_dir};
 use crate::live::Reader;
@@ -20,18 +20,21 @@ use crate::model::entry::{Entry, Event};
 use crate::model::live::{Live, LiveSettings};
 use crate::model::place::TargetIx;
 use crate::model::time::format_duration;
+use crate::notify::{Channels, Notifier};
 use crate::render;
 use crate::source::Sources;
 
 use super::drills::Drills;
-use super::tellers::Tellers;
 
 /// The world, as far as effects reach it.
 #[derive(Debug)]
 pub(super) struct Shell {
     journal: Journal,
     pub(super) executor: Arc<Executor>,
-    pub(super) tellers: Tellers,
+    pub(super) notifier: Notifier,
+    /// The hooks that go along: one that hangs must not keep people from being told.
+    pub(super) along: Notifier,
+    pub(super) channels: Channels,
     answers: Answers,
     reader: Reader,
     state: PathBuf,
@@ -78,12 +81,13 @@ impl Shell {
     pub(super) fn new(
         journal: Journal,
         executor: Arc<Executor>,
-        tellers: Tellers,
+        [notifier, along]: [Notifier; 2],
+        channels: Channels,
         answers: Answers,
         places: &Places,
     ) -> Self {
         let (state, drills, reader) = (places.state.clone(), Drills::default(), Reader::default());
-        Self { journal, executor, tellers, answers, reader, state, drills }
+        Self { journal, executor, notifier, along, channels, answers, reader, state, drills }
     }
 
     /// Performs effects in order.
@@ -127,14 +131,14 @@ impl Shell {
                     });
                 }
                 Effect::CallOff { deployment, attempt } => {
-                    self.settle(|executor| async move {
-                        executor.call_off(&deployment, &attempt).await
-                    });
+                    self.settle(
+                        |executor| async move { executor.stop(&deployment, &attempt).await },
+                    );
                 }
                 Effect::ReadLive { number, settings } => self.read_live(number, settings),
-                Effect::Notify(notice) => self.tellers.notify(*notice),
-                Effect::GoAlong(notice) => self.tellers.go_along(*notice),
-                Effect::Tell(telling) => self.tellers.tell(*telling),
+                Effect::Notify(notice) => notify(&self.notifier, *notice),
+                Effect::GoAlong(notice) => notify(&self.along, *notice),
+                Effect::Tell(telling) => self.channels.tell(*telling),
                 Effect::Report(incident) => self.report(&incident),
                 Effect::Drill(effect) => {
                     self.drills.perform(effect, &self.executor, &self.answers.outcomes);
@@ -193,6 +197,13 @@ impl Shell {
                 tracing::error!(%error, path = %path.display(), "incident report not written");
             }
         }
+    }
+}
+
+fn notify(notifier: &Notifier, notice: Notice) {
+    let hook = notice.hook.clone();
+    if let Err(error) = notifier.push(notice) {
+        tracing::error!(%error, %hook, "nobody could be told");
     }
 }
 

@@ -1,11 +1,13 @@
 //! Arming: the times of a deployment, and the rules that cannot speak against it because they
 //! held before it began. It decides nothing.
 
-use crate::model::entry::Event;
+use crate::model::entry::{Event, Frozen};
 use crate::model::name::RuleName;
-use crate::model::place::RuleIx;
+use crate::model::place::{RuleIx, SignalIx};
+use crate::model::plan::Plan;
 use crate::model::reading::Verdict;
 use crate::model::rule::Rule;
+use crate::model::signal::SignalKind;
 use crate::model::time::Moment;
 
 use super::evidence;
@@ -131,4 +133,21 @@ impl Guard {
             self.record(now, Event::SetAside { evidence });
         }
     }
+}
+
+/// Which signals have no baseline, for whoever begins a deployment.
+pub(crate) fn thin(plan: &Plan, baselines: &[Frozen]) -> String {
+    let lacks = |of: SignalIx| baselines.iter().all(|each| each.signal != plan.signal(of).name);
+    for signal in &plan.signals {
+        if let SignalKind::Baseline { of, .. } = signal.kind
+            && lacks(of)
+        {
+            return format!("; no baseline for {}: too many groups", plan.signal(of).name);
+        }
+    }
+    let thin = baselines.iter().find(|frozen| frozen.value.is_none());
+    thin.map_or_else(String::new, |frozen| {
+        let Frozen { signal, readings, needed, .. } = frozen;
+        format!("; no baseline for {signal}: {readings} of {needed} readings")
+    })
 }

@@ -7,14 +7,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::deployment::Milestone;
 use crate::model::drill::Reach;
-use crate::model::entry::{Caller, Entry, Event, Frozen, Refusal};
+use crate::model::entry::{Caller, Entry, Event, Refusal};
 use crate::model::live::Live;
 use crate::model::name::{DeploymentId, HookName, StageName, Version};
-use crate::model::place::{HookIx, SignalIx};
+use crate::model::place::HookIx;
 use crate::model::plan::Plan;
-use crate::model::signal::SignalKind;
 use crate::model::time::{Moment, Timestamp, format_duration};
 
+use super::arming::thin;
 use super::compare::Refused;
 use super::drill::DrillRefusal;
 use super::drilled;
@@ -322,13 +322,13 @@ impl Guard {
             self.judge.note_seen(&current.lost);
         }
         self.keep_suspended(suspended);
+        if old != *self.plan() {
+            self.watch_anew(now);
+        }
         self.drop_check();
         if old.deployment.live != self.plan().deployment.live || old.targets != self.plan().targets
         {
             self.watch_live(now);
-        }
-        if old != *self.plan() {
-            self.watch_anew(now);
         }
         self.record(now, Event::Reloaded { by, rules });
         self.remind_of_open();
@@ -493,23 +493,6 @@ impl Guard {
         let message = format!("deployment {deployment} is not guarded any more");
         Ok(Accepted { deployment: Some(deployment), message })
     }
-}
-
-/// Which signals have no baseline, for whoever begins a deployment.
-fn thin(plan: &Plan, baselines: &[Frozen]) -> String {
-    let lacks = |of: SignalIx| baselines.iter().all(|each| each.signal != plan.signal(of).name);
-    for signal in &plan.signals {
-        if let SignalKind::Baseline { of, .. } = signal.kind
-            && lacks(of)
-        {
-            return format!("; no baseline for {}: too many groups", plan.signal(of).name);
-        }
-    }
-    let thin = baselines.iter().find(|frozen| frozen.value.is_none());
-    thin.map_or_else(String::new, |frozen| {
-        let Frozen { signal, readings, needed, .. } = frozen;
-        format!("; no baseline for {signal}: {readings} of {needed} readings")
-    })
 }
 
 /// Whether a person's reason can be passed on.

@@ -142,6 +142,11 @@ impl DrillLog {
             | Event::ReloadRefused { .. }
             | Event::Begun { .. }
             | Event::Staged { .. }
+            | Event::StageEntered { .. }
+            | Event::StageNotEntered { .. }
+            | Event::StagePassed { .. }
+            | Event::StageOverdue { .. }
+            | Event::HookBegun { .. }
             | Event::TelemetryLost { .. }
             | Event::TelemetryBack { .. }
             | Event::Ended { .. }
@@ -161,11 +166,6 @@ impl DrillLog {
             | Event::Resumed { .. }
             | Event::LiveChecked { .. }
             | Event::LiveSeen { .. }
-            | Event::StageEntered { .. }
-            | Event::StageNotEntered { .. }
-            | Event::StagePassed { .. }
-            | Event::StageOverdue { .. }
-            | Event::HookBegun { .. }
             | Event::Told { .. }
             | Event::DrillBegun(_)
             | Event::Notified { .. } => {}

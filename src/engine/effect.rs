@@ -36,13 +36,6 @@ pub enum Effect {
         /// How long it may still take if it is found running.
         timeout: Duration,
     },
-    /// Read the live version and settle it with this number.
-    ReadLive {
-        /// Which question it is.
-        number: u64,
-        /// How it is read.
-        settings: Arc<LiveSettings>,
-    },
     /// End an attempt that nobody needs any more, or make sure that it can never start, and
     /// settle it.
     CallOff {
@@ -50,6 +43,13 @@ pub enum Effect {
         deployment: DeploymentId,
         /// The attempt.
         attempt: Attempt,
+    },
+    /// Read the live version and settle it with this number.
+    ReadLive {
+        /// Which question it is.
+        number: u64,
+        /// How it is read.
+        settings: Arc<LiveSettings>,
     },
     /// Tell people, beside the critical path; settled with `Notified`.
     Notify(Box<Notice>),

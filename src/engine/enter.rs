@@ -137,7 +137,7 @@ impl Guard {
         self.record_entry(Entry { at: now.wall, deployment: Some(deployment.clone()), event });
         if is_stray {
             self.stages.stray = None;
-            self.resume_after_stray(now);
+            self.carry_on(now);
         } else {
             self.pursue_entering(now);
         }
@@ -145,7 +145,7 @@ impl Guard {
     }
 
     /// Goes on with what waited for the end of an attempt that was called off.
-    fn resume_after_stray(&mut self, now: Moment) {
+    fn carry_on(&mut self, now: Moment) {
         match self.ledger.current.as_ref().map(|current| &current.phase) {
             // A drill that was called off, too, may not have ended yet; its end goes on.
             Some(Phase::RollingBack) if self.drill_deadline().is_some() => {}
@@ -199,7 +199,7 @@ impl Guard {
         let output = "it was called off and is not known to have ended".to_owned();
         let event = Event::Outcome { attempt, result: StepResult::Unknown, output, took_ms: 0 };
         self.record_entry(Entry { at: now.wall, deployment: Some(deployment), event });
-        self.resume_after_stray(now);
+        self.carry_on(now);
     }
 
     /// Goes on with entering a stage that the journal left open.

@@ -47,9 +47,9 @@ pub struct Guard {
     pub(crate) unseen: Vec<RuleName>,
     /// When what people asked for, or were asked, is over.
     pub(crate) waits: Waits,
-    pub(crate) drills: Drills,
     /// What the stages of the deployment wait for.
     pub(crate) stages: Stages,
+    pub(crate) drills: Drills,
     /// Why nothing is done any more.
     pub(crate) halt: Option<Halt>,
     pub(crate) live: LiveState,
@@ -123,8 +123,8 @@ impl Guard {
             limit: None,
             unseen: Vec::new(),
             waits: Waits::default(),
-            drills: Drills::default(),
             stages: Stages::default(),
+            drills: Drills::default(),
             halt: None,
             live: LiveState::default(),
             effects: Vec::new(),
@@ -144,8 +144,8 @@ impl Guard {
         self.resume_waits(now);
         self.end_old_drill(now);
         self.remind_of_all(now);
-        self.watch_live(now);
         self.call_off(now);
+        self.watch_live(now);
         let phase = self.ledger.current.as_ref().map(|deployment| &deployment.phase);
         match phase {
             Some(Phase::RollingBack) => self.resume_rollback(now),
@@ -221,9 +221,9 @@ impl Guard {
         self.effects.clear();
         if self.halt.replace(Halt::JournalLost).is_none() {
             self.doing = Doing::Nothing;
+            self.stages = Stages::default();
             self.drop_check();
             self.drop_drill();
-            self.stages = Stages::default();
             self.tell(now, None, "the journal cannot be written", Occasion::JournalLost);
             self.tell_journal_lost(now);
             self.relax();

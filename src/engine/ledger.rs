@@ -48,10 +48,10 @@ pub struct Ledger {
     past: VecDeque<(DeploymentId, Phase)>,
     /// What was and is to be told.
     pub(crate) news: NewsLog,
-    /// What was drilled.
-    pub(crate) drills: DrillLog,
     /// What must have ended before anything else may be run.
     pub(crate) stray: Option<Stray>,
+    /// What was drilled.
+    pub(crate) drills: DrillLog,
 }
 
 /// What is known of a deployment.
@@ -157,10 +157,10 @@ impl Ledger {
             }
         }
         self.pause_or_resume(entry);
+        self.clear_stray(entry);
         if let Event::LiveSeen { version } = &entry.event {
             self.live = Some(version.clone());
         }
-        self.clear_stray(entry);
         let Some(current) = &mut self.current else { return };
         if entry.deployment.as_ref() != Some(&current.id) {
             return;
@@ -258,11 +258,7 @@ impl Deployment {
                 self.cleared.fire(&evidence.rule);
             }
             Event::Cleared { rule } => self.cleared.clear(rule),
-            Event::Decided(decision) => {
-                self.ask = None;
-                self.phase = Phase::RollingBack;
-                self.decision = Some((entry.at, decision.clone()));
-            }
+            Event::Decided(decision) => self.decide(entry.at, decision.clone()),
             Event::Intent { attempt, .. } if self.rolls_back_with(attempt) => {
                 self.progress.number = attempt.number;
                 self.progress.open = true;
@@ -311,6 +307,11 @@ impl Deployment {
         }
     }
 
+    fn decide(&mut self, at: Timestamp, decision: Decision) {
+        (self.ask, self.phase) = (None, Phase::RollingBack);
+        self.decision = Some((at, decision));
+    }
+
     fn take_terms(&mut self, begun: &Event) {
         if let Event::Begun { irreversible, forced, .. } = begun {
             (self.irreversible, self.forced) = (*irreversible, *forced);
@@ -356,10 +357,10 @@ const fn is_story(event: &Event) -> bool {
         | Event::Cleared { .. }
         | Event::Told { .. }
         | Event::DenialLifted { .. }
+        | Event::HookBegun { .. }
         | Event::LiveSeen { .. }
         | Event::DrillBegun(_)
         | Event::DrillDone(_)
-        | Event::HookBegun { .. }
         | Event::Notified { .. } => false,
         Event::Begun { .. }
         | Event::Staged { .. }

@@ -194,17 +194,12 @@ impl NewsLog {
             }
             Event::Baked { .. } => quiet(Change::Baked, Turn::ClosesAll),
             Event::Ended { reason, .. } => (Change::Ended, Turn::ClosesAll, reason.clone()),
-            Event::Superseded { by } => {
-                (Change::Superseded, Turn::ClosesAll, format!("superseded by deployment {by}"))
-            }
+            Event::Superseded { by } => superseded(by),
             Event::TelemetryLost { why, .. } => {
                 (Change::TelemetryLost, Turn::Opens(Matter::Telemetry), why.clone())
             }
             Event::TelemetryBack { rules } => telemetry_back(rules, current),
-            Event::ReloadRefused { errors, first, .. } => {
-                let reason = format!("errors: {errors}, the first: {first}");
-                (Change::ReloadRefused, Turn::Opens(Matter::Reload), reason)
-            }
+            Event::ReloadRefused { errors, first, .. } => reload_refused(*errors, first),
             // Only after one that was refused it changes anything that was told.
             Event::Reloaded { .. } if self.is_reload_refused() => {
                 quiet(Change::Reloaded, Turn::Closes(Matter::Reload))
@@ -212,10 +207,10 @@ impl NewsLog {
             Event::Started { .. }
             | Event::Stopped { .. }
             | Event::Reloaded { .. }
-            | Event::LiveChecked { .. }
-            | Event::LiveSeen { .. }
             | Event::StageEntered { .. }
             | Event::HookBegun { .. }
+            | Event::LiveChecked { .. }
+            | Event::LiveSeen { .. }
             | Event::SetAside { .. }
             | Event::DenialLifted { .. }
             | Event::Intent { .. }
@@ -237,6 +232,15 @@ fn push<T>(list: &mut VecDeque<T>, new: T, most: usize) {
         list.pop_front();
     }
     list.push_back(new);
+}
+
+fn reload_refused(errors: usize, first: &str) -> (Change, Turn, String) {
+    let reason = format!("errors: {errors}, the first: {first}");
+    (Change::ReloadRefused, Turn::Opens(Matter::Reload), reason)
+}
+
+fn superseded(by: &DeploymentId) -> (Change, Turn, String) {
+    (Change::Superseded, Turn::ClosesAll, format!("superseded by deployment {by}"))
 }
 
 fn stuck(why: &str) -> (Change, Turn, String) {

@@ -28,9 +28,6 @@ const WITHOUT_JOURNAL: u32 = 1 << 31;
 pub(crate) enum Occasion {
     /// To roll back.
     Rollback,
-    /// The same, but it is only a drill: what a hook does must not depend on the word.
-    #[serde(rename = "rollback")]
-    Drill,
     /// To enter a stage.
     Enter,
     /// To tell people that a stage was not entered.
@@ -45,6 +42,9 @@ pub(crate) enum Occasion {
     OnTrip,
     /// To go along: its version counts as good.
     OnCommit,
+    /// The same, but it is only a drill: what a hook does must not depend on the word.
+    #[serde(rename = "rollback")]
+    Drill,
     /// To tell people that a rule fires and nothing is done.
     Refused,
     /// To ask people whether to roll back.

@@ -140,7 +140,7 @@ impl Executor {
 
     /// Ends an attempt that nobody needs any more. Where it is being performed here its own outcome
     /// says what became of it; of one that a dead guard may have left this is the outcome.
-    pub async fn call_off(&self, deployment: &DeploymentId, attempt: &Attempt) -> Option<Outcome> {
+    pub async fn stop(&self, deployment: &DeploymentId, attempt: &Attempt) -> Option<Outcome> {
         let is_it = |busy: &&Performed| busy.deployment == *deployment && busy.attempt == *attempt;
         let off = self.busy().iter().find(is_it).map(|busy| busy.off.clone());
         if let Some(off) = off {
@@ -215,7 +215,7 @@ impl Executor {
     /// Ends an attempt whose [`perform`](Self::perform) was dropped in the middle, with `grace`
     /// between TERM and KILL, and makes sure that it can never start any more. A unit has its
     /// own grace.
-    pub async fn abandon(&self, order: &Order, grace: Duration) -> Outcome {
+    pub async fn call_off(&self, order: &Order, grace: Duration) -> Outcome {
         self.find_out(&order.deployment, &order.attempt, Duration::ZERO, grace).await
     }
 

@@ -91,8 +91,6 @@ async fn outlast(process: &Process, timeout: Duration, grace: Duration) -> Strin
     let deadline = Instant::now() + grace;
     let ended = ends_by(process, deadline).await;
     if ended && gone_by(&mut strays, deadline).await {
-        // What else was told to end may take longer, and nothing else should overlap with it.
-        outlast_group(group, deadline).await;
         return format!("it was still running as pid {pid} after {after} and was ended");
     }
     if !ended {
@@ -119,18 +117,6 @@ async fn gone_by(strays: &mut Strays, deadline: Instant) -> bool {
         sleep_until(deadline.min(now + POLL)).await;
     }
     true
-}
-
-/// Waits until nobody of the group is left. It is not signalled any more, as its id may be
-/// another's once its leader has ended.
-async fn outlast_group(group: Group, deadline: Instant) {
-    loop {
-        group.bury();
-        if !group.exists() || Instant::now() >= deadline {
-            return;
-        }
-        sleep_until(deadline.min(Instant::now() + POLL)).await;
-    }
 }
 
 async fn ends_by(process: &Process, deadline: Instant) -> bool {

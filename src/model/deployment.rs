@@ -112,10 +112,10 @@ pub struct DeploymentSettings {
     pub confirm: Option<Confirm>,
     /// How often rollguard may roll back by itself.
     pub budget: Budget,
-    /// How the live version is read.
-    pub live: Option<Arc<LiveSettings>>,
     /// The hooks that go along.
     pub along: Along,
+    /// How the live version is read.
+    pub live: Option<Arc<LiveSettings>>,
 }
 
 /// Hooks that are run beside what happens, each at most once for each time that it happens. They

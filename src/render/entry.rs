@@ -45,10 +45,7 @@ pub(super) fn event_in(event: &Event, unit: Units<'_>) -> String {
         Event::Reloaded { by, rules } => {
             format!("{} in force, loaded by {}", count(*rules, "rule"), caller(by))
         }
-        Event::ReloadRefused { by, errors, first } => {
-            let (by, errors) = (caller(by), count(*errors, "error"));
-            format!("new rules by {by} refused, {errors}, the first: {}", text(first))
-        }
+        Event::ReloadRefused { by, errors, first } => refused(by, *errors, first),
         Event::Begun { .. } => begun(event),
         Event::Staged { .. }
         | Event::StageEntered { .. }
@@ -203,6 +200,11 @@ fn step(attempt: &Attempt) -> String {
     let stage = entering.as_ref().map(|entering| format!("{}: ", entering.stage));
     let step = format!("{}{hook} step {}", stage.unwrap_or_default(), step + 1);
     if *number == 1 { step } else { format!("{step}, attempt {number}") }
+}
+
+fn refused(by: &Caller, errors: usize, first: &str) -> String {
+    let (by, errors) = (caller(by), count(errors, "error"));
+    format!("new rules by {by} refused, {errors}, the first: {}", text(first))
 }
 
 fn names(rules: &[RuleName]) -> String {

@@ -44,8 +44,8 @@ pub fn metrics(snapshot: &Snapshot, vitals: Vitals) -> String {
         page.sample("state", &[("state", &name)], truth(state == snapshot.state));
     }
     people(&mut page, snapshot);
-    live(&mut page, snapshot);
     stages(&mut page, snapshot);
+    live(&mut page, snapshot);
     targets(&mut page, snapshot);
     page.family("signal", "gauge", "The reading of a signal; absent where there is none.");
     for signal in &snapshot.signals {

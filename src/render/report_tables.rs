@@ -192,29 +192,29 @@ fn printed(output: &str) -> String {
     format!("- {part}:\n\n{}", block(&output[start..]))
 }
 
+fn because(entry: &Entry, rule: &str, why: String) -> Option<String> {
+    Some(row(&[entry.at.to_string(), code(rule, Place::Cell), why]))
+}
+
 /// Everything that was not done, and why.
 pub(super) fn refusals(entries: &[Entry]) -> String {
     let row = |entry: &Entry| match &entry.event {
-        Event::Refused { refusal, evidence } => Some(row(&[
-            entry.at.to_string(),
-            code(evidence.rule.as_str(), Place::Cell),
-            refusal.to_string(),
-        ])),
-        Event::SetAside { evidence } => Some(row(&[
-            entry.at.to_string(),
-            code(evidence.rule.as_str(), Place::Cell),
+        Event::Refused { refusal, evidence } => {
+            because(entry, evidence.rule.as_str(), refusal.to_string())
+        }
+        Event::SetAside { evidence } => because(
+            entry,
+            evidence.rule.as_str(),
             "set aside: it held before the deployment began".to_owned(),
-        ])),
-        Event::Denied { rule, answer } => Some(row(&[
-            entry.at.to_string(),
-            code(rule.as_str(), Place::Cell),
-            text(&format!("denied by {}", people::answered(answer))),
-        ])),
-        Event::Lapsed { rule, why } => Some(row(&[
-            entry.at.to_string(),
-            code(rule.as_str(), Place::Cell),
+        ),
+        Event::Denied { rule, answer } => {
+            because(entry, rule.as_str(), text(&format!("denied by {}", people::answered(answer))))
+        }
+        Event::Lapsed { rule, why } => because(
+            entry,
+            rule.as_str(),
             text(&format!("nobody answered, and its default could not be done: {why}")),
-        ])),
+        ),
         Event::LiveChecked { live, refusal: Some(refusal), .. } => Some(row(&[
             entry.at.to_string(),
             "live version".to_owned(),
@@ -224,13 +224,13 @@ pub(super) fn refusals(entries: &[Entry]) -> String {
         | Event::DenialLifted { .. }
         | Event::Paused { .. }
         | Event::Resumed { .. }
-        | Event::LiveChecked { .. }
-        | Event::LiveSeen { .. }
         | Event::StageEntered { .. }
         | Event::StageNotEntered { .. }
         | Event::StagePassed { .. }
         | Event::StageOverdue { .. }
         | Event::HookBegun { .. }
+        | Event::LiveChecked { .. }
+        | Event::LiveSeen { .. }
         | Event::Started { .. }
         | Event::Stopped { .. }
         | Event::Reloaded { .. }

@@ -195,31 +195,6 @@ fn about_deployment(page: &mut Page, deployment: &DeploymentStatus, now: Timesta
     }
 }
 
-/// The live version, and how it stands to the deployment.
-fn about_live(page: &mut Page, live: &LiveStatus, deployment: Option<&DeploymentStatus>) {
-    let age = live.age_s.map(|age| format!(", read {} ago", number(age, unit_named("seconds"))));
-    let age = age.unwrap_or_default();
-    let waits = if live.comparing { "; a rollback waits for it to be read" } else { "" };
-    let (text, paint) = match (&live.version, deployment) {
-        (None, _) => {
-            let why = live.unknown.as_deref().unwrap_or("not read yet");
-            (format!("unknown{age}: {why}{waits}"), Paint::Yellow)
-        }
-        (Some(version), Some(of)) if *version == of.version => {
-            (format!("{version}{age}{waits}"), Paint::Plain)
-        }
-        (Some(version), Some(of)) if Some(version) == of.good.as_ref() => {
-            (format!("{version}, the good version{age}{waits}"), Paint::Plain)
-        }
-        (Some(version), Some(_)) => {
-            let other = "neither the judged nor the good version";
-            (format!("{version}, {other}{age}{waits}"), Paint::Yellow)
-        }
-        (Some(version), None) => (format!("{version}{age}{waits}"), Paint::Plain),
-    };
-    page.painted_pair("live", &text, paint);
-}
-
 /// The stages that are done, the one that the deployment is in, and those to come.
 fn about_stages(page: &mut Page, deployment: &DeploymentStatus) {
     let of = |which: fn(StageStanding) -> bool| {
@@ -247,6 +222,31 @@ fn about_stages(page: &mut Page, deployment: &DeploymentStatus) {
     if !next.is_empty() {
         page.pair("next", &next);
     }
+}
+
+/// The live version, and how it stands to the deployment.
+fn about_live(page: &mut Page, live: &LiveStatus, deployment: Option<&DeploymentStatus>) {
+    let age = live.age_s.map(|age| format!(", read {} ago", number(age, unit_named("seconds"))));
+    let age = age.unwrap_or_default();
+    let waits = if live.comparing { "; a rollback waits for it to be read" } else { "" };
+    let (text, paint) = match (&live.version, deployment) {
+        (None, _) => {
+            let why = live.unknown.as_deref().unwrap_or("not read yet");
+            (format!("unknown{age}: {why}{waits}"), Paint::Yellow)
+        }
+        (Some(version), Some(of)) if *version == of.version => {
+            (format!("{version}{age}{waits}"), Paint::Plain)
+        }
+        (Some(version), Some(of)) if Some(version) == of.good.as_ref() => {
+            (format!("{version}, the good version{age}{waits}"), Paint::Plain)
+        }
+        (Some(version), Some(_)) => {
+            let other = "neither the judged nor the good version";
+            (format!("{version}, {other}{age}{waits}"), Paint::Yellow)
+        }
+        (Some(version), None) => (format!("{version}{age}{waits}"), Paint::Plain),
+    };
+    page.painted_pair("live", &text, paint);
 }
 
 fn rest(until: Timestamp, now: Timestamp) -> String {

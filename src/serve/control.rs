@@ -78,12 +78,12 @@ pub enum Question {
     Status,
     /// Where a deployment stands.
     Progress(DeploymentId),
+    /// How far a stage of a deployment is.
+    Stage(DeploymentId, StageName),
     /// The newest drill.
     Drill,
     /// Whether everything that a rollback needs is there.
     Doctor,
-    /// How far a stage of a deployment is.
-    Stage(DeploymentId, StageName),
     /// A command, and who gives it.
     Command(Command, Caller),
 }
@@ -95,12 +95,12 @@ pub enum Answer {
     Status(Box<Status>),
     /// Where a deployment stands; `None` if it is not known.
     Progress(Option<DeploymentProgress>),
+    /// How far a stage is.
+    Stage(Result<StageProgress, NoStage>),
     /// The newest drill, if there was one.
     Drill(Option<Box<DrillStatus>>),
     /// What was found.
     Doctor(Box<Report>),
-    /// How far a stage is.
-    Stage(Result<StageProgress, NoStage>),
     /// What became of a command.
     Command(Result<Accepted, Rejection>),
 }

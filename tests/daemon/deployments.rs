@@ -142,6 +142,7 @@ fn a_pipeline_waits_through_a_restart_of_the_daemon() {
     let Some(world) = World::new(&[]) else { return };
     let daemon = world.start();
     world.begin();
+    // Whoever asked before this is gone.
     // The daemon may not have seen yet that the last one has gone.
     common::wait_for(LONG, "no client", || (!is_connected(&world)).then_some(()));
     let mut wait = common::KillOnDrop(world.command(&["deploy", "wait", ID]).spawn().unwrap());

@@ -121,8 +121,8 @@ pub(crate) fn plan(targets: Vec<Target>, signals: Vec<Signal>, rules: Vec<Rule>)
         notify: None,
         confirm: None,
         budget: Budget::default(),
-        live: None,
         along: Along::default(),
+        live: None,
     };
     let (mode, hooks) = (Mode::Observe, Vec::new());
     let (stages, channels, drill) = (Vec::new(), Vec::new(), None);

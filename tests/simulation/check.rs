@@ -233,8 +233,6 @@ impl Check {
             Event::Notified { .. }
             | Event::Told { .. }
             | Event::Cleared { .. }
-            | Event::DrillBegun(_)
-            | Event::DrillDone(_)
             | Event::Outcome { .. } => {}
             Event::Intent { attempt, .. } => {
                 let settled = self.deployments.values().all(|of| of.stages.are_settled());
@@ -247,6 +245,7 @@ impl Check {
                 stages::passes(now, self.life.entered, &self.life.seen, hold);
             }
             Event::StageEntered { .. } => self.life.entered = Some(now.at),
+            Event::DrillBegun(_) | Event::DrillDone(_) => {}
             Event::LiveChecked { .. }
             | Event::LiveSeen { .. }
             | Event::Started { .. }

@@ -68,7 +68,8 @@ fn text(random: &mut Random) -> String {
     format!(
         "mode = \"{mode}\"\n[deployment]\nservice = \"shop\"\narm = \"{arm}\"\n{version}\n\
          bake = \"{bake}\"\nwarmup = \"{warmup}\"\nthen = \"rollback\"\n{good}\n{notify}\n{live}\n\
-         {confirm}\n{budget}\n{along}\n{TARGET}{sharpen}\n{CHANNEL}{SIGNALS}{}{DRILL}{rules}{stages}",
+         {confirm}\n{budget}\n{along}\n\
+         {TARGET}{sharpen}\n{CHANNEL}{SIGNALS}{}{DRILL}{rules}{stages}",
         hooks.concat()
     )
 }
@@ -89,8 +90,6 @@ fn hook_rollback(random: &mut Random, cure: &str, on_failure: &str) -> String {
     format!("[hook.rollback]\nsteps = [ {switch}{then} ]\n{cure}\n{on_failure}\n")
 }
 
-/// Read often enough to matter within a run.
-const LIVE: &str = "live = { file = \"/srv/VERSION\", timeout = \"1s\" }\n";
 /// Stages or none; the hook of each is slow, fails and hangs as any other.
 fn stages(random: &mut Random) -> String {
     let mut stages = String::new();
@@ -121,6 +120,8 @@ fn hook_shift(random: &mut Random) -> String {
 
 const ALONG: &str =
     "on_begin = \"along\"\non_stage = \"along\"\non_trip = \"along\"\non_commit = \"along\"";
+/// Read often enough to matter within a run.
+const LIVE: &str = "live = { file = \"/srv/VERSION\", timeout = \"1s\" }\n";
 
 const PAGE: &str = "[hook.page]\nsteps = [ { run = [\"page\", \"{reason}\"] } ]\n";
 const TELL: &str = "[hook.tell]\nsteps = [ { run = [\"tell\", \"{rule}\"], attempts = 3 } ]\n";

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rollguard::engine::command::{Command, Force, Terms};
-use rollguard::engine::drilled::is_drill;
 use rollguard::engine::effect::{DrillEffect, Effect, Job, Notice, Order, Outcome};
 use rollguard::engine::snapshot::{DeploymentStatus, GuardState, Snapshot};
 use rollguard::engine::{Guard, Ledger};
@@ -395,14 +394,14 @@ impl World {
                 Effect::Run(order) => self.run_program(&order),
                 Effect::ReadLive { number, .. } => self.read_live(number),
                 Effect::Inspect { deployment, attempt, .. } => self.inspect(deployment, attempt),
-                Effect::CallOff { deployment, attempt } => self.call_off(deployment, attempt),
+                Effect::CallOff { deployment, attempt } => self.stop(deployment, attempt),
                 Effect::Notify(notice) => self.tell(&notice),
                 Effect::GoAlong(notice) => stages::goes_along(&notice, &self.durable),
                 Effect::Tell(telling) => self.check.announces(&telling, &self.durable),
                 Effect::Report(incident) => self.check.reports(&incident),
                 Effect::Pace { target, interval, .. } => self.set_pace(target, interval),
                 Effect::Drill(DrillEffect::Run(order)) => self.run_drill(&order),
-                Effect::Drill(DrillEffect::CallOff) => self.call_drill_off(),
+                Effect::Drill(DrillEffect::CallOff) => self.call_off(),
             }
         }
         Ok(())
@@ -417,15 +416,17 @@ impl World {
                 Effect::Notify(notice) => self.tell(&notice),
                 Effect::Pace { target, interval, .. } => self.set_pace(target, interval),
                 Effect::Tell(telling) => self.check.announces(&telling, &self.durable),
-                Effect::Drill(DrillEffect::CallOff) => self.call_drill_off(),
+                Effect::Drill(DrillEffect::CallOff) => self.call_off(),
                 Effect::Append(_)
+                | Effect::CallOff { .. }
+                | Effect::GoAlong(_)
                 | Effect::Run(_)
                 | Effect::ReadLive { .. }
                 | Effect::Drill(DrillEffect::Run(_))
                 | Effect::Inspect { .. }
-                | Effect::CallOff { .. }
-                | Effect::GoAlong(_)
-                | Effect::Report(_) => panic!("{effect:?} without a journal"),
+                | Effect::Report(_) => {
+                    panic!("{effect:?} without a journal")
+                }
             }
         }
         Ok(())
@@ -452,6 +453,34 @@ impl World {
         let brings = good.filter(|_| works);
         self.programs.insert(key, Some(Program { ends, works, brings }));
         self.answer(ends, &order.deployment, &order.attempt, result);
+    }
+
+    /// What enters a stage shifts traffic, and so does a rollback: one after the other.
+    fn shifts_alone(&self, attempt: &Attempt) {
+        let programs = self.programs.iter();
+        // What a drill runs is not the guarded service's.
+        let own = programs.filter(|((of, _), _)| !of.as_str().starts_with("drill-"));
+        for ((_, other), program) in own {
+            let runs = program.as_ref().is_some_and(|program| program.ends > self.now);
+            let shifts = other.entering.is_some() || attempt.entering.is_some();
+            assert!(!runs || !shifts, "{attempt:?} starts while {other:?} runs");
+        }
+    }
+
+    /// Ends a program, or makes sure that it can never start.
+    fn stop(&mut self, deployment: DeploymentId, attempt: Attempt) {
+        let key = (deployment.clone(), attempt.clone());
+        let takes = self.random.below(3 * SECOND);
+        let program = self.programs.entry(key).or_insert(None);
+        let (at, result) = match program {
+            Some(program) if program.ends > self.now => {
+                program.ends = program.ends.min(self.now + takes);
+                (program.ends, StepResult::CalledOff)
+            }
+            Some(_) => (self.now, StepResult::Unknown),
+            None => (self.now, StepResult::NotStarted),
+        };
+        self.answer(at, &deployment, &attempt, result);
     }
 
     /// The truth, a moment later; sometimes nothing, nothing sensible, or a lie.
@@ -482,7 +511,7 @@ impl World {
     }
 
     /// It is ended, which may take longer than anybody waits.
-    fn call_drill_off(&mut self) {
+    fn call_off(&mut self) {
         let Some((deployment, attempt)) = self.drilled.clone() else { return };
         let is_it = |arrival: &Arrival| match arrival {
             Arrival::Outcome(of) => of.deployment == deployment && of.attempt == attempt,
@@ -494,32 +523,6 @@ impl World {
             let at = self.now + self.random.below(5 * SECOND);
             self.answer(at, &deployment, &attempt, StepResult::Unknown);
         }
-    }
-
-    /// What enters a stage shifts traffic, and so does a rollback: one after the other.
-    fn shifts_alone(&self, attempt: &Attempt) {
-        // A drill acts somewhere else.
-        for ((_, other), program) in self.programs.iter().filter(|((id, _), _)| !is_drill(id)) {
-            let runs = program.as_ref().is_some_and(|program| program.ends > self.now);
-            let shifts = other.entering.is_some() || attempt.entering.is_some();
-            assert!(!runs || !shifts, "{attempt:?} starts while {other:?} runs");
-        }
-    }
-
-    /// Ends a program, or makes sure that it can never start.
-    fn call_off(&mut self, deployment: DeploymentId, attempt: Attempt) {
-        let key = (deployment.clone(), attempt.clone());
-        let takes = self.random.below(3 * SECOND);
-        let program = self.programs.entry(key).or_insert(None);
-        let (at, result) = match program {
-            Some(program) if program.ends > self.now => {
-                program.ends = program.ends.min(self.now + takes);
-                (program.ends, StepResult::CalledOff)
-            }
-            Some(_) => (self.now, StepResult::Unknown),
-            None => (self.now, StepResult::NotStarted),
-        };
-        self.answer(at, &deployment, &attempt, result);
     }
 
     fn fate(&mut self, timeout: Duration) -> (u64, StepResult, bool) {
@@ -585,7 +588,7 @@ impl World {
             18 => self.command(Command::Resume { reason: None }),
             19..=21 => self.command(Command::Approve { id: None, reason: None }),
             22 | 23 => self.command(Command::Deny { id: None, reason: "no".to_owned() }),
-            24..=29 => {
+            27..=32 => {
                 let name = *self.random.pick(&["canary", "half", "full", "lunch"]);
                 let stage = StageName::new(name).unwrap();
                 let force = Force::from(self.random.one_in(3));
@@ -601,7 +604,7 @@ impl World {
             }
             12 => Err(Killed),
             13..=15 => self.reload(),
-            30..=32 => self.command(Command::Drill { hook: None, reach: Reach::default() }),
+            24..=26 => self.command(Command::Drill { hook: None, reach: Reach::default() }),
             _ => Ok(()),
         }
     }
