@@ -163,11 +163,8 @@ pub(super) fn deployment(
     }
     if let (Arm::Deploy | Arm::Detect, Some(item)) = (arm, section.get("version")) {
         let error = Diagnostic::error(item.place(), "`version` is only for `arm = \"always\"`");
-        sink.report(
-            error.help(
-                "otherwise `rollguard deploy begin` names the version, or it is what is live",
-            ),
-        );
+        let help = "otherwise `rollguard deploy begin` names the version, or it is what is live";
+        sink.report(error.help(help));
         return None;
     }
     let bake = match arm {

@@ -191,12 +191,12 @@ pub enum Rejection {
     )]
     Irreversible(DeploymentId),
     /// There is no such stage.
-    #[error("there is no stage {stage}; the stages are {}", list(.stages))]
+    #[error("there is no stage {stage}; the stages are {stages}")]
     UnknownStage {
         /// The one asked for.
         stage: StageName,
         /// Those of the configuration.
-        stages: Vec<StageName>,
+        stages: String,
     },
     /// A stage before it has not passed.
     #[error("stage {stage} has not passed: {why}; wait for it, or insist with --force")]
@@ -246,11 +246,6 @@ pub enum Rejection {
     /// The guard refuses to act.
     #[error("refused: {0}")]
     Refused(Refusal),
-}
-
-fn list(stages: &[StageName]) -> String {
-    let names: Vec<&str> = stages.iter().map(StageName::as_str).collect();
-    names.join(", ")
 }
 
 impl Guard {

@@ -105,8 +105,9 @@ impl Guard {
             return Ok(Force::No);
         }
         let Some((place, _)) = plan.stage(stage) else {
-            let stages = plan.stages.iter().map(|stage| stage.name.clone()).collect();
-            return Err(Rejection::UnknownStage { stage: stage.clone(), stages });
+            let stages: Vec<_> = plan.stages.iter().map(|stage| stage.name.as_str()).collect();
+            let (stage, stages) = (stage.clone(), stages.join(", "));
+            return Err(Rejection::UnknownStage { stage, stages });
         };
         let at = current.and_then(|current| plan.stage(current.stage.as_ref()?));
         let at = at.map(|(place, _)| place);

@@ -1,7 +1,8 @@
 //! The report's tables: the timeline, the signals, the rules, the steps.
 
 use crate::model::condition::Compare;
-use crate::model::entry::{Entry, Event, RuleEvidence, SignalEvidence, Trigger};
+use crate::model::entry::{Entry, Event, Refusal, RuleEvidence, SignalEvidence, Trigger};
+use crate::model::live::Live;
 use crate::model::name::SignalName;
 use crate::model::signal::Unit;
 use crate::model::time::{Timestamp, format_duration};
@@ -192,6 +193,11 @@ fn printed(output: &str) -> String {
     format!("- {part}:\n\n{}", block(&output[start..]))
 }
 
+fn unlike(entry: &Entry, refusal: Refusal, live: &Live) -> Option<String> {
+    let why = text(&format!("{refusal}: {live}"));
+    Some(row(&[entry.at.to_string(), "live version".to_owned(), why]))
+}
+
 fn because(entry: &Entry, rule: &str, why: String) -> Option<String> {
     Some(row(&[entry.at.to_string(), code(rule, Place::Cell), why]))
 }
@@ -215,11 +221,7 @@ pub(super) fn refusals(entries: &[Entry]) -> String {
             rule.as_str(),
             text(&format!("nobody answered, and its default could not be done: {why}")),
         ),
-        Event::LiveChecked { live, refusal: Some(refusal), .. } => Some(row(&[
-            entry.at.to_string(),
-            "live version".to_owned(),
-            text(&format!("{refusal}: {live}")),
-        ])),
+        Event::LiveChecked { live, refusal: Some(why), .. } => unlike(entry, *why, live),
         Event::AwaitingApproval { .. }
         | Event::DenialLifted { .. }
         | Event::Paused { .. }
