@@ -146,7 +146,7 @@ name!(
 name!(
     /// A version of the service: a tag, a revision, an image digest.
     Version, "version",
-    "letters, digits and `.` `_` `-` `+` `:` `/` `@` `=`, not starting with `-` or `/`, without `..`",
+    "letters, digits and `.` `_` `-` `+` `:` `/` `@` `=`, no `-` or `/` first, no `..`",
     |t| {
         !t.starts_with(['-', '/'])
             && !t.split('/').any(|part| part == "..")
