@@ -16,7 +16,6 @@ use crate::model::rule::Rule;
 use crate::model::signal::Signal;
 use crate::model::stage::Stage;
 use crate::model::target::Target;
-use crate::model::time::format_duration;
 
 use super::channel::channels;
 use super::condition::{Names, mentioned};
@@ -35,6 +34,7 @@ use super::sink::{MAX_SYNTAX, Sink};
 use super::stage::{self, Stages};
 use super::target::target;
 use super::walk::Section;
+use super::whole::{bake_is_long_enough, nothing_is_entered_unasked};
 
 /// A configuration that can be used.
 #[derive(Clone, Debug, PartialEq)]
@@ -231,6 +231,7 @@ impl<'f> Parsed<'f> {
         let plan =
             Plan { mode, deployment, targets, signals, rules, hooks, stages, channels, drill };
         bake_is_long_enough(main, &plan, sink);
+        nothing_is_entered_unasked(main, &plan, sink);
         rules_can_change(&plan, &tables.rules, sink);
         if !sink.has_errors() {
             tables.origins(&plan, &order).whole(main.place.clone(), sink);
@@ -456,26 +457,6 @@ fn rules_can_change(plan: &Plan, rules: &[Declared<'_>], sink: &mut Sink) {
             sink.report(Diagnostic::error(place, message));
         }
     }
-}
-
-fn bake_is_long_enough(main: &Section<'_>, plan: &Plan, sink: &mut Sink) {
-    let Some((slowest, reach)) = plan.slowest() else { return };
-    let Some(bake) = plan.deployment.bake.filter(|bake| *bake < reach) else { return };
-    let deployment = main.get("deployment").and_then(|item| item.value().as_table());
-    let written = deployment.and_then(|table| table.get("bake"));
-    let key = main.entries().into_iter().find(|entry| entry.key == "deployment");
-    let place = match (written, key) {
-        (Some(bake), _) => Place::new(main.place.file, bake.span()),
-        (None, Some(key)) => key.key_place(),
-        (None, None) => main.place.clone(),
-    };
-    let (bake, reach) = (format_duration(bake), format_duration(reach));
-    let error =
-        Diagnostic::error(place, format!("a bake of {bake} ends before every rule can fire"));
-    let rule = &slowest.name;
-    sink.report(
-        error.help(format!("rule `{rule}` needs {reach}: its longest window and its `for`")),
-    );
 }
 
 /// Stands where a deployment would, while rules files are checked alone.

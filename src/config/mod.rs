@@ -38,6 +38,7 @@ mod template;
 mod toggle;
 mod token;
 mod walk;
+mod whole;
 mod wording;
 
 pub use compile::{

@@ -51,7 +51,7 @@ fn text(random: &mut Random) -> String {
     ]);
     // The order of hooks is what indices into them depend on.
     let along = random.pick(&["", "on_begin = \"along\"\non_stage = \"along\"", ALONG]);
-    let stages = stages(random);
+    let stages = stages(random, arm);
     let mut hooks = [
         hook_rollback(random, cure, on_failure),
         PAGE.to_owned(),
@@ -91,12 +91,14 @@ fn hook_rollback(random: &mut Random, cure: &str, on_failure: &str) -> String {
 }
 
 /// Stages or none; the hook of each is slow, fails and hangs as any other.
-fn stages(random: &mut Random) -> String {
+fn stages(random: &mut Random, arm: &str) -> String {
     let mut stages = String::new();
     let names = random.pick(&["", "canary full", "canary half full"]);
     for name in names.split_whitespace() {
         let hold = random.pick(&["2s", "4s", "8s"]);
-        let enter = random.pick(&["", "enter = \"shift\""]);
+        let enter = *random.pick(&["", "enter = \"shift\""]);
+        // Where nobody begins, nobody enters the first.
+        let enter = if arm == "deploy" || !stages.is_empty() { enter } else { "" };
         let within = random.pick(&["", "within = \"20s\""]);
         let rules = random.pick(&["", "rules = [\"slow\"]", "rules = []"]);
         stages.push_str(&format!(
