@@ -16,6 +16,8 @@ pub mod config;
 mod daemon;
 pub mod engine;
 pub mod exposition;
+#[cfg(debug_assertions)]
+mod failpoint;
 pub mod fit;
 pub mod hook;
 pub mod import;

@@ -1,8 +1,6 @@
 //! L3: the daemon. It selects an event, hands it to the guard and performs the effects in order.
 //! It decides nothing about deployments.
 
-#[cfg(debug_assertions)]
-mod failpoint;
 mod run;
 mod shell;
 mod signals;

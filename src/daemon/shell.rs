@@ -73,14 +73,14 @@ impl Shell {
     ) -> Performed {
         let mut written = Vec::new();
         for effect in effects {
+            #[cfg(debug_assertions)]
+            let place = crate::failpoint::before(&effect);
             match effect {
                 Effect::Append(entry) => {
                     if matches!(entry.event, Event::Intent { .. }) && attempts == Attempts::HandOver
                     {
                         return Performed::HandedOver;
                     }
-                    #[cfg(debug_assertions)]
-                    super::failpoint::before(&entry);
                     if let Err(error) = self.journal.append(&entry) {
                         tracing::error!(
                             error = %chain(&error),
@@ -89,8 +89,6 @@ impl Shell {
                         );
                         return Performed::JournalLost { written };
                     }
-                    #[cfg(debug_assertions)]
-                    super::failpoint::after(&entry);
                     self.written(&entry);
                     written.push(*entry);
                 }
@@ -101,8 +99,6 @@ impl Shell {
                         // Nobody takes it only when the daemon has ended.
                         drop(outcomes.send(outcome).await);
                     });
-                    #[cfg(debug_assertions)]
-                    super::failpoint::ordered();
                 }
                 Effect::Inspect { deployment, attempt, timeout } => {
                     self.inspect(deployment, attempt, timeout);
@@ -115,6 +111,8 @@ impl Shell {
                     set_pace(sources, target, interval, pace);
                 }
             }
+            #[cfg(debug_assertions)]
+            crate::failpoint::after(&place);
         }
         Performed::All
     }

@@ -137,6 +137,7 @@ impl Guard {
         self.record(now, Event::Started { rollguard: rollguard.to_owned(), pid });
         self.resume_waits(now);
         self.remind_of_all(now);
+        self.tell_owed(now);
         self.watch_live(now);
         let phase = self.ledger.current.as_ref().map(|deployment| &deployment.phase);
         match phase {
@@ -171,6 +172,9 @@ impl Guard {
 
     /// Takes in a scrape.
     pub fn observe(&mut self, now: Moment, scrape: &Scrape) -> Vec<Effect> {
+        if self.judge.is_late(scrape) {
+            return self.tick(now);
+        }
         self.judge.wake(now.at);
         self.note_target(scrape);
         self.note_live(scrape);

@@ -13,6 +13,7 @@ use crate::model::time::Timestamp;
 use super::approval::Ask;
 use super::clearing::Clearings;
 use super::news::NewsLog;
+use super::owed::Owed;
 use super::pause::Pause;
 use super::quarantine::Quarantine;
 
@@ -78,6 +79,8 @@ pub(crate) struct Deployment {
     pub(crate) ask: Option<Ask>,
     /// The rules that may not roll it back, because the answer was no.
     pub(crate) denied: Vec<RuleName>,
+    /// What hooks are still to tell.
+    pub(crate) owed: Owed,
     /// What comparisons with the live version came to.
     pub(crate) checked: Vec<(Option<Version>, Option<Refusal>)>,
     pub(crate) decision: Option<(Timestamp, Decision)>,
@@ -202,6 +205,7 @@ impl Ledger {
             forced: false,
             ask: None,
             denied: Vec::new(),
+            owed: Owed::Nothing,
             checked: Vec::new(),
             decision: None,
             progress: Progress::default(),
@@ -226,6 +230,9 @@ impl Ledger {
 impl Deployment {
     fn apply(&mut self, entry: &Entry) {
         self.records = self.records.saturating_add(1);
+        let mut owed = std::mem::take(&mut self.owed);
+        owed.apply(&entry.event, |rule, refusal| !self.has_refused(rule, refusal));
+        self.owed = owed;
         match &entry.event {
             Event::SetAside { evidence } => self.set_aside.push(evidence.rule.clone()),
             Event::Refused { refusal, evidence } => {

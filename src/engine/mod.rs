@@ -31,6 +31,7 @@ mod near;
 mod news;
 mod order;
 mod over;
+mod owed;
 mod pace;
 pub mod pause;
 pub(crate) mod procedure;

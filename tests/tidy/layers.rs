@@ -23,7 +23,21 @@ const LAYERS: [(u8, &[&str]); 5] = [
             "survey",
         ],
     ),
-    (2, &["clock", "source", "hook", "journal", "recorder", "serve", "notify", "load", "live"]),
+    (
+        2,
+        &[
+            "clock",
+            "failpoint",
+            "source",
+            "hook",
+            "journal",
+            "recorder",
+            "serve",
+            "notify",
+            "load",
+            "live",
+        ],
+    ),
     (3, &["daemon"]),
     (4, &["cli", "main"]),
 ];
