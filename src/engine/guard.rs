@@ -135,9 +135,9 @@ impl Guard {
             self.judge.enter(current.stage.clone(), now.at);
         }
         self.record(now, Event::Started { rollguard: rollguard.to_owned(), pid });
+        self.tell_owed(now);
         self.resume_waits(now);
         self.remind_of_all(now);
-        self.tell_owed(now);
         self.watch_live(now);
         let phase = self.ledger.current.as_ref().map(|deployment| &deployment.phase);
         match phase {

@@ -230,9 +230,7 @@ impl Ledger {
 impl Deployment {
     fn apply(&mut self, entry: &Entry) {
         self.records = self.records.saturating_add(1);
-        let mut owed = std::mem::take(&mut self.owed);
-        owed.apply(&entry.event, |rule, refusal| !self.has_refused(rule, refusal));
-        self.owed = owed;
+        self.note_owed(&entry.event);
         match &entry.event {
             Event::SetAside { evidence } => self.set_aside.push(evidence.rule.clone()),
             Event::Refused { refusal, evidence } => {
@@ -289,6 +287,12 @@ impl Deployment {
             | Event::Told { .. }
             | Event::Notified { .. } => {}
         }
+    }
+
+    fn note_owed(&mut self, event: &Event) {
+        let mut owed = std::mem::take(&mut self.owed);
+        owed.apply(event, |rule, refusal| !self.has_refused(rule, refusal));
+        self.owed = owed;
     }
 
     fn take_terms(&mut self, begun: &Event) {

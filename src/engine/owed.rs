@@ -58,6 +58,8 @@ impl Guard {
         let Some(current) = &self.ledger.current else { return };
         match current.owed.clone() {
             Owed::Nothing => {}
+            // They are asked anew, which tells them.
+            Owed::Refusal(..) if current.ask.is_some() => {}
             Owed::Failure(why) => {
                 let name = current.decision.as_ref().map(|(_, decision)| &decision.hook);
                 // Whose `on_failure` it is.

@@ -74,7 +74,8 @@ impl Begins {
     }
 }
 
-const FLAKY: &str = r#"{ run = ["DIR/hook", "flaky"], attempts = 3, backoff = "100ms", idempotent = true },
+const FLAKY: &str = r#"{ run = ["DIR/hook", "flaky"],
+    attempts = 3, backoff = "100ms", idempotent = true },
   { run = ["DIR/hook", "switch", "{good}"] },"#;
 
 /// A cure that is looked for only shortly, where that is waited for.

@@ -49,7 +49,8 @@ fn answer(mut stream: TcpStream, home: &PathBuf, counted: &Mutex<Counted>) {
         }
         let body = page(home, &mut counted.lock().unwrap());
         let head = format!(
-            "HTTP/1.1 200 OK\r\ncontent-type: text/plain; version=0.0.4\r\ncontent-length: {}\r\n\r\n",
+            "HTTP/1.1 200 OK\r\ncontent-type: text/plain; version=0.0.4\r\n\
+             content-length: {}\r\n\r\n",
             body.len()
         );
         if stream.write_all(format!("{head}{body}").as_bytes()).is_err() {

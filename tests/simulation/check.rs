@@ -50,6 +50,8 @@ pub(crate) struct Check {
 #[derive(Default)]
 struct Life {
     seen: Vec<Seen>,
+    /// The newest scrape, whatever came of it.
+    newest: Option<Instant>,
     /// The end of warm-up.
     warm: Option<Instant>,
     /// When the current deployment began, if that was in this life.
@@ -64,10 +66,12 @@ struct Life {
     decided: bool,
 }
 
-/// What one successful scrape said.
+/// What one successful scrape said; NaN where that is nothing, or nothing for certain.
 struct Seen {
     at: Instant,
     latency: f64,
+    /// The latency is of this moment for certain.
+    certain: bool,
     errors: f64,
 }
 
@@ -124,9 +128,24 @@ impl Check {
     }
 
     pub(crate) fn sees(&mut self, scrape: &Scrape) {
+        // What is no newer than what is known is no evidence.
+        if self.life.newest.is_some_and(|newest| scrape.at <= newest) {
+            return;
+        }
+        self.life.newest = Some(scrape.at);
         let Ok(page) = &scrape.result else { return };
-        let values: Vec<f64> = page.samples().map(|sample| sample.value).collect();
-        self.life.seen.push(Seen { at: scrape.at, latency: values[0], errors: values[1] });
+        let says = |name: &str| {
+            let spoiled = page.malformed().iter().any(|line| line.name.as_deref() == Some(name));
+            page.samples().find(|sample| sample.series == name && !spoiled)
+        };
+        let latency = says("latency_seconds");
+        // What carries a time of its own may be too old to say anything.
+        let certain = latency.is_some_and(|sample| sample.timestamp.is_none());
+        let latency = latency.map_or(f64::NAN, |sample| sample.value);
+        let latency = if certain || latency > 2.0 { latency } else { f64::NAN };
+        let errors = says("errors_total").filter(|sample| sample.timestamp.is_none());
+        let errors = errors.map_or(f64::NAN, |sample| sample.value);
+        self.life.seen.push(Seen { at: scrape.at, latency, certain, errors });
     }
 
     pub(crate) fn reads(&mut self, asked: Instant, live: &Live) {
@@ -410,11 +429,15 @@ impl Check {
         let mut newest_first = self.life.seen.iter().rev().peekable();
         let mut bad = Vec::new();
         while let Some(seen) = newest_first.next() {
-            let grew = newest_first.peek().is_some_and(|before| before.errors < seen.errors);
+            // A counter that fell was set back and has counted since; one that is gone may have.
+            let grew = newest_first.peek().is_some_and(|before| before.errors != seen.errors);
             // A window of errors looks back a little further than the last sample.
             let newest = bad.first().map_or(seen.at, |newest: &&Seen| newest.at);
             let recent = bad.len() < 5 || newest.since(seen.at) <= Duration::from_secs(5);
             let is_bad = if rule == "errors" { grew || recent } else { seen.latency > 2.0 };
+            if rule != "errors" && seen.latency.is_nan() {
+                continue;
+            }
             if !is_bad {
                 break;
             }
@@ -432,6 +455,9 @@ impl Check {
         }
         let bad = self.bad_samples(rule.name.as_str());
         let dark = bad.windows(2).any(|pair| pair[0].at.since(pair[1].at) > STALE);
+        let oldest = bad.last().map_or(begun, |oldest| oldest.at);
+        let blind = |seen: &Seen| seen.at >= oldest && !seen.certain;
+        let dark = dark || self.life.seen.iter().any(blind);
         let before = bad.iter().any(|seen| seen.at <= begun);
         assert!(dark || !before, "{} held before the deployment began", rule.name);
     }
@@ -444,7 +470,9 @@ impl Check {
         if deployment.set_aside.iter().any(|rule| rule.as_str() == "slow") {
             return;
         }
-        let newest = self.life.seen.last().expect("baked without a sample");
+        let mut newest_first = self.life.seen.iter().rev();
+        let newest = newest_first.find(|seen| seen.certain && !seen.latency.is_nan());
+        let newest = newest.expect("baked without a sample");
         assert!(newest.latency < 2.0, "a sick version counts as good");
     }
 
