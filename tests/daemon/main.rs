@@ -16,3 +16,4 @@ mod modes;
 mod pace;
 mod people;
 mod reload;
+mod twins;
