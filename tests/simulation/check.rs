@@ -1,4 +1,17 @@
 //! What a guard may never do, checked by a model that knows nothing of how the guard works.
+//!
+//! The invariants by their numbers in ARCHITECTURE.md, and what holds them here:
+//!
+//! - 1, one rollback for a deployment: `decides`, `begins`, `takes`
+//! - 2, an intent is durable before its step, an outcome before the next one: `runs`, `may_run`
+//! - 3, absence alone never fires a rule: `has_evidence`, where what is absent is no evidence
+//! - 4, what holds fires within its `for` and one interval: `fires_in_time`
+//! - 5, never on less than its `for` of observed time: `has_evidence`
+//! - 6, a restarted guard is the same guard: `World::look`
+//! - 8, a bad file never replaces a good one: `World::reload_badly`
+//! - 10, everything is bounded: `reports`, `ends`
+//! - 11, people who cannot be told delay nothing: notices fail, and are answered late or never,
+//!   in every world, and every rollback must come to its end all the same: `World::run`
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -9,7 +22,7 @@ use rollguard::engine::snapshot::Snapshot;
 use rollguard::engine::telling::{Occurrence, Telling};
 use rollguard::model::deployment::{Arm, Mode, Unanswered};
 use rollguard::model::entry::{
-    Answer, Attempt, Caller, Decision, Entry, Event, Refusal, StepResult, Trigger,
+    Answer, Attempt, Caller, Decision, Entry, Event, Refusal, RuleStanding, StepResult, Trigger,
 };
 use rollguard::model::hook::{Action, Placeholder};
 use rollguard::model::live::{Live, LiveUnknown};
@@ -58,6 +71,8 @@ struct Life {
     begun: Option<Instant>,
     /// Rules that were read by one and the same plan since the deployment began.
     reloaded: bool,
+    /// When the newest plan came.
+    replanned: Option<Instant>,
     /// What the guard was told of the live version, newest last.
     read: Vec<Live>,
     /// When what is known to be live was last asked for with that answer.
@@ -69,6 +84,7 @@ struct Life {
 /// What one successful scrape said; NaN where that is nothing, or nothing for certain.
 struct Seen {
     at: Instant,
+    came: Instant,
     latency: f64,
     /// The latency is of this moment for certain.
     certain: bool,
@@ -127,7 +143,7 @@ impl Check {
         }
     }
 
-    pub(crate) fn sees(&mut self, scrape: &Scrape) {
+    pub(crate) fn sees(&mut self, now: Instant, scrape: &Scrape) {
         // What is no newer than what is known is no evidence.
         if self.life.newest.is_some_and(|newest| scrape.at <= newest) {
             return;
@@ -138,14 +154,16 @@ impl Check {
             let spoiled = page.malformed().iter().any(|line| line.name.as_deref() == Some(name));
             page.samples().find(|sample| sample.series == name && !spoiled)
         };
-        let latency = says("latency_seconds");
+        // What is not finite is no measurement.
+        let latency = says("latency_seconds").filter(|sample| sample.value.is_finite());
         // What carries a time of its own may be too old to say anything.
         let certain = latency.is_some_and(|sample| sample.timestamp.is_none());
         let latency = latency.map_or(f64::NAN, |sample| sample.value);
         let latency = if certain || latency > 2.0 { latency } else { f64::NAN };
         let errors = says("errors_total").filter(|sample| sample.timestamp.is_none());
         let errors = errors.map_or(f64::NAN, |sample| sample.value);
-        self.life.seen.push(Seen { at: scrape.at, latency, certain, errors });
+        let came = now;
+        self.life.seen.push(Seen { at: scrape.at, came, latency, certain, errors });
     }
 
     pub(crate) fn reads(&mut self, asked: Instant, live: &Live) {
@@ -209,6 +227,9 @@ impl Check {
     pub(crate) fn appends(&mut self, now: Moment, entry: &Entry, plan: &Plan) {
         self.news = true;
         self.pauses(&entry.event);
+        if let Event::Reloaded { .. } = &entry.event {
+            self.life.replanned = Some(now.at);
+        }
         if let Event::LiveSeen { version } = &entry.event {
             self.known = (Some(version.clone()), self.known.0.take());
         }
@@ -422,6 +443,25 @@ impl Check {
         let gaps = bad.windows(2).map(|pair| pair[0].at.since(pair[1].at));
         let held: Duration = gaps.filter(|gap| *gap <= STALE).sum();
         assert!(!bad.is_empty() && held >= hold, "{rule} decided after only {held:?} of evidence");
+    }
+
+    /// What held without a break for long enough fires, and says so.
+    pub(crate) fn fires_in_time(&self, snapshot: &Snapshot) {
+        // A reload may have brought other terms.
+        let known = |seen: &&Seen| self.life.replanned.is_none_or(|at| seen.at > at);
+        let prompt = |seen: &&Seen| seen.came.since(seen.at) <= Duration::from_secs(1);
+        let holds = |seen: &&Seen| seen.certain && seen.latency > 4.0;
+        let newest_first = self.life.seen.iter().rev();
+        let bad: Vec<&Seen> =
+            newest_first.take_while(holds).take_while(prompt).take_while(known).collect();
+        let near = |pair: &&[&Seen]| pair[0].at.since(pair[1].at) <= Duration::from_millis(1100);
+        let gaps = bad.windows(2).take_while(near);
+        let held: Duration = gaps.map(|pair| pair[0].at.since(pair[1].at)).sum();
+        let fresh = bad.first().map(|newest| newest.at) == self.life.newest;
+        for rule in snapshot.rules.iter().filter(|rule| rule.evidence.rule.as_str() == "slow") {
+            let due = fresh && held >= Duration::from_secs(2);
+            assert!(!due || rule.evidence.state == RuleStanding::Firing, "{rule:?} after {held:?}");
+        }
     }
 
     /// The run of bad samples up to now, newest first.

@@ -298,7 +298,7 @@ impl World {
         let Some(guard) = &mut self.guard else { return Ok(()) };
         let effects = match arrival {
             Arrival::Scrape(scrape) => {
-                self.check.sees(&scrape);
+                self.check.sees(now.at, &scrape);
                 guard.observe(now, &scrape)
             }
             Arrival::Outcome(outcome) => {
@@ -580,7 +580,8 @@ impl World {
                 Ok(())
             }
             12 => Err(Killed),
-            13..=15 => self.reload(),
+            13 | 14 => self.reload(),
+            15 => self.reload_badly(),
             _ => Ok(()),
         }
     }
@@ -639,6 +640,20 @@ impl World {
         Ok(())
     }
 
+    /// A file that is wrong is refused, and nothing else is different.
+    fn reload_badly(&mut self) -> Result<(), Killed> {
+        let now = self.moment();
+        let Some(guard) = &mut self.guard else { return Ok(()) };
+        let shown = |guard: &Guard| {
+            let snapshot = guard.snapshot(now);
+            (snapshot.mode, snapshot.state, snapshot.rules, snapshot.signals)
+        };
+        let before = shown(guard);
+        let effects = guard.reload_refused(now, PERSON, 2, "no such key".to_owned());
+        assert_eq!(shown(guard), before, "a bad file replaced a good one");
+        self.perform(effects)
+    }
+
     fn reload(&mut self) -> Result<(), Killed> {
         let now = self.moment();
         let Some(guard) = &mut self.guard else { return Ok(()) };
@@ -672,6 +687,7 @@ impl World {
         if self.random.one_in(16) {
             let snapshot = guard.snapshot(self.moment());
             self.check.shows(&snapshot);
+            self.check.fires_in_time(&snapshot);
             assert!(snapshot.mode != Mode::Auto || self.plan.mode == Mode::Auto);
         }
         if let Some(Entry { event: Event::Decided(_), .. }) = self.durable.last() {
