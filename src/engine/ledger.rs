@@ -237,7 +237,7 @@ impl Deployment {
                 if !self.has_refused(&evidence.rule, *refusal) {
                     self.refused.push((evidence.rule.clone(), *refusal));
                 }
-                self.cleared.fire(&evidence.rule);
+                self.cleared.fire(&evidence.rule, *refusal);
             }
             Event::Cleared { rule } => self.cleared.clear(rule),
             Event::Decided(decision) => {

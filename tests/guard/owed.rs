@@ -1,4 +1,5 @@
-//! What a guard still had to tell when it died, and what came too late to be evidence.
+//! What a guard still had to tell when it died, what nobody was told of, and what came too late to
+//! be evidence.
 
 use std::time::Duration;
 
@@ -36,6 +37,17 @@ fn a_guard_that_died_before_a_refusal_was_told_tells_it_when_it_is_started_again
     let told = bed.journal.iter().position(|entry| entry_is(entry, "notified")).unwrap();
     bed.journal.truncate(told);
     bed.play("13 end; 14 restart").expect("ended");
+}
+
+#[test]
+fn what_was_told_once_and_is_only_observed_now_does_not_clear() {
+    let told = ("mode = \"auto\"", "mode = \"notify\"");
+    let mut bed = Bed::new(plan(&[told]));
+    bed.play("0..3 fine; 3 begin v2 good=v1; 4..9 sick; 10 fine");
+    let done = std::mem::take(&mut bed.log).join(", ");
+    assert!(done.ends_with("cleared slow"), "{done}");
+    bed.reload(11.0, plan(&[("mode = \"auto\"", "mode = \"observe\"")]));
+    bed.play("12..16 sick; 17..20 fine").expect("reloaded, slow: observing");
 }
 
 fn entry_is(entry: &rollguard::model::entry::Entry, kind: &str) -> bool {
