@@ -82,6 +82,7 @@ struct Life {
 }
 
 /// What one successful scrape said; NaN where that is nothing, or nothing for certain.
+#[derive(Debug)]
 struct Seen {
     at: Instant,
     came: Instant,
@@ -442,7 +443,9 @@ impl Check {
         let bad = self.bad_samples(rule);
         let gaps = bad.windows(2).map(|pair| pair[0].at.since(pair[1].at));
         let held: Duration = gaps.filter(|gap| *gap <= STALE).sum();
-        assert!(!bad.is_empty() && held >= hold, "{rule} decided after only {held:?} of evidence");
+        let newest: Vec<&Seen> = self.life.seen.iter().rev().take(12).collect();
+        let enough = !bad.is_empty() && held >= hold;
+        assert!(enough, "{rule} decided after only {held:?} of evidence: {newest:#?}");
     }
 
     /// What held without a break for long enough fires, and says so.
@@ -466,22 +469,19 @@ impl Check {
 
     /// The run of bad samples up to now, newest first.
     fn bad_samples(&self, rule: &str) -> Vec<&Seen> {
-        let mut newest_first = self.life.seen.iter().rev().peekable();
+        let seen = &self.life.seen;
         let mut bad = Vec::new();
-        while let Some(seen) = newest_first.next() {
-            // A counter that fell was set back and has counted since; one that is gone may have.
-            let grew = newest_first.peek().is_some_and(|before| before.errors != seen.errors);
-            // A window of errors looks back a little further than the last sample.
-            let newest = bad.first().map_or(seen.at, |newest: &&Seen| newest.at);
-            let recent = bad.len() < 5 || newest.since(seen.at) <= Duration::from_secs(5);
-            let is_bad = if rule == "errors" { grew || recent } else { seen.latency > 2.0 };
-            if rule != "errors" && seen.latency.is_nan() {
+        for (at, newest) in seen.iter().enumerate().rev() {
+            if rule == "errors" {
+                if !errors_grew(&seen[..=at]) {
+                    break;
+                }
+            } else if newest.latency.is_nan() {
                 continue;
-            }
-            if !is_bad {
+            } else if newest.latency <= 2.0 {
                 break;
             }
-            bad.push(seen);
+            bad.push(newest);
         }
         bad
     }
@@ -700,6 +700,17 @@ impl Deployment {
         }
         assert!(failed < step.attempts, "{attempt:?} is one too many");
     }
+}
+
+/// Whether there were errors in the window of the last sample, or a little before. A counter that
+/// fell was set back and has counted since; one that is gone may have.
+fn errors_grew(seen: &[Seen]) -> bool {
+    let Some(newest) = seen.last() else { return false };
+    let mut pairs = seen.windows(2).rev();
+    let recent = |pair: &&[Seen]| newest.at.since(pair[1].at) <= Duration::from_secs(5);
+    let grew = pairs.by_ref().take_while(recent).any(|pair| pair[0].errors != pair[1].errors);
+    // With a few samples nobody knows what was before.
+    grew || seen.len() < 5
 }
 
 fn text(version: &Version) -> &str {
