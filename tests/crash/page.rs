@@ -1,10 +1,12 @@
 //! A metrics page as `support/app.py` serves it, from a thread: a test that starts hundreds of
 //! worlds has no time for hundreds of interpreters.
 
+#![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Instant;
@@ -38,7 +40,7 @@ pub(crate) fn serve(home: &Path) -> Option<App> {
 }
 
 /// Answers request after request of one connection.
-fn answer(mut stream: TcpStream, home: &PathBuf, counted: &Mutex<Counted>) {
+fn answer(mut stream: TcpStream, home: &Path, counted: &Mutex<Counted>) {
     loop {
         let (mut head, mut byte) = (Vec::new(), [0]);
         while !head.ends_with(b"\r\n\r\n") {

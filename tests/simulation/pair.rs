@@ -248,7 +248,7 @@ impl Pair {
             self.perform(ix, effects);
         }
         let host = &mut self.hosts[ix];
-        while let Some(at) = host.arrivals.iter().position(|(at, _)| *at <= self.now) {
+        if let Some(at) = host.arrivals.iter().position(|(at, _)| *at <= self.now) {
             let (_, arrival) = self.hosts[ix].arrivals.swap_remove(at);
             let now = self.moment();
             self.act(ix, |guard| match &arrival {
