@@ -2,17 +2,19 @@
 //! outside could hit it. `ROLLGUARD_CRASH_AT` names the place, and which time it is reached:
 //!
 //! - `before:EFFECT:N`, `after:EFFECT:N`: an effect is about to be, or was, performed: `run`,
-//!   `inspect`, `read_live`, `notify`, `tell`, `report`, `pace`, or for an entry of the journal its
-//!   kind;
+//!   `inspect`, `call_off`, `read_live`, `notify`, `go_along`, `tell`, `report`, `drill`, `pace`, or
+//!   for an entry of the journal its kind;
 //! - `torn:KIND:N`: half of the entry's line is in the file;
 //! - `written:KIND:N`: the whole line is, and was not synced yet.
 //!
 //! Without `:N` it is the first time. `ROLLGUARD_CRASH_LOG` names a file that every place is noted
 //! in as it is reached, so that a test can visit each of them.
 //!
+//! `ROLLGUARD_HANG_AT` names a place without its number: there the loop hangs for ever.
+//!
 //! Debug builds only: every use stands below `#[cfg(debug_assertions)]`, so that nothing in the
-//! environment can make a released guard end itself. It must never do anything but note and kill,
-//! and never clean up first: that is what it is for.
+//! environment can make a released guard end itself. It must never do anything but note, kill and
+//! hang, and never clean up first: that is what it is for.
 
 #![expect(clippy::disallowed_methods, reason = "reads its own variables and ends its own process")]
 
@@ -27,6 +29,7 @@ use crate::engine::effect::Effect;
 use crate::model::entry::Entry;
 
 const CRASH_AT: &str = "ROLLGUARD_CRASH_AT";
+const HANG_AT: &str = "ROLLGUARD_HANG_AT";
 const CRASH_LOG: &str = "ROLLGUARD_CRASH_LOG";
 
 /// How often each place was reached.
@@ -42,6 +45,9 @@ pub(crate) fn before(effect: &Effect) -> String {
         Effect::Notify(_) => "notify".to_owned(),
         Effect::Tell(_) => "tell".to_owned(),
         Effect::Report(_) => "report".to_owned(),
+        Effect::CallOff { .. } => "call_off".to_owned(),
+        Effect::GoAlong(_) => "go_along".to_owned(),
+        Effect::Drill(_) => "drill".to_owned(),
         Effect::Pace { .. } => "pace".to_owned(),
     };
     reach(&format!("before:{name}"));
@@ -81,6 +87,9 @@ fn reach(place: &str) {
 
 /// Notes that a place is reached; whether it is the one to end at.
 fn is_wanted(place: &str) -> bool {
+    while std::env::var(HANG_AT).is_ok_and(|wanted| wanted == place) {
+        std::thread::park();
+    }
     let (wanted, log) = (std::env::var(CRASH_AT).ok(), std::env::var_os(CRASH_LOG));
     if wanted.is_none() && log.is_none() {
         return false;

@@ -14,7 +14,9 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 mod daemon;
+pub mod doctor;
 pub mod engine;
+pub mod examine;
 pub mod exposition;
 #[cfg(debug_assertions)]
 mod failpoint;

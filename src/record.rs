@@ -470,7 +470,7 @@ mod tests {
     }
 
     fn sample() -> Vec<Entry> {
-        let attempt = Attempt { hook: HookName::new("rollback").unwrap(), step: 0, number: 1 };
+        let attempt = Attempt::of(HookName::new("rollback").unwrap(), 0, 1);
         let mut entries = vec![
             Entry {
                 deployment: None,

@@ -86,6 +86,30 @@ fn every_shipped_file_is_in_order_and_free_of_lints() {
 }
 
 #[test]
+fn every_profile_goes_with_every_other_shipped_file() {
+    let packs = fs::read_dir(shipped("")).unwrap().map(|entry| entry.unwrap().path());
+    let packs: Vec<_> = packs
+        .filter(|path| {
+            let name = path.file_name().unwrap().to_str().unwrap();
+            let is_main = name == "rollguard.example.toml";
+            name.ends_with(".toml") && !name.ends_with(".test.toml") && !is_main
+        })
+        .collect();
+    for profile in ["four-steps", "three-steps", "blue-green", "after-the-rollout"] {
+        let profile = shipped(&format!("profiles/{profile}.toml"));
+        let files = packs.iter().chain([&profile]).map(|path| SourceFile {
+            path: path.display().to_string(),
+            text: fs::read_to_string(path).unwrap(),
+        });
+        let files: Vec<_> = files.collect();
+        let checked = check_rules(&files).unwrap_or_else(|wrong| {
+            panic!("{}", wrong.render(Color::Plain));
+        });
+        assert_eq!(checked.lints.render(Color::Plain), "", "{}", profile.display());
+    }
+}
+
+#[test]
 fn a_main_file_is_checked_with_its_rules_and_counted() {
     let report = check(&[shipped("rollguard.example.toml")], Lints::Deny, Color::Plain);
     let read = ["rollguard.example.toml", "http.toml", "latency.toml"].map(shipped);

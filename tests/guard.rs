@@ -9,16 +9,19 @@ mod live;
 mod owed;
 #[path = "guard/people.rs"]
 mod people;
+#[path = "guard/stages.rs"]
+mod stages;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use rollguard::config::{Color, SourceFile, compile};
-use rollguard::engine::Guard;
 use rollguard::engine::command::{Command, Force, Terms};
-use rollguard::engine::effect::{Effect, Outcome};
+use rollguard::engine::effect::{DrillEffect, Effect, Outcome};
 use rollguard::engine::snapshot::Snapshot;
 use rollguard::engine::telling::{Announced, Occurrence};
+use rollguard::engine::{Guard, Ledger};
+use rollguard::model::drill::Reach;
 use rollguard::model::entry::{Answer, Attempt, Caller, Entry, Event, StepResult, Trigger};
 use rollguard::model::live::Live;
 use rollguard::model::name::{ChannelName, DeploymentId, StageName, Version};
@@ -157,6 +160,7 @@ impl Bed {
         let now = self.now;
         match words[0] {
             "fine" => self.scrape(Some(0.5)),
+            "warm" => self.scrape(Some(1.5)),
             "sick" => self.scrape(Some(5.0)),
             "worst" => self.scrape(Some(9.0)),
             "dark" => self.scrape(None),
@@ -172,7 +176,8 @@ impl Bed {
             }
             "stage" => {
                 let stage = StageName::new(words[1]).unwrap();
-                self.command(Command::Stage { id: None, stage })
+                let force = Force::from(words.contains(&"force"));
+                self.command(Command::Stage { id: None, stage, force })
             }
             "end" => self.command(Command::End { id: None, reason: "enough".to_owned() }),
             "rollback" => {
@@ -190,6 +195,9 @@ impl Bed {
                 self.command(Command::Pause { span, reason: "work".to_owned() })
             }
             "resume" => self.command(Command::Resume { reason: None }),
+            "drill" => self.command(Command::Drill { hook: None, reach: Reach::default() }),
+            "stop" => self.guard.stop(now, PERSON),
+            "off" => self.settle(StepResult::CalledOff),
             "done" => self.settle(StepResult::Done),
             "failed" => self.settle(StepResult::Failed("exit status 1".to_owned())),
             "final" => self.settle(StepResult::Final("status 404".to_owned())),
@@ -295,8 +303,10 @@ impl Bed {
                     self.journal.push(*entry);
                 }
                 Effect::Run(order) => {
-                    let Attempt { step, number, .. } = order.attempt;
-                    self.log.push(format!("run {step}.{number}"));
+                    let Attempt { step, number, ref entering, .. } = order.attempt;
+                    let what = entering.as_ref().map(|stage| format!("enter {stage}"));
+                    let what = what.unwrap_or_else(|| "run".to_owned());
+                    self.log.push(format!("{what} {step}.{number}"));
                     self.awaited = Some((order.deployment, order.attempt));
                 }
                 Effect::Inspect { deployment, attempt, .. } => {
@@ -304,6 +314,11 @@ impl Bed {
                     self.log.push(format!("inspect {step}.{number}"));
                     self.awaited = Some((deployment, attempt));
                 }
+                Effect::CallOff { deployment, attempt } => {
+                    self.log.push(format!("call off {}.{}", attempt.step, attempt.number));
+                    self.awaited = Some((deployment, attempt));
+                }
+                Effect::GoAlong(notice) => self.log.push(format!("along {}", notice.hook)),
                 Effect::Notify(notice) => {
                     self.log.push(format!("notify {}", notice.hook));
                     let attempt = notice.steps[0].order.attempt.clone();
@@ -319,6 +334,12 @@ impl Bed {
                 }
                 Effect::Report(incident) => self.log.push(format!("report {}", incident.ended)),
                 Effect::Pace { interval, .. } => self.log.push(format!("pace {interval:?}")),
+                Effect::Drill(DrillEffect::Run(order)) => {
+                    let Attempt { step, number, .. } = order.attempt;
+                    self.log.push(format!("try {step}.{number}"));
+                    self.awaited = Some((order.deployment, order.attempt));
+                }
+                Effect::Drill(DrillEffect::CallOff) => self.log.push("call off".to_owned()),
             }
         }
         if let Some(answer) = self.guard.take_answer() {
@@ -384,6 +405,11 @@ fn word(event: &Event) -> Option<String> {
         Event::Cured { .. } => "cured".to_owned(),
         Event::Failed { why, .. } => format!("gave up: {why}"),
         Event::Staged { stage, .. } => format!("in stage {stage}"),
+        Event::StageEntered { stage, .. } => format!("entered {stage}"),
+        Event::StageNotEntered { why, .. } => format!("not entered: {why}"),
+        Event::StagePassed { stage, .. } => format!("passed {stage}"),
+        Event::StageOverdue { why, .. } => format!("overdue: {why}"),
+        Event::HookBegun { on, .. } => on.to_string(),
         Event::TelemetryLost { .. } => "telemetry lost".to_owned(),
         Event::TelemetryBack { .. } => "telemetry back".to_owned(),
         Event::LiveChecked { refusal: None, .. } => "compared".to_owned(),
@@ -391,6 +417,8 @@ fn word(event: &Event) -> Option<String> {
         Event::LiveSeen { version } => format!("{version} is live"),
         Event::Notified { .. } => "notified".to_owned(),
         Event::Cleared { rule } => format!("cleared {rule}"),
+        Event::DrillBegun(start) => format!("drill of {}", start.hook),
+        Event::DrillDone(end) => format!("drill {}", end.result),
         Event::Told { channel, change, .. } => format!("told {channel} {}", change.word()),
     })
 }
@@ -399,6 +427,84 @@ fn check(changes: &[(&str, &str)], script: &str, expected: &str) {
     let mut bed = Bed::new(plan(changes));
     bed.play(script);
     assert_eq!(bed.log.join(", "), expected, "{script}");
+}
+
+/// With something to drill on, and a hook that may be drilled.
+const DRILLED: [(&str, &str); 2] = [
+    ("[target.api]", "[drill]\nservice = \"gym\"\nversion = \"v9\"\ngood = \"v8\"\n[target.api]"),
+    (r#"["switch", "{good}"]"#, r#"["switch", "{service}", "{good}"]"#),
+];
+
+#[test]
+fn a_drill_tries_its_steps_as_a_rollback_does() {
+    let drilled = "drill of rollback, try 0.1, ";
+    let script = "0..2 fine; 2.5 drill; 3 done";
+    check(&DRILLED, script, &format!("{drilled}done, drill done"));
+    let script = "0..2 fine; 2.5 drill; 3 failed; 3..4 fine; 5 failed";
+    let twice = "failed: exit status 1, try 0.2, failed: exit status 1, drill failed";
+    check(&DRILLED, script, &format!("{drilled}{twice}"));
+    // Nobody can see a cure of a drill: a step that may not be run again is not.
+    check(
+        &DRILLED,
+        "0..2 fine; 2.5 drill; 3 unknown",
+        &format!("{drilled}unknown, nobody saw its end, drill failed"),
+    );
+}
+
+#[test]
+fn a_rollback_waits_for_the_drill_that_it_calls_off_and_no_longer_than_its_grace() {
+    let drilling = format!("{BEGUN}; 6.5 drill; 7..9 sick");
+    let mut bed = Bed::new(plan(&DRILLED));
+    bed.play(&drilling);
+    bed.expect("begun v2 over v1, drill of rollback, try 0.1, decided by slow, call off");
+    bed.play("10..11 sick; 11.9 tick").expect("");
+    bed.play("12 tick").expect("drill called off, run 0.1");
+    let mut bed = Bed::new(plan(&DRILLED));
+    bed.play(&drilling).play("9.2 unknown");
+    bed.expect(
+        "begun v2 over v1, drill of rollback, try 0.1, decided by slow, call off, \
+         failed: called off, drill called off, run 0.1",
+    );
+    // Between two attempts there is nothing to wait for.
+    let mut bed =
+        Bed::new(plan(&[&DRILLED[..], &[("backoff = \"1s\"", "backoff = \"30s\"")]].concat()));
+    bed.play(&format!("{BEGUN}; 6.5 drill; 6.6 failed; 7..9 sick"));
+    bed.expect(
+        "begun v2 over v1, drill of rollback, try 0.1, failed: exit status 1, decided by slow, \
+         drill called off, run 0.1",
+    );
+}
+
+#[test]
+fn a_persons_rollback_calls_a_drill_off_too_and_no_drill_begins_while_it_runs() {
+    let script = format!("{BEGUN}; 6.5 drill; 7 rollback; 7.5 done; 8 drill");
+    let expected = "begun v2 over v1, drill of rollback, try 0.1, decided by a person, call off, \
+         done, drill called off, run 0.1, (deployment d1 is being rolled back)";
+    let named = script.replace("begin v2", "begin v2 id=d1");
+    check(&DRILLED, &named, expected);
+}
+
+#[test]
+fn a_drill_that_a_restart_or_a_stop_interrupts_is_called_off() {
+    let begun = "drill of rollback, try 0.1, ";
+    let script = "0..2 fine; 2.5 drill; 3 restart; 4 drill; 4.5 done";
+    let again = "inspect 0.1, drill called off, drill of rollback, try 0.1, done, drill done";
+    check(&DRILLED, script, &format!("{begun}{again}"));
+    let script = "0..2 fine; 2.5 drill; 3 stop; 4 unknown; 5 drill";
+    let stopped = "call off, failed: called off, drill called off, (the daemon is stopping)";
+    check(&DRILLED, script, &format!("{begun}{stopped}"));
+    check(&DRILLED, "0..2 fine; 2.5 drill; 3 lost", &format!("{begun}call off"));
+}
+
+#[test]
+fn drills_are_numbered_on_and_never_share_an_id_with_a_deployment() {
+    let mut bed = Bed::new(plan(&DRILLED));
+    bed.play("0..2 fine; 2.5 drill; 3 done; 4 restart; 5 drill; 6 done");
+    assert_eq!(bed.snapshot().drill.unwrap().drill.as_str(), "drill-2");
+    bed.log.clear();
+    bed.play("7 begin v2 id=drill-3");
+    bed.expect("(deployment id drill-3 is one of a drill, take another)");
+    assert_eq!(bed.guard.ledger(), &Ledger::replay(&bed.journal));
 }
 
 /// A deployment that is about to be rolled back.
@@ -525,7 +631,13 @@ fn the_guards_own_restarts_never_crowd_out_the_deployments_story() {
     let report = bed.scrape(Some(0.5)).into_iter().find_map(|effect| match effect {
         Effect::Report(incident) => Some(incident),
         Effect::Append(_) | Effect::Run(_) | Effect::Inspect { .. } => None,
-        Effect::Notify(_) | Effect::Tell(_) | Effect::Pace { .. } | Effect::ReadLive { .. } => None,
+        Effect::CallOff { .. }
+        | Effect::GoAlong(_)
+        | Effect::Notify(_)
+        | Effect::Tell(_)
+        | Effect::Pace { .. }
+        | Effect::ReadLive { .. }
+        | Effect::Drill(_) => None,
     });
     let told: Vec<String> = report.unwrap().entries.iter().filter_map(|e| word(&e.event)).collect();
     assert_eq!(told.join(", "), "begun v2 over v1, decided by slow, done, cured");

@@ -63,7 +63,7 @@ fn deployment(id: &str) -> DeploymentId {
 fn order(job: Job) -> Order {
     Order {
         deployment: deployment("v2-20261121T070000Z"),
-        attempt: Attempt { hook: HookName::new("rollback").unwrap(), step: 0, number: 1 },
+        attempt: Attempt::of(HookName::new("rollback").unwrap(), 0, 1),
         job,
         timeout: LONG,
         env: vec![("ROLLGUARD_GOOD", "v1".to_owned())],
@@ -116,6 +116,33 @@ async fn a_hook_gets_arguments_variables_document_and_directory() {
     let (result, output) = bench.perform(&order).await;
     assert_eq!(result, StepResult::Done);
     assert_eq!(output, "{\"document\":true}\n$(id) ; *|--help|v1|/\noops\nend\n");
+}
+
+#[tokio::test]
+async fn what_is_called_off_has_ended_by_the_time_that_this_is_said() {
+    let bench = Bench::new();
+    let (running, gone) = (bench.path("running"), bench.path("gone"));
+    let trap = format!("trap 'sleep 0.02; echo > {}; exit' TERM", gone.display());
+    let script =
+        format!("{trap}; sleep 60 & echo > {}; while :; do sleep 0.01; done", running.display());
+    let order = sh(&script);
+    let (outcome, other) = tokio::join!(bench.perform(&order), async {
+        until("it to run", || running.exists()).await;
+        bench.executor.call_off(&order.deployment, &order.attempt).await
+    });
+    assert_eq!((outcome.0, other), (StepResult::CalledOff, None));
+    assert!(gone.exists(), "it was not given its time to end");
+    // What was not begun never will be, and what waits does not any more.
+    let second = numbered(&order, 2);
+    let off = bench.executor.call_off(&second.deployment, &second.attempt).await.unwrap();
+    assert_eq!(off.result, StepResult::NotStarted);
+    assert_eq!(bench.perform(&second).await.0, StepResult::NotStarted);
+    let third = Order { attempt: numbered(&order, 3).attempt, ..self::order(Job::Sleep(LONG)) };
+    let (outcome, _) = tokio::join!(bench.perform(&third), async {
+        tokio::task::yield_now().await;
+        bench.executor.call_off(&third.deployment, &third.attempt).await
+    });
+    assert_eq!(outcome.0, StepResult::CalledOff);
 }
 
 #[tokio::test]
@@ -236,6 +263,107 @@ async fn a_hook_that_never_ends_is_ended_with_all_that_it_started() {
     }
 }
 
+/// Leaves the group and the parents, tells its id in the file and goes on as long as it can; `$1`
+/// is what it does about TERM.
+const DAEMON: &str = "setsid sh -c 'trap \"$1\" TERM; echo $$ >> PIDS; \
+                      while :; do sleep 0.05; done' sh \"$1\" & ";
+
+/// The processes whose ids are in the file, once there are so many.
+async fn told(pids: &Path, count: usize) -> Vec<Process> {
+    let read = || fs::read_to_string(pids).unwrap_or_default();
+    until("they tell their ids", || read().lines().count() >= count).await;
+    // One that is gone has no start that could be read: that is what is wanted.
+    read().lines().filter_map(|line| Process::with_id(line.parse().unwrap()).ok()).collect()
+}
+
+#[tokio::test]
+async fn what_left_the_group_of_a_hook_that_failed_or_never_ends_is_ended_too() {
+    let waits = "until [ $(wc -l < PIDS) -ge 3 ]; do sleep 0.02; done; ";
+    for (end, result) in [("exit 3", failed("exit status 3")), ("sleep 300", StepResult::TimedOut)]
+    {
+        for (trap, name) in [("exit", "obeys"), ("", "ignores")] {
+            let bench = Bench::new();
+            let pids = bench.path("pids");
+            fs::write(&pids, "").unwrap();
+            // One that has a parent, one that has none, one of which another was the parent.
+            let script = format!(
+                "daemon() {{ {DAEMON} }}; daemon \"$1\"; (daemon \"$1\") & \
+                 setsid sh -c '(setsid sh -c \"trap \\\"$1\\\" TERM; echo \\$\\$ >> PIDS; \
+                 while :; do sleep 0.05; done\" &) & exit' sh \"$1\"; {waits}{end}"
+            )
+            .replace("PIDS", pids.to_str().unwrap());
+            let mut order = run(&["sh", "-c", &script, "sh", trap]);
+            order.timeout = if end == "exit 3" { LONG } else { Duration::from_secs(5) };
+            let (was, _) = bench.perform(&order).await;
+            assert_eq!(was, result, "{end}, {name}");
+            let told = told(&pids, 3).await;
+            assert!(told.iter().all(|process| !process.is_alive()), "{end}, {name}: {told:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_child_without_its_environment_is_ended_with_its_parent() {
+    let bench = Bench::new();
+    let pids = bench.path("pids");
+    let script = format!(
+        "setsid env -i PATH=\"$PATH\" sh -c 'echo $$ >> {0}; exec sleep 300' & \
+         until [ -s {0} ]; do sleep 0.02; done; sleep 300",
+        pids.display()
+    );
+    let mut order = sh(&script);
+    order.timeout = Duration::from_secs(3);
+    assert_eq!(bench.perform(&order).await.0, StepResult::TimedOut);
+    assert!(told(&pids, 1).await.iter().all(|process| !process.is_alive()));
+}
+
+#[tokio::test]
+async fn what_another_attempt_left_running_is_left_alone() {
+    let bench = Bench::new();
+    let pids = bench.path("pids");
+    let service = DAEMON.replace("PIDS", pids.to_str().unwrap());
+    let wait = format!("until [ -s {} ]; do sleep 0.02; done", pids.display());
+    let order = run(&["sh", "-c", &format!("{service} {wait}"), "sh", "exit"]);
+    assert_eq!(bench.perform(&order).await.0, StepResult::Done);
+    let service = told(&pids, 1).await.remove(0);
+    // The next attempt of the same step fails, and so does another hook's.
+    assert_eq!(bench.perform(&numbered(&sh("exit 1"), 2)).await.0, failed("exit status 1"));
+    let other = Bench::new();
+    assert_eq!(other.perform(&sh("exit 1")).await.0, failed("exit status 1"));
+    assert!(service.is_alive());
+    kill(service.pid);
+}
+
+#[tokio::test]
+async fn a_hook_that_closes_its_streams_is_bounded_like_any_other() {
+    for (script, expected) in [
+        ("exec >&- 2>&-; sleep 0.2; exit 0", StepResult::Done),
+        ("exec <&- >&- 2>&-; sleep 0.2; exit 3", failed("exit status 3")),
+        ("echo first; exec <&- >&- 2>&-; sleep 300", StepResult::TimedOut),
+        ("exec <&-; trap '' TERM; while :; do sleep 0.05; done", StepResult::TimedOut),
+    ] {
+        let mut order = sh(script);
+        if expected == StepResult::TimedOut {
+            order.timeout = Duration::from_secs(1);
+        }
+        let (result, output) = Bench::new().perform(&order).await;
+        assert_eq!(result, expected, "{script}");
+        assert_eq!(output, if script.starts_with("echo") { "first\n" } else { "" }, "{script}");
+    }
+}
+
+#[tokio::test]
+async fn a_hook_that_prints_without_end_is_bounded_in_time_and_output() {
+    for script in ["yes", "trap '' TERM; (trap '' TERM; setsid yes) & yes; yes"] {
+        let mut order = sh(script);
+        order.timeout = Duration::from_secs(1);
+        let (result, output) = Bench::new().perform(&order).await;
+        assert_eq!(result, StepResult::TimedOut, "{script}");
+        assert!(output.starts_with("y\ny\n") && output.contains("bytes left out"), "{script}");
+        assert!(output.len() < 32 * 1024, "{}", output.len());
+    }
+}
+
 #[tokio::test]
 #[ignore = "adopts every orphan of its process: run by the next test"]
 async fn as_the_first_process() {
@@ -287,6 +415,7 @@ async fn two_guards_that_race_for_an_attempt_start_it_once() {
             | StepResult::Final(_)
             | StepResult::PutOff { .. }
             | StepResult::TimedOut
+            | StepResult::CalledOff
             | StepResult::NotStarted) => {
                 panic!("{unexpected:?}")
             }
@@ -438,6 +567,24 @@ async fn a_hook_that_outlives_its_guard_for_too_long_is_ended_with_its_group() {
     until("the grandchild ends", || Process::with_id(pid).is_err_or_dead()).await;
 }
 
+#[tokio::test]
+async fn what_left_the_group_of_a_hook_that_outlives_its_guard_for_too_long_is_ended_too() {
+    let bench = Bench::new();
+    let pids = bench.path("pids");
+    let order = sh(&format!(
+        "setsid sh -c 'trap \"\" TERM; echo $$ > {}; while :; do sleep 0.05; done' & sleep 300",
+        pids.display()
+    ));
+    let mut guard = guard(&bench, &order);
+    let stray = told(&pids, 1).await.remove(0);
+    guard.kill().unwrap();
+    guard.wait().unwrap();
+    let (result, found) = bench.inspect(&order, SHORT).await;
+    assert_eq!(result, StepResult::Unknown);
+    assert!(found.contains("after 200ms and was killed"), "{found}");
+    assert!(!stray.is_alive());
+}
+
 /// Enough to hit the guard before, in and after the start of its hook.
 const ROUNDS: u32 = 100;
 
@@ -466,6 +613,7 @@ async fn a_guard_killed_at_any_instant_starts_an_attempt_at_most_once() {
             | StepResult::Failed(_)
             | StepResult::Final(_)
             | StepResult::PutOff { .. }
+            | StepResult::CalledOff
             | StepResult::TimedOut) => panic!("{unexpected:?}"),
         }
         // Another start by the next guard does nothing, whatever was found.

@@ -212,6 +212,12 @@ fn read(document: &str) -> Vec<Block> {
 }
 
 #[test]
+fn every_example_of_the_page_on_stages_does_what_the_page_says() {
+    let blocks = read("docs/stages.md");
+    assert!(blocks.iter().any(|block| block.kind == Kind::Test), "no example has a test");
+}
+
+#[test]
 fn every_example_of_the_page_on_notifications_is_in_order() {
     let page = fs::read_to_string(here("docs/notifications.md")).unwrap();
     let blocks = read("docs/notifications.md");
@@ -242,6 +248,16 @@ fn packs() -> Vec<String> {
     names
 }
 
+/// The rules files that are shipped, and the profiles of stages.
+fn packs_and_profiles() -> Vec<String> {
+    let profiles = fs::read_dir(here("rules/profiles")).unwrap();
+    let profiles = profiles.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let profiles = profiles.filter(|name| !name.ends_with(".test.toml"));
+    let profiles: Vec<String> = profiles.map(|name| format!("profiles/{name}")).collect();
+    assert_eq!(profiles.len(), 4, "{profiles:?}");
+    [packs(), profiles].concat()
+}
+
 #[test]
 fn every_pack_is_in_order_alone_and_beside_all_the_others() {
     let packs = packs();
@@ -256,7 +272,7 @@ fn every_pack_is_in_order_alone_and_beside_all_the_others() {
 
 #[test]
 fn every_pack_has_tests_that_pass() {
-    for pack in packs() {
+    for pack in packs_and_profiles() {
         let tests = pack.replace(".toml", ".test.toml");
         let output = rollguard(&here("rules"), &["test", &tests]);
         assert_eq!(output.status.code(), Some(0), "{tests}\n{}", said(&output));
@@ -281,7 +297,7 @@ fn the_tables_of_the_packs_name_every_rule_and_nothing_else() {
         }
     }
     let mut defined = BTreeSet::new();
-    for pack in packs() {
+    for pack in packs_and_profiles() {
         let text = fs::read_to_string(here("rules").join(&pack)).unwrap();
         defined.extend(rules_of(&text).map(|rule| (pack.clone(), rule.to_owned())));
     }
@@ -290,7 +306,7 @@ fn the_tables_of_the_packs_name_every_rule_and_nothing_else() {
 
 #[test]
 fn every_rule_of_a_pack_fires_in_one_of_its_tests() {
-    for pack in packs() {
+    for pack in packs_and_profiles() {
         let text = fs::read_to_string(here("rules").join(&pack)).unwrap();
         let tests = pack.replace(".toml", ".test.toml");
         let tests = fs::read_to_string(here("rules").join(tests)).unwrap();

@@ -146,8 +146,11 @@ impl Bed {
                     self.perform(effects);
                 }
                 Effect::Inspect { .. }
+                | Effect::CallOff { .. }
+                | Effect::GoAlong(_)
                 | Effect::Notify(_)
                 | Effect::Tell(_)
+                | Effect::Drill(_)
                 | Effect::Report(_)
                 | Effect::ReadLive { .. } => {}
             }

@@ -134,6 +134,11 @@ service = "api"
 confirm = { within = "1m", default = "deny"@confirm@ }
 budget = { rollbacks = 2, per = "24h"@budget@ }
 @deployment@
+[drill]
+service = "api-drill"
+version = "v1"
+good = "v0"
+@drill@
 [target.api]
 scrape = "http://127.0.0.1:9000/metrics"
 headers = { a = { @header@ } }
@@ -175,14 +180,20 @@ when = "s > 1"
 given = "s > 0"
 then = "rollback"
 @rule@
+[[stage]]
+name = "one"
+hold = "1m"
+@stage@
 "#;
 
 /// The places of [`ALL`] and the tables of the schema that they stand for.
-const TABLES: [(&str, &[&str]); 33] = [
+const TABLES: [(&str, &[&str]); 35] = [
+    ("stage", &["/definitions/stage"]),
     ("root", &["/roots/main"]),
     ("deployment", &["/definitions/deployment"]),
     ("confirm", &["/definitions/deployment/properties/confirm"]),
     ("budget", &["/definitions/deployment/properties/budget"]),
+    ("drill", &["/definitions/drill"]),
     ("target", &["/definitions/target"]),
     ("header", &["/definitions/reference"]),
     ("hook", &["/definitions/hook"]),

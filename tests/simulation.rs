@@ -15,6 +15,8 @@ mod pair;
 mod plans;
 #[path = "simulation/random.rs"]
 mod random;
+#[path = "simulation/stages.rs"]
+mod stages;
 #[path = "simulation/world.rs"]
 mod world;
 

@@ -161,6 +161,8 @@ const fn name(news: &News) -> &'static str {
         // These open nothing.
         Change::Begun
         | Change::Stage
+        | Change::StagePassed
+        | Change::StageStuck
         | Change::Observed
         | Change::Cleared
         | Change::Denied

@@ -88,6 +88,8 @@ fn said(news: &News) -> &'static str {
         }
         Change::Begun
         | Change::Stage
+        | Change::StagePassed
+        | Change::StageStuck
         | Change::Observed
         | Change::Firing
         | Change::Refused

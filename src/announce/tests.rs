@@ -84,8 +84,12 @@ fn news(change: Change) -> News {
         Change::Reloaded => ("", Turn::Closes(Matter::Reload)),
         Change::RolledBack | Change::Baked => ("", Turn::ClosesAll),
         Change::Ended | Change::Superseded => ("a reason", Turn::ClosesAll),
-        Change::Begun | Change::Stage | Change::Observed => ("", Turn::Passes),
+        Change::StageStuck => ("`error_rate < 1%` is not met", Turn::Passes),
+        Change::Begun | Change::Stage | Change::StagePassed | Change::Observed => {
+            ("", Turn::Passes)
+        }
     };
+    let staged = [Change::Stage, Change::StagePassed, Change::StageStuck].contains(&change);
     let ruled = matches!(change, Change::Decided | Change::RolledBack | Change::Failed);
     News {
         change,
@@ -95,7 +99,7 @@ fn news(change: Change) -> News {
         deployment: Some(DeploymentId::new("d1").unwrap()),
         version: Some(Version::new("v2").unwrap()),
         good: Some(Version::new("v1").unwrap()),
-        stage: (change == Change::Stage).then(|| StageName::new("canary").unwrap()),
+        stage: staged.then(|| StageName::new("canary").unwrap()),
         rule: ruled.then(rule),
         reason: reason.to_owned(),
         decided: ruled.then_some(Timestamp::from_millis(1_792_999_988_000)),

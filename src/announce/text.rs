@@ -25,6 +25,7 @@ pub(super) fn headline(news: &News) -> String {
     let version = news.version.as_ref().map_or("the deployment", |version| version.as_str());
     let to = news.good.as_ref().map(|good| format!(" to {good}")).unwrap_or_default();
     let rule = news.rule.as_ref().map_or("a rule", |rule| rule.rule.as_str());
+    let stage = news.stage.as_ref().map_or("another", |stage| stage.as_str());
     let why = short(&news.reason, MAX_TEXT);
     let said = match news.change {
         Change::Begun => {
@@ -34,10 +35,9 @@ pub(super) fn headline(news: &News) -> String {
             });
             format!("guarding {version}, {good}")
         }
-        Change::Stage => {
-            let stage = news.stage.as_ref().map_or("another stage", |stage| stage.as_str());
-            format!("{version} is in stage {stage}")
-        }
+        Change::Stage => format!("{version} is in stage {stage}"),
+        Change::StagePassed => format!("{version} has passed stage {stage}"),
+        Change::StageStuck => format!("{version} does not get through stage {stage}: {why}"),
         Change::Observed => format!("rule {rule} fires for {version}, only observing"),
         Change::Firing => format!("warning, rule {rule} fires for {version}"),
         Change::Refused => format!("rule {rule} fires for {version}, nothing is done: {why}"),
@@ -117,15 +117,18 @@ pub(super) fn severity(news: &News) -> &'static str {
             "critical"
         }
         Change::Refused => "error",
-        Change::Firing | Change::Paused | Change::TelemetryLost | Change::ReloadRefused => {
-            "warning"
-        }
+        Change::Firing
+        | Change::StageStuck
+        | Change::Paused
+        | Change::TelemetryLost
+        | Change::ReloadRefused => "warning",
         Change::Observed => match news.rule.as_ref().map(|rule| rule.severity) {
             Some(Severity::Critical) => "warning",
             Some(Severity::Warning) | None => "info",
         },
         Change::Begun
         | Change::Stage
+        | Change::StagePassed
         | Change::Cleared
         | Change::Denied
         | Change::Resumed

@@ -12,6 +12,8 @@ use super::debug_command::DebugCommand;
 use super::demo::DemoArgs;
 use super::demo::app::AppArgs;
 use super::deploy::DeployCommand;
+use super::doctor::DoctorArgs;
+use super::drill::DrillArgs;
 use super::history::HistoryArgs;
 use super::import::ImportCommand;
 use super::init::InitArgs;
@@ -26,8 +28,8 @@ use super::status::StatusArgs;
 use super::test::TestArgs;
 use super::try_out::TryArgs;
 use super::{
-    approve, check, debug_command, demo, deploy, exec_step, exec_unit, history, import, init,
-    journal, pause, report, rollback, run, schema, stats, status, test, try_out,
+    approve, check, debug_command, demo, deploy, doctor, drill, exec_step, exec_unit, history,
+    import, init, journal, pause, report, rollback, run, schema, stats, status, test, try_out,
 };
 
 /// Notices a bad release first and brings the good version back, once
@@ -79,6 +81,10 @@ enum Command {
     Pause(PauseArgs),
     /// End the pause
     Resume(ResumeArgs),
+    /// Prove beforehand that every hook, secret and target works
+    Doctor(DoctorArgs),
+    /// Run the rollback hook against the drill target, and time it
+    Drill(DrillArgs),
     /// Show what the guard sees now
     Status(StatusArgs),
     /// List what became of each deployment, from the journal
@@ -137,6 +143,8 @@ pub fn main() -> ExitCode {
         Command::Deny(args) => approve::deny(args),
         Command::Pause(args) => pause::pause(args),
         Command::Resume(args) => pause::resume(args),
+        Command::Doctor(args) => doctor::run(&args),
+        Command::Drill(args) => drill::run(args),
         Command::Status(args) => status::run(&args),
         Command::History(args) => history::run(&args),
         Command::Report(args) => report::run(&args),

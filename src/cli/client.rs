@@ -16,16 +16,32 @@ use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
 use super::{exit, out};
-use crate::engine::command::Accepted;
+use crate::doctor::Report;
+use crate::engine::command::{Accepted, Force};
+use crate::engine::drilled::DrillStatus;
 use crate::engine::snapshot::DeploymentProgress;
-use crate::model::name::{DeploymentId, StageName, Version};
+use crate::engine::stage::StageProgress;
+use crate::examine::WHOLE;
+use crate::model::drill::Reach;
+use crate::model::name::{DeploymentId, HookName, StageName, Version};
+use crate::model::time::format_duration;
 use crate::serve::{
-    ApproveRequest, BeginRequest, PauseRequest, Problem, ReasonRequest, ResumeRequest,
-    RollbackRequest, StageRequest, Status,
+    ApproveRequest, BeginRequest, DrillRequest, PauseRequest, Problem, ReasonRequest,
+    ResumeRequest, RollbackRequest, StageRequest, Status,
 };
 
 /// The largest answer: a status with tens of thousands of signals and rules.
 const MAX_ANSWER: usize = 64 << 20;
+
+/// How long the daemon may take to answer. Its loop answers within milliseconds; one that hangs for
+/// this long guards nothing, and whoever asks must be told.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
+
+/// The same where it answers when there is news, or after its own 20 s.
+const NEWS_WITHIN: Duration = Duration::from_secs(25);
+
+/// The same where it looks at everything first; somebody else's look may come before.
+const FOUND_WITHIN: Duration = WHOLE.saturating_mul(2).saturating_add(ANSWERS_WITHIN);
 
 /// Where the daemon is.
 #[derive(Args, Clone)]
@@ -61,9 +77,25 @@ pub enum ClientError {
         /// What happened.
         why: String,
     },
+    /// A daemon is there and does not answer.
+    #[error(
+        "the daemon at {path} does not answer within {}: it hangs, and guards nothing; what was \
+         asked may still be done when it goes on\nhint: see what it does: `systemctl status \
+         rollguard`; its watchdog restarts it",
+        format_duration(*.within)
+    )]
+    Silent {
+        /// The socket.
+        path: PathBuf,
+        /// How long was waited.
+        within: Duration,
+    },
     /// The daemon refused.
     #[error("{0}")]
     Refused(String),
+    /// The daemon was asked for what cannot be.
+    #[error("{0}")]
+    Usage(String),
     /// The daemon could not make sense of it, or the client of the answer.
     #[error("{0}")]
     Failed(String),
@@ -74,9 +106,21 @@ impl ClientError {
     #[must_use]
     pub const fn exit_code(&self) -> u8 {
         match self {
-            Self::Unreachable { .. } | Self::Lost { .. } => exit::UNREACHABLE,
+            Self::Unreachable { .. } | Self::Lost { .. } | Self::Silent { .. } => exit::UNREACHABLE,
+            Self::Usage(_) => exit::USAGE,
             Self::Refused(_) => exit::REFUSED,
             Self::Failed(_) => exit::FAILED,
+        }
+    }
+}
+
+impl ClientError {
+    /// Whether no daemon answers, and one may again.
+    #[must_use]
+    pub const fn is_away(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::Lost { .. } | Self::Silent { .. } => true,
+            Self::Refused(_) | Self::Usage(_) | Self::Failed(_) => false,
         }
     }
 }
@@ -144,8 +188,9 @@ impl Client {
         &self,
         id: Option<DeploymentId>,
         stage: StageName,
+        force: Force,
     ) -> Result<Accepted, ClientError> {
-        let body = StageRequest { id, stage };
+        let body = StageRequest { id, stage, force: force == Force::Yes };
         self.ask(Method::POST, "/v1/deployments/stage", Some(&body)).await
     }
 
@@ -222,10 +267,72 @@ impl Client {
         // An id has no character that means something in a query, but for `+`, which the daemon
         // takes as it is.
         let path = format!("/v1/wait?deployment={id}");
+        self.ask_within(NEWS_WITHIN, Method::GET, &path, None::<&()>).await
+    }
+
+    /// Begins a drill.
+    ///
+    /// # Errors
+    /// The daemon refuses, or cannot be reached.
+    pub async fn drill(
+        &self,
+        hook: Option<HookName>,
+        reach: Reach,
+    ) -> Result<Accepted, ClientError> {
+        self.ask(Method::POST, "/v1/drill", Some(&DrillRequest { hook, reach })).await
+    }
+
+    /// The newest drill.
+    ///
+    /// # Errors
+    /// The daemon cannot be reached.
+    pub async fn last_drill(&self) -> Result<Option<DrillStatus>, ClientError> {
+        self.ask(Method::GET, "/v1/drill", None::<&()>).await
+    }
+
+    /// Whether everything that a rollback needs is there, seen from inside the daemon.
+    ///
+    /// # Errors
+    /// The daemon cannot be reached.
+    pub async fn doctor(&self) -> Result<Report, ClientError> {
+        self.ask_within(FOUND_WITHIN, Method::GET, "/v1/doctor", None::<&()>).await
+    }
+
+    /// How far a stage of a deployment is; answers when there is nothing to wait for any more, or
+    /// after about 20 s.
+    ///
+    /// # Errors
+    /// There is no such stage or deployment, or the daemon cannot be reached.
+    pub async fn wait_stage(
+        &self,
+        id: &DeploymentId,
+        stage: &StageName,
+    ) -> Result<StageProgress, ClientError> {
+        let path = format!("/v1/wait?deployment={id}&stage={stage}");
         self.ask(Method::GET, &path, None::<&()>).await
     }
 
     async fn ask<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&impl Serialize>,
+    ) -> Result<T, ClientError> {
+        self.ask_within(ANSWERS_WITHIN, method, path, body).await
+    }
+
+    async fn ask_within<T: DeserializeOwned>(
+        &self,
+        within: Duration,
+        method: Method,
+        path: &str,
+        body: Option<&impl Serialize>,
+    ) -> Result<T, ClientError> {
+        let asked = tokio::time::timeout(within, self.ask_now(method, path, body)).await;
+        asked.unwrap_or_else(|_| Err(ClientError::Silent { path: self.path.clone(), within }))
+    }
+
+    async fn ask_now<T: DeserializeOwned>(
         &self,
         method: Method,
         path: &str,
@@ -245,6 +352,7 @@ impl Client {
         }
         let problem: Problem = serde_json::from_slice(&bytes).map_err(understood)?;
         Err(match status {
+            StatusCode::UNPROCESSABLE_ENTITY => ClientError::Usage(problem.error),
             StatusCode::CONFLICT => ClientError::Refused(problem.error),
             StatusCode::SERVICE_UNAVAILABLE => lost(problem.error),
             _ => ClientError::Failed(problem.error),

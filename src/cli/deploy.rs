@@ -9,12 +9,14 @@ use super::client::{Client, ClientError, Daemon, with_runtime};
 use super::{exit, out};
 use crate::clock::Clock;
 use crate::engine::snapshot::{DeploymentProgress, GuardState};
+use crate::engine::stage::{StageProgress, StageStanding, StageStatus};
 use crate::model::name::{DeploymentId, StageName, Version};
-use crate::model::time::{Instant, parse_duration};
+use crate::model::time::{Instant, format_duration, parse_duration};
 use crate::serve::BeginRequest;
 
-/// How long `wait` bears a daemon that went away: a restart takes seconds.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long `wait` bears a daemon that went away, where nobody says: a watchdog notices one that
+/// hangs after 30 s, and a restart takes seconds.
+const PATIENCE: &str = "45s";
 
 /// The pause before a daemon that went away is asked again.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -25,9 +27,13 @@ pub(super) enum DeployCommand {
     ///
     /// Example: id=$(rollguard deploy begin v42 --good v41)
     Begin(BeginArgs),
-    /// Say which stage the deployment is in; rules may be for some stages only
+    /// Go to another stage, if the one before it has passed
     ///
-    /// Example: rollguard deploy stage canary
+    /// Going back is always allowed; asking again runs a hook again that failed.
+    ///
+    /// Without [[stage]] in the configuration every name is as good.
+    ///
+    /// Example: rollguard deploy stage canary-10
     Stage(StageArgs),
     /// Stop guarding without a verdict
     ///
@@ -35,7 +41,11 @@ pub(super) enum DeployCommand {
     End(EndArgs),
     /// Wait until it baked (exit 0), was rolled back (3) or could not be (4)
     ///
+    /// With --stage: until that stage was clean for its time, exit 0, too.
+    ///
     /// Example: rollguard deploy wait "$id" --timeout 2h
+    ///
+    /// Example: rollguard deploy wait --stage canary-10 --timeout 1h
     Wait(WaitArgs),
 }
 
@@ -65,9 +75,12 @@ pub(super) struct BeginArgs {
 
 #[derive(Args)]
 pub(super) struct StageArgs {
-    /// The stage, as rules name it in `stages`
+    /// The stage
     #[arg(value_parser = StageName::new)]
     stage: StageName,
+    /// Even if a stage before it has not passed
+    #[arg(long)]
+    force: bool,
     /// The deployment [default: the current one]
     #[arg(long, value_parser = DeploymentId::new)]
     id: Option<DeploymentId>,
@@ -92,10 +105,16 @@ pub(super) struct WaitArgs {
     /// The deployment [default: the current one]
     #[arg(value_parser = DeploymentId::new)]
     id: Option<DeploymentId>,
+    /// Wait for this stage only, and say how far it is
+    #[arg(long, value_name = "NAME", value_parser = StageName::new)]
+    stage: Option<StageName>,
     /// Give up waiting after this long, exit 1; the guard goes on
     #[arg(long, value_parser = parse_duration)]
     timeout: Option<Duration>,
-    /// Print JSON: `deployment`, `state`, `final` and `why`
+    /// Bear a daemon that went away this long, then exit 6
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = PATIENCE)]
+    patience: Duration,
+    /// Print JSON: `deployment`, `state`, `final`, `why`; `stage` and more
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -127,7 +146,8 @@ async fn begin(args: BeginArgs) -> Result<u8, ClientError> {
 }
 
 async fn stage(args: StageArgs) -> Result<u8, ClientError> {
-    let accepted = Client::new(&args.daemon.control).stage(args.id, args.stage).await?;
+    let accepted =
+        Client::new(&args.daemon.control).stage(args.id, args.stage, args.force.into()).await?;
     out::note(&accepted.message);
     Ok(exit::OK)
 }
@@ -140,17 +160,23 @@ async fn end(args: EndArgs) -> Result<u8, ClientError> {
 
 async fn wait(args: WaitArgs) -> Result<u8, ClientError> {
     let client = Client::new(&args.daemon.control);
-    let id = match args.id {
-        Some(id) => id,
-        None => {
-            let current = client.status().await?.guard.deployment;
+    let id = match (args.id, client.status().await) {
+        // It is ending, perhaps to start anew.
+        (Some(id), Ok(_) | Err(ClientError::Lost { .. })) => id,
+        (_, Err(error)) => return Err(error),
+        (None, Ok(status)) => {
             let none = || ClientError::Refused("no deployment has begun".to_owned());
-            current.ok_or_else(none)?.id
+            status.guard.deployment.ok_or_else(none)?.id
         }
     };
     let clock = Clock::start();
     let end = args.timeout.map(|timeout| clock.now().after(timeout));
-    let verdict = verdict(&client, &id, clock);
+    let patience = Patience { client: &client, clock, bears: args.patience };
+    if let Some(stage) = &args.stage {
+        let form = if args.json { Form::Json } else { Form::Text };
+        return wait_stage(patience, &id, stage, end, form).await;
+    }
+    let verdict = verdict(patience, &id);
     let progress = match end {
         Some(end) => clock.before(end, verdict).await.transpose()?,
         None => Some(verdict.await?),
@@ -179,28 +205,144 @@ async fn wait(args: WaitArgs) -> Result<u8, ClientError> {
     })
 }
 
-/// Asks until the deployment will not change any more. A daemon that was there may go away for a
-/// while: it is restarted and resumes.
+/// Asks until the deployment will not change any more. The daemon, which was there, may go away for
+/// a while: it is restarted and resumes.
 async fn verdict(
-    client: &Client,
+    patience: Patience<'_>,
     id: &DeploymentId,
-    clock: Clock,
 ) -> Result<DeploymentProgress, ClientError> {
-    let (mut was_there, mut gone): (bool, Option<Instant>) = (false, None);
     loop {
-        match client.wait(id).await {
-            Ok(progress) if progress.is_final => return Ok(progress),
-            Ok(_) => (was_there, gone) = (true, None),
-            Err(error @ (ClientError::Unreachable { .. } | ClientError::Lost { .. })) => {
-                was_there |= matches!(error, ClientError::Lost { .. });
-                let since = *gone.get_or_insert(clock.now());
-                if !was_there || clock.now().since(since) > PATIENCE {
-                    return Err(error);
-                }
-                clock.sleep_until(clock.now().after(PAUSE)).await;
-            }
-            Err(error @ (ClientError::Refused(_) | ClientError::Failed(_))) => return Err(error),
+        let asked = patience.client.wait(id).await;
+        if let Some(progress) = patience.bear(asked).await?.filter(|progress| progress.is_final) {
+            return Ok(progress);
         }
+    }
+}
+
+/// Bears a daemon that was there and goes away for a while: it is restarted and resumes.
+#[derive(Clone, Copy)]
+struct Patience<'a> {
+    client: &'a Client,
+    clock: Clock,
+    /// For how long.
+    bears: Duration,
+}
+
+impl Patience<'_> {
+    /// An answer; `None`: there is none yet, ask again.
+    async fn bear<T>(self, asked: Result<T, ClientError>) -> Result<Option<T>, ClientError> {
+        match asked {
+            Ok(progress) => Ok(Some(progress)),
+            Err(error) => {
+                let until = self.clock.now().after(self.bears);
+                come_back(self.client, self.clock, until, error).await?;
+                Ok(None)
+            }
+        }
+    }
+}
+
+/// Waits until the daemon answers again.
+async fn come_back(
+    client: &Client,
+    clock: Clock,
+    until: Instant,
+    gone: ClientError,
+) -> Result<(), ClientError> {
+    let mut last = gone;
+    loop {
+        if !last.is_away() || clock.now() >= until {
+            return Err(last);
+        }
+        clock.sleep_until(clock.now().after(PAUSE)).await;
+        match client.status().await {
+            Ok(_) => return Ok(()),
+            Err(error) => last = error,
+        }
+    }
+}
+
+/// For whom something is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    /// People.
+    Text,
+    /// Programs.
+    Json,
+}
+
+/// Waits for a stage, and says how far it is whenever that is news.
+async fn wait_stage(
+    patience: Patience<'_>,
+    id: &DeploymentId,
+    stage: &StageName,
+    end: Option<Instant>,
+    form: Form,
+) -> Result<u8, ClientError> {
+    let Patience { client, clock, .. } = patience;
+    let mut last: Option<StageProgress> = None;
+    loop {
+        let asked = match end {
+            Some(end) => clock.before(end, client.wait_stage(id, stage)).await,
+            None => Some(client.wait_stage(id, stage).await),
+        };
+        let is_late = asked.is_none() || end.is_some_and(|end| clock.now() >= end);
+        let asked = match asked {
+            Some(asked) => patience.bear(asked).await?,
+            None => None,
+        };
+        if asked.is_some() && asked != last {
+            if let Some(progress) = asked.as_ref().filter(|_| form == Form::Text) {
+                out::note(&stage_line(progress));
+            }
+            last = asked;
+        }
+        let is_final = last.as_ref().is_some_and(|progress| progress.is_final);
+        if is_final || is_late {
+            return Ok(stage_verdict(last, id, form));
+        }
+    }
+}
+
+fn stage_line(progress: &StageProgress) -> String {
+    let StageStatus { stage, standing, clean_ms, hold_ms, why } = &progress.stage;
+    let span = |ms: u64| format_duration(Duration::from_secs(ms / 1000));
+    let clean = match standing {
+        StageStanding::Watched => format!(", clean for {} of {}", span(*clean_ms), span(*hold_ms)),
+        StageStanding::Done
+        | StageStanding::Passed
+        | StageStanding::Entering
+        | StageStanding::NotEntered
+        | StageStanding::Next => String::new(),
+    };
+    let why = why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+    let guarding = progress.state == GuardState::Guarding;
+    let state = if guarding { String::new() } else { format!(", deployment {}", progress.state) };
+    format!("stage {stage}: {standing}{clean}{state}{why}")
+}
+
+fn stage_verdict(last: Option<StageProgress>, id: &DeploymentId, form: Form) -> u8 {
+    let Some(progress) = last else {
+        out::note(&format!("deployment {id}: the daemon did not answer in time"));
+        return exit::FAILED;
+    };
+    // The exit code is the verdict, and it holds whether or not this can be printed.
+    if form == Form::Json
+        && let Err(error) = out::print(&format!("{}\n", json(&progress)))
+    {
+        out::note(&format!("error: {error}"));
+    }
+    match progress.state {
+        GuardState::Baked => exit::OK,
+        GuardState::Guarding if progress.is_final && progress.stage.standing.is_over() => exit::OK,
+        GuardState::RolledBack => exit::ROLLED_BACK,
+        GuardState::RollbackFailed => exit::ROLLBACK_FAILED,
+        GuardState::Guarding
+        | GuardState::Ended
+        | GuardState::Idle
+        | GuardState::AwaitingApproval
+        | GuardState::RollingBack
+        | GuardState::Verifying => exit::FAILED,
     }
 }
 

@@ -13,7 +13,8 @@ use std::process::{Command, ExitCode};
 
 use rustix::process::{Pid, getppid};
 
-use crate::hook::marker::{self, Claim};
+use crate::hook::marker::{self, Claim, Process};
+use crate::hook::strays::VARIABLE;
 
 /// Exit status: this attempt was started before.
 pub const ALREADY_STARTED: u8 = 119;
@@ -45,7 +46,13 @@ pub fn run(marker: &Path, parent: i32, argv: &[OsString]) -> ExitCode {
     }
     // Here and not in the guard, as starting a process in another directory can take the system's
     // slow way, a copy of the guard.
-    let error = Command::new(program).args(arguments).current_dir("/").exec();
+    let mut command = Command::new(program);
+    command.args(arguments).current_dir("/");
+    if let Ok(this) = Process::this() {
+        // What it starts is known by this, should it have to be ended.
+        command.env(VARIABLE, this.mark());
+    }
+    let error = command.exec();
     give_up(claim, NOT_EXECUTED, &reason(&error))
 }
 

@@ -6,6 +6,8 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use super::past::{PastError, Place, ended, print, print_json, since, since_when};
+use crate::clock::Clock;
+use crate::engine::drilled::DrillStatus;
 use crate::model::name::ServiceName;
 use crate::model::time::Timestamp;
 use crate::past::{Book, Brief, By, Figures, Filter, MAX_KEPT, Period, Since, Stats, stats};
@@ -49,6 +51,8 @@ enum ByName {
 
 #[derive(Serialize)]
 struct Answer<'a> {
+    last_drill: Option<&'a DrillStatus>,
+    drill_overdue: bool,
     since: Option<Timestamp>,
     left_out: usize,
     all: &'a Figures,
@@ -70,14 +74,28 @@ fn figures(args: &StatsArgs) -> Result<u8, PastError> {
     let deployments: Vec<&Brief> = book.deployments().collect();
     let stats = stats(&deployments, by);
     let left_out = book.left_out();
+    let (drills, now) = (book.drills(), Clock::start().wall());
+    let warning = render::drill_warning(drills.done(), now);
     if args.json {
         let Stats { all, periods } = &stats;
-        return print_json(&Answer { since, left_out, all, periods });
+        let last_drill = drills.last();
+        let drill_overdue = warning.is_some();
+        return print_json(&Answer { last_drill, drill_overdue, since, left_out, all, periods });
     }
     let of = since.map_or("in all".to_owned(), |since| format!("since {since}"));
     let mut text = render::figures(&stats, &of);
+    text.push('\n');
+    if let Some(last) = drills.last() {
+        text.push_str(&lines(&format!("last drill: {}", render::last_drill(last, now))));
+    }
+    text.push_str(&warning.map(|warning| lines(&warning)).unwrap_or_default());
     if left_out > 0 {
         text.push_str(&format!("\n{left_out} older ones are not counted\n"));
     }
     print(&text)
+}
+
+/// A text on as many lines as it takes.
+fn lines(text: &str) -> String {
+    render::wrap(text, render::WIDTH).into_iter().map(|line| format!("{line}\n")).collect()
 }

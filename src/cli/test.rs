@@ -38,7 +38,8 @@ A test file stands beside the rules, as http.test.toml beside http.toml:
 Values, one for each scrape: 5  5x9 (ten times 5)  0+80x600 (0 and 600 more)
   _  _x5 (pages without the series)  stale  fail  failx5  fail:timeout
 
-Expected is any of state, verdict, reason, signals, decision, refusal, colour
+Expected is any of state, verdict, reason, signals, decision, refusal, colour,
+stage and passed (names of stages)
   at       at this instant, counted from the first scrape
   between  it becomes so within these two; firing and decisions not before them
   until    all the time, from the deployment's begin or `from` on

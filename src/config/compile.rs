@@ -7,13 +7,14 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::DeTable;
 
-use crate::model::deployment::{Arm, Budget, DeploymentSettings, Mode};
+use crate::model::deployment::{Along, Arm, Budget, DeploymentSettings, Mode};
 use crate::model::hook::Hook;
 use crate::model::name::ServiceName;
 use crate::model::place::{HookIx, SignalIx};
 use crate::model::plan::Plan;
 use crate::model::rule::Rule;
 use crate::model::signal::Signal;
+use crate::model::stage::Stage;
 use crate::model::target::Target;
 use crate::model::time::format_duration;
 
@@ -23,6 +24,7 @@ use super::declare::{Declared, Listed, declared};
 use super::deployment::{DEFAULT_BAKE, MAIN_KEYS, SHARED_KEYS, Settings, deployment, settings};
 use super::derived::{baseline, before};
 use super::diagnostic::{Diagnostic, Diagnostics, Level, Place, SourceFile};
+use super::drill::drill;
 use super::hook::{hook, refuse_circles};
 use super::lint::Origins;
 use super::order::order;
@@ -30,6 +32,7 @@ use super::pattern::{read_rules_path, rules_patterns};
 use super::rule::{Refers, rule};
 use super::signal::signal;
 use super::sink::{MAX_SYNTAX, Sink};
+use super::stage::{self, Stages};
 use super::target::target;
 use super::walk::Section;
 
@@ -174,6 +177,7 @@ struct Tables<'a> {
     hooks: Vec<Declared<'a>>,
     signals: Vec<Declared<'a>>,
     rules: Vec<Declared<'a>>,
+    stages: Stages<'a>,
 }
 
 impl<'f> Parsed<'f> {
@@ -209,10 +213,12 @@ impl<'f> Parsed<'f> {
             hooks: declared(&roots[..1], "hook", sink),
             signals: declared(&roots, "signal", sink),
             rules: declared(&roots, "rule", sink),
+            stages: Stages::of(&roots, true, sink),
         };
         let (targets, hooks) = (Listed::of(&tables.targets), Listed::of(&tables.hooks));
         let deployment = deployment(main, &hooks, general.as_ref().map(|(mode, _)| *mode), sink);
         let channels = channels(&roots[..1], sink);
+        let drill = drill(main, &hooks, sink);
         if tables.targets.is_empty() {
             let error = Diagnostic::error(main.place.clone(), "the file has no target to sample");
             sink.missing(error.help("write [target.NAME] and scrape = \"http://…\" below it"));
@@ -220,9 +226,10 @@ impl<'f> Parsed<'f> {
         let then = deployment.as_ref().and_then(|deployment| deployment.then);
         let core = tables.core(&targets, &hooks, then, sink);
         let (mode, settings) = general?;
-        let Core { targets, signals, rules, hooks, order } = core?;
-        let (deployment, channels) = (deployment?, channels?);
-        let plan = Plan { mode, deployment, targets, signals, rules, hooks, channels };
+        let Core { targets, signals, rules, hooks, stages, order } = core?;
+        let (deployment, channels, drill) = (deployment?, channels?, drill?);
+        let plan =
+            Plan { mode, deployment, targets, signals, rules, hooks, stages, channels, drill };
         bake_is_long_enough(main, &plan, sink);
         rules_can_change(&plan, &tables.rules, sink);
         if !sink.has_errors() {
@@ -239,12 +246,14 @@ impl<'f> Parsed<'f> {
             hooks: Vec::new(),
             signals: declared(&roots, "signal", sink),
             rules: declared(&roots, "rule", sink),
+            stages: Stages::of(&roots, false, sink),
         };
         let core = tables.core(targets, &Listed::Unknown, then, sink)?;
-        let Core { targets, signals, rules, hooks, order } = core;
+        let Core { targets, signals, rules, hooks, stages, order } = core;
         let deployment = nothing_guarded()?;
-        let (mode, channels) = (Mode::Observe, Vec::new());
-        let plan = Plan { mode, deployment, targets, signals, rules, hooks, channels };
+        let (mode, channels, drill) = (Mode::Observe, Vec::new(), None);
+        let plan =
+            Plan { mode, deployment, targets, signals, rules, hooks, stages, channels, drill };
         rules_can_change(&plan, &tables.rules, sink);
         if !sink.has_errors() {
             roots.iter().for_each(|root| not_empty(root, sink));
@@ -260,6 +269,7 @@ struct Core {
     signals: Vec<Signal>,
     rules: Vec<Rule>,
     hooks: Vec<Hook>,
+    stages: Vec<Stage>,
     order: Vec<usize>,
 }
 
@@ -321,10 +331,18 @@ impl<'a> Tables<'a> {
         let sampled: Vec<_> = self.targets.iter().map(|d| target(d, sink)).collect();
         let sorted = order(&self.signals, sink);
         let Placed { signals, names, order, .. } = self.signals(&sorted, targets, sink);
-        let refers = Refers { signals: &names, hooks, then };
+        let refers = Refers { signals: &names, hooks, then, stages: &self.stages };
         let rules: Vec<_> = self.rules.iter().map(|d| rule(d, refers, sink)).collect();
         let done: Vec<_> = self.hooks.iter().map(|d| hook(d, &names, hooks, sink)).collect();
         refuse_circles(&done, &self.hooks, sink);
+        let refers = stage::Refers {
+            signals: &names,
+            hooks,
+            declared: &self.rules,
+            rules: &rules,
+            read: &done,
+        };
+        let stages = self.stages.read(refers, sink);
         if sorted.len() < self.signals.len() {
             // Signals of a circle have no place, so rules over them cannot be looked at.
             return None;
@@ -334,6 +352,7 @@ impl<'a> Tables<'a> {
             signals: signals?,
             rules: rules.into_iter().collect::<Option<_>>()?,
             hooks: done.into_iter().collect::<Option<_>>()?,
+            stages: stages?,
             order,
         })
     }
@@ -387,7 +406,9 @@ impl<'a> Tables<'a> {
         let rules = self.rules.iter().flat_map(|rule| texts(rule, &["when", "given"]));
         let exprs = self.signals.iter().flat_map(|signal| texts(signal, &["expr"]));
         // Few say so, and cutting a text into words is most of the work.
-        let all = rules.chain(exprs).chain(cures).filter(|text| text.contains(".before"));
+        let limits = self.stages.limits();
+        let all =
+            rules.chain(exprs).chain(cures).chain(limits).filter(|text| text.contains(".before"));
         let all = all.flat_map(|text| mentioned(&text));
         all.filter_map(|name| Some(name.strip_suffix(".before")?.to_owned())).collect()
     }
@@ -398,18 +419,18 @@ impl<'a> Tables<'a> {
     }
 }
 
-/// A rules file has signals and rules, nothing else.
+/// A rules file has signals, rules and stages, nothing else.
 fn only_rules(root: &Section<'_>, sink: &mut Sink) {
     for entry in root.entries() {
         if MAIN_KEYS.contains(&entry.key) {
             let message = format!("`{}` belongs into the main file", entry.key);
             let error = Diagnostic::error(entry.key_place(), message);
-            sink.report(error.help("a rules file holds [signal.NAME] and [rule.NAME]"));
+            sink.report(error.help("a rules file holds [signal.NAME], [rule.NAME] and [[stage]]"));
         } else if !SHARED_KEYS.contains(&entry.key) {
             let message = format!("unknown key `{}` in a rules file", entry.key);
             let error = Diagnostic::error(entry.key_place(), message);
             let error = sink.suggest(error, entry.key, SHARED_KEYS);
-            sink.report(error.help("a rules file holds [signal.NAME] and [rule.NAME]"));
+            sink.report(error.help("a rules file holds [signal.NAME], [rule.NAME] and [[stage]]"));
         }
     }
 }
@@ -417,7 +438,7 @@ fn only_rules(root: &Section<'_>, sink: &mut Sink) {
 /// A file without a key is in order, and hardly what somebody wanted to be told of it.
 fn not_empty(root: &Section<'_>, sink: &mut Sink) {
     if root.entries().is_empty() {
-        let message = "the file holds neither signals nor rules";
+        let message = "the file holds neither signals nor rules nor stages";
         sink.report(Diagnostic::lint(root.place.clone(), message));
     }
 }
@@ -471,5 +492,6 @@ fn nothing_guarded() -> Option<DeploymentSettings> {
         confirm: None,
         budget: Budget::default(),
         live: None,
+        along: Along::default(),
     })
 }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::model::deployment::{Arm, DeploymentSettings, Mode};
+use crate::model::deployment::{Along, Arm, DeploymentSettings, Mode};
 use crate::model::name::{ServiceName, Version};
 use crate::model::place::HookIx;
 
@@ -54,7 +54,7 @@ const DEFAULT_LISTEN: Listen =
     Listen::Addr(SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9786));
 
 /// Keys that only the main file has.
-pub(super) const MAIN_KEYS: [&str; 10] = [
+pub(super) const MAIN_KEYS: [&str; 11] = [
     "mode",
     "rules",
     "rules_path",
@@ -65,20 +65,19 @@ pub(super) const MAIN_KEYS: [&str; 10] = [
     "target",
     "hook",
     "notify",
+    "drill",
 ];
 
 /// Keys of every file.
-pub(super) const SHARED_KEYS: [&str; 2] = ["signal", "rule"];
+pub(super) const SHARED_KEYS: [&str; 3] = ["signal", "rule", "stage"];
 
 /// The longest path of a Unix socket, in bytes: the system's 108 without the final NUL.
 const MAX_SOCKET: usize = 107;
 
-const LATER: [&str; 1] = ["stage"];
-
 /// Checks the keys at the top of the main file and reads its settings.
 pub(super) fn settings(root: &Section<'_>, sink: &mut Sink) -> Option<(Mode, Settings)> {
     let misplaced = people::misplaced(root, sink);
-    root.only(&[&MAIN_KEYS[..], &SHARED_KEYS, &misplaced].concat(), &LATER, sink);
+    root.only(&[&MAIN_KEYS[..], &SHARED_KEYS, &misplaced].concat(), &[], sink);
     let mode = mode(root, sink);
     let state = root.opt("state", |item| item.path(sink));
     let control = root.opt("control", |item| socket(item, sink));
@@ -115,7 +114,7 @@ fn listen(item: Item<'_>, sink: &mut Sink) -> Option<Listen> {
 }
 
 /// Keys of `[deployment]`.
-const KEYS: [&str; 12] = [
+const KEYS: [&str; 16] = [
     "service",
     "arm",
     "bake",
@@ -128,6 +127,10 @@ const KEYS: [&str; 12] = [
     "live_unknown",
     "confirm",
     "budget",
+    "on_begin",
+    "on_stage",
+    "on_trip",
+    "on_commit",
 ];
 
 /// Reads `[deployment]`.
@@ -138,7 +141,7 @@ pub(super) fn deployment(
     sink: &mut Sink,
 ) -> Option<DeploymentSettings> {
     let section = section(root, sink)?;
-    section.only(&KEYS, &["stages"], sink);
+    section.only(&KEYS, &[], sink);
     let (confirm, budget) = (people::confirm(&section, mode, sink), people::budget(&section, sink));
     let service = section.required("service", sink);
     let service = service.and_then(|item| item.text(sink)?.name(sink, ServiceName::new));
@@ -149,6 +152,7 @@ pub(super) fn deployment(
         .or("warmup", DEFAULT_WARMUP, |item| item.duration_within(Duration::ZERO, MAX_BAKE, sink));
     let mut hook = |key: &str| section.opt(key, |item| hook_named(item, hooks, sink));
     let (then, notify) = (hook("then"), hook("notify"));
+    let along = [hook("on_begin"), hook("on_stage"), hook("on_trip"), hook("on_commit")];
     let mut version =
         |key: &str| section.opt(key, |item| item.text(sink)?.name(sink, Version::new));
     let (good, version) = (version("good"), version("version"));
@@ -176,6 +180,8 @@ pub(super) fn deployment(
     }
     let (then, good, version, notify) = (then?, good?, version?, notify?);
     let (confirm, budget, live) = (confirm?, budget?, live?);
+    let [begin, stage, trip, commit] = along;
+    let along = Along { begin: begin?, stage: stage?, trip: trip?, commit: commit? };
     let settings = DeploymentSettings {
         service,
         arm,
@@ -188,6 +194,7 @@ pub(super) fn deployment(
         confirm,
         budget,
         live,
+        along,
     };
     Some(settings)
 }
@@ -217,6 +224,6 @@ fn section<'a>(root: &Section<'a>, sink: &mut Sink) -> Option<Section<'a>> {
     Some(section)
 }
 
-fn hook_named(item: Item<'_>, hooks: &Listed, sink: &mut Sink) -> Option<HookIx> {
+pub(super) fn hook_named(item: Item<'_>, hooks: &Listed, sink: &mut Sink) -> Option<HookIx> {
     hooks.find("hook", item.text(sink)?, sink).map(HookIx)
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::engine::colour::Colour;
 use crate::model::entry::{Refusal, RuleStanding};
-use crate::model::name::RuleName;
+use crate::model::name::{RuleName, StageName};
 use crate::model::plan::Plan;
 use crate::model::signal::{Signal, Unit};
 use crate::model::time::format_duration;
@@ -20,7 +20,7 @@ use super::walk::{Entry, Fault, Item, Section, Text};
 /// absolutely where that is below 1: what sums of many numbers lose.
 const DEFAULT_TOLERANCE: f64 = 1e-6;
 
-const KEYS: [&str; 13] = [
+const KEYS: [&str; 15] = [
     "at",
     "between",
     "from",
@@ -33,6 +33,8 @@ const KEYS: [&str; 13] = [
     "decision",
     "refusal",
     "colour",
+    "stage",
+    "passed",
     "tolerance",
 ];
 
@@ -71,7 +73,8 @@ pub(super) fn expectation(
     }
     if wanted.is_empty() {
         let error = Diagnostic::error(item.place(), "the expectation says only when");
-        let what = "one of state, verdict, reason, signals, decision, refusal, colour";
+        let what = "one of state, verdict, reason, signals, decision, refusal, colour, stage, \
+                    passed";
         sink.report(error.help(format!("say what is expected: {what}")));
         return None;
     }
@@ -171,6 +174,8 @@ fn wanted(section: &Section<'_>, plan: &Plan, sink: &mut Sink) -> Option<Vec<Wan
     let colours = [Colour::Green, Colour::Unknown, Colour::Yellow, Colour::Red];
     let colours = colours.map(|colour| (colour.name().to_owned(), colour));
     let colour = section.opt("colour", |item| word(item, &colours, sink).map(Wanted::Colour));
+    let stage = section.opt("stage", |item| stage(item, plan, sink).map(Wanted::Stage));
+    let passed = section.opt("passed", |item| stage_of(item, plan, sink).map(Wanted::Passed));
     let tolerance = section.opt("tolerance", |item| tolerance(item, sink));
     let signals = section.or("signals", Vec::new(), |item| {
         let tolerance = tolerance.flatten();
@@ -180,8 +185,29 @@ fn wanted(section: &Section<'_>, plan: &Plan, sink: &mut Sink) -> Option<Vec<Wan
         all.into_iter().collect()
     });
     tolerance?;
-    let rest = [state?, verdict?, reason?, decision?, refusal?, colour?];
+    let rest = [state?, verdict?, reason?, decision?, refusal?, colour?, stage?, passed?];
     Some(rest.into_iter().flatten().chain(signals?).collect())
+}
+
+/// A stage: one of the configuration, where that has any.
+pub(super) fn stage(item: Item<'_>, plan: &Plan, sink: &mut Sink) -> Option<StageName> {
+    let text = item.text(sink)?;
+    let name = text.name(sink, StageName::new)?;
+    if plan.stages.is_empty() || plan.stage(&name).is_some() {
+        return Some(name);
+    }
+    unknown("stage", text, plan.stages.iter().map(|stage| stage.name.as_str()), sink);
+    None
+}
+
+/// The same, where only one of the configuration will do.
+fn stage_of(item: Item<'_>, plan: &Plan, sink: &mut Sink) -> Option<StageName> {
+    if plan.stages.is_empty() {
+        let error = Diagnostic::error(item.place(), "the rules have no stages that could pass");
+        sink.report(error.help("write [[stage]] with `name` and `hold` in one of their files"));
+        return None;
+    }
+    stage(item, plan, sink)
 }
 
 fn word<T: Copy>(item: Item<'_>, words: &[(String, T)], sink: &mut Sink) -> Option<T> {

@@ -188,6 +188,12 @@ impl Origins<'_, '_> {
     fn unused_signals(&self, sink: &mut Sink) {
         let used = self.plan.reached(|add| {
             self.plan.rules.iter().for_each(|rule| rule.for_each_signal(add));
+            for limit in self.plan.stages.iter().flat_map(|stage| &stage.limits) {
+                limit.cond.for_each_signal(&mut |ix| add(ix));
+            }
+            for given in self.plan.stages.iter().filter_map(|stage| stage.given.as_ref()) {
+                given.cond.for_each_signal(&mut |ix| add(ix));
+            }
             for cure in self.plan.hooks.iter().filter_map(|hook| hook.cure.as_ref()) {
                 cure.when.cond.for_each_signal(&mut |ix| add(ix));
             }

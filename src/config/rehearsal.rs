@@ -7,13 +7,16 @@
 //! longest of them ends the test. A series without a value is not on the page; a target without
 //! series answers with a page on which nothing stands that is read. The deployment begins at `arm`
 //! (default 0s, or "never"), before the scrape of that instant. Every step of a hook is done at
-//! once. The wall clock shows 1970-01-01T00:00:00Z at 0s, so that a time on a page is in seconds.
+//! once. Where the rules have stages it begins in the first of them, and goes on as `stages` says,
+//! where it may. The wall clock shows 1970-01-01T00:00:00Z at 0s, so that a time on a page is in
+//! seconds.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use toml::de::DeTable;
 
+use crate::engine::command::Force;
 use crate::model::deployment::Mode;
 use crate::model::hook::{Action, Hook, Piece, Step, Template};
 use crate::model::name::{HookName, StageName, TargetName};
@@ -26,7 +29,7 @@ use crate::rehearsal::{Case, Expect};
 
 use super::compile::{body, compile_alone};
 use super::diagnostic::{Diagnostic, Diagnostics, SourceFile};
-use super::expectation::expectation;
+use super::expectation::{expectation, stage as stage_named};
 use super::pattern::{Pattern, rules_patterns};
 use super::series::{Series, feeds, series};
 use super::sink::{MAX_SYNTAX, Sink};
@@ -205,7 +208,7 @@ fn case(item: Item<'_>, text: &str, basis: &Basis, sink: &mut Sink) -> Option<Ca
         section.opt("interval", |item| item.duration_within(MIN_INTERVAL, MAX_INTERVAL, sink));
     let warmup = section.opt("warmup", |item| item.duration(sink));
     let arm = section.or("arm", Some(Duration::ZERO), |item| arm(item, sink));
-    let stages = section.or("stages", Vec::new(), |item| stages(item, sink));
+    let stages = section.or("stages", Vec::new(), |item| stages(item, basis.plan(), sink));
     let written = section.required("series", sink).and_then(|item| {
         let all: Vec<_> = listed(item, sink)?.into_iter().map(|item| series(item, sink)).collect();
         all.into_iter().collect::<Option<Vec<Series<'_>>>>()
@@ -248,20 +251,25 @@ fn arm(item: Item<'_>, sink: &mut Sink) -> Option<Option<Duration>> {
     parse_duration(text.value).map_err(wrong).ok().map(Some)
 }
 
-fn stages(item: Item<'_>, sink: &mut Sink) -> Option<Vec<(Duration, StageName)>> {
-    let mut all: Vec<(Duration, StageName)> = Vec::new();
+fn stages(
+    item: Item<'_>,
+    plan: &Plan,
+    sink: &mut Sink,
+) -> Option<Vec<(Duration, StageName, Force)>> {
+    let mut all: Vec<(Duration, StageName, Force)> = Vec::new();
     for item in listed(item, sink)? {
         let section = item.section("a stage", sink)?;
-        section.only(&["at", "stage"], &[], sink);
+        section.only(&["at", "stage", "force"], &[], sink);
         let at = section.required("at", sink).and_then(|item| item.duration(sink));
         let stage = section.required("stage", sink);
-        let stage = stage.and_then(|item| item.text(sink)?.name(sink, StageName::new));
-        let (at, stage) = (at?, stage?);
-        if all.last().is_some_and(|(last, _)| *last > at) {
+        let stage = stage.and_then(|item| stage_named(item, plan, sink));
+        let force = section.or("force", false, |item| item.boolean(sink));
+        let (at, stage, force) = (at?, stage?, force?);
+        if all.last().is_some_and(|(last, ..)| *last > at) {
             let message = "stages stand in the order of time";
             sink.report(Diagnostic::error(item.place(), message));
         }
-        all.push((at, stage));
+        all.push((at, stage, Force::from(force)));
     }
     Some(all)
 }

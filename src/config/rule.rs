@@ -7,11 +7,13 @@ use crate::model::name::{RuleName, StageName};
 use crate::model::place::HookIx;
 use crate::model::rule::{About, OnNoData, Quorum, Rule, Severity, Share, Then};
 use crate::model::signal::Unit;
+use crate::model::stage::MAX_STAGES;
 
 use super::condition::{Names, Refused, condition};
 use super::declare::{Declared, Listed};
 use super::diagnostic::Diagnostic;
 use super::sink::Sink;
+use super::stage::Stages;
 use super::token::literal;
 use super::walk::{Item, Section};
 
@@ -45,9 +47,6 @@ const MAX_SHARED: Duration = Duration::from_secs(24 * 3600);
 /// The most groups that a quorum may ask for: as many as are kept apart.
 const MAX_QUORUM: u32 = 1000;
 
-/// The most stages that a rule may name; no rollout has more.
-const MAX_STAGES: usize = 64;
-
 /// What rules refer to.
 #[derive(Clone, Copy)]
 pub(super) struct Refers<'a> {
@@ -55,6 +54,7 @@ pub(super) struct Refers<'a> {
     pub(super) hooks: &'a Listed,
     /// The hook of rules that name none.
     pub(super) then: Option<HookIx>,
+    pub(super) stages: &'a Stages<'a>,
 }
 
 /// Reads one rule.
@@ -70,7 +70,7 @@ pub(super) fn rule(declared: &Declared<'_>, refers: Refers<'_>, sink: &mut Sink)
     let hold = section.or("for", Duration::ZERO, |item| item.duration(sink));
     let share = section.or("share", Share::ALL, |item| share(item, section, hold, sink));
     let quorum = section.opt("quorum", |item| quorum(item, sink));
-    let stages = section.or("stages", Vec::new(), |item| stages(item, sink));
+    let stages = section.or("stages", Vec::new(), |item| stages(item, refers.stages, sink));
     let lost = section.or("telemetry_lost_after", DEFAULT_LOST, |item| {
         item.duration_within(MIN_LOST, MAX_SHARED, sink)
     });
@@ -149,7 +149,7 @@ fn quorum(item: Item<'_>, sink: &mut Sink) -> Option<Quorum> {
     item.choice(&[("any", Quorum::Any), ("all", Quorum::All)], &[], sink)
 }
 
-fn stages(item: Item<'_>, sink: &mut Sink) -> Option<Vec<StageName>> {
+fn stages(item: Item<'_>, known: &Stages<'_>, sink: &mut Sink) -> Option<Vec<StageName>> {
     let list = item.list(sink)?;
     if list.is_empty() || list.len() > MAX_STAGES {
         let message = format!("`stages` names 1 to {MAX_STAGES} stages");
@@ -157,7 +157,11 @@ fn stages(item: Item<'_>, sink: &mut Sink) -> Option<Vec<StageName>> {
         sink.report(error.help("leave it out for a rule of every stage"));
         return None;
     }
-    list.into_iter().map(|item| item.text(sink)?.name(sink, StageName::new)).collect()
+    let all: Option<Vec<Vec<StageName>>> =
+        list.into_iter().map(|item| known.named(item.text(sink)?, sink)).collect();
+    let mut names = all?.concat();
+    names.dedup();
+    Some(names)
 }
 
 /// Whether all signals of a rule are read by the same labels, and by any where it has a quorum.

@@ -1,9 +1,12 @@
 //! L3: the daemon. It selects an event, hands it to the guard and performs the effects in order.
 //! It decides nothing about deployments.
 
+mod doctor;
+mod drills;
 mod run;
 mod shell;
 mod signals;
 mod supervisor;
+mod tellers;
 
 pub(crate) use run::{DaemonError, run};

@@ -11,29 +11,33 @@ use crate::config::{Diagnostics, Level, Listen};
 use crate::engine::command::{Command, Rejection};
 use crate::engine::effect::{Effect, Outcome};
 use crate::engine::snapshot::GuardState;
+use crate::engine::stage::StageStanding;
 use crate::engine::telling::Announced;
 use crate::engine::{Guard, wanted_names, wanted_natives};
 use crate::exposition::NameSet;
 use crate::hook::Executor;
 use crate::journal::{Journal, JournalError};
-use crate::live::Reader;
 use crate::load::{self, LoadError, Loaded, Places};
 use crate::model::entry::Caller;
+use crate::model::name::StageName;
 use crate::model::plan::Plan;
 use crate::model::scrape::Scrape;
 use crate::model::time::Moment;
-use crate::notify::{Channels, Notifier, Told};
+use crate::notify::Told;
 use crate::serve::{Answer, Asked, Control, Open, Question, ServeError, Status};
 use crate::source::Sources;
 
-use super::shell::{Attempts, Performed, Reading, Shell, chain};
+use super::doctor::Doctor;
+use super::shell::{Answers, Attempts, Performed, Reading, Shell, chain};
 use super::signals::{self, Request};
 use super::supervisor::Supervisor;
+use super::tellers::Tellers;
 
 /// Questions that may wait for an answer: every client has one at most.
 const MAX_QUESTIONS: usize = 64;
 
-/// Outcomes that may wait: one attempt runs at a time.
+/// Outcomes that may wait: an attempt of a rollback or of what enters a stage and one of a drill run
+/// at a time, and one that was called off may be settled twice.
 const MAX_OUTCOMES: usize = 4;
 
 /// Readings of the live version that may wait: one to look, and those that rollbacks wait for.
@@ -93,13 +97,21 @@ struct Daemon {
     sources: Sources,
     supervisor: Supervisor,
     changes: watch::Sender<u64>,
-    seen: Option<(String, GuardState)>,
+    seen: Seen,
     reload_error: Option<String>,
-    /// A reload that came during a rollback waits for its end.
+    /// A reload that came during a rollback, or an attempt to enter a stage, waits for its end.
     reload_due: Option<Caller>,
     /// A person who waits until the live version was compared.
     waiting: Option<oneshot::Sender<Answer>>,
     ending: Ending,
+    doctor: Doctor,
+}
+
+/// What those who wait were woken for last.
+#[derive(Debug, Default)]
+struct Seen {
+    deployment: Option<(String, GuardState)>,
+    stage: Option<(StageName, StageStanding)>,
 }
 
 /// Whether the daemon is ending.
@@ -129,28 +141,28 @@ pub(crate) async fn run(config: &Path) -> Result<(), DaemonError> {
     let (changes, changed) = watch::channel(0);
     let control = Control::listen(&loaded.places.control, ask.clone(), changed, clock).await?;
     let open = listen(&loaded.places, ask, clock).await?;
-    let executor = Arc::new(Executor::new(&loaded.places.state, SELF.into()));
+    let executor = executor(&loaded);
     let (tell, mut told) = mpsc::channel(MAX_QUESTIONS);
     let (outcomes, mut outcome) = mpsc::channel(MAX_OUTCOMES);
     let (readings, mut reading) = mpsc::channel(MAX_READINGS);
-    let notifier = Notifier::start(executor.clone(), tell);
-    let (channels, mut announced) = Channels::start(clock, &loaded.plan.channels);
-    let reader = Reader::default();
-    let Loaded { places: Places { state, .. }, plan, .. } = loaded;
+    let plan = &loaded.plan;
+    let (tellers, mut announced) = Tellers::start(&executor, tell, clock, &plan.channels);
+    let Loaded { places, plan, .. } = loaded;
     let plan = Arc::new(plan);
     let mut daemon = Daemon {
         clock,
         config: config.to_owned(),
         guard: Guard::new(plan.clone(), &entries),
-        shell: Shell { journal, executor, notifier, channels, outcomes, reader, readings, state },
+        shell: Shell::new(journal, executor, tellers, Answers { outcomes, readings }, &places),
         sources: Sources::start(&plan.targets, &names(&plan), clock),
-        supervisor: Supervisor::new(),
+        supervisor: Supervisor::new(clock.wall()),
         changes,
-        seen: None,
+        seen: Seen::default(),
         reload_error: None,
         reload_due: None,
         waiting: None,
         ending: Ending::No,
+        doctor: Doctor::new(places, clock),
     };
     drop(entries);
     daemon.start();
@@ -174,6 +186,12 @@ pub(crate) async fn run(config: &Path) -> Result<(), DaemonError> {
     drop((control, open));
     daemon.end().await;
     Ok(())
+}
+
+fn executor(loaded: &Loaded) -> Arc<Executor> {
+    let executor = Executor::new(&loaded.places.state, SELF.into());
+    executor.keep_secret(loaded.plan.secrets());
+    Arc::new(executor)
 }
 
 async fn listen(
@@ -207,11 +225,11 @@ impl Daemon {
         let effects = self.guard.start(now, env!("CARGO_PKG_VERSION"), pid);
         self.perform(effects);
         self.introduce();
-        self.supervisor.ready();
     }
 
-    /// A line for whoever reads the log from its beginning.
+    /// A line for whoever reads the log from its beginning, and a word to the service manager.
     fn introduce(&self) {
+        self.supervisor.ready();
         let now = self.guard.snapshot(self.now());
         tracing::info!(
             service = %now.service,
@@ -236,8 +254,8 @@ impl Daemon {
     fn is_done(&self) -> bool {
         match self.ending {
             Ending::No => false,
-            Ending::AfterSteps => !self.guard.has_steps_to_run(),
-            Ending::AfterAttempt => !self.guard.is_attempting(),
+            Ending::AfterSteps => !self.guard.has_steps_to_run() && !self.guard.is_drilling(),
+            Ending::AfterAttempt => !self.guard.is_attempting() && !self.guard.is_drilling(),
         }
     }
 
@@ -261,6 +279,7 @@ impl Daemon {
         };
         self.perform(effects);
         if !self.guard.is_rolling_back()
+            && !self.guard.is_attempting()
             && let Some(by) = self.reload_due.take()
         {
             let effects = self.reload(now, by);
@@ -289,8 +308,13 @@ impl Daemon {
 
     fn answer(&mut self, now: Moment, asked: Asked) {
         let answer = match asked.question {
+            Question::Doctor => return self.examine(now, asked.answer),
             Question::Status => Answer::Status(Box::new(self.status(now))),
             Question::Progress(id) => Answer::Progress(self.guard.progress(&id)),
+            Question::Drill => Answer::Drill(self.guard.last_drill().cloned().map(Box::new)),
+            Question::Stage(id, stage) => {
+                Answer::Stage(self.guard.stage_progress(now, &id, &stage))
+            }
             Question::Command(command, by) => {
                 let is_rollback =
                     matches!(command, Command::Rollback { .. } | Command::Approve { .. });
@@ -321,10 +345,18 @@ impl Daemon {
         }
     }
 
+    /// Looks at everything beside the loop, with what the loop knows.
+    fn examine(&self, now: Moment, answer: oneshot::Sender<Answer>) {
+        let status = self.status(now);
+        self.doctor.examine(self.guard.plan().clone(), &status, answer);
+    }
+
     fn status(&self, now: Moment) -> Status {
         Status {
             rollguard: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
+            started: self.supervisor.started,
+            turned: self.supervisor.turned,
             config: self.config.clone(),
             reload_error: self.reload_error.clone(),
             skipped_slots: self.sources.stats().iter().map(|stats| stats.skipped).sum(),
@@ -339,7 +371,7 @@ impl Daemon {
             Ending::AfterSteps | Ending::AfterAttempt => Ending::AfterAttempt,
         };
         if steps && self.ending == Ending::AfterSteps {
-            tracing::warn!("told to stop; ending when the rollback's steps are done");
+            tracing::warn!("told to stop; ending when the steps under way are done");
         }
         self.supervisor.stopping();
         self.guard.stop(now, by)
@@ -352,7 +384,8 @@ impl Daemon {
                 warn_of(&loaded.lints);
                 let plan = Arc::new(loaded.plan);
                 self.sources.replace(&plan.targets, &names(&plan));
-                self.shell.channels.replace(&plan.channels);
+                self.shell.tellers.replace(&plan.channels);
+                self.shell.executor.keep_secret(plan.secrets());
                 self.reload_error = None;
                 self.guard.reload(now, plan, by)
             }
@@ -374,8 +407,7 @@ impl Daemon {
     async fn end(self) {
         self.supervisor.stopping();
         let end = self.clock.now().after(LAST_NOTICES);
-        let Shell { notifier, channels, .. } = self.shell;
-        let finish = async { tokio::join!(notifier.finish(), channels.finish()) };
+        let finish = self.shell.tellers.finish();
         if self.clock.before(end, finish).await.is_none() {
             tracing::warn!("ending although people are still being told");
         }
@@ -386,12 +418,17 @@ impl Daemon {
         self.answer_waiting();
         let state = self.guard.state();
         let id = self.guard.deployment_id().map(ToString::to_string).unwrap_or_default();
-        self.supervisor.turned(self.clock.now());
-        let seen = Some((id, state));
-        if self.seen != seen {
-            self.supervisor
-                .status(seen.as_ref().map(|(id, s)| format!("{s} {id}")).unwrap_or_default());
-            self.seen = seen;
+        self.supervisor.turned(self.now());
+        let deployment = Some((id, state));
+        if self.seen.deployment != deployment {
+            let status = deployment.as_ref().map(|(id, state)| format!("{state} {id}"));
+            self.supervisor.status(status.unwrap_or_default());
+            self.seen.deployment = deployment;
+            self.changes.send_modify(|count| *count += 1);
+        }
+        let stage = self.guard.stage_mark();
+        if self.seen.stage != stage {
+            self.seen.stage = stage;
             self.changes.send_modify(|count| *count += 1);
         }
     }

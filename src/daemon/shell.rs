@@ -11,30 +11,40 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use crate::engine::effect::{Effect, Incident, Notice, Outcome, Pace};
+use crate::engine::effect::{Effect, Incident, Outcome, Pace};
 use crate::hook::Executor;
 use crate::journal::{Journal, reports_dir};
 use crate::live::Reader;
-use crate::model::entry::{Attempt, Entry, Event};
+use crate::load::Places;
+use crate::model::entry::{Entry, Event};
 use crate::model::live::{Live, LiveSettings};
-use crate::model::name::DeploymentId;
 use crate::model::place::TargetIx;
 use crate::model::time::format_duration;
-use crate::notify::{Channels, Notifier};
 use crate::render;
 use crate::source::Sources;
+
+use super::drills::Drills;
+use super::tellers::Tellers;
 
 /// The world, as far as effects reach it.
 #[derive(Debug)]
 pub(super) struct Shell {
-    pub(super) journal: Journal,
+    journal: Journal,
     pub(super) executor: Arc<Executor>,
-    pub(super) notifier: Notifier,
-    pub(super) channels: Channels,
+    pub(super) tellers: Tellers,
+    answers: Answers,
+    reader: Reader,
+    state: PathBuf,
+    drills: Drills,
+}
+
+/// Where what was asked of the world is answered.
+#[derive(Debug)]
+pub(super) struct Answers {
+    /// What became of attempts.
     pub(super) outcomes: mpsc::Sender<Outcome>,
-    pub(super) reader: Reader,
+    /// What was read of the live version.
     pub(super) readings: mpsc::Sender<Reading>,
-    pub(super) state: PathBuf,
 }
 
 /// What was read of the live version, by the number of the question.
@@ -64,6 +74,18 @@ pub(super) enum Attempts {
 }
 
 impl Shell {
+    /// The world of a daemon that has just started.
+    pub(super) fn new(
+        journal: Journal,
+        executor: Arc<Executor>,
+        tellers: Tellers,
+        answers: Answers,
+        places: &Places,
+    ) -> Self {
+        let (state, drills, reader) = (places.state.clone(), Drills::default(), Reader::default());
+        Self { journal, executor, tellers, answers, reader, state, drills }
+    }
+
     /// Performs effects in order.
     pub(super) fn perform(
         &mut self,
@@ -93,20 +115,26 @@ impl Shell {
                     written.push(*entry);
                 }
                 Effect::Run(order) => {
-                    let (executor, outcomes) = (self.executor.clone(), self.outcomes.clone());
-                    tokio::spawn(async move {
-                        let outcome = executor.perform(&order).await;
-                        // Nobody takes it only when the daemon has ended.
-                        drop(outcomes.send(outcome).await);
-                    });
+                    self.settle(|executor| async move { Some(executor.perform(&order).await) });
                 }
                 Effect::Inspect { deployment, attempt, timeout } => {
-                    self.inspect(deployment, attempt, timeout);
+                    self.settle(|executor| async move {
+                        Some(executor.inspect(&deployment, &attempt, timeout).await)
+                    });
+                }
+                Effect::CallOff { deployment, attempt } => {
+                    self.settle(|executor| async move {
+                        executor.call_off(&deployment, &attempt).await
+                    });
                 }
                 Effect::ReadLive { number, settings } => self.read_live(number, settings),
-                Effect::Notify(notice) => self.notify(*notice),
-                Effect::Tell(telling) => self.channels.tell(*telling),
+                Effect::Notify(notice) => self.tellers.notify(*notice),
+                Effect::GoAlong(notice) => self.tellers.go_along(*notice),
+                Effect::Tell(telling) => self.tellers.tell(*telling),
                 Effect::Report(incident) => self.report(&incident),
+                Effect::Drill(effect) => {
+                    self.drills.perform(effect, &self.executor, &self.answers.outcomes);
+                }
                 Effect::Pace { target, interval, pace } => {
                     set_pace(sources, target, interval, pace);
                 }
@@ -117,23 +145,22 @@ impl Shell {
         Performed::All
     }
 
-    fn notify(&self, notice: Notice) {
-        let hook = notice.hook.clone();
-        if let Err(error) = self.notifier.push(notice) {
-            tracing::error!(%error, %hook, "nobody could be told");
-        }
-    }
-
-    fn inspect(&self, deployment: DeploymentId, attempt: Attempt, timeout: Duration) {
-        let (executor, outcomes) = (self.executor.clone(), self.outcomes.clone());
+    /// Does something beside the loop, which is told what came of it.
+    fn settle<F>(&self, what: impl FnOnce(Arc<Executor>) -> F)
+    where
+        F: Future<Output = Option<Outcome>> + Send + 'static,
+    {
+        let (done, outcomes) = (what(self.executor.clone()), self.answers.outcomes.clone());
         tokio::spawn(async move {
-            let outcome = executor.inspect(&deployment, &attempt, timeout).await;
-            drop(outcomes.send(outcome).await);
+            if let Some(outcome) = done.await {
+                // Nobody takes it only when the daemon has ended.
+                drop(outcomes.send(outcome).await);
+            }
         });
     }
 
     fn read_live(&self, number: u64, settings: Arc<LiveSettings>) {
-        let (reader, readings) = (self.reader.clone(), self.readings.clone());
+        let (reader, readings) = (self.reader.clone(), self.answers.readings.clone());
         tokio::spawn(async move {
             let live = reader.read(&settings).await;
             // Nobody takes it only when the daemon has ended.
@@ -148,6 +175,11 @@ impl Shell {
             && let Err(error) = self.executor.forget_all_but(deployment)
         {
             tracing::warn!(%error, "markers of old attempts cannot be removed");
+        }
+        if let (Event::DrillBegun(_), Some(drill)) = (&entry.event, &entry.deployment)
+            && let Err(error) = self.executor.forget_drills_but(drill)
+        {
+            tracing::warn!(%error, "markers of old drills cannot be removed");
         }
     }
 
@@ -203,6 +235,8 @@ fn log(entry: &Entry) {
     match &entry.event {
         Event::Failed { .. } => tracing::error!("{line}"),
         Event::Decided(_)
+        | Event::StageNotEntered { .. }
+        | Event::StageOverdue { .. }
         | Event::AwaitingApproval { .. }
         | Event::Denied { .. }
         | Event::Lapsed { .. }
@@ -224,6 +258,9 @@ fn log(entry: &Entry) {
         | Event::Reloaded { .. }
         | Event::Begun { .. }
         | Event::Staged { .. }
+        | Event::StageEntered { .. }
+        | Event::StagePassed { .. }
+        | Event::HookBegun { .. }
         | Event::TelemetryBack { .. }
         | Event::Ended { .. }
         | Event::Superseded { .. }
@@ -238,6 +275,8 @@ fn log(entry: &Entry) {
         | Event::Told { .. }
         | Event::LiveChecked { .. }
         | Event::LiveSeen { .. }
+        | Event::DrillBegun(_)
+        | Event::DrillDone(_)
         | Event::Notified { .. } => tracing::info!("{line}"),
     }
 }

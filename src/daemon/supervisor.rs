@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sd_notify::NotifyState;
 
-use crate::model::time::Instant;
+use crate::model::time::{Instant, Moment, Timestamp};
 
 /// How often the loop turns where nothing else happens and no watchdog asks for more.
 const IDLE: Duration = Duration::from_secs(5);
@@ -16,12 +16,17 @@ pub(super) struct Supervisor {
     watchdog: Option<Duration>,
     fed: Instant,
     status: String,
+    /// When the daemon started.
+    pub(super) started: Timestamp,
+    /// When the loop last finished a turn.
+    pub(super) turned: Timestamp,
 }
 
 impl Supervisor {
     /// Asks the environment whether there is one.
-    pub(super) fn new() -> Self {
-        Self { watchdog: sd_notify::watchdog_enabled(), fed: Instant::ZERO, status: String::new() }
+    pub(super) fn new(started: Timestamp) -> Self {
+        let (watchdog, fed) = (sd_notify::watchdog_enabled(), Instant::ZERO);
+        Self { watchdog, fed, status: String::new(), started, turned: started }
     }
 
     /// Rules are loaded, the journal is read, the control socket answers.
@@ -43,10 +48,11 @@ impl Supervisor {
     }
 
     /// A turn of the judging loop is finished: it, and nothing else, feeds the watchdog.
-    pub(super) fn turned(&mut self, now: Instant) {
-        if self.watchdog.is_some_and(|patience| now.since(self.fed) >= patience / 4) {
+    pub(super) fn turned(&mut self, now: Moment) {
+        self.turned = now.wall;
+        if self.watchdog.is_some_and(|patience| now.at.since(self.fed) >= patience / 4) {
             self.say(&[NotifyState::Watchdog]);
-            self.fed = now;
+            self.fed = now.at;
         }
     }
 

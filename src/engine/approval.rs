@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::model::deployment::{Confirm, Mode, Unanswered};
 use crate::model::entry::{
-    Answer, Approval, Caller, Decision, Event, Refusal, RuleEvidence, Trigger,
+    Answer, Approval, Caller, Decision, Entry, Event, Refusal, RuleEvidence, Trigger,
 };
 use crate::model::hook::Hook;
 use crate::model::name::{DeploymentId, HookName, RuleName};
@@ -52,6 +52,15 @@ pub(crate) struct Ask {
 }
 
 impl Ask {
+    /// What an entry asks.
+    pub(crate) fn of(entry: &Entry) -> Option<Self> {
+        let Event::AwaitingApproval { decision, until, default } = &entry.event else {
+            return None;
+        };
+        let (decision, until, default) = (decision.clone(), *until, *default);
+        Some(Self { at: entry.at, decision, until, default })
+    }
+
     fn rule(&self) -> Option<&RuleEvidence> {
         rollback::rule(&self.decision.trigger)
     }
@@ -169,6 +178,8 @@ impl Guard {
     fn denied(&mut self, now: Moment, ask: &Ask, answer: Answer, why: String) {
         let Some(rule) = ask.rule().map(|evidence| evidence.rule.clone()) else { return };
         self.waits.answer = None;
+        // A yes before it may still wait for the live version.
+        self.drop_check();
         self.record(now, Event::Denied { rule: rule.clone(), answer });
         self.tell(now, self.rule_named(&rule), &why, Occasion::Denied);
         self.report_as(now, ask.decision.clone(), "not rolled back", Some(why));

@@ -1,5 +1,6 @@
 //! The end of a bake: whether a deployment that was guarded for its time may count as good.
 
+use crate::model::deployment::Milestone;
 use crate::model::entry::Event;
 use crate::model::place::{RuleIx, TargetIx};
 use crate::model::rule::Severity;
@@ -22,6 +23,7 @@ impl Guard {
         let version = self.guarded().map(|deployment| deployment.version.clone());
         if let Some(version) = version {
             self.record(now, Event::Baked { version });
+            self.go_along(now, Milestone::Commit);
         }
     }
 
@@ -34,6 +36,10 @@ impl Guard {
         // What could not be acted on is not survived.
         if self.ledger.pause.is_some() {
             return Some("automatic rollbacks are paused".to_owned());
+        }
+        // A version that only ever had some of the traffic is not good.
+        if let Some(why) = self.unfinished_stage() {
+            return Some(why);
         }
         let (mut critical, mut judged) = (false, false);
         for (index, rule) in self.plan().rules.iter().enumerate() {

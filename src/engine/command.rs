@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::deployment::Milestone;
+use crate::model::drill::Reach;
 use crate::model::entry::{Caller, Entry, Event, Frozen, Refusal};
 use crate::model::live::Live;
 use crate::model::name::{DeploymentId, HookName, StageName, Version};
@@ -14,6 +16,8 @@ use crate::model::signal::SignalKind;
 use crate::model::time::{Moment, Timestamp, format_duration};
 
 use super::compare::Refused;
+use super::drill::DrillRefusal;
+use super::drilled;
 use super::effect::Effect;
 use super::evidence;
 use super::guard::{Guard, Timers};
@@ -46,6 +50,8 @@ pub enum Command {
         id: Option<DeploymentId>,
         /// The stage.
         stage: StageName,
+        /// Whether even if a stage before it has not passed.
+        force: Force,
     },
     /// Stop guarding without a verdict.
     End {
@@ -88,6 +94,13 @@ pub enum Command {
     Resume {
         /// Why, where the person says.
         reason: Option<String>,
+    },
+    /// Run a hook against the drill target.
+    Drill {
+        /// The hook; `None`: the configured one.
+        hook: Option<HookName>,
+        /// How far it may reach.
+        reach: Reach,
     },
 }
 
@@ -153,6 +166,12 @@ pub enum Rejection {
         "deployment id {0} was used before; at most one rollback runs for an id, so take another"
     )]
     IdUsed(DeploymentId),
+    /// The id would be that of a drill.
+    #[error("deployment id {0} is one of a drill, take another")]
+    DrillId(DeploymentId),
+    /// There is no drill, and why.
+    #[error(transparent)]
+    Drill(#[from] DrillRefusal),
     /// A rollback is under way.
     #[error("deployment {0} is being rolled back")]
     RollingBack(DeploymentId),
@@ -171,6 +190,22 @@ pub enum Rejection {
          than staying, then insist with --force"
     )]
     Irreversible(DeploymentId),
+    /// There is no such stage.
+    #[error("there is no stage {stage}; the stages are {}", list(.stages))]
+    UnknownStage {
+        /// The one asked for.
+        stage: StageName,
+        /// Those of the configuration.
+        stages: Vec<StageName>,
+    },
+    /// A stage before it has not passed.
+    #[error("stage {stage} has not passed: {why}; wait for it, or insist with --force")]
+    StageNotPassed {
+        /// The one that has not.
+        stage: StageName,
+        /// What keeps it.
+        why: String,
+    },
     /// Nobody asks for a rollback.
     #[error("nothing awaits approval: no rule asks for a rollback of deployment {0}")]
     NothingAsked(DeploymentId),
@@ -213,6 +248,11 @@ pub enum Rejection {
     Refused(Refusal),
 }
 
+fn list(stages: &[StageName]) -> String {
+    let names: Vec<&str> = stages.iter().map(StageName::as_str).collect();
+    names.join(", ")
+}
+
 impl Guard {
     /// Carries out a command.
     ///
@@ -231,7 +271,7 @@ impl Guard {
             Command::Begin { id, version, good, terms } => {
                 self.begin(now, id, version, good, terms, by)
             }
-            Command::Stage { id, stage } => self.stage(now, id, stage, by),
+            Command::Stage { id, stage, force } => self.stage(now, id, stage, force, by),
             Command::End { id, reason } => self.end(now, id, reason, by),
             Command::Rollback { id, reason, force } => {
                 self.roll_back_on_demand(now, id, reason, force, by)
@@ -240,6 +280,7 @@ impl Guard {
             Command::Deny { id, reason } => self.deny(now, id.as_ref(), reason, by),
             Command::Pause { span, reason } => self.pause(now, span, reason, by),
             Command::Resume { reason } => self.resume(now, reason, by),
+            Command::Drill { hook, reach } => self.drill(now, hook.as_ref(), reach, by),
         };
         // What was not carried out asks for nothing.
         if answer.is_ok() {
@@ -286,6 +327,9 @@ impl Guard {
         {
             self.watch_live(now);
         }
+        if old != *self.plan() {
+            self.watch_anew(now);
+        }
         self.record(now, Event::Reloaded { by, rules });
         self.remind_of_open();
         self.keep_pace(now.at);
@@ -329,6 +373,9 @@ impl Guard {
             return Ok(known);
         }
         let forced = self.admit(&version, terms.force)?;
+        if drilled::is_drill(&id) {
+            return Err(Rejection::DrillId(id));
+        }
         if self.guarded().is_some() {
             self.record(now, Event::Superseded { by: id.clone() });
         }
@@ -355,10 +402,12 @@ impl Guard {
             baselines,
             irreversible: terms.irreversible,
             forced,
-            by,
+            by: by.clone(),
         };
         self.record_entry(Entry { at: now.wall, deployment: Some(id.clone()), event });
         self.start_timers(now);
+        self.enter_first(now, by);
+        self.go_along(now, Milestone::Begin);
         Ok(Accepted { deployment: Some(id), message })
     }
 
@@ -412,27 +461,6 @@ impl Guard {
             }
             Some(_) | None => Ok((current.id.clone(), current.phase.clone())),
         }
-    }
-
-    fn stage(
-        &mut self,
-        now: Moment,
-        id: Option<DeploymentId>,
-        stage: StageName,
-        by: Caller,
-    ) -> Result<Accepted, Rejection> {
-        let deployment = self.guarded_as(id.as_ref())?;
-        let message = format!("deployment {deployment} is in stage {stage}");
-        let known = self.guarded().and_then(|current| current.stage.as_ref());
-        // A pipeline that asks again because it did not hear the answer.
-        if known != Some(&stage) {
-            if self.timers.warm.is_some() {
-                self.keep_resting();
-            }
-            self.judge.enter(Some(stage.clone()), now.at);
-            self.record(now, Event::Staged { stage, by });
-        }
-        Ok(Accepted { deployment: Some(deployment), message })
     }
 
     /// The deployment, if it is guarded.

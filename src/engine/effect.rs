@@ -43,12 +43,24 @@ pub enum Effect {
         /// How it is read.
         settings: Arc<LiveSettings>,
     },
+    /// End an attempt that nobody needs any more, or make sure that it can never start, and
+    /// settle it.
+    CallOff {
+        /// The deployment.
+        deployment: DeploymentId,
+        /// The attempt.
+        attempt: Attempt,
+    },
     /// Tell people, beside the critical path; settled with `Notified`.
     Notify(Box<Notice>),
+    /// Run a hook that goes along, beside the critical path and beside those that tell people.
+    GoAlong(Box<Notice>),
     /// Tell channels, beside the critical path; what became of it comes back with `announced`.
     Tell(Box<Telling>),
     /// Write the incident report.
     Report(Box<Incident>),
+    /// Do something for a drill.
+    Drill(DrillEffect),
     /// Sample a target at another interval from now on. A target of a new plan starts at its own.
     Pace {
         /// The target.
@@ -58,6 +70,17 @@ pub enum Effect {
         /// Why.
         pace: Pace,
     },
+}
+
+/// What a drill asks of the world. It is kept apart from what a rollback asks: it may be ended at
+/// any time.
+#[derive(Clone, Debug, PartialEq)]
+pub enum DrillEffect {
+    /// Run one attempt at a step and settle its outcome.
+    Run(Box<Order>),
+    /// End the attempt that runs, with [`CALL_OFF_GRACE`](super::drill::CALL_OFF_GRACE) between
+    /// TERM and KILL, and settle it.
+    CallOff,
 }
 
 /// Why a target is sampled as often as it is.

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use crate::model::deployment::Arm;
-use crate::model::entry::{Caller, Decision, Entry, Event};
+use crate::model::entry::{Caller, Entry, Event};
 use crate::model::hook::Hook;
 use crate::model::name::{DeploymentId, HookName, RuleName};
 use crate::model::place::RuleIx;
@@ -18,14 +18,15 @@ use crate::model::time::{Instant, Moment};
 
 use super::bounds;
 use super::cure::Watch;
-use super::effect::{Effect, Incident};
-use super::evidence;
+use super::drill::Drills;
+use super::effect::Effect;
 use super::judge::Judge;
 use super::ledger::{Deployment, Ledger, Phase};
 use super::live::LiveState;
-use super::order::{Context, Occasion};
+use super::order::Occasion;
 use super::pace::TargetState;
 use super::rule::State;
+use super::stages::Stages;
 
 /// The deterministic core.
 #[derive(Debug)]
@@ -46,6 +47,9 @@ pub struct Guard {
     pub(crate) unseen: Vec<RuleName>,
     /// When what people asked for, or were asked, is over.
     pub(crate) waits: Waits,
+    pub(crate) drills: Drills,
+    /// What the stages of the deployment wait for.
+    pub(crate) stages: Stages,
     /// Why nothing is done any more.
     pub(crate) halt: Option<Halt>,
     pub(crate) live: LiveState,
@@ -119,6 +123,8 @@ impl Guard {
             limit: None,
             unseen: Vec::new(),
             waits: Waits::default(),
+            drills: Drills::default(),
+            stages: Stages::default(),
             halt: None,
             live: LiveState::default(),
             effects: Vec::new(),
@@ -137,12 +143,17 @@ impl Guard {
         self.record(now, Event::Started { rollguard: rollguard.to_owned(), pid });
         self.tell_owed(now);
         self.resume_waits(now);
+        self.end_old_drill(now);
         self.remind_of_all(now);
         self.watch_live(now);
+        self.call_off(now);
         let phase = self.ledger.current.as_ref().map(|deployment| &deployment.phase);
         match phase {
             Some(Phase::RollingBack) => self.resume_rollback(now),
-            Some(Phase::Guarding) if !self.is_released_anew() => self.resume_guarding(now),
+            Some(Phase::Guarding) if !self.is_released_anew() => {
+                self.resume_guarding(now);
+                self.resume_stage(now);
+            }
             None
             | Some(
                 Phase::Guarding
@@ -176,6 +187,7 @@ impl Guard {
             return self.tick(now);
         }
         self.judge.wake(now.at);
+        self.watch_gate(now, None);
         self.note_target(scrape);
         self.note_live(scrape);
         self.judge.observe(scrape);
@@ -203,6 +215,7 @@ impl Guard {
         let lost = self.telemetry_deadline();
         let waits = self.pause_deadline().into_iter().chain(self.answer_deadline());
         let looks = lost.into_iter().chain(self.live_deadline()).chain(waits);
+        let looks = looks.chain(self.drill_deadline()).chain(self.stage_deadline());
         self.judge.deadline().into_iter().chain(doing).chain(guarding).chain(looks).min()
     }
 
@@ -213,6 +226,8 @@ impl Guard {
         if self.halt.replace(Halt::JournalLost).is_none() {
             self.doing = Doing::Nothing;
             self.drop_check();
+            self.drop_drill();
+            self.stages = Stages::default();
             self.tell(now, None, "the journal cannot be written", Occasion::JournalLost);
             self.tell_journal_lost(now);
             self.relax();
@@ -246,6 +261,7 @@ impl Guard {
     /// The daemon was told to stop.
     pub fn stop(&mut self, now: Moment, by: Caller) -> Vec<Effect> {
         self.record(now, Event::Stopped { by });
+        self.close_drills(now);
         self.effects()
     }
 
@@ -253,18 +269,20 @@ impl Guard {
     pub fn hand_over(&mut self) {
         self.halt = Some(Halt::HandedOver);
         self.doing = Doing::Nothing;
+        self.stages = Stages::default();
     }
 
     /// Whether an attempt at a step is under way.
     #[must_use]
     pub const fn is_attempting(&self) -> bool {
-        matches!(self.doing, Doing::Attempt)
+        matches!(self.doing, Doing::Attempt) || self.stages.is_attempting()
     }
 
-    /// Whether a step of a rollback is being run or will be.
+    /// Whether a step of a rollback, or of what enters a stage, is being run or will be.
     #[must_use]
     pub const fn has_steps_to_run(&self) -> bool {
         matches!(self.doing, Doing::Attempt | Doing::Comparing | Doing::Backoff { .. })
+            || self.stages.has_steps()
     }
 
     /// Whether a rollback is under way, so that the daemon must not replace its plan.
@@ -279,7 +297,9 @@ impl Guard {
         &self.ledger
     }
 
-    pub(crate) fn plan(&self) -> &Arc<Plan> {
+    /// The plan in force.
+    #[must_use]
+    pub fn plan(&self) -> &Arc<Plan> {
         self.judge.plan()
     }
 
@@ -295,6 +315,7 @@ impl Guard {
     pub(crate) fn record(&mut self, now: Moment, event: Event) {
         let deployment = self.ledger.current.as_ref().map(|deployment| deployment.id.clone());
         self.record_entry(Entry { at: now.wall, deployment, event });
+        self.call_off(now);
     }
 
     pub(crate) fn record_entry(&mut self, mut entry: Entry) {
@@ -317,10 +338,12 @@ impl Guard {
         self.lift_denials(now);
         self.end_wait_for_answer(now);
         self.pursue_live(now);
+        self.pursue_drill(now);
         self.pursue_wait(now, scrape);
         self.decide(now);
         self.watch_cleared(now);
         self.watch_telemetry(now);
+        self.watch_stage(now, scrape);
         self.bake(now);
         self.keep_pace(now.at);
     }
@@ -360,76 +383,6 @@ impl Guard {
     /// Whether a rule fires now.
     pub(crate) fn is_firing(&self, ix: RuleIx) -> bool {
         self.fired(ix).is_some()
-    }
-
-    /// Runs the hook that tells people, beside the critical path.
-    pub(crate) fn tell(
-        &mut self,
-        now: Moment,
-        rule: Option<RuleIx>,
-        reason: &str,
-        occasion: Occasion,
-    ) {
-        let plan = self.plan().clone();
-        let hook = match occasion {
-            Occasion::RollbackFailed | Occasion::JournalLost => {
-                self.hook.as_ref().and_then(|hook| hook.on_failure)
-            }
-            Occasion::Rollback
-            | Occasion::Refused
-            | Occasion::AwaitingApproval
-            | Occasion::Denied
-            | Occasion::Paused
-            | Occasion::Resumed
-            | Occasion::TelemetryLost => None,
-        };
-        let Some(hook) = hook.or(plan.deployment.notify) else { return };
-        let Some(deployment) = &self.ledger.current else { return };
-        let rule = rule.map(|ix| evidence::of_rule(&self.judge, ix, now));
-        let signals = evidence::of_signals(&self.judge);
-        let context = Context {
-            deployment,
-            occasion,
-            at: now.wall,
-            reason,
-            rule: rule.as_ref(),
-            trigger: deployment.decision.as_ref().map(|(_, decision)| &decision.trigger),
-            signals: &signals,
-        };
-        let notice = context.notice(plan.hook(hook));
-        self.push(Effect::Notify(Box::new(notice)));
-    }
-
-    /// The incident report of the current deployment.
-    pub(crate) fn report(&mut self, now: Moment, ended: &'static str, why: Option<String>) {
-        let Some(deployment) = &self.ledger.current else { return };
-        let Some((_, decision)) = &deployment.decision else { return };
-        self.report_as(now, decision.clone(), ended, why);
-    }
-
-    /// The incident report of what was decided, would have been, or may be.
-    pub(crate) fn report_as(
-        &mut self,
-        now: Moment,
-        decision: Decision,
-        ended: &'static str,
-        why: Option<String>,
-    ) {
-        let Some(deployment) = &self.ledger.current else { return };
-        let incident = Incident {
-            deployment: deployment.id.clone(),
-            service: deployment.service.to_string(),
-            begun: deployment.begun,
-            at: now.wall,
-            ended,
-            why,
-            decision,
-            before: deployment.before.clone(),
-            after: evidence::of_signals(&self.judge),
-            units: evidence::units(&self.judge),
-            entries: deployment.entries.clone(),
-        };
-        self.push(Effect::Report(Box::new(incident)));
     }
 
     pub(crate) fn standing(&self, ix: RuleIx) -> crate::model::entry::RuleStanding {

@@ -5,17 +5,19 @@ use std::collections::VecDeque;
 
 use crate::model::deployment::MAX_ROLLBACKS;
 use crate::model::entry::{
-    Caller, Decision, Entry, Event, Frozen, Refusal, SignalEvidence, StepResult,
+    Attempt, Caller, Decision, Entry, Event, Frozen, Refusal, SignalEvidence, StepResult,
 };
-use crate::model::name::{DeploymentId, HookName, RuleName, ServiceName, StageName, Version};
+use crate::model::name::{DeploymentId, RuleName, ServiceName, StageName, Version};
 use crate::model::time::Timestamp;
 
 use super::approval::Ask;
 use super::clearing::Clearings;
+use super::drilled::DrillLog;
 use super::news::NewsLog;
 use super::owed::Owed;
 use super::pause::Pause;
 use super::quarantine::Quarantine;
+use super::staging::{Staging, Stray};
 
 /// How many deployment ids are remembered, so that none is used twice. Ids that rollguard makes
 /// hold the time to the millisecond; a pipeline's own would have to come back after this many.
@@ -47,6 +49,10 @@ pub struct Ledger {
     past: VecDeque<(DeploymentId, Phase)>,
     /// What was and is to be told.
     pub(crate) news: NewsLog,
+    /// What was drilled.
+    pub(crate) drills: DrillLog,
+    /// What must have ended before anything else may be run.
+    pub(crate) stray: Option<Stray>,
 }
 
 /// What is known of a deployment.
@@ -65,6 +71,7 @@ pub(crate) struct Deployment {
     /// Frozen when it began.
     pub(crate) baselines: Vec<Frozen>,
     pub(crate) stage: Option<StageName>,
+    pub(crate) staging: Staging,
     /// The rules that have had no reading for too long.
     pub(crate) lost: Vec<RuleName>,
     pub(crate) set_aside: Vec<RuleName>,
@@ -130,6 +137,7 @@ impl Ledger {
     /// Takes an entry into account.
     pub(crate) fn apply(&mut self, entry: &Entry) {
         self.apply_to_deployments(entry);
+        self.drills.apply(entry);
         let concerned = |current: &&Deployment| entry.deployment.as_ref() == Some(&current.id);
         self.news.apply(entry, self.current.as_ref().filter(concerned));
     }
@@ -155,6 +163,7 @@ impl Ledger {
         if let Event::LiveSeen { version } = &entry.event {
             self.live = Some(version.clone());
         }
+        self.clear_stray(entry);
         let Some(current) = &mut self.current else { return };
         if entry.deployment.as_ref() != Some(&current.id) {
             return;
@@ -177,7 +186,19 @@ impl Ledger {
         {
             self.good = decision.good.clone().filter(|good| *good != decision.version);
         }
+        if let Some(attempt) = current.staging.left_behind(&entry.event) {
+            self.stray = Some(Stray { deployment: current.id.clone(), attempt });
+        }
         current.apply(entry);
+    }
+
+    fn clear_stray(&mut self, entry: &Entry) {
+        if let (Some(stray), Event::Outcome { attempt, .. }) = (&self.stray, &entry.event)
+            && entry.deployment.as_ref() == Some(&stray.deployment)
+            && *attempt == stray.attempt
+        {
+            self.stray = None;
+        }
     }
 
     fn begin(&mut self, id: DeploymentId, at: Timestamp, service: ServiceName, version: Version) {
@@ -197,6 +218,7 @@ impl Ledger {
             holding: Vec::new(),
             baselines: Vec::new(),
             stage: None,
+            staging: Staging::default(),
             lost: Vec::new(),
             set_aside: Vec::new(),
             refused: Vec::new(),
@@ -231,6 +253,7 @@ impl Deployment {
     fn apply(&mut self, entry: &Entry) {
         self.records = self.records.saturating_add(1);
         self.note_owed(&entry.event);
+        self.staging.apply(self.stage.as_ref(), entry.at, &entry.event);
         match &entry.event {
             Event::SetAside { evidence } => self.set_aside.push(evidence.rule.clone()),
             Event::Refused { refusal, evidence } => {
@@ -245,11 +268,11 @@ impl Deployment {
                 self.phase = Phase::RollingBack;
                 self.decision = Some((entry.at, decision.clone()));
             }
-            Event::Intent { attempt, .. } if self.rolls_back_with(&attempt.hook) => {
+            Event::Intent { attempt, .. } if self.rolls_back_with(attempt) => {
                 self.progress.number = attempt.number;
                 self.progress.open = true;
             }
-            Event::Outcome { attempt, result, .. } if self.rolls_back_with(&attempt.hook) => {
+            Event::Outcome { attempt, result, .. } if self.rolls_back_with(attempt) => {
                 self.progress.settle(result);
             }
             Event::Cured { .. } => self.phase = Phase::RolledBack,
@@ -260,10 +283,7 @@ impl Deployment {
             Event::Staged { stage, .. } => self.stage = Some(stage.clone()),
             Event::TelemetryLost { rules, .. } => self.lost.extend(rules.iter().cloned()),
             Event::TelemetryBack { rules } => self.lost.retain(|rule| !rules.contains(rule)),
-            Event::AwaitingApproval { decision, until, default } => {
-                let (decision, default) = (decision.clone(), *default);
-                self.ask = Some(Ask { at: entry.at, decision, until: *until, default });
-            }
+            Event::AwaitingApproval { .. } => self.ask = Ask::of(entry),
             Event::Denied { rule, .. } => {
                 self.ask = None;
                 self.denied.push(rule.clone());
@@ -282,9 +302,16 @@ impl Deployment {
             | Event::ReloadRefused { .. }
             | Event::Begun { .. }
             | Event::Resumed { .. }
+            | Event::StageEntered { .. }
+            | Event::StageNotEntered { .. }
+            | Event::StagePassed { .. }
+            | Event::StageOverdue { .. }
+            | Event::HookBegun { .. }
             | Event::Intent { .. }
             | Event::Outcome { .. }
             | Event::Told { .. }
+            | Event::DrillBegun(_)
+            | Event::DrillDone(_)
             | Event::Notified { .. } => {}
         }
     }
@@ -317,8 +344,9 @@ impl Deployment {
         self.entries.push(entry.clone());
     }
 
-    fn rolls_back_with(&self, hook: &HookName) -> bool {
-        self.decision.as_ref().is_some_and(|(_, decision)| decision.hook == *hook)
+    fn rolls_back_with(&self, attempt: &Attempt) -> bool {
+        let decision = self.decision.as_ref().filter(|_| attempt.entering.is_none());
+        decision.is_some_and(|(_, decision)| decision.hook == attempt.hook)
     }
 
     /// Whether a refusal of this rule for this reason is on record.
@@ -340,9 +368,16 @@ const fn is_story(event: &Event) -> bool {
         | Event::Told { .. }
         | Event::DenialLifted { .. }
         | Event::LiveSeen { .. }
+        | Event::DrillBegun(_)
+        | Event::DrillDone(_)
+        | Event::HookBegun { .. }
         | Event::Notified { .. } => false,
         Event::Begun { .. }
         | Event::Staged { .. }
+        | Event::StageEntered { .. }
+        | Event::StageNotEntered { .. }
+        | Event::StagePassed { .. }
+        | Event::StageOverdue { .. }
         | Event::Ended { .. }
         | Event::Superseded { .. }
         | Event::Baked { .. }
@@ -363,7 +398,7 @@ const fn is_story(event: &Event) -> bool {
 }
 
 impl Progress {
-    fn settle(&mut self, result: &StepResult) {
+    pub(crate) fn settle(&mut self, result: &StepResult) {
         self.open = false;
         self.last = Some(result.clone());
         match result {
@@ -373,7 +408,7 @@ impl Progress {
             | StepResult::PutOff { .. }
             | StepResult::TimedOut => self.failed += 1,
             StepResult::Unknown => self.unknown += 1,
-            StepResult::NotStarted => {}
+            StepResult::NotStarted | StepResult::CalledOff => {}
         }
     }
 }

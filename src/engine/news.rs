@@ -167,6 +167,8 @@ impl NewsLog {
         Some(match event {
             Event::Begun { .. } => quiet(Change::Begun, Turn::Passes),
             Event::Staged { .. } => quiet(Change::Stage, Turn::Passes),
+            Event::StagePassed { .. } => quiet(Change::StagePassed, Turn::Passes),
+            Event::StageNotEntered { why, .. } | Event::StageOverdue { why, .. } => stuck(why),
             Event::Refused { refusal, evidence } => refused(*refusal, evidence),
             Event::Cleared { rule } => {
                 (Change::Cleared, Turn::Closes(Matter::Rule(rule.clone())), format!("rule {rule}"))
@@ -184,8 +186,7 @@ impl NewsLog {
             }
             Event::Resumed { reason, .. } => resumed(reason.as_deref()),
             Event::Decided(decision) => {
-                let reason = reason(decision).to_owned();
-                (Change::Decided, Turn::Opens(Matter::Rollback), reason)
+                (Change::Decided, Turn::Opens(Matter::Rollback), reason(decision).to_owned())
             }
             Event::Cured { .. } => quiet(Change::RolledBack, Turn::ClosesAll),
             Event::Failed { why, .. } => {
@@ -213,11 +214,15 @@ impl NewsLog {
             | Event::Reloaded { .. }
             | Event::LiveChecked { .. }
             | Event::LiveSeen { .. }
+            | Event::StageEntered { .. }
+            | Event::HookBegun { .. }
             | Event::SetAside { .. }
             | Event::DenialLifted { .. }
             | Event::Intent { .. }
             | Event::Outcome { .. }
             | Event::Told { .. }
+            | Event::DrillBegun(_)
+            | Event::DrillDone(_)
             | Event::Notified { .. } => return None,
         })
     }
@@ -232,6 +237,10 @@ fn push<T>(list: &mut VecDeque<T>, new: T, most: usize) {
         list.pop_front();
     }
     list.push_back(new);
+}
+
+fn stuck(why: &str) -> (Change, Turn, String) {
+    (Change::StageStuck, Turn::Passes, why.to_owned())
 }
 
 fn telemetry_back(rules: &[RuleName], current: &Deployment) -> (Change, Turn, String) {
@@ -325,9 +334,16 @@ fn describe(news: &mut News, event: &Event, current: &Deployment) {
         | Event::Lapsed { .. }
         | Event::Paused { .. }
         | Event::Resumed { .. }
+        | Event::StageEntered { .. }
+        | Event::StageNotEntered { .. }
+        | Event::StagePassed { .. }
+        | Event::StageOverdue { .. }
+        | Event::HookBegun { .. }
         | Event::Intent { .. }
         | Event::Outcome { .. }
         | Event::Told { .. }
+        | Event::DrillBegun(_)
+        | Event::DrillDone(_)
         | Event::Notified { .. } => None,
     };
     news.rule = rule.map(shortened);

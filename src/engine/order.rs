@@ -28,6 +28,23 @@ const WITHOUT_JOURNAL: u32 = 1 << 31;
 pub(crate) enum Occasion {
     /// To roll back.
     Rollback,
+    /// The same, but it is only a drill: what a hook does must not depend on the word.
+    #[serde(rename = "rollback")]
+    Drill,
+    /// To enter a stage.
+    Enter,
+    /// To tell people that a stage was not entered.
+    StageNotEntered,
+    /// To tell people that a stage has not passed in time.
+    StageOverdue,
+    /// To go along: a deployment begins.
+    OnBegin,
+    /// To go along: it has entered a stage.
+    OnStage,
+    /// To go along: it is to be rolled back.
+    OnTrip,
+    /// To go along: its version counts as good.
+    OnCommit,
     /// To tell people that a rule fires and nothing is done.
     Refused,
     /// To ask people whether to roll back.
@@ -50,6 +67,8 @@ pub(crate) enum Occasion {
 #[derive(Serialize)]
 struct Document<'a> {
     occasion: Occasion,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    drill: bool,
     at: Timestamp,
     deployment: &'a str,
     service: &'a str,
@@ -98,12 +117,20 @@ impl Context<'_> {
     pub(crate) fn notice(&self, hook: &Hook) -> Notice {
         let first = match self.occasion {
             Occasion::Rollback
+            | Occasion::Drill
             | Occasion::Refused
             | Occasion::AwaitingApproval
             | Occasion::Denied
             | Occasion::Paused
             | Occasion::Resumed
             | Occasion::RollbackFailed
+            | Occasion::Enter
+            | Occasion::StageNotEntered
+            | Occasion::StageOverdue
+            | Occasion::OnBegin
+            | Occasion::OnStage
+            | Occasion::OnTrip
+            | Occasion::OnCommit
             | Occasion::TelemetryLost => {
                 self.deployment.records.saturating_mul(NOTICE_STRIDE).min(WITHOUT_JOURNAL - 1)
             }
@@ -111,7 +138,7 @@ impl Context<'_> {
         };
         let steps = hook.steps.iter().enumerate().map(|(place, step)| {
             let place = u32::try_from(place).unwrap_or(u32::MAX);
-            let attempt = Attempt { hook: hook.name.clone(), step: place, number: 1 };
+            let attempt = Attempt::of(hook.name.clone(), place, 1);
             let mut order = self.order(hook, step, attempt);
             order.attempt.number = order.attempt.number.saturating_add(first);
             NoticeStep { order, attempts: step.attempts, backoff: step.backoff }
@@ -138,6 +165,7 @@ impl Context<'_> {
     fn document(&self, hook: &Hook, attempt: &Attempt, key: &str) -> String {
         let document = Document {
             occasion: self.occasion,
+            drill: self.occasion == Occasion::Drill,
             at: self.at,
             deployment: self.deployment.id.as_str(),
             service: self.deployment.service.as_str(),

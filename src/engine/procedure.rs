@@ -62,7 +62,7 @@ pub(crate) fn next(at: At<'_>) -> Next {
             let asked = Duration::from_millis(*after_ms).min(MAX_RETRY_AFTER);
             at.again(step, asked)
         }
-        Some(StepResult::Final(_)) => Next::GiveUp(at.failure()),
+        Some(StepResult::Final(_) | StepResult::CalledOff) => Next::GiveUp(at.failure()),
         // Doing it twice changes nothing.
         Some(StepResult::Unknown) if step.action.is_harmless() => at.start(Duration::ZERO),
         Some(StepResult::Unknown) if step.idempotent => Next::LookForCure(Rerun::Safe),
@@ -105,7 +105,7 @@ impl<'a> At<'a> {
             return Next::GiveUp(self.failure());
         }
         let (hook, step_ix, number) = (self.hook.name.clone(), progress.step, progress.number);
-        let key = Attempt { hook, step: step_ix, number }.key(self.deployment);
+        let key = Attempt::of(hook, step_ix, number).key(self.deployment);
         self.start(pause(step.backoff, progress.failed, &key, number).max(asked))
     }
 

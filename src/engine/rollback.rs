@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use crate::model::deployment::Milestone;
 use crate::model::entry::{Attempt, Decision, Event, Refusal, RuleEvidence, StepResult, Trigger};
 use crate::model::hook::Hook;
 use crate::model::place::{HookIx, RuleIx};
@@ -39,7 +40,11 @@ impl Guard {
         self.limit = hook.timeout.map(|timeout| now.at.after(timeout));
         self.hook = Some(hook);
         self.record(now, Event::Decided(decision));
-        self.pursue(now);
+        match self.make_way(now) {
+            Some(until) => self.doing = Doing::Backoff { until },
+            None => self.pursue(now),
+        }
+        self.go_along(now, Milestone::Trip);
     }
 
     /// What a rollback would rest on now.
@@ -117,6 +122,11 @@ impl Guard {
 
     /// Takes in what became of an attempt.
     pub fn settle(&mut self, now: Moment, outcome: &Outcome) -> Vec<Effect> {
+        if outcome.attempt.entering.is_some() {
+            self.settle_entering(now, outcome);
+            return self.effects();
+        }
+        self.settle_drill(now, outcome);
         // What cannot be recorded is not awaited any more: the next start inspects it.
         let awaited = self.halt.is_none()
             && self.ledger.current.as_ref().is_some_and(|deployment| {
@@ -148,18 +158,20 @@ impl Guard {
 
     fn attempt(&self, progress: &Progress) -> Option<Attempt> {
         let hook = self.hook.as_ref()?.name.clone();
-        Some(Attempt { hook, step: progress.step, number: progress.number })
+        Some(Attempt::of(hook, progress.step, progress.number))
     }
 
     /// Does what comes next.
-    fn pursue(&mut self, now: Moment) {
+    pub(crate) fn pursue(&mut self, now: Moment) {
         self.follow(now, procedure::next);
     }
 
     /// Does what comes next according to `choose`.
     fn follow(&mut self, now: Moment, choose: fn(At<'_>) -> Next) {
+        // What was called off shifts traffic, too: one after the other.
         if let (Some(hook), Some(current)) = (&self.hook, &self.ledger.current)
             && current.phase == Phase::RollingBack
+            && self.ledger.stray.is_none()
         {
             let (progress, deployment) = (&current.progress, &current.id);
             let next = choose(At { hook, progress, deployment, left: self.left(now) });
@@ -189,7 +201,7 @@ impl Guard {
         let place = deployment.progress.step;
         let Some(step) = hook.steps.get(place as usize) else { return };
         let Some((_, decision)) = &deployment.decision else { return };
-        let attempt = Attempt { hook: hook.name.clone(), step: place, number };
+        let attempt = Attempt::of(hook.name.clone(), place, number);
         let context = Context {
             deployment,
             occasion: Occasion::Rollback,

@@ -15,11 +15,13 @@ use crate::model::signal::Unit;
 use crate::model::time::{Moment, Timestamp};
 
 use super::colour::{Colour, colour};
+use super::drilled::DrillStatus;
 use super::effect::Pace;
 use super::evidence;
 use super::guard::{Doing, Guard, Halt};
 use super::judge::Judge;
 use super::ledger::{Deployment, Phase};
+use super::stage::StageStatus;
 
 /// What those who wait are told when the journal cannot be written.
 const JOURNAL_LOST: &str = "the journal cannot be written, so the guard does not act any more";
@@ -60,6 +62,9 @@ pub struct Snapshot {
     pub rules: Vec<RuleStatus>,
     /// The journal can be written. Where it cannot, nothing is done any more.
     pub journal_ok: bool,
+    /// The newest drill.
+    #[serde(default)]
+    pub drill: Option<DrillStatus>,
 }
 
 /// The guard's state.
@@ -141,6 +146,9 @@ pub struct DeploymentStatus {
     pub good: Option<Version>,
     /// The stage that it is in, where it has stages.
     pub stage: Option<StageName>,
+    /// The stages of the configuration, in order, while it is guarded.
+    #[serde(default)]
+    pub stages: Vec<StageStatus>,
     /// The rules that have had no reading for too long.
     pub lost: Vec<RuleName>,
     /// When it began.
@@ -320,6 +328,7 @@ impl Guard {
                 .collect(),
             rules: (0..plan.rules.len()).map(|rule| self.rule(RuleIx(rule), now)).collect(),
             journal_ok: self.halt != Some(Halt::JournalLost),
+            drill: self.last_drill().cloned(),
         };
         snapshot.colour = colour(&snapshot);
         snapshot
@@ -386,6 +395,7 @@ impl Guard {
             version: current.version.clone(),
             good: current.good.clone(),
             stage: current.stage.clone(),
+            stages: self.stage_statuses(now),
             lost: current.lost.clone(),
             begun: current.begun,
             bakes_at: bakes.map(wall),

@@ -9,13 +9,17 @@
 #![expect(clippy::disallowed_methods, reason = "knows what a date in an answer means from now on")]
 
 use std::error::Error;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 use reqwest::{Method, Response, Url, redirect, retry};
+use tokio::net::TcpStream;
 use tokio::sync::OnceCell;
 use tokio::time::{Instant, timeout_at};
+use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use super::output::neutral;
@@ -108,6 +112,34 @@ impl Client {
             }),
         };
         Ok(Answer { status, retry_after, body })
+    }
+
+    /// Connects to the server of a URL, with TLS where the URL says so, and sends nothing: whom it
+    /// reached.
+    ///
+    /// # Errors
+    /// It was not reached; the error never names the URL.
+    pub(crate) async fn reach(&self, text: &str, within: Duration) -> Result<String, String> {
+        let url = url(text).map_err(|error| error.to_string())?;
+        let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+        let port = url.port_or_known_default().unwrap_or_default();
+        let late = || format!("no connection within {}", format_duration(within));
+        let deadline = Instant::now() + within;
+        let connect = TcpStream::connect((host.as_str(), port));
+        let stream = timeout_at(deadline, connect).await.map_err(|_| late())?;
+        let stream = stream.map_err(|error| neutral(&error.to_string()))?;
+        let peer = stream.peer_addr().map_err(|error| error.to_string())?;
+        if url.scheme() == "http" {
+            return Ok(format!("accepts connections at {peer}"));
+        }
+        let ready = self.tls.get_or_try_init(|| async { tls(system_roots().await?) });
+        let tls = timeout_at(deadline, ready).await.map_err(|_| late())??;
+        let connector = TlsConnector::from(Arc::new(tls.clone()));
+        let name = ServerName::try_from(host).map_err(|error| error.to_string())?;
+        let shaken = timeout_at(deadline, connector.connect(name, stream)).await;
+        let shaken = shaken.map_err(|_| late())?;
+        shaken.map_err(|error| format!("TLS: {}", neutral(&error.to_string())))?;
+        Ok(format!("accepts connections at {peer}, its certificate is trusted"))
     }
 
     async fn client(&self, url: &Url, timeout: Duration) -> Result<reqwest::Client, RequestError> {

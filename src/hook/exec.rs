@@ -11,8 +11,8 @@
 //!   directory is `/`.
 //! - **End**: exit status 0, or one that the step names, is success. What a successful hook left
 //!   running is left alone, as it may have started a service; its output is not waited for. After a
-//!   failure the rest of the group is ended as well, as the next attempt must not overlap with it.
-//! - **Time-out**: TERM to the group, a grace period, KILL.
+//!   failure all of it is ended as well, as the next attempt must not overlap with it.
+//! - **Time-out**: TERM to the group and to what left it, a grace period, KILL.
 //! - A guard that dies leaves the program running, and `inspect` finds it.
 
 #![expect(clippy::disallowed_methods, reason = "starts programs and waits for their end")]
@@ -26,12 +26,14 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::pipe;
 use tokio::process::{Child, Command};
+use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::group::Group;
 use super::marker::{self, Marker, Process};
 use super::output::{Output, neutral};
+use super::strays::Strays;
 use crate::engine::effect::Order;
 use crate::model::entry::StepResult;
 
@@ -70,6 +72,8 @@ pub(super) struct Program<'a> {
     pub(super) grace: Duration,
     /// The exit statuses that mean success.
     pub(super) ok_exit: &'a [u8],
+    /// Told when it is called off.
+    pub(super) off: &'a Notify,
 }
 
 /// Runs a program to its end: what became of it, and what it printed.
@@ -79,16 +83,20 @@ pub(super) async fn run(program: Program<'_>) -> (StepResult, String) {
         Ok(running) => running,
         Err(error) => return (could_not_start(program, &error.to_string()), String::new()),
     };
-    let result = match running.exit_by(deadline).await {
-        Ok(Some(status)) => running.result(program, status).await,
-        Ok(None) => {
-            running.end_group(program.grace).await;
-            StepResult::TimedOut
+    let ended = tokio::select! {
+        ended = running.exit_by(deadline) => ended.map(|status| (status, StepResult::TimedOut)),
+        () = program.off.notified() => Ok((None, StepResult::CalledOff)),
+    };
+    let result = match ended {
+        Ok((Some(status), _)) => running.result(program, status).await,
+        Ok((None, why)) => {
+            running.end_all(program.grace).await;
+            if why == StepResult::CalledOff { running.called_off().await } else { why }
         }
         // Cannot happen short of a defect of the system: nobody knows what became of it.
         Err(_) => StepResult::Unknown,
     };
-    (result, running.output.text())
+    (result, running.said())
 }
 
 fn could_not_start(program: Program<'_>, why: &str) -> StepResult {
@@ -109,6 +117,9 @@ struct Running {
     /// `None` where the system did not tell, being short of something.
     process: Option<Process>,
     group: Option<Group>,
+    strays: Option<Strays>,
+    /// What is still there although it was killed.
+    left: usize,
     has_ended: bool,
     feeder: Option<AbortHandle>,
     pipe: Option<pipe::Receiver>,
@@ -131,10 +142,13 @@ impl Running {
             };
             tokio::spawn(feed).abort_handle()
         });
+        // Not yet waited for, so that the id is still its own even if it has ended.
+        let process = pid.and_then(|pid| Process::with_id(pid).ok());
         Ok(Self {
             child,
-            // Not yet waited for, so that the id is still its own even if it has ended.
-            process: pid.and_then(|pid| Process::with_id(pid).ok()),
+            strays: process.as_ref().map(Strays::of),
+            left: 0,
+            process,
             group: pid.and_then(Group::led_by),
             has_ended: false,
             feeder,
@@ -190,11 +204,8 @@ impl Running {
         if code.is_some_and(|code| program.ok_exit.contains(&code)) {
             return StepResult::Done;
         }
-        if let Some(group) = self.group {
-            group.bury();
-            if group.exists() {
-                self.end_group(program.grace).await;
-            }
+        if self.has_left_any().await {
+            self.end_all(program.grace).await;
         }
         StepResult::Failed(ended(status))
     }
@@ -205,30 +216,56 @@ impl Running {
         text.trim().lines().last().map_or_else(|| ended(status), str::to_owned)
     }
 
-    /// TERM to the group, the grace period, KILL.
-    async fn end_group(&mut self, grace: Duration) {
+    /// Whether anything is there of what an ended program started.
+    async fn has_left_any(&mut self) -> bool {
+        if let Some(group) = self.group {
+            group.bury();
+            if group.exists() {
+                return true;
+            }
+        }
+        match &mut self.strays {
+            Some(strays) => !strays.are_gone().await,
+            None => false,
+        }
+    }
+
+    /// TERM to the group and to what left it, the grace period, KILL.
+    async fn end_all(&mut self, grace: Duration) {
         let Some(group) = self.group else { return };
-        group.terminate();
-        if !self.group_ends_by(group, Instant::now() + grace).await {
+        match &mut self.strays {
+            Some(strays) => strays.terminate(|| group.terminate()).await,
+            None => group.terminate(),
+        }
+        if !self.all_end_by(group, Instant::now() + grace).await {
             group.kill();
+            let deadline = Instant::now() + KILL_WAIT;
             if !self.has_ended {
-                let _ = self.exit_by(Instant::now() + KILL_WAIT).await;
+                let _ = self.exit_by(deadline).await;
+            }
+            if let Some(strays) = &mut self.strays {
+                self.left = strays.kill_by(deadline).await;
             }
         }
         self.drain_until(Instant::now() + GROUP_POLL).await;
     }
 
-    async fn group_ends_by(&mut self, group: Group, deadline: Instant) -> bool {
+    /// What became of a group that was ended: whoever goes on must know that nobody of it is left.
+    async fn called_off(&mut self) -> StepResult {
+        let Some(group) = self.group else { return StepResult::Unknown };
+        let is_gone = self.all_end_by(group, Instant::now() + KILL_WAIT).await;
+        if is_gone { StepResult::CalledOff } else { StepResult::Unknown }
+    }
+
+    async fn all_end_by(&mut self, group: Group, deadline: Instant) -> bool {
         loop {
             let pause = deadline.min(Instant::now() + GROUP_POLL);
             if !self.has_ended {
                 // Waiting for it also buries it: a zombie still counts as a member.
                 let _ = self.exit_by(pause).await;
             }
-            if self.has_ended {
-                group.bury();
-            }
-            if !group.exists() {
+            let any = if self.has_ended { self.has_left_any().await } else { group.exists() };
+            if !any {
                 return true;
             }
             if Instant::now() >= deadline {
@@ -237,6 +274,16 @@ impl Running {
             self.drain_until(pause).await;
             sleep_until(pause).await;
         }
+    }
+
+    /// What it printed, and what people must know beside that.
+    fn said(&self) -> String {
+        let mut text = self.output.text();
+        if self.left > 0 {
+            let line = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
+            text.push_str(&format!("{line}[{} of its processes cannot be ended]\n", self.left));
+        }
+        text
     }
 }
 
@@ -284,7 +331,7 @@ mod tests {
     fn a_hook_cannot_speak_to_systemd_in_the_daemons_name() {
         let order = Order {
             deployment: DeploymentId::new("v2").unwrap(),
-            attempt: Attempt { hook: HookName::new("rollback").unwrap(), step: 0, number: 1 },
+            attempt: Attempt::of(HookName::new("rollback").unwrap(), 0, 1),
             job: Job::Sleep(Duration::ZERO),
             timeout: Duration::ZERO,
             env: vec![("ROLLGUARD_GOOD", "v1".to_owned())],
@@ -298,6 +345,7 @@ mod tests {
             argv: &[],
             grace: Duration::ZERO,
             ok_exit: &[0],
+            off: &Notify::new(),
         };
         let command = command(program, io::pipe().unwrap().1).unwrap();
         let changed: Vec<_> = command.as_std().get_envs().collect();

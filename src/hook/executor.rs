@@ -12,10 +12,12 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use tokio::sync::Notify;
+use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::client::Client;
 use super::exec::{self, Program};
@@ -23,13 +25,21 @@ use super::http;
 use super::inspect;
 use super::marker;
 use super::probe::{self, Probe};
+use super::secret::Secrets;
 use super::unit;
 use super::unix;
+use crate::engine::drilled::is_drill;
 use crate::engine::effect::{Job, Order, Outcome};
 use crate::journal::steps_dir;
 use crate::model::entry::{Attempt, StepResult};
 use crate::model::name::DeploymentId;
+use crate::model::secrecy::Kept;
 use crate::model::step::Via;
+
+/// How long reading secrets may take, once an attempt is over. Files on a disk take none.
+const SECRETS_WAIT: Duration = Duration::from_secs(2);
+/// What is kept of an output where it is not known what in it is secret.
+const NOT_KEPT: &str = "[not kept: the secrets that it must not show could not be read in time]";
 
 /// Performs orders for one state directory.
 #[derive(Debug)]
@@ -37,8 +47,19 @@ pub struct Executor {
     steps: PathBuf,
     rollguard: PathBuf,
     client: Client,
-    /// The deployments of the orders that are being performed, once for each.
-    busy: Mutex<Vec<DeploymentId>>,
+    /// The secrets that the configuration names.
+    kept: Mutex<Arc<[Kept]>>,
+    /// The orders that are being performed, once for each.
+    busy: Mutex<Vec<Performed>>,
+}
+
+/// An order that is being performed.
+#[derive(Clone, Debug)]
+struct Performed {
+    deployment: DeploymentId,
+    attempt: Attempt,
+    /// Told when it is called off.
+    off: Arc<Notify>,
 }
 
 impl Executor {
@@ -48,7 +69,48 @@ impl Executor {
     #[must_use]
     pub fn new(state: &Path, rollguard: PathBuf) -> Self {
         let steps = steps_dir(state);
-        Self { steps, rollguard, client: Client::default(), busy: Mutex::default() }
+        let (client, kept) = (Client::default(), Mutex::new(Vec::new().into()));
+        Self { steps, rollguard, client, kept, busy: Mutex::default() }
+    }
+
+    /// From now on these are kept out of what attempts print. Call it with each configuration.
+    pub fn keep_secret(&self, kept: Vec<Kept>) {
+        *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = kept.into();
+    }
+
+    /// Reads what must not be shown, aside, as that may block.
+    fn secrets(&self) -> JoinHandle<Secrets> {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        spawn_blocking(move || Secrets::known(&kept))
+    }
+
+    /// The result and the output without secrets. They are read before an attempt and after it, as
+    /// it may replace them; a hook does not wait for them to begin.
+    async fn hide(
+        &self,
+        before: JoinHandle<Secrets>,
+        (result, output): (StepResult, String),
+    ) -> (StepResult, String) {
+        if output.is_empty() && matches!(result, StepResult::Done) {
+            return (result, output);
+        }
+        let after = self.secrets();
+        let both = async { Some(before.await.ok()?.and(after.await.ok()?)) };
+        let Ok(Some(secrets)) = timeout(SECRETS_WAIT, both).await else {
+            return (result, NOT_KEPT.to_owned());
+        };
+        let hide = |why: String| secrets.hide(&why);
+        let result = match result {
+            StepResult::Failed(why) => StepResult::Failed(hide(why)),
+            StepResult::Final(why) => StepResult::Final(hide(why)),
+            StepResult::PutOff { why, after_ms } => StepResult::PutOff { why: hide(why), after_ms },
+            other @ (StepResult::Done
+            | StepResult::TimedOut
+            | StepResult::NotStarted
+            | StepResult::CalledOff
+            | StepResult::Unknown) => other,
+        };
+        (result, secrets.hide_printed(&output))
     }
 
     /// Performs an order.
@@ -58,12 +120,38 @@ impl Executor {
     /// another attempt needs another.
     pub async fn perform(&self, order: &Order) -> Outcome {
         let begun = Instant::now();
-        let _busy = self.enter(&order.deployment);
-        let (result, output) = self.job(order).await;
+        let busy = self.enter(&order.deployment, &order.attempt);
+        let secrets = self.secrets();
+        let done = match &order.job {
+            // A program does not end because nobody waits for it any more.
+            Job::Run { .. } => self.job(order, &busy.off).await,
+            Job::Probe { .. }
+            | Job::Tcp { .. }
+            | Job::Http { .. }
+            | Job::Unix { .. }
+            | Job::Sleep(_) => tokio::select! {
+                done = self.job(order, &busy.off) => done,
+                () = busy.off.notified() => (StepResult::CalledOff, String::new()),
+            },
+        };
+        let (result, output) = self.hide(secrets, done).await;
         outcome(&order.deployment, &order.attempt, result, output, begun)
     }
 
-    async fn job(&self, order: &Order) -> (StepResult, String) {
+    /// Ends an attempt that nobody needs any more. Where it is being performed here its own outcome
+    /// says what became of it; of one that a dead guard may have left this is the outcome.
+    pub async fn call_off(&self, deployment: &DeploymentId, attempt: &Attempt) -> Option<Outcome> {
+        let is_it = |busy: &&Performed| busy.deployment == *deployment && busy.attempt == *attempt;
+        let off = self.busy().iter().find(is_it).map(|busy| busy.off.clone());
+        if let Some(off) = off {
+            // Kept for whoever waits for it a moment later.
+            off.notify_one();
+            return None;
+        }
+        Some(self.inspect(deployment, attempt, Duration::ZERO).await)
+    }
+
+    async fn job(&self, order: &Order, off: &Notify) -> (StepResult, String) {
         let timeout = order.timeout;
         match &order.job {
             Job::Probe { url, headers, status, json, within } => {
@@ -84,7 +172,8 @@ impl Executor {
                     Err(why) => return (StepResult::Failed(why), String::new()),
                 };
                 let (rollguard, grace) = (&self.rollguard, *grace);
-                let program = Program { rollguard, marker: &marker, order, argv, grace, ok_exit };
+                let program =
+                    Program { rollguard, marker: &marker, order, argv, grace, ok_exit, off };
                 match via {
                     Via::Child => exec::run(program).await,
                     Via::SystemdRun => unit::run(program).await,
@@ -120,19 +209,38 @@ impl Executor {
         attempt: &Attempt,
         timeout: Duration,
     ) -> Outcome {
+        self.find_out(deployment, attempt, timeout, inspect::GRACE).await
+    }
+
+    /// Ends an attempt whose [`perform`](Self::perform) was dropped in the middle, with `grace`
+    /// between TERM and KILL, and makes sure that it can never start any more. A unit has its
+    /// own grace.
+    pub async fn abandon(&self, order: &Order, grace: Duration) -> Outcome {
+        self.find_out(&order.deployment, &order.attempt, Duration::ZERO, grace).await
+    }
+
+    async fn find_out(
+        &self,
+        deployment: &DeploymentId,
+        attempt: &Attempt,
+        timeout: Duration,
+        grace: Duration,
+    ) -> Outcome {
         let begun = Instant::now();
-        let _busy = self.enter(deployment);
-        let (result, output) = match marker::prepare(&self.steps, deployment) {
+        let _busy = self.enter(deployment, attempt);
+        let secrets = self.secrets();
+        let found = match marker::prepare(&self.steps, deployment) {
             Ok(()) => {
                 let marker = marker::path(&self.steps, deployment, attempt);
                 match unit::Plan::read(&marker) {
                     Ok(Some(plan)) => unit::inspect(&marker, &plan, timeout).await,
-                    Ok(None) => inspect::inspect(&marker, timeout).await,
+                    Ok(None) => inspect::inspect(&marker, timeout, grace).await,
                     Err(why) => (StepResult::Unknown, why),
                 }
             }
             Err(error) => (StepResult::Unknown, format!("its marker is not readable: {error}")),
         };
+        let (result, output) = self.hide(secrets, found).await;
         outcome(deployment, attempt, result, output, begun)
     }
 
@@ -145,6 +253,20 @@ impl Executor {
     /// # Errors
     /// The system said no; some markers may be left, which harms nothing but order.
     pub fn forget_all_but(&self, deployment: &DeploymentId) -> io::Result<()> {
+        self.forget_where(|id| id != deployment)
+    }
+
+    /// Removes the markers of every drill but this one, as
+    /// [`forget_all_but`](Self::forget_all_but) does of every deployment.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn forget_drills_but(&self, drill: &DeploymentId) -> io::Result<()> {
+        self.forget_where(|name| name != drill && is_drill(name))
+    }
+
+    /// Removes the markers of those whose id is such, except where an order is being performed.
+    fn forget_where(&self, is_such: impl Fn(&DeploymentId) -> bool) -> io::Result<()> {
         let busy = self.busy();
         let listed = match fs::read_dir(&self.steps) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -152,38 +274,39 @@ impl Executor {
         };
         for entry in listed {
             let entry = entry?;
-            let name = entry.file_name();
-            let is_kept = |id: &DeploymentId| name == id.as_str();
-            if !is_kept(deployment) && !busy.iter().any(is_kept) {
+            let name = entry.file_name().to_str().map(DeploymentId::new);
+            let Some(Ok(id)) = name else { continue };
+            if is_such(&id) && !busy.iter().any(|busy| busy.deployment == id) {
                 fs::remove_dir_all(entry.path())?;
             }
         }
         Ok(())
     }
 
-    fn busy(&self) -> MutexGuard<'_, Vec<DeploymentId>> {
-        // A list of names is whole whoever panicked.
+    fn busy(&self) -> MutexGuard<'_, Vec<Performed>> {
+        // A list is whole whoever panicked.
         self.busy.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn enter(&self, deployment: &DeploymentId) -> Busy<'_> {
-        self.busy().push(deployment.clone());
-        Busy { executor: self, deployment: deployment.clone() }
+    fn enter(&self, deployment: &DeploymentId, attempt: &Attempt) -> Busy<'_> {
+        let off = Arc::new(Notify::new());
+        let (deployment, attempt) = (deployment.clone(), attempt.clone());
+        self.busy().push(Performed { deployment, attempt, off: off.clone() });
+        Busy { executor: self, off }
     }
 }
 
-/// An order is being performed for a deployment.
+/// An order is being performed.
 struct Busy<'a> {
     executor: &'a Executor,
-    deployment: DeploymentId,
+    /// Its own, by which it is told apart.
+    off: Arc<Notify>,
 }
 
 impl Drop for Busy<'_> {
     fn drop(&mut self) {
         let mut busy = self.executor.busy();
-        if let Some(at) = busy.iter().position(|id| *id == self.deployment) {
-            busy.swap_remove(at);
-        }
+        busy.retain(|performed| !Arc::ptr_eq(&performed.off, &self.off));
     }
 }
 

@@ -1,6 +1,6 @@
 //! Signals to a process group. A hook leads a group of its own, so that what it started can be
-//! ended with it; what leaves the group by `setsid` escapes, and is the supervisor's business
-//! (systemd ends the whole control group). It must never be given a group that may not be ours.
+//! ended with it; what leaves the group by `setsid` is found by [`strays`](super::strays). It must
+//! never be given a group that may not be ours.
 
 #![expect(clippy::disallowed_methods, reason = "the owner of signals to hooks")]
 

@@ -14,21 +14,27 @@ use tokio::time::{Instant, sleep_until};
 use super::exec::KILL_WAIT;
 use super::group::Group;
 use super::marker::{self, Marker, Process};
+use super::strays::Strays;
 use crate::model::entry::StepResult;
 use crate::model::time::format_duration;
 
 /// How often it is asked whether the process has ended; only its parent is told.
 const POLL: Duration = Duration::from_millis(50);
 /// Between TERM and KILL, for a hook whose own grace period is not known here.
-const GRACE: Duration = Duration::from_secs(10);
+pub(super) const GRACE: Duration = Duration::from_secs(10);
 /// How often a marker may come and go under our eyes: its creator removes it on a full disk.
 const TRIES: u32 = 3;
 
-/// What became of the attempt, and what was found. Its marker's directory must be there.
-pub(super) async fn inspect(marker: &Path, timeout: Duration) -> (StepResult, String) {
+/// What became of the attempt, and what was found. Its marker's directory must be there. A process
+/// that still runs may do so for `timeout`, and has `grace` between TERM and KILL.
+pub(super) async fn inspect(
+    marker: &Path,
+    timeout: Duration,
+    grace: Duration,
+) -> (StepResult, String) {
     match find(marker) {
         Ok(Marker::Started { process: Some(process), failure: None }) => {
-            let found = outlast(&process, timeout).await;
+            let found = outlast(&process, timeout, grace).await;
             match marker::read(marker) {
                 // It was about to start and saw that its guard was gone.
                 Ok(Some(now @ Marker::Started { failure: Some(_), .. })) => meaning(now),
@@ -66,7 +72,7 @@ fn find(path: &Path) -> io::Result<Marker> {
 }
 
 /// Waits for the process to end, and ends it and its group where that takes too long.
-async fn outlast(process: &Process, timeout: Duration) -> String {
+async fn outlast(process: &Process, timeout: Duration, grace: Duration) -> String {
     let pid = process.pid;
     if !process.is_alive() {
         return format!("it was started as pid {pid}, which has ended");
@@ -80,15 +86,51 @@ async fn outlast(process: &Process, timeout: Duration) -> String {
         return format!("it is still running as pid {pid}, which cannot be signalled");
     };
     let after = format_duration(timeout);
-    group.terminate();
-    if ends_by(process, Instant::now() + GRACE).await {
+    let mut strays = Strays::of(process);
+    strays.terminate(|| group.terminate()).await;
+    let deadline = Instant::now() + grace;
+    let ended = ends_by(process, deadline).await;
+    if ended && gone_by(&mut strays, deadline).await {
+        // What else was told to end may take longer, and nothing else should overlap with it.
+        outlast_group(group, deadline).await;
         return format!("it was still running as pid {pid} after {after} and was ended");
     }
-    group.kill();
-    if ends_by(process, Instant::now() + KILL_WAIT).await {
+    if !ended {
+        group.kill();
+    }
+    let deadline = Instant::now() + KILL_WAIT;
+    let left = strays.kill_by(deadline).await;
+    let ended = ends_by(process, deadline).await;
+    if ended && left == 0 {
         return format!("it was still running as pid {pid} after {after} and was killed");
     }
+    if ended {
+        return format!("it was killed as pid {pid} after {after}, {left} of its processes remain");
+    }
     format!("it is still running as pid {pid}, although it was killed after {after}")
+}
+
+async fn gone_by(strays: &mut Strays, deadline: Instant) -> bool {
+    while !strays.are_gone().await {
+        let now = Instant::now();
+        if now >= deadline {
+            return false;
+        }
+        sleep_until(deadline.min(now + POLL)).await;
+    }
+    true
+}
+
+/// Waits until nobody of the group is left. It is not signalled any more, as its id may be
+/// another's once its leader has ended.
+async fn outlast_group(group: Group, deadline: Instant) {
+    loop {
+        group.bury();
+        if !group.exists() || Instant::now() >= deadline {
+            return;
+        }
+        sleep_until(deadline.min(Instant::now() + POLL)).await;
+    }
 }
 
 async fn ends_by(process: &Process, deadline: Instant) -> bool {

@@ -3,8 +3,9 @@
 //! starts at most once, whatever is killed whenever. A marker must never be overwritten, and never
 //! be removed while its attempt may still be ordered or inspected.
 //!
-//! Markers are at `<state>/steps/<deployment>/<hook>,<step>,<number>`. No name holds a `/` or a
-//! `,`, so two attempts never share a marker, and each part stays below 255 bytes.
+//! Markers are at `<state>/steps/<deployment>/<hook>,<step>,<number>`, with `,<stage>.<time>` after
+//! it where a stage is entered. No name holds a `/` or a `,`, so two attempts never share a marker,
+//! and each part stays below 255 bytes.
 //!
 //! # Why an attempt starts at most once
 //!
@@ -35,11 +36,16 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use sha2::{Digest, Sha256};
+
 use crate::model::entry::Attempt;
 use crate::model::name::DeploymentId;
 
 /// The longest marker that is read. Three numbers and a system error are shorter by far.
 const MAX_MARKER: u64 = 4096;
+
+/// The longest name of a stage that stands in a marker's name as it is, in bytes.
+const MAX_PLAIN: usize = 64;
 
 const TOMBSTONE: &str = "never\n";
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
@@ -69,7 +75,7 @@ impl Process {
     /// # Errors
     /// There is none, or `/proc` does not tell.
     pub fn with_id(pid: i32) -> io::Result<Self> {
-        let (_, started) = stat(pid)?;
+        let started = stat(pid)?.started;
         let boot = fs::read_to_string(BOOT_ID)?.trim().to_owned();
         Ok(Self { pid, started, boot })
     }
@@ -77,8 +83,14 @@ impl Process {
     /// Whether it is there and has not ended (a zombie has).
     #[must_use]
     pub fn is_alive(&self) -> bool {
-        let state = stat(self.pid).map_or('X', |(state, _)| state);
-        !matches!(state, 'Z' | 'X') && Self::with_id(self.pid).is_ok_and(|now| now == *self)
+        let has_ended = stat(self.pid).map_or(true, |stat| stat.has_ended());
+        !has_ended && Self::with_id(self.pid).is_ok_and(|now| now == *self)
+    }
+
+    /// A text that no other process has, for the variable that tells what a hook started.
+    #[must_use]
+    pub(crate) fn mark(&self) -> String {
+        format!("{}.{}.{}", self.pid, self.started, self.boot)
     }
 
     fn parse(line: &str) -> Option<Self> {
@@ -90,16 +102,37 @@ impl Process {
     }
 }
 
-/// The state and the start of a process: fields 3 and 22 of `/proc/<pid>/stat`, see proc(5). The
-/// second field is the program's name in parentheses and may hold anything, parentheses too.
-fn stat(pid: i32) -> io::Result<(char, u64)> {
+/// What `/proc/<pid>/stat` says of a process.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stat {
+    state: char,
+    /// The id of its parent.
+    pub(super) parent: i32,
+    /// The id of its process group.
+    pub(super) group: i32,
+    started: u64,
+}
+
+impl Stat {
+    /// Whether it has ended; a zombie has.
+    pub(super) const fn has_ended(self) -> bool {
+        matches!(self.state, 'Z' | 'X')
+    }
+}
+
+/// The state, the parent, the group and the start of a process: fields 3, 4, 5 and 22, see proc(5).
+/// The second field is the program's name in parentheses and may hold anything, parentheses too.
+pub(super) fn stat(pid: i32) -> io::Result<Stat> {
     let text = fs::read(format!("/proc/{pid}/stat"))?;
     let text = String::from_utf8_lossy(&text);
     let fields = text.rsplit_once(')').map(|(_, fields)| fields.split_whitespace());
     let mut fields = fields.into_iter().flatten();
     let state = fields.next().and_then(|state| state.chars().next());
-    let started = fields.nth(18).and_then(|started| started.parse().ok());
-    state.zip(started).ok_or_else(|| io::Error::other(format!("/proc/{pid}/stat is not readable")))
+    let mut id = || fields.next().and_then(|id| id.parse().ok());
+    let (parent, group) = (id(), id());
+    let started = fields.nth(16).and_then(|started| started.parse().ok());
+    let stat = || Some(Stat { state: state?, parent: parent?, group: group?, started: started? });
+    stat().ok_or_else(|| io::Error::other(format!("/proc/{pid}/stat is not readable")))
 }
 
 /// What a marker says.
@@ -138,8 +171,20 @@ pub fn directory(steps: &Path, deployment: &DeploymentId) -> PathBuf {
 /// An attempt's marker.
 #[must_use]
 pub fn path(steps: &Path, deployment: &DeploymentId, attempt: &Attempt) -> PathBuf {
-    let Attempt { hook, step, number } = attempt;
-    directory(steps, deployment).join(format!("{hook},{step},{number}"))
+    let Attempt { hook, step, number, entering } = attempt;
+    let name = match entering {
+        Some(entering) => format!("{hook},{step},{number},{}", short(&entering.to_string())),
+        None => format!("{hook},{step},{number}"),
+    };
+    directory(steps, deployment).join(name)
+}
+
+/// Two long names do not fit one file name, so of the second its hash is taken then.
+fn short(name: &str) -> String {
+    if name.len() <= MAX_PLAIN {
+        return name.to_owned();
+    }
+    Sha256::digest(name)[..16].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Creates the directory of a deployment's markers where it is missing, durably. The state
@@ -259,7 +304,7 @@ mod tests {
     }
 
     fn attempt(hook: &str, step: u32, number: u32) -> Attempt {
-        Attempt { hook: HookName::new(hook).unwrap(), step, number }
+        Attempt::of(HookName::new(hook).unwrap(), step, number)
     }
 
     #[test]

@@ -11,7 +11,8 @@ mod inspect;
 pub mod marker;
 mod output;
 mod probe;
-mod secret;
+pub(crate) mod secret;
+pub(crate) mod strays;
 pub mod unit;
 mod unix;
 

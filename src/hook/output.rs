@@ -3,11 +3,25 @@
 //! must never grow with what is printed, and nothing that it gives can drive a terminal.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 
 /// How much of the beginning is kept, in bytes: some twenty lines.
 const HEAD: usize = 2 * 1024;
 /// How much of the end is kept, in bytes: a stack trace with what led to it.
 const TAIL: usize = 6 * 1024;
+
+/// What follows the number of bytes that are left out.
+const LEFT_OUT: &str = " bytes left out]\n";
+
+/// Where a text says for the first time that something is left out.
+pub(super) fn cut(text: &str) -> Option<Range<usize>> {
+    text.match_indices(LEFT_OUT).find_map(|(end, _)| {
+        let start = text[..end].rfind("\n[")?;
+        let number = &text[start + 2..end];
+        let is_number = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
+        is_number.then_some(start..end + LEFT_OUT.len())
+    })
+}
 
 /// The beginning and the end of a stream of bytes.
 #[derive(Debug, Default)]
@@ -33,7 +47,7 @@ impl Output {
         let mut bytes = self.head.clone();
         let left_out = self.total - (self.head.len() + self.tail.len()) as u64;
         if left_out > 0 {
-            bytes.extend_from_slice(format!("\n[{left_out} bytes left out]\n").as_bytes());
+            bytes.extend_from_slice(format!("\n[{left_out}{LEFT_OUT}").as_bytes());
         }
         bytes.extend(&self.tail);
         neutral(&String::from_utf8_lossy(&bytes))
@@ -79,7 +93,8 @@ mod tests {
         let kept = text(&[b"begin ", &vec![b'x'; 1_000_000], b" end"]);
         assert!(kept.starts_with("begin x"), "{kept}");
         assert!(kept.ends_with("x end"), "{kept}");
-        assert!(kept.contains(&format!("\n[{} bytes left out]\n", 1_000_010 - HEAD - TAIL)));
+        let told = format!("\n[{} bytes left out]\n", 1_000_010 - HEAD - TAIL);
+        assert_eq!(cut(&kept).map(|cut| &kept[cut]), Some(told.as_str()));
         assert!(kept.len() < HEAD + TAIL + 40);
     }
 

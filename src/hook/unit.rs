@@ -140,28 +140,41 @@ fn unit_name(key: &str, number: u32) -> String {
     format!("rollguard-{hash}-{number}.service")
 }
 
-/// Runs a program in a unit of its own to its end: what became of it, and what it printed.
+/// Runs a program in a unit of its own to its end, or until it is called off: what became of it,
+/// and what it printed.
 pub(super) async fn run(program: Program<'_>) -> (StepResult, String) {
     let plan = Plan::of(program);
-    let text = serde_json::to_string(&plan).expect("plain data always serializes");
+    tokio::select! {
+        ended = run_to_its_end(program, &plan) => ended,
+        () = program.off.notified() => {
+            match inspect(program.marker, &plan, Duration::ZERO).await {
+                (StepResult::TimedOut, said) => (StepResult::CalledOff, said),
+                ended => ended,
+            }
+        }
+    }
+}
+
+async fn run_to_its_end(program: Program<'_>, plan: &Plan) -> (StepResult, String) {
+    let text = serde_json::to_string(plan).expect("plain data always serializes");
     match marker::create(&plan_path(program.marker), &text) {
         Ok(Some(_)) => {}
         // Another order has used this attempt up.
-        Ok(None) => return inspect(program.marker, &plan, program.order.timeout).await,
-        Err(error) => return (could_not_start(&plan, &error.to_string()), String::new()),
+        Ok(None) => return inspect(program.marker, plan, program.order.timeout).await,
+        Err(error) => return (could_not_start(plan, &error.to_string()), String::new()),
     }
     let limit = program.order.timeout + program.grace + KILL_WAIT;
-    let (said, is_over) = match start(program, &plan, limit).await {
+    let (said, is_over) = match start(program, plan, limit).await {
         Ok(ended) => ended,
         Err(error) => {
             let why = format!("systemd-run: {error}, is systemd installed?");
-            return (could_not_start(&plan, &why), String::new());
+            return (could_not_start(plan, &why), String::new());
         }
     };
-    if is_over && let Some(never) = never_started(program.marker, &plan, &said) {
+    if is_over && let Some(never) = never_started(program.marker, plan, &said) {
         return never;
     }
-    follow(program.marker, &plan, Instant::now(), Seen::Live).await
+    follow(program.marker, plan, Instant::now(), Seen::Live).await
 }
 
 /// Starts the unit and waits for its end, or until it is certain that something is wrong: what
@@ -379,6 +392,12 @@ async fn output(plan: &Plan) -> String {
     let asked = ["--quiet", "--no-pager", "--output=cat", "--lines=200", &unit];
     let said = ask("journalctl", &asked).await.unwrap_or_default();
     if said.trim().is_empty() { format!("unit {}", plan.unit) } else { said }
+}
+
+/// The version of the systemd that answers; `None`: none does.
+pub async fn manager_version() -> Option<String> {
+    let version = ask("systemctl", &["show", "--property=Version", "--value"]).await?;
+    Some(neutral(version.trim())).filter(|version| !version.is_empty())
 }
 
 /// Asks a program of systemd; `None`: it has no answer.

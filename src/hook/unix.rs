@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout_at};
 use super::claim::claim;
 use super::http::check_text;
 use super::marker::Claim;
-use super::output::neutral;
+use super::output::{Output, neutral};
 use super::secret::Secrets;
 use crate::engine::effect::Rerun;
 use crate::model::entry::StepResult;
@@ -51,7 +51,7 @@ pub(super) async fn send(
         Ok(claim) => claim,
         Err(result) => return (result, String::new()),
     };
-    let mut output = String::new();
+    let mut output = Output::default();
     let batches: Vec<&[String]> = match call.connections {
         Connections::Each => call.send.chunks(1).collect(),
         Connections::One => vec![&call.send],
@@ -59,19 +59,19 @@ pub(super) async fn send(
     for (at, batch) in batches.into_iter().enumerate() {
         let said = converse(call, batch, deadline).await;
         match said.and_then(|reply| checked(reply, call)) {
-            Ok(reply) => output.push_str(&reply),
+            Ok(reply) => output.push(reply.as_bytes()),
             Err(failure) => {
                 let began = if at == 0 { Some(claim) } else { None };
-                return (fail(failure, batch, began, rerun), output);
+                return (fail(failure, batch, began, rerun), output.text());
             }
         }
     }
-    (StepResult::Done, output)
+    (StepResult::Done, output.text())
 }
 
 fn checked(reply: String, call: &UnixCall<String>) -> Result<String, Failure> {
     match check_text(&reply, &call.expect, &Secrets::default()) {
-        Ok(()) => Ok(neutral(&reply)),
+        Ok(()) => Ok(reply),
         Err(why) => Err(Failure::Answered(why)),
     }
 }

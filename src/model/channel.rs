@@ -116,6 +116,10 @@ pub enum Change {
     Begun,
     /// It is in another stage.
     Stage,
+    /// The stage was clean for its time.
+    StagePassed,
+    /// The stage was not entered, or has not passed in time.
+    StageStuck,
     /// A rule fires, and only `observe` or `report` keep rollguard from acting.
     Observed,
     /// A warning fires.
@@ -158,9 +162,11 @@ pub enum Change {
 
 impl Change {
     /// Every change and its word in the configuration.
-    pub const ALL: [(&'static str, Self); 21] = [
+    pub const ALL: [(&'static str, Self); 23] = [
         ("begun", Self::Begun),
         ("stage", Self::Stage),
+        ("stage_passed", Self::StagePassed),
+        ("stage_stuck", Self::StageStuck),
         ("observed", Self::Observed),
         ("firing", Self::Firing),
         ("refused", Self::Refused),
@@ -192,6 +198,7 @@ impl Change {
 
 /// What a person must know of.
 const MUST_KNOW: &[Change] = &[
+    Change::StageStuck,
     Change::Firing,
     Change::Refused,
     Change::Cleared,

@@ -114,4 +114,59 @@ pub struct DeploymentSettings {
     pub budget: Budget,
     /// How the live version is read.
     pub live: Option<Arc<LiveSettings>>,
+    /// The hooks that go along.
+    pub along: Along,
+}
+
+/// Hooks that are run beside what happens, each at most once for each time that it happens. They
+/// delay nothing, and nothing depends on what becomes of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Along {
+    /// When a deployment begins.
+    pub begin: Option<HookIx>,
+    /// When it has entered a stage.
+    pub stage: Option<HookIx>,
+    /// When it is to be rolled back.
+    pub trip: Option<HookIx>,
+    /// When its version counts as good.
+    pub commit: Option<HookIx>,
+}
+
+impl Along {
+    /// The hook for a milestone.
+    #[must_use]
+    pub const fn at(&self, milestone: Milestone) -> Option<HookIx> {
+        match milestone {
+            Milestone::Begin => self.begin,
+            Milestone::Stage => self.stage,
+            Milestone::Trip => self.trip,
+            Milestone::Commit => self.commit,
+        }
+    }
+}
+
+/// What hooks may go along with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Milestone {
+    /// A deployment begins.
+    Begin,
+    /// It has entered a stage.
+    Stage,
+    /// It is to be rolled back.
+    Trip,
+    /// Its version counts as good.
+    Commit,
+}
+
+/// The key of the configuration.
+impl fmt::Display for Milestone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Begin => "on_begin",
+            Self::Stage => "on_stage",
+            Self::Trip => "on_trip",
+            Self::Commit => "on_commit",
+        })
+    }
 }

@@ -1,18 +1,17 @@
 //! What the journal records. The guard's durable state changes only by these entries, live and on
 //! replay alike, so replaying the journal gives the same guard.
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 
 use super::channel::Change;
-use super::deployment::{Mode, Unanswered};
+use super::deployment::{Milestone, Mode, Unanswered};
 use super::live::Live;
 use super::name::{
     ChannelName, DeploymentId, HookName, RuleName, ServiceName, SignalName, StageName, Version,
 };
 use super::time::Timestamp;
 
+pub use super::attempt::{Attempt, Entering, StepResult};
 pub use super::evidence::{Comparison, GroupEvidence, RuleEvidence, RuleStanding, SignalEvidence};
 pub use super::refusal::Refusal;
 
@@ -86,12 +85,53 @@ pub enum Event {
         /// Who asked.
         by: Caller,
     },
-    /// The deployment is in another stage.
+    /// The deployment is in another stage, or its hook is run again.
     Staged {
         /// Which one.
         stage: StageName,
+        /// The hook that enters it; it must have done its work before the stage's time begins.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        enter: Option<HookName>,
+        /// A person insisted, although a stage before it had not passed.
+        #[serde(default, skip_serializing_if = "is_false")]
+        forced: bool,
         /// Who asked.
         by: Caller,
+    },
+    /// The hook that enters the stage has done its work: the stage's time begins.
+    StageEntered {
+        /// Which one.
+        stage: StageName,
+        /// How long it took, in milliseconds.
+        took_ms: u64,
+    },
+    /// The hook that enters the stage failed; asking for the stage again tries it again.
+    StageNotEntered {
+        /// Which one.
+        stage: StageName,
+        /// Why.
+        why: String,
+    },
+    /// The stage was clean for its time.
+    StagePassed {
+        /// Which one.
+        stage: StageName,
+        /// Milliseconds from its beginning.
+        took_ms: u64,
+    },
+    /// The stage has not passed in the time in which it should have.
+    StageOverdue {
+        /// Which one.
+        stage: StageName,
+        /// What keeps it.
+        why: String,
+    },
+    /// A hook that only goes along is about to be run, once.
+    HookBegun {
+        /// Which one.
+        hook: HookName,
+        /// At what.
+        on: Milestone,
     },
     /// None of the readings of these rules has been there for too long.
     TelemetryLost {
@@ -259,6 +299,10 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         failure: Option<String>,
     },
+    /// A drill begins; its attempts and its end concern the id that it has here.
+    DrillBegun(super::drill::DrillStart),
+    /// A drill is over.
+    DrillDone(super::drill::DrillEnd),
 }
 
 /// Whether a mark need not be written.
@@ -298,64 +342,6 @@ pub enum Caller {
         /// Its user.
         uid: u32,
     },
-}
-
-/// One attempt at one step of one hook for one deployment. It never exists twice.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Attempt {
-    /// The hook.
-    pub hook: HookName,
-    /// The step, from 0.
-    pub step: u32,
-    /// The attempt, from 1.
-    pub number: u32,
-}
-
-impl Attempt {
-    /// Deployment, hook and step: what a hook gets as `{key}`, stable across attempts.
-    #[must_use]
-    pub fn key(&self, deployment: &DeploymentId) -> String {
-        format!("{deployment}/{}/{}", self.hook, self.step)
-    }
-}
-
-/// What became of an attempt.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum StepResult {
-    /// It did what it should.
-    Done,
-    /// It did not, and why.
-    Failed(String),
-    /// It did not, and never will, however often it is tried.
-    Final(String),
-    /// It did not, and asks not to be tried again before some time.
-    PutOff {
-        /// Why it did not.
-        why: String,
-        /// For how long, in milliseconds.
-        after_ms: u64,
-    },
-    /// It did not end in time and was ended.
-    TimedOut,
-    /// It certainly never started, so it may be started.
-    NotStarted,
-    /// The guard died while it ran, or no answer came: nobody knows.
-    Unknown,
-}
-
-impl fmt::Display for StepResult {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Done => f.write_str("done"),
-            Self::Failed(why) | Self::Final(why) | Self::PutOff { why, .. } => {
-                write!(f, "failed: {why}")
-            }
-            Self::TimedOut => f.write_str("timed out"),
-            Self::NotStarted => f.write_str("never started"),
-            Self::Unknown => f.write_str("unknown, nobody saw its end"),
-        }
-    }
 }
 
 /// To act, with the evidence.

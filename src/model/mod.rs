@@ -1,9 +1,11 @@
 //! L0: the vocabulary as validated plain data. Nothing here reads a clock, does I/O or logs, and
 //! nothing here can be constructed wrong: a value of these types has already been checked.
 
+pub mod attempt;
 pub mod channel;
 pub mod condition;
 pub mod deployment;
+pub mod drill;
 pub mod entry;
 pub mod evidence;
 pub mod group;
@@ -18,8 +20,10 @@ pub mod reading;
 pub mod refusal;
 pub mod rule;
 pub mod scrape;
+pub mod secrecy;
 pub mod selector;
 pub mod signal;
+pub mod stage;
 pub mod step;
 pub mod target;
 pub mod time;

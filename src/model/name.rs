@@ -1,5 +1,6 @@
 //! Names as newtypes: each can only hold a text that is safe to show, to write into a file and to
-//! pass to a hook. None of them is ever taken from something sampled.
+//! pass to a hook. None but a version is ever taken from something sampled, and no version leads
+//! out of the directory that an operator puts it behind.
 
 use std::fmt;
 
@@ -145,8 +146,12 @@ name!(
 name!(
     /// A version of the service: a tag, a revision, an image digest.
     Version, "version",
-    "letters, digits and `.` `_` `-` `+` `:` `/` `@` `=`, not starting with `-`",
-    |t| !t.starts_with('-') && t.bytes().all(|b| is_token_byte(b) || b"+:/@=".contains(&b))
+    "letters, digits and `.` `_` `-` `+` `:` `/` `@` `=`, not starting with `-` or `/`, without `..`",
+    |t| {
+        !t.starts_with(['-', '/'])
+            && !t.split('/').any(|part| part == "..")
+            && t.bytes().all(|b| is_token_byte(b) || b"+:/@=".contains(&b))
+    }
 );
 
 fn is_token(text: &str) -> bool {
@@ -172,6 +177,10 @@ mod tests {
         assert!(DeploymentId::new(".hidden").is_err());
         assert!(Version::new("repo/app@sha256:0a1b").is_ok());
         assert!(Version::new("-rf").is_err());
+        assert!(Version::new("1..2").is_ok());
+        for path in ["/etc/passwd", "..", "../v1", "a/../../v1", "a/.."] {
+            assert!(Version::new(path).is_err(), "{path}");
+        }
         assert!(Version::new("v2; rm").is_err());
         assert!(Version::new("").is_err());
         assert!(Version::new(&"v".repeat(MAX_NAME + 1)).is_err());

@@ -5,10 +5,13 @@ use std::time::Duration;
 
 use super::channel::Channel;
 use super::deployment::{DeploymentSettings, Mode};
+use super::drill::DrillSettings;
 use super::hook::Hook;
+use super::name::StageName;
 use super::place::{HookIx, RuleIx, SignalIx, TargetIx};
 use super::rule::Rule;
 use super::signal::Signal;
+use super::stage::Stage;
 use super::target::Target;
 
 /// Everything the core needs to know, cross-references resolved to places in these lists.
@@ -26,8 +29,12 @@ pub struct Plan {
     pub rules: Vec<Rule>,
     /// Hooks.
     pub hooks: Vec<Hook>,
+    /// The stages of a rollout, in their order; none: their names are free.
+    pub stages: Vec<Stage>,
     /// Who is told of changes.
     pub channels: Vec<Channel>,
+    /// What hooks are drilled with.
+    pub drill: Option<DrillSettings>,
 }
 
 impl Plan {
@@ -59,6 +66,12 @@ impl Plan {
     #[must_use]
     pub fn hook(&self, ix: HookIx) -> &Hook {
         &self.hooks[ix.0]
+    }
+
+    /// The place of a stage in their order, and the stage.
+    #[must_use]
+    pub fn stage(&self, name: &StageName) -> Option<(usize, &Stage)> {
+        self.stages.iter().enumerate().find(|(_, stage)| stage.name == *name)
     }
 
     /// The signal and all that it is computed from.

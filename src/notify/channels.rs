@@ -133,6 +133,8 @@ const fn is_lesser(change: Change) -> bool {
         Change::Observed | Change::Firing | Change::Cleared => true,
         Change::Begun
         | Change::Stage
+        | Change::StagePassed
+        | Change::StageStuck
         | Change::Refused
         | Change::AwaitingApproval
         | Change::Denied

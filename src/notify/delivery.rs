@@ -8,6 +8,7 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 
 use crate::announce::{Fate, Method, Repeat, Request, fate};
 use crate::hook::client::{self, Answer, Client};
+use crate::hook::secret::Secrets;
 use crate::model::target::Secret;
 use crate::render::plain;
 use crate::source::secret;
@@ -42,15 +43,15 @@ pub(super) async fn send(client: &Client, request: &Request, repeat: Repeat) -> 
     match client.send(filled).await {
         Ok(answer) => judge(answer, &secrets),
         Err(error) if error.may_be_received() && repeat == Repeat::Seen => {
-            Sent::Failed(format!("{}, it may have arrived", hide(&error.to_string(), &secrets)))
+            Sent::Failed(format!("{}, it may have arrived", secrets.hide(&error.to_string())))
         }
-        Err(error) => Sent::Again(None, hide(&error.to_string(), &secrets)),
+        Err(error) => Sent::Again(None, secrets.hide(&error.to_string())),
     }
 }
 
-fn judge(answer: Answer, secrets: &[String]) -> Sent {
+fn judge(answer: Answer, secrets: &Secrets) -> Sent {
     let said = answer.body.as_deref().map(String::from_utf8_lossy).unwrap_or_default();
-    let shown: String = hide(&plain(&said), secrets).chars().take(MAX_SHOWN).collect();
+    let shown: String = plain(&secrets.hide(&said)).chars().take(MAX_SHOWN).collect();
     let why = match shown.trim() {
         "" => format!("status {}", answer.status),
         said => format!("status {}: {said}", answer.status),
@@ -62,29 +63,24 @@ fn judge(answer: Answer, secrets: &[String]) -> Sent {
     }
 }
 
-/// The text without the secrets.
-fn hide(text: &str, secrets: &[String]) -> String {
-    let hide = |text: String, secret: &String| text.replace(secret.as_str(), "…");
-    secrets.iter().filter(|secret| !secret.is_empty()).fold(text.to_owned(), hide)
-}
-
 /// The request with its secrets, and these. Files are read away from the one thread.
-async fn fill(request: Request) -> Result<(client::Request, Vec<String>), String> {
+async fn fill(request: Request) -> Result<(client::Request, Secrets), String> {
     let filled = tokio::task::spawn_blocking(move || fill_now(request)).await;
     filled.map_err(|error| format!("could not read secrets: {error}"))?
 }
 
-fn fill_now(request: Request) -> Result<(client::Request, Vec<String>), String> {
-    let mut secrets = Vec::new();
+fn fill_now(request: Request) -> Result<(client::Request, Secrets), String> {
+    let mut secrets = Secrets::default();
     let mut read = |what: &Secret, name: &str| -> Result<String, String> {
         let value = secret::value(what).map_err(|why| format!("no {name}: {why}"))?;
         match what {
             Secret::Literal(_) => {}
-            Secret::File(_) | Secret::Env(_) => secrets.push(value.clone()),
+            Secret::File(_) | Secret::Env(_) => secrets.add(&value),
         }
         Ok(value)
     };
     let base = read(&request.address.base, "URL")?;
+    let is_open = matches!(request.address.base, Secret::Literal(_));
     let url = format!("{}{}", base.trim(), request.address.rest);
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(request.content_type));
@@ -99,6 +95,9 @@ fn fill_now(request: Request) -> Result<(client::Request, Vec<String>), String> 
     let mut body = request.body;
     if let (Some((field, value)), Some(body)) = (&request.secret_field, body.as_object_mut()) {
         body.insert((*field).to_owned(), read(value, field)?.into());
+    }
+    if !is_open {
+        secrets.add_url(&base);
     }
     let body = serde_json::to_vec(&body).map_err(|error| format!("no body: {error}"))?;
     let method = match request.method {

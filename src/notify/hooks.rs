@@ -140,6 +140,7 @@ async fn perform_step(
             StepResult::Failed(_)
             | StepResult::TimedOut
             | StepResult::NotStarted
+            | StepResult::CalledOff
             | StepResult::Unknown => Duration::ZERO,
         };
         let pause = pause(step.backoff, failed, &key, order.attempt.number).max(asked);

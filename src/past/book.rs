@@ -8,6 +8,7 @@ use crate::model::name::{DeploymentId, ServiceName};
 use crate::model::time::Timestamp;
 
 use super::brief::Brief;
+use crate::engine::drilled::DrillLog;
 
 /// How many deployments are kept at most: five a day for decades, some tens of megabytes.
 pub const MAX_KEPT: usize = 50_000;
@@ -41,6 +42,7 @@ pub struct Book {
     left_out: usize,
     /// Where a deployment is, counted from the first that was ever kept.
     places: HashMap<DeploymentId, usize>,
+    drills: DrillLog,
 }
 
 impl Book {
@@ -49,11 +51,12 @@ impl Book {
     pub fn new(filter: Filter, room: usize) -> Self {
         let room = room.min(MAX_KEPT);
         let (kept, places) = (VecDeque::new(), HashMap::new());
-        Self { filter, room, kept, left_out: 0, places }
+        Self { filter, room, kept, left_out: 0, places, drills: DrillLog::default() }
     }
 
     /// Takes the next entry of the journal into account.
     pub fn take(&mut self, entry: &Entry) {
+        self.drills.apply(entry);
         let Some(id) = &entry.deployment else { return };
         if let Some(brief) = Brief::begun(entry.at, id, &entry.event) {
             return self.begin(brief);
@@ -85,6 +88,12 @@ impl Book {
     /// The deployments, oldest first.
     pub fn deployments(&self) -> impl DoubleEndedIterator<Item = &Brief> + ExactSizeIterator {
         self.kept.iter()
+    }
+
+    /// What was drilled, whatever deployments are asked for.
+    #[must_use]
+    pub const fn drills(&self) -> &DrillLog {
+        &self.drills
     }
 
     /// How many that were asked for are older than those that are kept.

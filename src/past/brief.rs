@@ -193,12 +193,19 @@ impl Brief {
             | Event::Lapsed { .. }
             | Event::Paused { .. }
             | Event::Resumed { .. }
+            | Event::StageEntered { .. }
+            | Event::StageNotEntered { .. }
+            | Event::StagePassed { .. }
+            | Event::StageOverdue { .. }
+            | Event::HookBegun { .. }
             | Event::Intent { .. }
             | Event::Outcome { .. }
             | Event::Cleared { .. }
             | Event::Told { .. }
             | Event::LiveChecked { .. }
             | Event::LiveSeen { .. }
+            | Event::DrillBegun(_)
+            | Event::DrillDone(_)
             | Event::Notified { .. } => {}
         }
     }

@@ -83,7 +83,7 @@ fn by_person() -> Event {
 }
 
 fn outcome() -> Event {
-    let attempt = Attempt { hook: HookName::new("rollback").unwrap(), step: 0, number: 1 };
+    let attempt = Attempt::of(HookName::new("rollback").unwrap(), 0, 1);
     Event::Outcome { attempt, result: StepResult::Done, output: String::new(), took_ms: 1 }
 }
 

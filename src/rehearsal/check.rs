@@ -3,7 +3,7 @@
 
 use crate::engine::snapshot::{RuleStatus, SignalStatus, Snapshot};
 use crate::model::entry::SignalEvidence;
-use crate::model::name::RuleName;
+use crate::model::name::{RuleName, StageName};
 
 use super::decisions::Decisions;
 use super::result::Aspect;
@@ -62,6 +62,12 @@ fn aspect(wanted: &Wanted, name: Option<&RuleName>, sight: &Sight<'_>) -> Aspect
             let got = sight.snapshot.colour;
             same("colour", colour.name().to_owned(), got.name().to_owned())
         }
+        Wanted::Stage(stage) => {
+            let deployment = sight.snapshot.deployment.as_ref();
+            let got = deployment.and_then(|deployment| deployment.stage.as_ref());
+            same("stage", stage.to_string(), got.map_or_else(none, ToString::to_string))
+        }
+        Wanted::Passed(stage) => passed(stage, sight),
         Wanted::Signal(signal, group, reading, tolerance) => {
             let named = || sight.snapshot.signals.iter().filter(|s| s.reading.signal == *signal);
             let found = named().find(|s| group_of(&s.reading) == group.as_deref());
@@ -75,6 +81,22 @@ fn aspect(wanted: &Wanted, name: Option<&RuleName>, sight: &Sight<'_>) -> Aspect
             Aspect { what: format!("{signal}{group}"), expected, got, met }
         }
     }
+}
+
+/// Whether a stage has passed; where it has not, what keeps it.
+fn passed(stage: &StageName, sight: &Sight<'_>) -> Aspect {
+    let deployment = sight.snapshot.deployment.as_ref();
+    let stages = deployment.map(|deployment| deployment.stages.as_slice()).unwrap_or_default();
+    let shown = stages.iter().find(|shown| shown.stage == *stage);
+    let met = shown.is_some_and(|shown| shown.standing.is_over());
+    let standing = shown.map_or_else(
+        || "none".to_owned(),
+        |shown| {
+            let why = shown.why.as_ref().map(|why| format!(", {why}")).unwrap_or_default();
+            format!("{}{why}", shown.standing)
+        },
+    );
+    Aspect { what: format!("stage {stage}"), expected: "passed".to_owned(), got: standing, met }
 }
 
 fn same(what: &str, expected: String, got: String) -> Aspect {

@@ -52,6 +52,11 @@ impl Decisions {
             | Event::Lapsed { .. }
             | Event::Paused { .. }
             | Event::Resumed { .. }
+            | Event::StageEntered { .. }
+            | Event::StageNotEntered { .. }
+            | Event::StagePassed { .. }
+            | Event::StageOverdue { .. }
+            | Event::HookBegun { .. }
             | Event::Intent { .. }
             | Event::Outcome { .. }
             | Event::Cured { .. }
@@ -60,6 +65,8 @@ impl Decisions {
             | Event::Told { .. }
             | Event::LiveChecked { .. }
             | Event::LiveSeen { .. }
+            | Event::DrillBegun(_)
+            | Event::DrillDone(_)
             | Event::Notified { .. } => {}
         }
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::engine::colour::Colour;
+use crate::engine::command::Force;
 use crate::model::entry::{Refusal, RuleStanding};
 use crate::model::name::{RuleName, SignalName, StageName};
 use crate::model::plan::Plan;
@@ -26,8 +27,9 @@ pub struct Case {
     pub feeds: Vec<Feed>,
     /// When the deployment begins, from the first scrape on; `None`: never.
     pub arm: Option<Duration>,
-    /// When the deployment enters which stage, in the order of time.
-    pub stages: Vec<(Duration, StageName)>,
+    /// When the deployment enters which stage, in the order of time, and whether even if the one
+    /// before it has not passed.
+    pub stages: Vec<(Duration, StageName, Force)>,
     /// What is expected.
     pub expects: Vec<Expect>,
     /// The last instant that is played.
@@ -86,6 +88,10 @@ pub enum Wanted {
     Refusal(Option<Refusal>),
     /// The deployment's colour.
     Colour(Colour),
+    /// The stage that the deployment is in.
+    Stage(StageName),
+    /// A stage that has passed.
+    Passed(StageName),
 }
 
 /// A verdict, as a word.
@@ -178,10 +184,12 @@ impl Expect {
         self.wanted.iter().any(|wanted| match wanted {
             Wanted::State(state) => *state == RuleStanding::Firing,
             Wanted::Decision(decision) => *decision != Acted::None,
+            Wanted::Passed(_) => true,
             Wanted::Verdict(_)
             | Wanted::Reason(_)
             | Wanted::Signal(..)
             | Wanted::Refusal(_)
+            | Wanted::Stage(_)
             | Wanted::Colour(_) => false,
         })
     }

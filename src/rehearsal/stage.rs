@@ -78,7 +78,7 @@ impl<'c> Stage<'c> {
     pub(super) fn next(&self) -> Option<Duration> {
         let deadline = self.guard.deadline().map(|deadline| deadline.since(START));
         let arm = self.case.arm.filter(|_| !self.begun);
-        let stage = self.case.stages.get(self.staged).map(|(at, _)| *at);
+        let stage = self.case.stages.get(self.staged).map(|(at, ..)| *at);
         let scrapes = (0..self.scraped.len()).map(|target| self.due(target));
         let next = scrapes.chain(deadline).chain(arm).chain(stage);
         next.filter(|next| *next > self.at).min()
@@ -119,13 +119,14 @@ impl<'c> Stage<'c> {
     }
 
     fn enter_stages(&mut self) {
-        while let Some((at, stage)) = self.case.stages.get(self.staged) {
+        while let Some((at, stage, force)) = self.case.stages.get(self.staged) {
             if *at > self.at {
                 return;
             }
             self.staged += 1;
-            let stage = Command::Stage { id: None, stage: stage.clone() };
-            // A deployment that is over enters no stage any more.
+            let stage = Command::Stage { id: None, stage: stage.clone(), force: *force };
+            // A deployment that is over enters no stage any more, and one whose stage has not
+            // passed does not go on.
             let (_, effects) = self.guard.command(moment(self.at), stage, Caller::Guard);
             self.perform(effects);
         }
@@ -154,7 +155,10 @@ impl<'c> Stage<'c> {
                 Effect::Inspect { deployment, attempt, .. } => {
                     self.settle(deployment, attempt, StepResult::NotStarted)
                 }
-                Effect::Notify(notice) => {
+                Effect::CallOff { deployment, attempt } => {
+                    self.settle(deployment, attempt, StepResult::NotStarted)
+                }
+                Effect::Notify(notice) | Effect::GoAlong(notice) => {
                     let now = moment(self.at);
                     self.guard.notified(now, notice.deployment, notice.hook, None)
                 }
@@ -162,7 +166,8 @@ impl<'c> Stage<'c> {
                 Effect::Tell(_)
                 | Effect::Report(_)
                 | Effect::Pace { .. }
-                | Effect::ReadLive { .. } => Vec::new(),
+                | Effect::ReadLive { .. }
+                | Effect::Drill(_) => Vec::new(),
             };
             queue.extend(more);
         }

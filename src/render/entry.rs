@@ -1,6 +1,7 @@
 //! A journal entry in one line, for logs and timelines.
 
 use crate::model::channel::Change;
+use crate::model::drill::{DrillEnd, DrillStart};
 use crate::model::entry::{
     Attempt, Caller, Decision, Entry, Event, Refusal, RuleEvidence, StepResult, Trigger,
 };
@@ -11,6 +12,7 @@ use crate::model::signal::Unit;
 use super::compare::comparisons;
 use super::line::{clip, plain, span};
 use super::people;
+use super::stages;
 
 /// The most columns of a text from elsewhere (a reason, a failure, a command) within a line.
 const MAX_TEXT: usize = 200;
@@ -43,19 +45,19 @@ pub(super) fn event_in(event: &Event, unit: Units<'_>) -> String {
         Event::Reloaded { by, rules } => {
             format!("{} in force, loaded by {}", count(*rules, "rule"), caller(by))
         }
-        Event::ReloadRefused { by, errors, first } => format!(
-            "new rules by {} refused, {}, the first: {}",
-            caller(by),
-            count(*errors, "error"),
-            text(first)
-        ),
-        Event::Begun { .. } => begun(event),
-        Event::Staged { stage, by } => format!("in stage {stage}, said {}", caller(by)),
-        Event::TelemetryLost { rules: _, why } => text(why),
-        Event::TelemetryBack { rules } => {
-            let names: Vec<&str> = rules.iter().map(RuleName::as_str).collect();
-            text(&format!("seen again by {}", names.join(", ")))
+        Event::ReloadRefused { by, errors, first } => {
+            let (by, errors) = (caller(by), count(*errors, "error"));
+            format!("new rules by {by} refused, {errors}, the first: {}", text(first))
         }
+        Event::Begun { .. } => begun(event),
+        Event::Staged { .. }
+        | Event::StageEntered { .. }
+        | Event::StageNotEntered { .. }
+        | Event::StagePassed { .. }
+        | Event::StageOverdue { .. }
+        | Event::HookBegun { .. } => stages::told(event),
+        Event::TelemetryLost { rules: _, why } => text(why),
+        Event::TelemetryBack { rules } => text(&format!("seen again by {}", names(rules))),
         Event::Ended { reason, by } => {
             format!("guarding ended by {}: {}", caller(by), text(reason))
         }
@@ -88,6 +90,8 @@ pub(super) fn event_in(event: &Event, unit: Units<'_>) -> String {
             format!("cure seen {} after the decision", took(*took_ms))
         }
         Event::Failed { why, signals: _ } => format!("rollback failed: {}", text(why)),
+        Event::DrillBegun(start) => drill_begun(start),
+        Event::DrillDone(end) => drill_done(end),
         Event::Cleared { rule } => format!("rule {rule} has cleared"),
         Event::Told { channel, change, failure, .. } => told(channel, *change, failure.as_ref()),
         Event::Notified { hook, failure } => notified(hook, failure.as_ref()),
@@ -99,6 +103,19 @@ fn notified(hook: &HookName, failure: Option<&String>) -> String {
         None => format!("people told by hook {hook}"),
         Some(why) => format!("people could not be told by hook {hook}: {}", text(why)),
     }
+}
+
+fn drill_begun(start: &DrillStart) -> String {
+    let DrillStart { hook, steps, service, version, good, by } = start;
+    let steps = count(*steps as usize, "step");
+    let by = caller(by);
+    format!("drilling hook {hook}, {steps}, on {service} {version} -> {good}, said {by}")
+}
+
+fn drill_done(end: &DrillEnd) -> String {
+    let DrillEnd { result, why, took_ms } = end;
+    let why = why.as_ref().map(|why| format!(": {}", text(why))).unwrap_or_default();
+    format!("drill {result} after {}{why}", took(*took_ms))
 }
 
 fn told(channel: &ChannelName, change: Change, failure: Option<&String>) -> String {
@@ -182,11 +199,15 @@ fn rule(evidence: &RuleEvidence, unit: Units<'_>) -> String {
 
 /// The hook, its step from 1 and the attempt, where it is not the first.
 fn step(attempt: &Attempt) -> String {
-    let Attempt { hook, step, number } = attempt;
-    match number {
-        1 => format!("{hook} step {}", step + 1),
-        _ => format!("{hook} step {}, attempt {number}", step + 1),
-    }
+    let Attempt { hook, step, number, entering } = attempt;
+    let stage = entering.as_ref().map(|entering| format!("{}: ", entering.stage));
+    let step = format!("{}{hook} step {}", stage.unwrap_or_default(), step + 1);
+    if *number == 1 { step } else { format!("{step}, attempt {number}") }
+}
+
+fn names(rules: &[RuleName]) -> String {
+    let names: Vec<&str> = rules.iter().map(RuleName::as_str).collect();
+    names.join(", ")
 }
 
 /// A time that something took, for people.
@@ -213,7 +234,7 @@ mod tests {
     use crate::render::tests::{BEGUN, rule as evidence, signal};
 
     fn attempt(number: u32) -> Attempt {
-        Attempt { hook: HookName::new("rollback").unwrap(), step: 0, number }
+        Attempt::of(HookName::new("rollback").unwrap(), 0, number)
     }
 
     fn decision() -> Decision {

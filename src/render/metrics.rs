@@ -9,14 +9,29 @@ use crate::model::time::Timestamp;
 /// The page's content type.
 pub const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// The guard as a metrics page. `reload_ok`: the newest configuration is in force;
-/// `skipped_slots`: scrape slots passed over since the start.
+/// What the page says of the daemon around the guard.
+#[derive(Clone, Copy, Debug)]
+pub struct Vitals {
+    /// When it started.
+    pub started: Timestamp,
+    /// When its loop last finished a turn.
+    pub turned: Timestamp,
+    /// Whether the newest configuration is in force.
+    pub reload_ok: bool,
+    /// Scrape slots passed over since the start.
+    pub skipped_slots: u64,
+}
+
+/// The guard as a metrics page.
 #[must_use]
-pub fn metrics(snapshot: &Snapshot, reload_ok: bool, skipped_slots: u64) -> String {
+pub fn metrics(snapshot: &Snapshot, vitals: Vitals) -> String {
+    let Vitals { started, turned, reload_ok, skipped_slots } = vitals;
     let mut page = Page::default();
-    let now = snapshot.at.as_millis() as f64 / 1000.0;
-    page.family("heartbeat_timestamp_seconds", "gauge", "When the judging loop last answered.");
-    page.sample("heartbeat_timestamp_seconds", &[], now);
+    let help = "When the judging loop last finished a turn.";
+    page.family("heartbeat_timestamp_seconds", "gauge", help);
+    page.sample("heartbeat_timestamp_seconds", &[], seconds(turned));
+    page.family("start_timestamp_seconds", "gauge", "When the daemon started.");
+    page.sample("start_timestamp_seconds", &[], seconds(started));
     page.family("config_reload_successful", "gauge", "1 if the newest configuration is in force.");
     page.sample("config_reload_successful", &[], truth(reload_ok));
     page.family("journal_usable", "gauge", "1 if decisions can be put on record.");
@@ -30,6 +45,7 @@ pub fn metrics(snapshot: &Snapshot, reload_ok: bool, skipped_slots: u64) -> Stri
     }
     people(&mut page, snapshot);
     live(&mut page, snapshot);
+    stages(&mut page, snapshot);
     targets(&mut page, snapshot);
     page.family("signal", "gauge", "The reading of a signal; absent where there is none.");
     for signal in &snapshot.signals {
@@ -64,6 +80,27 @@ const STATES: [GuardState; 9] = [
     GuardState::Baked,
     GuardState::Ended,
 ];
+
+/// How far each stage of a guarded deployment is.
+fn stages(page: &mut Page, snapshot: &Snapshot) {
+    let all: Vec<_> = snapshot.deployment.iter().flat_map(|current| &current.stages).collect();
+    page.family("stage_standing", "gauge", "1 for where a stage stands.");
+    for stage in &all {
+        let standing = stage.standing.to_string().replace(' ', "_");
+        let labels = [("stage", stage.stage.as_str()), ("standing", standing.as_str())];
+        page.sample("stage_standing", &labels, 1.0);
+    }
+    page.family("stage_clean_seconds", "gauge", "For how long a stage was seen to be clean.");
+    for stage in &all {
+        let labels = [("stage", stage.stage.as_str())];
+        page.sample("stage_clean_seconds", &labels, stage.clean_ms as f64 / 1000.0);
+    }
+    page.family("stage_hold_seconds", "gauge", "For how long a stage must be clean.");
+    for stage in &all {
+        let labels = [("stage", stage.stage.as_str())];
+        page.sample("stage_hold_seconds", &labels, stage.hold_ms as f64 / 1000.0);
+    }
+}
 
 /// What people decided, and what they are asked.
 fn people(page: &mut Page, snapshot: &Snapshot) {
@@ -122,6 +159,10 @@ fn targets(page: &mut Page, snapshot: &Snapshot) {
         let lines = target.malformed as f64;
         page.sample("target_malformed_lines", &[("name", &target.name)], lines);
     }
+}
+
+fn seconds(at: Timestamp) -> f64 {
+    at.as_millis() as f64 / 1000.0
 }
 
 const fn truth(value: bool) -> f64 {

@@ -3,6 +3,8 @@
 
 mod account;
 mod compare;
+mod doctor;
+mod drill;
 mod entry;
 mod figures;
 mod health;
@@ -16,6 +18,7 @@ mod people;
 mod rehearsal;
 mod report;
 mod report_tables;
+mod stages;
 mod status;
 mod summary;
 mod trial;
@@ -27,13 +30,15 @@ mod tests;
 
 pub use account::account;
 pub use compare::{Compared, comparisons};
+pub use doctor::doctor;
+pub use drill::{DRILL_EVERY, drill, drill_warning, last_drill};
 pub use entry::{entry, event};
 pub use figures::figures;
 pub use health::{Health, health};
 pub use history::history;
 pub use junit::junit;
 pub use line::{Paint, Style, WIDTH, line, offset, plain, wrap};
-pub use metrics::{METRICS_TYPE, metrics};
+pub use metrics::{METRICS_TYPE, Vitals, metrics};
 pub use number::{number, unit_named};
 pub use rehearsal::{rehearsal, tally};
 pub use report::report;

@@ -164,7 +164,7 @@ mod tests {
     use crate::render::line::{Style, WIDTH, width};
     use crate::render::status::status;
     use crate::render::tests::{BEGUN, snapshot};
-    use crate::render::{event, metrics};
+    use crate::render::{Vitals, event, metrics};
 
     const PERSON: Caller = Caller::Process { pid: Some(7), uid: 1000 };
 
@@ -253,12 +253,16 @@ to do    decide: `rollguard approve` brings v1 back, `rollguard deny --reason
         assert!(text.contains("irreversible: not rolled back without"), "{text}");
     }
 
+    fn vitals() -> Vitals {
+        Vitals { started: BEGUN, turned: BEGUN, reload_ok: true, skipped_slots: 0 }
+    }
+
     #[test]
     fn metrics_tell_a_pause_a_question_and_a_spent_budget() {
         let mut seen = asking(None, Unanswered::Deny);
         seen.paused = Some(pause("work"));
         seen.budget.spent = 1;
-        let page = metrics(&seen, true, 0);
+        let page = metrics(&seen, vitals());
         let lines = [
             "rollguard_state{state=\"awaiting_approval\"} 1",
             "rollguard_paused 1",
@@ -272,7 +276,7 @@ to do    decide: `rollguard approve` brings v1 back, `rollguard deny --reason
         lines
             .iter()
             .for_each(|line| assert!(page.contains(&format!("{line}\n")), "{line}\n{page}"));
-        let page = metrics(&snapshot(), true, 0);
+        let page = metrics(&snapshot(), vitals());
         assert!(page.contains("rollguard_paused 0\n"), "{page}");
         assert!(!page.contains("\nrollguard_pause_end_timestamp_seconds "), "{page}");
     }

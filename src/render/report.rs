@@ -347,7 +347,7 @@ mod tests {
     }
 
     fn entries(ending: Event) -> Vec<Entry> {
-        let attempt = |step| Attempt { hook: HookName::new("rollback").unwrap(), step, number: 1 };
+        let attempt = |step| Attempt::of(HookName::new("rollback").unwrap(), step, 1);
         let begun = Event::Begun {
             baselines: Vec::new(),
             service: ServiceName::new("api").unwrap(),

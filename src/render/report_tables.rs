@@ -226,6 +226,11 @@ pub(super) fn refusals(entries: &[Entry]) -> String {
         | Event::Resumed { .. }
         | Event::LiveChecked { .. }
         | Event::LiveSeen { .. }
+        | Event::StageEntered { .. }
+        | Event::StageNotEntered { .. }
+        | Event::StagePassed { .. }
+        | Event::StageOverdue { .. }
+        | Event::HookBegun { .. }
         | Event::Started { .. }
         | Event::Stopped { .. }
         | Event::Reloaded { .. }
@@ -244,6 +249,8 @@ pub(super) fn refusals(entries: &[Entry]) -> String {
         | Event::Failed { .. }
         | Event::Cleared { .. }
         | Event::Told { .. }
+        | Event::DrillBegun(_)
+        | Event::DrillDone(_)
         | Event::Notified { .. } => None,
     };
     let rows: String = entries.iter().filter_map(row).collect();

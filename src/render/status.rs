@@ -7,10 +7,12 @@ use crate::engine::effect::Pace;
 use crate::engine::snapshot::{
     DeploymentStatus, LiveStatus, RuleStatus, SignalStatus, Snapshot, TargetStatus,
 };
+use crate::engine::stage::StageStanding;
 use crate::model::deployment::Mode;
 use crate::model::entry::{Decision, RuleStanding, Trigger};
 use crate::model::time::{Timestamp, format_duration};
 
+use super::drill::last_drill;
 use super::health::{health, of_rule};
 use super::line::{Paint, Style, WIDTH, clip, line, pad, plain, span, width, wrap};
 use super::number::{number, unit_named};
@@ -46,6 +48,9 @@ pub fn status(snapshot: &Snapshot, style: Style) -> String {
     }
     page.pair("mode", mode(snapshot.mode));
     about_limits(&mut page, snapshot);
+    if let Some(drill) = &snapshot.drill {
+        page.pair("drill", &last_drill(drill, snapshot.at));
+    }
     page.title("TARGET", "STATE");
     snapshot.targets.iter().for_each(|target| about_target(&mut page, target));
     page.title("SIGNAL", "READING");
@@ -174,6 +179,7 @@ fn about_deployment(page: &mut Page, deployment: &DeploymentStatus, now: Timesta
     if let Some(warm) = deployment.warm_at {
         page.pair("warm-up", &format!("{} left, until then no rule can fire", rest(warm, now)));
     }
+    about_stages(page, deployment);
     match (&deployment.withheld, deployment.bakes_at) {
         (Some(why), _) => {
             page.painted_pair("bake", &format!("over, but withheld: {why}"), Paint::Yellow);
@@ -212,6 +218,35 @@ fn about_live(page: &mut Page, live: &LiveStatus, deployment: Option<&Deployment
         (Some(version), None) => (format!("{version}{age}{waits}"), Paint::Plain),
     };
     page.painted_pair("live", &text, paint);
+}
+
+/// The stages that are done, the one that the deployment is in, and those to come.
+fn about_stages(page: &mut Page, deployment: &DeploymentStatus) {
+    let of = |which: fn(StageStanding) -> bool| {
+        let all = deployment.stages.iter().filter(|stage| which(stage.standing));
+        all.map(|stage| stage.stage.as_str()).collect::<Vec<_>>().join(", ")
+    };
+    let done = of(|standing| standing == StageStanding::Done);
+    if !done.is_empty() {
+        page.pair("done", &done);
+    }
+    for stage in &deployment.stages {
+        let clean = span(Duration::from_millis(stage.clean_ms));
+        let hold = span(Duration::from_millis(stage.hold_ms));
+        let why = stage.why.as_ref().map(|why| format!(", {why}")).unwrap_or_default();
+        let (text, paint) = match stage.standing {
+            StageStanding::Done | StageStanding::Next => continue,
+            StageStanding::Passed => ("passed".to_owned(), Paint::Green),
+            StageStanding::Watched => (format!("clean for {clean} of {hold}{why}"), Paint::Plain),
+            StageStanding::Entering => (format!("{}{why}", stage.standing), Paint::Plain),
+            StageStanding::NotEntered => (format!("NOT ENTERED{why}"), Paint::Yellow),
+        };
+        page.painted_pair("stage", &format!("{}: {text}", stage.stage), paint);
+    }
+    let next = of(|standing| standing == StageStanding::Next);
+    if !next.is_empty() {
+        page.pair("next", &next);
+    }
 }
 
 fn rest(until: Timestamp, now: Timestamp) -> String {

@@ -55,6 +55,7 @@ pub(super) fn rule_status() -> RuleStatus {
 pub(super) fn snapshot() -> Snapshot {
     let deployment = DeploymentStatus {
         stage: None,
+        stages: Vec::new(),
         lost: Vec::new(),
         id: DeploymentId::new("v2-20261026T073320.000Z").unwrap(),
         version: Version::new("v2").unwrap(),
@@ -109,5 +110,6 @@ pub(super) fn snapshot() -> Snapshot {
         ],
         rules: vec![rule_status()],
         journal_ok: true,
+        drill: None,
     }
 }

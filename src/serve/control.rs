@@ -22,10 +22,15 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use crate::clock::Clock;
+use crate::doctor::Report;
 use crate::engine::command::{Accepted, Command, Rejection};
+use crate::engine::drilled::DrillStatus;
 use crate::engine::snapshot::{DeploymentProgress, Snapshot};
+use crate::engine::stage::{NoStage, StageProgress};
+use crate::model::drill::Reach;
 use crate::model::entry::Caller;
-use crate::model::name::{DeploymentId, StageName};
+use crate::model::name::{DeploymentId, HookName, StageName};
+use crate::model::time::Timestamp;
 
 use super::people::{ApproveRequest, BeginRequest, PauseRequest, ResumeRequest, RollbackRequest};
 
@@ -51,6 +56,10 @@ pub struct Status {
     pub rollguard: String,
     /// The daemon's process id.
     pub pid: u32,
+    /// When the daemon started.
+    pub started: Timestamp,
+    /// When its loop last finished a turn.
+    pub turned: Timestamp,
     /// The configuration file.
     pub config: PathBuf,
     /// Why the newest configuration is not in force.
@@ -69,6 +78,12 @@ pub enum Question {
     Status,
     /// Where a deployment stands.
     Progress(DeploymentId),
+    /// The newest drill.
+    Drill,
+    /// Whether everything that a rollback needs is there.
+    Doctor,
+    /// How far a stage of a deployment is.
+    Stage(DeploymentId, StageName),
     /// A command, and who gives it.
     Command(Command, Caller),
 }
@@ -80,6 +95,12 @@ pub enum Answer {
     Status(Box<Status>),
     /// Where a deployment stands; `None` if it is not known.
     Progress(Option<DeploymentProgress>),
+    /// The newest drill, if there was one.
+    Drill(Option<Box<DrillStatus>>),
+    /// What was found.
+    Doctor(Box<Report>),
+    /// How far a stage is.
+    Stage(Result<StageProgress, NoStage>),
     /// What became of a command.
     Command(Result<Accepted, Rejection>),
 }
@@ -102,6 +123,9 @@ pub struct StageRequest {
     pub id: Option<DeploymentId>,
     /// The stage that it is in from now on.
     pub stage: StageName,
+    /// Even if a stage before it has not passed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub force: bool,
 }
 
 /// `POST /v1/deployments/end` and `POST /v1/deny`
@@ -113,6 +137,18 @@ pub struct ReasonRequest {
     pub id: Option<DeploymentId>,
     /// Why.
     pub reason: String,
+}
+
+/// `POST /v1/drill`
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DrillRequest {
+    /// The hook; `None`: the configured one.
+    #[serde(default)]
+    pub hook: Option<HookName>,
+    /// How far it may reach.
+    #[serde(default)]
+    pub reach: Reach,
 }
 
 /// The body of every answer that is not a success.
@@ -239,6 +275,8 @@ impl Server {
         match (&parts.method, parts.uri.path()) {
             (&Method::GET, "/v1/status") => self.status().await,
             (&Method::GET, "/v1/wait") => self.wait(&query).await,
+            (&Method::GET, "/v1/drill") => self.drill().await,
+            (&Method::GET, "/v1/doctor") => self.doctor().await,
             (&Method::POST, path) => match command_at(path, body).await {
                 Some(command) => self.command(command, caller).await,
                 None => problem(StatusCode::NOT_FOUND, format!("nothing at {path}")),
@@ -256,7 +294,23 @@ impl Server {
     async fn status(&self) -> Response<Full<Bytes>> {
         match self.ask(Question::Status).await {
             Some(Answer::Status(status)) => json(StatusCode::OK, &status),
-            Some(Answer::Progress(_) | Answer::Command(_)) | None => stopping(),
+            Some(_) | None => stopping(),
+        }
+    }
+
+    /// What was found, which takes a while.
+    async fn doctor(&self) -> Response<Full<Bytes>> {
+        match self.ask(Question::Doctor).await {
+            Some(Answer::Doctor(report)) => json(StatusCode::OK, &report),
+            Some(_) | None => stopping(),
+        }
+    }
+
+    /// The newest drill, or `null`.
+    async fn drill(&self) -> Response<Full<Bytes>> {
+        match self.ask(Question::Drill).await {
+            Some(Answer::Drill(drill)) => json(StatusCode::OK, &drill),
+            Some(_) | None => stopping(),
         }
     }
 
@@ -272,35 +326,67 @@ impl Server {
         match self.ask(Question::Command(command, caller)).await {
             Some(Answer::Command(Ok(accepted))) => json(StatusCode::OK, &accepted),
             Some(Answer::Command(Err(why))) => problem(StatusCode::CONFLICT, why.to_string()),
-            Some(Answer::Status(_) | Answer::Progress(_)) | None => stopping(),
+            Some(_) | None => stopping(),
         }
     }
 
-    /// Answers when the deployment will not change any more, or after a while.
+    /// Answers when the deployment, or the stage that is named, will not change any more, or after
+    /// a while.
     async fn wait(&self, query: &str) -> Response<Full<Bytes>> {
-        let id = query.strip_prefix("deployment=").and_then(|id| DeploymentId::new(id).ok());
-        let Some(id) = id else {
-            let why = "ask with ?deployment=ID".to_owned();
+        let value =
+            |key: &str| query.split('&').find_map(|pair| pair.strip_prefix(key)?.strip_prefix('='));
+        let stage = value("stage").map(StageName::new).transpose();
+        let id = value("deployment").and_then(|id| DeploymentId::new(id).ok());
+        let (Some(id), Ok(stage)) = (id, stage) else {
+            let why = "ask with ?deployment=ID or ?deployment=ID&stage=NAME".to_owned();
             return problem(StatusCode::BAD_REQUEST, why);
         };
         let mut changes = self.changes.clone();
         let end = self.clock.now().after(LONGEST_WAIT);
         loop {
             changes.mark_unchanged();
-            let progress = match self.ask(Question::Progress(id.clone())).await {
-                Some(Answer::Progress(Some(progress))) => progress,
-                Some(Answer::Progress(None)) => {
-                    let why = format!("deployment {id} is not known");
-                    return problem(StatusCode::NOT_FOUND, why);
-                }
-                Some(Answer::Status(_) | Answer::Command(_)) | None => return stopping(),
+            let (is_final, answer) = match &stage {
+                Some(stage) => self.stage(&id, stage).await,
+                None => self.progress(&id).await,
             };
-            if progress.is_final || self.clock.now() >= end {
-                return json(StatusCode::OK, &progress);
+            if is_final || self.clock.now() >= end {
+                return answer;
             }
             if let Some(Err(_)) = self.clock.before(end, changes.changed()).await {
                 return stopping();
             }
+        }
+    }
+}
+
+impl Server {
+    /// Where a deployment stands, and whether there is nothing to wait for any more.
+    async fn progress(&self, id: &DeploymentId) -> (bool, Response<Full<Bytes>>) {
+        match self.ask(Question::Progress(id.clone())).await {
+            Some(Answer::Progress(Some(progress))) => {
+                (progress.is_final, json(StatusCode::OK, &progress))
+            }
+            Some(Answer::Progress(None)) => {
+                let why = format!("deployment {id} is not known");
+                (true, problem(StatusCode::NOT_FOUND, why))
+            }
+            Some(_) | None => (true, stopping()),
+        }
+    }
+
+    /// How far a stage is, and whether there is nothing to wait for any more.
+    async fn stage(&self, id: &DeploymentId, stage: &StageName) -> (bool, Response<Full<Bytes>>) {
+        match self.ask(Question::Stage(id.clone(), stage.clone())).await {
+            Some(Answer::Stage(Ok(progress))) => {
+                (progress.is_final, json(StatusCode::OK, &progress))
+            }
+            Some(Answer::Stage(Err(why @ NoStage::Deployment(_)))) => {
+                (true, problem(StatusCode::NOT_FOUND, why.to_string()))
+            }
+            Some(Answer::Stage(Err(why @ (NoStage::None | NoStage::Unknown { .. })))) => {
+                (true, problem(StatusCode::UNPROCESSABLE_ENTITY, why.to_string()))
+            }
+            Some(_) | None => (true, stopping()),
         }
     }
 }
@@ -311,13 +397,21 @@ async fn command_at(path: &str, body: Incoming) -> Option<Result<Command, String
         "/v1/deployments" => read::<BeginRequest>(body).await.map(Command::from),
         "/v1/deployments/stage" => {
             let stage = read(body).await;
-            stage.map(|StageRequest { id, stage }| Command::Stage { id, stage })
+            stage.map(|StageRequest { id, stage, force }| Command::Stage {
+                id,
+                stage,
+                force: force.into(),
+            })
         }
         "/v1/deployments/end" => {
             let end = read(body).await;
             end.map(|ReasonRequest { id, reason }| Command::End { id, reason })
         }
         "/v1/rollback" => read::<RollbackRequest>(body).await.map(Command::from),
+        "/v1/drill" => {
+            let drill = read(body).await;
+            drill.map(|DrillRequest { hook, reach }| Command::Drill { hook, reach })
+        }
         "/v1/approve" => read::<ApproveRequest>(body).await.map(Command::from),
         "/v1/deny" => {
             let deny = read(body).await;

@@ -6,7 +6,8 @@ mod open;
 mod people;
 
 pub use control::{
-    Answer, Asked, Control, Problem, Question, ReasonRequest, ServeError, StageRequest, Status,
+    Answer, Asked, Control, DrillRequest, Problem, Question, ReasonRequest, ServeError,
+    StageRequest, Status,
 };
 pub use open::Open;
 pub use people::{ApproveRequest, BeginRequest, PauseRequest, ResumeRequest, RollbackRequest};

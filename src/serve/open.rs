@@ -116,9 +116,13 @@ impl Server {
             "/healthz" => text(StatusCode::OK, "ok\n".to_owned()),
             "/readyz" => readiness(&status),
             "/metrics" => {
-                let (guard, skipped) = (&status.guard, status.skipped_slots);
-                let reload_ok = status.reload_error.is_none();
-                let mut page = text(StatusCode::OK, render::metrics(guard, reload_ok, skipped));
+                let vitals = render::Vitals {
+                    started: status.started,
+                    turned: status.turned,
+                    reload_ok: status.reload_error.is_none(),
+                    skipped_slots: status.skipped_slots,
+                };
+                let mut page = text(StatusCode::OK, render::metrics(&status.guard, vitals));
                 let kind = HeaderValue::from_static(render::METRICS_TYPE);
                 page.headers_mut().insert(CONTENT_TYPE, kind);
                 page
@@ -138,7 +142,11 @@ impl Server {
         let round = async { self.questions.send(asked).await.ok().and(answered.await.ok()) };
         match self.clock.before(end, round).await.flatten()? {
             Answer::Status(status) => Some(status),
-            Answer::Progress(_) | Answer::Command(_) => None,
+            Answer::Progress(_)
+            | Answer::Stage(_)
+            | Answer::Drill(_)
+            | Answer::Doctor(_)
+            | Answer::Command(_) => None,
         }
     }
 }

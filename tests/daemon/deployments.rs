@@ -142,6 +142,8 @@ fn a_pipeline_waits_through_a_restart_of_the_daemon() {
     let Some(world) = World::new(&[]) else { return };
     let daemon = world.start();
     world.begin();
+    // The daemon may not have seen yet that the last one has gone.
+    common::wait_for(LONG, "no client", || (!is_connected(&world)).then_some(()));
     let mut wait = common::KillOnDrop(world.command(&["deploy", "wait", ID]).spawn().unwrap());
     common::wait_for(LONG, "a client", || is_connected(&world).then_some(()));
     daemon.kill();
@@ -169,11 +171,12 @@ fn the_fields_of_the_status_are_those_that_scripts_know() {
         keys.sort_unstable();
         assert_eq!(keys, sorted(names), "{value:#}");
     };
-    let top = "at budget colour config deployment good journal_ok live mode paused pid \
-               quarantine reload_error rollguard rules service signals skipped_slots state targets";
+    let top = "at budget colour config deployment drill good journal_ok live mode paused pid \
+               quarantine reload_error rollguard rules service signals skipped_slots started state \
+               targets turned";
     check(&status, top.split_whitespace().collect());
     let of_deployment = "approval bakes_at begun decided_at decision forced good id irreversible \
-                         lost stage step version warm_at why withheld";
+                         lost stage stages step version warm_at why withheld";
     check(&status["deployment"], of_deployment.split(' ').collect());
     let of_rule = "about comparisons for_ms given held_ms no_data refusal rule severity signals \
                    since state verdict when";

@@ -16,4 +16,5 @@ mod modes;
 mod pace;
 mod people;
 mod reload;
+mod stages;
 mod twins;

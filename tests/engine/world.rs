@@ -6,7 +6,7 @@ use std::time::Duration;
 use regex_lite::Regex;
 use rollguard::engine::Judge;
 use rollguard::model::condition::{Compare, Cond, Condition, Num};
-use rollguard::model::deployment::{Arm, Budget, DeploymentSettings, Mode};
+use rollguard::model::deployment::{Along, Arm, Budget, DeploymentSettings, Mode};
 use rollguard::model::entry::RuleStanding;
 use rollguard::model::name::{RuleName, ServiceName, SignalName, TargetName};
 use rollguard::model::place::{RuleIx, SignalIx, TargetIx};
@@ -122,9 +122,11 @@ pub(crate) fn plan(targets: Vec<Target>, signals: Vec<Signal>, rules: Vec<Rule>)
         confirm: None,
         budget: Budget::default(),
         live: None,
+        along: Along::default(),
     };
     let (mode, hooks) = (Mode::Observe, Vec::new());
-    Arc::new(Plan { mode, deployment, targets, signals, rules, hooks, channels: Vec::new() })
+    let (stages, channels, drill) = (Vec::new(), Vec::new(), None);
+    Arc::new(Plan { mode, deployment, targets, signals, rules, hooks, stages, channels, drill })
 }
 
 /// A page of lines `SERIES VALUE`, `SERIES VALUE @AGE_SECONDS` or `!METRIC` for one that cannot be

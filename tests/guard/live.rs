@@ -362,6 +362,14 @@ fn a_yes_is_done_only_while_the_judged_version_is_live_and_may_be_said_again() {
 }
 
 #[test]
+fn a_no_after_a_yes_counts_as_long_as_nothing_is_done() {
+    let mut bed = confirming("deny");
+    bed.play(&format!("{}; 20.5 live never; 21 approve; 21.5 deny", sick("v2"))).log.clear();
+    bed.play("22 answer v2; 23..30 sick").expect("");
+    assert_eq!(bed.refusal(), "denied");
+}
+
+#[test]
 fn what_nobody_answered_is_done_by_default_only_while_the_judged_version_is_live() {
     let mut bed = confirming("rollback");
     bed.play(&format!("{}; 21..38 sick; 40 tick", sick("v2")));

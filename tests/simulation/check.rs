@@ -17,6 +17,8 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use rollguard::engine::command::{Command, Force, Terms};
+use rollguard::engine::drill::CALL_OFF_GRACE;
+use rollguard::engine::drilled::is_drill;
 use rollguard::engine::effect::{Incident, Job, Notice, Order};
 use rollguard::engine::snapshot::Snapshot;
 use rollguard::engine::telling::{Occurrence, Telling};
@@ -31,11 +33,13 @@ use rollguard::model::plan::Plan;
 use rollguard::model::scrape::Scrape;
 use rollguard::model::time::{Instant, Moment, Timestamp};
 
+use crate::stages::{self, Stages};
+
 /// The most entries of a deployment that a guard may keep.
 const MAX_KEPT: usize = 512;
 
 /// A reading older than three intervals and the timeout is none.
-const STALE: Duration = Duration::from_millis(3800);
+pub(crate) const STALE: Duration = Duration::from_millis(3800);
 
 #[derive(Default)]
 pub(crate) struct Check {
@@ -45,6 +49,10 @@ pub(crate) struct Check {
     told: HashSet<(DeploymentId, Attempt)>,
     /// The news that channels were told of, by their ids.
     news_told: HashSet<String>,
+    /// The drill that has no end on record.
+    drill: Option<DeploymentId>,
+    /// Every drill there was.
+    drilled: HashSet<DeploymentId>,
     life: Life,
     /// What a person says at this moment.
     pub(crate) said: Option<Command>,
@@ -69,6 +77,8 @@ struct Life {
     warm: Option<Instant>,
     /// When the current deployment began, if that was in this life.
     begun: Option<Instant>,
+    /// When the stage's time began, if that was in this life.
+    entered: Option<Instant>,
     /// Rules that were read by one and the same plan since the deployment began.
     reloaded: bool,
     /// When the newest plan came.
@@ -79,16 +89,18 @@ struct Life {
     stood: Option<Instant>,
     /// It was decided in this life.
     decided: bool,
+    /// When a rollback was due whose first attempt has not begun.
+    due: Option<Instant>,
 }
 
 /// What one successful scrape said; NaN where that is nothing, or nothing for certain.
 #[derive(Debug)]
-struct Seen {
-    at: Instant,
+pub(crate) struct Seen {
+    pub(crate) at: Instant,
     came: Instant,
-    latency: f64,
+    pub(crate) latency: f64,
     /// The latency is of this moment for certain.
-    certain: bool,
+    pub(crate) certain: bool,
     errors: f64,
 }
 
@@ -106,6 +118,7 @@ struct Deployment {
     asked: Option<(RuleName, Option<Instant>, Unanswered)>,
     denied: HashSet<RuleName>,
     attempts: Vec<(Attempt, Option<StepResult>)>,
+    stages: Stages,
 }
 
 impl Check {
@@ -245,7 +258,11 @@ impl Check {
             self.life.begun = since;
             return self.begins_on_terms(id, &entry.event, plan);
         }
+        if is_drill(id) {
+            return self.drill(id, &entry.event);
+        }
         assert!(self.deployments.contains_key(id), "{entry:?} of an unknown deployment");
+        self.is_in_time(now, &entry.event);
         match &entry.event {
             Event::Decided(decision) => self.decides(now, id, decision, plan),
             Event::Baked { version } => {
@@ -257,8 +274,20 @@ impl Check {
             Event::Notified { .. }
             | Event::Told { .. }
             | Event::Cleared { .. }
-            | Event::Intent { .. }
+            | Event::DrillBegun(_)
+            | Event::DrillDone(_)
             | Event::Outcome { .. } => {}
+            Event::Intent { attempt, .. } => {
+                let settled = self.deployments.values().all(|of| of.stages.are_settled());
+                assert!(settled, "{attempt:?} while what enters a stage may still run");
+            }
+            Event::StagePassed { stage, .. } => {
+                let hold = plan.stage(stage).expect("a stage of the plan").1.hold;
+                assert!(!self.paused && self.deployments[id].asked.is_none(), "undecided");
+                assert!(self.life.warm.is_none_or(|warm| warm <= now.at), "passed in warm-up");
+                stages::passes(now, self.life.entered, &self.life.seen, hold);
+            }
+            Event::StageEntered { .. } => self.life.entered = Some(now.at),
             Event::LiveChecked { .. }
             | Event::LiveSeen { .. }
             | Event::Started { .. }
@@ -266,6 +295,9 @@ impl Check {
             | Event::Reloaded { .. }
             | Event::ReloadRefused { .. }
             | Event::Begun { .. }
+            | Event::StageNotEntered { .. }
+            | Event::StageOverdue { .. }
+            | Event::HookBegun { .. }
             | Event::Staged { .. }
             | Event::TelemetryLost { .. }
             | Event::TelemetryBack { .. }
@@ -285,7 +317,11 @@ impl Check {
         if let Event::Reloaded { .. } = &entry.event {
             self.life.reloaded = true;
         }
+        if let Event::Staged { .. } = &entry.event {
+            self.life.entered = Some(now.at);
+        }
         let deployment = self.deployments.get_mut(id).unwrap();
+        deployment.stages.takes(&entry.event);
         deployment.takes(now, &entry.event, plan);
     }
 
@@ -317,6 +353,7 @@ impl Check {
             asked: None,
             denied: HashSet::new(),
             attempts: Vec::new(),
+            stages: Stages::default(),
         };
         self.deployments.insert(id.clone(), deployment);
     }
@@ -517,6 +554,10 @@ impl Check {
     }
 
     pub(crate) fn runs(&mut self, order: &Order, durable: &[Entry], plan: &Plan) {
+        if order.attempt.entering.is_some() {
+            assert!(self.deployments[&order.deployment].guarded, "enters what is not guarded");
+            return stages::enters(order, durable, plan);
+        }
         let deployment = &self.deployments[&order.deployment];
         let Attempt { hook, step, .. } = &order.attempt;
         let decision = deployment.decision.as_ref().expect("runs without a decision on record");
@@ -546,6 +587,48 @@ impl Check {
                     assert_eq!(Some(argument.as_str()), deployment.good.as_ref().map(text));
                 }
             }
+        }
+    }
+
+    /// An attempt of a drill follows its intent, and never begins beside a rollback.
+    pub(crate) fn drills(&self, order: &Order, durable: &[Entry]) {
+        let current = self.current.as_ref().map(|id| &self.deployments[id]);
+        let rolling = current.is_some_and(|d| d.decision.is_some() && !d.is_over);
+        assert!(!rolling, "{:?} begins during a rollback", order.attempt);
+        let last = durable.last().map(|entry| &entry.event);
+        let intended = matches!(
+            last,
+            Some(Event::Intent { attempt, .. }) if *attempt == order.attempt
+        );
+        assert!(intended, "{:?} runs without an intent on record", order.attempt);
+        assert_eq!(self.drill.as_ref(), Some(&order.deployment));
+        let Job::Run { argv, .. } = &order.job else { panic!("{order:?}") };
+        assert_eq!(argv[1], "gym", "a drill acts on something else");
+    }
+
+    /// One drill at a time, each with an id of its own.
+    fn drill(&mut self, id: &DeploymentId, event: &Event) {
+        if let Event::DrillBegun(_) = event {
+            assert_eq!(self.drill, None, "two drills at a time");
+            assert!(self.drilled.insert(id.clone()), "{id} begins twice");
+            self.drill = Some(id.clone());
+        }
+        assert_eq!(self.drill.as_ref(), Some(id), "{event:?} of a drill that is over");
+        if let Event::DrillDone(_) = event {
+            self.drill = None;
+        }
+    }
+
+    /// A rollback waits for a drill no longer than for the end of its step.
+    fn is_in_time(&mut self, now: Moment, event: &Event) {
+        if let Event::Decided(_) = event {
+            self.life.due = Some(now.at);
+        }
+        if let Event::Intent { .. } = event
+            && let Some(decided) = self.life.due.take()
+        {
+            let waited = now.at.since(decided);
+            assert!(waited <= CALL_OFF_GRACE, "the first attempt began after {waited:?}");
         }
     }
 
@@ -588,12 +671,14 @@ impl Check {
                         | Event::Stopped { .. }
                         | Event::Reloaded { .. }
                         | Event::LiveSeen { .. }
+                        | Event::DrillBegun(_)
+                        | Event::DrillDone(_)
                         | Event::Notified { .. }
                         | Event::Told { .. }
                 )
             });
             let count = own.count();
-            assert!(count < 200, "{count} entries of {id}");
+            assert!(count < 300, "{count} entries of {id}");
             assert!(deployment.attempts.len() < 80, "{} attempts", deployment.attempts.len());
         }
     }
@@ -628,6 +713,11 @@ impl Deployment {
                 assert!(new, "{} is refused twice for the same reason", evidence.rule);
                 assert!(self.guarded, "refused although there is nothing to refuse");
             }
+            Event::Intent { attempt, .. } if attempt.entering.is_some() => {
+                assert!(self.guarded, "{attempt:?} of what is not guarded");
+            }
+            Event::Outcome { attempt, .. } if attempt.entering.is_some() => {}
+            Event::StagePassed { .. } => assert!(self.guarded, "passed although not guarded"),
             Event::Intent { attempt, .. } => {
                 let settled = self.attempts.iter().all(|(_, outcome)| outcome.is_some());
                 assert!(settled, "{attempt:?} is next to one without an outcome");
@@ -650,12 +740,18 @@ impl Deployment {
             | Event::Reloaded { .. }
             | Event::ReloadRefused { .. }
             | Event::Begun { .. }
+            | Event::StageEntered { .. }
+            | Event::StageNotEntered { .. }
+            | Event::StageOverdue { .. }
+            | Event::HookBegun { .. }
             | Event::Staged { .. }
             | Event::TelemetryLost { .. }
             | Event::TelemetryBack { .. }
             | Event::Told { .. }
             | Event::LiveChecked { .. }
             | Event::LiveSeen { .. }
+            | Event::DrillBegun(_)
+            | Event::DrillDone(_)
             | Event::Notified { .. } => {}
             Event::Cleared { rule } => {
                 assert!(self.guarded, "{rule} cleared although nothing is guarded");
@@ -690,6 +786,7 @@ impl Deployment {
                 Some(StepResult::Failed(_) | StepResult::PutOff { .. } | StepResult::TimedOut) => {
                     failed += 1
                 }
+                Some(StepResult::CalledOff) => panic!("a rollback was called off"),
                 Some(StepResult::Final(_)) => panic!("{attempt:?} could not succeed"),
                 Some(StepResult::Unknown) => {
                     let probe = step.action.is_harmless();

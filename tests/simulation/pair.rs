@@ -303,6 +303,9 @@ impl Pair {
                     let at = known.copied().unwrap_or(0).max(self.now);
                     self.answer(ix, at, deployment, attempt, result);
                 }
+                Effect::CallOff { .. } | Effect::GoAlong(_) | Effect::Drill(_) => {
+                    panic!("{effect:?} of a plan without stages")
+                }
                 Effect::Notify(_) | Effect::Tell(_) | Effect::Report(_) | Effect::Pace { .. } => {}
             }
         }

@@ -50,8 +50,16 @@ fn text(random: &mut Random) -> String {
         "cure = { when = \"errors < 1\", for = \"0s\", within = \"10s\" }",
     ]);
     // The order of hooks is what indices into them depend on.
-    let mut hooks = [hook_rollback(random, cure, on_failure), PAGE.to_owned(), TELL.to_owned()];
-    let turn = usize::try_from(random.below(3)).unwrap();
+    let along = random.pick(&["", "on_begin = \"along\"\non_stage = \"along\"", ALONG]);
+    let stages = stages(random);
+    let mut hooks = [
+        hook_rollback(random, cure, on_failure),
+        PAGE.to_owned(),
+        TELL.to_owned(),
+        hook_shift(random),
+        "[hook.along]\nsteps = [ { run = [\"along\"] } ]\n".to_owned(),
+    ];
+    let turn = usize::try_from(random.below(5)).unwrap();
     hooks.rotate_left(turn);
     let limit = random.pick(&["2", "2", "3"]);
     let slow = format!("[rule.slow]\nwhen = \"latency > {limit}\"\nfor = \"2s\"\n");
@@ -60,7 +68,7 @@ fn text(random: &mut Random) -> String {
     format!(
         "mode = \"{mode}\"\n[deployment]\nservice = \"shop\"\narm = \"{arm}\"\n{version}\n\
          bake = \"{bake}\"\nwarmup = \"{warmup}\"\nthen = \"rollback\"\n{good}\n{notify}\n{live}\n\
-         {confirm}\n{budget}\n{TARGET}{sharpen}\n{CHANNEL}{SIGNALS}{}{rules}",
+         {confirm}\n{budget}\n{along}\n{TARGET}{sharpen}\n{CHANNEL}{SIGNALS}{}{DRILL}{rules}{stages}",
         hooks.concat()
     )
 }
@@ -100,9 +108,52 @@ fn other_steps(random: &mut Random) -> String {
 
 /// Read often enough to matter within a run.
 const LIVE: &str = "live = { file = \"/srv/VERSION\", timeout = \"1s\" }\n";
+/// Stages or none; the hook of each is slow, fails and hangs as any other.
+fn stages(random: &mut Random) -> String {
+    let mut stages = String::new();
+    let names = random.pick(&["", "canary full", "canary half full"]);
+    for name in names.split_whitespace() {
+        let hold = random.pick(&["2s", "4s", "8s"]);
+        let enter = random.pick(&["", "enter = \"shift\""]);
+        let within = random.pick(&["", "within = \"20s\""]);
+        let rules = random.pick(&["", "rules = [\"slow\"]", "rules = []"]);
+        stages.push_str(&format!(
+            "[[stage]]\nname = \"{name}\"\nhold = \"{hold}\"\nlimits = [\"latency < 1\"]\n\
+             {enter}\n{within}\n{rules}\n"
+        ));
+    }
+    stages
+}
+
+fn hook_shift(random: &mut Random) -> String {
+    let attempts = 1 + random.below(3);
+    let idempotent = random.one_in(2);
+    let limit = random.pick(&["", "timeout = \"12s\""]);
+    let then = random.pick(&["", ", { sleep = \"1s\" }"]);
+    format!(
+        "[hook.shift]\n{limit}\nsteps = [ {{ run = [\"shift\", \"{{stage}}\"], timeout = \"5s\", \
+         attempts = {attempts}, idempotent = {idempotent} }}{then} ]\n"
+    )
+}
+
+const ALONG: &str =
+    "on_begin = \"along\"\non_stage = \"along\"\non_trip = \"along\"\non_commit = \"along\"";
 
 const PAGE: &str = "[hook.page]\nsteps = [ { run = [\"page\", \"{reason}\"] } ]\n";
 const TELL: &str = "[hook.tell]\nsteps = [ { run = [\"tell\", \"{rule}\"], attempts = 3 } ]\n";
+
+const DRILL: &str = r#"
+[drill]
+service = "gym"
+version = "v7"
+good = "v6"
+hook = "exercise"
+[hook.exercise]
+steps = [
+  { run = ["exercise", "{service}"], timeout = "5s", attempts = 2, idempotent = true },
+  { run = ["again", "{service}"], timeout = "5s" },
+]
+"#;
 
 const TARGET: &str = r#"
 [target.api]

@@ -9,13 +9,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rollguard::engine::command::{Command, Force, Terms};
-use rollguard::engine::effect::{Effect, Job, Notice, Order, Outcome};
+use rollguard::engine::drilled::is_drill;
+use rollguard::engine::effect::{DrillEffect, Effect, Job, Notice, Order, Outcome};
 use rollguard::engine::snapshot::{DeploymentStatus, GuardState, Snapshot};
 use rollguard::engine::{Guard, Ledger};
 use rollguard::model::deployment::{Arm, Mode};
+use rollguard::model::drill::Reach;
 use rollguard::model::entry::{Attempt, Caller, Entry, Event, StepResult};
 use rollguard::model::live::Live;
-use rollguard::model::name::{DeploymentId, HookName, Version};
+use rollguard::model::name::{DeploymentId, HookName, StageName, Version};
 use rollguard::model::place::TargetIx;
 use rollguard::model::plan::Plan;
 use rollguard::model::scrape::{Failure, FailureClass, Scrape};
@@ -25,6 +27,7 @@ use crate::check::Check;
 use crate::disk::Disk;
 use crate::plans;
 use crate::random::Random;
+use crate::stages;
 
 const SECOND: u64 = 1_000_000_000;
 const PERSON: Caller = Caller::Process { pid: Some(7), uid: 1000 };
@@ -97,6 +100,8 @@ pub(crate) struct World {
     arrivals: Vec<(u64, u64, Arrival)>,
     /// Programs by attempt; `None` is one that can never start any more.
     programs: HashMap<(DeploymentId, Attempt), Option<Program>>,
+    /// The newest attempt of a drill.
+    drilled: Option<(DeploymentId, Attempt)>,
     durable: Vec<Entry>,
     /// The bytes of that; not in every world, as they cost time.
     disk: Option<Disk>,
@@ -140,6 +145,7 @@ impl World {
             next_command: random.below(8 * SECOND),
             arrivals: Vec::new(),
             programs: HashMap::new(),
+            drilled: None,
             durable: Vec::new(),
             asked: 0,
             check: Check::default(),
@@ -176,14 +182,19 @@ impl World {
     }
 
     fn is_settled(&self) -> bool {
-        self.guard.as_ref().is_some_and(|guard| match guard.state() {
-            GuardState::AwaitingApproval | GuardState::RollingBack | GuardState::Verifying => false,
-            GuardState::Idle
-            | GuardState::Guarding
-            | GuardState::RolledBack
-            | GuardState::RollbackFailed
-            | GuardState::Baked
-            | GuardState::Ended => true,
+        self.guard.as_ref().is_some_and(|guard| {
+            !guard.has_steps_to_run()
+                && match guard.state() {
+                    GuardState::AwaitingApproval
+                    | GuardState::RollingBack
+                    | GuardState::Verifying => false,
+                    GuardState::Idle
+                    | GuardState::Guarding
+                    | GuardState::RolledBack
+                    | GuardState::RollbackFailed
+                    | GuardState::Baked
+                    | GuardState::Ended => true,
+                }
         })
     }
 
@@ -396,10 +407,14 @@ impl World {
                 Effect::Run(order) => self.run_program(&order),
                 Effect::ReadLive { number, .. } => self.read_live(number),
                 Effect::Inspect { deployment, attempt, .. } => self.inspect(deployment, attempt),
+                Effect::CallOff { deployment, attempt } => self.call_off(deployment, attempt),
                 Effect::Notify(notice) => self.tell(&notice),
+                Effect::GoAlong(notice) => stages::goes_along(&notice, &self.durable),
                 Effect::Tell(telling) => self.check.announces(&telling, &self.durable),
                 Effect::Report(incident) => self.check.reports(&incident),
                 Effect::Pace { target, interval, .. } => self.set_pace(target, interval),
+                Effect::Drill(DrillEffect::Run(order)) => self.run_drill(&order),
+                Effect::Drill(DrillEffect::CallOff) => self.call_drill_off(),
             }
         }
         Ok(())
@@ -460,13 +475,15 @@ impl World {
                 Effect::Notify(notice) => self.tell(&notice),
                 Effect::Pace { target, interval, .. } => self.set_pace(target, interval),
                 Effect::Tell(telling) => self.check.announces(&telling, &self.durable),
+                Effect::Drill(DrillEffect::CallOff) => self.call_drill_off(),
                 Effect::Append(_)
                 | Effect::Run(_)
                 | Effect::ReadLive { .. }
+                | Effect::Drill(DrillEffect::Run(_))
                 | Effect::Inspect { .. }
-                | Effect::Report(_) => {
-                    panic!("{effect:?} without a journal")
-                }
+                | Effect::CallOff { .. }
+                | Effect::GoAlong(_)
+                | Effect::Report(_) => panic!("{effect:?} without a journal"),
             }
         }
         Ok(())
@@ -477,7 +494,9 @@ impl World {
         self.check.runs(order, &self.durable, &self.plan);
         let key = (order.deployment.clone(), order.attempt.clone());
         assert!(!self.programs.contains_key(&key), "{key:?} is started twice");
+        self.shifts_alone(&order.attempt);
         let (took, result, works) = self.fate(order.timeout);
+        let works = works && order.attempt.entering.is_none();
         let ends = self.now + took;
         let good = match &order.job {
             Job::Run { argv, .. } if argv[0] == "switch" => Version::new(&argv[2]).ok(),
@@ -506,6 +525,59 @@ impl World {
         let at = self.now + self.random.below(SECOND);
         let asked = self.moment().at;
         self.arrivals.push((at, self.life, Arrival::Read(number, asked, live)));
+    }
+
+    fn run_drill(&mut self, order: &Order) {
+        assert!(!self.lost, "{:?} runs without a journal", order.attempt);
+        self.check.drills(order, &self.durable);
+        let key = (order.deployment.clone(), order.attempt.clone());
+        assert!(!self.programs.contains_key(&key), "{key:?} is started twice");
+        let (took, result, works) = self.fate(order.timeout);
+        let ends = self.now + took;
+        self.programs.insert(key.clone(), Some(Program { ends, works, brings: None }));
+        self.drilled = Some(key);
+        self.answer(ends, &order.deployment, &order.attempt, result);
+    }
+
+    /// It is ended, which may take longer than anybody waits.
+    fn call_drill_off(&mut self) {
+        let Some((deployment, attempt)) = self.drilled.clone() else { return };
+        let is_it = |arrival: &Arrival| match arrival {
+            Arrival::Outcome(of) => of.deployment == deployment && of.attempt == attempt,
+            Arrival::Scrape(_) | Arrival::Told(..) | Arrival::Read(..) => false,
+        };
+        let before = self.arrivals.len();
+        self.arrivals.retain(|(_, _, arrival)| !is_it(arrival));
+        if self.arrivals.len() < before {
+            let at = self.now + self.random.below(5 * SECOND);
+            self.answer(at, &deployment, &attempt, StepResult::Unknown);
+        }
+    }
+
+    /// What enters a stage shifts traffic, and so does a rollback: one after the other.
+    fn shifts_alone(&self, attempt: &Attempt) {
+        // A drill acts somewhere else.
+        for ((_, other), program) in self.programs.iter().filter(|((id, _), _)| !is_drill(id)) {
+            let runs = program.as_ref().is_some_and(|program| program.ends > self.now);
+            let shifts = other.entering.is_some() || attempt.entering.is_some();
+            assert!(!runs || !shifts, "{attempt:?} starts while {other:?} runs");
+        }
+    }
+
+    /// Ends a program, or makes sure that it can never start.
+    fn call_off(&mut self, deployment: DeploymentId, attempt: Attempt) {
+        let key = (deployment.clone(), attempt.clone());
+        let takes = self.random.below(3 * SECOND);
+        let program = self.programs.entry(key).or_insert(None);
+        let (at, result) = match program {
+            Some(program) if program.ends > self.now => {
+                program.ends = program.ends.min(self.now + takes);
+                (program.ends, StepResult::CalledOff)
+            }
+            Some(_) => (self.now, StepResult::Unknown),
+            None => (self.now, StepResult::NotStarted),
+        };
+        self.answer(at, &deployment, &attempt, result);
     }
 
     fn fate(&mut self, timeout: Duration) -> (u64, StepResult, bool) {
@@ -555,7 +627,7 @@ impl World {
 
     /// What people, pipelines and clocks do at random moments.
     fn meddle(&mut self) -> Result<(), Killed> {
-        match self.random.below(24) {
+        match self.random.below(33) {
             0..=6 => self.deploy(),
             7 => self.command(Command::End { id: None, reason: "enough".to_owned() }),
             8 | 9 => {
@@ -571,6 +643,12 @@ impl World {
             18 => self.command(Command::Resume { reason: None }),
             19..=21 => self.command(Command::Approve { id: None, reason: None }),
             22 | 23 => self.command(Command::Deny { id: None, reason: "no".to_owned() }),
+            24..=29 => {
+                let name = *self.random.pick(&["canary", "half", "full", "lunch"]);
+                let stage = StageName::new(name).unwrap();
+                let force = Force::from(self.random.one_in(3));
+                self.command(Command::Stage { id: None, stage, force })
+            }
             10 => {
                 self.skew_ms += i64::try_from(self.random.below(200_000)).unwrap() - 100_000;
                 Ok(())
@@ -582,6 +660,7 @@ impl World {
             12 => Err(Killed),
             13 | 14 => self.reload(),
             15 => self.reload_badly(),
+            30..=32 => self.command(Command::Drill { hook: None, reach: Reach::default() }),
             _ => Ok(()),
         }
     }
@@ -709,7 +788,8 @@ fn durable_part(snapshot: &Snapshot) -> impl PartialEq + std::fmt::Debug + use<>
         let DeploymentStatus { id, version, good, begun, decision, decided_at, why, .. } = shown;
         // How long is left to answer is the clock's business.
         let asked = shown.approval.map(|asked| (asked.rule, asked.asked, asked.hook));
-        let terms = (shown.irreversible, shown.forced);
+        let standings: Vec<_> = shown.stages.iter().map(|stage| stage.standing).collect();
+        let terms = (shown.irreversible, shown.forced, shown.stage, standings);
         (id, version, good, begun, decision, decided_at, why, asked, terms)
     });
     let paused = snapshot.paused.clone().map(|pause| (pause.since, pause.by, pause.reason));

@@ -57,7 +57,7 @@ impl Bench {
 pub(crate) fn order(job: Job) -> Order {
     Order {
         deployment: DeploymentId::new("v2-20261121T070000Z").unwrap(),
-        attempt: Attempt { hook: HookName::new("rollback").unwrap(), step: 0, number: 1 },
+        attempt: Attempt::of(HookName::new("rollback").unwrap(), 0, 1),
         job,
         timeout: LONG,
         env: Vec::new(),

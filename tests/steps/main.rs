@@ -7,9 +7,13 @@ mod bench;
 #[path = "../common/mod.rs"]
 mod common;
 mod daemon;
+mod haproxy;
 mod http;
+mod misbehaving;
 mod real;
 mod run;
+mod sampled;
+mod secrets;
 #[path = "../support/mod.rs"]
 mod support;
 mod unit;

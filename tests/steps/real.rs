@@ -16,7 +16,7 @@ use crate::support::{LONG, World};
 const STEP: &str = r#"{ run = ["DIR/hook", "switch", "{good}"] },"#;
 
 /// A server of its own, in the directory of the test.
-fn start(world: &World, program: &Path, arguments: &[&str]) -> KillOnDrop {
+pub(crate) fn start(world: &World, program: &Path, arguments: &[&str]) -> KillOnDrop {
     let log = fs::File::create(world.path("server.log")).unwrap();
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::null());
@@ -33,7 +33,7 @@ fn ask(port: u16, request: &str) -> Option<String> {
     (!answer.is_empty()).then_some(answer)
 }
 
-fn get(port: u16, path: &str) -> Option<String> {
+pub(crate) fn get(port: u16, path: &str) -> Option<String> {
     ask(port, &format!("GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n"))
 }
 
@@ -49,7 +49,7 @@ fn a_current_link_is_switched_without_a_gap() {
 }
 
 /// The state of a server that people set, by `show servers state`; bit 0: it is in maintenance.
-fn haproxy_state(socket: &Path, server: &str) -> Option<u32> {
+pub(crate) fn haproxy_state(socket: &Path, server: &str) -> Option<u32> {
     let mut stream = UnixStream::connect(socket).ok()?;
     stream.write_all(b"show servers state be\n").ok()?;
     stream.shutdown(Shutdown::Write).ok()?;

@@ -12,6 +12,7 @@ const LAYERS: [(u8, &[&str]); 5] = [
         &[
             "announce",
             "config",
+            "doctor",
             "engine",
             "exposition",
             "fit",
@@ -36,6 +37,7 @@ const LAYERS: [(u8, &[&str]); 5] = [
             "notify",
             "load",
             "live",
+            "examine",
         ],
     ),
     (3, &["daemon"]),

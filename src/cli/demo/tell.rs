@@ -254,11 +254,18 @@ fn recorded(event: &Event, text: &str) -> Vec<(Paint, String)> {
         | Event::Lapsed { .. }
         | Event::Paused { .. }
         | Event::Resumed { .. }
+        | Event::StageEntered { .. }
+        | Event::StageNotEntered { .. }
+        | Event::StagePassed { .. }
+        | Event::StageOverdue { .. }
+        | Event::HookBegun { .. }
         | Event::Refused { .. }
         | Event::Cleared { .. }
         | Event::Told { .. }
         | Event::LiveChecked { .. }
         | Event::LiveSeen { .. }
+        | Event::DrillBegun(_)
+        | Event::DrillDone(_)
         | Event::Notified { .. } => vec![(Paint::Plain, text.to_owned())],
     }
 }

@@ -1,0 +1,115 @@
+//! `rollguard doctor`: proves that a rollback has what it needs, from inside the daemon where one
+//! runs. It changes nothing.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Args;
+
+use super::client::{Client, ClientError, with_runtime};
+use super::place::{Place, bad_config};
+use super::{exit, out};
+use crate::clock::Clock;
+use crate::doctor::{Finding, Inside, Level, Report};
+use crate::examine::{Subject, examine};
+use crate::load::Loaded;
+use crate::render;
+
+#[derive(Args)]
+#[command(next_line_help = true)]
+#[command(after_help = "\
+Looks at every hook's programs, sockets, hosts and secrets, every target and
+channel, the state directory, and what the daemon's sandbox keeps hooks from
+doing. Where a daemon runs it does the looking: its user, its environment and
+its sandbox are what hooks get. Nothing is changed: servers get a connection and
+no request, targets one scrape.
+
+Whether a hook really works, `rollguard drill` shows. docs/doctor.md has it all.
+
+Examples:
+  rollguard doctor
+  rollguard doctor --json | jq '.groups[].findings[] | select(.level != \"ok\")'
+
+Exit codes: 0 nothing failed, 1 something did, 78 bad configuration.")]
+pub(super) struct DoctorArgs {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    place: Place,
+}
+
+pub(super) fn run(args: &DoctorArgs) -> ExitCode {
+    match args.place.load() {
+        Ok(loaded) => with_runtime(doctor(args, loaded)),
+        Err(error) => bad_config(&error),
+    }
+}
+
+async fn doctor(args: &DoctorArgs, loaded: Loaded) -> Result<u8, ClientError> {
+    let socket = args.place.socket(&loaded);
+    let client = Client::new(&socket);
+    // One that hangs is not waited for as long as a look may take.
+    let asked = match client.status().await {
+        Ok(_) => client.doctor().await,
+        Err(error) => Err(error),
+    };
+    let mut report = match asked {
+        Ok(report) => report,
+        Err(error) => look(args, loaded, vec![alone(&error)]).await,
+    };
+    let other = other_file(&report, &args.place.config);
+    if let Some(first) = report.groups.first_mut() {
+        first.findings.extend(other);
+    }
+    if args.json {
+        let text = serde_json::to_string_pretty(&report);
+        let text = text.expect("plain data with string keys always serializes");
+        out::print(&format!("{text}\n"))?;
+    } else {
+        let colour = out::may_colour(&std::io::stdout());
+        let style = if colour { render::Style::Colour } else { render::Style::Plain };
+        out::print(&render::doctor(&report, style))?;
+    }
+    Ok(match report.worst() {
+        Level::Ok | Level::Warn => exit::OK,
+        Level::Fail => exit::FAILED,
+    })
+}
+
+/// Looks from here.
+async fn look(args: &DoctorArgs, loaded: Loaded, said: Vec<Finding>) -> Report {
+    let Loaded { plan, places, .. } = loaded;
+    let (plan, config, inside) = (Arc::new(plan), args.place.config.clone(), Inside::Command);
+    examine(Subject { plan, places, config, inside, said }, Clock::start()).await
+}
+
+/// Why it is not looked from inside the daemon.
+fn alone(error: &ClientError) -> Finding {
+    let why = error.to_string();
+    let why = why.lines().next().unwrap_or_default();
+    match error {
+        ClientError::Unreachable { .. } => Finding::warn(
+            format!("{why}; what follows holds for you, not for the daemon"),
+            "start it, then look again: its user and its sandbox are what hooks get",
+        ),
+        ClientError::Lost { .. }
+        | ClientError::Silent { .. }
+        | ClientError::Refused(_)
+        | ClientError::Usage(_)
+        | ClientError::Failed(_) => {
+            Finding::fail(why, "see its log; a daemon that does not answer guards nothing")
+        }
+    }
+}
+
+/// Whether the daemon runs by another file than the one that is meant.
+fn other_file(report: &Report, meant: &Path) -> Option<Finding> {
+    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    (real(&report.config) != real(meant)).then(|| {
+        let theirs = report.config.display();
+        let what = format!("the daemon runs by {theirs}, not by {}", meant.display());
+        Finding::warn(what, "name its file with --config, or its socket with --control")
+    })
+}

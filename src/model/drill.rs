@@ -1,0 +1,84 @@
+//! Drills: a hook run for real against something that nobody uses, to see that it works and how
+//! long it takes.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::entry::Caller;
+use super::name::{HookName, ServiceName, Version};
+use super::place::HookIx;
+
+/// The `[drill]` table: what hooks are told in a drill.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DrillSettings {
+    /// The drill target, as `{service}`; not the guarded service.
+    pub service: ServiceName,
+    /// The version to go back to, as `{good}`.
+    pub good: Version,
+    /// The version that is rolled back, as `{version}`.
+    pub version: Version,
+    /// The hook; `None`: the one of `[deployment]`.
+    pub hook: Option<HookIx>,
+}
+
+/// How far a drill may reach.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reach {
+    /// Each step that changes something must name the drill target.
+    #[default]
+    DrillTarget,
+    /// A person says that the hook is harmless although a step of it does not.
+    ForReal,
+}
+
+/// A drill that begins.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DrillStart {
+    /// The hook that is run.
+    pub hook: HookName,
+    /// How many steps it has.
+    pub steps: u32,
+    /// The drill target.
+    pub service: ServiceName,
+    /// What hooks get as the version that is rolled back.
+    pub version: Version,
+    /// What hooks get as the version to go back to.
+    pub good: Version,
+    /// Who asked.
+    pub by: Caller,
+}
+
+/// A drill that is over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DrillEnd {
+    /// How it ended.
+    pub result: DrillResult,
+    /// Why, where it did not end well.
+    pub why: Option<String>,
+    /// From its beginning to its end, in milliseconds.
+    pub took_ms: u64,
+}
+
+/// How a drill ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DrillResult {
+    /// Every step did what it should.
+    Done,
+    /// A step did not.
+    Failed,
+    /// Something more important came up.
+    CalledOff,
+}
+
+impl fmt::Display for DrillResult {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::CalledOff => "called off",
+        })
+    }
+}

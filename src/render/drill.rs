@@ -1,0 +1,178 @@
+//! Drills for people: the table of one that is over, and a line about the last.
+
+use std::time::Duration;
+
+use crate::engine::drilled::{DrillStatus, DrillStep};
+use crate::model::drill::DrillResult;
+use crate::model::time::Timestamp;
+
+use super::entry::took;
+use super::line::{WIDTH, clip, pad, plain, span, width, wrap};
+
+/// From the decision to the first step. For a rule that asks for no longer hold, detection to
+/// action takes no more than this.
+const TO_ACTION: Duration = Duration::from_secs(30);
+
+/// The whole rollback takes no more than this.
+const WHOLE: Duration = Duration::from_secs(300);
+
+/// A procedure that was not exercised for longer than this is one that may have rotted.
+pub const DRILL_EVERY: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// Columns of what a step does.
+const STEP: usize = 44;
+
+/// Columns of a number.
+const CELL: usize = 10;
+
+/// What no drill shows.
+const NO_CURE: &str = "No cure was looked for: the rules see the guarded service, not the drill \
+                       target. Where a step of the hook is a probe, that was run.";
+
+/// A drill that is over, as a table.
+#[must_use]
+pub fn drill(drill: &DrillStatus) -> String {
+    let DrillStatus { hook, service, version, good, .. } = drill;
+    let head = plain(&format!("{}: hook {hook} on {service}, {version} -> {good}", drill.drill));
+    let mut text = format!("{}\n\n", clip(&head, WIDTH));
+    text.push_str(&format!(
+        "{}{}{}  RESULT\n",
+        pad("STEP", STEP),
+        right("ATTEMPTS"),
+        right("TOOK")
+    ));
+    drill.steps.iter().enumerate().for_each(|(at, step)| text.push_str(&row(at + 1, step)));
+    let begun = drill.steps.len();
+    let missing = (drill.of_steps as usize).saturating_sub(begun);
+    if missing > 0 {
+        let never = format!("{missing} of {} steps were not begun", drill.of_steps);
+        text.push_str(&format!("{never}\n"));
+    }
+    text.push('\n');
+    text.push_str(&against("request to first step", drill.to_action_ms, TO_ACTION));
+    text.push_str(&against("whole hook", drill.took_ms, WHOLE));
+    text.push('\n');
+    let result = drill.result.map_or("under way".to_owned(), |result| result.to_string());
+    let why = drill.why.as_ref().map(|why| format!(": {}", plain(why))).unwrap_or_default();
+    for line in wrap(&format!("{result}{why}"), WIDTH) {
+        text.push_str(&format!("{line}\n"));
+    }
+    for line in wrap(NO_CURE, WIDTH) {
+        text.push_str(&format!("{line}\n"));
+    }
+    text
+}
+
+fn row(place: usize, step: &DrillStep) -> String {
+    let what = pad(&clip(&plain(&format!("{place} {}", step.what)), STEP - 1), STEP);
+    let attempts = right(&step.attempts.to_string());
+    // Why it failed is said below, where there is room.
+    let result = step.result.as_deref().unwrap_or("not over").split(':').next();
+    let row = format!("{what}{attempts}{}  ", right(&took(step.took_ms)));
+    let room = WIDTH - width(&row);
+    format!("{row}{}\n", clip(&plain(result.unwrap_or_default()), room))
+}
+
+/// A time and its target.
+fn against(what: &str, millis: Option<u64>, target: Duration) -> String {
+    let verdict = match millis {
+        None => "not known",
+        Some(millis) if Duration::from_millis(millis) <= target => "ok",
+        Some(_) => "TOO LONG",
+    };
+    let time = millis.map_or_else(|| "none".to_owned(), took);
+    format!("{}{}  target {}  {verdict}\n", pad(what, 24), right(&time), pad(&span(target), 7))
+}
+
+fn right(text: &str) -> String {
+    let text = clip(text, CELL);
+    format!("{}{text}", " ".repeat(CELL - width(&text)))
+}
+
+/// The last drill in a line.
+#[must_use]
+pub fn last_drill(drill: &DrillStatus, now: Timestamp) -> String {
+    let ago = span(now.since(drill.begun));
+    let DrillStatus { drill: id, hook, .. } = drill;
+    match (drill.result, drill.took_ms) {
+        (None, _) => format!("{id}: hook {hook} under way, begun {ago} ago"),
+        (Some(result), millis) => {
+            let in_time = millis.map(|millis| format!(" after {}", took(millis)));
+            let in_time = in_time.unwrap_or_default();
+            let why = drill.why.as_ref().filter(|_| result != DrillResult::Done);
+            let why = why.map(|why| format!(": {}", plain(why))).unwrap_or_default();
+            format!("{id}: hook {hook} {result}{in_time}, {ago} ago{why}")
+        }
+    }
+}
+
+/// What is to be said where the procedure was not exercised for too long; `done`: when a drill
+/// last ended well.
+#[must_use]
+pub fn drill_warning(done: Option<Timestamp>, now: Timestamp) -> Option<String> {
+    let is_recent = |done: Timestamp| now.since(done) <= DRILL_EVERY;
+    let since = match done {
+        Some(done) if is_recent(done) => return None,
+        Some(done) => format!("no drill ended well for {}", span(now.since(done))),
+        None => "no drill ever ended well".to_owned(),
+    };
+    Some(format!("{since}; a procedure is exercised weekly: rollguard drill"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::name::{DeploymentId, HookName, ServiceName, Version};
+
+    const BEGUN: Timestamp = Timestamp::from_millis(1_793_000_000_000);
+
+    fn status() -> DrillStatus {
+        let step = |what: &str, attempts, took_ms, result: &str| DrillStep {
+            what: what.to_owned(),
+            attempts,
+            took_ms,
+            result: Some(result.to_owned()),
+        };
+        let long = "/usr/local/bin/switch --service api-drill --to v1 --and-wait --for everything";
+        DrillStatus {
+            drill: DeploymentId::new("drill-3").unwrap(),
+            hook: HookName::new("rollback").unwrap(),
+            service: ServiceName::new("api-drill").unwrap(),
+            version: Version::new("v2").unwrap(),
+            good: Version::new("v1").unwrap(),
+            begun: BEGUN,
+            result: Some(DrillResult::Failed),
+            why: Some("step 2 failed: exit status 1".to_owned()),
+            took_ms: Some(301_000),
+            to_action_ms: Some(4),
+            of_steps: 3,
+            steps: vec![
+                step(long, 2, 1_500, "done"),
+                step("probe", 3, 299_000, "failed: status 503, expected 200, and some more words"),
+            ],
+        }
+    }
+
+    #[test]
+    fn a_drill_is_a_table_that_fits_a_terminal() {
+        let text = drill(&status());
+        assert!(text.lines().all(|line| line.chars().count() <= WIDTH), "{text}");
+        for part in ["drill-3: hook rollback on api-drill, v2 -> v1", "1.5 s  done", "TOO LONG"] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        assert!(text.contains("1 of 3 steps were not begun"), "{text}");
+        assert!(text.contains("failed: step 2 failed: exit status 1"), "{text}");
+    }
+
+    #[test]
+    fn a_drill_that_is_a_week_old_is_warned_of_and_a_newer_one_is_not() {
+        let after = |days: u64| BEGUN.after(Duration::from_secs(days * 24 * 3600));
+        assert_eq!(drill_warning(Some(BEGUN), after(7)), None);
+        let warning = drill_warning(Some(BEGUN), after(8)).unwrap();
+        assert!(warning.starts_with("no drill ended well for 8"), "{warning}");
+        assert!(drill_warning(None, BEGUN).unwrap().starts_with("no drill ever"));
+        let line = last_drill(&status(), after(2));
+        let expected = "drill-3: hook rollback failed after 301 s, 2";
+        assert!(line.starts_with(expected) || line.contains("failed after 5"), "{line}");
+    }
+}
