@@ -89,7 +89,7 @@ case "$1 $ROLLGUARD_ATTEMPT" in "fail "* | "flaky 1") exit 1 ;; esac
 const _: fn() = || {
     let _ =
         (World::start_with, World::app, World::cli, World::kinds, World::wait_entry, World::rule);
-    let _ = (App::elsewhere, World::around);
+    let _ = App::elsewhere;
     let _ = (Daemon::ended, Daemon::kill, World::status, World::begin, ID);
     let _ = (World::switch, World::deploy, World::verdict);
     let _ = (World::hold, World::held, World::release);
