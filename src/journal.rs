@@ -171,10 +171,14 @@ impl Journal {
             return Err(JournalError::Full { path: self.path.clone(), bytes: self.size });
         }
         self.check_place()?;
+        #[cfg(debug_assertions)]
+        crate::failpoint::torn(entry, &mut self.file, &line);
         if let Err(source) = self.file.write_all(line.as_bytes()) {
             self.undo();
             return Err(failed("append to", &self.path, source));
         }
+        #[cfg(debug_assertions)]
+        crate::failpoint::written(entry);
         if let Err(source) = self.file.sync_data() {
             self.undo();
             self.unusable = Some("nobody knows what reached the disk when a sync failed");

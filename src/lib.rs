@@ -18,6 +18,8 @@ pub mod doctor;
 pub mod engine;
 pub mod examine;
 pub mod exposition;
+#[cfg(debug_assertions)]
+mod failpoint;
 pub mod fit;
 pub mod hook;
 pub mod import;

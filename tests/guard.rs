@@ -5,6 +5,8 @@
 
 #[path = "guard/live.rs"]
 mod live;
+#[path = "guard/owed.rs"]
+mod owed;
 #[path = "guard/people.rs"]
 mod people;
 #[path = "guard/stages.rs"]
@@ -1214,7 +1216,7 @@ fn every_change_is_told_once_and_after_it_is_on_record() {
 fn a_restarted_guard_tells_again_what_is_fresh_or_still_open_and_knows_who_heard() {
     let failed = format!("{BEGUN}; 7..9 sick; 9.5 failed; 10..11 sick; 11.5 failed");
     let mut bed = Bed::new(plan(&[CHANNELS]));
-    bed.play(&failed).play("12 heard one; 13 heard two");
+    bed.play(&failed).play("12 heard one; 13 heard two; 13.5 told");
     bed.log.clear();
     bed.play("14 restart");
     bed.expect("again begun told to 0, again decided told to 0, again failed told to 2");

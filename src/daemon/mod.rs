@@ -3,8 +3,6 @@
 
 mod doctor;
 mod drills;
-#[cfg(debug_assertions)]
-mod failpoint;
 mod run;
 mod shell;
 mod signals;

@@ -99,14 +99,14 @@ impl Shell {
     ) -> Performed {
         let mut written = Vec::new();
         for effect in effects {
+            #[cfg(debug_assertions)]
+            let place = crate::failpoint::before(&effect);
             match effect {
                 Effect::Append(entry) => {
                     if matches!(entry.event, Event::Intent { .. }) && attempts == Attempts::HandOver
                     {
                         return Performed::HandedOver;
                     }
-                    #[cfg(debug_assertions)]
-                    super::failpoint::before(&entry);
                     if let Err(error) = self.journal.append(&entry) {
                         tracing::error!(
                             error = %chain(&error),
@@ -115,15 +115,11 @@ impl Shell {
                         );
                         return Performed::JournalLost { written };
                     }
-                    #[cfg(debug_assertions)]
-                    super::failpoint::after(&entry);
                     self.written(&entry);
                     written.push(*entry);
                 }
                 Effect::Run(order) => {
                     self.settle(|executor| async move { Some(executor.perform(&order).await) });
-                    #[cfg(debug_assertions)]
-                    super::failpoint::ordered();
                 }
                 Effect::Inspect { deployment, attempt, timeout } => {
                     self.settle(|executor| async move {
@@ -147,6 +143,8 @@ impl Shell {
                     set_pace(sources, target, interval, pace);
                 }
             }
+            #[cfg(debug_assertions)]
+            crate::failpoint::after(&place);
         }
         Performed::All
     }

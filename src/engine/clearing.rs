@@ -27,7 +27,11 @@ struct Clearing {
 }
 
 impl Clearings {
-    pub(crate) fn fire(&mut self, rule: &RuleName) {
+    /// A rule fires and nothing is done. Nobody is told of what is only observed.
+    pub(crate) fn fire(&mut self, rule: &RuleName, refusal: Refusal) {
+        if refusal == Refusal::Observing {
+            return;
+        }
         match self.0.iter_mut().find(|known| known.rule == *rule) {
             Some(known) => known.fires = true,
             None => self.0.push(Clearing { rule: rule.clone(), times: 0, fires: true }),

@@ -141,6 +141,7 @@ impl Guard {
             self.judge.enter(current.stage.clone(), now.at);
         }
         self.record(now, Event::Started { rollguard: rollguard.to_owned(), pid });
+        self.tell_owed(now);
         self.resume_waits(now);
         self.end_old_drill(now);
         self.remind_of_all(now);
@@ -182,6 +183,9 @@ impl Guard {
 
     /// Takes in a scrape.
     pub fn observe(&mut self, now: Moment, scrape: &Scrape) -> Vec<Effect> {
+        if self.judge.is_late(scrape) {
+            return self.tick(now);
+        }
         self.judge.wake(now.at);
         self.watch_gate(now, None);
         self.note_target(scrape);

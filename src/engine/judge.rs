@@ -164,7 +164,7 @@ impl Judge {
     /// Takes in a scrape and judges every rule that it can move.
     pub fn observe(&mut self, scrape: &Scrape) {
         let target = scrape.target.0;
-        if target >= self.feeds.len() {
+        if target >= self.feeds.len() || self.is_late(scrape) {
             return;
         }
         self.catch_up(scrape.at);
@@ -182,6 +182,13 @@ impl Judge {
             let breach = |rule: usize| plan.rules[rule].on_no_data == OnNoData::Breach;
             self.rejudge(|rule| breach(rule) && !touched[rule], scrape.at, Judgement::Again);
         }
+    }
+
+    /// Whether it is no newer than what was taken in from its target. It would look like counters
+    /// that fell and were set back, and what it says was over before what is known.
+    pub(crate) fn is_late(&self, scrape: &Scrape) -> bool {
+        let last = self.feeds.get(scrape.target.0).and_then(|feed| feed.last);
+        last.is_some_and(|(at, _)| scrape.at <= at)
     }
 
     /// Lets the time before a scrape pass, deadline by deadline, as if each had been kept. The

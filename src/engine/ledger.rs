@@ -14,6 +14,7 @@ use super::approval::Ask;
 use super::clearing::Clearings;
 use super::drilled::DrillLog;
 use super::news::NewsLog;
+use super::owed::Owed;
 use super::pause::Pause;
 use super::quarantine::Quarantine;
 use super::staging::{Staging, Stray};
@@ -85,6 +86,8 @@ pub(crate) struct Deployment {
     pub(crate) ask: Option<Ask>,
     /// The rules that may not roll it back, because the answer was no.
     pub(crate) denied: Vec<RuleName>,
+    /// What hooks are still to tell.
+    pub(crate) owed: Owed,
     /// What comparisons with the live version came to.
     pub(crate) checked: Vec<(Option<Version>, Option<Refusal>)>,
     pub(crate) decision: Option<(Timestamp, Decision)>,
@@ -224,6 +227,7 @@ impl Ledger {
             forced: false,
             ask: None,
             denied: Vec::new(),
+            owed: Owed::Nothing,
             checked: Vec::new(),
             decision: None,
             progress: Progress::default(),
@@ -248,15 +252,11 @@ impl Ledger {
 impl Deployment {
     fn apply(&mut self, entry: &Entry) {
         self.records = self.records.saturating_add(1);
+        self.note_owed(&entry.event);
         self.staging.apply(self.stage.as_ref(), entry.at, &entry.event);
         match &entry.event {
             Event::SetAside { evidence } => self.set_aside.push(evidence.rule.clone()),
-            Event::Refused { refusal, evidence } => {
-                if !self.has_refused(&evidence.rule, *refusal) {
-                    self.refused.push((evidence.rule.clone(), *refusal));
-                }
-                self.cleared.fire(&evidence.rule);
-            }
+            Event::Refused { refusal, evidence } => self.refuse(&evidence.rule, *refusal),
             Event::Cleared { rule } => self.cleared.clear(rule),
             Event::Decided(decision) => self.decide(entry.at, decision.clone()),
             Event::Intent { attempt, .. } if self.rolls_back_with(attempt) => {
@@ -310,6 +310,19 @@ impl Deployment {
     fn decide(&mut self, at: Timestamp, decision: Decision) {
         (self.ask, self.phase) = (None, Phase::RollingBack);
         self.decision = Some((at, decision));
+    }
+
+    fn refuse(&mut self, rule: &RuleName, refusal: Refusal) {
+        if !self.has_refused(rule, refusal) {
+            self.refused.push((rule.clone(), refusal));
+        }
+        self.cleared.fire(rule, refusal);
+    }
+
+    fn note_owed(&mut self, event: &Event) {
+        let mut owed = std::mem::take(&mut self.owed);
+        owed.apply(event, |rule, refusal| !self.has_refused(rule, refusal));
+        self.owed = owed;
     }
 
     fn take_terms(&mut self, begun: &Event) {

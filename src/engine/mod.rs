@@ -36,6 +36,7 @@ mod near;
 mod news;
 mod order;
 mod over;
+mod owed;
 mod pace;
 pub mod pause;
 pub(crate) mod procedure;

@@ -14,7 +14,7 @@ use crate::common::{KillOnDrop, free_port, real, wait_for};
 use crate::support::{ID, LONG, ROLLGUARD, World, records};
 
 /// The configuration with a live version.
-fn with(live: &str) -> Option<World> {
+pub(crate) fn with(live: &str) -> Option<World> {
     let notify = r#"notify = "tell""#;
     let live = format!("{notify}\nlive = {live}");
     World::new(&[(notify, &live)])
@@ -108,7 +108,7 @@ fn an_http_endpoint_tells_the_live_version_to_who_has_the_token() {
 }
 
 /// Writes the file whole.
-fn say(path: &Path, version: &str) {
+pub(crate) fn say(path: &Path, version: &str) {
     let new = path.with_extension("new");
     fs::write(&new, version).unwrap();
     fs::rename(new, path).unwrap();
@@ -264,14 +264,19 @@ notify = "tell""#;
 }
 
 /// Copies the state directory, as a careless administrator or a backup does.
-fn copy(world: &World, from: &str, to: &str) {
+pub(crate) fn copy(world: &World, from: &str, to: &str) {
     let (from, to) = (world.path(from), world.path(to));
     let done = Command::new("cp").arg("-aT").arg(from).arg(to).status().unwrap();
     assert!(done.success());
 }
 
 /// Starts a second guard, with a state directory and a socket of its own.
-fn second(world: &World, live: &str) -> KillOnDrop {
+pub(crate) fn second(world: &World, live: &str) -> KillOnDrop {
+    second_with(world, live, &[])
+}
+
+/// The same with more of its configuration changed.
+pub(crate) fn second_with(world: &World, live: &str, changes: &[(&str, &str)]) -> KillOnDrop {
     let notify = r#"notify = "tell""#;
     let live = format!("{notify}\nlive = {live}");
     let places = [
@@ -279,7 +284,7 @@ fn second(world: &World, live: &str) -> KillOnDrop {
         ("control = \"DIR/control\"", "control = \"DIR/control2\""),
         (notify, &live),
     ];
-    world.configure_as("second.toml", &places);
+    world.configure_as("second.toml", &[&places[..], changes].concat());
     let log = fs::File::options().create(true).append(true).open(world.path("log")).unwrap();
     let mut command = Command::new(ROLLGUARD);
     command.arg("run").arg("--config").arg(world.path("second.toml"));
@@ -290,7 +295,7 @@ fn second(world: &World, live: &str) -> KillOnDrop {
 
 /// The second guard's records of a kind.
 #[track_caller]
-fn wait_second(world: &World, kind: &str) -> Value {
+pub(crate) fn wait_second(world: &World, kind: &str) -> Value {
     let path = world.path("copy/journal.jsonl");
     wait_for(LONG, kind, || {
         let entries = records(&fs::read_to_string(&path).unwrap_or_default());
@@ -298,11 +303,11 @@ fn wait_second(world: &World, kind: &str) -> Value {
     })
 }
 
-const FILE: &str = r#"{ file = "DIR/VERSION", interval = "100ms", timeout = "1s" }"#;
+pub(crate) const FILE: &str = r#"{ file = "DIR/VERSION", interval = "100ms", timeout = "1s" }"#;
 
 /// One guard rolls back; the service stays sick all the same, so that whoever knows of the
 /// deployment and not of the rollback would roll back, too.
-fn rolled_back_in_vain(world: &World) {
+pub(crate) fn rolled_back_in_vain(world: &World) {
     let file = world.path("VERSION");
     say(&file, "v2");
     world.switch("v2");

@@ -17,3 +17,4 @@ mod pace;
 mod people;
 mod reload;
 mod stages;
+mod twins;

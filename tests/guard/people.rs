@@ -298,7 +298,7 @@ fn beyond_the_budget_people_are_told_until_its_time_has_passed() {
     bed.expect("begun v4 over v1, slow: budget spent, notify tell, report not rolled back");
     assert_eq!(bed.refusal(), "budget spent");
     // A restart forgets nothing.
-    bed.play("240 restart; 241..250 sick").expect("");
+    bed.play("239 told; 240 restart; 241..250 sick").expect("notified");
     assert_eq!(bed.refusal(), "budget spent");
     // A day after the first there is one to spend.
     bed.play("86380..86409 sick").expect("telemetry lost, notify tell, telemetry back");

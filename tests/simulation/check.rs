@@ -1,4 +1,17 @@
 //! What a guard may never do, checked by a model that knows nothing of how the guard works.
+//!
+//! The invariants by their numbers in ARCHITECTURE.md, and what holds them here:
+//!
+//! - 1, one rollback for a deployment: `decides`, `begins`, `takes`
+//! - 2, an intent is durable before its step, an outcome before the next one: `runs`, `may_run`
+//! - 3, absence alone never fires a rule: `has_evidence`, where what is absent is no evidence
+//! - 4, what holds fires within its `for` and one interval: `fires_in_time`
+//! - 5, never on less than its `for` of observed time: `has_evidence`
+//! - 6, a restarted guard is the same guard: `World::look`
+//! - 8, a bad file never replaces a good one: `World::reload_badly`
+//! - 10, everything is bounded: `reports`, `ends`
+//! - 11, people who cannot be told delay nothing: notices fail, and are answered late or never,
+//!   in every world, and every rollback must come to its end all the same: `World::run`
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -11,7 +24,7 @@ use rollguard::engine::snapshot::Snapshot;
 use rollguard::engine::telling::{Occurrence, Telling};
 use rollguard::model::deployment::{Arm, Mode, Unanswered};
 use rollguard::model::entry::{
-    Answer, Attempt, Caller, Decision, Entry, Event, Refusal, StepResult, Trigger,
+    Answer, Attempt, Caller, Decision, Entry, Event, Refusal, RuleStanding, StepResult, Trigger,
 };
 use rollguard::model::hook::{Action, Placeholder};
 use rollguard::model::live::{Live, LiveUnknown};
@@ -58,6 +71,8 @@ pub(crate) struct Check {
 #[derive(Default)]
 struct Life {
     seen: Vec<Seen>,
+    /// The newest scrape, whatever came of it.
+    newest: Option<Instant>,
     /// The end of warm-up.
     warm: Option<Instant>,
     /// When the current deployment began, if that was in this life.
@@ -66,6 +81,8 @@ struct Life {
     entered: Option<Instant>,
     /// Rules that were read by one and the same plan since the deployment began.
     reloaded: bool,
+    /// When the newest plan came.
+    replanned: Option<Instant>,
     /// What the guard was told of the live version, newest last.
     read: Vec<Live>,
     /// When what is known to be live was last asked for with that answer.
@@ -76,10 +93,14 @@ struct Life {
     due: Option<Instant>,
 }
 
-/// What one successful scrape said.
+/// What one successful scrape said; NaN where that is nothing, or nothing for certain.
+#[derive(Debug)]
 pub(crate) struct Seen {
     pub(crate) at: Instant,
+    came: Instant,
     pub(crate) latency: f64,
+    /// The latency is of this moment for certain.
+    pub(crate) certain: bool,
     errors: f64,
 }
 
@@ -136,10 +157,27 @@ impl Check {
         }
     }
 
-    pub(crate) fn sees(&mut self, scrape: &Scrape) {
+    pub(crate) fn sees(&mut self, now: Instant, scrape: &Scrape) {
+        // What is no newer than what is known is no evidence.
+        if self.life.newest.is_some_and(|newest| scrape.at <= newest) {
+            return;
+        }
+        self.life.newest = Some(scrape.at);
         let Ok(page) = &scrape.result else { return };
-        let values: Vec<f64> = page.samples().map(|sample| sample.value).collect();
-        self.life.seen.push(Seen { at: scrape.at, latency: values[0], errors: values[1] });
+        let says = |name: &str| {
+            let spoiled = page.malformed().iter().any(|line| line.name.as_deref() == Some(name));
+            page.samples().find(|sample| sample.series == name && !spoiled)
+        };
+        // What is not finite is no measurement.
+        let latency = says("latency_seconds").filter(|sample| sample.value.is_finite());
+        // What carries a time of its own may be too old to say anything.
+        let certain = latency.is_some_and(|sample| sample.timestamp.is_none());
+        let latency = latency.map_or(f64::NAN, |sample| sample.value);
+        let latency = if certain || latency > 2.0 { latency } else { f64::NAN };
+        let errors = says("errors_total").filter(|sample| sample.timestamp.is_none());
+        let errors = errors.map_or(f64::NAN, |sample| sample.value);
+        let came = now;
+        self.life.seen.push(Seen { at: scrape.at, came, latency, certain, errors });
     }
 
     pub(crate) fn reads(&mut self, asked: Instant, live: &Live) {
@@ -203,6 +241,9 @@ impl Check {
     pub(crate) fn appends(&mut self, now: Moment, entry: &Entry, plan: &Plan) {
         self.news = true;
         self.pauses(&entry.event);
+        if let Event::Reloaded { .. } = &entry.event {
+            self.life.replanned = Some(now.at);
+        }
         if let Event::LiveSeen { version } = &entry.event {
             self.known = (Some(version.clone()), self.known.0.take());
         }
@@ -438,23 +479,45 @@ impl Check {
         let bad = self.bad_samples(rule);
         let gaps = bad.windows(2).map(|pair| pair[0].at.since(pair[1].at));
         let held: Duration = gaps.filter(|gap| *gap <= STALE).sum();
-        assert!(!bad.is_empty() && held >= hold, "{rule} decided after only {held:?} of evidence");
+        let newest: Vec<&Seen> = self.life.seen.iter().rev().take(12).collect();
+        let enough = !bad.is_empty() && held >= hold;
+        assert!(enough, "{rule} decided after only {held:?} of evidence: {newest:#?}");
+    }
+
+    /// What held without a break for long enough fires, and says so.
+    pub(crate) fn fires_in_time(&self, snapshot: &Snapshot) {
+        // A reload may have brought other terms.
+        let known = |seen: &&Seen| self.life.replanned.is_none_or(|at| seen.at > at);
+        let prompt = |seen: &&Seen| seen.came.since(seen.at) <= Duration::from_secs(1);
+        let holds = |seen: &&Seen| seen.certain && seen.latency > 4.0;
+        let newest_first = self.life.seen.iter().rev();
+        let bad: Vec<&Seen> =
+            newest_first.take_while(holds).take_while(prompt).take_while(known).collect();
+        let near = |pair: &&[&Seen]| pair[0].at.since(pair[1].at) <= Duration::from_millis(1100);
+        let gaps = bad.windows(2).take_while(near);
+        let held: Duration = gaps.map(|pair| pair[0].at.since(pair[1].at)).sum();
+        let fresh = bad.first().map(|newest| newest.at) == self.life.newest;
+        for rule in snapshot.rules.iter().filter(|rule| rule.evidence.rule.as_str() == "slow") {
+            let due = fresh && held >= Duration::from_secs(2);
+            assert!(!due || rule.evidence.state == RuleStanding::Firing, "{rule:?} after {held:?}");
+        }
     }
 
     /// The run of bad samples up to now, newest first.
     fn bad_samples(&self, rule: &str) -> Vec<&Seen> {
-        let mut newest_first = self.life.seen.iter().rev().peekable();
+        let seen = &self.life.seen;
         let mut bad = Vec::new();
-        while let Some(seen) = newest_first.next() {
-            let grew = newest_first.peek().is_some_and(|before| before.errors < seen.errors);
-            // A window of errors looks back a little further than the last sample.
-            let newest = bad.first().map_or(seen.at, |newest: &&Seen| newest.at);
-            let recent = bad.len() < 5 || newest.since(seen.at) <= Duration::from_secs(5);
-            let is_bad = if rule == "errors" { grew || recent } else { seen.latency > 2.0 };
-            if !is_bad {
+        for (at, newest) in seen.iter().enumerate().rev() {
+            if rule == "errors" {
+                if !errors_grew(&seen[..=at]) {
+                    break;
+                }
+            } else if newest.latency.is_nan() {
+                continue;
+            } else if newest.latency <= 2.0 {
                 break;
             }
-            bad.push(seen);
+            bad.push(newest);
         }
         bad
     }
@@ -468,6 +531,9 @@ impl Check {
         }
         let bad = self.bad_samples(rule.name.as_str());
         let dark = bad.windows(2).any(|pair| pair[0].at.since(pair[1].at) > STALE);
+        let oldest = bad.last().map_or(begun, |oldest| oldest.at);
+        let blind = |seen: &Seen| seen.at >= oldest && !seen.certain;
+        let dark = dark || self.life.seen.iter().any(blind);
         let before = bad.iter().any(|seen| seen.at <= begun);
         assert!(dark || !before, "{} held before the deployment began", rule.name);
     }
@@ -481,7 +547,9 @@ impl Check {
             return;
         }
         let newest = self.life.seen.last().expect("baked without a sample");
-        assert!(newest.latency < 2.0, "a sick version counts as good");
+        // One with a time of its own may be older than the one before, or tell nothing.
+        let sick = newest.certain && newest.latency > 2.0;
+        assert!(!sick, "a sick version counts as good");
     }
 
     pub(crate) fn runs(&mut self, order: &Order, durable: &[Entry], plan: &Plan) {
@@ -728,6 +796,17 @@ impl Deployment {
         }
         assert!(failed < step.attempts, "{attempt:?} is one too many");
     }
+}
+
+/// Whether there were errors in the window of the last sample, or a little before. A counter that
+/// fell was set back and has counted since; one that is gone may have.
+fn errors_grew(seen: &[Seen]) -> bool {
+    let Some(newest) = seen.last() else { return false };
+    let mut pairs = seen.windows(2).rev();
+    let recent = |pair: &&[Seen]| newest.at.since(pair[1].at) <= Duration::from_secs(5);
+    let grew = pairs.by_ref().take_while(recent).any(|pair| pair[0].errors != pair[1].errors);
+    // With a few samples nobody knows what was before.
+    grew || seen.len() < 5
 }
 
 fn text(version: &Version) -> &str {

@@ -87,7 +87,24 @@ fn hook_rollback(random: &mut Random, cure: &str, on_failure: &str) -> String {
         ", { run = [\"drain\"], timeout = \"5s\", attempts = 2, idempotent = true }, \
          { run = [\"restart\"], timeout = \"5s\" }",
     ]);
-    format!("[hook.rollback]\nsteps = [ {switch}{then} ]\n{cure}\n{on_failure}\n")
+    let then = if random.one_in(3) { other_steps(random) } else { (*then).to_owned() };
+    let limit = random.pick(&["", "", "timeout = \"25s\"\n"]);
+    format!("[hook.rollback]\nsteps = [ {switch}{then} ]\n{limit}{cure}\n{on_failure}\n")
+}
+
+/// Steps that are no programs, some of them tried again and some that may be sent twice.
+fn other_steps(random: &mut Random) -> String {
+    let again = random.pick(&["", ", attempts = 3", ", attempts = 2, idempotent = true"]);
+    let call = "http = { method = \"POST\", url = \"http://127.0.0.1:9000/{good}\" }";
+    let lines = "unix = { path = \"/run/admin.sock\", send = [\"set {good}\"] }";
+    let steps = [
+        format!("{{ {call}, timeout = \"3s\"{again} }}"),
+        format!("{{ {lines}, timeout = \"3s\"{again} }}"),
+        "{ sleep = \"2s\" }".to_owned(),
+        "{ probe = { tcp = \"127.0.0.1:9000\" }, within = \"4s\" }".to_owned(),
+    ];
+    let count = 1 + random.below(3);
+    (0..count).map(|_| format!(", {}", random.pick(&steps))).collect()
 }
 
 /// Stages or none; the hook of each is slow, fails and hangs as any other.

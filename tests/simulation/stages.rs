@@ -70,7 +70,8 @@ pub(crate) fn passes(now: Moment, entered: Option<Instant>, seen: &[Seen], hold:
     let newest = seen.iter().map(|seen| seen.at).max().expect("passed without a sample");
     assert!(now.at.since(newest) <= STALE, "passed while nothing is seen");
     let entered = entered.unwrap_or_default();
-    let clean = |seen: &&Seen| seen.at >= entered && seen.latency < LIMIT;
+    // What tells nothing for certain speaks neither for nor against it.
+    let clean = |seen: &&Seen| seen.at >= entered && (!seen.certain || seen.latency < LIMIT);
     let clean: Vec<_> = seen.iter().rev().take_while(clean).collect();
     let gaps = clean.windows(2).map(|pair| pair[0].at.since(pair[1].at));
     let held: Duration = gaps.filter(|gap| *gap <= STALE).sum();

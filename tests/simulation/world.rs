@@ -1,6 +1,9 @@
 //! What a guard lives in: a service, hooks that succeed, fail, hang and lie, a disk, two clocks,
 //! people with commands, and death at any moment.
 
+#[path = "lies.rs"]
+mod lies;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,10 +19,11 @@ use rollguard::model::live::Live;
 use rollguard::model::name::{DeploymentId, HookName, StageName, Version};
 use rollguard::model::place::TargetIx;
 use rollguard::model::plan::Plan;
-use rollguard::model::scrape::{Failure, FailureClass, Page, Scrape};
+use rollguard::model::scrape::{Failure, FailureClass, Scrape};
 use rollguard::model::time::{Instant, Moment, Timestamp};
 
 use crate::check::Check;
+use crate::disk::Disk;
 use crate::plans;
 use crate::random::Random;
 use crate::stages;
@@ -81,6 +85,8 @@ pub(crate) struct World {
     calm: bool,
     kills: u64,
     disk_fails: u64,
+    /// Of so many pages one lies; 0: none.
+    lies: u64,
     service: Service,
     plan: Arc<Plan>,
     guard: Option<Guard>,
@@ -96,6 +102,8 @@ pub(crate) struct World {
     /// The newest attempt of a drill.
     drilled: Option<(DeploymentId, Attempt)>,
     durable: Vec<Entry>,
+    /// The bytes of that; not in every world, as they cost time.
+    disk: Option<Disk>,
     /// The newest question for the live version.
     asked: u64,
     check: Check,
@@ -108,6 +116,8 @@ impl World {
         let plan = plans::any(&mut random);
         let kills = *random.pick(&[0, 10, 40, 200]);
         let disk_fails = *random.pick(&[0, 0, 0, 60]);
+        let lies = *random.pick(&[0, 0, 40, 8]);
+        let disk = random.one_in(4).then(Disk::new);
         Self {
             now: 0,
             boot: 0,
@@ -115,6 +125,8 @@ impl World {
             calm: false,
             kills,
             disk_fails,
+            lies,
+            disk,
             service: Service {
                 sick: false,
                 sick_at: None,
@@ -278,10 +290,7 @@ impl World {
         let result = if self.now < dark_until && !self.calm {
             Err(Failure { class: FailureClass::TimedOut, detail: String::new() })
         } else {
-            let mut page = Page::default();
-            page.push("latency_seconds", if sick { 5.0 } else { 0.5 }, None);
-            page.push("errors_total", self.service.errors, None);
-            Ok(page)
+            Ok(self.page(if sick { 5.0 } else { 0.5 }, at.wall))
         };
         let scrape = Scrape {
             target: TargetIx(0),
@@ -290,7 +299,7 @@ impl World {
             took: Duration::from_nanos(took),
             result,
         };
-        self.arrivals.push((self.now + took, self.life, Arrival::Scrape(scrape)));
+        self.send(self.now + took, scrape);
     }
 
     fn arrive(&mut self, arrival: Arrival) -> Result<(), Killed> {
@@ -299,7 +308,7 @@ impl World {
         let Some(guard) = &mut self.guard else { return Ok(()) };
         let effects = match arrival {
             Arrival::Scrape(scrape) => {
-                self.check.sees(&scrape);
+                self.check.sees(now.at, &scrape);
                 guard.observe(now, &scrape)
             }
             Arrival::Outcome(outcome) => {
@@ -345,6 +354,9 @@ impl World {
     }
 
     fn start(&mut self) -> Result<(), Killed> {
+        if let Some(disk) = &mut self.disk {
+            disk.read(&self.durable);
+        }
         let open = Guard::new(self.plan.clone(), &self.durable).is_rolling_back();
         // An operator may edit the configuration while the guard is down.
         if !open && self.random.one_in(4) {
@@ -377,18 +389,18 @@ impl World {
 
     /// Performs effects as the shell does, and dies between any two of them.
     fn perform(&mut self, effects: Vec<Effect>) -> Result<(), Killed> {
+        let written = self.durable.len();
         let mut effects = effects.into_iter();
         while let Some(effect) = effects.next() {
             self.may_die()?;
             match effect {
                 Effect::Append(entry) => {
-                    if !self.calm && self.disk_fails > 0 && self.random.one_in(self.disk_fails) {
+                    if self.is_disk_full() {
                         drop(effects);
-                        return self.lose_journal();
+                        return self.fail_to_append(*entry, written);
                     }
-                    let now = self.moment();
-                    self.check.appends(now, &entry, &self.plan);
-                    self.durable.push(*entry);
+                    self.may_die_while_writing(&entry)?;
+                    self.append(*entry);
                     self.may_die()?;
                 }
                 Effect::Run(order) => self.run_program(&order),
@@ -403,6 +415,52 @@ impl World {
                 Effect::Drill(DrillEffect::Run(order)) => self.run_drill(&order),
                 Effect::Drill(DrillEffect::CallOff) => self.call_off(),
             }
+        }
+        Ok(())
+    }
+
+    fn append(&mut self, entry: Entry) {
+        let now = self.moment();
+        self.check.appends(now, &entry, &self.plan);
+        if let Some(disk) = &mut self.disk {
+            disk.append(&entry);
+        }
+        self.durable.push(entry);
+    }
+
+    fn may_die_while_writing(&mut self, entry: &Entry) -> Result<(), Killed> {
+        let done = self.may_die();
+        if let (Err(_), Some(disk)) = (&done, &mut self.disk) {
+            disk.tear(entry, &mut self.random);
+        }
+        done
+    }
+
+    /// It fills up, and somebody may clean up, or not before the end.
+    fn is_disk_full(&mut self) -> bool {
+        if self.calm || self.disk_fails == 0 {
+            return false;
+        }
+        if self.random.one_in(self.disk_fails) {
+            let until = self.now + self.random.below(30 * SECOND);
+            if let Some(disk) = &mut self.disk {
+                disk.fill(until);
+            }
+            return true;
+        }
+        self.disk.as_ref().is_some_and(|disk| disk.is_full(self.now))
+    }
+
+    /// The guard hears that it is not on the disk, and after a sync that failed it may be there
+    /// all the same. What the guard knows from here on is what is on record for certain.
+    fn fail_to_append(&mut self, entry: Entry, written: usize) -> Result<(), Killed> {
+        self.lose_journal()?;
+        if let Some(guard) = &mut self.guard {
+            guard.unrecord(&self.durable[written..]);
+            assert_eq!(Ledger::replay(&self.durable), *guard.ledger(), "it knows what is not so");
+        }
+        if self.random.one_in(3) {
+            self.append(entry);
         }
         Ok(())
     }
@@ -603,7 +661,8 @@ impl World {
                 Ok(())
             }
             12 => Err(Killed),
-            13..=15 => self.reload(),
+            13 | 14 => self.reload(),
+            15 => self.reload_badly(),
             24..=26 => self.command(Command::Drill { hook: None, reach: Reach::default() }),
             _ => Ok(()),
         }
@@ -663,6 +722,20 @@ impl World {
         Ok(())
     }
 
+    /// A file that is wrong is refused, and nothing else is different.
+    fn reload_badly(&mut self) -> Result<(), Killed> {
+        let now = self.moment();
+        let Some(guard) = &mut self.guard else { return Ok(()) };
+        let shown = |guard: &Guard| {
+            let snapshot = guard.snapshot(now);
+            (snapshot.mode, snapshot.state, snapshot.rules, snapshot.signals)
+        };
+        let before = shown(guard);
+        let effects = guard.reload_refused(now, PERSON, 2, "no such key".to_owned());
+        assert_eq!(shown(guard), before, "a bad file replaced a good one");
+        self.perform(effects)
+    }
+
     fn reload(&mut self) -> Result<(), Killed> {
         let now = self.moment();
         let Some(guard) = &mut self.guard else { return Ok(()) };
@@ -696,6 +769,7 @@ impl World {
         if self.random.one_in(16) {
             let snapshot = guard.snapshot(self.moment());
             self.check.shows(&snapshot);
+            self.check.fires_in_time(&snapshot);
             assert!(snapshot.mode != Mode::Auto || self.plan.mode == Mode::Auto);
         }
         if let Some(Entry { event: Event::Decided(_), .. }) = self.durable.last() {

@@ -69,8 +69,8 @@ steps = [{ run = ["DIR/hook", "tell"] }]
 "#;
 
 /// A step: it can be held before and after what it does, notes each time that it does it, and the
-/// step `switch` makes another release current, `fail` fails. It ends with the test's directory at
-/// the latest.
+/// step `switch` makes another release current, `fail` fails, `flaky` fails the first time. It ends
+/// with the test's directory at the latest.
 const HOOK: &str = r#"#!/bin/sh
 dir=$(dirname "$0")
 hold() {
@@ -82,13 +82,14 @@ echo "$1 $ROLLGUARD_ATTEMPT" >> "$dir/effects"
 cp "$dir/state/journal.jsonl" "$dir/journal.$1"
 if [ "$1" = switch ]; then ln -sfn "$2" "$dir/current"; fi
 hold "after-$1"
-[ "$1" != fail ]
+case "$1 $ROLLGUARD_ATTEMPT" in "fail "* | "flaky 1") exit 1 ;; esac
 "#;
 
 // Not every test file uses every helper; naming them all here keeps the compiler content.
 const _: fn() = || {
     let _ =
         (World::start_with, World::app, World::cli, World::kinds, World::wait_entry, World::rule);
+    let _ = App::elsewhere;
     let _ = (Daemon::ended, Daemon::kill, World::status, World::begin, ID);
     let _ = (World::switch, World::deploy, World::verdict);
     let _ = (World::hold, World::held, World::release);
@@ -98,7 +99,7 @@ const _: fn() = || {
 
 /// A server. It ends with the value.
 pub(crate) struct App {
-    child: KillOnDrop,
+    child: Option<KillOnDrop>,
     pub(crate) port: u16,
 }
 
@@ -116,12 +117,19 @@ impl App {
             real("the Python package prometheus_client");
             return None;
         }
-        Some(Self { child, port: line.trim().parse().unwrap() })
+        Some(Self { child: Some(child), port: line.trim().parse().unwrap() })
+    }
+
+    /// A server that is not a process of its own.
+    pub(crate) const fn elsewhere(port: u16) -> Self {
+        Self { child: None, port }
     }
 
     pub(crate) fn kill(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
+        if let Some(child) = &mut self.child {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
     }
 }
 
@@ -134,9 +142,17 @@ pub(crate) struct World {
 impl World {
     /// A host on which release v1 runs, with [`CONFIG`] changed; `None`: skip the test.
     pub(crate) fn new(changes: &[(&str, &str)]) -> Option<Self> {
+        Self::around(App::start, changes)
+    }
+
+    /// The same around another server, which serves what a directory says.
+    pub(crate) fn around(
+        app: impl FnOnce(&Path) -> Option<App>,
+        changes: &[(&str, &str)],
+    ) -> Option<Self> {
         let temp = tempfile::tempdir().unwrap();
         symlink("v1", temp.path().join("current")).unwrap();
-        let world = Self { app: App::start(temp.path())?, temp };
+        let world = Self { app: app(temp.path())?, temp };
         let hook = world.path("hook");
         fs::write(&hook, HOOK).unwrap();
         fs::set_permissions(&hook, fs::Permissions::from_mode(0o755)).unwrap();

@@ -27,7 +27,16 @@ const LAYERS: [(u8, &[&str]); 5] = [
     (
         2,
         &[
-            "clock", "source", "hook", "journal", "recorder", "serve", "notify", "load", "live",
+            "clock",
+            "failpoint",
+            "source",
+            "hook",
+            "journal",
+            "recorder",
+            "serve",
+            "notify",
+            "load",
+            "live",
             "examine",
         ],
     ),
