@@ -525,7 +525,10 @@ impl Check {
     /// What held since before the deployment began is not its doing.
     fn is_its_doing(&self, rule: &str, plan: &Plan) {
         let rule = plan.rules.iter().find(|known| known.name.as_str() == rule).unwrap();
-        let Some(begun) = self.life.begun.filter(|_| !self.life.reloaded) else { return };
+        // What is detected began before anybody knew, and a reload may have come in between.
+        let one_plan = |begun: &Instant| self.life.replanned.is_none_or(|at| at <= *begun);
+        let begun = self.life.begun.filter(|_| !self.life.reloaded).filter(one_plan);
+        let Some(begun) = begun else { return };
         if rule.relative || rule.name.as_str() == "errors" {
             return;
         }
@@ -535,7 +538,8 @@ impl Check {
         let blind = |seen: &Seen| seen.at >= oldest && !seen.certain;
         let dark = dark || self.life.seen.iter().any(blind);
         let before = bad.iter().any(|seen| seen.at <= begun);
-        assert!(dark || !before, "{} held before the deployment began", rule.name);
+        let name = &rule.name;
+        assert!(dark || !before, "{name} held before the deployment began at {begun:?}: {bad:#?}");
     }
 
     fn bakes(&self, now: Moment, id: &DeploymentId) {

@@ -117,6 +117,14 @@ impl Host {
         }
     }
 
+    /// A rollback is on record and its end is not.
+    fn is_open(&self) -> bool {
+        self.journal.iter().fold(false, |open, entry| match &entry.event {
+            Event::Decided(_) => true,
+            event => open && !matches!(event, Event::Cured { .. } | Event::Failed { .. }),
+        })
+    }
+
     fn die(&mut self, until: u64) {
         (self.guard, self.restart_at) = (None, until);
         self.arrivals.clear();
@@ -228,6 +236,9 @@ impl Pair {
         }
         // What is under way they wait for.
         let idle = self.programs.iter().all(|program| program.brings.is_none());
+        // A rollback is compared when it starts, not before each further attempt.
+        let idle =
+            idle && self.hosts.iter().all(|host| host.restart_at == u64::MAX || !host.is_open());
         let back = idle && !self.changes.is_empty();
         if back && self.live == version("v1") && self.random.one_in(300) {
             (self.live, self.sick) = (version("v3"), self.random.one_in(2));
