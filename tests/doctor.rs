@@ -174,3 +174,31 @@ fn what_the_sandbox_of_the_daemon_would_break_is_found_from_outside_of_it() {
     let sandbox = |(_, what): &(String, String)| what.contains("setuid") || what.contains("srv");
     assert!(!found(&report, "hook rollback").iter().any(sandbox), "{report}");
 }
+
+#[test]
+fn the_live_version_is_read_as_a_rollback_would_read_it() {
+    let Some(world) = World::new(&[]) else { return };
+    let with = |source: &str| {
+        let path = world.path("config.toml");
+        let text = fs::read_to_string(&path).unwrap();
+        let text: String = text.lines().filter(|line| !line.starts_with("live = ")).fold(
+            String::new(),
+            |text, line| {
+                let live = if line == "[deployment]" { source } else { "" };
+                text + line + "\n" + live
+            },
+        );
+        fs::write(&path, text).unwrap();
+    };
+    let file = world.path("LIVE");
+    with(&format!("live = {{ file = \"{}\" }}\n", file.display()));
+    let (code, report, text) = doctor(&world, &[]);
+    has(&report, "live version", "fail", "LIVE");
+    assert_eq!(code, 1, "{text}");
+    fs::write(&file, "v7\n").unwrap();
+    has(&doctor(&world, &[]).1, "live version", "ok", "v7 is live");
+    with("live = { run = [\"no-such-program\"] }\n");
+    has(&doctor(&world, &[]).1, "live version", "fail", "no-such-program");
+    with("live = { metric = \"build_info\", label = \"version\" }\n");
+    has(&doctor(&world, &[]).1, "live version", "ok", "label version of build_info");
+}

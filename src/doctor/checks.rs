@@ -2,11 +2,13 @@
 //! be there before it is needed. None of them changes anything.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::engine::drill::acting_step;
 use crate::model::channel::{Channel, System};
 use crate::model::drill::DrillSettings;
 use crate::model::hook::{Action, Hook, Piece, Placeholder, Step, Template};
+use crate::model::live::{LiveSettings, LiveSource};
 use crate::model::plan::Plan;
 use crate::model::step::{Body, HttpCall, Via, Wording};
 use crate::model::target::{Secret, Target};
@@ -54,6 +56,8 @@ pub enum Check {
     Socket(PathBuf),
     /// A target that must answer a scrape.
     Scrape(Box<Target>),
+    /// The live version, which must be known: a rollback starts only then.
+    Live(Arc<LiveSettings>),
     /// Nothing: it is known already.
     Said(Finding),
 }
@@ -82,7 +86,13 @@ pub fn checks(plan: &Plan) -> Vec<Checks> {
     let hooks = plan.hooks.iter().map(|hook| of_hook(plan, hook));
     let targets = plan.targets.iter().map(of_target);
     let channels = plan.channels.iter().map(of_channel);
-    hooks.chain(std::iter::once(of_drill(plan))).chain(targets).chain(channels).collect()
+    let live = plan.deployment.live.iter().map(of_live);
+    hooks
+        .chain(std::iter::once(of_drill(plan)))
+        .chain(live)
+        .chain(targets)
+        .chain(channels)
+        .collect()
 }
 
 fn of_hook(plan: &Plan, hook: &Hook) -> Checks {
@@ -195,6 +205,28 @@ fn drillable(hook: &Hook, drill: &DrillSettings) -> Finding {
             "name it, or the hook acts in a drill on what it acts on in a rollback",
         ),
     }
+}
+
+fn of_live(settings: &Arc<LiveSettings>) -> Checks {
+    let mut checks = Vec::new();
+    match &settings.source {
+        LiveSource::Symlink(_) | LiveSource::File { .. } => {}
+        LiveSource::Http(request) => checks.extend(secrets(&request.headers)),
+        LiveSource::Run(argv) => {
+            let program = argv.first().cloned().unwrap_or_default();
+            let paths = argv.iter().skip(1).filter(|word| word.starts_with('/'));
+            let paths = paths.map(PathBuf::from).collect();
+            checks.push(Check::Program { program, paths, via: Via::Child });
+        }
+        LiveSource::Metric { of, label } => {
+            let what = format!("it is the label {label} of {}, as sampled", of.metric);
+            checks.push(Check::Said(Finding::ok(what)));
+        }
+    }
+    if !matches!(settings.source, LiveSource::Metric { .. }) {
+        checks.push(Check::Live(settings.clone()));
+    }
+    Checks { group: "live version".to_owned(), checks }
 }
 
 fn of_target(target: &Target) -> Checks {

@@ -12,7 +12,9 @@ use super::{files, network, programs};
 use crate::clock::Clock;
 use crate::doctor::{Check, Checks, Finding, Group, Inside, Report, Sandbox, Standing, checks};
 use crate::hook::client::Client;
+use crate::live::Reader;
 use crate::load::{Places, load};
+use crate::model::live::{Live, LiveSettings, LiveUnknown};
 use crate::model::plan::Plan;
 use crate::model::step::Via;
 use crate::model::target::Target;
@@ -154,6 +156,7 @@ impl Look {
             Check::Address(address) => vec![network::address(&address).await],
             Check::Socket(path) => vec![network::socket(&path).await],
             Check::Scrape(target) => vec![self.scrape(*target).await],
+            Check::Live(settings) => vec![live(&settings).await],
         }
     }
 
@@ -181,6 +184,20 @@ impl Look {
                 format!("{}: {}", target.url, failure.detail),
                 "see it with: rollguard try; without it, its rules see nothing",
             ),
+        }
+    }
+}
+
+async fn live(settings: &LiveSettings) -> Finding {
+    match Reader::default().read(settings).await {
+        Live::Version(version) => Finding::ok(format!("{version} is live")),
+        live @ Live::Unknown(_) => {
+            let what = format!("the live version is {live}");
+            let remedy = match settings.unknown {
+                LiveUnknown::Refuse => "until it is known, no rollback starts",
+                LiveUnknown::Proceed => "until it is known, nothing keeps a rollback from starting",
+            };
+            Finding::fail(what, remedy)
         }
     }
 }

@@ -119,9 +119,9 @@ impl Host {
 
     /// A rollback is on record and its end is not.
     fn is_open(&self) -> bool {
-        self.journal.iter().fold(false, |open, entry| match &entry.event {
-            Event::Decided(_) => true,
-            event => open && !matches!(event, Event::Cured { .. } | Event::Failed { .. }),
+        self.journal.iter().fold(false, |open, Entry { event, .. }| {
+            let ends = matches!(event, Event::Cured { .. } | Event::Failed { .. });
+            matches!(event, Event::Decided(_)) || (open && !ends)
         })
     }
 
