@@ -594,7 +594,7 @@ mod tests {
             state in 0..STATES.len(),
             standing in 0..STANDINGS.len(),
             name in "[a-z]{1,128}",
-            version in "[a-z0-9.:/@-]{0,127}",
+            version in "[a-z0-9:/@-]{0,127}",
             text in ".{0,200}",
             value in proptest::num::f64::NORMAL,
         ) {
