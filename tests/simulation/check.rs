@@ -374,6 +374,7 @@ impl Check {
             self.compares(deployment, plan);
         }
         self.people_agree(now, deployment, decision, plan);
+        self.approved = false;
         self.quarantined.insert(decision.version.clone());
         self.decisions.push(now.wall);
         if decision.approval.is_none() {
