@@ -510,6 +510,11 @@ impl Check {
         let mut bad = Vec::new();
         for (at, newest) in seen.iter().enumerate().rev() {
             if rule == "errors" {
+                // After a gap there are too few scrapes to say anything, which holds what was.
+                let recent = |seen: &&Seen| newest.at.since(seen.at) < Duration::from_secs(5);
+                if seen[..=at].iter().rev().take_while(recent).count() < 2 {
+                    continue;
+                }
                 if !errors_grew(&seen[..=at]) {
                     break;
                 }
