@@ -510,13 +510,13 @@ impl Check {
         let mut bad = Vec::new();
         for (at, newest) in seen.iter().enumerate().rev() {
             if rule == "errors" {
-                // After a gap there are too few scrapes to say anything, which holds what was.
                 let recent = |seen: &&Seen| newest.at.since(seen.at) < Duration::from_secs(5);
-                if seen[..=at].iter().rev().take_while(recent).count() < 2 {
-                    continue;
-                }
-                if !errors_grew(&seen[..=at]) {
-                    break;
+                let scrapes = seen[..=at].iter().rev().take_while(recent).count();
+                match (errors_grew(&seen[..=at]), scrapes) {
+                    (true, _) => {}
+                    // After a gap too few scrapes say nothing, which holds what was.
+                    (false, 0..2) => continue,
+                    (false, _) => break,
                 }
             } else if newest.latency.is_nan() {
                 continue;
