@@ -113,8 +113,9 @@ impl Guard {
     pub(crate) fn watch_live(&mut self, now: Moment) {
         let seen = vec![Seen::default(); self.plan().targets.len()];
         let next = self.live_settings().map(|_| now.at);
-        let LiveState { number, resumed, .. } = self.live;
-        self.live = LiveState { seen, next, number, resumed, ..LiveState::default() };
+        // Whoever waits for a comparison is still to be told what came of it.
+        let LiveState { number, resumed, refused, .. } = std::mem::take(&mut self.live);
+        self.live = LiveState { seen, next, number, resumed, refused, ..LiveState::default() };
     }
 
     /// Reads it now rather than at the next regular time.

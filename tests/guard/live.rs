@@ -370,6 +370,17 @@ fn a_no_after_a_yes_counts_as_long_as_nothing_is_done() {
 }
 
 #[test]
+fn who_waits_while_another_configuration_comes_into_force_is_told() {
+    let mut bed = confirming("deny");
+    bed.play(&format!("{}; 20.5 live never; 21 approve", sick("v2"))).log.clear();
+    bed.reload(21.5, plan(&[("mode = \"auto\"", "mode = \"observe\"")]));
+    bed.expect(
+        "reloaded, (something else was done while the live version was being read; \
+         look and ask again)",
+    );
+}
+
+#[test]
 fn what_nobody_answered_is_done_by_default_only_while_the_judged_version_is_live() {
     let mut bed = confirming("rollback");
     bed.play(&format!("{}; 21..38 sick; 40 tick", sick("v2")));
