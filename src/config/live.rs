@@ -13,7 +13,7 @@ use super::json::json;
 use super::probe::pointer;
 use super::selector::selector_within;
 use super::sink::Sink;
-use super::step::MAX_ARGUMENTS;
+use super::step::command;
 use super::target::{MAX_INTERVAL, MIN_INTERVAL, headers, scrape_url};
 use super::walk::{Fault, Item, Section};
 
@@ -133,18 +133,7 @@ fn http(item: Item<'_>, section: &Section<'_>, sink: &mut Sink) -> Option<LiveHt
 
 /// A program and its arguments, as they are: nothing is filled in.
 fn run(item: Item<'_>, sink: &mut Sink) -> Option<Vec<String>> {
-    if item.value().as_str().is_some() {
-        let error =
-            Diagnostic::error(item.place(), "`run` is a list of a program and its arguments");
-        sink.report(error.help("there is no shell: write [\"program\", \"argument\", …]"));
-        return None;
-    }
-    let list = item.list(sink)?;
-    if list.is_empty() || list.len() > MAX_ARGUMENTS {
-        let message = format!("`run` has a program and at most {} arguments", MAX_ARGUMENTS - 1);
-        sink.report(Diagnostic::error(item.place(), message));
-        return None;
-    }
+    let list = command(item, sink)?;
     let words: Vec<_> = list.iter().map(|word| argument(*word, sink)).collect();
     let words: Vec<String> = words.into_iter().collect::<Option<_>>()?;
     let program = words.first().map_or("", String::as_str);

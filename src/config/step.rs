@@ -17,7 +17,7 @@ use super::walk::{Fault, Item, Section};
 const MAX_STEPS: usize = 32;
 
 /// The most arguments of a program, far below what the system allows.
-pub(super) const MAX_ARGUMENTS: usize = 256;
+const MAX_ARGUMENTS: usize = 256;
 
 /// The most attempts of a step. What failed ten times needs a person.
 const MAX_ATTEMPTS: u32 = 10;
@@ -129,6 +129,18 @@ fn run_action(section: &Section<'_>, item: Item<'_>, sink: &mut Sink) -> Option<
     let ok_exit = section.or("ok_exit", vec![0], |item| ok_exit(item, sink));
     let via = section
         .or("via", Via::Child, |item| item.choice(&[("systemd-run", Via::SystemdRun)], &[], sink));
+    let list = command(item, sink)?;
+    let words: Vec<_> = list.into_iter().map(|item| argument(item, sink)).collect();
+    let words: Vec<(Place, Template)> = words.into_iter().collect::<Option<_>>()?;
+    if !program(&words, sink) | !no_injection(&words, sink) {
+        return None;
+    }
+    let argv = words.into_iter().map(|(_, template)| template).collect();
+    Some(Action::Run { argv, grace: grace?, ok_exit: ok_exit?, via: via? })
+}
+
+/// A program and its arguments, each as it is written.
+pub(super) fn command<'a>(item: Item<'a>, sink: &mut Sink) -> Option<Vec<Item<'a>>> {
     if item.value().as_str().is_some() {
         let error =
             Diagnostic::error(item.place(), "`run` is a list of a program and its arguments");
@@ -141,13 +153,7 @@ fn run_action(section: &Section<'_>, item: Item<'_>, sink: &mut Sink) -> Option<
         sink.report(Diagnostic::error(item.place(), message));
         return None;
     }
-    let words: Vec<_> = list.into_iter().map(|item| argument(item, sink)).collect();
-    let words: Vec<(Place, Template)> = words.into_iter().collect::<Option<_>>()?;
-    if !program(&words, sink) | !no_injection(&words, sink) {
-        return None;
-    }
-    let argv = words.into_iter().map(|(_, template)| template).collect();
-    Some(Action::Run { argv, grace: grace?, ok_exit: ok_exit?, via: via? })
+    Some(list)
 }
 
 /// Exit statuses that mean success.
