@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant as Clock};
 
 use rollguard::engine::Judge;
-use rollguard::model::place::TargetIx;
+use rollguard::model::index::TargetIx;
 use rollguard::model::plan::Plan;
 use rollguard::model::scrape::{Page, Scrape};
 use rollguard::model::signal::SignalKind;

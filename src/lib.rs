@@ -9,29 +9,29 @@
     warn(clippy::disallowed_methods, clippy::print_stdout, clippy::print_stderr)
 )]
 
-pub mod announce;
 pub mod cli;
 pub mod clock;
 pub mod config;
 mod daemon;
-pub mod doctor;
+pub mod discovery;
 pub mod engine;
-pub mod examine;
 pub mod exposition;
+pub mod facts;
 #[cfg(debug_assertions)]
 mod failpoint;
-pub mod fit;
+pub mod history;
 pub mod hook;
 pub mod import;
 pub mod journal;
-pub mod live;
+pub mod live_version;
 pub mod load;
+pub mod match_report;
+pub mod message;
 pub mod model;
 pub mod notify;
-pub mod past;
+pub mod preflight;
 pub mod record;
-pub mod rehearsal;
 pub mod render;
+pub mod ruletest;
 pub mod serve;
 pub mod source;
-pub mod survey;

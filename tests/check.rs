@@ -10,9 +10,8 @@ use std::path::{Path, PathBuf};
 use proptest::prelude::*;
 
 use rollguard::cli::check::{Lints, check};
-use rollguard::config::{
-    Basis, Color, Level, SourceFile, basics, check_rules, compile, is_main, patterns, rehearsal,
-};
+use rollguard::config::{Color, Level, SourceFile, check_rules, compile, is_main, patterns};
+use rollguard::ruletest::{Basis, basics, rehearsal};
 
 const SEPARATOR: &str = "#--- ";
 

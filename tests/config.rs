@@ -8,7 +8,7 @@ use rollguard::config::{Compiled, Listen, SourceFile, compile};
 use rollguard::model::condition::{Arith, Compare, Cond, Num};
 use rollguard::model::deployment::{Arm, Mode};
 use rollguard::model::hook::{Action, ExpectedJson, Placeholder};
-use rollguard::model::place::{HookIx, SignalIx};
+use rollguard::model::index::{HookIx, SignalIx};
 use rollguard::model::rule::{OnNoData, Severity, Then};
 use rollguard::model::signal::{Across, Over, SignalKind, Unit};
 use rollguard::model::target::{Scheme, Secret};

@@ -21,17 +21,17 @@ use proptest::prelude::*;
 use common::{KillOnDrop, free_port, golden, real, wait_for};
 use rollguard::cli::check::{Lints, check};
 use rollguard::config::{Color, Compiled, SourceFile, compile};
+use rollguard::discovery::{Asked, Families, configuration};
 use rollguard::engine::Judge;
 use rollguard::exposition::{Format, Limits, Malformed, Reader, Sample, Sink, Whole};
+use rollguard::model::index::{SignalIx, TargetIx};
 use rollguard::model::name::ServiceName;
-use rollguard::model::place::{SignalIx, TargetIx};
 use rollguard::model::reading::Reading;
 use rollguard::model::scrape::{Page, Scrape};
 use rollguard::model::selector::{Selector, Test};
 use rollguard::model::signal::SignalKind;
 use rollguard::model::target::{Scheme, ScrapeUrl};
 use rollguard::model::time::{Instant, Timestamp};
-use rollguard::survey::{Asked, Families, configuration};
 
 /// The page that a server in a thread answers every request with.
 fn serve(page: &str, head: &str) -> u16 {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rollguard::config::{SourceFile, compile};
 use rollguard::engine::Judge;
-use rollguard::model::place::TargetIx;
+use rollguard::model::index::TargetIx;
 use rollguard::model::plan::Plan;
 use rollguard::model::scrape::{Page, Scrape};
 use rollguard::model::time::{Instant, Timestamp};

@@ -15,8 +15,9 @@ use proptest::prelude::*;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use rollguard::config::{Basis, Color, SourceFile, rehearsal};
-use rollguard::rehearsal::{Case, Point, When, play};
+use rollguard::config::{Color, SourceFile};
+use rollguard::ruletest::{Basis, rehearsal};
+use rollguard::ruletest::{Case, Point, When, play};
 
 const RULES: &str = r#"
 [signal.errors]

@@ -16,15 +16,15 @@ use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
 use super::{exit, out};
-use crate::doctor::Report;
 use crate::engine::command::{Accepted, Force};
-use crate::engine::drilled::DrillStatus;
-use crate::engine::snapshot::DeploymentProgress;
-use crate::engine::stage::StageProgress;
-use crate::examine::WHOLE;
+use crate::engine::durable::drills::DrillStatus;
+use crate::engine::view::snapshot::DeploymentProgress;
+use crate::engine::view::stage::StageProgress;
+use crate::facts::WHOLE;
 use crate::model::drill::Reach;
 use crate::model::name::{DeploymentId, HookName, StageName, Version};
 use crate::model::time::format_duration;
+use crate::preflight::Report;
 use crate::serve::{
     ApproveRequest, BeginRequest, DrillRequest, PauseRequest, Problem, ReasonRequest,
     ResumeRequest, RollbackRequest, StageRequest, Status,

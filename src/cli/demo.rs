@@ -27,7 +27,7 @@ use self::watch::{Watch, WatchError};
 use super::client::ClientError;
 use super::exit;
 use crate::clock::Clock;
-use crate::engine::snapshot::{GuardState, RuleStatus};
+use crate::engine::view::snapshot::{GuardState, RuleStatus};
 use crate::model::entry::{Event, Trigger};
 use crate::model::name::{DeploymentId, Version};
 use crate::model::time::{Timestamp, format_duration};

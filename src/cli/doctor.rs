@@ -11,9 +11,9 @@ use super::client::{Client, ClientError, with_runtime};
 use super::place::{Place, bad_config};
 use super::{exit, out};
 use crate::clock::Clock;
-use crate::doctor::{Finding, Inside, Level, Report};
-use crate::examine::{Subject, examine};
+use crate::facts::{Subject, examine};
 use crate::load::Loaded;
+use crate::preflight::{Finding, Inside, Level, Report};
 use crate::render;
 
 #[derive(Args)]

@@ -11,7 +11,7 @@ use super::client::{Client, ClientError, with_runtime};
 use super::place::{Place, bad_config};
 use super::{exit, out};
 use crate::clock::Clock;
-use crate::engine::drilled::DrillStatus;
+use crate::engine::durable::drills::DrillStatus;
 use crate::model::drill::{DrillResult, Reach};
 use crate::model::name::{DeploymentId, HookName};
 use crate::render;

@@ -6,8 +6,8 @@ use clap::Args;
 use serde::Serialize;
 
 use super::past::{PastError, Place, ended, print, print_json, since, since_when, style};
+use crate::history::{Book, Brief, Filter, MAX_KEPT, Since};
 use crate::model::name::{DeploymentId, ServiceName};
-use crate::past::{Book, Brief, Filter, MAX_KEPT, Since};
 use crate::render;
 
 /// How many deployments are shown where nothing else was asked for: a few screens.

@@ -16,11 +16,11 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 use super::{exit, out};
 use crate::clock::Clock;
 use crate::config::{Color, Level, SourceFile, compile};
+use crate::discovery::{Asked, Families, Found, configuration, toml_string};
 use crate::model::name::ServiceName;
 use crate::model::scrape::{Failure, FailureClass, Page};
 use crate::model::target::{ScrapeUrl, Target};
 use crate::source::scrape_once;
-use crate::survey::{Asked, Families, Found, configuration, toml_string};
 
 /// The exit code for wrong use.
 const USAGE: u8 = 2;

@@ -7,8 +7,8 @@ use clap::{Args, Subcommand};
 
 use super::past::{PastError, Place, ended, print, print_json};
 use super::{exit, out};
+use crate::history::{Verdict, Verification};
 use crate::journal::{Piece, ScanError, scan};
-use crate::past::{Verdict, Verification};
 use crate::record::Hash;
 use crate::render;
 

@@ -12,11 +12,11 @@ use super::check::DEFAULT_FILE;
 use super::client::ClientError;
 use super::{exit, out};
 use crate::clock::Clock;
+use crate::history::{Since, parse_since};
 use crate::journal::{Piece, ScanError, journal_file, scan};
 use crate::load::{Directories, LoadError, state_dir, usual_state_dir};
 use crate::model::entry::Entry;
 use crate::model::time::Timestamp;
-use crate::past::{Since, parse_since};
 use crate::render::Style;
 
 /// Where the journal is

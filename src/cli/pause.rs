@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::client::{Client, ClientError, Daemon, with_runtime};
 use super::{exit, out};
-use crate::engine::pause::DEFAULT_PAUSE;
+use crate::engine::policy::pause::DEFAULT_PAUSE;
 use crate::model::time::parse_duration;
 
 #[derive(Args)]

@@ -6,9 +6,9 @@ use clap::Args;
 use serde::Serialize;
 
 use super::past::{PastError, Place, ended, print, print_json, style};
+use crate::history::{Account, Brief, Which};
 use crate::model::entry::Entry;
 use crate::model::name::DeploymentId;
-use crate::past::{Account, Brief, Which};
 use crate::render;
 
 #[derive(Args)]

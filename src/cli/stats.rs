@@ -7,10 +7,10 @@ use serde::Serialize;
 
 use super::past::{PastError, Place, ended, print, print_json, since, since_when};
 use crate::clock::Clock;
-use crate::engine::drilled::DrillStatus;
+use crate::engine::durable::drills::DrillStatus;
+use crate::history::{Book, Brief, By, Figures, Filter, MAX_KEPT, Period, Since, Stats, stats};
 use crate::model::name::ServiceName;
 use crate::model::time::Timestamp;
-use crate::past::{Book, Brief, By, Figures, Filter, MAX_KEPT, Period, Since, Stats, stats};
 use crate::render;
 
 #[derive(Args)]

@@ -14,8 +14,8 @@ use serde::Serialize;
 use super::{exit, out};
 use crate::config::Color;
 use crate::load::{LoadError, load_tests, test_files};
-use crate::rehearsal::{CaseResult, play};
 use crate::render;
+use crate::ruletest::{CaseResult, play};
 
 /// Play rule tests on a virtual clock and compare what the guard shows with what is expected.
 #[derive(Args)]

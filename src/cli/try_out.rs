@@ -14,8 +14,8 @@ use super::try_watch::{Tell, Watched, watch};
 use super::{exit, out};
 use crate::clock::Clock;
 use crate::config::{Color, target_at};
-use crate::fit;
 use crate::load::{LoadError, is_main_file, load, load_rules_for};
+use crate::match_report;
 use crate::model::name::TargetName;
 use crate::model::plan::Plan;
 use crate::model::selector::Selector;
@@ -176,7 +176,7 @@ async fn try_out(plan: Plan, args: &TryArgs) -> Result<u8, ClientError> {
         watch(plan, args.span, clock, tell).await.map_err(failed)?;
     let now = Moment { at: clock.now(), wall: clock.wall() };
     let watched = now.at.since(crate::model::time::Instant::ZERO);
-    let trial = fit::trial(&judge, targets, &surveys, now, watched);
+    let trial = match_report::trial(&judge, targets, &surveys, now, watched);
     if args.json {
         let text = serde_json::to_string_pretty(&trial);
         let text = text.expect("plain data with string keys always serializes");

@@ -17,7 +17,7 @@ use super::out;
 use crate::clock::Clock;
 use crate::engine::{Judge, wanted_names, wanted_natives};
 use crate::exposition::NameSet;
-use crate::fit::{Survey, TargetTrial, wanted};
+use crate::match_report::{Survey, TargetTrial, wanted};
 use crate::model::plan::Plan;
 use crate::model::scrape::Scrape;
 use crate::model::target::Target;

@@ -9,32 +9,34 @@ use toml::de::DeTable;
 
 use crate::model::deployment::{Along, Arm, Budget, DeploymentSettings, Mode};
 use crate::model::hook::Hook;
+use crate::model::index::{HookIx, SignalIx};
 use crate::model::name::ServiceName;
-use crate::model::place::{HookIx, SignalIx};
 use crate::model::plan::Plan;
 use crate::model::rule::Rule;
 use crate::model::signal::Signal;
 use crate::model::stage::Stage;
 use crate::model::target::Target;
 
-use super::channel::channels;
-use super::condition::{Names, mentioned};
-use super::declare::{Declared, Listed, declared};
-use super::deployment::{DEFAULT_BAKE, MAIN_KEYS, SHARED_KEYS, Settings, deployment, settings};
-use super::derived::{baseline, before};
-use super::diagnostic::{Diagnostic, Diagnostics, Level, Place, SourceFile};
-use super::drill::drill;
-use super::hook::{hook, refuse_circles};
-use super::lint::Origins;
-use super::order::order;
-use super::pattern::{read_rules_path, rules_patterns};
-use super::rule::{Refers, rule};
-use super::signal::signal;
-use super::sink::{MAX_SYNTAX, Sink};
-use super::stage::{self, Stages};
-use super::target::target;
-use super::walk::Section;
-use super::whole::{bake_is_long_enough, nothing_is_entered_unasked};
+use crate::config::expr::lowering::{Names, mentioned};
+use crate::config::lint::lints::Origins;
+use crate::config::lint::plan::{bake_is_long_enough, nothing_is_entered_unasked};
+use crate::config::syntax::diagnostic::{Diagnostic, Diagnostics, Level, Place, SourceFile};
+use crate::config::syntax::errors::{MAX_SYNTAX, Sink};
+use crate::config::syntax::tree::Section;
+use crate::config::tables::channel::channels;
+use crate::config::tables::deployment::{
+    DEFAULT_BAKE, MAIN_KEYS, SHARED_KEYS, Settings, deployment, settings,
+};
+use crate::config::tables::derived::{baseline, before};
+use crate::config::tables::drill::drill;
+use crate::config::tables::hook::{hook, refuse_circles};
+use crate::config::tables::named::{Declared, Listed, declared};
+use crate::config::tables::rule::{Refers, rule};
+use crate::config::tables::rules_files::{read_rules_path, rules_patterns};
+use crate::config::tables::signal::signal;
+use crate::config::tables::signal_order::order;
+use crate::config::tables::stage::{self, Stages};
+use crate::config::tables::target::target;
 
 /// A configuration that can be used.
 #[derive(Clone, Debug, PartialEq)]
@@ -131,7 +133,7 @@ pub fn compile_rules(rules: &[SourceFile], targets: &[Target]) -> Result<Plan, D
 ///
 /// # Errors
 /// Everything that is wrong with any of the files, lints included.
-pub(super) fn compile_alone(rules: &[SourceFile]) -> Result<Plan, Diagnostics> {
+pub(crate) fn compile_alone(rules: &[SourceFile]) -> Result<Plan, Diagnostics> {
     let files = without_bom(rules.iter());
     let mut sink = Sink::default();
     let plan =
@@ -155,11 +157,11 @@ pub fn is_main(file: &SourceFile) -> bool {
 }
 
 /// The text without a byte order mark.
-pub(super) fn body(text: &str) -> &str {
+pub(crate) fn body(text: &str) -> &str {
     text.strip_prefix('\u{feff}').unwrap_or(text)
 }
 
-pub(super) fn without_bom<'f>(files: impl Iterator<Item = &'f SourceFile>) -> Vec<SourceFile> {
+pub(crate) fn without_bom<'f>(files: impl Iterator<Item = &'f SourceFile>) -> Vec<SourceFile> {
     let clean =
         |f: &SourceFile| SourceFile { path: f.path.clone(), text: body(&f.text).to_owned() };
     files.map(clean).collect()

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::clock::Clock;
-use crate::doctor::{Finding, Inside};
-use crate::examine::{Subject, examine};
+use crate::facts::{Subject, examine};
 use crate::load::Places;
 use crate::model::drill::DrillResult;
 use crate::model::plan::Plan;
+use crate::preflight::{Finding, Inside};
 use crate::serve::{Answer, Status};
 
 /// Looks, whenever somebody asks.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::engine::drill::CALL_OFF_GRACE;
 use crate::engine::effect::{DrillEffect, Order, Outcome};
+use crate::engine::run::drill::CALL_OFF_GRACE;
 use crate::hook::Executor;
 
 /// The attempt that runs, if one does.

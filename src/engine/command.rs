@@ -8,23 +8,23 @@ use serde::{Deserialize, Serialize};
 use crate::model::deployment::Milestone;
 use crate::model::drill::Reach;
 use crate::model::entry::{Caller, Entry, Event, Refusal};
+use crate::model::index::HookIx;
 use crate::model::live::Live;
 use crate::model::name::{DeploymentId, HookName, StageName, Version};
-use crate::model::place::HookIx;
 use crate::model::plan::Plan;
 use crate::model::time::{Moment, Timestamp, format_duration};
 
-use super::arming::thin;
-use super::compare::Refused;
-use super::drill::DrillRefusal;
-use super::drilled;
 use super::effect::Effect;
-use super::evidence;
 use super::guard::{Guard, Timers};
-use super::ledger::Phase;
-use super::pace::TargetState;
-use super::pause::{MAX_PAUSE, MIN_PAUSE};
-use super::snapshot::Quarantined;
+use crate::engine::deployment::version_check::Refused;
+use crate::engine::deployment::warmup::thin;
+use crate::engine::durable::drills;
+use crate::engine::durable::state::Phase;
+use crate::engine::policy::pause::{MAX_PAUSE, MIN_PAUSE};
+use crate::engine::run::drill::DrillRefusal;
+use crate::engine::sampling::interval::TargetState;
+use crate::engine::view::evidence;
+use crate::engine::view::snapshot::Quarantined;
 
 /// The longest reason that a person may give, in bytes: a sentence or two. It goes into the
 /// journal and to hooks.
@@ -368,7 +368,7 @@ impl Guard {
             return Ok(known);
         }
         let forced = self.admit(&version, terms.force)?;
-        if drilled::is_drill(&id) {
+        if drills::is_drill(&id) {
             return Err(Rejection::DrillId(id));
         }
         if self.guarded().is_some() {

@@ -9,14 +9,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::model::entry::{Attempt, Decision, Entry, SignalEvidence, StepResult};
+use crate::model::index::TargetIx;
 use crate::model::live::LiveSettings;
 use crate::model::name::{DeploymentId, HookName, SignalName};
-use crate::model::place::TargetIx;
 use crate::model::signal::Unit;
 use crate::model::step::{HttpCall, UnixCall, Via, Wording};
 use crate::model::time::Timestamp;
 
-use super::telling::Telling;
+use crate::engine::notify::outbox::Telling;
 
 /// Something to be done.
 #[derive(Clone, Debug, PartialEq)]
@@ -78,8 +78,8 @@ pub enum Effect {
 pub enum DrillEffect {
     /// Run one attempt at a step and settle its outcome.
     Run(Box<Order>),
-    /// End the attempt that runs, with [`CALL_OFF_GRACE`](super::drill::CALL_OFF_GRACE) between
-    /// TERM and KILL, and settle it.
+    /// End the attempt that runs, with `run::drill::CALL_OFF_GRACE` between TERM and KILL, and
+    /// settle it.
     CallOff,
 }
 

@@ -9,24 +9,24 @@ use std::sync::Arc;
 use crate::model::deployment::Arm;
 use crate::model::entry::{Caller, Entry, Event};
 use crate::model::hook::Hook;
+use crate::model::index::RuleIx;
 use crate::model::name::{DeploymentId, HookName, RuleName};
-use crate::model::place::RuleIx;
 use crate::model::plan::Plan;
 use crate::model::rule::Then;
 use crate::model::scrape::Scrape;
 use crate::model::time::{Instant, Moment};
 
-use super::bounds;
-use super::cure::Watch;
-use super::drill::Drills;
 use super::effect::Effect;
-use super::judge::Judge;
-use super::ledger::{Deployment, Ledger, Phase};
-use super::live::LiveState;
-use super::order::Occasion;
-use super::pace::TargetState;
-use super::rule::State;
-use super::stages::Stages;
+use crate::engine::deployment::live_version::LiveState;
+use crate::engine::deployment::stages::Stages;
+use crate::engine::durable::bounds;
+use crate::engine::durable::state::{Deployment, Ledger, Phase};
+use crate::engine::rules::evaluator::Judge;
+use crate::engine::rules::state::State;
+use crate::engine::run::drill::Drills;
+use crate::engine::run::order::Occasion;
+use crate::engine::run::verify::Watch;
+use crate::engine::sampling::interval::TargetState;
 
 /// The deterministic core.
 #[derive(Debug)]

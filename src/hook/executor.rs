@@ -28,7 +28,7 @@ use super::probe::{self, Probe};
 use super::secret::Secrets;
 use super::unit;
 use super::unix;
-use crate::engine::drilled::is_drill;
+use crate::engine::durable::drills::is_drill;
 use crate::engine::effect::{Job, Order, Outcome};
 use crate::journal::steps_dir;
 use crate::model::entry::{Attempt, StepResult};

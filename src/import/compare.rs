@@ -3,7 +3,7 @@
 //! all of them answers the same; everywhere else a plain series has to be the only one.
 
 use crate::model::condition::{Arith, Compare, Cond, Num};
-use crate::model::place::SignalIx;
+use crate::model::index::SignalIx;
 
 use super::ast::{Binary, Expr, Kind as Of, Op, Series};
 use super::fit::{Fitter, Measure, Shape};

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use crate::config::{SourceFile, check_rules};
 use crate::model::condition::{Cond, Num};
-use crate::model::place::SignalIx;
+use crate::model::index::SignalIx;
 
 use super::ast::{Expr, Matcher, Selector};
 use super::place::Spot;

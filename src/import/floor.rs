@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::model::condition::{Compare, Cond, Num};
-use crate::model::place::SignalIx;
+use crate::model::index::SignalIx;
 use crate::model::time::format_duration;
 
 use super::ast::Selector;

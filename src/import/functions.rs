@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::model::condition::{Arith, Extreme, Num};
-use crate::model::place::SignalIx;
+use crate::model::index::SignalIx;
 
 use super::ast::{Expr, Kind as Of, Selector, Series};
 use super::fit::{Fitter, Measure, Shape};

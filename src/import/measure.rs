@@ -1,7 +1,7 @@
 //! Numbers: series, functions, aggregations and arithmetic fitted to signals.
 
 use crate::model::condition::{Arith, Num};
-use crate::model::place::SignalIx;
+use crate::model::index::SignalIx;
 
 use super::ast::{Binary, Expr, Grouping, Kind as Of, Op, Selector, Series};
 use super::compare::constant;

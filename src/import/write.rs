@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::model::condition::{Arith, Compare, Cond, Extreme, Num};
-use crate::model::place::SignalIx;
+use crate::model::index::SignalIx;
 use crate::model::time::format_duration;
 
 use super::compare::symbol;

@@ -4,8 +4,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::config::{Basis, basics, rehearsal, wrong_patterns};
-use crate::rehearsal::Case;
+use crate::config::wrong_patterns;
+use crate::ruletest::Case;
+use crate::ruletest::{Basis, basics, rehearsal};
 
 use super::file::{Opened, Use, read};
 use super::search::{MAX_FILES, search};

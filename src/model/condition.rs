@@ -1,7 +1,7 @@
 //! Conditions and arithmetic after they were checked and lowered: two types, so that a number can
 //! never stand where a truth value belongs. Everything is a 64-bit float.
 
-use super::place::SignalIx;
+use super::index::SignalIx;
 use std::fmt;
 
 /// An arithmetic expression.

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::index::HookIx;
 use super::live::LiveSettings;
 use super::name::{ServiceName, Version};
-use super::place::HookIx;
 
 /// How much rollguard may do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -6,8 +6,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::entry::Caller;
+use super::index::HookIx;
 use super::name::{HookName, ServiceName, Version};
-use super::place::HookIx;
 
 /// The `[drill]` table: what hooks are told in a drill.
 #[derive(Clone, Debug, PartialEq, Eq)]

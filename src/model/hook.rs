@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::condition::Condition;
+use super::index::HookIx;
 use super::name::HookName;
-use super::place::HookIx;
 use super::step::{HttpCall, UnixCall, Via, Wording};
 
 /// A hook.

@@ -1,6 +1,7 @@
 //! L0: the vocabulary as validated plain data. Nothing here reads a clock, does I/O or logs, and
 //! nothing here can be constructed wrong: a value of these types has already been checked.
 
+pub mod alert;
 pub mod attempt;
 pub mod channel;
 pub mod condition;
@@ -10,11 +11,10 @@ pub mod entry;
 pub mod evidence;
 pub mod group;
 pub mod hook;
+pub mod index;
 pub mod live;
 pub mod name;
 pub mod native;
-pub mod news;
-pub mod place;
 pub mod plan;
 pub mod reading;
 pub mod refusal;

@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::condition::Condition;
+use super::index::{HookIx, SignalIx};
 use super::name::{RuleName, StageName};
-use super::place::{HookIx, SignalIx};
 
 /// A rule.
 #[derive(Clone, Debug, PartialEq)]

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::index::TargetIx;
 use super::native::NativeHistogram;
-use super::place::TargetIx;
 use super::time::{Instant, Timestamp};
 
 /// One attempt to sample a target.

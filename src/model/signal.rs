@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::condition::{Compare, Num};
+use super::index::SignalIx;
 use super::name::{SignalName, TargetName};
-use super::place::SignalIx;
 use super::selector::Selector;
 
 /// A named number.

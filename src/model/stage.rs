@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use super::condition::Condition;
+use super::index::{HookIx, RuleIx};
 use super::name::StageName;
-use super::place::{HookIx, RuleIx};
 
 /// The most stages of a configuration, and the most that a rule may name; no rollout has more.
 pub const MAX_STAGES: usize = 64;

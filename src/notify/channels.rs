@@ -6,10 +6,10 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use crate::announce::Sender;
 use crate::clock::Clock;
-use crate::engine::telling::{Announced, Telling};
+use crate::engine::notify::outbox::{Announced, Telling};
 use crate::hook::client::Client;
+use crate::message::Sender;
 use crate::model::channel::{Change, Channel};
 
 use super::worker::Worker;
@@ -157,10 +157,10 @@ const fn is_lesser(change: Change) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::telling::Occurrence;
+    use crate::engine::notify::outbox::Occurrence;
+    use crate::model::alert::{News, Turn};
     use crate::model::channel::System;
     use crate::model::name::{ChannelName, ServiceName};
-    use crate::model::news::{News, Turn};
     use crate::model::target::Secret;
     use crate::model::time::Timestamp;
 

@@ -6,9 +6,9 @@ use std::time::Duration;
 use reqwest::Method as HttpMethod;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 
-use crate::announce::{Fate, Method, Repeat, Request, fate};
 use crate::hook::client::{self, Answer, Client};
 use crate::hook::secret::Secrets;
+use crate::message::{Fate, Method, Repeat, Request, fate};
 use crate::model::target::Secret;
 use crate::render::plain;
 use crate::source::secret;

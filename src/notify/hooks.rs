@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
 use crate::engine::effect::{Notice, NoticeStep};
-use crate::engine::procedure::pause;
+use crate::engine::run::procedure::pause;
 use crate::hook::Executor;
 use crate::model::entry::StepResult;
 use crate::model::hook::MAX_RETRY_AFTER;

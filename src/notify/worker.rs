@@ -13,12 +13,12 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use crate::announce::{Alerts, Memory, Outgoing, Repeat, Sender, Then, compose, reference};
 use crate::clock::Clock;
-use crate::engine::telling::{Announced, Occurrence, Telling};
+use crate::engine::notify::outbox::{Announced, Occurrence, Telling};
 use crate::hook::client::Client;
+use crate::message::{Alerts, Memory, Outgoing, Repeat, Sender, Then, compose, reference};
+use crate::model::alert::Turn;
 use crate::model::channel::{Channel, System};
-use crate::model::news::Turn;
 use crate::model::target::Secret;
 use crate::model::time::Instant;
 

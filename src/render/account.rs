@@ -1,9 +1,9 @@
 //! One deployment in full, for a terminal: what was decided on what evidence, everything that
 //! happened, what each step printed, and the readings before and after.
 
+use crate::history::{Account, Brief};
 use crate::model::entry::{Decision, Entry, Event, RuleEvidence, SignalEvidence, Trigger};
 use crate::model::time::{Timestamp, format_duration};
-use crate::past::{Account, Brief};
 
 use super::compare::comparisons;
 use super::entry::{caller, event};

@@ -1,6 +1,6 @@
 //! What was found before a rollback is needed, group by group, with a remedy for what is wrong.
 
-use crate::doctor::{Finding, Group, Inside, Level, Report};
+use crate::preflight::{Finding, Group, Inside, Level, Report};
 
 use super::line::{Paint, Style, WIDTH, line, pad, plain, wrap};
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::engine::drilled::{DrillStatus, DrillStep};
+use crate::engine::durable::drills::{DrillStatus, DrillStep};
 use crate::model::drill::DrillResult;
 use crate::model::time::Timestamp;
 

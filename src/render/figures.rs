@@ -1,8 +1,8 @@
 //! The statistics as tables. What is not known is `none`, never a zero.
 
+use crate::history::{Counts, Figures, Hints, Period, Spread, Stats};
 use crate::model::name::DeploymentId;
 use crate::model::signal::Unit;
-use crate::past::{Counts, Figures, Hints, Period, Spread, Stats};
 
 use super::entry::took;
 use super::line::{WIDTH, clip, pad, width, wrap};
@@ -87,7 +87,7 @@ fn refusals(all: &Figures) -> String {
     if all.refusals.is_empty() {
         return "refused: nothing\n".to_owned();
     }
-    let row = |reason: &crate::past::Reason| {
+    let row = |reason: &crate::history::Reason| {
         let (deployments, count) = (reason.deployments, reason.count);
         let name = format!("  {}", reason.reason);
         format!(

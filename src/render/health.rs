@@ -1,11 +1,11 @@
 //! How a colour is shown. What colour a deployment has is [`colour`]'s business.
 
-use crate::engine::colour;
-use crate::engine::snapshot::{RuleStatus, Snapshot};
+use crate::engine::view::health;
+use crate::engine::view::snapshot::{RuleStatus, Snapshot};
 
 use super::line::Paint;
 
-pub use crate::engine::colour::Colour as Health;
+pub use crate::engine::view::health::Colour as Health;
 
 impl Health {
     /// How its name is shown.
@@ -23,23 +23,23 @@ impl Health {
 /// The colour of what a snapshot shows: that of its worst part.
 #[must_use]
 pub fn health(snapshot: &Snapshot) -> Health {
-    colour::colour(snapshot)
+    health::colour(snapshot)
 }
 
 /// The colour of one rule.
 pub(super) fn of_rule(rule: &RuleStatus) -> Health {
-    colour::of_rule(rule)
+    health::of_rule(rule)
 }
 
 /// The colour of the rules alone, whatever became of the deployment.
 pub(super) fn of_rules(snapshot: &Snapshot) -> Health {
-    colour::of_rules(snapshot)
+    health::of_rules(snapshot)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::snapshot::GuardState;
+    use crate::engine::view::snapshot::GuardState;
     use crate::model::entry::{Decision, Refusal, RuleStanding, Trigger};
     use crate::model::name::{HookName, Version};
     use crate::model::rule::Severity;

@@ -1,8 +1,8 @@
 //! The history: a block of lines for each deployment, the newest first.
 
+use crate::history::{Brief, Cause, Ending, Refused};
 use crate::model::name::RuleName;
 use crate::model::time::Timestamp;
-use crate::past::{Brief, Cause, Ending, Refused};
 
 use super::entry::{caller, took};
 use super::line::{Paint, Style, WIDTH, line, pad, plain, width, wrap};

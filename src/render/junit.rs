@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use crate::rehearsal::CaseResult;
+use crate::ruletest::CaseResult;
 
 use super::line::Style;
 use super::rehearsal::failures;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::engine::snapshot::{GuardState, Snapshot};
+use crate::engine::view::snapshot::{GuardState, Snapshot};
 use crate::model::entry::RuleStanding;
 use crate::model::time::Timestamp;
 

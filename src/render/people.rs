@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::engine::snapshot::{
+use crate::engine::view::snapshot::{
     ApprovalStatus, BudgetStatus, DeploymentStatus, PauseStatus, Quarantined, Snapshot,
 };
 use crate::model::deployment::Unanswered;
@@ -157,7 +157,7 @@ pub(super) fn quarantine(all: &[Quarantined]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::snapshot::GuardState;
+    use crate::engine::view::snapshot::GuardState;
     use crate::model::deployment::Mode;
     use crate::model::entry::{Decision, Event, Refusal, RuleStanding, Trigger};
     use crate::model::name::{DeploymentId, HookName, Version};

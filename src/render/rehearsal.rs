@@ -1,9 +1,9 @@
 //! What came of rule tests, as people read it: nothing of what passed but its number, and of what
 //! did not the readings around the moment.
 
-use crate::engine::snapshot::SignalStatus;
+use crate::engine::view::snapshot::SignalStatus;
 use crate::model::time::format_duration;
-use crate::rehearsal::{Aspect, CaseResult, Miss, Row};
+use crate::ruletest::{Aspect, CaseResult, Miss, Row};
 
 use super::line::{Paint, Style, WIDTH, clip, line, pad, width, wrap};
 use super::number::{number, unit_named};

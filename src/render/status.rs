@@ -4,10 +4,10 @@
 use std::time::Duration;
 
 use crate::engine::effect::Pace;
-use crate::engine::snapshot::{
+use crate::engine::view::snapshot::{
     DeploymentStatus, LiveStatus, RuleStatus, SignalStatus, Snapshot, TargetStatus,
 };
-use crate::engine::stage::StageStanding;
+use crate::engine::view::stage::StageStanding;
 use crate::model::deployment::Mode;
 use crate::model::entry::{Decision, RuleStanding, Trigger};
 use crate::model::time::{Timestamp, format_duration};
@@ -369,7 +369,7 @@ fn about_rule(page: &mut Page, rule: &RuleStatus, snapshot: &Snapshot) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::snapshot::GuardState;
+    use crate::engine::view::snapshot::GuardState;
     use crate::model::entry::{Comparison, Refusal};
     use crate::model::name::{DeploymentId, RuleName, SignalName, Version};
     use crate::model::rule::Severity;

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::engine::snapshot::{DeploymentStatus, GuardState, RuleStatus, Snapshot};
+use crate::engine::view::snapshot::{DeploymentStatus, GuardState, RuleStatus, Snapshot};
 use crate::model::deployment::Mode;
 use crate::model::entry::{Refusal, RuleStanding, Trigger};
 use crate::model::rule::Severity;

@@ -1,8 +1,8 @@
 //! Values that the tests of this layer share.
 
-use crate::engine::colour::Colour;
 use crate::engine::effect::Pace;
-use crate::engine::snapshot::{
+use crate::engine::view::health::Colour;
+use crate::engine::view::snapshot::{
     BudgetStatus, DeploymentStatus, GuardState, RuleStatus, SignalStatus, Snapshot, TargetStatus,
 };
 use crate::model::deployment::Mode;

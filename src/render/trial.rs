@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
-use crate::fit::{Limit, RuleTrial, SelectorTrial, SeriesCount, SignalTrial, TargetTrial, Trial};
+use crate::match_report::{
+    Limit, RuleTrial, SelectorTrial, SeriesCount, SignalTrial, TargetTrial, Trial,
+};
 use crate::model::entry::{RuleStanding, SignalEvidence};
 use crate::model::signal::Unit;
 

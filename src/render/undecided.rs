@@ -1,7 +1,7 @@
 //! The report of a deployment for which nothing was decided, in Markdown: it baked, was ended, or
 //! is still guarded. Of one that was rolled back the incident report tells.
 
-use crate::past::{Account, Brief, Ending};
+use crate::history::{Account, Brief, Ending};
 
 use super::entry::caller;
 use super::history::{times, why};

@@ -1,6 +1,6 @@
 //! What a check of the journal found, for people.
 
-use crate::past::{Damage, Noted, Rest, Verdict, Verification};
+use crate::history::{Damage, Noted, Rest, Verdict, Verification};
 
 use super::history::detail;
 

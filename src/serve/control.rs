@@ -22,15 +22,15 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use crate::clock::Clock;
-use crate::doctor::Report;
 use crate::engine::command::{Accepted, Command, Rejection};
-use crate::engine::drilled::DrillStatus;
-use crate::engine::snapshot::{DeploymentProgress, Snapshot};
-use crate::engine::stage::{NoStage, StageProgress};
+use crate::engine::durable::drills::DrillStatus;
+use crate::engine::view::snapshot::{DeploymentProgress, Snapshot};
+use crate::engine::view::stage::{NoStage, StageProgress};
 use crate::model::drill::Reach;
 use crate::model::entry::Caller;
 use crate::model::name::{DeploymentId, HookName, StageName};
 use crate::model::time::Timestamp;
+use crate::preflight::Report;
 
 use super::people::{ApproveRequest, BeginRequest, PauseRequest, ResumeRequest, RollbackRequest};
 

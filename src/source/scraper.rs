@@ -16,7 +16,7 @@ use super::secret;
 use super::tls::Authorities;
 use crate::clock::Clock;
 use crate::exposition::NameSet;
-use crate::model::place::TargetIx;
+use crate::model::index::TargetIx;
 use crate::model::scrape::{Failure, FailureClass, Page, Scrape};
 use crate::model::target::Target;
 use crate::model::time::{Instant, Timestamp};

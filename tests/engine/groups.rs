@@ -3,8 +3,8 @@
 
 use rollguard::model::entry::RuleStanding;
 use rollguard::model::group::{Group, MAX_GROUPS};
+use rollguard::model::index::SignalIx;
 use rollguard::model::name::{SignalName, TargetName};
-use rollguard::model::place::SignalIx;
 use rollguard::model::reading::{NoData, Reading};
 use rollguard::model::rule::{Quorum, Rule};
 use rollguard::model::signal::{Across, Over, Signal, SignalKind};

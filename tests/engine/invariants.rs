@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use rollguard::model::condition::{Compare, Cond, Num};
 use rollguard::model::entry::RuleStanding::{Firing, Inactive};
 use rollguard::model::group::MAX_GROUPS;
-use rollguard::model::place::SignalIx;
+use rollguard::model::index::SignalIx;
 use rollguard::model::plan::Plan;
 use rollguard::model::reading::Reading;
 use rollguard::model::rule::{OnNoData, Quorum, Rule, Share};

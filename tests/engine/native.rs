@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use rollguard::exposition::{
     Format, Limits, Malformed, Native as Found, Reader, Sample, Sink, Whole,
 };
-use rollguard::model::place::TargetIx;
+use rollguard::model::index::TargetIx;
 use rollguard::model::reading::{NoData, Reading};
 use rollguard::model::scrape::{MalformedLine, Page, Scrape};
 use rollguard::model::signal::SignalKind;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rollguard::model::condition::{Arith, Compare, Cond, Extreme, Num};
+use rollguard::model::index::SignalIx;
 use rollguard::model::name::StageName;
-use rollguard::model::place::SignalIx;
 use rollguard::model::plan::Plan;
 use rollguard::model::rule::{OnNoData, Quorum, Rule, Share};
 use rollguard::model::signal::{Across, Limit, Over, Signal, SignalKind, Since};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rollguard::model::condition::{Arith, Num};
-use rollguard::model::place::{SignalIx, TargetIx};
+use rollguard::model::index::{SignalIx, TargetIx};
 use rollguard::model::reading::NoData;
 use rollguard::model::reading::Reading::{self, AtLeast, Value};
 use rollguard::model::scrape::Scrape;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rollguard::model::condition::{Arith, Num};
 use rollguard::model::entry::RuleStanding::{self, Firing, Inactive, Pending};
-use rollguard::model::place::SignalIx;
+use rollguard::model::index::SignalIx;
 use rollguard::model::reading::{NoData, Reading};
 use rollguard::model::rule::{OnNoData, Rule};
 use rollguard::model::signal::{Across, Over, SignalKind};

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use rollguard::model::place::TargetIx;
+use rollguard::model::index::TargetIx;
 use rollguard::model::plan::Plan;
 use rollguard::model::scrape::{Failure, FailureClass, MalformedLine, Page, Scrape};
 use rollguard::model::time::Instant;

@@ -1,6 +1,6 @@
 //! The live version: compared before anything is done, part of the cure, and what arms.
 
-use rollguard::engine::snapshot::GuardState;
+use rollguard::engine::view::snapshot::GuardState;
 
 use super::*;
 

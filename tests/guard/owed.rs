@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use rollguard::model::place::TargetIx;
+use rollguard::model::index::TargetIx;
 use rollguard::model::scrape::{Page, Scrape};
 use rollguard::model::time::Instant;
 

@@ -1,6 +1,6 @@
 //! What people decide: approvals, pauses, the budget, quarantine and what is irreversible.
 
-use rollguard::engine::snapshot::GuardState;
+use rollguard::engine::view::snapshot::GuardState;
 use rollguard::model::deployment::Unanswered;
 
 use super::*;

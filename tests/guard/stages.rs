@@ -1,6 +1,6 @@
 //! Stages: what a gate waits for, what enters a stage, and what is called off for a rollback.
 
-use rollguard::engine::stage::{NoStage, StageStanding};
+use rollguard::engine::view::stage::{NoStage, StageStanding};
 
 use super::*;
 

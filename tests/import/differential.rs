@@ -12,7 +12,7 @@ use rollguard::config::{SourceFile, compile};
 use rollguard::engine::Judge;
 use rollguard::import::{Input, prometheus};
 use rollguard::model::entry::RuleStanding;
-use rollguard::model::place::{RuleIx, TargetIx};
+use rollguard::model::index::{RuleIx, TargetIx};
 use rollguard::model::scrape::{Page, Scrape};
 use rollguard::model::time::{Instant, Timestamp};
 

@@ -17,11 +17,11 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use rollguard::engine::command::{Command, Force, Terms};
-use rollguard::engine::drill::CALL_OFF_GRACE;
-use rollguard::engine::drilled::is_drill;
+use rollguard::engine::durable::drills::is_drill;
 use rollguard::engine::effect::{Incident, Job, Notice, Order};
-use rollguard::engine::snapshot::Snapshot;
-use rollguard::engine::telling::{Occurrence, Telling};
+use rollguard::engine::notify::outbox::{Occurrence, Telling};
+use rollguard::engine::run::drill::CALL_OFF_GRACE;
+use rollguard::engine::view::snapshot::Snapshot;
 use rollguard::model::deployment::{Arm, Mode, Unanswered};
 use rollguard::model::entry::{
     Answer, Attempt, Caller, Decision, Entry, Event, Refusal, RuleStanding, StepResult, Trigger,

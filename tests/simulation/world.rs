@@ -10,14 +10,14 @@ use std::time::Duration;
 
 use rollguard::engine::command::{Command, Force, Terms};
 use rollguard::engine::effect::{DrillEffect, Effect, Job, Notice, Order, Outcome};
-use rollguard::engine::snapshot::{DeploymentStatus, GuardState, Snapshot};
+use rollguard::engine::view::snapshot::{DeploymentStatus, GuardState, Snapshot};
 use rollguard::engine::{Guard, Ledger};
 use rollguard::model::deployment::{Arm, Mode};
 use rollguard::model::drill::Reach;
 use rollguard::model::entry::{Attempt, Caller, Entry, Event, StepResult};
+use rollguard::model::index::TargetIx;
 use rollguard::model::live::Live;
 use rollguard::model::name::{DeploymentId, HookName, StageName, Version};
-use rollguard::model::place::TargetIx;
 use rollguard::model::plan::Plan;
 use rollguard::model::scrape::{Failure, FailureClass, Scrape};
 use rollguard::model::time::{Instant, Moment, Timestamp};

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use crate::engine::snapshot::GuardState;
+use crate::engine::view::snapshot::GuardState;
 use crate::model::entry::{Entry, Event, RuleStanding, StepResult, Trigger};
 use crate::model::name::{RuleName, SignalName};
 use crate::render::{self, Paint, Style, WIDTH};

@@ -8,7 +8,7 @@ use super::place::Place;
 use super::tell::{Happening, Reading, Teller};
 use crate::cli::client::{Client, ClientError};
 use crate::clock::Clock;
-use crate::engine::snapshot::{GuardState, RuleStatus, Snapshot};
+use crate::engine::view::snapshot::{GuardState, RuleStatus, Snapshot};
 use crate::model::entry::{Entry, RuleStanding};
 use crate::model::time::{Instant, Timestamp};
 use crate::record;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rollguard::model::place::SignalIx;
+use rollguard::model::index::SignalIx;
 use rollguard::model::reading::{NoData, Reading};
 use rollguard::model::signal::{Across, Limit, Over, SignalKind, Since};
 use rollguard::model::target::Target;

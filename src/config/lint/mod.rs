@@ -1,0 +1,8 @@
+//! Lints: what is allowed and will hardly do what was meant.
+
+pub(crate) mod baselines;
+pub(crate) mod commands;
+pub(crate) mod lints;
+pub(crate) mod plan;
+pub(crate) mod selectors;
+pub(crate) mod steps;

@@ -1,0 +1,346 @@
+//! How long requests take: a limit that the page's own buckets can tell apart, and that is not
+//! exceeded as it is.
+
+use crate::model::signal::Unit;
+use crate::render::number;
+
+use super::config_writer::{Active, Draft, Section, Table};
+use super::conventions::{Convention, IN_MILLISECONDS, LATENCY, Side, row};
+use super::family::{Families, Family, Kind};
+use super::scope::{Scope, scope};
+use super::text::{seconds, selector_string, shown};
+use super::traffic::{Traffic, is_own};
+
+/// The limits wished for, in seconds: nobody waits longer for a page.
+const SLOW: f64 = 2.0;
+const SLOW_MEAN: f64 = 1.0;
+
+/// The bounds that a limit is chosen from, in seconds: a microsecond to a day. No request to be
+/// judged while it matters takes less or more.
+const BOUNDS: std::ops::RangeInclusive<f64> = 1e-6..=86_400.0;
+
+/// The highest limit on a mean, in seconds.
+const MOST_MEAN: f64 = 3600.0;
+
+/// How far apart the ends of a bucket may be for a limit within it to be told well enough.
+const NARROW: f64 = 1.5;
+
+/// The quantiles that stand for "slow", the best first.
+const QUANTILES: [f64; 4] = [0.95, 0.99, 0.98, 0.9];
+
+/// How many other timings are named.
+const MAX_NAMED: usize = 5;
+
+/// A family that times requests.
+struct Timed<'f> {
+    family: &'f Family,
+    scope: Scope,
+    rank: usize,
+}
+
+/// What can be said of it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Way {
+    /// A quantile from buckets, and the limit in seconds.
+    Buckets(f64),
+    /// Buckets that cannot tell: they are too few or the service is beyond them.
+    Blunt,
+    /// A summary's own quantile.
+    Quantile(f64),
+    /// Sum by count.
+    Mean,
+    /// A gauge that is an average already.
+    Average,
+}
+
+/// Writes signals and rules of the best timing and names the others.
+pub(super) fn write(
+    families: &Families,
+    service: &str,
+    traffic: Option<&Traffic>,
+    draft: &mut Draft,
+) {
+    let timed = timed(families, service);
+    let Some(best) = timed.first() else {
+        return draft.note("Nothing on the page says how long requests take.");
+    };
+    let way = best.way();
+    let mut prose = vec![best.what(way)];
+    if let Some(limit) = best.limits(way) {
+        prose.push(limit);
+    }
+    let mut tables = Vec::new();
+    let floor = best.floor(way, traffic, &mut tables, draft);
+    tables.extend(best.tables(way, floor, draft));
+    let active = if way == Way::Blunt { Active::No } else { Active::Yes };
+    draft.section(&Section { prose, tables, active });
+    let others: Vec<_> = timed.iter().skip(1).map(|other| shown(&other.family.name)).collect();
+    if !others.is_empty() {
+        let named = others.iter().take(MAX_NAMED).map(|name| format!("`{name}`"));
+        let named = named.collect::<Vec<_>>().join(", ");
+        draft.note(&format!("Not used, because the one above comes first: {named}."));
+    }
+}
+
+fn timed<'f>(families: &'f Families, service: &str) -> Vec<Timed<'f>> {
+    let mut all: Vec<Timed<'f>> = Vec::new();
+    for family in families.iter() {
+        let fits = |convention: &Convention| {
+            is_own(convention.name, family)
+                && match family.kind {
+                    Kind::Histogram | Kind::Summary => family.series > 0,
+                    Kind::Gauge | Kind::Unknown => convention.side == Side::Proxy,
+                    Kind::Counter => false,
+                }
+        };
+        if let Some(rank) = row(LATENCY, &family.name, fits) {
+            let scope = scope(family, &LATENCY[rank], service);
+            all.push(Timed { family, scope, rank });
+        }
+    }
+    all.sort_by(|a, b| a.rank.cmp(&b.rank).then(b.family.total.total_cmp(&a.family.total)));
+    all
+}
+
+impl Timed<'_> {
+    /// What one of its units is in seconds.
+    fn factor(&self) -> f64 {
+        let name = self.family.name.as_str();
+        let millis = ["_milliseconds", "_ms"].iter().any(|end| name.ends_with(end));
+        if millis || IN_MILLISECONDS.contains(&name) { 1e-3 } else { 1.0 }
+    }
+
+    fn way(&self) -> Way {
+        let family = self.family;
+        match family.kind {
+            Kind::Histogram if !family.alike => Way::Mean,
+            Kind::Histogram => self.limit().map_or(Way::Blunt, Way::Buckets),
+            Kind::Summary => {
+                let own = QUANTILES.into_iter().find(|q| family.quantiles.contains(q));
+                own.map_or(Way::Mean, Way::Quantile)
+            }
+            Kind::Gauge | Kind::Counter | Kind::Unknown => Way::Average,
+        }
+    }
+
+    /// The bounds in seconds that a limit may be chosen from.
+    fn bounds(&self) -> Vec<f64> {
+        let bounds = self.family.bounds.iter().map(|(bound, _)| bound * self.factor());
+        bounds.filter(|bound| BOUNDS.contains(bound)).collect()
+    }
+
+    /// The bound below which 95 of 100 requests were so far, in seconds; 0 where there were none.
+    fn usual(&self) -> f64 {
+        let all = self.family.bounds.last().map_or(0.0, |(_, count)| *count);
+        let within = |(_, count): &&(f64, f64)| *count >= 0.95 * all;
+        let bound = self.family.bounds.iter().find(within).filter(|_| all > 0.0);
+        bound.map_or(0.0, |(bound, _)| bound * self.factor())
+    }
+
+    /// A limit that the buckets resolve, above what is usual and below the last finite bound.
+    fn limit(&self) -> Option<f64> {
+        let bounds = self.bounds();
+        let (top, below) = bounds.split_last()?;
+        let usual = self.usual();
+        let wanted = SLOW.max(2.0 * usual);
+        let lower = below.iter().rev().find(|bound| **bound <= wanted).copied();
+        let upper = bounds.iter().find(|bound| **bound >= wanted).copied();
+        if let (Some(lower), Some(upper)) = (lower, upper)
+            && upper < lower * NARROW
+            && wanted < *top
+        {
+            return Some(wanted);
+        }
+        // Else the bound that is the fewest times larger or smaller.
+        let distance = |bound: &f64| (bound / wanted).ln().abs();
+        let told = below.iter().filter(|bound| **bound > usual).copied();
+        told.min_by(|a, b| distance(a).total_cmp(&distance(b)))
+    }
+
+    fn what(&self, way: Way) -> String {
+        let name = shown(&self.family.name);
+        let unit = if self.factor() < 1.0 { ", in milliseconds" } else { "" };
+        let what = match way {
+            Way::Buckets(_) | Way::Blunt => "is a histogram of how long requests take",
+            Way::Quantile(_) => "is a summary of how long requests take, with quantiles of its own",
+            Way::Mean if self.family.kind == Kind::Histogram => {
+                "is a histogram of how long requests take, but its series do not have the same \
+                 buckets, so the mean is used"
+            }
+            Way::Mean => "is a summary of how long requests take, without quantiles",
+            Way::Average => "is how long requests took on average",
+        };
+        let mut text = format!("`{name}` {what}{unit}.");
+        self.scope.remarks.iter().for_each(|remark| text.push_str(&format!(" {remark}")));
+        text
+    }
+
+    fn limits(&self, way: Way) -> Option<String> {
+        let top = self.bounds().last().copied().unwrap_or_default();
+        match way {
+            Way::Buckets(limit) => {
+                let usual = self.usual();
+                let so_far = if usual.is_finite() && usual > 0.0 {
+                    format!("Of all on the page so far 95 in 100 took at most {}. ", rounded(usual))
+                } else {
+                    String::new()
+                };
+                let told = if self.bounds().contains(&limit) {
+                    "is the bound of a bucket, so that it is told exactly"
+                } else {
+                    "lies within a narrow bucket"
+                };
+                Some(format!(
+                    "{so_far}The limit of {} {told}; the largest finite bound is {}, and a limit \
+                     there or above could never be seen to be passed. With a baseline it could be \
+                     said relative to the version before.",
+                    seconds(limit),
+                    rounded(top)
+                ))
+            }
+            Way::Blunt => Some(
+                "Its buckets cannot tell a slow release from what is usual: there are too few, or \
+                 the service is beyond them already. The mean is switched off below; better \
+                 buckets are the cure."
+                    .to_owned(),
+            ),
+            Way::Quantile(_) | Way::Mean | Way::Average => None,
+        }
+    }
+
+    /// The name of the signal that says how many requests were timed.
+    fn floor(
+        &self,
+        way: Way,
+        traffic: Option<&Traffic>,
+        tables: &mut Vec<Table>,
+        draft: &mut Draft,
+    ) -> Option<String> {
+        let known = traffic.filter(|traffic| traffic.limit.is_some());
+        let metric = format!("{}_count", self.family.name);
+        let same = |traffic: &&Traffic| {
+            way == Way::Average
+                || (traffic.metric == metric && traffic.matchers == self.scope.matchers)
+        };
+        if known.filter(same).is_some() {
+            return Some("requests".to_owned());
+        }
+        if way == Way::Average {
+            return None;
+        }
+        let name = draft.signal("timed_requests");
+        let table = Table::signal(&name, "timed requests per second")
+            .raw("rate", selector_string(&metric, &self.scope.matchers))
+            .text("unit", "per_second")
+            .text("window", "1m");
+        tables.push(table);
+        Some(name)
+    }
+
+    fn tables(&self, way: Way, floor: Option<String>, draft: &mut Draft) -> Vec<Table> {
+        let (base, what, limit) = match way {
+            Way::Buckets(limit) => ("p95", "95th percentile", limit),
+            Way::Quantile(0.95) => ("p95", "95th percentile", SLOW),
+            Way::Quantile(0.9) => ("p90", "90th percentile", SLOW),
+            Way::Quantile(0.98) => ("p98", "98th percentile", SLOW),
+            Way::Quantile(_) => ("p99", "99th percentile", SLOW),
+            Way::Mean | Way::Blunt => ("mean_latency", "mean", self.mean_limit()),
+            Way::Average => ("average_latency", "average", self.mean_limit()),
+        };
+        let what = format!("{what} of the time that a request takes");
+        let name = draft.signal(base);
+        let mut tables = Vec::new();
+        if self.factor() < 1.0 {
+            let millis = draft.signal(&format!("{base}_ms"));
+            let signal = Table::signal(&millis, &format!("{what}, in milliseconds"));
+            tables.push(self.measured(signal, way));
+            let signal = Table::signal(&name, &what).text("expr", &format!("{millis} / 1000"));
+            tables.push(signal.text("unit", "seconds"));
+        } else {
+            let signal = self.measured(Table::signal(&name, &what), way);
+            tables.push(signal.text("unit", "seconds"));
+        }
+        let limit = seconds(limit);
+        let description = format!("the {what} was above {limit} for 5 minutes");
+        let rule = draft.rule(&format!("{}-slow", base.replace('_', "-")));
+        let rule = Table::rule(&rule, &description, &format!("{name} > {limit}"));
+        let rule = match floor {
+            Some(floor) => rule.text("given", &format!("{floor} > 1")),
+            None => rule,
+        };
+        tables.push(rule.text("for", "5m"));
+        tables
+    }
+
+    fn measured(&self, table: Table, way: Way) -> Table {
+        let selector = selector_string(&self.family.name, &self.scope.matchers);
+        match way {
+            Way::Buckets(_) => {
+                table.raw("quantile", "0.95").raw("of", selector).text("window", "1m")
+            }
+            Way::Quantile(q) => table.raw("quantile", q.to_string()).raw("of", selector),
+            Way::Mean | Way::Blunt => table.raw("mean", selector).text("window", "1m"),
+            Way::Average => table
+                .raw("gauge", selector)
+                .text("across", "max")
+                .text("over", "avg")
+                .text("window", "1m"),
+        }
+    }
+
+    /// Above three times the mean so far, in whole seconds.
+    fn mean_limit(&self) -> f64 {
+        let family = self.family;
+        let mean = match family.kind {
+            Kind::Histogram | Kind::Summary => family.sum / family.total,
+            Kind::Gauge | Kind::Counter | Kind::Unknown => family.total / family.series as f64,
+        };
+        let thrice = (3.0 * mean * self.factor()).ceil();
+        if thrice.is_nan() { SLOW_MEAN } else { thrice.clamp(SLOW_MEAN, MOST_MEAN) }
+    }
+}
+
+/// A time as people say it; not for conditions.
+fn rounded(value: f64) -> String {
+    number(value, Some(Unit::Seconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::family::tests::families;
+    use super::*;
+
+    /// A histogram with these bounds and, of 100 observations, so many at or below each.
+    fn page(name: &str, bounds: &[(f64, u32)]) -> Families {
+        let line =
+            |(bound, count): &(f64, u32)| format!("{name}_bucket{{le=\"{bound}\"}} {count}\n");
+        let lines: String = bounds.iter().map(line).collect();
+        families(&format!(
+            "{lines}{name}_bucket{{le=\"+Inf\"}} 100\n{name}_sum 1\n{name}_count 100\n"
+        ))
+    }
+
+    #[track_caller]
+    fn check(name: &str, bounds: &[(f64, u32)], expected: Way) {
+        let page = page(name, bounds);
+        assert_eq!(timed(&page, "app")[0].way(), expected, "{bounds:?}");
+    }
+
+    #[test]
+    fn the_limit_is_one_that_the_buckets_resolve() {
+        const NAME: &str = "http_request_duration_seconds";
+        let default = [(0.5, 99), (1.0, 99), (2.5, 100), (5.0, 100), (10.0, 100)];
+        // 2 s lies between 1 s and 2.5 s, which cannot be told apart.
+        check(NAME, &default, Way::Buckets(2.5));
+        check(NAME, &[(0.5, 100), (2.0, 100), (5.0, 100)], Way::Buckets(2.0));
+        check(NAME, &[(0.5, 100), (1.79, 100), (2.15, 100), (5.0, 100)], Way::Buckets(2.0));
+        check(NAME, &[(0.05, 100), (0.1, 100), (0.25, 100)], Way::Buckets(0.1));
+        check(NAME, &[(0.1, 100), (0.25, 100)], Way::Blunt);
+        check(NAME, &[(5.0, 100), (10.0, 100)], Way::Blunt);
+        check(NAME, &[(1.0, 10), (4.0, 99), (6.0, 99), (20.0, 99)], Way::Buckets(6.0));
+        check(NAME, &[(1.0, 10)], Way::Blunt);
+        check(NAME, &[(1.0, 10), (2.0, 10)], Way::Blunt);
+        let millis = [(500.0, 99), (1000.0, 99), (5000.0, 100), (10_000.0, 100)];
+        check("envoy_cluster_upstream_rq_time", &millis, Way::Buckets(1.0));
+    }
+}

@@ -1,0 +1,289 @@
+//! Requests and how many of them failed.
+
+use super::config_writer::{Active, Draft, Section, Table};
+use super::conventions::{
+    Convention, NEVER_BEGINS, NEVER_PART, Name, OUTGOING, REQUESTS, Side, row,
+};
+use super::family::{Families, Family, Kind};
+use super::scope::{Scope, scope};
+use super::status::{Failing, failing};
+use super::text::{Match, percent, selector_string, shown};
+
+/// How many other counters are written out; nobody reads on.
+const MAX_ALTERNATIVES: usize = 4;
+
+/// The limits of a service that hardly ever fails, in per cent: what a release may do for two
+/// minutes, and for half a minute.
+const SUSTAINED: f64 = 5.0;
+const SPIKE: f64 = 10.0;
+
+/// The highest limit that is proposed, in per cent. A service that fails more is not to be judged
+/// by this.
+const MOST: f64 = 50.0;
+
+/// A family that counts requests.
+#[derive(Clone, Debug)]
+pub(super) struct Candidate<'f> {
+    pub(super) family: &'f Family,
+    pub(super) convention: &'static Convention,
+    rank: usize,
+    failing: Option<Failing>,
+    scope: Scope,
+}
+
+/// What the rules are about.
+#[derive(Clone, Debug)]
+pub(super) struct Traffic {
+    /// The metric, as a selector names it, and what narrows it down.
+    pub(super) metric: String,
+    pub(super) matchers: Vec<Match>,
+    pub(super) side: Side,
+    /// The limit on the share of failures in per cent, where it can be told.
+    pub(super) limit: Option<f64>,
+}
+
+/// Whether the name is one of the service's own requests.
+pub(super) fn is_own(name: Name, family: &Family) -> bool {
+    let outgoing = OUTGOING.iter().any(|(label, value)| {
+        family.labels.get(*label).is_some_and(|values| values.seen.contains_key(*value))
+    });
+    let named = match name {
+        Name::Is(_) => true,
+        Name::Ends(_) => {
+            !NEVER_BEGINS.iter().any(|start| family.name.starts_with(start))
+                && !family.name.split('_').any(|part| NEVER_PART.contains(&part))
+        }
+    };
+    named && !outgoing
+}
+
+/// Whether its samples count one for each request.
+fn counts(family: &Family, convention: &Convention) -> bool {
+    let times = ["_seconds", "_ms", "_milliseconds"].iter().any(|end| family.name.ends_with(end));
+    match family.kind {
+        Kind::Counter => !times,
+        // Without a count of its own there is nothing to select.
+        Kind::Histogram | Kind::Summary => family.series > 0,
+        Kind::Gauge => false,
+        // The page says nothing and the name does not end like a counter's: only a known one.
+        Kind::Unknown => !times && matches!(convention.name, Name::Is(_)),
+    }
+}
+
+/// Everything on the page that counts requests, the best first.
+pub(super) fn candidates<'f>(families: &'f Families, service: &str) -> Vec<Candidate<'f>> {
+    let mut all = Vec::new();
+    for family in families.iter() {
+        let own = |convention: &Convention| is_own(convention.name, family);
+        let Some(rank) = row(REQUESTS, &family.name, own) else { continue };
+        let convention = &REQUESTS[rank];
+        if counts(family, convention) {
+            let (failing, scope) = (failing(family), scope(family, convention, service));
+            if failing.is_some() || !convention.is_vague() {
+                all.push(Candidate { family, convention, rank, failing, scope });
+            }
+        }
+    }
+    all.sort_by(|a, b| {
+        let key = |c: &Candidate<'_>| (c.failing.is_none(), c.rank);
+        key(a).cmp(&key(b)).then(b.family.total.total_cmp(&a.family.total))
+    });
+    all
+}
+
+impl Candidate<'_> {
+    /// The metric that counts, as a selector names it.
+    fn metric(&self) -> String {
+        match self.family.kind {
+            Kind::Histogram | Kind::Summary => format!("{}_count", self.family.name),
+            Kind::Counter | Kind::Gauge | Kind::Unknown => self.family.name.clone(),
+        }
+    }
+
+    fn all(&self) -> Vec<Match> {
+        let leave_out = self.failing.iter().filter_map(|failing| failing.leave_out.clone());
+        self.scope.matchers.iter().cloned().chain(leave_out).collect()
+    }
+
+    /// What people call it.
+    pub(super) fn shown(&self) -> String {
+        shown(&self.metric())
+    }
+
+    fn traffic(&self, limit: Option<f64>) -> Traffic {
+        let (metric, matchers) = (self.metric(), self.all());
+        Traffic { metric, matchers, side: self.convention.side, limit }
+    }
+}
+
+/// Writes signals and rules of the best candidate and the others as comments.
+pub(super) fn write(
+    candidates: &[Candidate<'_>],
+    window: &str,
+    draft: &mut Draft,
+) -> Option<Traffic> {
+    let Some(best) = candidates.first() else {
+        draft.note(
+            "Nothing on the page counts requests by the conventions known here, so nothing is \
+             said of errors. If something else on it does, name it in a `rate` and a `ratio` \
+             and write a rule over them; `rollguard check` says what is wrong.",
+        );
+        return None;
+    };
+    let Some(failing) = &best.failing else {
+        draft.note(&format!(
+            "`{}` counts requests, but no label of it says how they ended, so there is no share \
+             of failures. Count them where their status is known, best in the service itself.",
+            best.shown(),
+        ));
+        return Some(best.traffic(None));
+    };
+    let limit = limit(failing.share);
+    let section = errors(best, failing, window, draft);
+    draft.section(&section);
+    for other in candidates.iter().skip(1).take(MAX_ALTERNATIVES) {
+        alternative(best, other, window, draft);
+    }
+    Some(best.traffic(Some(limit)))
+}
+
+/// The limit for a service that fails this often as it is.
+fn limit(share: f64) -> f64 {
+    let twice = (share * 200.0).ceil();
+    if twice.is_nan() { SUSTAINED } else { twice.clamp(SUSTAINED, MOST) }
+}
+
+fn errors(best: &Candidate<'_>, failing: &Failing, window: &str, draft: &mut Draft) -> Section {
+    let limit = limit(failing.share);
+    let spike = (limit * 2.0).clamp(SPIKE, 2.0 * MOST - SPIKE);
+    let mut prose = vec![what(best, failing)];
+    prose.push(limits(failing.share, limit, spike));
+    let (requests, rate) = (draft.signal("requests"), draft.signal("error_rate"));
+    let floor = format!("{requests} > 1");
+    let rule = |name: String, limit: f64, hold: &str, held: &str| {
+        let description = format!("more than {limit}% of the requests failed for {held}");
+        Table::rule(&name, &description, &format!("{rate} > {limit}%"))
+            .text("given", &floor)
+            .text("for", hold)
+    };
+    let mut tables = signals(best, failing, (&requests, &rate), window);
+    tables.push(rule(draft.rule("error-rate-spike"), spike, "30s", "30 seconds"));
+    tables.push(rule(draft.rule("error-rate"), limit, "2m", "2 minutes"));
+    Section { prose, tables, active: Active::Yes }
+}
+
+fn what(best: &Candidate<'_>, failing: &Failing) -> String {
+    let who = match best.convention.side {
+        Side::Service => "the service's own count",
+        Side::Proxy => "the proxy's count",
+    };
+    let label = &failing.matcher.label;
+    let mut text = format!(
+        "`{}` is {who} of requests; its label `{label}` says how they ended. Clients' mistakes \
+         are not failures of the service and are not counted.",
+        best.shown(),
+    );
+    if failing.leave_out.is_some() {
+        text.push_str(" `total` is left out: it counts every request once more.");
+    }
+    best.scope.remarks.iter().for_each(|remark| text.push_str(&format!(" {remark}")));
+    text
+}
+
+fn limits(share: f64, limit: f64, spike: f64) -> String {
+    let seen = if share.is_nan() {
+        "There were no requests yet".to_owned()
+    } else {
+        format!("Of all that it counted so far {} failed", percent(share))
+    };
+    let why = if limit > SUSTAINED { ", hence the high limits" } else { "" };
+    format!(
+        "{seen}{why}: a release is bad at {limit}% for two minutes, or at {spike}% for half a \
+         minute. `given` is the evidence floor: below one request a second a single failure \
+         decides, and there is no verdict. Raise it to what the service has at its quietest."
+    )
+}
+
+fn signals(
+    candidate: &Candidate<'_>,
+    failing: &Failing,
+    (requests, rate): (&str, &str),
+    window: &str,
+) -> Vec<Table> {
+    let (metric, all) = (candidate.metric(), candidate.all());
+    let failed = [candidate.scope.matchers.clone(), vec![failing.matcher.clone()]].concat();
+    let (of, to) = (selector_string(&metric, &failed), selector_string(&metric, &all));
+    vec![
+        Table::signal(requests, "requests per second")
+            .raw("rate", to.clone())
+            .text("unit", "per_second")
+            .text("window", window),
+        Table::signal(rate, "share of requests that failed")
+            .raw("ratio", format!("{{ of = {of}, to = {to} }}"))
+            .text("window", window),
+    ]
+}
+
+fn alternative(best: &Candidate<'_>, other: &Candidate<'_>, window: &str, draft: &mut Draft) {
+    let Some(failing) = &other.failing else {
+        let text = "counts requests as well, without saying how they ended";
+        return draft.note(&format!("`{}` {text}.", other.shown()));
+    };
+    let why = match (best.convention.side, other.convention.side) {
+        (Side::Service, Side::Proxy) => "it is a proxy's count, and the service's own is nearer",
+        (Side::Service | Side::Proxy, Side::Service | Side::Proxy) => {
+            "it may count the same requests once more, and the one above is the more usual name"
+        }
+    };
+    let prose = format!("`{}` also counts requests. It is switched off: {why}.", other.shown());
+    let (requests, rate) = (draft.signal("requests"), draft.signal("error_rate"));
+    let mut tables = signals(other, failing, (&requests, &rate), window);
+    let limit = limit(failing.share);
+    let rule = Table::rule(
+        &draft.rule("error-rate"),
+        &format!("more than {limit}% of these requests failed for 2 minutes"),
+        &format!("{rate} > {limit}%"),
+    );
+    tables.push(rule.text("given", &format!("{requests} > 1")).text("for", "2m"));
+    draft.section(&Section { prose: vec![prose], tables, active: Active::No });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::family::tests::families;
+    use super::*;
+
+    #[track_caller]
+    fn check(page: &str, expected: &[&str]) {
+        let page = families(page);
+        let found: Vec<_> = candidates(&page, "app").iter().map(Candidate::metric).collect();
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn calls_that_go_out_and_the_page_itself_are_never_the_traffic() {
+        check("promhttp_metric_handler_requests_total{code=\"200\"} 9\n", &[]);
+        check("rest_client_requests_total{code=\"200\"} 9\n", &[]);
+        check("shop_http_client_requests_total{code=\"200\"} 9\n", &[]);
+        check("http_client_requests_seconds_sum 1\nhttp_client_requests_seconds_count 1\n", &[]);
+        check("grpc_client_handled_total{grpc_code=\"OK\"} 9\n", &[]);
+        check("istio_requests_total{reporter=\"source\",response_code=\"200\"} 9\n", &[]);
+        check("# TYPE a_requests_total gauge\na_requests_total{code=\"200\"} 9\n", &[]);
+    }
+
+    #[test]
+    fn what_says_how_requests_ended_goes_before_what_does_not() {
+        check(
+            "http_requests_total{code=\"200\"} 1\nb_requests_total{code=\"200\"} 9\n\
+             http_server_requests_seconds_sum 1\nhttp_server_requests_seconds_count 1\n",
+            &["http_requests_total", "b_requests_total", "http_server_requests_seconds_count"],
+        );
+    }
+
+    #[test]
+    fn limits_are_above_what_the_service_does_as_it_is() {
+        for (share, expected) in [(f64::NAN, 5.0), (0.0, 5.0), (0.04, 8.0), (0.9, 50.0)] {
+            assert_eq!(limit(share), expected, "{share}");
+        }
+    }
+}

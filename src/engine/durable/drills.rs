@@ -1,0 +1,217 @@
+//! What the journal says of drills: how many there were, and how the last one went. It changes only
+//! by applying entries. It must never mix up a drill with a deployment: the ids of drills have a
+//! shape that no deployment may have.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::drill::{DrillEnd, DrillResult, DrillStart};
+use crate::model::entry::{Attempt, Entry, Event, StepResult};
+use crate::model::name::{DeploymentId, HookName, ServiceName, Version};
+use crate::model::time::Timestamp;
+
+use super::state::Progress;
+use crate::engine::view::evidence;
+
+/// What the id of a drill begins with; a number follows.
+const PREFIX: &str = "drill-";
+
+/// Whether an id is one of a drill. No deployment may have it: the attempts of both would be the
+/// same ones, and an attempt starts only once.
+#[must_use]
+pub fn is_drill(id: &DeploymentId) -> bool {
+    let number = id.as_str().strip_prefix(PREFIX);
+    number.is_some_and(|number| {
+        !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
+    })
+}
+
+/// A drill, as the journal knows it. The field names are documented and stable.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DrillStatus {
+    /// Its id: `drill-` and a number.
+    pub drill: DeploymentId,
+    /// The hook.
+    pub hook: HookName,
+    /// The drill target.
+    pub service: ServiceName,
+    /// What the hook was told to roll back.
+    pub version: Version,
+    /// What the hook was told to go back to.
+    pub good: Version,
+    /// When it began.
+    pub begun: Timestamp,
+    /// How it ended; `None`: it has not.
+    pub result: Option<DrillResult>,
+    /// Why, where it did not end well.
+    pub why: Option<String>,
+    /// From its beginning to its end, in milliseconds.
+    pub took_ms: Option<u64>,
+    /// From its beginning to the start of the first attempt, in milliseconds, as far as the wall
+    /// clock knows.
+    pub to_action_ms: Option<u64>,
+    /// How many steps the hook has.
+    pub of_steps: u32,
+    /// The steps that were begun, in order.
+    pub steps: Vec<DrillStep>,
+}
+
+/// A step of a drill.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DrillStep {
+    /// What is done, for people.
+    pub what: String,
+    /// How many attempts were begun.
+    pub attempts: u32,
+    /// How long they took together, without the pauses between them, in milliseconds.
+    pub took_ms: u64,
+    /// What became of the last one; `None`: nothing yet.
+    pub result: Option<String>,
+}
+
+/// Every drill of a journal, in brief.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DrillLog {
+    /// The number of the newest.
+    newest: u32,
+    last: Option<DrillStatus>,
+    /// When one last ended well.
+    done: Option<Timestamp>,
+    pub(crate) progress: Progress,
+}
+
+impl DrillLog {
+    /// The newest drill.
+    #[must_use]
+    pub const fn last(&self) -> Option<&DrillStatus> {
+        self.last.as_ref()
+    }
+
+    /// When a drill last ended well.
+    #[must_use]
+    pub const fn done(&self) -> Option<Timestamp> {
+        self.done
+    }
+
+    /// The drill that has no end yet.
+    pub(crate) fn open(&self) -> Option<&DrillStatus> {
+        self.last.as_ref().filter(|drill| drill.result.is_none())
+    }
+
+    /// The attempt that has no outcome yet.
+    pub(crate) fn open_attempt(&self) -> Option<Attempt> {
+        let open = self.open().filter(|_| self.progress.open)?;
+        let Progress { step, number, .. } = self.progress;
+        Some(Attempt::of(open.hook.clone(), step, number))
+    }
+
+    /// An id for the next drill; `is_taken` knows ids of deployments from before there were drills.
+    pub(crate) fn next_id(&self, is_taken: impl Fn(&DeploymentId) -> bool) -> DeploymentId {
+        let ids = (self.newest.saturating_add(1)..).map(|number| {
+            DeploymentId::new(&format!("{PREFIX}{number}")).expect("letters, a dash and digits")
+        });
+        ids.into_iter().find(|id| !is_taken(id)).expect("finitely many are taken")
+    }
+
+    /// Takes an entry into account.
+    pub fn apply(&mut self, entry: &Entry) {
+        let Some(id) = &entry.deployment else { return };
+        if let Event::DrillBegun(start) = &entry.event {
+            return self.begin(id, entry.at, start);
+        }
+        let Some(last) = self.last.as_mut().filter(|last| last.drill == *id) else { return };
+        match &entry.event {
+            Event::Intent { attempt, what } => {
+                self.progress.number = attempt.number;
+                self.progress.open = true;
+                last.start(attempt, what);
+            }
+            Event::Outcome { attempt, result, took_ms, .. } => {
+                self.progress.settle(result);
+                last.settle(entry.at, attempt, result, *took_ms);
+            }
+            Event::DrillDone(DrillEnd { result, why, took_ms }) => {
+                (last.result, last.took_ms) = (Some(*result), Some(*took_ms));
+                last.why.clone_from(why);
+                if *result == DrillResult::Done {
+                    self.done = Some(entry.at);
+                }
+            }
+            Event::Started { .. }
+            | Event::Stopped { .. }
+            | Event::Reloaded { .. }
+            | Event::ReloadRefused { .. }
+            | Event::Begun { .. }
+            | Event::Staged { .. }
+            | Event::StageEntered { .. }
+            | Event::StageNotEntered { .. }
+            | Event::StagePassed { .. }
+            | Event::StageOverdue { .. }
+            | Event::HookBegun { .. }
+            | Event::TelemetryLost { .. }
+            | Event::TelemetryBack { .. }
+            | Event::Ended { .. }
+            | Event::Superseded { .. }
+            | Event::Baked { .. }
+            | Event::SetAside { .. }
+            | Event::Refused { .. }
+            | Event::Decided(_)
+            | Event::Cured { .. }
+            | Event::Failed { .. }
+            | Event::Cleared { .. }
+            | Event::AwaitingApproval { .. }
+            | Event::Denied { .. }
+            | Event::DenialLifted { .. }
+            | Event::Lapsed { .. }
+            | Event::Paused { .. }
+            | Event::Resumed { .. }
+            | Event::LiveChecked { .. }
+            | Event::LiveSeen { .. }
+            | Event::Told { .. }
+            | Event::DrillBegun(_)
+            | Event::Notified { .. } => {}
+        }
+    }
+
+    fn begin(&mut self, id: &DeploymentId, at: Timestamp, start: &DrillStart) {
+        let number = id.as_str().strip_prefix(PREFIX).and_then(|number| number.parse().ok());
+        self.newest = number.unwrap_or(self.newest).max(self.newest);
+        self.progress = Progress::default();
+        self.last = Some(DrillStatus {
+            drill: id.clone(),
+            hook: start.hook.clone(),
+            service: start.service.clone(),
+            version: start.version.clone(),
+            good: start.good.clone(),
+            begun: at,
+            result: None,
+            why: None,
+            took_ms: None,
+            to_action_ms: None,
+            of_steps: start.steps,
+            steps: Vec::new(),
+        });
+    }
+}
+
+impl DrillStatus {
+    fn start(&mut self, attempt: &Attempt, what: &str) {
+        if attempt.step as usize >= self.steps.len() {
+            let (what, attempts, took_ms, result) = (what.to_owned(), 0, 0, None);
+            self.steps.push(DrillStep { what, attempts, took_ms, result });
+        }
+        if let Some(step) = self.steps.last_mut() {
+            step.attempts = step.attempts.saturating_add(1);
+        }
+    }
+
+    fn settle(&mut self, at: Timestamp, attempt: &Attempt, result: &StepResult, took_ms: u64) {
+        if self.to_action_ms.is_none() {
+            let since = evidence::millis(at.since(self.begun));
+            self.to_action_ms = Some(since.saturating_sub(took_ms));
+        }
+        if let Some(step) = self.steps.get_mut(attempt.step as usize) {
+            step.took_ms = step.took_ms.saturating_add(took_ms);
+            step.result = Some(result.to_string());
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! What the journal says of the stages of a deployment: part of the ledger, so it changes only by
+//! applying entries, live and on replay alike.
+
+use crate::model::entry::{Attempt, Entering, Event, StepResult};
+use crate::model::name::{DeploymentId, HookName, StageName};
+use crate::model::time::Timestamp;
+
+use super::state::Progress;
+
+/// What is known of a deployment's stages.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Staging {
+    /// The stages that passed since they were last entered.
+    pub(crate) passed: Vec<StageName>,
+    /// When the current one was asked for.
+    pub(crate) since: Option<Timestamp>,
+    /// The hook that enters the current one, where it has one.
+    pub(crate) entry: Option<Entry>,
+    /// People were told that the current one takes too long.
+    pub(crate) overdue: bool,
+    /// How many times each stage was entered by a hook.
+    times: Vec<(StageName, u32)>,
+}
+
+/// How far the hook that enters a stage has got.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Entry {
+    pub(crate) hook: HookName,
+    pub(crate) entering: Entering,
+    pub(crate) begun: Timestamp,
+    pub(crate) progress: Progress,
+    pub(crate) standing: Standing,
+}
+
+/// Whether a stage was entered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// Its hook is being run.
+    Running,
+    /// It was.
+    Done,
+    /// Its hook failed.
+    Failed(String),
+}
+
+/// An attempt to enter a stage that was called off, and is not known to have ended.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Stray {
+    pub(crate) deployment: DeploymentId,
+    pub(crate) attempt: Attempt,
+}
+
+impl Entry {
+    /// The attempt at hand.
+    pub(crate) fn attempt(&self) -> Attempt {
+        let Progress { step, number, .. } = self.progress;
+        let (hook, entering) = (self.hook.clone(), Some(self.entering.clone()));
+        Attempt { hook, step, number, entering }
+    }
+}
+
+impl Staging {
+    /// Takes in an entry of the deployment, whose stage is `current`.
+    pub(crate) fn apply(&mut self, current: Option<&StageName>, at: Timestamp, event: &Event) {
+        if let Event::Staged { stage, enter, .. } = event {
+            self.enter(current, at, stage, enter.as_ref());
+        }
+        match (event, &mut self.entry) {
+            (Event::StagePassed { stage, .. }, _) if !self.passed.contains(stage) => {
+                self.passed.push(stage.clone());
+            }
+            (Event::StageOverdue { .. }, _) => self.overdue = true,
+            (Event::StageEntered { .. }, Some(entry)) => entry.standing = Standing::Done,
+            (Event::StageNotEntered { why, .. }, Some(entry)) => {
+                entry.standing = Standing::Failed(why.clone());
+            }
+            (Event::Intent { attempt, .. }, Some(entry)) if is_of(attempt, entry) => {
+                (entry.progress.number, entry.progress.open) = (attempt.number, true);
+            }
+            (Event::Outcome { attempt, result, .. }, Some(entry))
+                if entry.progress.open && entry.attempt() == *attempt =>
+            {
+                entry.progress.settle(result);
+            }
+            (_, Some(_) | None) => {}
+        }
+    }
+
+    fn enter(
+        &mut self,
+        current: Option<&StageName>,
+        at: Timestamp,
+        stage: &StageName,
+        hook: Option<&HookName>,
+    ) {
+        (self.since, self.overdue) = (Some(at), false);
+        self.passed.retain(|passed| passed != stage);
+        let before = self.entry.take().filter(|_| current == Some(stage));
+        self.entry = hook.map(|hook| match before {
+            Some(entry) if entry.hook == *hook => entry.again(at),
+            Some(_) | None => self.first(stage, hook, at),
+        });
+    }
+
+    fn first(&mut self, stage: &StageName, hook: &HookName, begun: Timestamp) -> Entry {
+        let time = match self.times.iter_mut().find(|(known, _)| known == stage) {
+            Some((_, times)) => {
+                *times += 1;
+                *times
+            }
+            None => {
+                self.times.push((stage.clone(), 1));
+                1
+            }
+        };
+        let entering = Entering { stage: stage.clone(), time };
+        let (hook, progress) = (hook.clone(), Progress::default());
+        Entry { hook, entering, begun, progress, standing: Standing::Running }
+    }
+
+    /// The attempt that an event leaves behind: nobody needs it any more, and it may still run.
+    pub(crate) fn left_behind(&mut self, event: &Event) -> Option<Attempt> {
+        let ends = matches!(
+            event,
+            Event::Staged { .. }
+                | Event::StageNotEntered { .. }
+                | Event::Decided(_)
+                | Event::Ended { .. }
+                | Event::Superseded { .. }
+        );
+        let entry = self.entry.as_mut().filter(|entry| ends && entry.progress.open)?;
+        let attempt = entry.attempt();
+        entry.progress.settle(&StepResult::CalledOff);
+        Some(attempt)
+    }
+}
+
+impl Entry {
+    /// Another try, from the step that failed on: what was done need not be done again.
+    fn again(self, begun: Timestamp) -> Self {
+        let Progress { step, number, .. } = self.progress;
+        let progress = Progress { step, number, ..Progress::default() };
+        Self { begun, progress, standing: Standing::Running, ..self }
+    }
+}
+
+fn is_of(attempt: &Attempt, entry: &Entry) -> bool {
+    attempt.entering.as_ref() == Some(&entry.entering)
+        && attempt.hook == entry.hook
+        && attempt.step == entry.progress.step
+}

@@ -1,0 +1,417 @@
+//! The guard's durable state. It changes only by applying journal entries, live and on replay
+//! alike, so what a restarted guard knows is what the guard knew.
+
+use std::collections::VecDeque;
+
+use crate::model::deployment::MAX_ROLLBACKS;
+use crate::model::entry::{
+    Attempt, Caller, Decision, Entry, Event, Frozen, Refusal, SignalEvidence, StepResult,
+};
+use crate::model::name::{DeploymentId, RuleName, ServiceName, StageName, Version};
+use crate::model::time::Timestamp;
+
+use super::drills::DrillLog;
+use super::stage::{Staging, Stray};
+use crate::engine::notify::alerts::NewsLog;
+use crate::engine::notify::pending::Owed;
+use crate::engine::notify::resolved::Clearings;
+use crate::engine::policy::approval::Ask;
+use crate::engine::policy::pause::Pause;
+use crate::engine::policy::quarantine::Quarantine;
+
+/// How many deployment ids are remembered, so that none is used twice. Ids that rollguard makes
+/// hold the time to the millisecond; a pipeline's own would have to come back after this many.
+const MAX_PAST: usize = 10_000;
+
+/// How many entries of one deployment are kept for its report. Steps, attempts and refusals are
+/// each bounded far below it; starts, reloads and notices are not, and make room for them.
+const MAX_ENTRIES: usize = 512;
+
+/// What the journal says.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Ledger {
+    /// The newest deployment, guarded or not.
+    pub(crate) current: Option<Deployment>,
+    /// The last version that finished its bake.
+    pub(crate) good: Option<Version>,
+    /// The version of the last deployment that the guard began by itself.
+    pub(crate) armed: Option<Version>,
+    /// When rollbacks were decided lately, and of which service, the oldest first: no more than
+    /// the largest budget asks for.
+    pub(crate) rollbacks: VecDeque<(ServiceName, Timestamp)>,
+    /// The versions that were rolled back.
+    pub(crate) quarantine: Quarantine,
+    /// Nothing is rolled back automatically.
+    pub(crate) pause: Option<Pause>,
+    /// The version that was last known to be live, where changes of it are looked for.
+    pub(crate) live: Option<Version>,
+    /// Deployments before the current one, and how each ended.
+    past: VecDeque<(DeploymentId, Phase)>,
+    /// What was and is to be told.
+    pub(crate) news: NewsLog,
+    /// What must have ended before anything else may be run.
+    pub(crate) stray: Option<Stray>,
+    /// What was drilled.
+    pub(crate) drills: DrillLog,
+}
+
+/// What is known of a deployment.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Deployment {
+    pub(crate) id: DeploymentId,
+    pub(crate) service: ServiceName,
+    pub(crate) version: Version,
+    /// Pinned when it began.
+    pub(crate) good: Option<Version>,
+    pub(crate) begun: Timestamp,
+    pub(crate) phase: Phase,
+    pub(crate) before: Vec<SignalEvidence>,
+    /// The rules that held when it began.
+    pub(crate) holding: Vec<RuleName>,
+    /// Frozen when it began.
+    pub(crate) baselines: Vec<Frozen>,
+    pub(crate) stage: Option<StageName>,
+    pub(crate) staging: Staging,
+    /// The rules that have had no reading for too long.
+    pub(crate) lost: Vec<RuleName>,
+    pub(crate) set_aside: Vec<RuleName>,
+    pub(crate) refused: Vec<(RuleName, Refusal)>,
+    /// The rules of them that do not fire any more.
+    pub(crate) cleared: Clearings,
+    /// Begun as one that is not rolled back automatically.
+    pub(crate) irreversible: bool,
+    /// Begun although its version had been rolled back.
+    pub(crate) forced: bool,
+    /// What people are asked.
+    pub(crate) ask: Option<Ask>,
+    /// The rules that may not roll it back, because the answer was no.
+    pub(crate) denied: Vec<RuleName>,
+    /// What hooks are still to tell.
+    pub(crate) owed: Owed,
+    /// What comparisons with the live version came to.
+    pub(crate) checked: Vec<(Option<Version>, Option<Refusal>)>,
+    pub(crate) decision: Option<(Timestamp, Decision)>,
+    pub(crate) progress: Progress,
+    /// How many entries concern it, those beyond `entries` included.
+    pub(crate) records: u32,
+    pub(crate) entries: Vec<Entry>,
+}
+
+/// Where a deployment stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    Guarding,
+    RollingBack,
+    RolledBack,
+    Failed(String),
+    Baked,
+    Ended(String),
+}
+
+/// How far the steps of a rollback have got.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Progress {
+    /// The step at hand, from 0; past the last one when all are done.
+    pub(crate) step: u32,
+    /// The number of its newest attempt; 0 before the first.
+    pub(crate) number: u32,
+    /// How many of its attempts failed.
+    pub(crate) failed: u32,
+    /// How many of its attempts nobody knows the outcome of.
+    pub(crate) unknown: u32,
+    /// The newest attempt has no outcome yet.
+    pub(crate) open: bool,
+    /// What became of the newest attempt that has an outcome.
+    pub(crate) last: Option<StepResult>,
+}
+
+impl Ledger {
+    /// What a journal's entries amount to.
+    #[must_use]
+    pub fn replay(entries: &[Entry]) -> Self {
+        let mut ledger = Self::default();
+        entries.iter().for_each(|entry| ledger.apply(entry));
+        ledger
+    }
+
+    /// Takes an entry into account.
+    pub(crate) fn apply(&mut self, entry: &Entry) {
+        self.apply_to_deployments(entry);
+        self.drills.apply(entry);
+        let concerned = |current: &&Deployment| entry.deployment.as_ref() == Some(&current.id);
+        self.news.apply(entry, self.current.as_ref().filter(concerned));
+    }
+
+    fn apply_to_deployments(&mut self, entry: &Entry) {
+        if let Event::Begun { service, version, good, signals, holding, baselines, by, .. } =
+            &entry.event
+            && let Some(id) = &entry.deployment
+        {
+            if *by == Caller::Guard {
+                self.armed = Some(version.clone());
+            }
+            self.begin(id.clone(), entry.at, service.clone(), version.clone());
+            if let Some(current) = &mut self.current {
+                current.good.clone_from(good);
+                current.before.clone_from(signals);
+                current.holding.clone_from(holding);
+                current.baselines.clone_from(baselines);
+                current.take_terms(&entry.event);
+            }
+        }
+        self.pause_or_resume(entry);
+        self.clear_stray(entry);
+        if let Event::LiveSeen { version } = &entry.event {
+            self.live = Some(version.clone());
+        }
+        let Some(current) = &mut self.current else { return };
+        if entry.deployment.as_ref() != Some(&current.id) {
+            return;
+        }
+        current.keep(entry);
+        if let Event::Baked { version } = &entry.event {
+            self.good = Some(version.clone());
+            self.quarantine.lift(version);
+        }
+        if let Event::Decided(decision) = &entry.event {
+            self.quarantine.add(&current.id, entry.at, decision);
+            self.rollbacks.push_back((current.service.clone(), entry.at));
+            if self.rollbacks.len() > MAX_ROLLBACKS as usize {
+                self.rollbacks.pop_front();
+            }
+        }
+        // A version that is rolled back is not good, even if it baked before.
+        if let Event::Decided(decision) = &entry.event
+            && self.good.as_ref() == Some(&decision.version)
+        {
+            self.good = decision.good.clone().filter(|good| *good != decision.version);
+        }
+        if let Some(attempt) = current.staging.left_behind(&entry.event) {
+            self.stray = Some(Stray { deployment: current.id.clone(), attempt });
+        }
+        current.apply(entry);
+    }
+
+    fn clear_stray(&mut self, entry: &Entry) {
+        if let (Some(stray), Event::Outcome { attempt, .. }) = (&self.stray, &entry.event)
+            && entry.deployment.as_ref() == Some(&stray.deployment)
+            && *attempt == stray.attempt
+        {
+            self.stray = None;
+        }
+    }
+
+    fn begin(&mut self, id: DeploymentId, at: Timestamp, service: ServiceName, version: Version) {
+        let before = self.current.take().map(|current| (current.id, current.phase));
+        self.past.extend(before);
+        if self.past.len() > MAX_PAST {
+            self.past.pop_front();
+        }
+        self.current = Some(Deployment {
+            id,
+            service,
+            version,
+            good: None,
+            begun: at,
+            phase: Phase::Guarding,
+            before: Vec::new(),
+            holding: Vec::new(),
+            baselines: Vec::new(),
+            stage: None,
+            staging: Staging::default(),
+            lost: Vec::new(),
+            set_aside: Vec::new(),
+            refused: Vec::new(),
+            cleared: Clearings::default(),
+            irreversible: false,
+            forced: false,
+            ask: None,
+            denied: Vec::new(),
+            owed: Owed::Nothing,
+            checked: Vec::new(),
+            decision: None,
+            progress: Progress::default(),
+            records: 0,
+            entries: Vec::new(),
+        });
+    }
+
+    /// Whether a deployment of that id was ever begun.
+    pub(crate) fn knows(&self, id: &DeploymentId) -> bool {
+        self.phase_of(id).is_some()
+    }
+
+    /// Where a deployment stands, or how it ended.
+    pub(crate) fn phase_of(&self, id: &DeploymentId) -> Option<&Phase> {
+        let current = self.current.as_ref().map(|current| (&current.id, &current.phase));
+        let past = self.past.iter().rev().map(|(id, phase)| (id, phase));
+        current.into_iter().chain(past).find(|(known, _)| *known == id).map(|(_, phase)| phase)
+    }
+}
+
+impl Deployment {
+    fn apply(&mut self, entry: &Entry) {
+        self.records = self.records.saturating_add(1);
+        self.note_owed(&entry.event);
+        self.staging.apply(self.stage.as_ref(), entry.at, &entry.event);
+        match &entry.event {
+            Event::SetAside { evidence } => self.set_aside.push(evidence.rule.clone()),
+            Event::Refused { refusal, evidence } => self.refuse(&evidence.rule, *refusal),
+            Event::Cleared { rule } => self.cleared.clear(rule),
+            Event::Decided(decision) => self.decide(entry.at, decision.clone()),
+            Event::Intent { attempt, .. } if self.rolls_back_with(attempt) => {
+                self.progress.number = attempt.number;
+                self.progress.open = true;
+            }
+            Event::Outcome { attempt, result, .. } if self.rolls_back_with(attempt) => {
+                self.progress.settle(result);
+            }
+            Event::Cured { .. } => self.phase = Phase::RolledBack,
+            Event::Failed { why, .. } => self.phase = Phase::Failed(why.clone()),
+            Event::Baked { .. } => self.phase = Phase::Baked,
+            Event::Ended { reason, .. } => self.end(reason.clone()),
+            Event::Superseded { by } => self.end(format!("superseded by {by}")),
+            Event::Staged { stage, .. } => self.stage = Some(stage.clone()),
+            Event::TelemetryLost { rules, .. } => self.lost.extend(rules.iter().cloned()),
+            Event::TelemetryBack { rules } => self.lost.retain(|rule| !rules.contains(rule)),
+            Event::AwaitingApproval { .. } => self.ask = Ask::of(entry),
+            Event::Denied { rule, .. } => {
+                self.ask = None;
+                self.denied.push(rule.clone());
+            }
+            Event::DenialLifted { rule } => self.denied.retain(|denied| denied != rule),
+            Event::Lapsed { .. } => self.ask = None,
+            // One that is told of once in each pause.
+            Event::Paused { .. } => self.refused.retain(|(_, why)| *why != Refusal::Paused),
+            Event::LiveChecked { live, refusal, .. } => {
+                self.checked.push((live.version().cloned(), *refusal));
+            }
+            Event::LiveSeen { .. }
+            | Event::Started { .. }
+            | Event::Stopped { .. }
+            | Event::Reloaded { .. }
+            | Event::ReloadRefused { .. }
+            | Event::Begun { .. }
+            | Event::Resumed { .. }
+            | Event::StageEntered { .. }
+            | Event::StageNotEntered { .. }
+            | Event::StagePassed { .. }
+            | Event::StageOverdue { .. }
+            | Event::HookBegun { .. }
+            | Event::Intent { .. }
+            | Event::Outcome { .. }
+            | Event::Told { .. }
+            | Event::DrillBegun(_)
+            | Event::DrillDone(_)
+            | Event::Notified { .. } => {}
+        }
+    }
+
+    fn decide(&mut self, at: Timestamp, decision: Decision) {
+        (self.ask, self.phase) = (None, Phase::RollingBack);
+        self.decision = Some((at, decision));
+    }
+
+    fn refuse(&mut self, rule: &RuleName, refusal: Refusal) {
+        if !self.has_refused(rule, refusal) {
+            self.refused.push((rule.clone(), refusal));
+        }
+        self.cleared.fire(rule, refusal);
+    }
+
+    fn note_owed(&mut self, event: &Event) {
+        let mut owed = std::mem::take(&mut self.owed);
+        owed.apply(event, |rule, refusal| !self.has_refused(rule, refusal));
+        self.owed = owed;
+    }
+
+    fn take_terms(&mut self, begun: &Event) {
+        if let Event::Begun { irreversible, forced, .. } = begun {
+            (self.irreversible, self.forced) = (*irreversible, *forced);
+        }
+    }
+
+    fn end(&mut self, why: String) {
+        self.ask = None;
+        self.phase = Phase::Ended(why);
+    }
+
+    /// Keeps an entry for the report. Whatever the guard's own life adds over the months, the
+    /// deployment's story stays whole.
+    fn keep(&mut self, entry: &Entry) {
+        if self.entries.len() >= MAX_ENTRIES {
+            let aside = self.entries.iter().position(|kept| !is_story(&kept.event));
+            let Some(aside) = aside.filter(|_| is_story(&entry.event)) else { return };
+            self.entries.remove(aside);
+        }
+        self.entries.push(entry.clone());
+    }
+
+    fn rolls_back_with(&self, attempt: &Attempt) -> bool {
+        let decision = self.decision.as_ref().filter(|_| attempt.entering.is_none());
+        decision.is_some_and(|(_, decision)| decision.hook == attempt.hook)
+    }
+
+    /// Whether a refusal of this rule for this reason is on record.
+    pub(crate) fn has_refused(&self, rule: &RuleName, refusal: Refusal) -> bool {
+        self.refused.iter().any(|(known, why)| known == rule && *why == refusal)
+    }
+}
+
+/// Whether an entry tells of the deployment rather than of the guard.
+const fn is_story(event: &Event) -> bool {
+    match event {
+        Event::Started { .. }
+        | Event::Stopped { .. }
+        | Event::Reloaded { .. }
+        | Event::ReloadRefused { .. }
+        | Event::TelemetryLost { .. }
+        | Event::TelemetryBack { .. }
+        | Event::Cleared { .. }
+        | Event::Told { .. }
+        | Event::DenialLifted { .. }
+        | Event::HookBegun { .. }
+        | Event::LiveSeen { .. }
+        | Event::DrillBegun(_)
+        | Event::DrillDone(_)
+        | Event::Notified { .. } => false,
+        Event::Begun { .. }
+        | Event::Staged { .. }
+        | Event::StageEntered { .. }
+        | Event::StageNotEntered { .. }
+        | Event::StagePassed { .. }
+        | Event::StageOverdue { .. }
+        | Event::Ended { .. }
+        | Event::Superseded { .. }
+        | Event::Baked { .. }
+        | Event::SetAside { .. }
+        | Event::Refused { .. }
+        | Event::AwaitingApproval { .. }
+        | Event::Denied { .. }
+        | Event::Lapsed { .. }
+        | Event::Paused { .. }
+        | Event::Resumed { .. }
+        | Event::LiveChecked { .. }
+        | Event::Decided(_)
+        | Event::Intent { .. }
+        | Event::Outcome { .. }
+        | Event::Cured { .. }
+        | Event::Failed { .. } => true,
+    }
+}
+
+impl Progress {
+    pub(crate) fn settle(&mut self, result: &StepResult) {
+        self.open = false;
+        self.last = Some(result.clone());
+        match result {
+            StepResult::Done => *self = Self { step: self.step + 1, ..Self::default() },
+            StepResult::Failed(_)
+            | StepResult::Final(_)
+            | StepResult::PutOff { .. }
+            | StepResult::TimedOut => self.failed += 1,
+            StepResult::Unknown => self.unknown += 1,
+            StepResult::NotStarted | StepResult::CalledOff => {}
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! What hooks were still to tell when the guard died: it is told again at the next start, so that
+//! a death between a record and its page is not silence. Told twice is better than never; it must
+//! never tell of what is on record as told. Channels keep account of their own, in `news`.
+
+use crate::model::entry::{Event, Refusal};
+use crate::model::name::RuleName;
+use crate::model::time::Moment;
+
+use crate::engine::guard::Guard;
+use crate::engine::run::order::Occasion;
+
+/// What is owed to people: the newest of it, as whoever is told of that looks.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Owed {
+    /// Nothing: it is on record that they were told, or there is nothing to tell any more.
+    #[default]
+    Nothing,
+    /// The rollback failed, and why.
+    Failure(String),
+    /// Nothing is done for a rule, whose condition this is.
+    Refusal(RuleName, String),
+}
+
+impl Owed {
+    /// Takes in a record of the deployment; `is_new` of a refusal says that it is the first of its
+    /// rule and reason.
+    pub(crate) fn apply(&mut self, event: &Event, is_new: impl FnOnce(&RuleName, Refusal) -> bool) {
+        if let Event::Failed { why, .. } = event {
+            *self = Self::Failure(why.clone());
+        } else if let Event::Refused { refusal, evidence } = event
+            && *refusal != Refusal::Observing
+            && is_new(&evidence.rule, *refusal)
+        {
+            *self = Self::Refusal(evidence.rule.clone(), evidence.when.clone());
+        } else if self.is_settled_by(event) {
+            *self = Self::Nothing;
+        }
+    }
+
+    fn is_settled_by(&self, event: &Event) -> bool {
+        let cleared = matches!((self, event), (Self::Refusal(rule, _), Event::Cleared { rule: now })
+            if rule == now);
+        cleared
+            || matches!(
+                event,
+                Event::Notified { failure: None, .. }
+                    | Event::Decided(_)
+                    | Event::Baked { .. }
+                    | Event::Ended { .. }
+                    | Event::Superseded { .. }
+            )
+    }
+}
+
+impl Guard {
+    /// Tells what it is not on record for that anybody was told.
+    pub(crate) fn tell_owed(&mut self, now: Moment) {
+        let Some(current) = &self.ledger.current else { return };
+        match current.owed.clone() {
+            Owed::Nothing => {}
+            // They are asked anew, which tells them.
+            Owed::Refusal(..) if current.ask.is_some() => {}
+            Owed::Failure(why) => {
+                let name = current.decision.as_ref().map(|(_, decision)| &decision.hook);
+                // Whose `on_failure` it is.
+                let hook = self.plan().hooks.iter().find(|hook| Some(&hook.name) == name).cloned();
+                self.hook = hook;
+                self.tell(now, None, &why, Occasion::RollbackFailed);
+            }
+            Owed::Refusal(rule, when) => {
+                self.tell(now, self.rule_named(&rule), &when, Occasion::Refused);
+            }
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! Pauses: a person switches automatic rollbacks off for a while. A pause always ends, is on
+//! record with who and why, and is told of at its beginning and its end; whatever fires in it is
+//! refused and told of, and acts when the pause is over if it still fires. It stops no person.
+
+use std::time::Duration;
+
+use crate::model::entry::{Caller, Entry, Event};
+use crate::model::time::{Instant, Moment, Timestamp, format_duration};
+
+use crate::engine::command::{Accepted, Rejection, check_reason};
+use crate::engine::durable::state::{Ledger, Phase};
+use crate::engine::guard::Guard;
+use crate::engine::run::order::Occasion;
+use crate::engine::view::snapshot::PauseStatus;
+
+/// How long a pause is where nobody says: half an hour's work on the service.
+pub const DEFAULT_PAUSE: Duration = Duration::from_secs(30 * 60);
+
+/// The longest pause. What is needed for longer than a day is another `mode`.
+pub const MAX_PAUSE: Duration = Duration::from_secs(24 * 3600);
+
+/// The shortest pause: less is over before it was read that it began.
+pub const MIN_PAUSE: Duration = Duration::from_secs(1);
+
+/// A pause.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Pause {
+    pub(crate) since: Timestamp,
+    pub(crate) until: Timestamp,
+    pub(crate) by: Caller,
+    pub(crate) reason: String,
+}
+
+impl Ledger {
+    /// Takes an entry into account.
+    pub(crate) fn pause_or_resume(&mut self, entry: &Entry) {
+        if let Event::Paused { until, reason, by } = &entry.event {
+            let (reason, by) = (reason.clone(), by.clone());
+            self.pause = Some(Pause { since: entry.at, until: *until, by, reason });
+        }
+        if let Event::Resumed { .. } = &entry.event {
+            self.pause = None;
+        }
+    }
+}
+
+impl Guard {
+    /// Begins a pause, or gives the one that there is another end.
+    pub(crate) fn pause(
+        &mut self,
+        now: Moment,
+        span: Duration,
+        reason: String,
+        by: Caller,
+    ) -> Result<Accepted, Rejection> {
+        check_reason(&reason)?;
+        if !(MIN_PAUSE..=MAX_PAUSE).contains(&span) {
+            return Err(Rejection::BadPause);
+        }
+        if let Some(current) = &self.ledger.current {
+            // A rollback that has begun cannot be held, and a question must not time out into
+            // one that is refused.
+            if current.phase == Phase::RollingBack {
+                return Err(Rejection::RollingBack(current.id.clone()));
+            }
+            if current.ask.is_some() {
+                return Err(Rejection::Asked(current.id.clone()));
+            }
+        }
+        let until = now.wall.after(span);
+        self.record(now, Event::Paused { until, reason: reason.clone(), by });
+        self.waits.pause = Some(now.at.after(span));
+        let span = format_duration(span);
+        self.tell(now, None, &format!("paused for {span}: {reason}"), Occasion::Paused);
+        let message = format!("nothing is rolled back automatically for {span}, until {until}");
+        Ok(Accepted { deployment: self.deployment_id().cloned(), message })
+    }
+
+    /// Ends a pause before its time.
+    pub(crate) fn resume(
+        &mut self,
+        now: Moment,
+        reason: Option<String>,
+        by: Caller,
+    ) -> Result<Accepted, Rejection> {
+        reason.as_deref().map_or(Ok(()), check_reason)?;
+        if self.ledger.pause.is_none() {
+            return Err(Rejection::NotPaused);
+        }
+        self.leave_pause(now, reason, by);
+        let message = "automatic rollbacks are on again".to_owned();
+        let accepted = Accepted { deployment: self.deployment_id().cloned(), message };
+        // What fires already does not wait for the next scrape.
+        self.decide(now);
+        Ok(accepted)
+    }
+
+    /// Ends a pause whose time is over.
+    pub(crate) fn end_pause(&mut self, now: Moment) {
+        if self.pause_deadline().is_some_and(|end| end <= now.at) {
+            self.leave_pause(now, None, Caller::Guard);
+        }
+    }
+
+    fn leave_pause(&mut self, now: Moment, reason: Option<String>, by: Caller) {
+        let why = reason.clone().unwrap_or_else(|| "the pause is over".to_owned());
+        self.waits.pause = None;
+        self.record(now, Event::Resumed { reason, by });
+        self.tell(now, None, &why, Occasion::Resumed);
+    }
+
+    /// When the pause is over.
+    pub(crate) fn pause_deadline(&self) -> Option<Instant> {
+        self.waits.pause.filter(|_| self.ledger.pause.is_some() && self.halt.is_none())
+    }
+
+    /// The end of a pause that the journal left open. However clocks have stepped, no pause is
+    /// made longer than it was.
+    pub(crate) fn resume_pause(&mut self, now: Moment) {
+        self.waits.pause = self.ledger.pause.as_ref().map(|pause| {
+            let whole = pause.until.since(pause.since);
+            now.at.after(pause.until.since(now.wall).min(whole))
+        });
+    }
+
+    pub(crate) fn pause_status(&self, now: Moment) -> Option<PauseStatus> {
+        let Pause { since, until, by, reason } = self.ledger.pause.clone()?;
+        let end = self.waits.pause.map(|end| now.wall.after(end.since(now.at)));
+        Some(PauseStatus { since, until: end.unwrap_or(until), by, reason })
+    }
+}

@@ -1,0 +1,457 @@
+//! The judge: takes in scrapes, keeps every signal's reading and every rule's state. It knows
+//! nothing of deployments and never decides to act.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::model::condition::Cond;
+use crate::model::entry::{Frozen, RuleStanding};
+use crate::model::group::Group;
+use crate::model::index::{RuleIx, SignalIx, TargetIx};
+use crate::model::name::{RuleName, StageName};
+use crate::model::plan::Plan;
+use crate::model::reading::{NoData, Reading, Telemetry, Verdict};
+use crate::model::rule::{OnNoData, Quorum, Rule};
+use crate::model::scrape::Scrape;
+use crate::model::time::Instant;
+
+use super::condition;
+use super::groups::Clocks;
+use super::reload::same_signals;
+use super::signals::Signals;
+use super::state::{Judgement, State, Terms};
+use crate::engine::ingest::target::Feed;
+
+/// How late a deadline may be kept. A turn of the loop takes milliseconds; a disk that hangs, or a
+/// machine that stood still, takes longer than this.
+const HELD_UP: Duration = Duration::from_secs(1);
+
+/// Readings and rule states, and the windows behind them.
+#[derive(Clone, Debug)]
+pub struct Judge {
+    plan: Arc<Plan>,
+    feeds: Vec<Feed>,
+    signals: Signals,
+    rules: Vec<RuleState>,
+    /// For each signal the rules that read it.
+    readers: Vec<Vec<usize>>,
+    /// The stage that the deployment is in.
+    stage: Option<StageName>,
+}
+
+/// A rule's state and its last verdict.
+#[derive(Clone, Debug)]
+pub(crate) struct RuleState {
+    pub(crate) state: State,
+    pub(crate) verdict: Verdict,
+    /// When it last had a verdict on something freshly observed.
+    pub(crate) judged: Option<Instant>,
+    /// Samples for it were there once.
+    seen: bool,
+    /// Since when none of its readings is there.
+    pub(crate) lost: Option<Instant>,
+    pub(crate) clocks: Clocks,
+    terms: Terms,
+    /// The signals that it reads, directly and through others, and those that are sampled.
+    signals: Vec<SignalIx>,
+    sampled: Vec<SignalIx>,
+    /// Those of them that are read by labels and that its conditions name.
+    grouped: Vec<SignalIx>,
+    /// The targets that feed them.
+    pub(crate) fed_by: Vec<bool>,
+    /// When somebody was there to look again, after a time in which nobody was.
+    resumed: Instant,
+}
+
+impl RuleState {
+    fn new(plan: &Plan, rule: &Rule, signals: &Signals) -> Self {
+        let read = plan.signals_of(rule);
+        let grouped: Vec<SignalIx> =
+            read.iter().copied().filter(|ix| !plan.signal(*ix).by.is_empty()).collect();
+        Self {
+            state: State::Inactive,
+            verdict: Verdict::NoData(NoData::NeverScraped),
+            judged: None,
+            lost: None,
+            seen: false,
+            clocks: if grouped.is_empty() { Clocks::one() } else { Clocks::none() },
+            terms: rule.into(),
+            fed_by: signals.fed_by(plan.targets.len(), &read),
+            sampled: read.iter().copied().filter(|ix| plan.signal(*ix).kind.is_sampled()).collect(),
+            signals: read,
+            grouped,
+            resumed: Instant::ZERO,
+        }
+    }
+
+    /// Before anybody has tried to look, absence means nothing, not even as a breach.
+    fn is_untried(&self, feeds: &[Feed]) -> bool {
+        let newest = |feed: &Feed| feed.last.is_some_and(|(at, _)| at >= self.resumed);
+        let tried = |(feed, fed): (&Feed, &bool)| *fed && newest(feed);
+        matches!(self.verdict, Verdict::NoData(_)) && !feeds.iter().zip(&self.fed_by).any(tried)
+    }
+
+    fn interrupt(&mut self) {
+        self.clocks.interrupt();
+        self.state.interrupt();
+    }
+
+    fn reset(&mut self) {
+        self.clocks.reset();
+        self.state = State::Inactive;
+    }
+}
+
+impl Judge {
+    /// A judge that has seen nothing.
+    #[must_use]
+    pub fn new(plan: Arc<Plan>) -> Self {
+        let feeds: Vec<Feed> =
+            (0..plan.targets.len()).map(|target| Feed::new(&plan, TargetIx(target))).collect();
+        let signals = Signals::new(&plan, &feeds);
+        let rules = plan.rules.iter().map(|rule| RuleState::new(&plan, rule, &signals));
+        let rules: Vec<RuleState> = rules.collect();
+        let mut readers = vec![Vec::new(); plan.signals.len()];
+        for (index, rule) in rules.iter().enumerate() {
+            rule.signals.iter().for_each(|signal| readers[signal.0].push(index));
+        }
+        let mut judge = Self { plan, feeds, signals, rules, readers, stage: None };
+        // No scrape will ever be news to arithmetic over constants alone.
+        judge.refresh(|_| true, Instant::ZERO);
+        judge
+    }
+
+    /// The targets that feed any of these signals.
+    pub(crate) fn fed_by(&self, signals: &[SignalIx]) -> Vec<bool> {
+        self.signals.fed_by(self.feeds.len(), signals)
+    }
+
+    /// A judge of another plan that keeps what is known: the series and windows of unchanged
+    /// targets and signals, and the states of unchanged rules.
+    #[must_use]
+    pub fn reloaded(self, plan: Arc<Plan>, at: Instant) -> Self {
+        let mut next = Self::new(plan.clone());
+        let same = same_signals(&self.plan, &plan);
+        let old_plan = self.plan.clone();
+        for (feed, target) in self.feeds.into_iter().zip(&old_plan.targets) {
+            if let Some(place) = plan.targets.iter().position(|t| t == target) {
+                next.feeds[place].inherit(feed, |signal| same[signal].map(|before| before.0));
+            }
+        }
+        next.signals.inherit(self.signals, &plan, &same);
+        next.stage = self.stage;
+        for (rule, state) in plan.rules.iter().zip(&mut next.rules) {
+            let named = old_plan.rules.iter().position(|old| old.name == rule.name);
+            let unchanged = named.filter(|before| {
+                alike(&old_plan.rules[*before], rule)
+                    && state.signals.iter().all(|signal| same[signal.0].is_some())
+            });
+            if let Some(before) = unchanged {
+                state.state = self.rules[before].state;
+                state.clocks = self.rules[before].clocks.clone();
+                (state.seen, state.lost) = (self.rules[before].seen, self.rules[before].lost);
+            }
+        }
+        next.refresh(|_| true, at);
+        next.rejudge(|_| true, at, Judgement::Again);
+        let Self { rules, feeds, .. } = &mut next;
+        let untried = rules.iter_mut().filter(|rule| rule.is_untried(feeds));
+        untried.for_each(RuleState::interrupt);
+        next
+    }
+
+    /// Takes in a scrape and judges every rule that it can move.
+    pub fn observe(&mut self, scrape: &Scrape) {
+        let target = scrape.target.0;
+        if target >= self.feeds.len() || self.is_late(scrape) {
+            return;
+        }
+        self.catch_up(scrape.at);
+        self.feeds[target].take(scrape);
+        let fresh = self.signals.fed(scrape);
+        self.refresh(|signal| fresh[signal], scrape.at);
+        let mut touched = vec![false; self.rules.len()];
+        for (_, readers) in self.readers.iter().enumerate().filter(|(ix, _)| fresh[*ix]) {
+            readers.iter().for_each(|rule| touched[*rule] = true);
+        }
+        self.rejudge(|rule| touched[rule], scrape.at, Judgement::Fresh);
+        if scrape.result.is_err() {
+            // Those for whom absence counts have a first sight of it here.
+            let plan = self.plan.clone();
+            let breach = |rule: usize| plan.rules[rule].on_no_data == OnNoData::Breach;
+            self.rejudge(|rule| breach(rule) && !touched[rule], scrape.at, Judgement::Again);
+        }
+    }
+
+    /// Whether it is no newer than what was taken in from its target. It would look like counters
+    /// that fell and were set back, and what it says was over before what is known.
+    pub(crate) fn is_late(&self, scrape: &Scrape) -> bool {
+        let last = self.feeds.get(scrape.target.0).and_then(|feed| feed.last);
+        last.is_some_and(|(at, _)| scrape.at <= at)
+    }
+
+    /// Lets the time before a scrape pass, deadline by deadline, as if each had been kept. The
+    /// caller may have been held up, and time that nobody watched must not count.
+    fn catch_up(&mut self, at: Instant) {
+        let mut next = self.deadline();
+        while let Some(deadline) = next.filter(|deadline| *deadline < at) {
+            self.advance(deadline);
+            next = self.deadline().filter(|next| *next > deadline);
+        }
+    }
+
+    /// Lets time pass until now. Where that is long after the deadline the caller was held up, and
+    /// what nobody looked for is not absent.
+    pub(crate) fn wake(&mut self, now: Instant) {
+        if self.deadline().is_some_and(|deadline| now.since(deadline) > HELD_UP) {
+            for rule in &mut self.rules {
+                rule.interrupt();
+                rule.resumed = now;
+            }
+        }
+        self.advance(now);
+    }
+
+    /// Lets time pass: samples become too old, holds run out.
+    pub fn advance(&mut self, at: Instant) {
+        let expired = self.signals.expired(at);
+        if expired.contains(&true) {
+            self.refresh(|signal| expired[signal], at);
+        }
+        self.rejudge(|_| true, at, Judgement::Again);
+    }
+
+    fn refresh(&mut self, which: impl Fn(usize) -> bool, at: Instant) {
+        self.signals.refresh(&self.plan, &self.feeds, which, at);
+    }
+
+    fn rejudge(&mut self, which: impl Fn(usize) -> bool, at: Instant, how: Wrap) {
+        let Self { plan, feeds, signals, rules, stage, .. } = self;
+        for (index, state) in rules.iter_mut().enumerate().filter(|(rule, _)| which(*rule)) {
+            let rule = &plan.rules[index];
+            state.look(rule, signals, at);
+            if !applies(rule, stage.as_ref()) {
+                state.reset();
+                continue;
+            }
+            if matches!(how(state.verdict), Judgement::Fresh(Verdict::Holds | Verdict::Fails)) {
+                state.judged = Some(at);
+            }
+            if !state.is_untried(feeds) {
+                state.clocks.judge(&state.terms, at, how);
+                state.state = state.clocks.state(rule.quorum, state.state, at);
+            }
+        }
+    }
+
+    /// Goes over to a stage: rules that are not for it rest, and those that are only for it begin.
+    pub fn enter(&mut self, stage: Option<StageName>, at: Instant) {
+        self.stage = stage;
+        self.rejudge(|_| true, at, Judgement::Again);
+    }
+
+    /// Whether a rule is judged in the stage that the deployment is in.
+    #[must_use]
+    pub fn applies(&self, rule: RuleIx) -> bool {
+        applies(self.plan.rule(rule), self.stage.as_ref())
+    }
+
+    /// The baselines as they are at `at`, to be frozen.
+    #[must_use]
+    pub fn baselines(&self, at: Instant) -> Vec<Frozen> {
+        self.signals.measure(&self.plan, at)
+    }
+
+    /// Freezes baselines until others are.
+    pub fn freeze(&mut self, frozen: &[Frozen], at: Instant) {
+        self.signals.freeze(&self.plan, frozen);
+        let plan = self.plan.clone();
+        let is_baseline = |ix: usize| plan.signals[ix].kind.looks_back().is_some();
+        self.refresh(is_baseline, at);
+        self.rejudge(|_| true, at, Judgement::Again);
+    }
+
+    /// What a condition says of the readings as they are.
+    ///
+    /// Over signals that are read by labels it must hold in every group.
+    #[must_use]
+    pub fn verdict(&self, cond: &Cond) -> Verdict {
+        let mut grouped = Vec::new();
+        cond.for_each_signal(&mut |ix| {
+            let below = self.plan.signals_below(ix).into_iter();
+            grouped.extend(below.filter(|ix| !self.plan.signal(*ix).by.is_empty()));
+        });
+        if grouped.is_empty() {
+            return condition::verdict(cond, &|signal| self.reading(signal));
+        }
+        let mut clocks = Clocks::none();
+        let verdict_in = |group: Group| {
+            let verdict = condition::verdict(cond, &|ix| self.reading_in(ix, &group));
+            (group, verdict)
+        };
+        clocks.set(groups(&self.signals, &grouped).into_iter().map(verdict_in));
+        clocks.verdict(Quorum::All, Verdict::NoData(NoData::NoSeries))
+    }
+
+    /// A signal's reading over everything.
+    #[must_use]
+    pub fn reading(&self, signal: SignalIx) -> Reading {
+        self.signals.reading(signal)
+    }
+
+    /// A signal's reading in a group; one that is not read by labels has the same in all.
+    #[must_use]
+    pub fn reading_in(&self, signal: SignalIx, group: &Group) -> Reading {
+        self.signals.reading_in(signal, group)
+    }
+
+    /// A signal's readings in the order of their groups; one that is not read by labels has one.
+    #[must_use]
+    pub fn readings(&self, signal: SignalIx) -> &[(Group, Reading)] {
+        self.signals.groups(signal)
+    }
+
+    /// A rule's state as a word.
+    #[must_use]
+    pub fn standing(&self, rule: RuleIx) -> RuleStanding {
+        self.rules[rule.0].state.standing()
+    }
+
+    /// A rule's state and verdict.
+    pub(crate) fn rule(&self, rule: RuleIx) -> &RuleState {
+        &self.rules[rule.0]
+    }
+
+    /// Whether a rule's condition holds as far as can be seen now. One that fires may do so for a
+    /// while after that, and for longer while nothing is seen.
+    pub(crate) fn holds_now(&self, rule: RuleIx) -> bool {
+        self.counts_as_holding(rule, self.rule(rule).verdict)
+    }
+
+    /// Whether a rule fires for what holds as far as can be seen now.
+    pub(crate) fn fires_now(&self, rule: RuleIx) -> bool {
+        let holds = |verdict| self.counts_as_holding(rule, verdict);
+        let clocks = &self.rule(rule).clocks;
+        self.holds_now(rule) && clocks.fires_now(self.plan.rule(rule).quorum, holds)
+    }
+
+    fn counts_as_holding(&self, rule: RuleIx, verdict: Verdict) -> bool {
+        match verdict {
+            Verdict::Holds => true,
+            Verdict::Fails => false,
+            Verdict::NoData(_) if self.rule(rule).is_untried(&self.feeds) => false,
+            Verdict::NoData(_) => self.plan.rule(rule).on_no_data == OnNoData::Breach,
+        }
+    }
+
+    /// Samples for these rules were there once, though this judge never saw them.
+    pub(crate) fn note_seen(&mut self, rules: &[RuleName]) {
+        for (rule, state) in self.plan.rules.iter().zip(&mut self.rules) {
+            state.seen |= rules.contains(&rule.name);
+        }
+    }
+
+    /// The plan that is judged by.
+    #[must_use]
+    pub fn plan(&self) -> &Arc<Plan> {
+        &self.plan
+    }
+
+    /// The groups in which a rule holds, or held.
+    pub(crate) fn speaking(&self) -> HashSet<&Group> {
+        let clocks = self.rules.iter().flat_map(|rule| rule.clocks.iter());
+        let speaking = clocks.filter(|known| known.clock.state() != State::Inactive);
+        speaking.map(|known| &known.group).collect()
+    }
+
+    /// Whether a scrape is news to a condition: it fed one of its signals.
+    #[must_use]
+    pub fn is_news(&self, scrape: &Scrape, cond: &Cond) -> bool {
+        let mut news = false;
+        cond.for_each_signal(&mut |signal| news |= self.signals.is_fed(signal, scrape));
+        news
+    }
+
+    /// When time alone may change something.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        let tried = self.rules.iter().filter(|rule| !rule.is_untried(&self.feeds));
+        let holds = tried.filter_map(|rule| rule.clocks.deadline(&rule.terms));
+        self.signals.deadline().into_iter().chain(holds).min()
+    }
+
+    /// A target that some rule needs and that has not answered for too long, or never.
+    #[must_use]
+    pub fn blind(&self, rule: RuleIx, at: Instant) -> Option<TargetIx> {
+        let fed_by = &self.rules[rule.0].fed_by;
+        let silent = |(ix, target): &(usize, &crate::model::target::Target)| {
+            let last = self.feeds[*ix].last_success;
+            fed_by[*ix] && last.is_none_or(|last| at.since(last) > target.stale())
+        };
+        self.plan.targets.iter().enumerate().find(silent).map(|(ix, _)| TargetIx(ix))
+    }
+}
+
+/// Marks a verdict as fresh or not.
+type Wrap = fn(Verdict) -> Judgement;
+
+/// Whether a rule is judged in a stage.
+fn applies(rule: &Rule, stage: Option<&StageName>) -> bool {
+    rule.stages.is_empty() || stage.is_some_and(|stage| rule.stages.contains(stage))
+}
+
+/// The groups that any of the signals has, in order.
+fn groups(signals: &Signals, grouped: &[SignalIx]) -> Vec<Group> {
+    let all = grouped.iter().flat_map(|ix| signals.groups(*ix));
+    let mut groups: Vec<Group> = all.map(|(group, _)| group.clone()).collect();
+    groups.sort();
+    groups.dedup();
+    groups
+}
+
+impl RuleState {
+    /// Looks at the readings as they are.
+    fn look(&mut self, rule: &Rule, signals: &Signals, at: Instant) {
+        let verdict_in = |group: Group| {
+            let verdict = verdict_of(rule, &|ix| signals.reading_in(ix, &group));
+            (group, verdict)
+        };
+        if self.grouped.is_empty() {
+            self.verdict = verdict_of(rule, &|ix| signals.reading(ix));
+            self.clocks.set_only(self.verdict);
+        } else {
+            let none = match verdict_of(rule, &|ix| signals.reading(ix)) {
+                Verdict::NoData(why) => Verdict::NoData(why),
+                Verdict::Holds | Verdict::Fails => Verdict::NoData(NoData::NoSeries),
+            };
+            self.clocks.set(groups(signals, &self.grouped).into_iter().map(verdict_in));
+            self.verdict = self.clocks.verdict(rule.quorum, none);
+        }
+        let telemetry = self.sampled.iter().map(|ix| signals.telemetry(*ix));
+        let (least, most) = (telemetry.clone().min(), telemetry.max());
+        self.seen |= least == Some(Telemetry::There);
+        let lost = match least {
+            None | Some(Telemetry::There) => false,
+            Some(Telemetry::Absent | Telemetry::Lost) => self.seen || most == Some(Telemetry::Lost),
+        };
+        self.lost = if lost { self.lost.or(Some(at)) } else { None };
+    }
+}
+
+fn verdict_of(rule: &Rule, reading: &impl Fn(SignalIx) -> Reading) -> Verdict {
+    match rule.given.as_ref().map(|given| condition::verdict(&given.cond, reading)) {
+        Some(Verdict::Fails) => Verdict::NoData(NoData::EvidenceTooThin),
+        Some(Verdict::NoData(why)) => Verdict::NoData(why),
+        Some(Verdict::Holds) | None => condition::verdict(&rule.when.cond, reading),
+    }
+}
+
+/// Whether two rules of one name are the same sentence, so that a reload may keep the state.
+fn alike(old: &Rule, new: &Rule) -> bool {
+    let text = |rule: &Rule| -> (String, Option<String>) {
+        (rule.when.text.clone(), rule.given.as_ref().map(|given| given.text.clone()))
+    };
+    let how = |rule: &Rule| (Terms::from(rule), rule.quorum, rule.stages.clone());
+    text(old) == text(new) && how(old) == how(new)
+}

@@ -1,0 +1,12 @@
+//! From readings to rule states: signals, conditions, baselines, and the clocks of rules. Knows
+//! nothing of deployments.
+
+pub(crate) mod baseline;
+pub(crate) mod condition;
+pub(crate) mod evaluator;
+pub(crate) mod groups;
+pub(crate) mod reading;
+pub(crate) mod reload;
+pub(crate) mod share;
+pub(crate) mod signals;
+pub(crate) mod state;

@@ -1,0 +1,10 @@
+//! Running hooks: what a rollback, the entry of a stage and a drill do next, and whether the cure
+//! was seen.
+
+pub mod drill;
+pub(crate) mod manual_rollback;
+pub(crate) mod order;
+pub(crate) mod procedure;
+pub(crate) mod rollback;
+pub(crate) mod stage_entry;
+pub(crate) mod verify;

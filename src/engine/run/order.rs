@@ -1,0 +1,290 @@
+//! Orders: a hook's steps with everything filled in. What reaches a hook comes from the
+//! configuration, the deployment and the person who asked; never from anything sampled.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::model::entry::{Attempt, RuleEvidence, SignalEvidence, Trigger};
+use crate::model::hook::{
+    Action, ExpectedJson, Hook, JsonExpectation, Placeholder, Step, Template,
+};
+use crate::model::step::{HttpCall, Via, Wording, map_headers};
+use crate::model::time::{Timestamp, format_duration};
+
+use crate::engine::durable::state::Deployment;
+use crate::engine::effect::{Job, Notice, NoticeStep, Order, Rerun};
+
+/// Attempt numbers that one notice may use up; no step may be tried that often.
+const NOTICE_STRIDE: u32 = 1000;
+
+/// Attempt numbers from here on are those of notices that no record precedes.
+const WITHOUT_JOURNAL: u32 = 1 << 31;
+
+/// Why a hook is run, as its standard input says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Occasion {
+    /// To roll back.
+    Rollback,
+    /// To enter a stage.
+    Enter,
+    /// To tell people that a stage was not entered.
+    StageNotEntered,
+    /// To tell people that a stage has not passed in time.
+    StageOverdue,
+    /// To go along: a deployment begins.
+    OnBegin,
+    /// To go along: it has entered a stage.
+    OnStage,
+    /// To go along: it is to be rolled back.
+    OnTrip,
+    /// To go along: its version counts as good.
+    OnCommit,
+    /// The same, but it is only a drill: what a hook does must not depend on the word.
+    #[serde(rename = "rollback")]
+    Drill,
+    /// To tell people that a rule fires and nothing is done.
+    Refused,
+    /// To ask people whether to roll back.
+    AwaitingApproval,
+    /// To tell people that the answer was no, or that there was none that could be done.
+    Denied,
+    /// To tell people that nothing is rolled back automatically for a while.
+    Paused,
+    /// To tell people that automatic rollbacks are on again.
+    Resumed,
+    /// To tell people that a rollback failed.
+    RollbackFailed,
+    /// To tell people that rules see nothing any more.
+    TelemetryLost,
+    /// To tell people that the journal cannot be written and nothing is done any more.
+    JournalLost,
+}
+
+/// The JSON document on a hook's standard input.
+#[derive(Serialize)]
+struct Document<'a> {
+    occasion: Occasion,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    drill: bool,
+    at: Timestamp,
+    deployment: &'a str,
+    service: &'a str,
+    version: &'a str,
+    good: Option<&'a str>,
+    hook: &'a str,
+    step: u32,
+    attempt: u32,
+    key: &'a str,
+    reason: &'a str,
+    rule: Option<&'a RuleEvidence>,
+    trigger: Option<&'a Trigger>,
+    signals: &'a [SignalEvidence],
+}
+
+/// What a hook is told.
+pub(crate) struct Context<'a> {
+    pub(crate) deployment: &'a Deployment,
+    pub(crate) occasion: Occasion,
+    pub(crate) at: Timestamp,
+    pub(crate) reason: &'a str,
+    pub(crate) rule: Option<&'a RuleEvidence>,
+    pub(crate) trigger: Option<&'a Trigger>,
+    pub(crate) signals: &'a [SignalEvidence],
+}
+
+impl Context<'_> {
+    /// One attempt at a step.
+    pub(crate) fn order(&self, hook: &Hook, step: &Step, attempt: Attempt) -> Order {
+        let key = attempt.key(&self.deployment.id);
+        let number = attempt.number.to_string();
+        let fill = |template: &Template| template.fill(|p| self.value(p, &key, &number));
+        let job = job(step, &fill);
+        let env = Placeholder::ALL.map(|(_, placeholder)| {
+            (variable(placeholder), self.value(placeholder, &key, &number).to_owned())
+        });
+        let document = self.document(hook, &attempt, &key);
+        let deployment = self.deployment.id.clone();
+        Order { deployment, attempt, job, timeout: step.timeout, env: env.into(), document }
+    }
+
+    /// The whole hook as a notice. Its attempts are numbered after the record that it follows, so
+    /// that no two notices of a deployment share one: an attempt can start only once. A record
+    /// that the journal refused is forgotten by the next start, so without a journal they are
+    /// numbered by the time.
+    pub(crate) fn notice(&self, hook: &Hook) -> Notice {
+        let first = match self.occasion {
+            Occasion::Rollback
+            | Occasion::Drill
+            | Occasion::Refused
+            | Occasion::AwaitingApproval
+            | Occasion::Denied
+            | Occasion::Paused
+            | Occasion::Resumed
+            | Occasion::RollbackFailed
+            | Occasion::Enter
+            | Occasion::StageNotEntered
+            | Occasion::StageOverdue
+            | Occasion::OnBegin
+            | Occasion::OnStage
+            | Occasion::OnTrip
+            | Occasion::OnCommit
+            | Occasion::TelemetryLost => {
+                self.deployment.records.saturating_mul(NOTICE_STRIDE).min(WITHOUT_JOURNAL - 1)
+            }
+            Occasion::JournalLost => WITHOUT_JOURNAL | numbered_by_time(self.at),
+        };
+        let steps = hook.steps.iter().enumerate().map(|(place, step)| {
+            let place = u32::try_from(place).unwrap_or(u32::MAX);
+            let attempt = Attempt::of(hook.name.clone(), place, 1);
+            let mut order = self.order(hook, step, attempt);
+            order.attempt.number = order.attempt.number.saturating_add(first);
+            NoticeStep { order, attempts: step.attempts, backoff: step.backoff }
+        });
+        let deployment = self.deployment.id.clone();
+        let (hook, timeout) = (hook.name.clone(), hook.timeout);
+        Notice { hook, deployment, steps: steps.collect(), timeout }
+    }
+
+    fn value<'a>(&'a self, placeholder: Placeholder, key: &'a str, number: &'a str) -> &'a str {
+        match placeholder {
+            Placeholder::Service => self.deployment.service.as_str(),
+            Placeholder::Version => self.deployment.version.as_str(),
+            Placeholder::Good => self.deployment.good.as_ref().map_or("", |good| good.as_str()),
+            Placeholder::Deployment => self.deployment.id.as_str(),
+            Placeholder::Stage => self.deployment.stage.as_ref().map_or("", |s| s.as_str()),
+            Placeholder::Rule => self.rule.map_or("", |rule| rule.rule.as_str()),
+            Placeholder::Reason => self.reason,
+            Placeholder::Key => key,
+            Placeholder::Attempt => number,
+        }
+    }
+
+    fn document(&self, hook: &Hook, attempt: &Attempt, key: &str) -> String {
+        let document = Document {
+            occasion: self.occasion,
+            drill: self.occasion == Occasion::Drill,
+            at: self.at,
+            deployment: self.deployment.id.as_str(),
+            service: self.deployment.service.as_str(),
+            version: self.deployment.version.as_str(),
+            good: self.deployment.good.as_ref().map(|good| good.as_str()),
+            hook: hook.name.as_str(),
+            step: attempt.step,
+            attempt: attempt.number,
+            key,
+            reason: self.reason,
+            rule: self.rule,
+            trigger: self.trigger,
+            signals: self.signals,
+        };
+        serde_json::to_string(&document).expect("plain data with string keys always serializes")
+    }
+}
+
+/// Another number for every second; it comes back after 24 days.
+fn numbered_by_time(at: Timestamp) -> u32 {
+    let seconds = u64::try_from(at.as_millis()).unwrap_or(0) / 1000;
+    let number = seconds * u64::from(NOTICE_STRIDE) % u64::from(WITHOUT_JOURNAL);
+    u32::try_from(number).unwrap_or(0)
+}
+
+fn job(step: &Step, fill: &impl Fn(&Template) -> String) -> Job {
+    let rerun = if step.idempotent { Rerun::Safe } else { Rerun::Never };
+    match &step.action {
+        Action::Run { argv, grace, ok_exit, via } => Job::Run {
+            argv: argv.iter().map(fill).collect(),
+            grace: *grace,
+            ok_exit: ok_exit.clone(),
+            via: *via,
+        },
+        Action::Probe { url, headers, status, json, within } => Job::Probe {
+            url: fill(url),
+            headers: map_headers(headers, fill),
+            status: *status,
+            json: json.as_ref().map(|json| expectation(json, fill)),
+            within: *within,
+        },
+        Action::Tcp { address, within } => Job::Tcp { address: fill(address), within: *within },
+        Action::Http(call) => Job::Http { call: Box::new(call.map(fill)), rerun },
+        Action::Unix(call) => Job::Unix { call: Box::new(call.map(fill)), rerun },
+        Action::Sleep(pause) => Job::Sleep(*pause),
+    }
+}
+
+fn expectation(json: &JsonExpectation, fill: impl Fn(&Template) -> String) -> (String, Value) {
+    let value = match &json.equals {
+        ExpectedJson::Text(text) => Value::String(fill(text)),
+        ExpectedJson::Exactly(value) => value.clone(),
+    };
+    (json.pointer.clone(), value)
+}
+
+const fn variable(placeholder: Placeholder) -> &'static str {
+    match placeholder {
+        Placeholder::Service => "ROLLGUARD_SERVICE",
+        Placeholder::Version => "ROLLGUARD_VERSION",
+        Placeholder::Good => "ROLLGUARD_GOOD",
+        Placeholder::Deployment => "ROLLGUARD_DEPLOYMENT",
+        Placeholder::Stage => "ROLLGUARD_STAGE",
+        Placeholder::Rule => "ROLLGUARD_RULE",
+        Placeholder::Reason => "ROLLGUARD_REASON",
+        Placeholder::Key => "ROLLGUARD_KEY",
+        Placeholder::Attempt => "ROLLGUARD_ATTEMPT",
+    }
+}
+
+impl Order {
+    /// The order, to be over within `left` where the whole hook has no more time.
+    pub(crate) fn within(mut self, left: Option<Duration>) -> Self {
+        let Some(left) = left else { return self };
+        self.timeout = self.timeout.min(left);
+        match &mut self.job {
+            Job::Probe { within, .. } | Job::Tcp { within, .. } => *within = (*within).min(left),
+            Job::Run { .. } | Job::Http { .. } | Job::Unix { .. } | Job::Sleep(_) => {}
+        }
+        self
+    }
+}
+
+/// What an order does, in a line for people and the journal. It holds no secret.
+pub(crate) fn describe(order: &Order) -> String {
+    match &order.job {
+        Job::Run { argv, via: Via::Child, .. } => argv.join(" "),
+        Job::Run { argv, via: Via::SystemdRun, .. } => {
+            format!("{} (in a unit of its own)", argv.join(" "))
+        }
+        Job::Probe { url, within, .. } => {
+            format!("probe {url} within {}", format_duration(*within))
+        }
+        Job::Tcp { address, within } => {
+            format!("connect to {address} within {}", format_duration(*within))
+        }
+        Job::Http { call, .. } => describe_call(call),
+        Job::Unix { call, .. } => {
+            format!("send to {}: {}", call.path.display(), call.send.join("; "))
+        }
+        Job::Sleep(pause) => format!("sleep {}", format_duration(*pause)),
+    }
+}
+
+/// A query often holds what is nobody's business.
+fn describe_call(call: &HttpCall<String>) -> String {
+    let url = match &call.url {
+        Wording::Open(url) => url.split('?').next().unwrap_or_default(),
+        Wording::Secret(_) => "a secret URL",
+    };
+    format!("{} {url}", call.method.name())
+}
+
+/// How long a step may take at most, for finding out what became of it.
+pub(crate) fn longest(step: &Step) -> Duration {
+    match &step.action {
+        Action::Run { grace, .. } => step.timeout + *grace,
+        Action::Probe { within, .. } | Action::Tcp { within, .. } => *within + step.timeout,
+        Action::Http(_) | Action::Unix(_) => step.timeout,
+        Action::Sleep(pause) => *pause,
+    }
+}

@@ -1,0 +1,163 @@
+//! Evidence: rules and readings at one moment, as plain values for the journal and for people.
+
+use std::cmp::Reverse;
+use std::time::Duration;
+
+use crate::model::condition::{Cond, Num};
+use crate::model::entry::{Comparison, GroupEvidence, RuleEvidence, RuleStanding, SignalEvidence};
+use crate::model::group::Group;
+use crate::model::index::{RuleIx, SignalIx};
+use crate::model::name::SignalName;
+use crate::model::reading::Reading;
+use crate::model::rule::{Quorum, Share};
+use crate::model::signal::Unit;
+use crate::model::time::{Moment, Timestamp};
+
+use crate::engine::rules::condition;
+use crate::engine::rules::evaluator::Judge;
+use crate::engine::rules::groups::GroupClock;
+
+/// The most comparisons of one condition that are shown. Conditions are bounded, people's
+/// patience more so.
+const MAX_COMPARISONS: usize = 16;
+
+/// The most groups of a signal or a rule that are shown and kept: the worst of them tell the story.
+const MAX_GROUPS: usize = 16;
+
+/// A rule and what it rests on.
+pub(crate) fn of_rule(judge: &Judge, ix: RuleIx, now: Moment) -> RuleEvidence {
+    let plan = judge.plan();
+    let rule = plan.rule(ix);
+    let known = judge.rule(ix);
+    let state = &known.state;
+    let signals = plan.signals_of(rule);
+    let mut groups: Vec<&GroupClock> =
+        known.clocks.iter().filter(|clock| clock.group != Group::ALL).collect();
+    let grouped = !groups.is_empty();
+    // In the groups that speak for it; where none does, in the first.
+    let others = Group::others();
+    groups.sort_by_key(|known| (Reverse(rank(known)), known.group == others));
+    let first = groups.first().map_or(Group::ALL, |known| known.group.clone());
+    groups.retain(|known| rank(known).0 > 0);
+    groups.truncate(MAX_GROUPS);
+    RuleEvidence {
+        rule: rule.name.clone(),
+        when: rule.when.text.clone(),
+        given: rule.given.as_ref().map(|given| given.text.clone()),
+        state: state.standing(),
+        for_ms: millis(rule.hold),
+        held_ms: millis(state.held()),
+        since: state.since().map(|since| wall(since, now)),
+        severity: rule.severity,
+        signals: signals.into_iter().flat_map(|signal| of_signal(judge, signal)).collect(),
+        comparisons: comparisons(judge, &rule.when.cond, &first),
+        share: (rule.share != Share::ALL).then(|| rule.share.get()),
+        quorum: grouped.then(|| match rule.quorum {
+            Quorum::Any => "any".to_owned(),
+            Quorum::All => "all".to_owned(),
+            Quorum::AtLeast(count) => count.to_string(),
+        }),
+        groups: groups.into_iter().map(|known| of_group(judge, &rule.when.cond, known)).collect(),
+        about: rule.about.clone(),
+    }
+}
+
+/// Every rule.
+pub(crate) fn of_rules(judge: &Judge, now: Moment) -> Vec<RuleEvidence> {
+    (0..judge.plan().rules.len()).map(|rule| of_rule(judge, RuleIx(rule), now)).collect()
+}
+
+/// How much a group speaks for its rule.
+fn rank(known: &GroupClock) -> (u8, Duration) {
+    let state = known.clock.state();
+    let standing = match state.standing() {
+        RuleStanding::Inactive => 0,
+        RuleStanding::Pending => 1,
+        RuleStanding::Firing => 2,
+    };
+    (standing, state.held())
+}
+
+fn of_group(judge: &Judge, cond: &Cond, known: &GroupClock) -> GroupEvidence {
+    let state = known.clock.state();
+    GroupEvidence {
+        group: known.group.to_string(),
+        state: state.standing(),
+        held_ms: millis(state.held()),
+        comparisons: comparisons(judge, cond, &known.group),
+    }
+}
+
+/// A signal's readings, one for each group; of too many those in groups that speak for a rule come
+/// first.
+pub(crate) fn of_signal(judge: &Judge, ix: SignalIx) -> Vec<SignalEvidence> {
+    let readings = judge.readings(ix);
+    if readings.is_empty() {
+        return vec![of_reading(judge, ix, &Group::ALL, judge.reading(ix))];
+    }
+    let mut shown: Vec<&(Group, Reading)> = readings.iter().collect();
+    if shown.len() > MAX_GROUPS {
+        let speaking = judge.speaking();
+        shown.sort_by_key(|(group, _)| !speaking.contains(group));
+        shown.truncate(MAX_GROUPS);
+    }
+    shown.into_iter().map(|(group, reading)| of_reading(judge, ix, group, *reading)).collect()
+}
+
+fn of_reading(judge: &Judge, ix: SignalIx, group: &Group, reading: Reading) -> SignalEvidence {
+    let no_data = match reading {
+        Reading::NoData(why) => Some(why.to_string()),
+        Reading::Value(_) | Reading::AtLeast(_) => None,
+    };
+    SignalEvidence {
+        signal: judge.plan().signal(ix).name.clone(),
+        group: group.text().map(str::to_owned),
+        value: reading.value(),
+        at_least: matches!(reading, Reading::AtLeast(_)),
+        no_data,
+    }
+}
+
+/// Every signal.
+pub(crate) fn of_signals(judge: &Judge) -> Vec<SignalEvidence> {
+    (0..judge.plan().signals.len()).flat_map(|ix| of_signal(judge, SignalIx(ix))).collect()
+}
+
+/// What the signals measure, where that is known.
+pub(crate) fn units(judge: &Judge) -> Vec<(SignalName, Unit)> {
+    let signals = judge.plan().signals.iter();
+    signals.filter_map(|signal| Some((signal.name.clone(), signal.unit?))).collect()
+}
+
+/// Both sides of each comparison of a condition in a group, in the order in which it is written.
+pub(crate) fn comparisons(judge: &Judge, cond: &Cond, group: &Group) -> Vec<Comparison> {
+    let mut all = Vec::new();
+    collect(judge, cond, group, &mut all);
+    all.truncate(MAX_COMPARISONS);
+    all
+}
+
+fn collect(judge: &Judge, cond: &Cond, group: &Group, all: &mut Vec<Comparison>) {
+    let reading = |signal| judge.reading_in(signal, group);
+    let value = |num: &Num| condition::number(num, &reading).value();
+    match cond {
+        Cond::Compare(left, op, right) => {
+            all.push(Comparison { left: value(left), op: op.to_string(), right: value(right) });
+        }
+        Cond::And(left, right) | Cond::Or(left, right) => {
+            collect(judge, left, group, all);
+            collect(judge, right, group, all);
+        }
+        Cond::Not(inner) => collect(judge, inner, group, all),
+    }
+}
+
+/// An instant on the wall clock, going by the difference of the two clocks now.
+pub(crate) fn wall(at: crate::model::time::Instant, now: Moment) -> Timestamp {
+    now.wall.before(now.at.since(at))
+}
+
+/// Whole milliseconds.
+pub(crate) fn millis(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,486 @@
+//! What status, page and metrics may see: the whole guard at one moment, as plain values. The
+//! field names are documented and stable.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::condition::Cond;
+use crate::model::deployment::{Mode, Unanswered};
+use crate::model::entry::{Caller, Comparison, Decision, Refusal, RuleEvidence, SignalEvidence};
+use crate::model::group::Group;
+use crate::model::index::{RuleIx, SignalIx};
+use crate::model::name::{DeploymentId, HookName, RuleName, StageName, Version};
+use crate::model::reading::Verdict;
+use crate::model::scrape::Failure;
+use crate::model::signal::Unit;
+use crate::model::time::{Moment, Timestamp};
+
+use super::evidence;
+use super::health::{Colour, colour};
+use super::stage::StageStatus;
+use crate::engine::durable::drills::DrillStatus;
+use crate::engine::durable::state::{Deployment, Phase};
+use crate::engine::effect::Pace;
+use crate::engine::guard::{Doing, Guard, Halt};
+use crate::engine::rules::evaluator::Judge;
+
+/// What those who wait are told when the journal cannot be written.
+const JOURNAL_LOST: &str = "the journal cannot be written, so the guard does not act any more";
+
+/// The guard at one moment.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// When it was taken.
+    pub at: Timestamp,
+    /// The guarded service.
+    pub service: String,
+    /// How much rollguard may do.
+    pub mode: Mode,
+    /// The guard's state in one word.
+    pub state: GuardState,
+    /// The deployment's colour: `green`, `unknown`, `yellow` or `red`.
+    pub colour: Colour,
+    /// The newest deployment.
+    pub deployment: Option<DeploymentStatus>,
+    /// The last version that finished its bake.
+    pub good: Option<Version>,
+    /// Nothing is rolled back automatically, and until when.
+    #[serde(default)]
+    pub paused: Option<PauseStatus>,
+    /// How often rollguard may still roll back by itself.
+    #[serde(default)]
+    pub budget: BudgetStatus,
+    /// The versions that were rolled back, the latest last.
+    #[serde(default)]
+    pub quarantine: Vec<Quarantined>,
+    /// The live version, where it is read.
+    pub live: Option<LiveStatus>,
+    /// Every target.
+    pub targets: Vec<TargetStatus>,
+    /// Every signal.
+    pub signals: Vec<SignalStatus>,
+    /// Every rule.
+    pub rules: Vec<RuleStatus>,
+    /// The journal can be written. Where it cannot, nothing is done any more.
+    pub journal_ok: bool,
+    /// The newest drill.
+    #[serde(default)]
+    pub drill: Option<DrillStatus>,
+}
+
+/// The guard's state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GuardState {
+    /// Nothing is guarded.
+    Idle,
+    /// A deployment is guarded.
+    Guarding,
+    /// A rule fired, and people are asked whether to roll back.
+    AwaitingApproval,
+    /// A rollback's steps are being run.
+    RollingBack,
+    /// The steps are done; the cure is being looked for.
+    Verifying,
+    /// The rollback helped.
+    RolledBack,
+    /// The rollback failed. A person is needed.
+    RollbackFailed,
+    /// The version survived its bake and counts as good.
+    Baked,
+    /// Guarding ended without a verdict.
+    Ended,
+}
+
+impl GuardState {
+    /// Whether the deployment will not change any more by itself.
+    #[must_use]
+    pub const fn is_final(self) -> bool {
+        match self {
+            Self::Idle
+            | Self::Guarding
+            | Self::AwaitingApproval
+            | Self::RollingBack
+            | Self::Verifying => false,
+            Self::RolledBack | Self::RollbackFailed | Self::Baked | Self::Ended => true,
+        }
+    }
+}
+
+impl std::fmt::Display for GuardState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Self::Idle => "idle",
+            Self::Guarding => "guarding",
+            Self::AwaitingApproval => "awaiting approval",
+            Self::RollingBack => "rolling back",
+            Self::Verifying => "verifying",
+            Self::RolledBack => "rolled back",
+            Self::RollbackFailed => "rollback failed",
+            Self::Baked => "baked",
+            Self::Ended => "ended",
+        })
+    }
+}
+
+/// The live version.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LiveStatus {
+    /// The version; `None`: unknown.
+    pub version: Option<Version>,
+    /// Why it is unknown.
+    pub unknown: Option<String>,
+    /// Seconds since it was read.
+    pub age_s: Option<f64>,
+    /// A rollback waits for it to be read.
+    pub comparing: bool,
+}
+
+/// A deployment.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DeploymentStatus {
+    /// Its id.
+    pub id: DeploymentId,
+    /// The version that is judged.
+    pub version: Version,
+    /// The version to go back to.
+    pub good: Option<Version>,
+    /// The stage that it is in, where it has stages.
+    pub stage: Option<StageName>,
+    /// The stages of the configuration, in order, while it is guarded.
+    #[serde(default)]
+    pub stages: Vec<StageStatus>,
+    /// The rules that have had no reading for too long.
+    pub lost: Vec<RuleName>,
+    /// When it began.
+    pub begun: Timestamp,
+    /// When its bake will be over; `None`: never, or it is not guarded any more.
+    pub bakes_at: Option<Timestamp>,
+    /// Why its bake is withheld although its time is over.
+    pub withheld: Option<String>,
+    /// No rule can fire before this.
+    pub warm_at: Option<Timestamp>,
+    /// What was decided.
+    pub decision: Option<Decision>,
+    /// When it was decided.
+    pub decided_at: Option<Timestamp>,
+    /// It is not rolled back automatically.
+    #[serde(default)]
+    pub irreversible: bool,
+    /// It was begun although its version had been rolled back.
+    #[serde(default)]
+    pub forced: bool,
+    /// What people are asked.
+    #[serde(default)]
+    pub approval: Option<ApprovalStatus>,
+    /// Which step is being run, from 1, and how many there are.
+    pub step: Option<(u32, u32)>,
+    /// Why it ended or failed.
+    pub why: Option<String>,
+}
+
+/// What people are asked: whether to roll back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApprovalStatus {
+    /// The rule that asks.
+    pub rule: RuleName,
+    /// Whether it holds now; `None` where that cannot be told.
+    pub holds: Option<bool>,
+    /// What would be run.
+    pub hook: HookName,
+    /// When it was asked.
+    pub asked: Timestamp,
+    /// When it is too late to answer.
+    pub until: Timestamp,
+    /// What is done then.
+    pub default: Unanswered,
+}
+
+/// A pause of automatic rollbacks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PauseStatus {
+    /// When it began.
+    pub since: Timestamp,
+    /// When it ends.
+    pub until: Timestamp,
+    /// Who asked for it.
+    pub by: Caller,
+    /// Why.
+    pub reason: String,
+}
+
+/// How often rollguard may roll back by itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BudgetStatus {
+    /// How often at most within the time.
+    pub rollbacks: u32,
+    /// The time, in milliseconds.
+    pub per_ms: u64,
+    /// How many rollbacks there were within it, people's included.
+    pub spent: u32,
+}
+
+/// A version that was rolled back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quarantined {
+    /// The version.
+    pub version: Version,
+    /// When that was decided.
+    pub at: Timestamp,
+    /// The deployment.
+    pub deployment: DeploymentId,
+    /// Why.
+    pub why: String,
+}
+
+/// Where a deployment stands, for those who wait for its verdict.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeploymentProgress {
+    /// The deployment.
+    pub deployment: DeploymentId,
+    /// Its state.
+    pub state: GuardState,
+    /// Whether it will not change any more by itself.
+    #[serde(rename = "final")]
+    pub is_final: bool,
+    /// Why it ended or failed.
+    pub why: Option<String>,
+}
+
+/// A target.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TargetStatus {
+    /// Its name.
+    pub name: String,
+    /// Where it is.
+    pub url: String,
+    /// Whether the last scrape succeeded; `None` before the first.
+    pub up: Option<bool>,
+    /// Why it failed.
+    pub failure: Option<Failure>,
+    /// Seconds since the last scrape began.
+    pub age_s: Option<f64>,
+    /// How long it took, in seconds.
+    pub took_s: f64,
+    /// Samples that signals wanted, of the last successful scrape.
+    pub samples: u64,
+    /// Malformed lines among them.
+    pub malformed: u64,
+    /// The page's size in bytes.
+    pub bytes: u64,
+    /// The time between two scrapes now, in milliseconds.
+    pub interval_ms: u64,
+    /// Whether that is less than its configured interval.
+    pub sharpened: bool,
+    /// Why it is that: `plain`, `sharpened`, `slow` or `failing`.
+    pub pace: Pace,
+}
+
+/// A signal.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SignalStatus {
+    /// Its reading.
+    #[serde(flatten)]
+    pub reading: SignalEvidence,
+    /// What it measures: `ratio`, `seconds`, `bytes`, `per_second` or `count`.
+    pub unit: Option<String>,
+    /// For people.
+    pub description: Option<String>,
+}
+
+/// A rule.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RuleStatus {
+    /// The rule with its readings.
+    #[serde(flatten)]
+    pub evidence: RuleEvidence,
+    /// `holds`, `fails` or `no_data`.
+    pub verdict: String,
+    /// Why there is no verdict.
+    pub no_data: Option<String>,
+    /// Why nothing would be done if it fired now; `None` if it would roll back.
+    pub refusal: Option<Refusal>,
+}
+
+impl Guard {
+    /// What may be seen of the guard now.
+    #[must_use]
+    pub fn snapshot(&self, now: Moment) -> Snapshot {
+        let plan = self.plan();
+        let mut snapshot = Snapshot {
+            at: now.wall,
+            service: plan.deployment.service.to_string(),
+            mode: plan.mode,
+            state: self.state(),
+            colour: Colour::Unknown,
+            deployment: self.ledger.current.as_ref().map(|current| self.deployment(current, now)),
+            good: self.ledger.good.clone(),
+            paused: self.pause_status(now),
+            budget: BudgetStatus {
+                rollbacks: plan.deployment.budget.rollbacks,
+                per_ms: evidence::millis(plan.deployment.budget.per),
+                spent: self.rollbacks_lately(now.wall),
+            },
+            quarantine: self.ledger.quarantine.all(),
+            live: self.live_status(now),
+            targets: (0..plan.targets.len()).map(|target| self.target(target, now)).collect(),
+            signals: (0..plan.signals.len())
+                .flat_map(|ix| self.judge.signal_status(SignalIx(ix)))
+                .collect(),
+            rules: (0..plan.rules.len()).map(|rule| self.rule(RuleIx(rule), now)).collect(),
+            journal_ok: self.halt != Some(Halt::JournalLost),
+            drill: self.last_drill().cloned(),
+        };
+        snapshot.colour = colour(&snapshot);
+        snapshot
+    }
+
+    /// The guard's state.
+    #[must_use]
+    pub fn state(&self) -> GuardState {
+        match &self.ledger.current {
+            None => GuardState::Idle,
+            Some(current) if current.ask.is_some() => GuardState::AwaitingApproval,
+            Some(current) => self.state_in(&current.phase),
+        }
+    }
+
+    fn state_in(&self, phase: &Phase) -> GuardState {
+        match phase {
+            Phase::Guarding => GuardState::Guarding,
+            Phase::RollingBack => match self.doing {
+                Doing::Cure(_) => GuardState::Verifying,
+                Doing::Nothing | Doing::Attempt | Doing::Comparing | Doing::Backoff { .. } => {
+                    GuardState::RollingBack
+                }
+            },
+            Phase::RolledBack => GuardState::RolledBack,
+            Phase::Failed(_) => GuardState::RollbackFailed,
+            Phase::Baked => GuardState::Baked,
+            Phase::Ended(_) => GuardState::Ended,
+        }
+    }
+
+    /// Where a deployment stands; `None` if it is not known.
+    #[must_use]
+    pub fn progress(&self, id: &DeploymentId) -> Option<DeploymentProgress> {
+        let phase = self.ledger.phase_of(id)?;
+        let why = match phase {
+            Phase::Failed(why) | Phase::Ended(why) => Some(why.clone()),
+            Phase::Guarding | Phase::RollingBack | Phase::RolledBack | Phase::Baked => None,
+        };
+        let state =
+            if self.deployment_id() == Some(id) { self.state() } else { self.state_in(phase) };
+        // Without a journal nothing is decided any more, so nothing is worth waiting for.
+        let lost = !state.is_final() && self.halt == Some(Halt::JournalLost);
+        let why = if lost { Some(JOURNAL_LOST.to_owned()) } else { why };
+        let is_final = state.is_final() || lost;
+        Some(DeploymentProgress { deployment: id.clone(), state, is_final, why })
+    }
+
+    /// The current deployment's id.
+    #[must_use]
+    pub fn deployment_id(&self) -> Option<&DeploymentId> {
+        self.ledger.current.as_ref().map(|deployment| &deployment.id)
+    }
+
+    fn deployment(&self, current: &Deployment, now: Moment) -> DeploymentStatus {
+        let guarded = current.phase == Phase::Guarding;
+        let wall = |at: crate::model::time::Instant| now.wall.after(at.since(now.at));
+        let bakes = self.timers.bake.filter(|_| guarded);
+        let steps = self.hook.as_ref().map(|hook| hook.steps.len()).unwrap_or_default();
+        let steps = u32::try_from(steps).unwrap_or(u32::MAX);
+        let running = current.phase == Phase::RollingBack && current.progress.step < steps;
+        DeploymentStatus {
+            id: current.id.clone(),
+            version: current.version.clone(),
+            good: current.good.clone(),
+            stage: current.stage.clone(),
+            stages: self.stage_statuses(now),
+            lost: current.lost.clone(),
+            begun: current.begun,
+            bakes_at: bakes.map(wall),
+            withheld: bakes.filter(|bake| *bake <= now.at).and_then(|_| self.bake_withheld(now.at)),
+            warm_at: self.timers.warm.filter(|_| guarded).map(wall),
+            decision: current.decision.as_ref().map(|(_, decision)| decision.clone()),
+            decided_at: current.decision.as_ref().map(|(at, _)| *at),
+            irreversible: current.irreversible,
+            forced: current.forced,
+            approval: self.approval_status(now),
+            step: running.then_some((current.progress.step + 1, steps)),
+            why: match &current.phase {
+                Phase::Failed(why) | Phase::Ended(why) => Some(why.clone()),
+                Phase::Guarding | Phase::RollingBack | Phase::RolledBack | Phase::Baked => None,
+            },
+        }
+    }
+
+    fn target(&self, index: usize, now: Moment) -> TargetStatus {
+        let (target, state) = (&self.plan().targets[index], &self.targets[index]);
+        TargetStatus {
+            name: target.name.to_string(),
+            url: target.url.to_string(),
+            up: state.at.map(|_| state.failure.is_none()),
+            failure: state.failure.clone(),
+            age_s: state.at.map(|at| now.at.since(at).as_secs_f64()),
+            took_s: state.took.as_secs_f64(),
+            samples: state.samples,
+            malformed: state.malformed,
+            bytes: state.bytes,
+            interval_ms: evidence::millis(state.interval(target)),
+            sharpened: state.interval(target) < target.interval,
+            pace: state.pace(),
+        }
+    }
+
+    fn rule(&self, ix: RuleIx, now: Moment) -> RuleStatus {
+        RuleStatus { refusal: self.standing_refusal(ix, now), ..self.judge.rule_status(ix, now) }
+    }
+}
+
+impl Judge {
+    /// A signal as it may be seen now: one status for each of its groups.
+    #[must_use]
+    pub fn signal_status(&self, ix: SignalIx) -> Vec<SignalStatus> {
+        let signal = self.plan().signal(ix);
+        let status = |reading| SignalStatus {
+            reading,
+            unit: signal.unit.map(|unit| unit_name(unit).to_owned()),
+            description: signal.description.clone(),
+        };
+        evidence::of_signal(self, ix).into_iter().map(status).collect()
+    }
+
+    /// Both sides of each comparison of a condition in a group, in the order in which it is
+    /// written.
+    #[must_use]
+    pub fn comparisons(&self, cond: &Cond, group: &Group) -> Vec<Comparison> {
+        evidence::comparisons(self, cond, group)
+    }
+
+    /// A rule as it may be seen now, without what a guard would make of it.
+    #[must_use]
+    pub fn rule_status(&self, ix: RuleIx, now: Moment) -> RuleStatus {
+        let verdict = self.rule(ix).verdict;
+        let (word, no_data) = match verdict {
+            Verdict::Holds => ("holds", None),
+            Verdict::Fails => ("fails", None),
+            Verdict::NoData(why) => ("no_data", Some(why.to_string())),
+        };
+        RuleStatus {
+            evidence: evidence::of_rule(self, ix, now),
+            verdict: word.to_owned(),
+            no_data,
+            refusal: None,
+        }
+    }
+}
+
+const fn unit_name(unit: Unit) -> &'static str {
+    match unit {
+        Unit::Ratio => "ratio",
+        Unit::Seconds => "seconds",
+        Unit::Bytes => "bytes",
+        Unit::PerSecond => "per_second",
+        Unit::Count => "count",
+    }
+}

@@ -1,0 +1,188 @@
+//! What may be seen of stages, for status, page, metrics and those who wait for one. The field
+//! names are documented and stable. Nothing is decided here.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::name::{DeploymentId, StageName};
+use crate::model::stage::Stage;
+use crate::model::time::Moment;
+
+use super::evidence;
+use super::snapshot::GuardState;
+use crate::engine::durable::stage;
+use crate::engine::guard::Guard;
+
+/// A stage.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StageStatus {
+    /// Its name.
+    pub stage: StageName,
+    /// Where it stands.
+    pub standing: StageStanding,
+    /// For how long it was seen to be clean, in milliseconds.
+    pub clean_ms: u64,
+    /// For how long it must be.
+    pub hold_ms: u64,
+    /// What keeps it, where that is not time alone.
+    pub why: Option<String>,
+}
+
+/// Where a stage stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StageStanding {
+    /// A later one was entered.
+    Done,
+    /// The deployment is in it, and it was clean for its time.
+    Passed,
+    /// The deployment is in it.
+    Watched,
+    /// The hook that enters it is being run.
+    Entering,
+    /// The hook that enters it failed.
+    NotEntered,
+    /// It comes later.
+    Next,
+}
+
+impl StageStanding {
+    /// Whether nobody needs to wait for it any more.
+    #[must_use]
+    pub const fn is_over(self) -> bool {
+        match self {
+            Self::Done | Self::Passed => true,
+            Self::Watched | Self::Entering | Self::NotEntered | Self::Next => false,
+        }
+    }
+}
+
+impl fmt::Display for StageStanding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Done => "done",
+            Self::Passed => "passed",
+            Self::Watched => "watched",
+            Self::Entering => "being entered",
+            Self::NotEntered => "not entered",
+            Self::Next => "to come",
+        })
+    }
+}
+
+/// How far a stage of a deployment is, for those who wait for it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StageProgress {
+    /// The deployment.
+    pub deployment: DeploymentId,
+    /// Its state.
+    pub state: GuardState,
+    /// Whether there is nothing to wait for any more.
+    #[serde(rename = "final")]
+    pub is_final: bool,
+    /// The stage.
+    #[serde(flatten)]
+    pub stage: StageStatus,
+}
+
+/// Why nobody can wait for a stage.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoStage {
+    /// The configuration has none.
+    #[error("the configuration has no stages: write [[stage]] with name and hold, and reload")]
+    None,
+    /// It has others.
+    #[error("there is no stage {asked}; the stages are {}", .known.join(", "))]
+    Unknown {
+        /// The one asked for.
+        asked: StageName,
+        /// Those of the configuration.
+        known: Vec<String>,
+    },
+    /// The deployment is not known.
+    #[error("deployment {0} is not known")]
+    Deployment(DeploymentId),
+}
+
+impl Guard {
+    /// Every stage of a guarded deployment, in order; none where the configuration has none.
+    pub(crate) fn stage_statuses(&self, now: Moment) -> Vec<StageStatus> {
+        let stages = self.guarded().map(|_| self.plan().stages.as_slice()).unwrap_or_default();
+        stages.iter().map(|stage| self.stage_status(stage, now)).collect()
+    }
+
+    fn stage_status(&self, stage: &Stage, now: Moment) -> StageStatus {
+        let standing = self.stage_standing(&stage.name);
+        let (clean, why) = match standing {
+            StageStanding::Passed => (stage.hold, None),
+            StageStanding::Watched | StageStanding::Entering | StageStanding::NotEntered => {
+                (self.clean(stage), self.keeps(stage, now.at))
+            }
+            StageStanding::Done | StageStanding::Next => (std::time::Duration::ZERO, None),
+        };
+        let (clean_ms, hold_ms) = (evidence::millis(clean), evidence::millis(stage.hold));
+        StageStatus { stage: stage.name.clone(), standing, clean_ms, hold_ms, why }
+    }
+
+    /// Where a stage of the current deployment stands, guarded or not any more.
+    pub(crate) fn stage_standing(&self, name: &StageName) -> StageStanding {
+        let Some(current) = &self.ledger.current else { return StageStanding::Next };
+        let place = |name: &StageName| self.plan().stage(name).map(|(place, _)| place);
+        let at = current.stage.as_ref().and_then(place);
+        match (at, place(name)) {
+            (Some(at), Some(place)) if place < at => StageStanding::Done,
+            (Some(at), Some(place)) if place > at => StageStanding::Next,
+            (None, _) | (_, None) => StageStanding::Next,
+            (Some(_), Some(_)) if current.staging.passed.contains(name) => StageStanding::Passed,
+            (Some(_), Some(_)) => {
+                match current.staging.entry.as_ref().map(|entry| &entry.standing) {
+                    Some(stage::Standing::Running) => StageStanding::Entering,
+                    Some(stage::Standing::Failed(_)) => StageStanding::NotEntered,
+                    Some(stage::Standing::Done) | None => StageStanding::Watched,
+                }
+            }
+        }
+    }
+
+    /// How far a stage of a deployment is.
+    ///
+    /// # Errors
+    /// There is no such stage, or no such deployment.
+    pub fn stage_progress(
+        &self,
+        now: Moment,
+        id: &DeploymentId,
+        name: &StageName,
+    ) -> Result<StageProgress, NoStage> {
+        let stages = &self.plan().stages;
+        let Some((_, stage)) = self.plan().stage(name) else {
+            let known: Vec<String> = stages.iter().map(|stage| stage.name.to_string()).collect();
+            let asked = name.clone();
+            let unknown = NoStage::Unknown { asked, known };
+            return Err(if stages.is_empty() { NoStage::None } else { unknown });
+        };
+        let progress = self.progress(id).ok_or_else(|| NoStage::Deployment(id.clone()))?;
+        let mut stage = self.stage_status(stage, now);
+        if self.deployment_id() != Some(id) {
+            (stage.standing, stage.clean_ms) = (StageStanding::Next, 0);
+        }
+        // While it is rolled back, or people are asked whether to, nobody may go on.
+        let goes_on = progress.state == GuardState::Guarding;
+        let over = stage.standing.is_over() || stage.standing == StageStanding::NotEntered;
+        let is_final = progress.is_final || (goes_on && over);
+        // Without a journal nobody may go on, whatever was passed before.
+        if goes_on && progress.is_final {
+            stage.standing = StageStanding::Watched;
+        }
+        stage.why = progress.why.or(stage.why);
+        Ok(StageProgress { deployment: id.clone(), state: progress.state, is_final, stage })
+    }
+
+    /// What those who wait for a stage must be woken for.
+    #[must_use]
+    pub fn stage_mark(&self) -> Option<(StageName, StageStanding)> {
+        let name = self.ledger.current.as_ref()?.stage.as_ref()?;
+        Some((name.clone(), self.stage_standing(name)))
+    }
+}

@@ -1,0 +1,429 @@
+//! Why a selector finds nothing on any page, and what was probably meant.
+//!
+//! It looks at all pages together, because the answer to "not here" may be "there": a selector
+//! that is restricted to one target while its metric is on another.
+
+use serde::Serialize;
+
+use crate::model::selector::{Matcher, Test};
+
+use super::nearest::{self, MAX_VALUES};
+use super::page::{Labels, Survey, label};
+use super::wanted::{Asked, Shape, matcher_text, pattern};
+
+/// How many series are looked at to explain one selector. What the first of them show, the others
+/// would show again.
+const MAX_SERIES: usize = 10_000;
+
+/// Why a selector finds nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Problem {
+    /// What is wrong, for scripts.
+    pub kind: ProblemKind,
+    /// What is wrong, for people.
+    pub text: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+    /// Names or values that were probably meant, best first.
+    pub candidates: Vec<String>,
+}
+
+/// What is wrong with a selector that finds nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProblemKind {
+    /// No page has the metric.
+    NoMetric,
+    /// The metric is there, on a target that the selector excludes.
+    OtherTarget,
+    /// The metric is there without the label.
+    NoLabel,
+    /// The metric and the label are there, with other values.
+    NoValue,
+    /// The metric is there as something else than what the signal needs.
+    OtherKind,
+    /// No page that it may be on could be looked at.
+    NotSeen,
+}
+
+impl Problem {
+    fn new(kind: ProblemKind, text: String) -> Self {
+        Self { kind, text, hint: None, candidates: Vec::new() }
+    }
+
+    fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    fn candidates(mut self, candidates: Vec<String>) -> Self {
+        self.candidates = candidates;
+        self
+    }
+}
+
+/// How many series a selector finds on a page. The buckets of one histogram count once.
+pub(super) fn count(asked: &Asked<'_>, survey: &Survey) -> usize {
+    let names = asked.names();
+    let mut all = names.iter().map(|name| matching(asked, survey, name));
+    let first = all.find(|found| !found.is_empty()).unwrap_or_default();
+    let splits = asked.splits();
+    if splits.is_empty() {
+        return first.len();
+    }
+    let whole = |labels: &&Labels| -> Vec<(String, String)> {
+        let mut rest: Labels = labels.iter().filter(|(name, _)| name != splits).cloned().collect();
+        rest.sort();
+        rest
+    };
+    first.iter().map(whole).collect::<std::collections::HashSet<_>>().len()
+}
+
+/// The series of a metric that are selected, and of use.
+pub(super) fn matching<'s>(asked: &Asked<'_>, survey: &'s Survey, metric: &str) -> Vec<&'s Labels> {
+    let own_quantile = |labels: &&Labels| match asked.shape {
+        Shape::Quantile(q) | Shape::SummaryQuantile(q) if metric == asked.selector.metric => {
+            label(labels, "quantile").parse::<f64>().is_ok_and(|own| own.total_cmp(&q).is_eq())
+        }
+        Shape::Counter
+        | Shape::Gauge
+        | Shape::Quantile(_)
+        | Shape::SummaryQuantile(_)
+        | Shape::Mean => true,
+    };
+    let accepted = |labels: &&Labels| asked.selector.accepts(|name| label(labels, name));
+    survey.series(metric).iter().filter(accepted).filter(own_quantile).collect()
+}
+
+/// Why the selector finds nothing on any of the pages. `unseen` says that some targets could not
+/// be looked at.
+pub(super) fn explain(asked: &Asked<'_>, surveys: &[Survey], unseen: bool) -> Problem {
+    let names = asked.names();
+    let series = |name: &String| -> Vec<&Labels> {
+        surveys.iter().flat_map(|survey| survey.series(name)).take(MAX_SERIES).collect()
+    };
+    let there = names.iter().map(series).find(|series| !series.is_empty());
+    match there {
+        Some(series) => excluded(asked, &series),
+        None => absent(asked, surveys, unseen),
+    }
+}
+
+/// The metric is not there under any name that would do.
+fn absent(asked: &Asked<'_>, surveys: &[Survey], unseen: bool) -> Problem {
+    let metric = &asked.selector.metric;
+    if let Some(problem) = other_kind(asked, surveys) {
+        return problem;
+    }
+    let names = surveys.iter().flat_map(|survey| &survey.names).map(String::as_str);
+    let near = nearest::metrics(metric, asked.shape, names);
+    if unseen && near.is_empty() {
+        let text = format!("`{metric}` is on no page that could be looked at");
+        return Problem::new(ProblemKind::NotSeen, text).hint("a target that failed may have it");
+    }
+    let text = match surveys {
+        [only] => format!("{} has no metric `{metric}`", only.target),
+        _ => format!("no target has a metric `{metric}`"),
+    };
+    let problem = Problem::new(ProblemKind::NoMetric, text);
+    match near.as_slice() {
+        [] => problem.hint("look at the page: nothing on it has a similar name"),
+        [one] => problem.hint(format!("did you mean `{one}`?")),
+        _ => problem.hint(format!("did you mean {}?", listed(&near, "or"))),
+    }
+    .candidates(near)
+}
+
+/// The metric is there, and is something else than what the signal needs.
+fn other_kind(asked: &Asked<'_>, surveys: &[Survey]) -> Option<Problem> {
+    let metric = &asked.selector.metric;
+    let has = |name: &str| surveys.iter().any(|survey| survey.names.contains(name));
+    let kinds = surveys.iter().filter_map(|survey| survey.kind_of_family(metric));
+    let kind = kinds.map(str::to_owned).next();
+    let plain = has(metric);
+    let histogram = has(&format!("{metric}_bucket"));
+    let summary = has(&format!("{metric}_count")) && !histogram;
+    let (what, hint) = match asked.shape {
+        Shape::Counter if histogram || summary => {
+            let what = if histogram { "histogram" } else { "summary" };
+            (what.to_owned(), format!("its observations are counted by `{metric}_count`"))
+        }
+        Shape::Gauge if histogram || summary => {
+            let what = if histogram { "histogram" } else { "summary" };
+            let hint = "a signal over it says `quantile` and `of`, or `mean`".to_owned();
+            (what.to_owned(), hint)
+        }
+        Shape::SummaryQuantile(_) if histogram => {
+            ("histogram".to_owned(), "give the signal a `window`".to_owned())
+        }
+        Shape::Quantile(_) | Shape::SummaryQuantile(_) if summary => {
+            let hint = "give the service's library quantiles to keep, or use `mean`".to_owned();
+            ("summary without quantiles".to_owned(), hint)
+        }
+        Shape::Mean if plain => {
+            let what = kind.unwrap_or_else(|| "single value".to_owned());
+            (what, "`mean` needs a histogram or summary".to_owned())
+        }
+        Shape::Counter
+        | Shape::Gauge
+        | Shape::Quantile(_)
+        | Shape::SummaryQuantile(_)
+        | Shape::Mean => return None,
+    };
+    let text = format!("`{metric}` is a {what}");
+    Some(Problem::new(ProblemKind::OtherKind, text).hint(hint))
+}
+
+/// The metric is there, and no series of it is selected.
+fn excluded(asked: &Asked<'_>, series: &[&Labels]) -> Problem {
+    let matchers = &asked.selector.matchers;
+    let accepts =
+        |matcher: &Matcher, labels: &Labels| matcher.test.accepts(label(labels, &matcher.label));
+    let alone = matchers.iter().position(|m| !series.iter().any(|labels| accepts(m, labels)));
+    // What the other matchers leave; where that is nothing, what those before it leave.
+    let others = |ix: usize| -> Vec<&Labels> {
+        let rest = || matchers.iter().enumerate().filter(move |(other, _)| *other != ix);
+        let all = |labels: &&&Labels| rest().all(|(_, matcher)| accepts(matcher, labels));
+        series.iter().filter(all).copied().collect()
+    };
+    let before = |ix: usize| -> Vec<&Labels> {
+        let all = |labels: &&&Labels| matchers[..ix].iter().all(|m| accepts(m, labels));
+        series.iter().filter(all).copied().collect()
+    };
+    let mut together = (0..matchers.len()).filter(|ix| !others(*ix).is_empty());
+    let last = (0..matchers.len()).find(|ix| before(ix + 1).is_empty());
+    match alone.or_else(|| together.next()).or(last) {
+        None => other_quantile(asked, series),
+        Some(ix) => {
+            let left = others(ix);
+            let earlier = before(ix);
+            let left = if left.is_empty() { earlier } else { left };
+            let left = if left.is_empty() { series.to_vec() } else { left };
+            let scope = if alone.is_some() { "" } else { " that the others leave" };
+            by_matcher(asked, &matchers[ix], &left, scope)
+        }
+    }
+}
+
+/// Every matcher accepts something, so it can only be the summary's quantile that is not there.
+fn other_quantile(asked: &Asked<'_>, series: &[&Labels]) -> Problem {
+    let metric = &asked.selector.metric;
+    let values = values(series, "quantile");
+    let wanted = match asked.shape {
+        Shape::Quantile(q) | Shape::SummaryQuantile(q) => q.to_string(),
+        Shape::Counter | Shape::Gauge | Shape::Mean => String::new(),
+    };
+    if values.is_empty() {
+        let text = format!("`{metric}` is neither a histogram nor a summary");
+        let hint = "a quantile needs one of them; `gauge` takes the value as it is";
+        return Problem::new(ProblemKind::OtherKind, text).hint(hint);
+    }
+    let values = nearest::sorted(&wanted, values);
+    let text = format!("`{metric}` is a summary without the quantile {wanted}");
+    Problem::new(ProblemKind::OtherKind, text)
+        .hint(format!("it has {}", bounded(&values)))
+        .candidates(values.into_iter().take(MAX_VALUES).collect())
+}
+
+/// Why this matcher excludes what is `left`; `scope` says what else had a part in it.
+fn by_matcher(asked: &Asked<'_>, matcher: &Matcher, left: &[&Labels], scope: &str) -> Problem {
+    let metric = &asked.selector.metric;
+    let values = nearest::sorted(pattern(&matcher.test), values(left, &matcher.label));
+    let candidates = values.iter().take(MAX_VALUES).cloned().collect();
+    if matcher.label == "target" {
+        let text = match &matcher.test {
+            Test::Equal(wanted) => {
+                format!("`{metric}` is on {}, not on {wanted}", listed(&values, "and"))
+            }
+            Test::NotEqual(_) | Test::Matches(_) | Test::NotMatches(_) => {
+                let matcher = matcher_text(matcher);
+                format!("`{metric}` is on {}, which {matcher} excludes", listed(&values, "and"))
+            }
+        };
+        return Problem::new(ProblemKind::OtherTarget, text).candidates(candidates);
+    }
+    if values.is_empty() {
+        let labels = left.iter().flat_map(|labels| labels.iter().map(|(name, _)| name.clone()));
+        let labels = labels.filter(|name| name != "target");
+        let labels = nearest::sorted(&matcher.label, labels.collect());
+        let text = format!("no series of `{metric}` has a label `{}`", matcher.label);
+        let hint = match labels.len() {
+            0 => "it has no labels at all".to_owned(),
+            _ => format!("its labels: {}", bounded(&labels)),
+        };
+        return Problem::new(ProblemKind::NoLabel, text)
+            .hint(hint)
+            .candidates(labels.into_iter().take(MAX_VALUES).collect());
+    }
+    let text = format!("{} excludes every series of `{metric}`{scope}", matcher_text(matcher));
+    Problem::new(ProblemKind::NoValue, text)
+        .hint(format!("`{}` is {}", matcher.label, bounded(&values)))
+        .candidates(candidates)
+}
+
+/// The values of a label.
+fn values(series: &[&Labels], name: &str) -> Vec<String> {
+    let mut values: Vec<&str> = series.iter().map(|labels| label(labels, name)).collect();
+    values.sort_unstable();
+    values.dedup();
+    values.into_iter().filter(|value| !value.is_empty()).map(str::to_owned).collect()
+}
+
+/// The first few, and how many more there are.
+fn bounded(values: &[String]) -> String {
+    let shown = values.iter().take(MAX_VALUES).map(|value| shorten(value)).collect::<Vec<_>>();
+    match values.len().saturating_sub(MAX_VALUES) {
+        0 => listed(&shown, "and"),
+        // Of very many only the first are looked at.
+        1000.. => format!("{} and many more", shown.join(", ")),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
+}
+
+/// `a`, `a or b`, `a, b or c`.
+fn listed(values: &[String], word: &str) -> String {
+    match values {
+        [] => String::new(),
+        [one] => shorten(one),
+        [first @ .., last] => {
+            let first: Vec<String> = first.iter().map(|value| shorten(value)).collect();
+            format!("{} {word} {}", first.join(", "), shorten(last))
+        }
+    }
+}
+
+/// A value may be a whole URL, and a sentence must stay one.
+fn shorten(value: &str) -> String {
+    const MAX_SHOWN: usize = 60;
+    match value.char_indices().nth(MAX_SHOWN) {
+        Some((end, _)) => format!("{}…", &value[..end]),
+        None => value.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::config::target_at;
+    use crate::exposition::{Format, Limits, Malformed, Reader, Sample, Sink, Whole};
+    use crate::model::name::TargetName;
+    use crate::model::scrape::Page;
+    use crate::model::selector::Selector;
+
+    struct Keep(Page);
+
+    impl Sink for Keep {
+        fn sample(&mut self, sample: Sample<'_>) {
+            self.0.push(sample.series, sample.value, None);
+        }
+
+        fn malformed(&mut self, _: Malformed<'_>) {}
+
+        fn kind(&mut self, name: &str, kind: &str) {
+            self.0.push_kind(name, kind);
+        }
+    }
+
+    fn survey(text: &str, asked: &Asked<'_>) -> Survey {
+        let target = target_at(TargetName::new("api").unwrap(), "http://[::1]/").unwrap();
+        let mut keep = Keep(Page::default());
+        let mut reader = Reader::new(Format::Text, Limits::default(), None);
+        reader.feed(text.as_bytes(), &mut keep).unwrap();
+        reader.finish(Whole::Yes, &mut keep).unwrap();
+        let wanted: HashSet<String> = asked.names().into_iter().collect();
+        Survey::read(&keep.0, &target, &wanted)
+    }
+
+    fn selector(metric: &str, matchers: &[(&str, &str)]) -> Selector {
+        let matcher = |(label, value): &(&str, &str)| Matcher {
+            label: (*label).to_owned(),
+            test: Test::Equal((*value).to_owned()),
+        };
+        Selector { metric: metric.to_owned(), matchers: matchers.iter().map(matcher).collect() }
+    }
+
+    const SHAPES: [Shape; 5] = [
+        Shape::Counter,
+        Shape::Gauge,
+        Shape::Quantile(0.5),
+        Shape::SummaryQuantile(0.5),
+        Shape::Mean,
+    ];
+
+    #[track_caller]
+    fn check(matchers: &[(&str, &str)], kind: ProblemKind, text: &str) {
+        const PAGE: &str = "m{a=\"1\",b=\"x\"} 1\nm{a=\"2\",b=\"y\"} 1\n";
+        let selector = selector("m", matchers);
+        let asked = Asked { key: "rate", selector: &selector, shape: Shape::Counter };
+        let survey = survey(PAGE, &asked);
+        assert_eq!(count(&asked, &survey), 0);
+        let problem = explain(&asked, &[survey], false);
+        assert_eq!(problem.kind, kind, "{problem:?}");
+        let hint = problem.hint.unwrap_or_default();
+        assert_eq!(format!("{}; {hint}", problem.text), text);
+    }
+
+    #[test]
+    fn the_matcher_that_excludes_is_named_with_what_the_others_leave() {
+        let excludes =
+            |matcher: &str, is: &str| format!("{matcher} excludes every series of `m`; {is}");
+        let no_value = ProblemKind::NoValue;
+        check(&[("a", "3")], no_value, &excludes("a=\"3\"", "`a` is 2 and 1"));
+        check(&[("b", "x"), ("a", "3")], no_value, &excludes("a=\"3\"", "`a` is 1"));
+        // Each of them accepts something, both together nothing.
+        let others = "a=\"1\" excludes every series of `m` that the others leave; `a` is 2";
+        check(&[("a", "1"), ("b", "y")], no_value, others);
+        check(&[("a", "1"), ("b", "z")], no_value, &excludes("b=\"z\"", "`b` is x"));
+    }
+
+    #[test]
+    fn a_label_that_no_series_has_is_answered_with_those_that_there_are() {
+        let text = "no series of `m` has a label `aa`; its labels: a and b";
+        check(&[("aa", "1")], ProblemKind::NoLabel, text);
+    }
+
+    #[test]
+    fn the_buckets_of_a_histogram_count_as_one_series() {
+        let selector = selector("h", &[]);
+        let asked = Asked { key: "of", selector: &selector, shape: Shape::Quantile(0.5) };
+        let page = "h_bucket{p=\"a\",le=\"1\"} 1\nh_bucket{p=\"a\",le=\"+Inf\"} 1\n\
+                    h_bucket{p=\"b\",le=\"1\"} 1\nh_bucket{p=\"b\",le=\"+Inf\"} 1\n";
+        assert_eq!(count(&asked, &survey(page, &asked)), 2);
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_a_page_says_there_is_an_explanation(
+            lines in prop::collection::vec(
+                ("[a-c]{1,3}(_total|_bucket|_count|_sum)?", "\\PC{0,80}", "[a-c]"), 0..12
+            ),
+            kinds in prop::collection::vec(("[a-c]{1,3}", "\\PC{0,9}|counter|gauge"), 0..4),
+            metric in "\\PC{0,150}|[a-c]{1,3}(_bucket)?",
+            matchers in prop::collection::vec(("[a-c]|target|le", "\\PC{0,80}"), 0..4),
+            shape in 0..SHAPES.len(),
+        ) {
+            let mut page = String::new();
+            for (name, kind) in &kinds {
+                page.push_str(&format!("# TYPE {name} {kind}\n"));
+            }
+            for (name, value, label) in &lines {
+                let value = value.replace('\\', "\\\\").replace('"', "\\\"");
+                page.push_str(&format!("{name}{{{label}=\"{value}\"}} 1\n"));
+            }
+            let matchers: Vec<_> =
+                matchers.iter().map(|(label, value)| (label.as_str(), value.as_str())).collect();
+            let selector = selector(&metric, &matchers);
+            let asked = Asked { key: "of", selector: &selector, shape: SHAPES[shape] };
+            let survey = survey(&page, &asked);
+            if count(&asked, &survey) == 0 {
+                let problem = explain(&asked, &[survey], false);
+                prop_assert!(!problem.text.is_empty());
+                prop_assert!(problem.candidates.len() <= MAX_VALUES);
+            }
+        }
+    }
+}

@@ -1,0 +1,432 @@
+//! A trial: what targets, signals and rules were after the targets were sampled for a while, with
+//! what each lacks. The field names are documented and stable.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::engine::Judge;
+use crate::engine::view::snapshot::{RuleStatus, SignalStatus};
+use crate::model::condition::{Compare, Cond, Num};
+use crate::model::entry::SignalEvidence;
+use crate::model::group::Group;
+use crate::model::index::{RuleIx, SignalIx};
+use crate::model::name::SignalName;
+use crate::model::reading::{NoData, Reading, Telemetry};
+use crate::model::rule::Rule;
+use crate::model::scrape::{Failure, FailureClass};
+use crate::model::target::Target;
+use crate::model::time::Moment;
+
+use super::doubt;
+use super::explain::{Problem, ProblemKind, count, explain};
+use super::page::Survey;
+use super::wanted::{Asked, asked, text};
+
+/// Scrapes that a window needs.
+const FILLED: u64 = 2;
+
+/// The most groups of a rule that are shown: the nearest to their limits tell the story.
+const MAX_GROUPS: usize = 16;
+
+/// What was tried and what came of it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Trial {
+    /// Whether every target answers, every selector finds something, and every signal has a
+    /// reading or will have one.
+    pub ok: bool,
+    /// For how long the targets were sampled, in seconds.
+    pub watched_s: f64,
+    /// The longest window of any signal, in seconds.
+    pub longest_window_s: f64,
+    /// Every target.
+    pub targets: Vec<TargetTrial>,
+    /// Every signal.
+    pub signals: Vec<SignalTrial>,
+    /// Every rule.
+    pub rules: Vec<RuleTrial>,
+    /// What can be done and will hardly do what was meant.
+    pub lints: Vec<String>,
+    /// What keeps `ok` from being true, a sentence each.
+    pub problems: Vec<String>,
+}
+
+/// A target.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct TargetTrial {
+    /// Its name.
+    pub target: String,
+    /// Where it is.
+    pub url: String,
+    /// Whether the last scrape succeeded; `None` if there was none.
+    pub up: Option<bool>,
+    /// Why the last scrape failed.
+    pub failure: Option<Failure>,
+    /// What to do about it.
+    pub hint: Option<String>,
+    /// Scrapes that ended.
+    pub scrapes: u64,
+    /// Those of them that failed.
+    pub failed_scrapes: u64,
+    /// How long the last one took, in seconds.
+    pub took_s: f64,
+    /// Samples on the whole page; `None` if it could not be looked at.
+    pub samples: Option<u64>,
+    /// Samples that signals want.
+    pub wanted_samples: u64,
+    /// Lines of wanted metrics that could not be read.
+    pub malformed: u64,
+    /// The first of them.
+    pub first_malformed: Option<String>,
+    /// The size of the page in bytes, after decompression, of the last successful scrape.
+    pub bytes: u64,
+    /// Seconds since the last scrape, which a window that fills has waited already.
+    #[serde(skip)]
+    pub since_last: Duration,
+}
+
+/// A signal.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct SignalTrial {
+    /// Its reading; of a signal that is read by labels, why it has none where no group is known.
+    #[serde(flatten)]
+    pub status: SignalStatus,
+    /// The labels that it is read by.
+    pub by: Vec<String>,
+    /// Its readings by these labels; bounded.
+    pub groups: Vec<SignalEvidence>,
+    /// How many groups there are.
+    pub group_count: usize,
+    /// That there is no reading is nothing to worry about: no traffic, or a window that fills.
+    pub benign: bool,
+    /// Seconds until its window can be full enough.
+    pub needs_s: Option<f64>,
+    /// What it looks at.
+    pub selectors: Vec<SelectorTrial>,
+}
+
+/// A selector of a signal.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct SelectorTrial {
+    /// The key that holds it: `rate`, `of`, `to`…
+    pub key: String,
+    /// The selector, with what the signal's `target` and `labels` add.
+    pub selector: String,
+    /// How many series it finds on each page that could be looked at.
+    pub series: Vec<SeriesCount>,
+    /// Why it finds none at all.
+    pub problem: Option<Problem>,
+}
+
+/// How many series a selector finds on a page. The buckets of one histogram count once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SeriesCount {
+    /// The target.
+    pub target: String,
+    /// How many.
+    pub count: usize,
+}
+
+/// A rule.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct RuleTrial {
+    /// The rule with its readings.
+    #[serde(flatten)]
+    pub status: RuleStatus,
+    /// The comparisons of `when`; of a rule over groups, those of its worst group.
+    pub limits: Vec<Limit>,
+    /// The comparisons of `given`.
+    pub floors: Vec<Limit>,
+    /// The same by groups, nearest to its limit first; bounded.
+    pub by_group: Vec<GroupTrial>,
+    /// How many groups there are.
+    pub group_count: usize,
+}
+
+/// A rule's comparisons in one of its groups.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct GroupTrial {
+    /// The group.
+    pub group: String,
+    /// The comparisons of `when`.
+    pub limits: Vec<Limit>,
+    /// The comparisons of `given`.
+    pub floors: Vec<Limit>,
+}
+
+/// A comparison, the reading on its left.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Limit {
+    /// The signal, where that side is one and nothing else.
+    pub signal: Option<SignalName>,
+    /// What it measures.
+    pub unit: Option<String>,
+    /// What it reads.
+    pub reading: Option<f64>,
+    /// The operator.
+    pub op: String,
+    /// What it is compared with.
+    pub limit: Option<f64>,
+    /// How far the reading has gone towards its limit: 1 at the limit. `None` where no such share
+    /// means anything.
+    pub used: Option<f64>,
+    /// Whether the comparison holds.
+    pub holds: Option<bool>,
+    /// The operator, for those who print it.
+    #[serde(skip)]
+    pub compare: Compare,
+}
+
+/// Puts a trial together. `targets` are in the plan's order, `surveys` those of the pages that
+/// could be looked at.
+#[must_use]
+pub fn trial(
+    judge: &Judge,
+    targets: Vec<TargetTrial>,
+    surveys: &[Survey],
+    now: Moment,
+    watched: Duration,
+) -> Trial {
+    let plan = judge.plan();
+    let mut targets = targets;
+    for (shown, target) in targets.iter_mut().zip(&plan.targets) {
+        shown.hint = shown.failure.as_ref().map(|failure| hint(failure, target).to_owned());
+        let survey = surveys.iter().find(|survey| survey.target == shown.target);
+        shown.samples = survey.map(|survey| survey.samples);
+    }
+    let unseen = surveys.len() < targets.len();
+    let signals: Vec<SignalTrial> = (0..plan.signals.len())
+        .map(|ix| signal(judge, SignalIx(ix), &targets, surveys, unseen))
+        .collect();
+    let kinds = plan.signals.iter().flat_map(|signal| doubt::kinds(signal, surveys));
+    let mut lints: Vec<String> = kinds.collect();
+    lints.extend(doubt::limits(plan, surveys));
+    let problems = problems(&targets, &signals, judge);
+    let windows = plan.signals.iter().map(|signal| signal.kind.window());
+    Trial {
+        ok: problems.is_empty(),
+        watched_s: watched.as_secs_f64(),
+        longest_window_s: windows.max().unwrap_or_default().as_secs_f64(),
+        rules: (0..plan.rules.len()).map(|ix| rule(judge, RuleIx(ix), now)).collect(),
+        targets,
+        signals,
+        lints,
+        problems,
+    }
+}
+
+/// What to do about a target that fails.
+fn hint(failure: &Failure, target: &Target) -> &'static str {
+    let code = failure.detail.split(' ').next().unwrap_or_default();
+    match (failure.class, code) {
+        (FailureClass::Refused, _) => "nothing listens there: is it running, and on this port?",
+        (FailureClass::TimedOut, _) => {
+            "give the target a longer `timeout` or `interval`, or make the page faster"
+        }
+        (FailureClass::Dns, _) => "does this machine know the name?",
+        (FailureClass::Tls, _) if target.ca_file.is_none() => {
+            "is its certificate signed by your own authority? name that with `ca_file`"
+        }
+        (FailureClass::Tls, _) => "does the certificate of `ca_file` sign for this host?",
+        (FailureClass::Status, "401" | "403") => "the page wants a secret: give it with `headers`",
+        (FailureClass::Status, "404") => "is the path right? /metrics is the usual one",
+        (FailureClass::Status, _) => "see the service's own log",
+        (FailureClass::Malformed, _) => "is this the metrics page? look at it with curl",
+        (FailureClass::TooLarge, _) => "look at the page with curl; `max_body` bounds its size",
+        (FailureClass::Broken, _) => "see the service's own log, and any proxy's before it",
+    }
+}
+
+fn signal(
+    judge: &Judge,
+    ix: SignalIx,
+    targets: &[TargetTrial],
+    surveys: &[Survey],
+    unseen: bool,
+) -> SignalTrial {
+    let kind = &judge.plan().signal(ix).kind;
+    let selectors: Vec<SelectorTrial> =
+        asked(kind).iter().map(|asked| selector(asked, surveys, unseen)).collect();
+    let by = judge.plan().signal(ix).by.clone();
+    let readings: Vec<Reading> = match judge.readings(ix) {
+        [] => vec![judge.reading(ix)],
+        groups => groups.iter().map(|(_, reading)| *reading).collect(),
+    };
+    let filling = |reading: &Reading| *reading == Reading::NoData(NoData::WindowFilling);
+    let needs = readings.iter().any(filling).then(|| needs(judge, &selectors, targets)).flatten();
+    let mut statuses = judge.signal_status(ix);
+    let mut status = statuses.swap_remove(0);
+    let mut groups = Vec::new();
+    if status.reading.group.is_some() {
+        let first = status.reading.clone();
+        let reading = &mut status.reading;
+        (reading.group, reading.value, reading.at_least, reading.no_data) =
+            (None, None, false, None);
+        groups = statuses.into_iter().map(|status| status.reading).collect();
+        groups.push(first);
+        groups.sort_by(|a, b| a.group.cmp(&b.group));
+    }
+    SignalTrial {
+        status,
+        by,
+        group_count: if groups.is_empty() { 0 } else { readings.len() },
+        groups,
+        benign: readings.into_iter().any(is_benign),
+        needs_s: needs,
+        selectors,
+    }
+}
+
+/// Whether the service, and not the configuration, is why there is no reading.
+const fn is_benign(reading: Reading) -> bool {
+    match reading.telemetry() {
+        Telemetry::There => true,
+        Telemetry::Absent | Telemetry::Lost => false,
+    }
+}
+
+/// Seconds until each target that the signal finds something on was scraped often enough; `None`
+/// where more scrapes change nothing.
+fn needs(judge: &Judge, selectors: &[SelectorTrial], targets: &[TargetTrial]) -> Option<f64> {
+    let feeds = |target: &TargetTrial| {
+        let on = |count: &SeriesCount| count.target == target.target && count.count > 0;
+        selectors.is_empty() || selectors.iter().any(|selector| selector.series.iter().any(on))
+    };
+    let missing = targets.iter().zip(&judge.plan().targets).filter(|(seen, _)| feeds(seen));
+    let missing = missing.filter_map(|(seen, target)| {
+        let good = seen.scrapes - seen.failed_scrapes;
+        let rest = u32::try_from(FILLED.checked_sub(good).filter(|rest| *rest > 0)?).ok()?;
+        Some((target.interval * rest).saturating_sub(seen.since_last))
+    });
+    missing.max().map(|rest| rest.as_secs_f64())
+}
+
+fn selector(asked: &Asked<'_>, surveys: &[Survey], unseen: bool) -> SelectorTrial {
+    let count = |survey: &Survey| SeriesCount {
+        target: survey.target.clone(),
+        count: count(asked, survey),
+    };
+    let series: Vec<SeriesCount> = surveys.iter().map(count).collect();
+    let nothing = series.iter().all(|found| found.count == 0);
+    SelectorTrial {
+        key: asked.key.to_owned(),
+        selector: text(asked.selector),
+        series,
+        problem: nothing.then(|| explain(asked, surveys, unseen)),
+    }
+}
+
+/// What keeps a trial from being good.
+fn problems(targets: &[TargetTrial], signals: &[SignalTrial], judge: &Judge) -> Vec<String> {
+    let mut all = Vec::new();
+    for target in targets.iter().filter(|target| target.up != Some(true)) {
+        let why = target.failure.as_ref().map_or("not scraped".to_owned(), |f| f.class.to_string());
+        all.push(format!("target {}: {why}", target.target));
+    }
+    for (signal, plan) in signals.iter().zip(&judge.plan().signals) {
+        let mut found = signal.selectors.iter().filter(|each| each.is_wrong(signal)).peekable();
+        let mut computed = false;
+        plan.kind.for_each_signal(&mut |_| computed = true);
+        if found.peek().is_none() && !signal.benign && !computed {
+            let why = signal.status.reading.no_data.as_deref().unwrap_or("no reading");
+            all.push(format!("signal {}: {why}", plan.name));
+        }
+        for problem in found.filter_map(|selector| selector.problem.as_ref()) {
+            all.push(format!("signal {}: {}", plan.name, problem.text));
+        }
+    }
+    all
+}
+
+impl SelectorTrial {
+    /// Whether it finds nothing although it should. The part of a ratio may find nothing, as a
+    /// healthy service has no series of errors yet, and so may a count.
+    #[must_use]
+    pub fn is_wrong(&self, signal: &SignalTrial) -> bool {
+        let ratio = self.key == "of" && signal.selectors.iter().any(|other| other.key == "to");
+        let may_be_none = ratio || self.key == "count";
+        match self.problem.as_ref().map(|problem| problem.kind) {
+            None => false,
+            Some(ProblemKind::NoValue) => !(may_be_none && signal.benign),
+            Some(
+                ProblemKind::NoMetric
+                | ProblemKind::OtherTarget
+                | ProblemKind::NoLabel
+                | ProblemKind::OtherKind
+                | ProblemKind::NotSeen,
+            ) => true,
+        }
+    }
+}
+
+fn rule(judge: &Judge, ix: RuleIx, now: Moment) -> RuleTrial {
+    let rule = judge.plan().rule(ix);
+    let in_group = |group: &Group| GroupTrial {
+        group: group.to_string(),
+        limits: limits(judge, &rule.when.cond, group),
+        floors: rule.given.as_ref().map(|g| limits(judge, &g.cond, group)).unwrap_or_default(),
+    };
+    let groups = groups_of(judge, rule);
+    let mut by_group: Vec<GroupTrial> = groups.iter().map(in_group).collect();
+    by_group.sort_by(|a, b| nearness(b).total_cmp(&nearness(a)));
+    by_group.truncate(MAX_GROUPS);
+    let all = by_group.first().cloned().unwrap_or_else(|| in_group(&Group::ALL));
+    RuleTrial {
+        status: judge.rule_status(ix, now),
+        limits: all.limits,
+        floors: all.floors,
+        by_group,
+        group_count: groups.len(),
+    }
+}
+
+/// The groups of the signals that a rule's condition reads.
+fn groups_of(judge: &Judge, rule: &Rule) -> BTreeSet<Group> {
+    let signals = judge.plan().signals_of(rule).into_iter();
+    let groups = signals.flat_map(|ix| judge.readings(ix)).map(|(group, _)| group.clone());
+    groups.filter(|group| *group != Group::ALL).collect()
+}
+
+/// How near a group is to its limits: the most that it uses of any.
+fn nearness(group: &GroupTrial) -> f64 {
+    group.limits.iter().filter_map(|limit| limit.used).fold(-1.0, f64::max)
+}
+
+/// A condition's comparisons in a group, with the signals that they read.
+fn limits(judge: &Judge, cond: &Cond, group: &Group) -> Vec<Limit> {
+    let mut sides: Vec<(&Num, Compare, &Num)> = Vec::new();
+    doubt::for_each_comparison(cond, &mut |left, op, right| sides.push((left, op, right)));
+    let signal = |num: &Num| match num {
+        Num::Signal(ix) => Some(*ix),
+        Num::Const(_) | Num::Neg(_) | Num::Arith(..) | Num::Extreme(..) | Num::Abs(_) => None,
+    };
+    let values = judge.comparisons(cond, group);
+    let limits = sides.into_iter().zip(values).map(|((left, op, right), values)| {
+        match (signal(left), signal(right)) {
+            (None, Some(ix)) => limit(judge, Some(ix), values.right, op.turned(), values.left),
+            (ix, _) => limit(judge, ix, values.left, op, values.right),
+        }
+    });
+    limits.collect()
+}
+
+fn limit(
+    judge: &Judge,
+    signal: Option<SignalIx>,
+    reading: Option<f64>,
+    compare: Compare,
+    limit: Option<f64>,
+) -> Limit {
+    let both = reading.zip(limit);
+    Limit {
+        signal: signal.map(|ix| judge.plan().signal(ix).name.clone()),
+        unit: signal.and_then(|ix| judge.signal_status(ix).swap_remove(0).unit),
+        reading,
+        op: compare.to_string(),
+        limit,
+        used: both.and_then(|(reading, limit)| compare.used(reading, limit)),
+        holds: both.map(|(reading, limit)| compare.test(reading, limit)),
+        compare,
+    }
+}

@@ -1,0 +1,377 @@
+//! Which checks a configuration asks for: for each hook, target and channel everything that must
+//! be there before it is needed. None of them changes anything.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::engine::run::drill::acting_step;
+use crate::model::channel::{Channel, System};
+use crate::model::drill::DrillSettings;
+use crate::model::hook::{Action, Hook, Piece, Placeholder, Step, Template};
+use crate::model::live::{LiveSettings, LiveSource};
+use crate::model::plan::Plan;
+use crate::model::step::{Body, HttpCall, Via, Wording};
+use crate::model::target::{Secret, Target};
+
+use super::report::Finding;
+
+/// Checks that belong together.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Checks {
+    /// What they are about: `hook rollback`.
+    pub group: String,
+    /// In the order in which their findings are shown.
+    pub checks: Vec<Check>,
+}
+
+/// Something to be looked at.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Check {
+    /// A program that a step runs.
+    Program {
+        /// As it is written.
+        program: String,
+        /// The absolute paths among its arguments, as far as they are known now.
+        paths: Vec<PathBuf>,
+        /// How it is started.
+        via: Via,
+    },
+    /// A secret.
+    Secret {
+        /// What it is for.
+        what: String,
+        /// Where it is.
+        secret: Secret,
+    },
+    /// A server that must accept connections; no request is sent.
+    Server {
+        /// Where it is.
+        url: Url,
+        /// What it means that it does not.
+        on_failure: OnFailure,
+    },
+    /// `host:port`, as a server.
+    Address(String),
+    /// A Unix socket that must accept connections.
+    Socket(PathBuf),
+    /// A target that must answer a scrape.
+    Scrape(Box<Target>),
+    /// The live version, which must be known: a rollback starts only then.
+    Live(Arc<LiveSettings>),
+    /// Nothing: it is known already.
+    Said(Finding),
+}
+
+/// A URL.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Url {
+    /// Anybody may see it.
+    Open(String),
+    /// It is a secret.
+    Secret(Secret),
+}
+
+/// What it means that a server does not accept connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnFailure {
+    /// A rollback would fail.
+    Fail,
+    /// It may be so at other times: a probe waits for something that is not there yet.
+    Warn,
+}
+
+/// Everything that a plan asks for.
+#[must_use]
+pub fn checks(plan: &Plan) -> Vec<Checks> {
+    let hooks = plan.hooks.iter().map(|hook| of_hook(plan, hook));
+    let targets = plan.targets.iter().map(of_target);
+    let channels = plan.channels.iter().map(of_channel);
+    let live = plan.deployment.live.iter().map(of_live);
+    hooks
+        .chain(std::iter::once(of_drill(plan)))
+        .chain(live)
+        .chain(targets)
+        .chain(channels)
+        .collect()
+}
+
+fn of_hook(plan: &Plan, hook: &Hook) -> Checks {
+    let mut checks = Vec::new();
+    for (place, step) in hook.steps.iter().enumerate() {
+        of_step(plan, place + 1, step, &mut checks);
+    }
+    if plan.deployment.then.is_some_and(|then| plan.hook(then).name == hook.name)
+        && hook.names(Placeholder::Good)
+        && plan.deployment.good.is_none()
+    {
+        let what = "it needs a good version, which only deployments can tell";
+        let remedy = "`deploy begin --good`, or `good` in [deployment], until a version has baked";
+        checks.push(Check::Said(Finding::warn(what, remedy)));
+    }
+    Checks { group: format!("hook {}", hook.name), checks }
+}
+
+fn of_step(plan: &Plan, place: usize, step: &Step, checks: &mut Vec<Check>) {
+    match &step.action {
+        Action::Run { argv, via, .. } => {
+            let program = argv.first().and_then(literal).unwrap_or_default();
+            let paths = argv.iter().skip(1).filter_map(known_path).collect();
+            checks.push(Check::Program { program, paths, via: *via });
+        }
+        Action::Probe { url, headers, .. } => {
+            checks.push(server(plan, place, url, OnFailure::Warn));
+            headers.iter().for_each(|(name, value)| header_in(place, name, value, checks));
+        }
+        Action::Tcp { address, .. } => checks.push(match filled(plan, address) {
+            Some(address) => Check::Address(address),
+            None => unknown(place, "address"),
+        }),
+        Action::Http(call) => of_call(plan, place, call, checks),
+        Action::Unix(call) => checks.push(Check::Socket(call.path.clone())),
+        Action::Sleep(pause) => {
+            let pause = crate::model::time::format_duration(*pause);
+            checks.push(Check::Said(Finding::ok(format!("step {place} sleeps for {pause}"))));
+        }
+    }
+}
+
+fn of_call(plan: &Plan, place: usize, call: &HttpCall<Template>, checks: &mut Vec<Check>) {
+    checks.push(match &call.url {
+        Wording::Open(url) => server(plan, place, url, OnFailure::Fail),
+        Wording::Secret(secret) => {
+            let (url, on_failure) = (Url::Secret(secret.from.clone()), OnFailure::Fail);
+            Check::Server { url, on_failure }
+        }
+    });
+    secret_in(place, "URL", &call.url, checks);
+    call.headers.iter().for_each(|(name, value)| header_in(place, name, value, checks));
+    if let Body::Text(text) = &call.body {
+        secret_in(place, "body", text, checks);
+    }
+}
+
+fn server(plan: &Plan, place: usize, url: &Template, on_failure: OnFailure) -> Check {
+    // What stands behind the host does not matter here.
+    let authority = authority(url);
+    match filled(plan, &authority) {
+        Some(url) => Check::Server { url: Url::Open(url), on_failure },
+        None => unknown(place, "host"),
+    }
+}
+
+fn unknown(place: usize, what: &str) -> Check {
+    let what = format!("the {what} of step {place} is only known when it runs: not looked at");
+    Check::Said(Finding::warn(what, "try it: rollguard drill"))
+}
+
+fn header_in(place: usize, name: &str, value: &Wording<Template>, checks: &mut Vec<Check>) {
+    secret_in(place, &format!("header {name}"), value, checks);
+}
+
+fn secret_in(place: usize, name: &str, wording: &Wording<Template>, checks: &mut Vec<Check>) {
+    if let Wording::Secret(secret) = wording {
+        checks.push(secret_check(format!("{name} of step {place}"), &secret.from));
+    }
+}
+
+fn secret_check(what: String, secret: &Secret) -> Check {
+    Check::Secret { what, secret: secret.clone() }
+}
+
+fn of_drill(plan: &Plan) -> Checks {
+    let finding = match &plan.drill {
+        None => Finding::warn(
+            "there is no [drill], so no hook was ever tried in full",
+            "write [drill]; see `rollguard drill --help`",
+        ),
+        Some(drill) if drill.service == plan.deployment.service => Finding::fail(
+            format!("[drill] names the guarded service {}", drill.service),
+            "name something that nobody uses",
+        ),
+        Some(drill) => match drill.hook.or(plan.deployment.then).map(|ix| plan.hook(ix)) {
+            None => Finding::warn("no hook is named to be drilled", "`hook` in [drill]"),
+            Some(hook) => drillable(hook, drill),
+        },
+    };
+    Checks { group: "drill".to_owned(), checks: vec![Check::Said(finding)] }
+}
+
+fn drillable(hook: &Hook, drill: &DrillSettings) -> Finding {
+    let (hook_name, service) = (&hook.name, &drill.service);
+    match acting_step(hook) {
+        None => Finding::ok(format!("hook {hook_name} can be tried on {service}")),
+        Some(step) => Finding::warn(
+            format!("step {step} of hook {hook_name} names neither {{service}} nor {{deployment}}"),
+            "name it, or the hook acts in a drill on what it acts on in a rollback",
+        ),
+    }
+}
+
+fn of_live(settings: &Arc<LiveSettings>) -> Checks {
+    let mut checks = Vec::new();
+    match &settings.source {
+        LiveSource::Symlink(_) | LiveSource::File { .. } => {}
+        LiveSource::Http(request) => checks.extend(secrets(&request.headers)),
+        LiveSource::Run(argv) => {
+            let program = argv.first().cloned().unwrap_or_default();
+            let paths = argv.iter().skip(1).filter(|word| word.starts_with('/'));
+            let paths = paths.map(PathBuf::from).collect();
+            checks.push(Check::Program { program, paths, via: Via::Child });
+        }
+        LiveSource::Metric { of, label } => {
+            let what = format!("it is the label {label} of {}, as sampled", of.metric);
+            checks.push(Check::Said(Finding::ok(what)));
+        }
+    }
+    if !matches!(settings.source, LiveSource::Metric { .. }) {
+        checks.push(Check::Live(settings.clone()));
+    }
+    Checks { group: "live version".to_owned(), checks }
+}
+
+fn of_target(target: &Target) -> Checks {
+    let mut checks: Vec<Check> = secrets(&target.headers).collect();
+    checks.push(Check::Scrape(Box::new(target.clone())));
+    Checks { group: format!("target {}", target.name), checks }
+}
+
+fn secrets(headers: &[(String, Secret)]) -> impl Iterator<Item = Check> {
+    headers.iter().map(|(name, secret)| secret_check(format!("header {name}"), secret))
+}
+
+fn of_channel(channel: &Channel) -> Checks {
+    let open = |url: &String| Url::Open(url.clone());
+    let hidden = |url: &Secret| vec![Url::Secret(url.clone())];
+    let key = |what: &str, secret: &Secret| secret_check(what.to_owned(), secret);
+    let (urls, secrets): (Vec<Url>, Vec<Check>) = match &channel.system {
+        System::Slack { url } => (hidden(url), vec![key("url", url)]),
+        System::PagerDuty { url, routing_key, .. } => {
+            (vec![open(url)], vec![key("routing_key", routing_key)])
+        }
+        System::Opsgenie { url, key: secret } => (vec![open(url)], vec![key("key", secret)]),
+        System::Alertmanager { urls, headers } => {
+            (urls.iter().map(open).collect(), secrets(headers).collect())
+        }
+        System::Grafana { url, token, .. } => (vec![open(url)], vec![key("token", token)]),
+        System::Statuspage { url, key: secret, .. } => (vec![open(url)], vec![key("key", secret)]),
+        System::Webhook { url, headers } | System::CloudEvent { url, headers, .. } => {
+            let keys = std::iter::once(key("url", url)).chain(secrets(headers));
+            (hidden(url), keys.collect())
+        }
+    };
+    // Nobody is told, and a rollback runs all the same; but then nobody knows.
+    let server = |url| Check::Server { url, on_failure: OnFailure::Fail };
+    let checks = secrets.into_iter().chain(urls.into_iter().map(server)).collect();
+    Checks { group: format!("notify {}", channel.name), checks }
+}
+
+/// The text, where it holds no placeholder.
+fn literal(template: &Template) -> Option<String> {
+    let mut text = String::new();
+    for piece in &template.0 {
+        match piece {
+            Piece::Text(part) => text.push_str(part),
+            Piece::Fill(_) => return None,
+        }
+    }
+    Some(text)
+}
+
+/// The text, as far as the configuration alone fills it; `None`: something is missing.
+fn filled(plan: &Plan, template: &Template) -> Option<String> {
+    let known = |placeholder: &Placeholder| *placeholder == Placeholder::Service;
+    let missing = |piece: &Piece| matches!(piece, Piece::Fill(other) if !known(other));
+    let service = plan.deployment.service.as_str();
+    (!template.0.iter().any(missing)).then(|| template.fill(|_| service))
+}
+
+/// Scheme, host and port of a URL.
+fn authority(url: &Template) -> Template {
+    let mut pieces = Vec::new();
+    let mut seen = String::new();
+    for piece in &url.0 {
+        let Piece::Text(text) = piece else {
+            seen.push('x');
+            pieces.push(piece.clone());
+            continue;
+        };
+        let whole = format!("{seen}{text}");
+        let begins = whole.find("://").map_or(0, |at| at + 3);
+        let end = whole[begins..].find(['/', '?', '#']).map(|at| begins + at);
+        if let Some(end) = end.filter(|end| *end >= seen.len()) {
+            pieces.push(Piece::Text(whole[seen.len()..end].to_owned()));
+            break;
+        }
+        pieces.push(Piece::Text(text.clone()));
+        seen = whole;
+    }
+    Template(pieces)
+}
+
+/// The absolute path that an argument is or begins with: a directory where the rest is not known.
+fn known_path(argument: &Template) -> Option<PathBuf> {
+    let Some(Piece::Text(first)) = argument.0.first() else { return None };
+    if !first.starts_with('/') {
+        return None;
+    }
+    let known = if argument.0.len() == 1 { first } else { &first[..first.rfind('/')?] };
+    let path = Path::new(known);
+    (path.parent().is_some()).then(|| path.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{SourceFile, compile};
+
+    fn plan(hooks: &str) -> Plan {
+        let text = format!(
+            "[deployment]\nservice = \"api\"\n[target.api]\nscrape = \"http://127.0.0.1:1/\"\n\
+             headers = {{ x = {{ file = \"/t\" }} }}\n[signal.s]\ngauge = 'g'\n[rule.r]\n\
+             when = \"s > 1\"\nthen = \"h\"\n{hooks}"
+        );
+        let file = SourceFile { path: "a.toml".to_owned(), text };
+        compile(&file, &[]).unwrap().plan
+    }
+
+    fn of_group(hooks: &str, group: &str) -> Vec<Check> {
+        let all = checks(&plan(hooks));
+        let found = all.into_iter().find(|checks| checks.group == group);
+        found.map(|found| found.checks).unwrap_or_default()
+    }
+
+    #[test]
+    fn every_step_is_looked_at() {
+        let steps = r#"[hook.h]
+steps = [
+  { run = ["/opt/switch", "{good}", "/srv/{service}/x", "/srv/api/current", "x"] },
+  { http = { method = "PUT", url = "https://{service}.example:8443/{good}", headers = { A = { env = "T" } } } },
+  { probe = { http = "http://{good}.example/" } },
+  { unix = { path = "/run/h.sock", send = ["x"] } },
+  { sleep = "1s" },
+]"#;
+        let found = of_group(steps, "hook h");
+        let paths = vec![PathBuf::from("/srv"), PathBuf::from("/srv/api/current")];
+        let program = "/opt/switch".to_owned();
+        assert_eq!(found[0], Check::Program { program, paths, via: Via::Child });
+        let url = Url::Open("https://api.example:8443".to_owned());
+        assert_eq!(found[1], Check::Server { url, on_failure: OnFailure::Fail });
+        assert!(matches!(&found[2], Check::Secret { what, .. } if what == "header a of step 2"));
+        assert!(matches!(&found[3], Check::Said(said) if said.what.contains("only known when")));
+        assert_eq!(found[4], Check::Socket("/run/h.sock".into()));
+        assert!(matches!(&found[5], Check::Said(said) if said.what.contains("sleeps")));
+    }
+
+    #[test]
+    fn targets_channels_and_the_drill_are_looked_at() {
+        let more = "[hook.h]\nsteps = [{ sleep = \"1s\" }]\n[notify.pager]\n\
+                    pagerduty = { routing_key = { file = \"/k\" } }\n[drill]\nservice = \"api\"\n\
+                    version = \"v2\"\ngood = \"v1\"";
+        assert_eq!(of_group(more, "target api").len(), 2);
+        let pager = of_group(more, "notify pager");
+        assert!(matches!(&pager[0], Check::Secret { what, .. } if what == "routing_key"));
+        assert!(matches!(&pager[1], Check::Server { url: Url::Open(_), .. }));
+        let drill = of_group(more, "drill");
+        assert!(matches!(&drill[0], Check::Said(said) if said.what.contains("guarded service")));
+    }
+}

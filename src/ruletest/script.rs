@@ -1,0 +1,196 @@
+//! What a rule test says, checked: the pages that are played, and what is expected of the core. A
+//! value of these types names only signals, rules and targets that its plan has.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::engine::command::Force;
+use crate::engine::view::health::Colour;
+use crate::model::entry::{Refusal, RuleStanding};
+use crate::model::name::{RuleName, SignalName, StageName};
+use crate::model::plan::Plan;
+use crate::model::time::format_duration;
+
+use super::values::Values;
+
+/// One test.
+#[derive(Clone, Debug)]
+pub struct Case {
+    /// Its name, for people.
+    pub name: String,
+    /// The line on which it stands in its file, from 1.
+    pub line: usize,
+    /// What the core is driven by.
+    pub plan: Arc<Plan>,
+    /// What each target of the plan answers, in the plan's order.
+    pub feeds: Vec<Feed>,
+    /// When the deployment begins, from the first scrape on; `None`: never.
+    pub arm: Option<Duration>,
+    /// When the deployment enters which stage, in the order of time, and whether even if the one
+    /// before it has not passed.
+    pub stages: Vec<(Duration, StageName, Force)>,
+    /// What is expected.
+    pub expects: Vec<Expect>,
+    /// The last instant that is played.
+    pub end: Duration,
+}
+
+/// What one target answers.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Feed {
+    /// Name and labels as they stand on the page, and the values. A target without series answers
+    /// with pages on which nothing stands that anybody reads.
+    pub series: Vec<(String, Values)>,
+}
+
+/// One expectation: all that it wants must be so at the same instant.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Expect {
+    /// The line on which it stands in its file, from 1.
+    pub line: usize,
+    /// When.
+    pub when: When,
+    /// The rule that it is about.
+    pub rule: Option<RuleName>,
+    /// What must be so; at least one thing.
+    pub wanted: Vec<Wanted>,
+}
+
+/// When an expectation must be met. Times count from the first scrape.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    /// At this instant, after everything that happens at it.
+    At(Duration),
+    /// It becomes so between these two instants, both included: it is so at one of them, and not
+    /// at the last instant before them. Firing, and what is decided because of it, comes too early
+    /// at any instant before them.
+    Between(Duration, Duration),
+    /// At every instant between these two, both included.
+    Throughout(Duration, Duration),
+}
+
+/// One thing that is wanted.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Wanted {
+    /// The rule's state.
+    State(RuleStanding),
+    /// The rule's verdict.
+    Verdict(Standing),
+    /// Why the rule has no verdict.
+    Reason(String),
+    /// A signal's reading, in one of its groups where it is read by labels, and how far it may be
+    /// off.
+    Signal(SignalName, Option<String>, SignalExpect, f64),
+    /// What was decided so far, because of the rule if one is named.
+    Decision(Acted),
+    /// Why nothing would be done if the rule fired now; `None`: it would roll back.
+    Refusal(Option<Refusal>),
+    /// The deployment's colour.
+    Colour(Colour),
+    /// The stage that the deployment is in.
+    Stage(StageName),
+    /// A stage that has passed.
+    Passed(StageName),
+}
+
+/// A verdict, as a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// The condition holds.
+    Holds,
+    /// It does not.
+    Fails,
+    /// It cannot be told.
+    NoData,
+}
+
+/// What a signal should read.
+#[derive(Clone, Debug, PartialEq)]
+pub enum SignalExpect {
+    /// This value.
+    Value(f64),
+    /// This value or more is all that is known.
+    AtLeast(f64),
+    /// Nothing, for this reason where one is given.
+    NoData(Option<String>),
+}
+
+/// What should have been decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Acted {
+    /// The deployment is rolled back.
+    Rollback,
+    /// People were asked whether to roll back.
+    Ask,
+    /// People were told.
+    Notify,
+    /// Neither.
+    None,
+}
+
+impl Standing {
+    /// The word.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Holds => "holds",
+            Self::Fails => "fails",
+            Self::NoData => "no data",
+        }
+    }
+}
+
+impl Acted {
+    /// The word.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Rollback => "rollback",
+            Self::Ask => "ask",
+            Self::Notify => "notify",
+            Self::None => "none",
+        }
+    }
+}
+
+impl fmt::Display for When {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let show = format_duration;
+        match self {
+            Self::At(at) => write!(f, "at {}", show(*at)),
+            Self::Between(from, to) => write!(f, "between {} and {}", show(*from), show(*to)),
+            Self::Throughout(from, to) => write!(f, "from {} until {}", show(*from), show(*to)),
+        }
+    }
+}
+
+impl When {
+    /// The first and the last instant that it speaks of.
+    #[must_use]
+    pub const fn reach(self) -> (Duration, Duration) {
+        match self {
+            Self::At(at) => (at, at),
+            Self::Between(from, to) | Self::Throughout(from, to) => (from, to),
+        }
+    }
+}
+
+impl Expect {
+    /// Whether it must not be met at any instant before its time: what was done too early cannot
+    /// be undone.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        self.wanted.iter().any(|wanted| match wanted {
+            Wanted::State(state) => *state == RuleStanding::Firing,
+            Wanted::Decision(decision) => *decision != Acted::None,
+            Wanted::Passed(_) => true,
+            Wanted::Verdict(_)
+            | Wanted::Reason(_)
+            | Wanted::Signal(..)
+            | Wanted::Refusal(_)
+            | Wanted::Stage(_)
+            | Wanted::Colour(_) => false,
+        })
+    }
+}
