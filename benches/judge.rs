@@ -8,7 +8,7 @@ use std::fs;
 use std::sync::Arc;
 use std::time::{Duration, Instant as Clock};
 
-use rollguard::engine::Judge;
+use rollguard::engine::Evaluator;
 use rollguard::model::index::TargetIx;
 use rollguard::model::plan::Plan;
 use rollguard::model::scrape::{Page, Scrape};
@@ -68,8 +68,8 @@ fn histogram_page(page: &mut Page, second: u64) {
 
 /// Feeds a judge one page a second; answers it and the median time of a scrape once the windows
 /// are full.
-fn fed(plan: &Arc<Plan>, fill: fn(&mut Page, u64)) -> (Judge, Duration) {
-    let mut judge = Judge::new(plan.clone());
+fn fed(plan: &Arc<Plan>, fill: fn(&mut Page, u64)) -> (Evaluator, Duration) {
+    let mut judge = Evaluator::new(plan.clone());
     let mut times = Vec::new();
     for second in 1..=SCRAPES {
         let at = Instant::from_millis(second * 1000);

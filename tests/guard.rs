@@ -20,7 +20,7 @@ use rollguard::engine::command::{Command, Force, Terms};
 use rollguard::engine::effect::{DrillEffect, Effect, Outcome};
 use rollguard::engine::notify::outbox::{Announced, Occurrence};
 use rollguard::engine::view::snapshot::Snapshot;
-use rollguard::engine::{Guard, Ledger};
+use rollguard::engine::{Durable, Guard};
 use rollguard::model::alert::News;
 use rollguard::model::drill::Reach;
 use rollguard::model::entry::{Answer, Attempt, Caller, Entry, Event, StepResult, Trigger};
@@ -504,7 +504,7 @@ fn drills_are_numbered_on_and_never_share_an_id_with_a_deployment() {
     bed.log.clear();
     bed.play("7 begin v2 id=drill-3");
     bed.expect("(deployment id drill-3 is one of a drill, take another)");
-    assert_eq!(bed.guard.ledger(), &Ledger::replay(&bed.journal));
+    assert_eq!(bed.guard.durable(), &Durable::replay(&bed.journal));
 }
 
 /// A deployment that is about to be rolled back.
@@ -964,7 +964,7 @@ fn a_notification_belongs_to_the_deployment_that_it_was_about() {
     bed.play("0..2 fine; 2.5 begin v2 id=a; 3..6 fine; 7..9 sick; 9.5 begin v3 id=b; 10 told");
     let last = bed.journal.last().unwrap();
     assert_eq!(last.deployment.as_ref().unwrap().as_str(), "a");
-    assert_eq!(Guard::new(bed.plan.clone(), &bed.journal).ledger(), bed.guard.ledger());
+    assert_eq!(Guard::new(bed.plan.clone(), &bed.journal).durable(), bed.guard.durable());
 }
 
 #[test]

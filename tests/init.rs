@@ -22,7 +22,7 @@ use common::{KillOnDrop, free_port, golden, real, wait_for};
 use rollguard::cli::check::{Lints, check};
 use rollguard::config::{Color, Compiled, SourceFile, compile};
 use rollguard::discovery::{Asked, Families, configuration};
-use rollguard::engine::Judge;
+use rollguard::engine::Evaluator;
 use rollguard::exposition::{Format, Limits, Malformed, Reader, Sample, Sink, Whole};
 use rollguard::model::index::{SignalIx, TargetIx};
 use rollguard::model::name::ServiceName;
@@ -160,7 +160,7 @@ fn grown(text: &str) -> String {
 #[track_caller]
 fn has_readings(plan: rollguard::model::plan::Plan, text: &str) {
     let names: Vec<_> = plan.signals.iter().map(|signal| signal.name.clone()).collect();
-    let mut judge = Judge::new(Arc::new(plan));
+    let mut judge = Evaluator::new(Arc::new(plan));
     for (second, text) in [(1, text.to_owned()), (2, grown(text))] {
         let at = Instant::ZERO.after(Duration::from_secs(second));
         let wall = Timestamp::from_millis(1_763_703_011_000 + second as i64 * 1000);

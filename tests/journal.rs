@@ -9,7 +9,7 @@ use std::path::Path;
 
 use rollguard::config::{Color, SourceFile, compile};
 use rollguard::engine::effect::Effect;
-use rollguard::engine::{Guard, Ledger};
+use rollguard::engine::{Durable, Guard};
 use rollguard::journal::{Journal, JournalError, journal_file};
 use rollguard::model::entry::{Entry, Event};
 use rollguard::model::time::{Instant, Moment, Timestamp};
@@ -215,14 +215,14 @@ fn the_journal_of_these_tests_has_every_kind_of_record() {
 fn cut_at_any_byte_the_guard_is_the_one_of_the_whole_lines_before_it() {
     let life = life();
     let whole = written(&life);
-    let ledgers: Vec<Ledger> = (0..=life.len()).map(|to| Ledger::replay(&life[..to])).collect();
+    let ledgers: Vec<Durable> = (0..=life.len()).map(|to| Durable::replay(&life[..to])).collect();
     for cut in 0..=whole.len() {
         let read = record::read(&whole[..cut]).unwrap();
         let count = lines(&whole[..cut]);
         assert_eq!(read.entries, life[..count], "cut at {cut}");
         assert_eq!(read.torn.is_some(), read.valid_bytes != cut as u64, "cut at {cut}");
         if read.torn.is_none() {
-            assert_eq!(Ledger::replay(&read.entries), ledgers[count], "cut at {cut}");
+            assert_eq!(Durable::replay(&read.entries), ledgers[count], "cut at {cut}");
         }
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rollguard::config::{SourceFile, compile};
-use rollguard::engine::Judge;
+use rollguard::engine::Evaluator;
 use rollguard::model::index::TargetIx;
 use rollguard::model::plan::Plan;
 use rollguard::model::scrape::{Page, Scrape};
@@ -40,7 +40,7 @@ fn held(signal: &str, seconds: u64) -> usize {
     let plan = plan(signal);
     let once = || {
         let region = Region::new(ALLOCATOR);
-        let mut judge = Judge::new(plan.clone());
+        let mut judge = Evaluator::new(plan.clone());
         for second in 0..seconds {
             let at = Instant::from_millis(second * 1000);
             let mut page = Page::default();

@@ -113,7 +113,7 @@ enum DemoError {
 pub(super) fn run(args: &DemoArgs) -> ExitCode {
     let story = if args.good { Story::Good } else { Story::Bad };
     let colour = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let style = if colour { Style::Colour } else { Style::Plain };
+    let style = if colour { Style::Health } else { Style::Plain };
     let format = if args.json { Format::Json } else { Format::Text(style) };
     let teller = Teller::new(format);
     let mut place = None;

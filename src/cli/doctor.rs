@@ -69,7 +69,7 @@ async fn doctor(args: &DoctorArgs, loaded: Loaded) -> Result<u8, ClientError> {
         out::print(&format!("{text}\n"))?;
     } else {
         let colour = out::may_colour(&std::io::stdout());
-        let style = if colour { render::Style::Colour } else { render::Style::Plain };
+        let style = if colour { render::Style::Health } else { render::Style::Plain };
         out::print(&render::doctor(&report, style))?;
     }
     Ok(match report.worst() {

@@ -144,5 +144,5 @@ pub(super) fn print_json(value: &impl Serialize) -> Result<u8, PastError> {
 
 /// How results for people look.
 pub(super) fn style() -> Style {
-    if out::may_colour(&io::stdout()) { Style::Colour } else { Style::Plain }
+    if out::may_colour(&io::stdout()) { Style::Health } else { Style::Plain }
 }

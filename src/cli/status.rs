@@ -39,7 +39,7 @@ async fn status(args: &StatusArgs) -> Result<u8, ClientError> {
         );
     }
     let colour = out::may_colour(&std::io::stdout());
-    let style = if colour { render::Style::Colour } else { render::Style::Plain };
+    let style = if colour { render::Style::Health } else { render::Style::Plain };
     text.push_str(&render::status(&status.guard, style));
     printed(&text)
 }

@@ -131,7 +131,7 @@ fn results(paths: &[PathBuf]) -> (Vec<(String, Vec<CaseResult>)>, bool) {
 
 fn text(results: &[(String, Vec<CaseResult>)], passed: usize, failed: usize) -> String {
     let colour = out::may_colour(&io::stdout());
-    let style = if colour { render::Style::Colour } else { render::Style::Plain };
+    let style = if colour { render::Style::Health } else { render::Style::Plain };
     let files = results.iter().map(|(file, results)| render::rehearsal(file, results, style));
     files.chain([render::tally(passed, failed)]).collect()
 }

@@ -172,18 +172,18 @@ async fn try_out(plan: Plan, args: &TryArgs) -> Result<u8, ClientError> {
     let failed = |error| ClientError::Failed(format!("interrupts cannot be listened for: {error}"));
     let terminal = std::io::stderr().is_terminal();
     let tell = if terminal && !args.json { Tell::Person } else { Tell::Nobody };
-    let Watched { judge, targets, surveys } =
+    let Watched { evaluator, targets, surveys } =
         watch(plan, args.span, clock, tell).await.map_err(failed)?;
     let now = Moment { at: clock.now(), wall: clock.wall() };
     let watched = now.at.since(crate::model::time::Instant::ZERO);
-    let trial = match_report::trial(&judge, targets, &surveys, now, watched);
+    let trial = match_report::trial(&evaluator, targets, &surveys, now, watched);
     if args.json {
         let text = serde_json::to_string_pretty(&trial);
         let text = text.expect("plain data with string keys always serializes");
         out::print(&format!("{text}\n"))?;
     } else {
         let colour = out::may_colour(&std::io::stdout());
-        let style = if colour { render::Style::Colour } else { render::Style::Plain };
+        let style = if colour { render::Style::Health } else { render::Style::Plain };
         out::print(&render::trial(&trial, style))?;
     }
     Ok(if trial.ok { exit::OK } else { exit::FAILED })

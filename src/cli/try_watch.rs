@@ -1,5 +1,5 @@
-//! The sampling behind `rollguard try`: the daemon's own sources into the daemon's own judge, and
-//! each page once as a whole to see what is on it.
+//! The sampling behind `rollguard try`: the daemon's own sources into the daemon's own evaluator,
+//! and each page once as a whole to see what is on it.
 
 use std::collections::HashSet;
 use std::io;
@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 
 use super::out;
 use crate::clock::Clock;
-use crate::engine::{Judge, wanted_names, wanted_natives};
+use crate::engine::{Evaluator, wanted_names, wanted_natives};
 use crate::exposition::NameSet;
 use crate::match_report::{Survey, TargetTrial, wanted};
 use crate::model::plan::Plan;
@@ -51,7 +51,7 @@ pub(super) enum Tell {
 
 /// What was watched.
 pub(super) struct Watched {
-    pub(super) judge: Judge,
+    pub(super) evaluator: Evaluator,
     /// In the plan's order.
     pub(super) targets: Vec<TargetTrial>,
     /// Of the pages that could be looked at as a whole.
@@ -62,7 +62,7 @@ pub(super) struct Watched {
 struct Watch {
     plan: Arc<Plan>,
     clock: Clock,
-    judge: Judge,
+    evaluator: Evaluator,
     targets: Vec<TargetTrial>,
     last: Vec<Instant>,
     surveys: Vec<Option<Survey>>,
@@ -128,7 +128,7 @@ impl Watch {
         let plan = Arc::new(plan);
         Self {
             clock,
-            judge: Judge::new(plan.clone()),
+            evaluator: Evaluator::new(plan.clone()),
             targets: plan.targets.iter().map(unscraped).collect(),
             last: vec![clock.now(); plan.targets.len()],
             surveys: vec![None; plan.targets.len()],
@@ -173,7 +173,7 @@ impl Watch {
     }
 
     fn observe(&mut self, scrape: &Scrape) {
-        self.judge.observe(scrape);
+        self.evaluator.observe(scrape);
         self.last[scrape.target.0] = scrape.at;
         let target = &mut self.targets[scrape.target.0];
         target.scrapes += 1;
@@ -211,15 +211,15 @@ impl Watch {
 
     fn finish(mut self) -> Watched {
         let now = self.clock.now();
-        self.judge.advance(now);
+        self.evaluator.advance(now);
         // What a deployment that is armed now would be judged by.
-        let baselines = self.judge.baselines(now);
-        self.judge.freeze(&baselines, now);
+        let baselines = self.evaluator.baselines(now);
+        self.evaluator.freeze(&baselines, now);
         for (target, last) in self.targets.iter_mut().zip(&self.last) {
             target.since_last = now.since(*last);
         }
         let surveys = self.surveys.into_iter().flatten().collect();
-        Watched { judge: self.judge, targets: self.targets, surveys }
+        Watched { evaluator: self.evaluator, targets: self.targets, surveys }
     }
 }
 

@@ -295,7 +295,7 @@ impl Guard {
         let states = states.map(|state| state.unwrap_or_default().at_its_interval());
         let states: Vec<TargetState> = states.collect();
         let suspended = self.suspended();
-        let judge = std::mem::replace(&mut self.judge, super::Judge::new(plan.clone()));
+        let judge = std::mem::replace(&mut self.evaluator, super::Evaluator::new(plan.clone()));
         self.targets = states;
         // What new rules did not see was not survived: each gets the time that it needs to fire.
         if old != plan
@@ -310,11 +310,11 @@ impl Guard {
             hook.on_failure =
                 plan.hooks.iter().position(|next| Some(&next.name) == name).map(HookIx);
         }
-        self.judge = judge.reloaded(plan, now.at);
-        if let Some(current) = &self.ledger.current {
+        self.evaluator = judge.reloaded(plan, now.at);
+        if let Some(current) = &self.durable.current {
             // Rules that change back have their baselines again, as they would after a restart.
-            self.judge.freeze(&current.baselines, now.at);
-            self.judge.note_seen(&current.lost);
+            self.evaluator.freeze(&current.baselines, now.at);
+            self.evaluator.note_seen(&current.lost);
         }
         self.keep_suspended(suspended);
         if old != *self.plan() {
@@ -380,11 +380,11 @@ impl Guard {
         self.hook = None;
         self.live.refused = Refused::default();
         self.drop_check();
-        let baselines = self.judge.baselines(self.live.changed.unwrap_or(now.at));
-        self.judge.freeze(&baselines, now.at);
-        self.judge.enter(None, now.at);
+        let baselines = self.evaluator.baselines(self.live.changed.unwrap_or(now.at));
+        self.evaluator.freeze(&baselines, now.at);
+        self.evaluator.enter(None, now.at);
         let thin = thin(&plan, &baselines);
-        let paused = self.ledger.pause.as_ref().map(|pause| pause.until);
+        let paused = self.durable.pause.as_ref().map(|pause| pause.until);
         let paused = paused.map(|until| format!("; PAUSED until {until}")).unwrap_or_default();
         let message = format!("guarding {version} as deployment {id}; {known}{thin}{paused}");
         let event = Event::Begun {
@@ -392,7 +392,7 @@ impl Guard {
             version,
             good,
             mode: plan.mode,
-            signals: evidence::of_signals(&self.judge),
+            signals: evidence::of_signals(&self.evaluator),
             holding: self.holding(),
             baselines,
             irreversible: terms.irreversible,
@@ -412,7 +412,7 @@ impl Guard {
         id: &DeploymentId,
         version: &Version,
     ) -> Result<Option<Accepted>, Rejection> {
-        if let Some(current) = &self.ledger.current {
+        if let Some(current) = &self.durable.current {
             match current.phase {
                 Phase::RollingBack => return Err(Rejection::RollingBack(current.id.clone())),
                 Phase::Guarding if current.id == *id && current.version == *version => {
@@ -426,7 +426,7 @@ impl Guard {
                 | Phase::Ended(_) => {}
             }
         }
-        if self.ledger.knows(id) {
+        if self.durable.knows(id) {
             return Err(Rejection::IdUsed(id.clone()));
         }
         Ok(None)
@@ -441,7 +441,7 @@ impl Guard {
         (0..)
             .map(|n: u32| if n == 0 { String::new() } else { format!("-{n}") })
             .filter_map(|suffix| DeploymentId::new(&format!("{version}-{time}{suffix}")).ok())
-            .find(|id| !self.ledger.knows(id))
+            .find(|id| !self.durable.knows(id))
             .expect("of endless suffixes only finitely many are used")
     }
 
@@ -449,7 +449,7 @@ impl Guard {
         &self,
         asked: Option<&DeploymentId>,
     ) -> Result<(DeploymentId, Phase), Rejection> {
-        let Some(current) = &self.ledger.current else { return Err(Rejection::NoDeployment) };
+        let Some(current) = &self.durable.current else { return Err(Rejection::NoDeployment) };
         match asked {
             Some(asked) if *asked != current.id => {
                 Err(Rejection::NotCurrent { asked: asked.clone(), current: current.id.clone() })

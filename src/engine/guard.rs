@@ -1,8 +1,8 @@
-//! The guard: owns the judge and the ledger, and turns what happens into effects.
+//! The guard: owns the evaluator and the durable state, and turns what happens into effects.
 //!
-//! Everything durable goes through `record`: the entry is applied to the ledger and handed to the
-//! shell as the effect that must be on disk before anything after it starts. What is not in the
-//! ledger (timers, the attempt being awaited) follows from it again after a restart.
+//! Everything durable goes through `record`: the entry is applied to the durable state and handed
+//! to the shell as the effect that must be on disk before anything after it starts. What is not in
+//! the durable state (timers, the attempt being awaited) follows from it again after a restart.
 
 use std::sync::Arc;
 
@@ -20,8 +20,8 @@ use super::effect::Effect;
 use crate::engine::deployment::live_version::LiveState;
 use crate::engine::deployment::stages::Stages;
 use crate::engine::durable::bounds;
-use crate::engine::durable::state::{Deployment, Ledger, Phase};
-use crate::engine::rules::evaluator::Judge;
+use crate::engine::durable::state::{Deployment, Durable, Phase};
+use crate::engine::rules::evaluator::Evaluator;
 use crate::engine::rules::state::State;
 use crate::engine::run::drill::Drills;
 use crate::engine::run::order::Occasion;
@@ -31,8 +31,8 @@ use crate::engine::sampling::interval::TargetState;
 /// The deterministic core.
 #[derive(Debug)]
 pub struct Guard {
-    pub(crate) judge: Judge,
-    pub(crate) ledger: Ledger,
+    pub(crate) evaluator: Evaluator,
+    pub(crate) durable: Durable,
     pub(crate) doing: Doing,
     pub(crate) timers: Timers,
     /// When the guard was started: its windows hold nothing older.
@@ -54,8 +54,8 @@ pub struct Guard {
     pub(crate) halt: Option<Halt>,
     pub(crate) live: LiveState,
     effects: Vec<Effect>,
-    /// The ledger as it was before the entries that were asked for last.
-    before: Option<Box<Ledger>>,
+    /// The durable state as it was before the entries that were asked for last.
+    before: Option<Box<Durable>>,
 }
 
 /// Why nothing is done any more.
@@ -111,10 +111,10 @@ impl Guard {
     #[must_use]
     pub fn new(plan: Arc<Plan>, entries: &[Entry]) -> Self {
         let targets = vec![TargetState::default(); plan.targets.len()];
-        let ledger = Ledger::replay(entries);
+        let durable = Durable::replay(entries);
         Self {
-            judge: Judge::new(plan),
-            ledger,
+            evaluator: Evaluator::new(plan),
+            durable,
             doing: Doing::Nothing,
             timers: Timers::default(),
             started: Instant::ZERO,
@@ -135,10 +135,10 @@ impl Guard {
     /// Resumes what the journal left open, or arms where starting the daemon does.
     pub fn start(&mut self, now: Moment, rollguard: &str, pid: u32) -> Vec<Effect> {
         self.started = now.at;
-        if let Some(current) = &self.ledger.current {
-            self.judge.freeze(&current.baselines, now.at);
-            self.judge.note_seen(&current.lost);
-            self.judge.enter(current.stage.clone(), now.at);
+        if let Some(current) = &self.durable.current {
+            self.evaluator.freeze(&current.baselines, now.at);
+            self.evaluator.note_seen(&current.lost);
+            self.evaluator.enter(current.stage.clone(), now.at);
         }
         self.record(now, Event::Started { rollguard: rollguard.to_owned(), pid });
         self.tell_owed(now);
@@ -147,7 +147,7 @@ impl Guard {
         self.remind_of_all(now);
         self.call_off(now);
         self.watch_live(now);
-        let phase = self.ledger.current.as_ref().map(|deployment| &deployment.phase);
+        let phase = self.durable.current.as_ref().map(|deployment| &deployment.phase);
         match phase {
             Some(Phase::RollingBack) => self.resume_rollback(now),
             Some(Phase::Guarding) if !self.is_released_anew() => {
@@ -175,29 +175,29 @@ impl Guard {
     /// version that it did not name before.
     fn is_released_anew(&self) -> bool {
         let settings = &self.plan().deployment;
-        let Some(current) = &self.ledger.current else { return settings.arm == Arm::Always };
-        let known = [Some(&current.version), self.ledger.armed.as_ref()];
+        let Some(current) = &self.durable.current else { return settings.arm == Arm::Always };
+        let known = [Some(&current.version), self.durable.armed.as_ref()];
         let version = settings.version.as_ref();
         settings.arm == Arm::Always && version.is_some() && !known.contains(&version)
     }
 
     /// Takes in a scrape.
     pub fn observe(&mut self, now: Moment, scrape: &Scrape) -> Vec<Effect> {
-        if self.judge.is_late(scrape) {
+        if self.evaluator.is_late(scrape) {
             return self.tick(now);
         }
-        self.judge.wake(now.at);
+        self.evaluator.wake(now.at);
         self.watch_gate(now, None);
         self.note_target(scrape);
         self.note_live(scrape);
-        self.judge.observe(scrape);
+        self.evaluator.observe(scrape);
         self.proceed(now, Some(scrape));
         self.effects()
     }
 
     /// Lets time pass.
     pub fn tick(&mut self, now: Moment) -> Vec<Effect> {
-        self.judge.wake(now.at);
+        self.evaluator.wake(now.at);
         self.proceed(now, None);
         self.effects()
     }
@@ -216,7 +216,7 @@ impl Guard {
         let waits = self.pause_deadline().into_iter().chain(self.answer_deadline());
         let looks = lost.into_iter().chain(self.live_deadline()).chain(waits);
         let looks = looks.chain(self.drill_deadline()).chain(self.stage_deadline());
-        self.judge.deadline().into_iter().chain(doing).chain(guarding).chain(looks).min()
+        self.evaluator.deadline().into_iter().chain(doing).chain(guarding).chain(looks).min()
     }
 
     /// The journal could not be written. From here on nothing is done any more: a rollback that
@@ -240,8 +240,8 @@ impl Guard {
     /// after a restart.
     pub fn unrecord(&mut self, written: &[Entry]) {
         if let Some(before) = self.before.take() {
-            self.ledger = *before;
-            written.iter().for_each(|entry| self.ledger.apply(entry));
+            self.durable = *before;
+            written.iter().for_each(|entry| self.durable.apply(entry));
         }
     }
 
@@ -288,19 +288,19 @@ impl Guard {
     /// Whether a rollback is under way, so that the daemon must not replace its plan.
     #[must_use]
     pub fn is_rolling_back(&self) -> bool {
-        self.ledger.current.as_ref().is_some_and(|d| d.phase == Phase::RollingBack)
+        self.durable.current.as_ref().is_some_and(|d| d.phase == Phase::RollingBack)
     }
 
-    /// The durable state: what [`Ledger::replay`] makes of every entry asked for so far.
+    /// The durable state: what [`Durable::replay`] makes of every entry asked for so far.
     #[must_use]
-    pub const fn ledger(&self) -> &Ledger {
-        &self.ledger
+    pub const fn durable(&self) -> &Durable {
+        &self.durable
     }
 
     /// The plan in force.
     #[must_use]
     pub fn plan(&self) -> &Arc<Plan> {
-        self.judge.plan()
+        self.evaluator.plan()
     }
 
     pub(crate) fn effects(&mut self) -> Vec<Effect> {
@@ -311,9 +311,9 @@ impl Guard {
         self.effects.push(effect);
     }
 
-    /// Applies an event to the ledger and asks for it to be made durable.
+    /// Applies an event to the durable state and asks for it to be made durable.
     pub(crate) fn record(&mut self, now: Moment, event: Event) {
-        let deployment = self.ledger.current.as_ref().map(|deployment| deployment.id.clone());
+        let deployment = self.durable.current.as_ref().map(|deployment| deployment.id.clone());
         self.record_entry(Entry { at: now.wall, deployment, event });
         self.call_off(now);
     }
@@ -322,9 +322,9 @@ impl Guard {
         if self.halt.is_none() {
             bounds::bound(&mut entry.event);
             if !self.effects.iter().any(|effect| matches!(effect, Effect::Append(_))) {
-                self.before = Some(Box::new(self.ledger.clone()));
+                self.before = Some(Box::new(self.durable.clone()));
             }
-            self.ledger.apply(&entry);
+            self.durable.apply(&entry);
             self.effects.push(Effect::Append(Box::new(entry)));
             self.tell_news();
         }
@@ -350,7 +350,7 @@ impl Guard {
 
     /// The deployment, while it is guarded.
     pub(crate) fn guarded(&self) -> Option<&Deployment> {
-        self.ledger.current.as_ref().filter(|deployment| deployment.phase == Phase::Guarding)
+        self.durable.current.as_ref().filter(|deployment| deployment.phase == Phase::Guarding)
     }
 
     /// Acts on the rule that fired first, or notes why nothing is done.
@@ -374,8 +374,8 @@ impl Guard {
 
     /// When a rule fired that fires now. On what is over, or was not seen since, nothing is done.
     fn fired(&self, ix: RuleIx) -> Option<Instant> {
-        match self.judge.rule(ix).state {
-            State::Firing(firing) if self.judge.fires_now(ix) => Some(firing.fired),
+        match self.evaluator.rule(ix).state {
+            State::Firing(firing) if self.evaluator.fires_now(ix) => Some(firing.fired),
             State::Firing(_) | State::Inactive | State::Pending(_) => None,
         }
     }
@@ -386,6 +386,6 @@ impl Guard {
     }
 
     pub(crate) fn standing(&self, ix: RuleIx) -> crate::model::entry::RuleStanding {
-        self.judge.rule(ix).state.standing()
+        self.evaluator.rule(ix).state.standing()
     }
 }

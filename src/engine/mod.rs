@@ -15,7 +15,7 @@ mod sampling;
 pub mod view;
 mod window;
 
-pub use durable::state::Ledger;
+pub use durable::state::Durable;
 pub use guard::Guard;
 pub use ingest::selection::{wanted_names, wanted_natives};
-pub use rules::evaluator::Judge;
+pub use rules::evaluator::Evaluator;

@@ -1,7 +1,7 @@
 //! All that a journal says of one deployment, for its report. It keeps what the guard itself would
-//! know of it, by the guard's own ledger. It must never mix two deployments.
+//! know of it, by the guard's own durable state. It must never mix two deployments.
 
-use crate::engine::Ledger;
+use crate::engine::Durable;
 use crate::engine::effect::Incident;
 use crate::model::entry::{Entry, Event, SignalEvidence};
 use crate::model::name::DeploymentId;
@@ -26,7 +26,7 @@ pub enum Which {
 pub struct Account {
     which: Which,
     brief: Option<Brief>,
-    ledger: Ledger,
+    durable: Durable,
     at: Timestamp,
     /// The ids that are most like the one that is asked for, the nearest first.
     near: Vec<(usize, DeploymentId)>,
@@ -37,8 +37,8 @@ impl Account {
     /// Nothing is known yet.
     #[must_use]
     pub fn new(which: Which) -> Self {
-        let (brief, ledger, at) = (None, Ledger::default(), Timestamp::default());
-        Self { which, brief, ledger, at, near: Vec::new(), newest: None }
+        let (brief, durable, at) = (None, Durable::default(), Timestamp::default());
+        Self { which, brief, durable, at, near: Vec::new(), newest: None }
     }
 
     /// Takes the next entry of the journal into account.
@@ -47,13 +47,13 @@ impl Account {
         if let Some(brief) = Brief::begun(entry.at, id, &entry.event) {
             self.newest = Some(id.clone());
             if self.is_meant(id) {
-                self.ledger = Ledger::default();
+                self.durable = Durable::default();
                 self.brief = Some(brief);
             }
         }
         let Some(brief) = self.brief.as_mut().filter(|brief| brief.id == *id) else { return };
         brief.take(entry.at, &entry.event);
-        self.ledger.apply(entry);
+        self.durable.apply(entry);
         self.at = entry.at;
     }
 
@@ -80,20 +80,20 @@ impl Account {
     /// What the journal says of it, in order.
     #[must_use]
     pub fn entries(&self) -> &[Entry] {
-        self.ledger.current.as_ref().map_or(&[], |current| &current.entries)
+        self.durable.current.as_ref().map_or(&[], |current| &current.entries)
     }
 
     /// How many entries of the guard's own life, its starts and notices, were too many to keep.
     #[must_use]
     pub fn left_out(&self) -> usize {
-        let current = self.ledger.current.as_ref();
+        let current = self.durable.current.as_ref();
         current.map_or(0, |known| known.records as usize - known.entries.len())
     }
 
     /// The readings when it began.
     #[must_use]
     pub fn before(&self) -> &[SignalEvidence] {
-        self.ledger.current.as_ref().map_or(&[], |current| &current.before)
+        self.durable.current.as_ref().map_or(&[], |current| &current.before)
     }
 
     /// When the journal last said something of it.
@@ -106,7 +106,7 @@ impl Account {
     /// measure the journal does not tell.
     #[must_use]
     pub fn incident(&self) -> Option<Incident> {
-        let (brief, current) = (self.brief.as_ref()?, self.ledger.current.as_ref()?);
+        let (brief, current) = (self.brief.as_ref()?, self.durable.current.as_ref()?);
         let (_, decision) = current.decision.as_ref()?;
         let ended = match brief.ending {
             Ending::RolledBack | Ending::RollbackFailed => brief.ending,

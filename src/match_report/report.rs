@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::engine::Judge;
+use crate::engine::Evaluator;
 use crate::engine::view::snapshot::{RuleStatus, SignalStatus};
 use crate::model::condition::{Compare, Cond, Num};
 use crate::model::entry::SignalEvidence;
@@ -182,7 +182,7 @@ pub struct Limit {
 /// could be looked at.
 #[must_use]
 pub fn trial(
-    judge: &Judge,
+    judge: &Evaluator,
     targets: Vec<TargetTrial>,
     surveys: &[Survey],
     now: Moment,
@@ -239,7 +239,7 @@ fn hint(failure: &Failure, target: &Target) -> &'static str {
 }
 
 fn signal(
-    judge: &Judge,
+    judge: &Evaluator,
     ix: SignalIx,
     targets: &[TargetTrial],
     surveys: &[Survey],
@@ -288,7 +288,7 @@ const fn is_benign(reading: Reading) -> bool {
 
 /// Seconds until each target that the signal finds something on was scraped often enough; `None`
 /// where more scrapes change nothing.
-fn needs(judge: &Judge, selectors: &[SelectorTrial], targets: &[TargetTrial]) -> Option<f64> {
+fn needs(judge: &Evaluator, selectors: &[SelectorTrial], targets: &[TargetTrial]) -> Option<f64> {
     let feeds = |target: &TargetTrial| {
         let on = |count: &SeriesCount| count.target == target.target && count.count > 0;
         selectors.is_empty() || selectors.iter().any(|selector| selector.series.iter().any(on))
@@ -318,7 +318,7 @@ fn selector(asked: &Asked<'_>, surveys: &[Survey], unseen: bool) -> SelectorTria
 }
 
 /// What keeps a trial from being good.
-fn problems(targets: &[TargetTrial], signals: &[SignalTrial], judge: &Judge) -> Vec<String> {
+fn problems(targets: &[TargetTrial], signals: &[SignalTrial], judge: &Evaluator) -> Vec<String> {
     let mut all = Vec::new();
     for target in targets.iter().filter(|target| target.up != Some(true)) {
         let why = target.failure.as_ref().map_or("not scraped".to_owned(), |f| f.class.to_string());
@@ -360,7 +360,7 @@ impl SelectorTrial {
     }
 }
 
-fn rule(judge: &Judge, ix: RuleIx, now: Moment) -> RuleTrial {
+fn rule(judge: &Evaluator, ix: RuleIx, now: Moment) -> RuleTrial {
     let rule = judge.plan().rule(ix);
     let in_group = |group: &Group| GroupTrial {
         group: group.to_string(),
@@ -382,7 +382,7 @@ fn rule(judge: &Judge, ix: RuleIx, now: Moment) -> RuleTrial {
 }
 
 /// The groups of the signals that a rule's condition reads.
-fn groups_of(judge: &Judge, rule: &Rule) -> BTreeSet<Group> {
+fn groups_of(judge: &Evaluator, rule: &Rule) -> BTreeSet<Group> {
     let signals = judge.plan().signals_of(rule).into_iter();
     let groups = signals.flat_map(|ix| judge.readings(ix)).map(|(group, _)| group.clone());
     groups.filter(|group| *group != Group::ALL).collect()
@@ -394,7 +394,7 @@ fn nearness(group: &GroupTrial) -> f64 {
 }
 
 /// A condition's comparisons in a group, with the signals that they read.
-fn limits(judge: &Judge, cond: &Cond, group: &Group) -> Vec<Limit> {
+fn limits(judge: &Evaluator, cond: &Cond, group: &Group) -> Vec<Limit> {
     let mut sides: Vec<(&Num, Compare, &Num)> = Vec::new();
     doubt::for_each_comparison(cond, &mut |left, op, right| sides.push((left, op, right)));
     let signal = |num: &Num| match num {
@@ -412,7 +412,7 @@ fn limits(judge: &Judge, cond: &Cond, group: &Group) -> Vec<Limit> {
 }
 
 fn limit(
-    judge: &Judge,
+    judge: &Evaluator,
     signal: Option<SignalIx>,
     reading: Option<f64>,
     compare: Compare,

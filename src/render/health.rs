@@ -5,7 +5,7 @@ use crate::engine::view::snapshot::{RuleStatus, Snapshot};
 
 use super::line::Paint;
 
-pub use crate::engine::view::health::Colour as Health;
+pub use crate::engine::view::health::Health;
 
 impl Health {
     /// How its name is shown.

@@ -12,7 +12,7 @@ pub enum Style {
     /// Characters only.
     Plain,
     /// With the escape codes of a terminal.
-    Colour,
+    Health,
 }
 
 /// How a piece of a line is to look. The words say the same without it.
@@ -60,10 +60,10 @@ pub fn line(style: Style, pieces: &[(Paint, &str)]) -> String {
         left -= shown;
         let piece: String = room.by_ref().take(shown).collect();
         match (paint.code(), style) {
-            (Some(code), Style::Colour) if !piece.is_empty() => {
+            (Some(code), Style::Health) if !piece.is_empty() => {
                 text.push_str(&format!("\x1b[{code}m{piece}\x1b[0m"));
             }
-            (Some(_) | None, Style::Plain | Style::Colour) => text.push_str(&piece),
+            (Some(_) | None, Style::Plain | Style::Health) => text.push_str(&piece),
         }
     }
     text
@@ -198,7 +198,7 @@ mod tests {
     fn colour_is_shown_only_where_it_was_asked_for() {
         let pieces = [(Paint::Red, "red"), (Paint::Plain, " api")];
         assert_eq!(line(Style::Plain, &pieces), "red api");
-        assert_eq!(line(Style::Colour, &pieces), "\x1b[1;31mred\x1b[0m api");
+        assert_eq!(line(Style::Health, &pieces), "\x1b[1;31mred\x1b[0m api");
     }
 
     #[test]
@@ -240,7 +240,7 @@ mod tests {
             let text = line(Style::Plain, &pieces);
             prop_assert!(width(&text) <= WIDTH);
             prop_assert!(!text.contains(char::is_control));
-            let coloured = line(Style::Colour, &pieces);
+            let coloured = line(Style::Health, &pieces);
             let stripped = coloured.replace("\x1b[1;31m", "").replace("\x1b[0m", "");
             prop_assert_eq!(stripped, text);
         }

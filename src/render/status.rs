@@ -570,7 +570,7 @@ mod tests {
     #[test]
     fn without_colour_there_is_no_escape_code() {
         assert!(!status(&pending(), Style::Plain).contains('\x1b'));
-        assert!(status(&pending(), Style::Colour).starts_with("\x1b[1;33mYELLOW"));
+        assert!(status(&pending(), Style::Health).starts_with("\x1b[1;33mYELLOW"));
     }
 
     const STATES: [GuardState; 9] = [

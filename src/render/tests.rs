@@ -1,7 +1,7 @@
 //! Values that the tests of this layer share.
 
 use crate::engine::effect::Pace;
-use crate::engine::view::health::Colour;
+use crate::engine::view::health::Health;
 use crate::engine::view::snapshot::{
     BudgetStatus, DeploymentStatus, GuardState, RuleStatus, SignalStatus, Snapshot, TargetStatus,
 };
@@ -96,7 +96,7 @@ pub(super) fn snapshot() -> Snapshot {
         service: "api".to_owned(),
         mode: Mode::Auto,
         state: GuardState::Guarding,
-        colour: Colour::Green,
+        colour: Health::Green,
         deployment: Some(deployment),
         good: Some(Version::new("v1").unwrap()),
         paused: None,

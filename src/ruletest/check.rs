@@ -58,7 +58,7 @@ fn aspect(wanted: &Wanted, name: Option<&RuleName>, sight: &Sight<'_>) -> Aspect
             };
             same("refusal", show(*refusal), show(got))
         }
-        Wanted::Colour(colour) => {
+        Wanted::Health(colour) => {
             let got = sight.snapshot.colour;
             same("colour", colour.name().to_owned(), got.name().to_owned())
         }

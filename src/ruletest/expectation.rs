@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::engine::view::health::Colour;
+use crate::engine::view::health::Health;
 use crate::model::entry::{Refusal, RuleStanding};
 use crate::model::name::{RuleName, StageName};
 use crate::model::plan::Plan;
@@ -171,9 +171,9 @@ fn wanted(section: &Section<'_>, plan: &Plan, sink: &mut Sink) -> Option<Vec<Wan
         Refusal::ALL.map(|refusal| (refusal.to_string(), Some(refusal))).into();
     refusals.push(("none".to_owned(), None));
     let refusal = section.opt("refusal", |item| word(item, &refusals, sink).map(Wanted::Refusal));
-    let colours = [Colour::Green, Colour::Unknown, Colour::Yellow, Colour::Red];
+    let colours = [Health::Green, Health::Unknown, Health::Yellow, Health::Red];
     let colours = colours.map(|colour| (colour.name().to_owned(), colour));
-    let colour = section.opt("colour", |item| word(item, &colours, sink).map(Wanted::Colour));
+    let colour = section.opt("colour", |item| word(item, &colours, sink).map(Wanted::Health));
     let stage = section.opt("stage", |item| stage(item, plan, sink).map(Wanted::Stage));
     let passed = section.opt("passed", |item| stage_of(item, plan, sink).map(Wanted::Passed));
     let tolerance = section.opt("tolerance", |item| tolerance(item, sink));

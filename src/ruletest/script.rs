@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::engine::command::Force;
-use crate::engine::view::health::Colour;
+use crate::engine::view::health::Health;
 use crate::model::entry::{Refusal, RuleStanding};
 use crate::model::name::{RuleName, SignalName, StageName};
 use crate::model::plan::Plan;
@@ -87,7 +87,7 @@ pub enum Wanted {
     /// Why nothing would be done if the rule fired now; `None`: it would roll back.
     Refusal(Option<Refusal>),
     /// The deployment's colour.
-    Colour(Colour),
+    Health(Health),
     /// The stage that the deployment is in.
     Stage(StageName),
     /// A stage that has passed.
@@ -190,7 +190,7 @@ impl Expect {
             | Wanted::Signal(..)
             | Wanted::Refusal(_)
             | Wanted::Stage(_)
-            | Wanted::Colour(_) => false,
+            | Wanted::Health(_) => false,
         })
     }
 }

@@ -4,7 +4,7 @@ use std::env;
 use std::thread;
 use std::time::Duration;
 
-use rollguard::engine::Judge;
+use rollguard::engine::Evaluator;
 use rollguard::model::entry::Frozen;
 use rollguard::model::group::Group;
 use rollguard::model::index::{RuleIx, SignalIx};
@@ -64,7 +64,7 @@ fn text(group: &Group) -> String {
     group.text().unwrap_or_default().to_owned()
 }
 
-fn compare(plan: &Plan, judge: &Judge, oracle: &Oracle, context: &str) {
+fn compare(plan: &Plan, judge: &Evaluator, oracle: &Oracle, context: &str) {
     for (place, signal) in plan.signals.iter().enumerate() {
         let ix = SignalIx(place);
         let (found, expected) = (judge.readings(ix), oracle.readings(place));
@@ -100,7 +100,7 @@ fn measured(frozen: &[Frozen]) -> Vec<Measured> {
 }
 
 /// Arms, goes over to a stage, reloads what is as it was, or does nothing.
-fn turn(dice: &mut Dice, judge: &mut Judge, oracle: &mut Oracle, at: Instant) -> &'static str {
+fn turn(dice: &mut Dice, judge: &mut Evaluator, oracle: &mut Oracle, at: Instant) -> &'static str {
     match dice.below(40) {
         0 => {
             let (found, expected) = (judge.baselines(at), oracle.measure(at));
@@ -140,7 +140,7 @@ fn turn(dice: &mut Dice, judge: &mut Judge, oracle: &mut Oracle, at: Instant) ->
 fn play(seed: u64) -> u64 {
     let mut dice = Dice(seed);
     let plan = random_plan(&mut dice);
-    let (mut judge, mut oracle) = (Judge::new(plan.clone()), Oracle::new(plan.clone()));
+    let (mut judge, mut oracle) = (Evaluator::new(plan.clone()), Oracle::new(plan.clone()));
     let mut steps = 0;
     let mut now = Instant::ZERO;
     let keeps_deadlines = dice.chance(500);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use regex_lite::Regex;
-use rollguard::engine::Judge;
+use rollguard::engine::Evaluator;
 use rollguard::model::condition::{Compare, Cond, Condition, Num};
 use rollguard::model::deployment::{Along, Arm, Budget, DeploymentSettings, Mode};
 use rollguard::model::entry::RuleStanding;
@@ -151,12 +151,12 @@ pub(crate) fn page(text: &str, at: Instant) -> Page {
 
 /// A judge and what it is fed.
 pub(crate) struct Bed {
-    pub(crate) judge: Judge,
+    pub(crate) judge: Evaluator,
 }
 
 impl Bed {
     pub(crate) fn new(plan: &Arc<Plan>) -> Self {
-        Self { judge: Judge::new(plan.clone()) }
+        Self { judge: Evaluator::new(plan.clone()) }
     }
 
     /// Feeds a page to a target: `fail` is a failed scrape, `-` only lets time pass.

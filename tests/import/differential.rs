@@ -9,7 +9,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use rollguard::config::{SourceFile, compile};
-use rollguard::engine::Judge;
+use rollguard::engine::Evaluator;
 use rollguard::import::{Input, prometheus};
 use rollguard::model::entry::RuleStanding;
 use rollguard::model::index::{RuleIx, TargetIx};
@@ -140,7 +140,7 @@ fn judged(rows: &[Row]) -> Vec<[bool; ALERTS.len()]> {
     let plan = std::sync::Arc::new(plan.plan);
     let place = |name: &str| plan.rules.iter().position(|r| r.name.as_str() == name).unwrap();
     let places = ALERTS.map(|(name, _, _)| RuleIx(place(name)));
-    let mut judge = Judge::new(plan.clone());
+    let mut judge = Evaluator::new(plan.clone());
     let mut fired = Vec::new();
     for (second, row) in rows.iter().enumerate() {
         let mut page = Page::default();

@@ -11,7 +11,7 @@ use std::time::Duration;
 use rollguard::engine::command::{Command, Force, Terms};
 use rollguard::engine::effect::{DrillEffect, Effect, Job, Notice, Order, Outcome};
 use rollguard::engine::view::snapshot::{DeploymentStatus, GuardState, Snapshot};
-use rollguard::engine::{Guard, Ledger};
+use rollguard::engine::{Durable, Guard};
 use rollguard::model::deployment::{Arm, Mode};
 use rollguard::model::drill::Reach;
 use rollguard::model::entry::{Attempt, Caller, Entry, Event, StepResult};
@@ -457,7 +457,7 @@ impl World {
         self.lose_journal()?;
         if let Some(guard) = &mut self.guard {
             guard.unrecord(&self.durable[written..]);
-            assert_eq!(Ledger::replay(&self.durable), *guard.ledger(), "it knows what is not so");
+            assert_eq!(Durable::replay(&self.durable), *guard.durable(), "it knows what is not so");
         }
         if self.random.one_in(3) {
             self.append(entry);
@@ -757,12 +757,12 @@ impl World {
             return;
         }
         if self.check.is_news() {
-            let replayed = Ledger::replay(&self.durable);
-            assert_eq!(replayed, *guard.ledger(), "a restarted guard would know another story");
+            let replayed = Durable::replay(&self.durable);
+            assert_eq!(replayed, *guard.durable(), "a restarted guard would know another story");
         }
         if self.comparing == Comparing::Always {
             let restarted = Guard::new(self.plan.clone(), &self.durable);
-            assert_eq!(restarted.ledger(), guard.ledger());
+            assert_eq!(restarted.durable(), guard.durable());
             let shown = |guard: &Guard| durable_part(&guard.snapshot(self.moment()));
             assert_eq!(shown(&restarted), shown(guard));
         }

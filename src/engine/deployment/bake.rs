@@ -34,7 +34,7 @@ impl Guard {
             return Some("a rollback awaits approval".to_owned());
         }
         // What could not be acted on is not survived.
-        if self.ledger.pause.is_some() {
+        if self.durable.pause.is_some() {
             return Some("automatic rollbacks are paused".to_owned());
         }
         // A version that only ever had some of the traffic is not good.
@@ -47,15 +47,15 @@ impl Guard {
             if rule.severity == Severity::Warning || deployment.set_aside.contains(&rule.name) {
                 continue;
             }
-            if self.judge.rule(ix).state != State::Inactive {
+            if self.evaluator.rule(ix).state != State::Inactive {
                 return Some(format!("rule {} is {}", rule.name, self.standing(ix)));
             }
-            if let Some(TargetIx(target)) = self.judge.blind(ix, at) {
+            if let Some(TargetIx(target)) = self.evaluator.blind(ix, at) {
                 let target = &self.plan().targets[target].name;
                 return Some(format!("target {target}, which rule {} needs, is silent", rule.name));
             }
             critical = true;
-            judged |= self.judge.rule(ix).judged.is_some_and(|at| at >= self.timers.armed);
+            judged |= self.evaluator.rule(ix).judged.is_some_and(|at| at >= self.timers.armed);
         }
         let blind = critical && !judged;
         blind.then(|| "no critical rule has had data to judge by since it began".to_owned())

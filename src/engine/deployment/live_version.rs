@@ -237,7 +237,7 @@ impl Guard {
 
     fn note_reading(&mut self, at: Instant, live: &Live) {
         self.live.last = Some((at, live.clone()));
-        if self.ledger.live.as_ref().is_some_and(|known| live.is(known)) {
+        if self.durable.live.as_ref().is_some_and(|known| live.is(known)) {
             self.live.stood = Some(at);
         }
     }
@@ -296,7 +296,7 @@ impl Guard {
                 Some(Said::Nothing) | None => silent = silent.or(Some(target)),
             }
         }
-        let judged = self.ledger.current.as_ref().map(|current| &current.version);
+        let judged = self.durable.current.as_ref().map(|current| &current.version);
         match (version, silent) {
             (Some(version), None) => Live::Version(version.clone()),
             (Some(version), Some(_)) if Some(version) == judged => Live::Version(version.clone()),

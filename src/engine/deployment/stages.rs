@@ -1,5 +1,5 @@
 //! Stages: which one a deployment may go on to, and when it has passed. What is seen of one is
-//! judged by its gate, what enters it is run by `enter`; what is durable is in the ledger.
+//! judged by its gate, what enters it is run by `enter`; what is durable is in the durable state.
 
 use std::time::Duration;
 
@@ -21,8 +21,8 @@ use crate::engine::rules::state::{Judgement, State};
 use crate::engine::run::order::Occasion;
 use crate::engine::view::evidence;
 
-/// What the stages of the deployment wait for. What is not in the ledger follows from it again
-/// after a restart, but for what was seen: that is counted again.
+/// What the stages of the deployment wait for. What is not in the durable state follows from it
+/// again after a restart, but for what was seen: that is counted again.
 #[derive(Debug, Default)]
 pub(crate) struct Stages {
     pub(crate) gate: Gate,
@@ -147,7 +147,7 @@ impl Guard {
         let plan = self.plan().clone();
         let declared = plan.stage(&stage).map(|(_, stage)| stage);
         let hook = declared.and_then(|stage| stage.enter).map(|hook| plan.hook(hook).clone());
-        self.judge.enter(Some(stage.clone()), now.at);
+        self.evaluator.enter(Some(stage.clone()), now.at);
         self.stages = Stages {
             gate: Gate::new(now.at),
             entering: Entering::Nothing,
@@ -209,23 +209,23 @@ impl Guard {
 
     /// What is seen of each thing that a stage looks at.
     fn sights(&self, stage: &Stage, scrape: Option<&Scrape>, at: Instant) -> Vec<Sight> {
-        let given = stage.given.as_ref().map(|given| self.judge.verdict(&given.cond));
+        let given = stage.given.as_ref().map(|given| self.evaluator.verdict(&given.cond));
         let thin = given.and_then(|given| match given {
             Verdict::Holds => None,
             Verdict::Fails => Some(Verdict::NoData(NoData::EvidenceTooThin)),
             Verdict::NoData(why) => Some(Verdict::NoData(why)),
         });
         let limits = stage.limits.iter().enumerate().map(|(place, limit)| {
-            let verdict = thin.unwrap_or_else(|| self.judge.verdict(&limit.cond));
-            let fresh = scrape.is_some_and(|scrape| self.judge.is_news(scrape, &limit.cond));
+            let verdict = thin.unwrap_or_else(|| self.evaluator.verdict(&limit.cond));
+            let fresh = scrape.is_some_and(|scrape| self.evaluator.is_news(scrape, &limit.cond));
             (Item::Limit(place), verdict, fresh)
         });
         let rules = self.watched(stage).into_iter().map(|ix| {
             let rule = self.plan().rule(ix);
             let fresh = scrape.is_some_and(|scrape| {
                 let given = rule.given.as_ref();
-                self.judge.is_news(scrape, &rule.when.cond)
-                    || given.is_some_and(|given| self.judge.is_news(scrape, &given.cond))
+                self.evaluator.is_news(scrape, &rule.when.cond)
+                    || given.is_some_and(|given| self.evaluator.is_news(scrape, &given.cond))
             });
             (Item::Rule(ix), self.rule_is_clean(ix, at), fresh)
         });
@@ -246,12 +246,12 @@ impl Guard {
             Watched::These(rules) => rules.clone(),
             Watched::InForce => (0..self.plan().rules.len()).map(RuleIx).collect(),
         };
-        rules.into_iter().filter(|ix| self.judge.applies(*ix) && !set_aside(ix)).collect()
+        rules.into_iter().filter(|ix| self.evaluator.applies(*ix) && !set_aside(ix)).collect()
     }
 
     /// Whether a rule is inactive, and is so on what it sees.
     fn rule_is_clean(&self, ix: RuleIx, at: Instant) -> Verdict {
-        let seen = self.judge.rule(ix);
+        let seen = self.evaluator.rule(ix);
         match (seen.state, seen.verdict) {
             (State::Pending(_) | State::Firing(_), _) | (State::Inactive, Verdict::Holds) => {
                 Verdict::Fails
@@ -260,7 +260,7 @@ impl Guard {
             (State::Inactive, Verdict::NoData(why)) => {
                 // It says itself that absence is as good, but only where somebody answers.
                 let clear = self.plan().rule(ix).on_no_data == OnNoData::Clear;
-                let answers = self.judge.blind(ix, at).is_none();
+                let answers = self.evaluator.blind(ix, at).is_none();
                 if clear && answers { Verdict::Holds } else { Verdict::NoData(why) }
             }
         }
@@ -358,7 +358,7 @@ impl Guard {
         }
         let waits = if current.ask.is_some() {
             Some("a rollback awaits approval")
-        } else if self.ledger.pause.is_some() {
+        } else if self.durable.pause.is_some() {
             Some("automatic rollbacks are paused")
         } else {
             sights.is_empty().then_some("there is no rule and no limit left to judge it by")

@@ -52,13 +52,14 @@ impl Guard {
         known: &'a [RuleName],
     ) -> impl Iterator<Item = (RuleIx, &'a Rule, Option<Instant>, bool)> {
         let rules = self.plan().rules.iter().enumerate().map(|(ix, rule)| (RuleIx(ix), rule));
-        let applying = rules.filter(|(ix, _)| self.judge.applies(*ix));
-        applying.map(|(ix, rule)| (ix, rule, self.judge.rule(ix).lost, known.contains(&rule.name)))
+        let applying = rules.filter(|(ix, _)| self.evaluator.applies(*ix));
+        applying
+            .map(|(ix, rule)| (ix, rule, self.evaluator.rule(ix).lost, known.contains(&rule.name)))
     }
 
     fn describe_loss(&self, first: RuleIx, rules: usize) -> String {
         let rule = self.plan().rule(first);
-        let why = match self.judge.rule(first).verdict {
+        let why = match self.evaluator.rule(first).verdict {
             Verdict::NoData(why) => why.to_string(),
             Verdict::Holds | Verdict::Fails => "no data".to_owned(),
         };

@@ -156,7 +156,7 @@ impl Guard {
     }
 
     fn compare(&mut self, now: Moment, matter: Matter, least: Duration) {
-        let (Some(settings), Some(current)) = (self.live_settings(), &self.ledger.current) else {
+        let (Some(settings), Some(current)) = (self.live_settings(), &self.durable.current) else {
             return;
         };
         let until = now.at.after((settings.timeout * TRIES).max(least));
@@ -208,7 +208,7 @@ impl Guard {
     /// Acts on a reading that was made for the comparison under way.
     pub(crate) fn settle_check(&mut self, now: Moment, live: Live) {
         let (Some(check), Some(current), Some(settings)) =
-            (&mut self.live.check, &self.ledger.current, &self.judge.plan().deployment.live)
+            (&mut self.live.check, &self.durable.current, &self.evaluator.plan().deployment.live)
         else {
             return;
         };
@@ -272,7 +272,7 @@ impl Guard {
         match self.plan().mode {
             Mode::Confirm => self.ask(now, ix, &hook),
             Mode::Observe | Mode::Notify | Mode::Auto => {
-                let trigger = Trigger::Rule(Box::new(evidence::of_rule(&self.judge, ix, now)));
+                let trigger = Trigger::Rule(Box::new(evidence::of_rule(&self.evaluator, ix, now)));
                 self.decide_on(now, Case { trigger, hook, approval: None });
             }
         }
@@ -287,7 +287,7 @@ impl Guard {
         refusal: Option<Refusal>,
         number: u32,
     ) {
-        let Some(current) = &self.ledger.current else { return };
+        let Some(current) = &self.durable.current else { return };
         if current.phase != Phase::RollingBack {
             return;
         }
@@ -319,7 +319,7 @@ impl Guard {
     }
 
     fn record_check(&mut self, now: Moment, live: &Live, refusal: Option<Refusal>) {
-        let Some(current) = &self.ledger.current else { return };
+        let Some(current) = &self.durable.current else { return };
         let known = (live.version().cloned(), refusal);
         let told = refusal.is_some()
             && (current.checked.contains(&known) || current.checked.len() >= MAX_RECORDED);
@@ -332,7 +332,7 @@ impl Guard {
 
     /// Why a rollback would be refused, going by the newest reading.
     pub(crate) fn live_refusal(&self) -> Option<Refusal> {
-        let (settings, current) = (self.live_settings()?, self.ledger.current.as_ref()?);
+        let (settings, current) = (self.live_settings()?, self.durable.current.as_ref()?);
         let (_, live) = self.live.last.as_ref()?;
         let compared = Compared::new(live, &current.version, current.good.as_ref());
         compared.refusal(settings.unknown)
@@ -341,7 +341,7 @@ impl Guard {
     /// Whether the live version is the good one, as far as that belongs to the cure: read after
     /// `since`.
     pub(crate) fn live_is_cured(&self, since: Instant, now: Instant) -> bool {
-        let good = self.ledger.current.as_ref().and_then(|current| current.good.as_ref());
+        let good = self.durable.current.as_ref().and_then(|current| current.good.as_ref());
         let (Some(good), Some(_)) = (good, self.live_settings()) else { return true };
         self.live_since(since, now).is_some_and(|live| live.is(good))
     }

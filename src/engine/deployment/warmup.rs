@@ -46,14 +46,14 @@ impl Guard {
     /// state, but what it would see is known. One that holds only since a change that was detected
     /// afterwards is none of them.
     pub(crate) fn holding(&self) -> Vec<RuleName> {
-        let before = |ix| match (self.judge.rule(ix).state.since(), self.live.changed) {
+        let before = |ix| match (self.evaluator.rule(ix).state.since(), self.live.changed) {
             (Some(since), Some(changed)) => since <= changed,
             (Some(_), None) => true,
             (None, _) => false,
         };
-        let holds = |ix| match self.judge.applies(ix) {
+        let holds = |ix| match self.evaluator.applies(ix) {
             true => before(ix),
-            false => self.judge.holds_now(ix),
+            false => self.evaluator.holds_now(ix),
         };
         let rules = self.plan().rules.iter().enumerate();
         let holding = rules.filter(|(ix, rule)| !rule.relative && holds(RuleIx(*ix)));
@@ -66,7 +66,7 @@ impl Guard {
         let Some(deployment) = self.guarded() else { return };
         let rests = |name: &&RuleName| {
             let place = self.plan().rules.iter().position(|rule| rule.name == **name);
-            place.is_some_and(|ix| !self.judge.applies(RuleIx(ix)))
+            place.is_some_and(|ix| !self.evaluator.applies(RuleIx(ix)))
         };
         let resting: Vec<RuleName> = deployment.holding.iter().filter(rests).cloned().collect();
         self.unseen.extend(resting);
@@ -76,8 +76,8 @@ impl Guard {
     fn held_before(&self) -> Vec<RuleName> {
         let before = |since| since <= self.timers.armed;
         let rules = self.plan().rules.iter().enumerate();
-        let held =
-            rules.filter(|(ix, _)| self.judge.rule(RuleIx(*ix)).state.since().is_some_and(before));
+        let held = rules
+            .filter(|(ix, _)| self.evaluator.rule(RuleIx(*ix)).state.since().is_some_and(before));
         held.map(|(_, rule)| rule.name.clone()).collect()
     }
 
@@ -103,7 +103,7 @@ impl Guard {
         }
         self.timers.warm = None;
         for ix in (0..self.plan().rules.len()).map(RuleIx) {
-            let since = self.judge.rule(ix).state.since();
+            let since = self.evaluator.rule(ix).state.since();
             if since.is_some_and(|since| since <= self.timers.armed) {
                 self.set_aside(now, ix);
             }
@@ -117,7 +117,7 @@ impl Guard {
         for name in std::mem::take(&mut self.unseen) {
             let place = |rule: &Rule| rule.name == name;
             let Some(ix) = self.plan().rules.iter().position(place).map(RuleIx) else { continue };
-            match self.judge.rule(ix).verdict {
+            match self.evaluator.rule(ix).verdict {
                 Verdict::Holds => self.set_aside(now, ix),
                 Verdict::Fails => {}
                 Verdict::NoData(_) => self.unseen.push(name),
@@ -129,7 +129,7 @@ impl Guard {
         let rule = self.plan().rule(ix);
         let Some(deployment) = self.guarded() else { return };
         if !rule.relative && !deployment.set_aside.contains(&rule.name) {
-            let evidence = evidence::of_rule(&self.judge, ix, now);
+            let evidence = evidence::of_rule(&self.evaluator, ix, now);
             self.record(now, Event::SetAside { evidence });
         }
     }

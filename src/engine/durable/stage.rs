@@ -1,5 +1,5 @@
-//! What the journal says of the stages of a deployment: part of the ledger, so it changes only by
-//! applying entries, live and on replay alike.
+//! What the journal says of the stages of a deployment: part of the durable state, so it changes
+//! only by applying entries, live and on replay alike.
 
 use crate::model::entry::{Attempt, Entering, Event, StepResult};
 use crate::model::name::{DeploymentId, HookName, StageName};

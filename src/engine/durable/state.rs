@@ -29,7 +29,7 @@ const MAX_ENTRIES: usize = 512;
 
 /// What the journal says.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Ledger {
+pub struct Durable {
     /// The newest deployment, guarded or not.
     pub(crate) current: Option<Deployment>,
     /// The last version that finished its bake.
@@ -125,13 +125,13 @@ pub(crate) struct Progress {
     pub(crate) last: Option<StepResult>,
 }
 
-impl Ledger {
+impl Durable {
     /// What a journal's entries amount to.
     #[must_use]
     pub fn replay(entries: &[Entry]) -> Self {
-        let mut ledger = Self::default();
-        entries.iter().for_each(|entry| ledger.apply(entry));
-        ledger
+        let mut durable = Self::default();
+        entries.iter().for_each(|entry| durable.apply(entry));
+        durable
     }
 
     /// Takes an entry into account.

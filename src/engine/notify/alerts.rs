@@ -1,6 +1,6 @@
 //! News from the journal: which records change a state that people may be told of, what of it is
-//! still open, and who was told. Part of the ledger, so live and on replay alike. It knows no
-//! channels of the configuration and sends nothing.
+//! still open, and who was told. Part of the durable state, so live and on replay alike. It knows
+//! no channels of the configuration and sends nothing.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

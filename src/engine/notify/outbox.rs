@@ -1,5 +1,5 @@
 //! Telling: hands each change of state to the channels that are configured, once it is on record.
-//! What is wrong and what was said is the ledger's business; how each system is told is
+//! What is wrong and what was said is the durable state's business; how each system is told is
 //! `announce`'s. It never decides to act, and nothing waits for it.
 
 use std::sync::Arc;
@@ -68,7 +68,7 @@ pub struct Announced {
 impl Guard {
     /// Asks for the newest record to be told, if it is news.
     pub(crate) fn tell_news(&mut self) {
-        if let Some(news) = self.ledger.news.newest().filter(|_| self.has_channels()).cloned() {
+        if let Some(news) = self.durable.news.newest().filter(|_| self.has_channels()).cloned() {
             self.push_news(news, Occurrence::First);
         }
     }
@@ -88,9 +88,9 @@ impl Guard {
         if !self.has_channels() || self.halt.is_some() {
             return;
         }
-        for news in self.ledger.news.remembered() {
-            if self.ledger.news.is_open(&news) || too(&news) {
-                let told = self.ledger.news.told_of(&news);
+        for news in self.durable.news.remembered() {
+            if self.durable.news.is_open(&news) || too(&news) {
+                let told = self.durable.news.told_of(&news);
                 self.push_news(news, Occurrence::Again(told));
             }
         }
@@ -98,7 +98,7 @@ impl Guard {
 
     /// Tells that nothing can be recorded any more, which cannot be recorded.
     pub(crate) fn tell_journal_lost(&mut self, now: Moment) {
-        let current = self.ledger.current.as_ref();
+        let current = self.durable.current.as_ref();
         let news = News {
             change: Change::JournalLost,
             seq: None,
@@ -134,9 +134,9 @@ impl Guard {
     }
 
     fn push_news(&mut self, news: Arc<News>, occurrence: Occurrence) {
-        let log = &self.ledger.news;
+        let log = &self.durable.news;
         let (open, opened) = (log.open_beside(&news), log.opened_for(&news));
-        let units = evidence::units(&self.judge);
+        let units = evidence::units(&self.evaluator);
         self.push(Effect::Tell(Box::new(Telling { news, occurrence, open, opened, units })));
     }
 }

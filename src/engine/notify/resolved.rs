@@ -77,7 +77,7 @@ impl Guard {
     fn has_cleared(&self, name: &RuleName) -> bool {
         let place = self.plan().rules.iter().position(|rule| rule.name == *name).map(RuleIx);
         place.is_none_or(|ix| {
-            let rule = self.judge.rule(ix);
+            let rule = self.evaluator.rule(ix);
             rule.state == State::Inactive && matches!(rule.verdict, Verdict::Fails)
         })
     }

@@ -78,7 +78,7 @@ impl Guard {
             (of.ask.is_some(), Refusal::AwaitingApproval),
             (of.irreversible, Refusal::Irreversible),
             (of.denied.contains(&rule.name), Refusal::Denied),
-            (self.ledger.pause.is_some(), Refusal::Paused),
+            (self.durable.pause.is_some(), Refusal::Paused),
             (self.is_budget_spent(now.wall), Refusal::BudgetSpent),
         ];
         reasons.into_iter().find(|(applies, _)| *applies).map(|(_, refusal)| refusal)
@@ -100,7 +100,7 @@ impl Guard {
     /// Asks whether to roll back for a rule that fires.
     pub(crate) fn ask(&mut self, now: Moment, ix: RuleIx, hook: &Hook) {
         let Some(deployment) = self.guarded() else { return };
-        let trigger = Trigger::Rule(Box::new(evidence::of_rule(&self.judge, ix, now)));
+        let trigger = Trigger::Rule(Box::new(evidence::of_rule(&self.evaluator, ix, now)));
         let decision = self.decision(now, deployment, trigger, hook);
         let Confirm { within, default } = self.plan().deployment.confirm.unwrap_or(UNSAID);
         let id = deployment.id.clone();
@@ -216,7 +216,7 @@ impl Guard {
             Mode::Notify => Some(Refusal::NotifyOnly),
             Mode::Confirm | Mode::Auto => None,
         };
-        let paused = self.ledger.pause.is_some().then_some(Refusal::Paused);
+        let paused = self.durable.pause.is_some().then_some(Refusal::Paused);
         let spent = self.is_budget_spent(now.wall).then_some(Refusal::BudgetSpent);
         by_mode.or_else(|| self.hook_refusal(hook)).or(paused).or(spent)
     }
@@ -244,7 +244,7 @@ impl Guard {
         let Some(deployment) = self.guarded().filter(|_| self.halt.is_none()) else { return };
         let lifted = |name: &&RuleName| {
             self.rule_named(name).is_some_and(|ix| {
-                let rule = self.judge.rule(ix);
+                let rule = self.evaluator.rule(ix);
                 rule.state == State::Inactive
                     && rule.verdict == Verdict::Fails
                     && now.at.since(self.started) >= self.plan().reach(self.plan().rule(ix))
@@ -296,7 +296,7 @@ impl Guard {
 
     /// Whether a rule holds now; `None` where it cannot tell, or is not there any more.
     fn holds(&self, name: &RuleName) -> Option<bool> {
-        match self.judge.rule(self.rule_named(name)?).verdict {
+        match self.evaluator.rule(self.rule_named(name)?).verdict {
             Verdict::Holds => Some(true),
             Verdict::Fails => Some(false),
             Verdict::NoData(_) => None,

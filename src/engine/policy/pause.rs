@@ -8,7 +8,7 @@ use crate::model::entry::{Caller, Entry, Event};
 use crate::model::time::{Instant, Moment, Timestamp, format_duration};
 
 use crate::engine::command::{Accepted, Rejection, check_reason};
-use crate::engine::durable::state::{Ledger, Phase};
+use crate::engine::durable::state::{Durable, Phase};
 use crate::engine::guard::Guard;
 use crate::engine::run::order::Occasion;
 use crate::engine::view::snapshot::PauseStatus;
@@ -31,7 +31,7 @@ pub(crate) struct Pause {
     pub(crate) reason: String,
 }
 
-impl Ledger {
+impl Durable {
     /// Takes an entry into account.
     pub(crate) fn pause_or_resume(&mut self, entry: &Entry) {
         if let Event::Paused { until, reason, by } = &entry.event {
@@ -57,7 +57,7 @@ impl Guard {
         if !(MIN_PAUSE..=MAX_PAUSE).contains(&span) {
             return Err(Rejection::BadPause);
         }
-        if let Some(current) = &self.ledger.current {
+        if let Some(current) = &self.durable.current {
             // A rollback that has begun cannot be held, and a question must not time out into
             // one that is refused.
             if current.phase == Phase::RollingBack {
@@ -84,7 +84,7 @@ impl Guard {
         by: Caller,
     ) -> Result<Accepted, Rejection> {
         reason.as_deref().map_or(Ok(()), check_reason)?;
-        if self.ledger.pause.is_none() {
+        if self.durable.pause.is_none() {
             return Err(Rejection::NotPaused);
         }
         self.leave_pause(now, reason, by);
@@ -111,20 +111,20 @@ impl Guard {
 
     /// When the pause is over.
     pub(crate) fn pause_deadline(&self) -> Option<Instant> {
-        self.waits.pause.filter(|_| self.ledger.pause.is_some() && self.halt.is_none())
+        self.waits.pause.filter(|_| self.durable.pause.is_some() && self.halt.is_none())
     }
 
     /// The end of a pause that the journal left open. However clocks have stepped, no pause is
     /// made longer than it was.
     pub(crate) fn resume_pause(&mut self, now: Moment) {
-        self.waits.pause = self.ledger.pause.as_ref().map(|pause| {
+        self.waits.pause = self.durable.pause.as_ref().map(|pause| {
             let whole = pause.until.since(pause.since);
             now.at.after(pause.until.since(now.wall).min(whole))
         });
     }
 
     pub(crate) fn pause_status(&self, now: Moment) -> Option<PauseStatus> {
-        let Pause { since, until, by, reason } = self.ledger.pause.clone()?;
+        let Pause { since, until, by, reason } = self.durable.pause.clone()?;
         let end = self.waits.pause.map(|end| now.wall.after(end.since(now.at)));
         Some(PauseStatus { since, until: end.unwrap_or(until), by, reason })
     }

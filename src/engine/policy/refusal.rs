@@ -19,7 +19,9 @@ impl Guard {
     /// Why a rule would not be acted on if it fired now; `None` if it would.
     pub(crate) fn refusal(&self, ix: RuleIx, now: Moment) -> Option<Refusal> {
         let rule = self.plan().rule(ix);
-        let Some(deployment) = self.ledger.current.as_ref() else { return Some(Refusal::NotArmed) };
+        let Some(deployment) = self.durable.current.as_ref() else {
+            return Some(Refusal::NotArmed);
+        };
         match deployment.phase {
             Phase::Guarding => {}
             Phase::RollingBack | Phase::RolledBack | Phase::Failed(_) => {
@@ -30,7 +32,7 @@ impl Guard {
         if self.halt.is_some() {
             return Some(Refusal::JournalUnusable);
         }
-        if !self.judge.applies(ix) {
+        if !self.evaluator.applies(ix) {
             return Some(Refusal::OtherStage);
         }
         if self.timers.warm.is_some() {
@@ -53,7 +55,7 @@ impl Guard {
 
     /// Why a hook cannot be run for the current deployment.
     pub(crate) fn hook_refusal(&self, hook: &Hook) -> Option<Refusal> {
-        let deployment = self.ledger.current.as_ref()?;
+        let deployment = self.durable.current.as_ref()?;
         match &deployment.good {
             _ if !hook.names(Placeholder::Good) => None,
             None => Some(Refusal::NoGoodVersion),
@@ -64,7 +66,7 @@ impl Guard {
 
     /// What is to be said of a rule that does not fire, or fires in vain.
     pub(crate) fn standing_refusal(&self, ix: RuleIx, now: Moment) -> Option<Refusal> {
-        match self.judge.rule(ix).verdict {
+        match self.evaluator.rule(ix).verdict {
             _ if self.is_resting(ix) => Some(Refusal::OtherStage),
             Verdict::NoData(NoData::EvidenceTooThin) => Some(Refusal::EvidenceTooThin),
             Verdict::NoData(_) => Some(Refusal::NoData),
@@ -76,7 +78,7 @@ impl Guard {
 
     /// Whether a rule is not for the stage that a guarded deployment is in.
     fn is_resting(&self, ix: RuleIx) -> bool {
-        self.guarded().is_some() && !self.judge.applies(ix)
+        self.guarded().is_some() && !self.evaluator.applies(ix)
     }
 
     /// Records once for each rule and reason that nothing is done, and again when the rule fires
@@ -95,7 +97,7 @@ impl Guard {
         let first = deployment.refused.is_empty() || people.contains(&refusal);
         let critical = rule.severity == Severity::Critical;
         let text = rule.when.text.clone();
-        let evidence = evidence::of_rule(&self.judge, ix, now);
+        let evidence = evidence::of_rule(&self.evaluator, ix, now);
         self.record(now, Event::Refused { refusal, evidence });
         // A hook is not told that a rule clears, so it is told once that it fires.
         if refusal != Refusal::Observing && !known {

@@ -1,4 +1,4 @@
-//! The judge: takes in scrapes, keeps every signal's reading and every rule's state. It knows
+//! The evaluator: takes in scrapes, keeps every signal's reading and every rule's state. It knows
 //! nothing of deployments and never decides to act.
 
 use std::collections::HashSet;
@@ -29,7 +29,7 @@ const HELD_UP: Duration = Duration::from_secs(1);
 
 /// Readings and rule states, and the windows behind them.
 #[derive(Clone, Debug)]
-pub struct Judge {
+pub struct Evaluator {
     plan: Arc<Plan>,
     feeds: Vec<Feed>,
     signals: Signals,
@@ -103,7 +103,7 @@ impl RuleState {
     }
 }
 
-impl Judge {
+impl Evaluator {
     /// A judge that has seen nothing.
     #[must_use]
     pub fn new(plan: Arc<Plan>) -> Self {

@@ -17,7 +17,7 @@ use super::order::{self, Context, Occasion};
 use super::procedure::{self, At, Next};
 use crate::engine::command::{Accepted, Rejection};
 use crate::engine::durable::drills::DrillStatus;
-use crate::engine::durable::state::{Deployment, Ledger, Phase};
+use crate::engine::durable::state::{Deployment, Durable, Phase};
 use crate::engine::effect::{DrillEffect, Effect, Outcome};
 use crate::engine::guard::{Doing, Guard};
 use crate::engine::view::evidence;
@@ -115,7 +115,7 @@ impl Guard {
     /// The newest drill.
     #[must_use]
     pub const fn last_drill(&self) -> Option<&DrillStatus> {
-        self.ledger.drills.last()
+        self.durable.drills.last()
     }
 
     /// Begins a drill because somebody asks for it.
@@ -127,7 +127,7 @@ impl Guard {
         by: Caller,
     ) -> Result<Accepted, Rejection> {
         let (settings, hook) = self.drillable(hook, reach)?;
-        let id = self.ledger.drills.next_id(|id| self.ledger.knows(id));
+        let id = self.durable.drills.next_id(|id| self.durable.knows(id));
         let steps = u32::try_from(hook.steps.len()).unwrap_or(u32::MAX);
         let message = format!("drilling hook {} as {id}: {steps} steps", hook.name);
         let DrillSettings { service, good, version, .. } = settings;
@@ -168,7 +168,7 @@ impl Guard {
         {
             return Err(DrillRefusal::WouldAct { hook: hook.name.clone(), step });
         }
-        if let Some(current) = &self.ledger.current
+        if let Some(current) = &self.durable.current
             && current.phase == Phase::RollingBack
         {
             return Err(DrillRefusal::RollingBack(current.id.clone()));
@@ -208,7 +208,7 @@ impl Guard {
     pub(crate) fn settle_drill(&mut self, now: Moment, outcome: &Outcome) {
         let Some(drill) = &self.drills.run else { return };
         if outcome.deployment != drill.stand_in.id
-            || self.ledger.drills.open_attempt().as_ref() != Some(&outcome.attempt)
+            || self.durable.drills.open_attempt().as_ref() != Some(&outcome.attempt)
         {
             return;
         }
@@ -268,9 +268,9 @@ impl Guard {
 
     /// Ends what an earlier guard left open: what it ran may still be there.
     pub(crate) fn end_old_drill(&mut self, now: Moment) {
-        let Some(open) = self.ledger.drills.open() else { return };
+        let Some(open) = self.durable.drills.open() else { return };
         let (id, begun) = (open.drill.clone(), open.begun);
-        if let Some(attempt) = self.ledger.drills.open_attempt() {
+        if let Some(attempt) = self.durable.drills.open_attempt() {
             let (deployment, timeout) = (id.clone(), Duration::ZERO);
             self.push(Effect::Inspect { deployment, attempt, timeout });
         }
@@ -290,7 +290,7 @@ impl Guard {
         let Some(drill) = &self.drills.run else { return };
         let (hook, deployment) = (&drill.hook, &drill.stand_in.id);
         let left = drill.limit.map(|limit| limit.since(now.at));
-        let at = At { hook, progress: &self.ledger.drills.progress, deployment, left };
+        let at = At { hook, progress: &self.durable.drills.progress, deployment, left };
         let next = match choose(at) {
             // No cure of a drill can be seen.
             Next::LookForCure(_) => procedure::next_without_cure(at),
@@ -314,7 +314,7 @@ impl Guard {
     }
 
     fn start_drill_attempt(&mut self, now: Moment, number: u32, left: Option<Duration>) {
-        let place = self.ledger.drills.progress.step;
+        let place = self.durable.drills.progress.step;
         let Some(drill) = &mut self.drills.run else { return };
         let Some(step) = drill.hook.steps.get(place as usize) else { return };
         let attempt = Attempt::of(drill.hook.name.clone(), place, number);
@@ -346,7 +346,7 @@ impl Guard {
 
     /// A rollback that waits for its first attempt waits for the drill, and need not any more.
     fn go_ahead(&mut self, now: Moment) {
-        let waits = self.ledger.current.as_ref().is_some_and(|current| {
+        let waits = self.durable.current.as_ref().is_some_and(|current| {
             current.phase == Phase::RollingBack && current.progress.number == 0
         });
         if let Doing::Backoff { until } = &mut self.doing
@@ -370,7 +370,7 @@ pub fn acting_step(hook: &Hook) -> Option<usize> {
     acts.map(|place| place + 1)
 }
 
-/// What stands in the place of a deployment: what the ledger would know of one.
+/// What stands in the place of a deployment: what the durable state would know of one.
 fn stand_in(now: Moment, id: &DeploymentId, start: &DrillStart) -> Deployment {
     let DrillStart { service, version, good, by, .. } = start.clone();
     let event = Event::Begun {
@@ -386,5 +386,5 @@ fn stand_in(now: Moment, id: &DeploymentId, start: &DrillStart) -> Deployment {
         by,
     };
     let entry = Entry { at: now.wall, deployment: Some(id.clone()), event };
-    Ledger::replay(&[entry]).current.expect("it was just begun")
+    Durable::replay(&[entry]).current.expect("it was just begun")
 }

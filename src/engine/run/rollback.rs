@@ -25,14 +25,14 @@ use crate::engine::view::evidence;
 impl Guard {
     /// Rolls back because a rule fired.
     pub(crate) fn roll_back_for(&mut self, now: Moment, ix: RuleIx, hook: HookIx) {
-        let trigger = Trigger::Rule(Box::new(evidence::of_rule(&self.judge, ix, now)));
+        let trigger = Trigger::Rule(Box::new(evidence::of_rule(&self.evaluator, ix, now)));
         let hook = self.plan().hook(hook).clone();
         self.roll_back(now, Case { trigger, hook, approval: None });
     }
 
     /// Puts the decision on record, once for a deployment, and begins.
     pub(crate) fn decide_on(&mut self, now: Moment, case: Case) {
-        let Some(deployment) = &self.ledger.current else { return };
+        let Some(deployment) = &self.durable.current else { return };
         let Case { trigger, hook, approval } = case;
         let decision = self.decision(now, deployment, trigger, &hook);
         let decision = Decision { approval, ..decision };
@@ -62,23 +62,23 @@ impl Guard {
             good: of.good.clone(),
             approval: None,
             cure: verify::describe(hook),
-            rules: evidence::of_rules(&self.judge, now),
-            signals: evidence::of_signals(&self.judge),
+            rules: evidence::of_rules(&self.evaluator, now),
+            signals: evidence::of_signals(&self.evaluator),
         }
     }
 
     /// The report of a rollback that was not done.
     pub(crate) fn report_refusal(&mut self, now: Moment, ix: RuleIx, refusal: Refusal) {
         let Then::Rollback(hook) = self.plan().rule(ix).then else { return };
-        let Some(deployment) = &self.ledger.current else { return };
-        let trigger = Trigger::Rule(Box::new(evidence::of_rule(&self.judge, ix, now)));
+        let Some(deployment) = &self.durable.current else { return };
+        let trigger = Trigger::Rule(Box::new(evidence::of_rule(&self.evaluator, ix, now)));
         let decision = self.decision(now, deployment, trigger, self.plan().hook(hook));
         self.report_as(now, decision, "not rolled back", Some(refusal.to_string()));
     }
 
     /// Goes on with a rollback that the journal left open.
     pub(crate) fn resume_rollback(&mut self, now: Moment) {
-        let Some(deployment) = &self.ledger.current else { return };
+        let Some(deployment) = &self.durable.current else { return };
         let Some((_, decision)) = &deployment.decision else { return };
         let name = decision.hook.clone();
         let hook = self.plan().hooks.iter().find(|hook| hook.name == name).cloned();
@@ -129,7 +129,7 @@ impl Guard {
         self.settle_drill(now, outcome);
         // What cannot be recorded is not awaited any more: the next start inspects it.
         let awaited = self.halt.is_none()
-            && self.ledger.current.as_ref().is_some_and(|deployment| {
+            && self.durable.current.as_ref().is_some_and(|deployment| {
                 deployment.id == outcome.deployment
                     && deployment.phase == Phase::RollingBack
                     && deployment.progress.open
@@ -169,9 +169,9 @@ impl Guard {
     /// Does what comes next according to `choose`.
     fn follow(&mut self, now: Moment, choose: fn(At<'_>) -> Next) {
         // What was called off shifts traffic, too: one after the other.
-        if let (Some(hook), Some(current)) = (&self.hook, &self.ledger.current)
+        if let (Some(hook), Some(current)) = (&self.hook, &self.durable.current)
             && current.phase == Phase::RollingBack
-            && self.ledger.stray.is_none()
+            && self.durable.stray.is_none()
         {
             let (progress, deployment) = (&current.progress, &current.id);
             let next = choose(At { hook, progress, deployment, left: self.left(now) });
@@ -197,7 +197,7 @@ impl Guard {
     }
 
     pub(crate) fn start_attempt(&mut self, now: Moment, number: u32) {
-        let (Some(hook), Some(deployment)) = (&self.hook, &self.ledger.current) else { return };
+        let (Some(hook), Some(deployment)) = (&self.hook, &self.durable.current) else { return };
         let place = deployment.progress.step;
         let Some(step) = hook.steps.get(place as usize) else { return };
         let Some((_, decision)) = &deployment.decision else { return };
@@ -240,7 +240,7 @@ impl Guard {
 
     /// The rule that caused the rollback, if one did and it is still there.
     fn cause(&self) -> Option<RuleIx> {
-        let (_, decision) = self.ledger.current.as_ref()?.decision.as_ref()?;
+        let (_, decision) = self.durable.current.as_ref()?.decision.as_ref()?;
         let cause = rule(&decision.trigger)?;
         self.plan().rules.iter().position(|rule| rule.name == cause.rule).map(RuleIx)
     }
@@ -275,9 +275,9 @@ impl Guard {
 
     /// What a scrape says of the cure; `None` if it is no news to it.
     fn cure_verdict(&self, scrape: &Scrape) -> Option<Verdict> {
-        let news = |cond| self.judge.is_news(scrape, cond);
+        let news = |cond| self.evaluator.is_news(scrape, cond);
         match self.hook.as_ref()?.cure.as_ref() {
-            Some(cure) => news(&cure.when.cond).then(|| self.judge.verdict(&cure.when.cond)),
+            Some(cure) => news(&cure.when.cond).then(|| self.evaluator.verdict(&cure.when.cond)),
             None => self.default_cure(scrape),
         }
     }
@@ -286,8 +286,8 @@ impl Guard {
     /// what was sampled since, and no other critical rule holds.
     fn default_cure(&self, scrape: &Scrape) -> Option<Verdict> {
         if let Some(cause) = self.cause() {
-            let news = self.judge.is_news(scrape, &self.plan().rule(cause).when.cond);
-            let verdict = self.judge.rule(cause).verdict;
+            let news = self.evaluator.is_news(scrape, &self.plan().rule(cause).when.cond);
+            let verdict = self.evaluator.rule(cause).verdict;
             if !news || verdict != Verdict::Fails {
                 return news.then_some(match verdict {
                     Verdict::NoData(why) => Verdict::NoData(why),
@@ -301,16 +301,16 @@ impl Guard {
     }
 
     fn critical_rule_holds(&self) -> bool {
-        let set_aside = self.ledger.current.as_ref().map(|deployment| &deployment.set_aside);
+        let set_aside = self.durable.current.as_ref().map(|deployment| &deployment.set_aside);
         self.plan().rules.iter().enumerate().any(|(index, rule)| {
             rule.severity == Severity::Critical
                 && !set_aside.is_some_and(|names| names.contains(&rule.name))
-                && self.judge.rule(RuleIx(index)).state != State::Inactive
+                && self.evaluator.rule(RuleIx(index)).state != State::Inactive
         })
     }
 
     fn cured(&mut self, now: Moment, purpose: Purpose) {
-        let Some(deployment) = &self.ledger.current else { return };
+        let Some(deployment) = &self.durable.current else { return };
         match purpose {
             Purpose::AfterUnknown(_) => {
                 let attempt = self.attempt(&deployment.progress);
@@ -323,7 +323,7 @@ impl Guard {
             Purpose::Verify | Purpose::AfterRestart { .. } => {
                 let decided = deployment.decision.as_ref().map(|(at, _)| *at);
                 let took = decided.map(|at| now.wall.since(at)).unwrap_or_default();
-                let signals = evidence::of_signals(&self.judge);
+                let signals = evidence::of_signals(&self.evaluator);
                 self.record(now, Event::Cured { signals, took_ms: evidence::millis(took) });
                 self.report(now, "rolled back", None);
             }
@@ -354,7 +354,7 @@ impl Guard {
     /// Whether there is a cure whose sight says that a step took effect. Where a person saw what
     /// the rules did not, that no rule holds says nothing.
     pub(crate) fn has_cure(&self) -> bool {
-        let decision = self.ledger.current.as_ref().and_then(|current| current.decision.as_ref());
+        let decision = self.durable.current.as_ref().and_then(|current| current.decision.as_ref());
         let caused = decision.is_some_and(|(_, decision)| rule(&decision.trigger).is_some());
         caused || self.hook.as_ref().is_some_and(|hook| hook.cure.is_some())
     }
@@ -367,7 +367,7 @@ impl Guard {
     /// Ends a rollback that did not help or could not be done: page, stop, wait for a person.
     pub(crate) fn fail(&mut self, now: Moment, why: String) {
         self.doing = Doing::Nothing;
-        let signals = evidence::of_signals(&self.judge);
+        let signals = evidence::of_signals(&self.evaluator);
         self.record(now, Event::Failed { why: why.clone(), signals });
         self.tell(now, None, &why, Occasion::RollbackFailed);
         self.report(now, "rollback failed", Some(why));

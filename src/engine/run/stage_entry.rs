@@ -32,7 +32,7 @@ impl Guard {
     }
 
     fn enter_by(&mut self, now: Moment, choose: fn(At<'_>) -> Next) {
-        if self.halt.is_some() || self.ledger.stray.is_some() {
+        if self.halt.is_some() || self.durable.stray.is_some() {
             return;
         }
         let Some(deployment) = self.guarded() else { return };
@@ -73,7 +73,7 @@ impl Guard {
         let Some(step) = hook.steps.get(entry.progress.step as usize) else { return };
         let attempt = Attempt { number, ..entry.attempt() };
         let reason = format!("enter stage {}", entry.entering.stage);
-        let signals = evidence::of_signals(&self.judge);
+        let signals = evidence::of_signals(&self.evaluator);
         let context = Context {
             deployment,
             occasion: Occasion::Enter,
@@ -118,7 +118,7 @@ impl Guard {
             return;
         }
         let Outcome { deployment, attempt, result, output, took } = outcome;
-        let stray = self.ledger.stray.as_ref();
+        let stray = self.durable.stray.as_ref();
         let is_stray =
             stray.is_some_and(|stray| stray.deployment == *deployment && stray.attempt == *attempt);
         let awaited = self.guarded().filter(|current| current.id == *deployment);
@@ -146,7 +146,7 @@ impl Guard {
 
     /// Goes on with what waited for the end of an attempt that was called off.
     fn carry_on(&mut self, now: Moment) {
-        match self.ledger.current.as_ref().map(|current| &current.phase) {
+        match self.durable.current.as_ref().map(|current| &current.phase) {
             // A drill that was called off, too, may not have ended yet; its end goes on.
             Some(Phase::RollingBack) if self.drill_deadline().is_some() => {}
             Some(Phase::RollingBack) => self.pursue(now),
@@ -157,7 +157,7 @@ impl Guard {
 
     /// Asks for the end of an attempt that nobody needs any more, where there is one.
     pub(crate) fn call_off(&mut self, now: Moment) {
-        let Some(stage::Stray { deployment, attempt }) = self.ledger.stray.clone() else {
+        let Some(stage::Stray { deployment, attempt }) = self.durable.stray.clone() else {
             return;
         };
         if self.stages.stray.is_some() || self.halt.is_some() {
@@ -193,7 +193,7 @@ impl Guard {
 
     fn give_up_on_stray(&mut self, now: Moment) {
         self.stages.stray = None;
-        let Some(stage::Stray { deployment, attempt }) = self.ledger.stray.clone() else {
+        let Some(stage::Stray { deployment, attempt }) = self.durable.stray.clone() else {
             return;
         };
         let output = "it was called off and is not known to have ended".to_owned();
@@ -234,11 +234,11 @@ impl Guard {
         let Some(HookIx(place)) = plan.deployment.along.at(on) else { return };
         let Some(hook) = plan.hooks.get(place).filter(|_| self.halt.is_none()) else { return };
         self.record(now, Event::HookBegun { hook: hook.name.clone(), on });
-        let Some(deployment) = &self.ledger.current else { return };
+        let Some(deployment) = &self.durable.current else { return };
         let decision: Option<&Decision> =
             deployment.decision.as_ref().map(|(_, decision)| decision);
         let trigger = decision.map(|decision| &decision.trigger);
-        let signals = evidence::of_signals(&self.judge);
+        let signals = evidence::of_signals(&self.evaluator);
         let context = Context {
             deployment,
             occasion: match on {

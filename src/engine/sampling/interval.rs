@@ -178,7 +178,7 @@ impl Guard {
     /// The targets that feed what may soon be decided.
     fn near_targets(&self) -> Vec<bool> {
         let mut near = vec![false; self.targets.len()];
-        let phase = self.ledger.current.as_ref().map(|deployment| &deployment.phase);
+        let phase = self.durable.current.as_ref().map(|deployment| &deployment.phase);
         let verifying = matches!(self.doing, Doing::Cure(_));
         match phase {
             _ if self.halt.is_some() => {}
@@ -201,14 +201,14 @@ impl Guard {
     /// nothing in this deployment, however long it goes on holding.
     fn add_near_rules(&self, near: &mut [bool]) {
         let plan = self.plan();
-        let set_aside = self.ledger.current.as_ref().map(|deployment| &deployment.set_aside);
+        let set_aside = self.durable.current.as_ref().map(|deployment| &deployment.set_aside);
         for (index, rule) in plan.rules.iter().enumerate() {
-            let state = self.judge.rule(RuleIx(index));
+            let state = self.evaluator.rule(RuleIx(index));
             let is_close = match state.state {
                 State::Pending(_) | State::Firing(_) => true,
                 State::Inactive => self.is_near_in_a_group(RuleIx(index)),
             };
-            let applies = self.judge.applies(RuleIx(index));
+            let applies = self.evaluator.applies(RuleIx(index));
             if is_close && applies && !set_aside.is_some_and(|names| names.contains(&rule.name)) {
                 add(near, &state.fed_by);
             }
@@ -216,7 +216,7 @@ impl Guard {
     }
 
     fn is_near_in_a_group(&self, ix: RuleIx) -> bool {
-        let (plan, judge) = (self.plan(), &self.judge);
+        let (plan, judge) = (self.plan(), &self.evaluator);
         let mut groups = judge.rule(ix).clocks.iter().map(|known| &known.group);
         groups.any(|group| is_near(plan.rule(ix), plan, &|signal| judge.reading_in(signal, group)))
     }
@@ -227,11 +227,11 @@ impl Guard {
         if let Some(cure) = self.hook.as_ref().and_then(|hook| hook.cure.as_ref()) {
             let mut signals = Vec::new();
             cure.when.cond.for_each_signal(&mut |signal| signals.push(signal));
-            return add(near, &self.judge.fed_by(&signals));
+            return add(near, &self.evaluator.fed_by(&signals));
         }
         for (index, rule) in self.plan().rules.iter().enumerate() {
             if rule.severity == Severity::Critical {
-                add(near, &self.judge.rule(RuleIx(index)).fed_by);
+                add(near, &self.evaluator.rule(RuleIx(index)).fed_by);
             }
         }
     }

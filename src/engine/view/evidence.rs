@@ -14,7 +14,7 @@ use crate::model::signal::Unit;
 use crate::model::time::{Moment, Timestamp};
 
 use crate::engine::rules::condition;
-use crate::engine::rules::evaluator::Judge;
+use crate::engine::rules::evaluator::Evaluator;
 use crate::engine::rules::groups::GroupClock;
 
 /// The most comparisons of one condition that are shown. Conditions are bounded, people's
@@ -25,7 +25,7 @@ const MAX_COMPARISONS: usize = 16;
 const MAX_GROUPS: usize = 16;
 
 /// A rule and what it rests on.
-pub(crate) fn of_rule(judge: &Judge, ix: RuleIx, now: Moment) -> RuleEvidence {
+pub(crate) fn of_rule(judge: &Evaluator, ix: RuleIx, now: Moment) -> RuleEvidence {
     let plan = judge.plan();
     let rule = plan.rule(ix);
     let known = judge.rule(ix);
@@ -63,7 +63,7 @@ pub(crate) fn of_rule(judge: &Judge, ix: RuleIx, now: Moment) -> RuleEvidence {
 }
 
 /// Every rule.
-pub(crate) fn of_rules(judge: &Judge, now: Moment) -> Vec<RuleEvidence> {
+pub(crate) fn of_rules(judge: &Evaluator, now: Moment) -> Vec<RuleEvidence> {
     (0..judge.plan().rules.len()).map(|rule| of_rule(judge, RuleIx(rule), now)).collect()
 }
 
@@ -78,7 +78,7 @@ fn rank(known: &GroupClock) -> (u8, Duration) {
     (standing, state.held())
 }
 
-fn of_group(judge: &Judge, cond: &Cond, known: &GroupClock) -> GroupEvidence {
+fn of_group(judge: &Evaluator, cond: &Cond, known: &GroupClock) -> GroupEvidence {
     let state = known.clock.state();
     GroupEvidence {
         group: known.group.to_string(),
@@ -90,7 +90,7 @@ fn of_group(judge: &Judge, cond: &Cond, known: &GroupClock) -> GroupEvidence {
 
 /// A signal's readings, one for each group; of too many those in groups that speak for a rule come
 /// first.
-pub(crate) fn of_signal(judge: &Judge, ix: SignalIx) -> Vec<SignalEvidence> {
+pub(crate) fn of_signal(judge: &Evaluator, ix: SignalIx) -> Vec<SignalEvidence> {
     let readings = judge.readings(ix);
     if readings.is_empty() {
         return vec![of_reading(judge, ix, &Group::ALL, judge.reading(ix))];
@@ -104,7 +104,7 @@ pub(crate) fn of_signal(judge: &Judge, ix: SignalIx) -> Vec<SignalEvidence> {
     shown.into_iter().map(|(group, reading)| of_reading(judge, ix, group, *reading)).collect()
 }
 
-fn of_reading(judge: &Judge, ix: SignalIx, group: &Group, reading: Reading) -> SignalEvidence {
+fn of_reading(judge: &Evaluator, ix: SignalIx, group: &Group, reading: Reading) -> SignalEvidence {
     let no_data = match reading {
         Reading::NoData(why) => Some(why.to_string()),
         Reading::Value(_) | Reading::AtLeast(_) => None,
@@ -119,25 +119,25 @@ fn of_reading(judge: &Judge, ix: SignalIx, group: &Group, reading: Reading) -> S
 }
 
 /// Every signal.
-pub(crate) fn of_signals(judge: &Judge) -> Vec<SignalEvidence> {
+pub(crate) fn of_signals(judge: &Evaluator) -> Vec<SignalEvidence> {
     (0..judge.plan().signals.len()).flat_map(|ix| of_signal(judge, SignalIx(ix))).collect()
 }
 
 /// What the signals measure, where that is known.
-pub(crate) fn units(judge: &Judge) -> Vec<(SignalName, Unit)> {
+pub(crate) fn units(judge: &Evaluator) -> Vec<(SignalName, Unit)> {
     let signals = judge.plan().signals.iter();
     signals.filter_map(|signal| Some((signal.name.clone(), signal.unit?))).collect()
 }
 
 /// Both sides of each comparison of a condition in a group, in the order in which it is written.
-pub(crate) fn comparisons(judge: &Judge, cond: &Cond, group: &Group) -> Vec<Comparison> {
+pub(crate) fn comparisons(judge: &Evaluator, cond: &Cond, group: &Group) -> Vec<Comparison> {
     let mut all = Vec::new();
     collect(judge, cond, group, &mut all);
     all.truncate(MAX_COMPARISONS);
     all
 }
 
-fn collect(judge: &Judge, cond: &Cond, group: &Group, all: &mut Vec<Comparison>) {
+fn collect(judge: &Evaluator, cond: &Cond, group: &Group, all: &mut Vec<Comparison>) {
     let reading = |signal| judge.reading_in(signal, group);
     let value = |num: &Num| condition::number(num, &reading).value();
     match cond {

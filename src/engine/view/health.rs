@@ -11,7 +11,7 @@ use super::snapshot::{GuardState, RuleStatus, Snapshot};
 /// The colour of a deployment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Colour {
+pub enum Health {
     /// No rule holds, and all of them can tell.
     Green,
     /// A rule cannot tell: neither healthy nor bad.
@@ -22,7 +22,7 @@ pub enum Colour {
     Red,
 }
 
-impl Colour {
+impl Health {
     /// The colour's name.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -37,49 +37,49 @@ impl Colour {
 
 /// The colour of what a snapshot shows: that of its worst part.
 #[must_use]
-pub fn colour(snapshot: &Snapshot) -> Colour {
+pub fn colour(snapshot: &Snapshot) -> Health {
     of_rules(snapshot).max(of_state(snapshot))
 }
 
 /// The colour of the rules alone, whatever became of the deployment. A rule of another stage is not
 /// asked, so what it cannot tell darkens nothing; where none is asked nothing is known.
 #[must_use]
-pub fn of_rules(snapshot: &Snapshot) -> Colour {
+pub fn of_rules(snapshot: &Snapshot) -> Health {
     let asked = snapshot.rules.iter().filter(|rule| rule.refusal != Some(Refusal::OtherStage));
-    asked.map(of_rule).max().unwrap_or(Colour::Unknown)
+    asked.map(of_rule).max().unwrap_or(Health::Unknown)
 }
 
 /// The colour of one rule.
 #[must_use]
-pub fn of_rule(rule: &RuleStatus) -> Colour {
+pub fn of_rule(rule: &RuleStatus) -> Health {
     let evidence = &rule.evidence;
     // What held before the deployment began is no judgement on it, but no good news either.
     let set_aside = rule.refusal == Some(Refusal::SetAside);
     match (evidence.state, evidence.severity) {
-        (RuleStanding::Firing, Severity::Critical) if !set_aside => Colour::Red,
+        (RuleStanding::Firing, Severity::Critical) if !set_aside => Health::Red,
         (RuleStanding::Firing | RuleStanding::Pending, Severity::Critical | Severity::Warning) => {
-            Colour::Yellow
+            Health::Yellow
         }
-        (RuleStanding::Inactive, _) if rule.no_data.is_some() => Colour::Unknown,
-        (RuleStanding::Inactive, _) => Colour::Green,
+        (RuleStanding::Inactive, _) if rule.no_data.is_some() => Health::Unknown,
+        (RuleStanding::Inactive, _) => Health::Green,
     }
 }
 
-fn of_state(snapshot: &Snapshot) -> Colour {
+fn of_state(snapshot: &Snapshot) -> Health {
     if !snapshot.journal_ok {
-        return Colour::Red;
+        return Health::Red;
     }
     match snapshot.state {
         GuardState::AwaitingApproval
         | GuardState::RollingBack
         | GuardState::Verifying
-        | GuardState::RollbackFailed => Colour::Red,
-        GuardState::RolledBack if was_bad(snapshot) => Colour::Red,
+        | GuardState::RollbackFailed => Health::Red,
+        GuardState::RolledBack if was_bad(snapshot) => Health::Red,
         GuardState::Idle
         | GuardState::Guarding
         | GuardState::RolledBack
         | GuardState::Baked
-        | GuardState::Ended => Colour::Green,
+        | GuardState::Ended => Health::Green,
     }
 }
 

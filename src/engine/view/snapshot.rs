@@ -15,13 +15,13 @@ use crate::model::signal::Unit;
 use crate::model::time::{Moment, Timestamp};
 
 use super::evidence;
-use super::health::{Colour, colour};
+use super::health::{Health, colour};
 use super::stage::StageStatus;
 use crate::engine::durable::drills::DrillStatus;
 use crate::engine::durable::state::{Deployment, Phase};
 use crate::engine::effect::Pace;
 use crate::engine::guard::{Doing, Guard, Halt};
-use crate::engine::rules::evaluator::Judge;
+use crate::engine::rules::evaluator::Evaluator;
 
 /// What those who wait are told when the journal cannot be written.
 const JOURNAL_LOST: &str = "the journal cannot be written, so the guard does not act any more";
@@ -38,7 +38,7 @@ pub struct Snapshot {
     /// The guard's state in one word.
     pub state: GuardState,
     /// The deployment's colour: `green`, `unknown`, `yellow` or `red`.
-    pub colour: Colour,
+    pub colour: Health,
     /// The newest deployment.
     pub deployment: Option<DeploymentStatus>,
     /// The last version that finished its bake.
@@ -311,20 +311,20 @@ impl Guard {
             service: plan.deployment.service.to_string(),
             mode: plan.mode,
             state: self.state(),
-            colour: Colour::Unknown,
-            deployment: self.ledger.current.as_ref().map(|current| self.deployment(current, now)),
-            good: self.ledger.good.clone(),
+            colour: Health::Unknown,
+            deployment: self.durable.current.as_ref().map(|current| self.deployment(current, now)),
+            good: self.durable.good.clone(),
             paused: self.pause_status(now),
             budget: BudgetStatus {
                 rollbacks: plan.deployment.budget.rollbacks,
                 per_ms: evidence::millis(plan.deployment.budget.per),
                 spent: self.rollbacks_lately(now.wall),
             },
-            quarantine: self.ledger.quarantine.all(),
+            quarantine: self.durable.quarantine.all(),
             live: self.live_status(now),
             targets: (0..plan.targets.len()).map(|target| self.target(target, now)).collect(),
             signals: (0..plan.signals.len())
-                .flat_map(|ix| self.judge.signal_status(SignalIx(ix)))
+                .flat_map(|ix| self.evaluator.signal_status(SignalIx(ix)))
                 .collect(),
             rules: (0..plan.rules.len()).map(|rule| self.rule(RuleIx(rule), now)).collect(),
             journal_ok: self.halt != Some(Halt::JournalLost),
@@ -337,7 +337,7 @@ impl Guard {
     /// The guard's state.
     #[must_use]
     pub fn state(&self) -> GuardState {
-        match &self.ledger.current {
+        match &self.durable.current {
             None => GuardState::Idle,
             Some(current) if current.ask.is_some() => GuardState::AwaitingApproval,
             Some(current) => self.state_in(&current.phase),
@@ -363,7 +363,7 @@ impl Guard {
     /// Where a deployment stands; `None` if it is not known.
     #[must_use]
     pub fn progress(&self, id: &DeploymentId) -> Option<DeploymentProgress> {
-        let phase = self.ledger.phase_of(id)?;
+        let phase = self.durable.phase_of(id)?;
         let why = match phase {
             Phase::Failed(why) | Phase::Ended(why) => Some(why.clone()),
             Phase::Guarding | Phase::RollingBack | Phase::RolledBack | Phase::Baked => None,
@@ -380,7 +380,7 @@ impl Guard {
     /// The current deployment's id.
     #[must_use]
     pub fn deployment_id(&self) -> Option<&DeploymentId> {
-        self.ledger.current.as_ref().map(|deployment| &deployment.id)
+        self.durable.current.as_ref().map(|deployment| &deployment.id)
     }
 
     fn deployment(&self, current: &Deployment, now: Moment) -> DeploymentStatus {
@@ -433,11 +433,14 @@ impl Guard {
     }
 
     fn rule(&self, ix: RuleIx, now: Moment) -> RuleStatus {
-        RuleStatus { refusal: self.standing_refusal(ix, now), ..self.judge.rule_status(ix, now) }
+        RuleStatus {
+            refusal: self.standing_refusal(ix, now),
+            ..self.evaluator.rule_status(ix, now)
+        }
     }
 }
 
-impl Judge {
+impl Evaluator {
     /// A signal as it may be seen now: one status for each of its groups.
     #[must_use]
     pub fn signal_status(&self, ix: SignalIx) -> Vec<SignalStatus> {
