@@ -262,7 +262,7 @@ impl Guard {
         by: Caller,
     ) -> (Result<Accepted, Rejection>, Vec<Effect>) {
         let answer = match command {
-            _ if self.halt.is_some() => Err(Rejection::Refused(Refusal::JournalUnusable)),
+            _ if self.log.is_halted() => Err(Rejection::Refused(Refusal::JournalUnusable)),
             Command::Begin { id, version, good, terms } => {
                 self.begin(now, id, version, good, terms, by)
             }
@@ -311,7 +311,7 @@ impl Guard {
                 plan.hooks.iter().position(|next| Some(&next.name) == name).map(HookIx);
         }
         self.evaluator = judge.reloaded(plan, now.at);
-        if let Some(current) = &self.durable.current {
+        if let Some(current) = &self.log.state().current {
             // Rules that change back have their baselines again, as they would after a restart.
             self.evaluator.freeze(&current.baselines, now.at);
             self.evaluator.note_seen(&current.lost);
@@ -384,7 +384,7 @@ impl Guard {
         self.evaluator.freeze(&baselines, now.at);
         self.evaluator.enter(None, now.at);
         let thin = thin(&plan, &baselines);
-        let paused = self.durable.pause.as_ref().map(|pause| pause.until);
+        let paused = self.log.state().pause.as_ref().map(|pause| pause.until);
         let paused = paused.map(|until| format!("; PAUSED until {until}")).unwrap_or_default();
         let message = format!("guarding {version} as deployment {id}; {known}{thin}{paused}");
         let event = Event::Begun {
@@ -412,7 +412,7 @@ impl Guard {
         id: &DeploymentId,
         version: &Version,
     ) -> Result<Option<Accepted>, Rejection> {
-        if let Some(current) = &self.durable.current {
+        if let Some(current) = &self.log.state().current {
             match current.phase {
                 Phase::RollingBack => return Err(Rejection::RollingBack(current.id.clone())),
                 Phase::Guarding if current.id == *id && current.version == *version => {
@@ -426,7 +426,7 @@ impl Guard {
                 | Phase::Ended(_) => {}
             }
         }
-        if self.durable.knows(id) {
+        if self.log.state().knows(id) {
             return Err(Rejection::IdUsed(id.clone()));
         }
         Ok(None)
@@ -441,7 +441,7 @@ impl Guard {
         (0..)
             .map(|n: u32| if n == 0 { String::new() } else { format!("-{n}") })
             .filter_map(|suffix| DeploymentId::new(&format!("{version}-{time}{suffix}")).ok())
-            .find(|id| !self.durable.knows(id))
+            .find(|id| !self.log.state().knows(id))
             .expect("of endless suffixes only finitely many are used")
     }
 
@@ -449,7 +449,7 @@ impl Guard {
         &self,
         asked: Option<&DeploymentId>,
     ) -> Result<(DeploymentId, Phase), Rejection> {
-        let Some(current) = &self.durable.current else { return Err(Rejection::NoDeployment) };
+        let Some(current) = &self.log.state().current else { return Err(Rejection::NoDeployment) };
         match asked {
             Some(asked) if *asked != current.id => {
                 Err(Rejection::NotCurrent { asked: asked.clone(), current: current.id.clone() })

@@ -19,7 +19,7 @@ use crate::model::time::{Instant, Moment};
 use super::effect::Effect;
 use crate::engine::deployment::live_version::LiveState;
 use crate::engine::deployment::stages::Stages;
-use crate::engine::durable::bounds;
+use crate::engine::durable::log::{Halt, Log};
 use crate::engine::durable::state::{Deployment, Durable, Phase};
 use crate::engine::rules::evaluator::Evaluator;
 use crate::engine::rules::state::State;
@@ -32,7 +32,7 @@ use crate::engine::sampling::interval::TargetState;
 #[derive(Debug)]
 pub struct Guard {
     pub(crate) evaluator: Evaluator,
-    pub(crate) durable: Durable,
+    pub(crate) log: Log,
     pub(crate) doing: Doing,
     pub(crate) timers: Timers,
     /// When the guard was started: its windows hold nothing older.
@@ -50,21 +50,7 @@ pub struct Guard {
     /// What the stages of the deployment wait for.
     pub(crate) stages: Stages,
     pub(crate) drills: Drills,
-    /// Why nothing is done any more.
-    pub(crate) halt: Option<Halt>,
     pub(crate) live: LiveState,
-    effects: Vec<Effect>,
-    /// The durable state as it was before the entries that were asked for last.
-    before: Option<Box<Durable>>,
-}
-
-/// Why nothing is done any more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Halt {
-    /// The journal cannot be written: nothing could keep a rollback from running twice.
-    JournalLost,
-    /// The daemon is ending and left the next attempt to the next start.
-    HandedOver,
 }
 
 /// What a rollback is waiting for.
@@ -111,10 +97,9 @@ impl Guard {
     #[must_use]
     pub fn new(plan: Arc<Plan>, entries: &[Entry]) -> Self {
         let targets = vec![TargetState::default(); plan.targets.len()];
-        let durable = Durable::replay(entries);
         Self {
             evaluator: Evaluator::new(plan),
-            durable,
+            log: Log::replay(entries),
             doing: Doing::Nothing,
             timers: Timers::default(),
             started: Instant::ZERO,
@@ -125,17 +110,14 @@ impl Guard {
             waits: Waits::default(),
             stages: Stages::default(),
             drills: Drills::default(),
-            halt: None,
             live: LiveState::default(),
-            effects: Vec::new(),
-            before: None,
         }
     }
 
     /// Resumes what the journal left open, or arms where starting the daemon does.
     pub fn start(&mut self, now: Moment, rollguard: &str, pid: u32) -> Vec<Effect> {
         self.started = now.at;
-        if let Some(current) = &self.durable.current {
+        if let Some(current) = &self.log.state().current {
             self.evaluator.freeze(&current.baselines, now.at);
             self.evaluator.note_seen(&current.lost);
             self.evaluator.enter(current.stage.clone(), now.at);
@@ -147,7 +129,7 @@ impl Guard {
         self.remind_of_all(now);
         self.call_off(now);
         self.watch_live(now);
-        let phase = self.durable.current.as_ref().map(|deployment| &deployment.phase);
+        let phase = self.log.state().current.as_ref().map(|deployment| &deployment.phase);
         match phase {
             Some(Phase::RollingBack) => self.resume_rollback(now),
             Some(Phase::Guarding) if !self.is_released_anew() => {
@@ -175,8 +157,8 @@ impl Guard {
     /// version that it did not name before.
     fn is_released_anew(&self) -> bool {
         let settings = &self.plan().deployment;
-        let Some(current) = &self.durable.current else { return settings.arm == Arm::Always };
-        let known = [Some(&current.version), self.durable.armed.as_ref()];
+        let Some(current) = &self.log.state().current else { return settings.arm == Arm::Always };
+        let known = [Some(&current.version), self.log.state().armed.as_ref()];
         let version = settings.version.as_ref();
         settings.arm == Arm::Always && version.is_some() && !known.contains(&version)
     }
@@ -222,8 +204,8 @@ impl Guard {
     /// The journal could not be written. From here on nothing is done any more: a rollback that
     /// is not on record could run again.
     pub fn journal_lost(&mut self, now: Moment) -> Vec<Effect> {
-        self.effects.clear();
-        if self.halt.replace(Halt::JournalLost).is_none() {
+        self.log.drop_effects();
+        if self.log.halt(Halt::JournalLost).is_none() {
             self.doing = Doing::Nothing;
             self.stages = Stages::default();
             self.drop_check();
@@ -239,10 +221,7 @@ impl Guard {
     /// happen: nobody may be told that a version has baked, or was rolled back, that will not have
     /// after a restart.
     pub fn unrecord(&mut self, written: &[Entry]) {
-        if let Some(before) = self.before.take() {
-            self.durable = *before;
-            written.iter().for_each(|entry| self.durable.apply(entry));
-        }
+        self.log.unrecord(written);
     }
 
     /// People were told of a deployment, or could not be. By now another may be the current one.
@@ -267,7 +246,7 @@ impl Guard {
 
     /// The daemon is ending and leaves the next attempt to the next start: nothing is awaited.
     pub fn hand_over(&mut self) {
-        self.halt = Some(Halt::HandedOver);
+        self.log.halt(Halt::HandedOver);
         self.doing = Doing::Nothing;
         self.stages = Stages::default();
     }
@@ -288,13 +267,13 @@ impl Guard {
     /// Whether a rollback is under way, so that the daemon must not replace its plan.
     #[must_use]
     pub fn is_rolling_back(&self) -> bool {
-        self.durable.current.as_ref().is_some_and(|d| d.phase == Phase::RollingBack)
+        self.log.state().current.as_ref().is_some_and(|d| d.phase == Phase::RollingBack)
     }
 
     /// The durable state: what [`Durable::replay`] makes of every entry asked for so far.
     #[must_use]
     pub const fn durable(&self) -> &Durable {
-        &self.durable
+        self.log.state()
     }
 
     /// The plan in force.
@@ -304,28 +283,22 @@ impl Guard {
     }
 
     pub(crate) fn effects(&mut self) -> Vec<Effect> {
-        std::mem::take(&mut self.effects)
+        self.log.take_effects()
     }
 
     pub(crate) fn push(&mut self, effect: Effect) {
-        self.effects.push(effect);
+        self.log.push(effect);
     }
 
     /// Applies an event to the durable state and asks for it to be made durable.
     pub(crate) fn record(&mut self, now: Moment, event: Event) {
-        let deployment = self.durable.current.as_ref().map(|deployment| deployment.id.clone());
+        let deployment = self.log.state().current.as_ref().map(|deployment| deployment.id.clone());
         self.record_entry(Entry { at: now.wall, deployment, event });
         self.call_off(now);
     }
 
-    pub(crate) fn record_entry(&mut self, mut entry: Entry) {
-        if self.halt.is_none() {
-            bounds::bound(&mut entry.event);
-            if !self.effects.iter().any(|effect| matches!(effect, Effect::Append(_))) {
-                self.before = Some(Box::new(self.durable.clone()));
-            }
-            self.durable.apply(&entry);
-            self.effects.push(Effect::Append(Box::new(entry)));
+    pub(crate) fn record_entry(&mut self, entry: Entry) {
+        if self.log.record(entry) {
             self.tell_news();
         }
     }
@@ -350,7 +323,7 @@ impl Guard {
 
     /// The deployment, while it is guarded.
     pub(crate) fn guarded(&self) -> Option<&Deployment> {
-        self.durable.current.as_ref().filter(|deployment| deployment.phase == Phase::Guarding)
+        self.log.state().current.as_ref().filter(|deployment| deployment.phase == Phase::Guarding)
     }
 
     /// Acts on the rule that fired first, or notes why nothing is done.
@@ -361,7 +334,7 @@ impl Guard {
             .collect();
         firing.sort();
         for (_, ix) in firing {
-            if self.halt.is_some() || self.guarded().is_none() {
+            if self.log.is_halted() || self.guarded().is_none() {
                 return;
             }
             match (self.refusal(ix, now), self.plan().rule(ix).then) {

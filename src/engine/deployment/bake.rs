@@ -34,7 +34,7 @@ impl Guard {
             return Some("a rollback awaits approval".to_owned());
         }
         // What could not be acted on is not survived.
-        if self.durable.pause.is_some() {
+        if self.log.state().pause.is_some() {
             return Some("automatic rollbacks are paused".to_owned());
         }
         // A version that only ever had some of the traffic is not good.

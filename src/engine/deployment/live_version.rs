@@ -141,7 +141,7 @@ impl Guard {
 
     /// When it must be read, or compared, at the latest.
     pub(crate) fn live_deadline(&self) -> Option<Instant> {
-        if self.halt.is_some() {
+        if self.log.is_halted() {
             return None;
         }
         let overdue = self.live.asked.map(|asked| asked.overdue);
@@ -152,7 +152,7 @@ impl Guard {
 
     /// Reads it where its time has come.
     pub(crate) fn pursue_live(&mut self, now: Moment) {
-        if self.halt.is_some() || self.live_settings().is_none() {
+        if self.log.is_halted() || self.live_settings().is_none() {
             return;
         }
         self.pursue_check(now);
@@ -212,7 +212,7 @@ impl Guard {
             return self.effects();
         };
         self.live.asked = None;
-        if self.halt.is_none() {
+        if !self.log.is_halted() {
             match asked.why {
                 Why::Look => self.take_look(now, asked.at, live),
                 Why::Compare => {
@@ -237,7 +237,7 @@ impl Guard {
 
     fn note_reading(&mut self, at: Instant, live: &Live) {
         self.live.last = Some((at, live.clone()));
-        if self.durable.live.as_ref().is_some_and(|known| live.is(known)) {
+        if self.log.state().live.as_ref().is_some_and(|known| live.is(known)) {
             self.live.stood = Some(at);
         }
     }
@@ -296,7 +296,7 @@ impl Guard {
                 Some(Said::Nothing) | None => silent = silent.or(Some(target)),
             }
         }
-        let judged = self.durable.current.as_ref().map(|current| &current.version);
+        let judged = self.log.state().current.as_ref().map(|current| &current.version);
         match (version, silent) {
             (Some(version), None) => Live::Version(version.clone()),
             (Some(version), Some(_)) if Some(version) == judged => Live::Version(version.clone()),

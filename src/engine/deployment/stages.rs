@@ -184,7 +184,7 @@ impl Guard {
 
     /// Everything that may follow for a stage from new readings or passed time.
     pub(crate) fn watch_stage(&mut self, now: Moment, scrape: Option<&Scrape>) {
-        if self.halt.is_some() {
+        if self.log.is_halted() {
             return;
         }
         self.pursue_waits(now);
@@ -304,7 +304,7 @@ impl Guard {
             Entering::Nothing | Entering::Attempt => None,
         };
         let all = [backoff, self.stages.stray, self.overdue_deadline()];
-        all.into_iter().flatten().min().filter(|_| self.halt.is_none())
+        all.into_iter().flatten().min().filter(|_| !self.log.is_halted())
     }
 
     /// Goes on with a stage after a restart.
@@ -358,7 +358,7 @@ impl Guard {
         }
         let waits = if current.ask.is_some() {
             Some("a rollback awaits approval")
-        } else if self.durable.pause.is_some() {
+        } else if self.log.state().pause.is_some() {
             Some("automatic rollbacks are paused")
         } else {
             sights.is_empty().then_some("there is no rule and no limit left to judge it by")

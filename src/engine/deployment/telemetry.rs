@@ -16,7 +16,7 @@ impl Guard {
     /// Records which rules have had no reading for too long, and which have some again. Each loss
     /// is told of once.
     pub(crate) fn watch_telemetry(&mut self, now: Moment) {
-        let Some(deployment) = self.guarded().filter(|_| self.halt.is_none()) else { return };
+        let Some(deployment) = self.guarded().filter(|_| !self.log.is_halted()) else { return };
         let (mut lost, mut back): (Vec<RuleIx>, Vec<RuleName>) = (Vec::new(), Vec::new());
         for (ix, rule, since, known) in self.losses(&deployment.lost) {
             match since {
@@ -41,7 +41,7 @@ impl Guard {
 
     /// When the next loss is to be told of.
     pub(crate) fn telemetry_deadline(&self) -> Option<Instant> {
-        let deployment = self.guarded().filter(|_| self.halt.is_none())?;
+        let deployment = self.guarded().filter(|_| !self.log.is_halted())?;
         let due = self.losses(&deployment.lost).filter(|(.., known)| !known);
         due.filter_map(|(_, rule, since, _)| Some(since?.after(rule.telemetry_lost_after))).min()
     }

@@ -24,7 +24,7 @@ impl Guard {
         };
         let is_stable = self.live.candidate.as_ref() == Some(version);
         self.live.candidate = Some(version.clone());
-        let known = self.durable.live.clone();
+        let known = self.log.state().live.clone();
         // During a rollback it changes by the guard's own doing.
         if is_stable && known.as_ref() != Some(version) && !self.is_rolling_back() {
             let stood = self.stood_until();
@@ -40,7 +40,7 @@ impl Guard {
 
     /// Follows a change of the live version.
     fn change(&mut self, now: Moment, before: &Version, version: &Version) {
-        let current = self.durable.current.as_ref();
+        let current = self.log.state().current.as_ref();
         let good = current.and_then(|current| current.good.as_ref());
         let is_good = good == Some(version);
         match current.map(|current| &current.phase) {
@@ -76,7 +76,7 @@ impl Guard {
 
     fn is_known_good(&self, version: &Version) -> bool {
         let configured = self.plan().deployment.good.as_ref();
-        configured.or(self.durable.good.as_ref()) == Some(version)
+        configured.or(self.log.state().good.as_ref()) == Some(version)
     }
 
     /// The version to go back to: the configured one, the last that baked, or what was live
@@ -92,11 +92,11 @@ impl Guard {
                     Phase::Baked | Phase::Ended(_) => false,
                 }
         };
-        let previous = match self.durable.current.as_ref().filter(unproven) {
+        let previous = match self.log.state().current.as_ref().filter(unproven) {
             Some(current) => current.good.clone(),
             None => Some(before.clone()),
         };
-        let previous = previous.filter(|version| self.durable.quarantine.of(version).is_none());
+        let previous = previous.filter(|version| self.log.state().quarantine.of(version).is_none());
         let named = [self.plan().deployment.good.clone(), self.good_by_default(), previous];
         named.into_iter().flatten().find(|good| good != version)
     }

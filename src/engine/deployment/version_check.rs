@@ -156,7 +156,8 @@ impl Guard {
     }
 
     fn compare(&mut self, now: Moment, matter: Matter, least: Duration) {
-        let (Some(settings), Some(current)) = (self.live_settings(), &self.durable.current) else {
+        let (Some(settings), Some(current)) = (self.live_settings(), &self.log.state().current)
+        else {
             return;
         };
         let until = now.at.after((settings.timeout * TRIES).max(least));
@@ -207,9 +208,11 @@ impl Guard {
 
     /// Acts on a reading that was made for the comparison under way.
     pub(crate) fn settle_check(&mut self, now: Moment, live: Live) {
-        let (Some(check), Some(current), Some(settings)) =
-            (&mut self.live.check, &self.durable.current, &self.evaluator.plan().deployment.live)
-        else {
+        let (Some(check), Some(current), Some(settings)) = (
+            &mut self.live.check,
+            &self.log.state().current,
+            &self.evaluator.plan().deployment.live,
+        ) else {
             return;
         };
         let compared = Compared::new(&live, &current.version, current.good.as_ref());
@@ -287,7 +290,7 @@ impl Guard {
         refusal: Option<Refusal>,
         number: u32,
     ) {
-        let Some(current) = &self.durable.current else { return };
+        let Some(current) = &self.log.state().current else { return };
         if current.phase != Phase::RollingBack {
             return;
         }
@@ -319,7 +322,7 @@ impl Guard {
     }
 
     fn record_check(&mut self, now: Moment, live: &Live, refusal: Option<Refusal>) {
-        let Some(current) = &self.durable.current else { return };
+        let Some(current) = &self.log.state().current else { return };
         let known = (live.version().cloned(), refusal);
         let told = refusal.is_some()
             && (current.checked.contains(&known) || current.checked.len() >= MAX_RECORDED);
@@ -332,7 +335,7 @@ impl Guard {
 
     /// Why a rollback would be refused, going by the newest reading.
     pub(crate) fn live_refusal(&self) -> Option<Refusal> {
-        let (settings, current) = (self.live_settings()?, self.durable.current.as_ref()?);
+        let (settings, current) = (self.live_settings()?, self.log.state().current.as_ref()?);
         let (_, live) = self.live.last.as_ref()?;
         let compared = Compared::new(live, &current.version, current.good.as_ref());
         compared.refusal(settings.unknown)
@@ -341,7 +344,7 @@ impl Guard {
     /// Whether the live version is the good one, as far as that belongs to the cure: read after
     /// `since`.
     pub(crate) fn live_is_cured(&self, since: Instant, now: Instant) -> bool {
-        let good = self.durable.current.as_ref().and_then(|current| current.good.as_ref());
+        let good = self.log.state().current.as_ref().and_then(|current| current.good.as_ref());
         let (Some(good), Some(_)) = (good, self.live_settings()) else { return true };
         self.live_since(since, now).is_some_and(|live| live.is(good))
     }

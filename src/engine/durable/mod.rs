@@ -3,5 +3,6 @@
 
 pub(crate) mod bounds;
 pub mod drills;
+pub(crate) mod log;
 pub(crate) mod stage;
 pub(crate) mod state;

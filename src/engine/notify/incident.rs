@@ -41,7 +41,7 @@ impl Guard {
             | Occasion::TelemetryLost => None,
         };
         let Some(hook) = hook.or(plan.deployment.notify) else { return };
-        let Some(deployment) = &self.durable.current else { return };
+        let Some(deployment) = &self.log.state().current else { return };
         let rule = rule.map(|ix| evidence::of_rule(&self.evaluator, ix, now));
         let signals = evidence::of_signals(&self.evaluator);
         let context = Context {
@@ -59,7 +59,7 @@ impl Guard {
 
     /// The incident report of the current deployment.
     pub(crate) fn report(&mut self, now: Moment, ended: &'static str, why: Option<String>) {
-        let Some(deployment) = &self.durable.current else { return };
+        let Some(deployment) = &self.log.state().current else { return };
         let Some((_, decision)) = &deployment.decision else { return };
         self.report_as(now, decision.clone(), ended, why);
     }
@@ -72,7 +72,7 @@ impl Guard {
         ended: &'static str,
         why: Option<String>,
     ) {
-        let Some(deployment) = &self.durable.current else { return };
+        let Some(deployment) = &self.log.state().current else { return };
         let incident = Incident {
             deployment: deployment.id.clone(),
             service: deployment.service.to_string(),

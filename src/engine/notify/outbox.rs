@@ -68,7 +68,8 @@ pub struct Announced {
 impl Guard {
     /// Asks for the newest record to be told, if it is news.
     pub(crate) fn tell_news(&mut self) {
-        if let Some(news) = self.durable.news.newest().filter(|_| self.has_channels()).cloned() {
+        if let Some(news) = self.log.state().news.newest().filter(|_| self.has_channels()).cloned()
+        {
             self.push_news(news, Occurrence::First);
         }
     }
@@ -85,12 +86,12 @@ impl Guard {
 
     fn remind(&mut self, too: impl Fn(&News) -> bool) {
         // Without a journal nobody knows what is on record.
-        if !self.has_channels() || self.halt.is_some() {
+        if !self.has_channels() || self.log.is_halted() {
             return;
         }
-        for news in self.durable.news.remembered() {
-            if self.durable.news.is_open(&news) || too(&news) {
-                let told = self.durable.news.told_of(&news);
+        for news in self.log.state().news.remembered() {
+            if self.log.state().news.is_open(&news) || too(&news) {
+                let told = self.log.state().news.told_of(&news);
                 self.push_news(news, Occurrence::Again(told));
             }
         }
@@ -98,7 +99,7 @@ impl Guard {
 
     /// Tells that nothing can be recorded any more, which cannot be recorded.
     pub(crate) fn tell_journal_lost(&mut self, now: Moment) {
-        let current = self.durable.current.as_ref();
+        let current = self.log.state().current.as_ref();
         let news = News {
             change: Change::JournalLost,
             seq: None,
@@ -134,7 +135,7 @@ impl Guard {
     }
 
     fn push_news(&mut self, news: Arc<News>, occurrence: Occurrence) {
-        let log = &self.durable.news;
+        let log = &self.log.state().news;
         let (open, opened) = (log.open_beside(&news), log.opened_for(&news));
         let units = evidence::units(&self.evaluator);
         self.push(Effect::Tell(Box::new(Telling { news, occurrence, open, opened, units })));

@@ -55,7 +55,7 @@ impl Owed {
 impl Guard {
     /// Tells what it is not on record for that anybody was told.
     pub(crate) fn tell_owed(&mut self, now: Moment) {
-        let Some(current) = &self.durable.current else { return };
+        let Some(current) = &self.log.state().current else { return };
         match current.owed.clone() {
             Owed::Nothing => {}
             // They are asked anew, which tells them.

@@ -59,7 +59,7 @@ impl Clearings {
 impl Guard {
     /// Records which of the rules that people were told of have cleared.
     pub(crate) fn watch_cleared(&mut self, now: Moment) {
-        let Some(deployment) = self.guarded().filter(|_| self.halt.is_none()) else { return };
+        let Some(deployment) = self.guarded().filter(|_| !self.log.is_halted()) else { return };
         let told = |rule: &RuleName| {
             let refused =
                 |(name, why): &(RuleName, Refusal)| name == rule && *why != Refusal::Observing;

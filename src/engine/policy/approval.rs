@@ -78,7 +78,7 @@ impl Guard {
             (of.ask.is_some(), Refusal::AwaitingApproval),
             (of.irreversible, Refusal::Irreversible),
             (of.denied.contains(&rule.name), Refusal::Denied),
-            (self.durable.pause.is_some(), Refusal::Paused),
+            (self.log.state().pause.is_some(), Refusal::Paused),
             (self.is_budget_spent(now.wall), Refusal::BudgetSpent),
         ];
         reasons.into_iter().find(|(applies, _)| *applies).map(|(_, refusal)| refusal)
@@ -216,7 +216,7 @@ impl Guard {
             Mode::Notify => Some(Refusal::NotifyOnly),
             Mode::Confirm | Mode::Auto => None,
         };
-        let paused = self.durable.pause.is_some().then_some(Refusal::Paused);
+        let paused = self.log.state().pause.is_some().then_some(Refusal::Paused);
         let spent = self.is_budget_spent(now.wall).then_some(Refusal::BudgetSpent);
         by_mode.or_else(|| self.hook_refusal(hook)).or(paused).or(spent)
     }
@@ -241,7 +241,7 @@ impl Guard {
     /// news. A guard that was restarted has seen nothing of what is past, so it first needs as much
     /// time as the rule looks back.
     pub(crate) fn lift_denials(&mut self, now: Moment) {
-        let Some(deployment) = self.guarded().filter(|_| self.halt.is_none()) else { return };
+        let Some(deployment) = self.guarded().filter(|_| !self.log.is_halted()) else { return };
         let lifted = |name: &&RuleName| {
             self.rule_named(name).is_some_and(|ix| {
                 let rule = self.evaluator.rule(ix);
@@ -258,7 +258,7 @@ impl Guard {
 
     /// When it is too late to answer.
     pub(crate) fn answer_deadline(&self) -> Option<Instant> {
-        let asked = self.guarded().filter(|_| self.halt.is_none())?.ask.is_some();
+        let asked = self.guarded().filter(|_| !self.log.is_halted())?.ask.is_some();
         // One that was given waits for the live version only.
         let answered = self.is_answered();
         self.waits.answer.filter(|_| asked && !answered)

@@ -17,7 +17,7 @@ impl Guard {
     pub(crate) fn rollbacks_lately(&self, wall: Timestamp) -> u32 {
         let settings = &self.plan().deployment;
         let since = wall.before(settings.budget.per);
-        let all = self.durable.rollbacks.iter();
+        let all = self.log.state().rollbacks.iter();
         let lately = all.filter(|(of, at)| *of == settings.service && *at > since).count();
         u32::try_from(lately).unwrap_or(u32::MAX)
     }

@@ -57,7 +57,7 @@ impl Guard {
         if !(MIN_PAUSE..=MAX_PAUSE).contains(&span) {
             return Err(Rejection::BadPause);
         }
-        if let Some(current) = &self.durable.current {
+        if let Some(current) = &self.log.state().current {
             // A rollback that has begun cannot be held, and a question must not time out into
             // one that is refused.
             if current.phase == Phase::RollingBack {
@@ -84,7 +84,7 @@ impl Guard {
         by: Caller,
     ) -> Result<Accepted, Rejection> {
         reason.as_deref().map_or(Ok(()), check_reason)?;
-        if self.durable.pause.is_none() {
+        if self.log.state().pause.is_none() {
             return Err(Rejection::NotPaused);
         }
         self.leave_pause(now, reason, by);
@@ -111,20 +111,20 @@ impl Guard {
 
     /// When the pause is over.
     pub(crate) fn pause_deadline(&self) -> Option<Instant> {
-        self.waits.pause.filter(|_| self.durable.pause.is_some() && self.halt.is_none())
+        self.waits.pause.filter(|_| self.log.state().pause.is_some() && !self.log.is_halted())
     }
 
     /// The end of a pause that the journal left open. However clocks have stepped, no pause is
     /// made longer than it was.
     pub(crate) fn resume_pause(&mut self, now: Moment) {
-        self.waits.pause = self.durable.pause.as_ref().map(|pause| {
+        self.waits.pause = self.log.state().pause.as_ref().map(|pause| {
             let whole = pause.until.since(pause.since);
             now.at.after(pause.until.since(now.wall).min(whole))
         });
     }
 
     pub(crate) fn pause_status(&self, now: Moment) -> Option<PauseStatus> {
-        let Pause { since, until, by, reason } = self.durable.pause.clone()?;
+        let Pause { since, until, by, reason } = self.log.state().pause.clone()?;
         let end = self.waits.pause.map(|end| now.wall.after(end.since(now.at)));
         Some(PauseStatus { since, until: end.unwrap_or(until), by, reason })
     }

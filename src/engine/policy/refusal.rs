@@ -19,7 +19,7 @@ impl Guard {
     /// Why a rule would not be acted on if it fired now; `None` if it would.
     pub(crate) fn refusal(&self, ix: RuleIx, now: Moment) -> Option<Refusal> {
         let rule = self.plan().rule(ix);
-        let Some(deployment) = self.durable.current.as_ref() else {
+        let Some(deployment) = self.log.state().current.as_ref() else {
             return Some(Refusal::NotArmed);
         };
         match deployment.phase {
@@ -29,7 +29,7 @@ impl Guard {
             }
             Phase::Baked | Phase::Ended(_) => return Some(Refusal::NotArmed),
         }
-        if self.halt.is_some() {
+        if self.log.is_halted() {
             return Some(Refusal::JournalUnusable);
         }
         if !self.evaluator.applies(ix) {
@@ -55,7 +55,7 @@ impl Guard {
 
     /// Why a hook cannot be run for the current deployment.
     pub(crate) fn hook_refusal(&self, hook: &Hook) -> Option<Refusal> {
-        let deployment = self.durable.current.as_ref()?;
+        let deployment = self.log.state().current.as_ref()?;
         match &deployment.good {
             _ if !hook.names(Placeholder::Good) => None,
             None => Some(Refusal::NoGoodVersion),

@@ -115,7 +115,7 @@ impl Guard {
     /// The newest drill.
     #[must_use]
     pub const fn last_drill(&self) -> Option<&DrillStatus> {
-        self.durable.drills.last()
+        self.log.state().drills.last()
     }
 
     /// Begins a drill because somebody asks for it.
@@ -127,7 +127,7 @@ impl Guard {
         by: Caller,
     ) -> Result<Accepted, Rejection> {
         let (settings, hook) = self.drillable(hook, reach)?;
-        let id = self.durable.drills.next_id(|id| self.durable.knows(id));
+        let id = self.log.state().drills.next_id(|id| self.log.state().knows(id));
         let steps = u32::try_from(hook.steps.len()).unwrap_or(u32::MAX);
         let message = format!("drilling hook {} as {id}: {steps} steps", hook.name);
         let DrillSettings { service, good, version, .. } = settings;
@@ -168,7 +168,7 @@ impl Guard {
         {
             return Err(DrillRefusal::WouldAct { hook: hook.name.clone(), step });
         }
-        if let Some(current) = &self.durable.current
+        if let Some(current) = &self.log.state().current
             && current.phase == Phase::RollingBack
         {
             return Err(DrillRefusal::RollingBack(current.id.clone()));
@@ -208,7 +208,7 @@ impl Guard {
     pub(crate) fn settle_drill(&mut self, now: Moment, outcome: &Outcome) {
         let Some(drill) = &self.drills.run else { return };
         if outcome.deployment != drill.stand_in.id
-            || self.durable.drills.open_attempt().as_ref() != Some(&outcome.attempt)
+            || self.log.state().drills.open_attempt().as_ref() != Some(&outcome.attempt)
         {
             return;
         }
@@ -268,9 +268,9 @@ impl Guard {
 
     /// Ends what an earlier guard left open: what it ran may still be there.
     pub(crate) fn end_old_drill(&mut self, now: Moment) {
-        let Some(open) = self.durable.drills.open() else { return };
+        let Some(open) = self.log.state().drills.open() else { return };
         let (id, begun) = (open.drill.clone(), open.begun);
-        if let Some(attempt) = self.durable.drills.open_attempt() {
+        if let Some(attempt) = self.log.state().drills.open_attempt() {
             let (deployment, timeout) = (id.clone(), Duration::ZERO);
             self.push(Effect::Inspect { deployment, attempt, timeout });
         }
@@ -290,7 +290,7 @@ impl Guard {
         let Some(drill) = &self.drills.run else { return };
         let (hook, deployment) = (&drill.hook, &drill.stand_in.id);
         let left = drill.limit.map(|limit| limit.since(now.at));
-        let at = At { hook, progress: &self.durable.drills.progress, deployment, left };
+        let at = At { hook, progress: &self.log.state().drills.progress, deployment, left };
         let next = match choose(at) {
             // No cure of a drill can be seen.
             Next::LookForCure(_) => procedure::next_without_cure(at),
@@ -314,7 +314,7 @@ impl Guard {
     }
 
     fn start_drill_attempt(&mut self, now: Moment, number: u32, left: Option<Duration>) {
-        let place = self.durable.drills.progress.step;
+        let place = self.log.state().drills.progress.step;
         let Some(drill) = &mut self.drills.run else { return };
         let Some(step) = drill.hook.steps.get(place as usize) else { return };
         let attempt = Attempt::of(drill.hook.name.clone(), place, number);
@@ -331,7 +331,7 @@ impl Guard {
         order.env.push((VARIABLE, "1".to_owned()));
         drill.waiting = Waiting::Attempt;
         self.record_drill(now, Event::Intent { attempt, what: order::describe(&order) });
-        if self.halt.is_none() {
+        if !self.log.is_halted() {
             self.push(Effect::Drill(DrillEffect::Run(Box::new(order))));
         }
     }
@@ -346,7 +346,7 @@ impl Guard {
 
     /// A rollback that waits for its first attempt waits for the drill, and need not any more.
     fn go_ahead(&mut self, now: Moment) {
-        let waits = self.durable.current.as_ref().is_some_and(|current| {
+        let waits = self.log.state().current.as_ref().is_some_and(|current| {
             current.phase == Phase::RollingBack && current.progress.number == 0
         });
         if let Doing::Backoff { until } = &mut self.doing

@@ -29,7 +29,8 @@ impl Guard {
                 return Err(Rejection::Refused(Refusal::AlreadyRolledBack));
             }
         }
-        let irreversible = self.durable.current.as_ref().is_some_and(|known| known.irreversible);
+        let irreversible =
+            self.log.state().current.as_ref().is_some_and(|known| known.irreversible);
         if irreversible && force == Force::No {
             return Err(Rejection::Irreversible(deployment));
         }

@@ -32,7 +32,7 @@ impl Guard {
 
     /// Puts the decision on record, once for a deployment, and begins.
     pub(crate) fn decide_on(&mut self, now: Moment, case: Case) {
-        let Some(deployment) = &self.durable.current else { return };
+        let Some(deployment) = &self.log.state().current else { return };
         let Case { trigger, hook, approval } = case;
         let decision = self.decision(now, deployment, trigger, &hook);
         let decision = Decision { approval, ..decision };
@@ -70,7 +70,7 @@ impl Guard {
     /// The report of a rollback that was not done.
     pub(crate) fn report_refusal(&mut self, now: Moment, ix: RuleIx, refusal: Refusal) {
         let Then::Rollback(hook) = self.plan().rule(ix).then else { return };
-        let Some(deployment) = &self.durable.current else { return };
+        let Some(deployment) = &self.log.state().current else { return };
         let trigger = Trigger::Rule(Box::new(evidence::of_rule(&self.evaluator, ix, now)));
         let decision = self.decision(now, deployment, trigger, self.plan().hook(hook));
         self.report_as(now, decision, "not rolled back", Some(refusal.to_string()));
@@ -78,7 +78,7 @@ impl Guard {
 
     /// Goes on with a rollback that the journal left open.
     pub(crate) fn resume_rollback(&mut self, now: Moment) {
-        let Some(deployment) = &self.durable.current else { return };
+        let Some(deployment) = &self.log.state().current else { return };
         let Some((_, decision)) = &deployment.decision else { return };
         let name = decision.hook.clone();
         let hook = self.plan().hooks.iter().find(|hook| hook.name == name).cloned();
@@ -128,8 +128,8 @@ impl Guard {
         }
         self.settle_drill(now, outcome);
         // What cannot be recorded is not awaited any more: the next start inspects it.
-        let awaited = self.halt.is_none()
-            && self.durable.current.as_ref().is_some_and(|deployment| {
+        let awaited = !self.log.is_halted()
+            && self.log.state().current.as_ref().is_some_and(|deployment| {
                 deployment.id == outcome.deployment
                     && deployment.phase == Phase::RollingBack
                     && deployment.progress.open
@@ -169,9 +169,9 @@ impl Guard {
     /// Does what comes next according to `choose`.
     fn follow(&mut self, now: Moment, choose: fn(At<'_>) -> Next) {
         // What was called off shifts traffic, too: one after the other.
-        if let (Some(hook), Some(current)) = (&self.hook, &self.durable.current)
+        if let (Some(hook), Some(current)) = (&self.hook, &self.log.state().current)
             && current.phase == Phase::RollingBack
-            && self.durable.stray.is_none()
+            && self.log.state().stray.is_none()
         {
             let (progress, deployment) = (&current.progress, &current.id);
             let next = choose(At { hook, progress, deployment, left: self.left(now) });
@@ -197,7 +197,9 @@ impl Guard {
     }
 
     pub(crate) fn start_attempt(&mut self, now: Moment, number: u32) {
-        let (Some(hook), Some(deployment)) = (&self.hook, &self.durable.current) else { return };
+        let (Some(hook), Some(deployment)) = (&self.hook, &self.log.state().current) else {
+            return;
+        };
         let place = deployment.progress.step;
         let Some(step) = hook.steps.get(place as usize) else { return };
         let Some((_, decision)) = &deployment.decision else { return };
@@ -213,7 +215,7 @@ impl Guard {
         };
         let order = context.order(hook, step, attempt.clone()).within(self.left(now));
         self.record(now, Event::Intent { attempt, what: order::describe(&order) });
-        if self.halt.is_none() {
+        if !self.log.is_halted() {
             self.push(Effect::Run(Box::new(order)));
             self.doing = Doing::Attempt;
         }
@@ -240,7 +242,7 @@ impl Guard {
 
     /// The rule that caused the rollback, if one did and it is still there.
     fn cause(&self) -> Option<RuleIx> {
-        let (_, decision) = self.durable.current.as_ref()?.decision.as_ref()?;
+        let (_, decision) = self.log.state().current.as_ref()?.decision.as_ref()?;
         let cause = rule(&decision.trigger)?;
         self.plan().rules.iter().position(|rule| rule.name == cause.rule).map(RuleIx)
     }
@@ -301,7 +303,7 @@ impl Guard {
     }
 
     fn critical_rule_holds(&self) -> bool {
-        let set_aside = self.durable.current.as_ref().map(|deployment| &deployment.set_aside);
+        let set_aside = self.log.state().current.as_ref().map(|deployment| &deployment.set_aside);
         self.plan().rules.iter().enumerate().any(|(index, rule)| {
             rule.severity == Severity::Critical
                 && !set_aside.is_some_and(|names| names.contains(&rule.name))
@@ -310,7 +312,7 @@ impl Guard {
     }
 
     fn cured(&mut self, now: Moment, purpose: Purpose) {
-        let Some(deployment) = &self.durable.current else { return };
+        let Some(deployment) = &self.log.state().current else { return };
         match purpose {
             Purpose::AfterUnknown(_) => {
                 let attempt = self.attempt(&deployment.progress);
@@ -354,7 +356,8 @@ impl Guard {
     /// Whether there is a cure whose sight says that a step took effect. Where a person saw what
     /// the rules did not, that no rule holds says nothing.
     pub(crate) fn has_cure(&self) -> bool {
-        let decision = self.durable.current.as_ref().and_then(|current| current.decision.as_ref());
+        let decision =
+            self.log.state().current.as_ref().and_then(|current| current.decision.as_ref());
         let caused = decision.is_some_and(|(_, decision)| rule(&decision.trigger).is_some());
         caused || self.hook.as_ref().is_some_and(|hook| hook.cure.is_some())
     }

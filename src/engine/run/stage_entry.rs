@@ -32,7 +32,7 @@ impl Guard {
     }
 
     fn enter_by(&mut self, now: Moment, choose: fn(At<'_>) -> Next) {
-        if self.halt.is_some() || self.durable.stray.is_some() {
+        if self.log.is_halted() || self.log.state().stray.is_some() {
             return;
         }
         let Some(deployment) = self.guarded() else { return };
@@ -86,7 +86,7 @@ impl Guard {
         let left = self.stages.limit.map(|limit| limit.since(now.at));
         let order = context.order(hook, step, attempt.clone()).within(left);
         self.record(now, Event::Intent { attempt, what: order::describe(&order) });
-        if self.halt.is_none() {
+        if !self.log.is_halted() {
             self.push(Effect::Run(Box::new(order)));
             self.stages.entering = Entering::Attempt;
         }
@@ -114,11 +114,11 @@ impl Guard {
 
     /// Takes in what became of an attempt to enter a stage.
     pub(crate) fn settle_entering(&mut self, now: Moment, outcome: &Outcome) {
-        if self.halt.is_some() {
+        if self.log.is_halted() {
             return;
         }
         let Outcome { deployment, attempt, result, output, took } = outcome;
-        let stray = self.durable.stray.as_ref();
+        let stray = self.log.state().stray.as_ref();
         let is_stray =
             stray.is_some_and(|stray| stray.deployment == *deployment && stray.attempt == *attempt);
         let awaited = self.guarded().filter(|current| current.id == *deployment);
@@ -146,7 +146,7 @@ impl Guard {
 
     /// Goes on with what waited for the end of an attempt that was called off.
     fn carry_on(&mut self, now: Moment) {
-        match self.durable.current.as_ref().map(|current| &current.phase) {
+        match self.log.state().current.as_ref().map(|current| &current.phase) {
             // A drill that was called off, too, may not have ended yet; its end goes on.
             Some(Phase::RollingBack) if self.drill_deadline().is_some() => {}
             Some(Phase::RollingBack) => self.pursue(now),
@@ -157,10 +157,10 @@ impl Guard {
 
     /// Asks for the end of an attempt that nobody needs any more, where there is one.
     pub(crate) fn call_off(&mut self, now: Moment) {
-        let Some(stage::Stray { deployment, attempt }) = self.durable.stray.clone() else {
+        let Some(stage::Stray { deployment, attempt }) = self.log.state().stray.clone() else {
             return;
         };
-        if self.stages.stray.is_some() || self.halt.is_some() {
+        if self.stages.stray.is_some() || self.log.is_halted() {
             return;
         }
         let step = self.stages.hook.as_ref().and_then(|hook| hook.steps.get(attempt.step as usize));
@@ -193,7 +193,7 @@ impl Guard {
 
     fn give_up_on_stray(&mut self, now: Moment) {
         self.stages.stray = None;
-        let Some(stage::Stray { deployment, attempt }) = self.durable.stray.clone() else {
+        let Some(stage::Stray { deployment, attempt }) = self.log.state().stray.clone() else {
             return;
         };
         let output = "it was called off and is not known to have ended".to_owned();
@@ -232,9 +232,9 @@ impl Guard {
     pub(crate) fn go_along(&mut self, now: Moment, on: Milestone) {
         let plan = self.plan().clone();
         let Some(HookIx(place)) = plan.deployment.along.at(on) else { return };
-        let Some(hook) = plan.hooks.get(place).filter(|_| self.halt.is_none()) else { return };
+        let Some(hook) = plan.hooks.get(place).filter(|_| !self.log.is_halted()) else { return };
         self.record(now, Event::HookBegun { hook: hook.name.clone(), on });
-        let Some(deployment) = &self.durable.current else { return };
+        let Some(deployment) = &self.log.state().current else { return };
         let decision: Option<&Decision> =
             deployment.decision.as_ref().map(|(_, decision)| decision);
         let trigger = decision.map(|decision| &decision.trigger);

@@ -178,10 +178,10 @@ impl Guard {
     /// The targets that feed what may soon be decided.
     fn near_targets(&self) -> Vec<bool> {
         let mut near = vec![false; self.targets.len()];
-        let phase = self.durable.current.as_ref().map(|deployment| &deployment.phase);
+        let phase = self.log.state().current.as_ref().map(|deployment| &deployment.phase);
         let verifying = matches!(self.doing, Doing::Cure(_));
         match phase {
-            _ if self.halt.is_some() => {}
+            _ if self.log.is_halted() => {}
             Some(Phase::Guarding) => self.add_near_rules(&mut near),
             Some(Phase::RollingBack) if verifying => self.add_cure(&mut near),
             None
@@ -201,7 +201,7 @@ impl Guard {
     /// nothing in this deployment, however long it goes on holding.
     fn add_near_rules(&self, near: &mut [bool]) {
         let plan = self.plan();
-        let set_aside = self.durable.current.as_ref().map(|deployment| &deployment.set_aside);
+        let set_aside = self.log.state().current.as_ref().map(|deployment| &deployment.set_aside);
         for (index, rule) in plan.rules.iter().enumerate() {
             let state = self.evaluator.rule(RuleIx(index));
             let is_close = match state.state {

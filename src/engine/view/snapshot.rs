@@ -18,9 +18,10 @@ use super::evidence;
 use super::health::{Health, colour};
 use super::stage::StageStatus;
 use crate::engine::durable::drills::DrillStatus;
+use crate::engine::durable::log::Halt;
 use crate::engine::durable::state::{Deployment, Phase};
 use crate::engine::effect::Pace;
-use crate::engine::guard::{Doing, Guard, Halt};
+use crate::engine::guard::{Doing, Guard};
 use crate::engine::rules::evaluator::Evaluator;
 
 /// What those who wait are told when the journal cannot be written.
@@ -312,22 +313,27 @@ impl Guard {
             mode: plan.mode,
             state: self.state(),
             colour: Health::Unknown,
-            deployment: self.durable.current.as_ref().map(|current| self.deployment(current, now)),
-            good: self.durable.good.clone(),
+            deployment: self
+                .log
+                .state()
+                .current
+                .as_ref()
+                .map(|current| self.deployment(current, now)),
+            good: self.log.state().good.clone(),
             paused: self.pause_status(now),
             budget: BudgetStatus {
                 rollbacks: plan.deployment.budget.rollbacks,
                 per_ms: evidence::millis(plan.deployment.budget.per),
                 spent: self.rollbacks_lately(now.wall),
             },
-            quarantine: self.durable.quarantine.all(),
+            quarantine: self.log.state().quarantine.all(),
             live: self.live_status(now),
             targets: (0..plan.targets.len()).map(|target| self.target(target, now)).collect(),
             signals: (0..plan.signals.len())
                 .flat_map(|ix| self.evaluator.signal_status(SignalIx(ix)))
                 .collect(),
             rules: (0..plan.rules.len()).map(|rule| self.rule(RuleIx(rule), now)).collect(),
-            journal_ok: self.halt != Some(Halt::JournalLost),
+            journal_ok: self.log.halted() != Some(Halt::JournalLost),
             drill: self.last_drill().cloned(),
         };
         snapshot.colour = colour(&snapshot);
@@ -337,7 +343,7 @@ impl Guard {
     /// The guard's state.
     #[must_use]
     pub fn state(&self) -> GuardState {
-        match &self.durable.current {
+        match &self.log.state().current {
             None => GuardState::Idle,
             Some(current) if current.ask.is_some() => GuardState::AwaitingApproval,
             Some(current) => self.state_in(&current.phase),
@@ -363,7 +369,7 @@ impl Guard {
     /// Where a deployment stands; `None` if it is not known.
     #[must_use]
     pub fn progress(&self, id: &DeploymentId) -> Option<DeploymentProgress> {
-        let phase = self.durable.phase_of(id)?;
+        let phase = self.log.state().phase_of(id)?;
         let why = match phase {
             Phase::Failed(why) | Phase::Ended(why) => Some(why.clone()),
             Phase::Guarding | Phase::RollingBack | Phase::RolledBack | Phase::Baked => None,
@@ -371,7 +377,7 @@ impl Guard {
         let state =
             if self.deployment_id() == Some(id) { self.state() } else { self.state_in(phase) };
         // Without a journal nothing is decided any more, so nothing is worth waiting for.
-        let lost = !state.is_final() && self.halt == Some(Halt::JournalLost);
+        let lost = !state.is_final() && self.log.halted() == Some(Halt::JournalLost);
         let why = if lost { Some(JOURNAL_LOST.to_owned()) } else { why };
         let is_final = state.is_final() || lost;
         Some(DeploymentProgress { deployment: id.clone(), state, is_final, why })
@@ -380,7 +386,7 @@ impl Guard {
     /// The current deployment's id.
     #[must_use]
     pub fn deployment_id(&self) -> Option<&DeploymentId> {
-        self.durable.current.as_ref().map(|deployment| &deployment.id)
+        self.log.state().current.as_ref().map(|deployment| &deployment.id)
     }
 
     fn deployment(&self, current: &Deployment, now: Moment) -> DeploymentStatus {

@@ -127,7 +127,7 @@ impl Guard {
 
     /// Where a stage of the current deployment stands, guarded or not any more.
     pub(crate) fn stage_standing(&self, name: &StageName) -> StageStanding {
-        let Some(current) = &self.durable.current else { return StageStanding::Next };
+        let Some(current) = &self.log.state().current else { return StageStanding::Next };
         let place = |name: &StageName| self.plan().stage(name).map(|(place, _)| place);
         let at = current.stage.as_ref().and_then(place);
         match (at, place(name)) {
@@ -182,7 +182,7 @@ impl Guard {
     /// What those who wait for a stage must be woken for.
     #[must_use]
     pub fn stage_mark(&self) -> Option<(StageName, StageStanding)> {
-        let name = self.durable.current.as_ref()?.stage.as_ref()?;
+        let name = self.log.state().current.as_ref()?.stage.as_ref()?;
         Some((name.clone(), self.stage_standing(name)))
     }
 }
