@@ -16,6 +16,7 @@ use crate::model::time::{Moment, Timestamp, format_duration};
 
 use super::effect::Effect;
 use super::guard::{Guard, Timers};
+use crate::engine::context::Cx;
 use crate::engine::deployment::version_check::Refused;
 use crate::engine::deployment::warmup::thin;
 use crate::engine::durable::drills;
@@ -273,8 +274,19 @@ impl Guard {
             }
             Command::Approve { id, reason } => self.approve(now, id.as_ref(), reason, by),
             Command::Deny { id, reason } => self.deny(now, id.as_ref(), reason, by),
-            Command::Pause { span, reason } => self.pause(now, span, reason, by),
-            Command::Resume { reason } => self.resume(now, reason, by),
+            Command::Pause { span, reason } => {
+                let mut cx = Cx::new(now, &self.evaluator, &mut self.log);
+                self.pauses.begin(&mut cx, span, reason, by)
+            }
+            Command::Resume { reason } => {
+                let mut cx = Cx::new(now, &self.evaluator, &mut self.log);
+                let resumed = self.pauses.resume(&mut cx, reason, by);
+                // What fires already does not wait for the next scrape.
+                if resumed.is_ok() {
+                    self.decide(now);
+                }
+                resumed
+            }
             Command::Drill { hook, reach } => self.drill(now, hook.as_ref(), reach, by),
         };
         // What was not carried out asks for nothing.
@@ -326,7 +338,7 @@ impl Guard {
             self.watch_live(now);
         }
         self.record(now, Event::Reloaded { by, rules });
-        self.remind_of_open();
+        crate::engine::notify::outbox::send_open(&mut self.log, &self.evaluator);
         self.keep_pace(now.at);
         self.effects()
     }

@@ -17,10 +17,14 @@ use crate::model::scrape::Scrape;
 use crate::model::time::{Instant, Moment};
 
 use super::effect::Effect;
+use crate::engine::context::Cx;
 use crate::engine::deployment::live_version::LiveState;
 use crate::engine::deployment::stages::Stages;
 use crate::engine::durable::log::{Halt, Log};
 use crate::engine::durable::state::{Deployment, Durable, Phase};
+use crate::engine::notify::incident;
+use crate::engine::notify::outbox::{self, Announced};
+use crate::engine::policy::pause::Pauses;
 use crate::engine::rules::evaluator::Evaluator;
 use crate::engine::rules::state::State;
 use crate::engine::run::drill::Drills;
@@ -47,6 +51,7 @@ pub struct Guard {
     pub(crate) unseen: Vec<RuleName>,
     /// When what people asked for, or were asked, is over.
     pub(crate) waits: Waits,
+    pub(crate) pauses: Pauses,
     /// What the stages of the deployment wait for.
     pub(crate) stages: Stages,
     pub(crate) drills: Drills,
@@ -74,8 +79,6 @@ pub(crate) enum Doing {
 pub(crate) struct Waits {
     /// When it is too late to answer; `None` where nothing is asked.
     pub(crate) answer: Option<Instant>,
-    /// When a pause is over; `None` where there is none.
-    pub(crate) pause: Option<Instant>,
 }
 
 /// A guarded deployment's times on the monotonic clock.
@@ -108,6 +111,7 @@ impl Guard {
             limit: None,
             unseen: Vec::new(),
             waits: Waits::default(),
+            pauses: Pauses::default(),
             stages: Stages::default(),
             drills: Drills::default(),
             live: LiveState::default(),
@@ -126,7 +130,7 @@ impl Guard {
         self.tell_owed(now);
         self.resume_waits(now);
         self.end_old_drill(now);
-        self.remind_of_all(now);
+        outbox::send_remembered(&mut self.log, &self.evaluator, now);
         self.call_off(now);
         self.watch_live(now);
         let phase = self.log.state().current.as_ref().map(|deployment| &deployment.phase);
@@ -195,7 +199,7 @@ impl Guard {
         let bake = self.timers.bake.filter(|_| !self.timers.overdue);
         let guarding = self.guarded().and(self.timers.warm.into_iter().chain(bake).min());
         let lost = self.telemetry_deadline();
-        let waits = self.pause_deadline().into_iter().chain(self.answer_deadline());
+        let waits = self.pauses.deadline(&self.log).into_iter().chain(self.answer_deadline());
         let looks = lost.into_iter().chain(self.live_deadline()).chain(waits);
         let looks = looks.chain(self.drill_deadline()).chain(self.stage_deadline());
         self.evaluator.deadline().into_iter().chain(doing).chain(guarding).chain(looks).min()
@@ -211,7 +215,7 @@ impl Guard {
             self.drop_check();
             self.drop_drill();
             self.tell(now, None, "the journal cannot be written", Occasion::JournalLost);
-            self.tell_journal_lost(now);
+            outbox::send_journal_lost(&mut self.log, &self.evaluator, now);
             self.relax();
         }
         self.effects()
@@ -290,24 +294,48 @@ impl Guard {
         self.log.push(effect);
     }
 
+    /// What a component is called with.
+    pub(crate) const fn cx(&mut self, now: Moment) -> Cx<'_> {
+        Cx::new(now, &self.evaluator, &mut self.log)
+    }
+
     /// Applies an event to the durable state and asks for it to be made durable.
     pub(crate) fn record(&mut self, now: Moment, event: Event) {
-        let deployment = self.log.state().current.as_ref().map(|deployment| deployment.id.clone());
-        self.record_entry(Entry { at: now.wall, deployment, event });
+        self.cx(now).record(event);
         self.call_off(now);
     }
 
     pub(crate) fn record_entry(&mut self, entry: Entry) {
         if self.log.record(entry) {
-            self.tell_news();
+            outbox::send_newest(&mut self.log, &self.evaluator);
         }
+    }
+
+    pub(crate) fn tell(
+        &mut self,
+        now: Moment,
+        rule: Option<RuleIx>,
+        reason: &str,
+        occasion: Occasion,
+    ) {
+        let failed = matches!(occasion, Occasion::RollbackFailed | Occasion::JournalLost);
+        let hook = self.hook.as_ref().filter(|_| failed).and_then(|hook| hook.on_failure);
+        incident::tell_by(&mut self.cx(now), hook, rule, reason, occasion);
+    }
+
+    /// A channel was sent an alert, or could not be.
+    pub fn announced(&mut self, now: Moment, announced: Announced) -> Vec<Effect> {
+        if let Some((deployment, event)) = announced.event() {
+            self.cx(now).record_for(deployment, event);
+        }
+        self.effects()
     }
 
     /// Everything that may follow from new readings or passed time, in order.
     fn proceed(&mut self, now: Moment, scrape: Option<&Scrape>) {
         self.end_warmup(now);
         self.set_aside_unseen(now);
-        self.end_pause(now);
+        self.pauses.end_due(&mut Cx::new(now, &self.evaluator, &mut self.log));
         self.lift_denials(now);
         self.end_wait_for_answer(now);
         self.pursue_live(now);

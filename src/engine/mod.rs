@@ -2,6 +2,7 @@
 //! clock: time comes in as an argument, what to do comes out as [`effect::Effect`] values.
 
 pub mod command;
+mod context;
 mod deployment;
 pub mod durable;
 pub mod effect;

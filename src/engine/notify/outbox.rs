@@ -7,14 +7,15 @@ use std::time::Duration;
 
 use crate::model::alert::{Matter, News, Turn};
 use crate::model::channel::Change;
-use crate::model::entry::{Entry, Event};
+use crate::model::entry::Event;
 use crate::model::name::{ChannelName, DeploymentId, SignalName};
 use crate::model::signal::Unit;
 use crate::model::time::Moment;
 
 pub use super::alerts::Opened;
+use crate::engine::durable::log::Log;
 use crate::engine::effect::Effect;
-use crate::engine::guard::Guard;
+use crate::engine::rules::evaluator::Evaluator;
 use crate::engine::view::evidence;
 
 /// What happened longer ago is no news: who was not told of it by then can see it in the status.
@@ -65,79 +66,76 @@ pub struct Announced {
     pub failure: Option<String>,
 }
 
-impl Guard {
-    /// Asks for the newest record to be told, if it is news.
-    pub(crate) fn tell_news(&mut self) {
-        if let Some(news) = self.log.state().news.newest().filter(|_| self.has_channels()).cloned()
-        {
-            self.push_news(news, Occurrence::First);
+/// Asks for the newest entry to be sent to the channels, where it is an alert.
+pub(crate) fn send_newest(log: &mut Log, evaluator: &Evaluator) {
+    if has_channels(evaluator)
+        && let Some(news) = log.state().news.newest().cloned()
+    {
+        send(log, evaluator, news, Occurrence::First);
+    }
+}
+
+/// Sends again what is still wrong: the configuration may name channels that do not know of it.
+pub(crate) fn send_open(log: &mut Log, evaluator: &Evaluator) {
+    send_again(log, evaluator, |_| false);
+}
+
+/// Sends again what is still wrong, and what may not have been sent before the guard was restarted.
+pub(crate) fn send_remembered(log: &mut Log, evaluator: &Evaluator, now: Moment) {
+    send_again(log, evaluator, |news| now.wall.since(news.at) < STALE);
+}
+
+fn send_again(log: &mut Log, evaluator: &Evaluator, too: impl Fn(&News) -> bool) {
+    // Without a journal nobody knows what was sent.
+    if !has_channels(evaluator) || log.is_halted() {
+        return;
+    }
+    for news in log.state().news.remembered() {
+        if log.state().news.is_open(&news) || too(&news) {
+            let told = log.state().news.told_of(&news);
+            send(log, evaluator, news, Occurrence::Again(told));
         }
     }
+}
 
-    /// Tells again what is still wrong: the configuration may name channels that do not know.
-    pub(crate) fn remind_of_open(&mut self) {
-        self.remind(|_| false);
+/// Sends that nothing can be recorded any more, which cannot be recorded.
+pub(crate) fn send_journal_lost(log: &mut Log, evaluator: &Evaluator, now: Moment) {
+    let current = log.state().current.as_ref();
+    let news = News {
+        change: Change::JournalLost,
+        seq: None,
+        at: now.wall,
+        service: evaluator.plan().deployment.service.clone(),
+        deployment: current.map(|current| current.id.clone()),
+        version: current.map(|current| current.version.clone()),
+        good: current.and_then(|current| current.good.clone()),
+        stage: current.and_then(|current| current.stage.clone()),
+        rule: None,
+        reason: "the journal cannot be written".to_owned(),
+        decided: None,
+        turn: Turn::Opens(Matter::Journal),
+    };
+    if has_channels(evaluator) {
+        send(log, evaluator, Arc::new(news), Occurrence::First);
     }
+}
 
-    /// The same, and what may not have been told before the guard was restarted.
-    pub(crate) fn remind_of_all(&mut self, now: Moment) {
-        self.remind(|news| now.wall.since(news.at) < STALE);
-    }
+fn has_channels(evaluator: &Evaluator) -> bool {
+    !evaluator.plan().channels.is_empty()
+}
 
-    fn remind(&mut self, too: impl Fn(&News) -> bool) {
-        // Without a journal nobody knows what is on record.
-        if !self.has_channels() || self.log.is_halted() {
-            return;
-        }
-        for news in self.log.state().news.remembered() {
-            if self.log.state().news.is_open(&news) || too(&news) {
-                let told = self.log.state().news.told_of(&news);
-                self.push_news(news, Occurrence::Again(told));
-            }
-        }
-    }
+fn send(log: &mut Log, evaluator: &Evaluator, news: Arc<News>, occurrence: Occurrence) {
+    let alerts = &log.state().news;
+    let (open, opened) = (alerts.open_beside(&news), alerts.opened_for(&news));
+    let units = evidence::units(evaluator);
+    log.push(Effect::Tell(Box::new(Telling { news, occurrence, open, opened, units })));
+}
 
-    /// Tells that nothing can be recorded any more, which cannot be recorded.
-    pub(crate) fn tell_journal_lost(&mut self, now: Moment) {
-        let current = self.log.state().current.as_ref();
-        let news = News {
-            change: Change::JournalLost,
-            seq: None,
-            at: now.wall,
-            service: self.plan().deployment.service.clone(),
-            deployment: current.map(|current| current.id.clone()),
-            version: current.map(|current| current.version.clone()),
-            good: current.and_then(|current| current.good.clone()),
-            stage: current.and_then(|current| current.stage.clone()),
-            rule: None,
-            reason: "the journal cannot be written".to_owned(),
-            decided: None,
-            turn: Turn::Opens(Matter::Journal),
-        };
-        if self.has_channels() {
-            self.push_news(Arc::new(news), Occurrence::First);
-        }
-    }
-
-    /// A channel was told of a change, or could not be.
-    pub fn announced(&mut self, now: Moment, announced: Announced) -> Vec<Effect> {
-        let Announced { channel, change, news, deployment, opened, reference, failure } = announced;
-        // What is not on record itself needs no record that it was told.
-        if let Some(news) = news {
-            let event = Event::Told { channel, change, news, opened, reference, failure };
-            self.record_entry(Entry { at: now.wall, deployment, event });
-        }
-        self.effects()
-    }
-
-    fn has_channels(&self) -> bool {
-        !self.plan().channels.is_empty()
-    }
-
-    fn push_news(&mut self, news: Arc<News>, occurrence: Occurrence) {
-        let log = &self.log.state().news;
-        let (open, opened) = (log.open_beside(&news), log.opened_for(&news));
-        let units = evidence::units(&self.evaluator);
-        self.push(Effect::Tell(Box::new(Telling { news, occurrence, open, opened, units })));
+impl Announced {
+    /// The event that puts it on record; `None` where what was sent is not on record itself.
+    pub(crate) fn event(self) -> Option<(Option<DeploymentId>, Event)> {
+        let Self { channel, change, news, deployment, opened, reference, failure } = self;
+        let news = news?;
+        Some((deployment, Event::Told { channel, change, news, opened, reference, failure }))
     }
 }

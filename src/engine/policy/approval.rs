@@ -22,6 +22,7 @@ use crate::engine::command::{Accepted, Rejection, check_reason};
 use crate::engine::deployment::version_check::Case;
 use crate::engine::durable::state::Deployment;
 use crate::engine::guard::Guard;
+use crate::engine::notify::incident;
 use crate::engine::rules::state::State;
 use crate::engine::run::order::Occasion;
 use crate::engine::run::rollback;
@@ -110,7 +111,7 @@ impl Guard {
         self.waits.answer = Some(now.at.after(within));
         let reason = question(&id, &self.plan().rule(ix).when.text, within, default);
         self.tell(now, Some(ix), &reason, Occasion::AwaitingApproval);
-        self.report_as(now, decision, "awaiting approval", None);
+        incident::report_as(&mut self.cx(now), decision, "awaiting approval", None);
     }
 
     /// A person says yes. Everything that would keep a person's own rollback is looked at again.
@@ -182,7 +183,7 @@ impl Guard {
         self.drop_check();
         self.record(now, Event::Denied { rule: rule.clone(), answer });
         self.tell(now, self.rule_named(&rule), &why, Occasion::Denied);
-        self.report_as(now, ask.decision.clone(), "not rolled back", Some(why));
+        incident::report_as(&mut self.cx(now), ask.decision.clone(), "not rolled back", Some(why));
     }
 
     /// Does what is to be done when nobody has answered in time.
@@ -234,7 +235,7 @@ impl Guard {
         self.record(now, Event::Lapsed { rule: rule.clone(), why: why.clone() });
         let why = format!("nobody answered in time, and it cannot be rolled back: {why}");
         self.tell(now, self.rule_named(&rule), &why, Occasion::Denied);
-        self.report_as(now, ask.decision.clone(), "not rolled back", Some(why));
+        incident::report_as(&mut self.cx(now), ask.decision.clone(), "not rolled back", Some(why));
     }
 
     /// A rule that was denied may ask anew once it was seen not to hold: that it fires again is
@@ -267,7 +268,7 @@ impl Guard {
     /// The end of a wait, and of a pause, that the journal left open. People are asked again: the
     /// guard may have died before it had told them.
     pub(crate) fn resume_waits(&mut self, now: Moment) {
-        self.resume_pause(now);
+        self.pauses.restart(now, self.log.state());
         let asked = self.guarded().and_then(|current| Some((&current.id, current.ask.as_ref()?)));
         let Some((id, ask)) = asked else { return };
         let whole = ask.until.since(ask.at);

@@ -8,8 +8,10 @@ use crate::model::entry::{Caller, Entry, Event};
 use crate::model::time::{Instant, Moment, Timestamp, format_duration};
 
 use crate::engine::command::{Accepted, Rejection, check_reason};
+use crate::engine::context::Cx;
+use crate::engine::durable::log::Log;
 use crate::engine::durable::state::{Durable, Phase};
-use crate::engine::guard::Guard;
+use crate::engine::notify::incident;
 use crate::engine::run::order::Occasion;
 use crate::engine::view::snapshot::PauseStatus;
 
@@ -44,11 +46,17 @@ impl Durable {
     }
 }
 
-impl Guard {
+/// The end of the pause, on the monotonic clock.
+#[derive(Debug, Default)]
+pub(crate) struct Pauses {
+    until: Option<Instant>,
+}
+
+impl Pauses {
     /// Begins a pause, or gives the one that there is another end.
-    pub(crate) fn pause(
+    pub(crate) fn begin(
         &mut self,
-        now: Moment,
+        cx: &mut Cx<'_>,
         span: Duration,
         reason: String,
         by: Caller,
@@ -57,9 +65,9 @@ impl Guard {
         if !(MIN_PAUSE..=MAX_PAUSE).contains(&span) {
             return Err(Rejection::BadPause);
         }
-        if let Some(current) = &self.log.state().current {
-            // A rollback that has begun cannot be held, and a question must not time out into
-            // one that is refused.
+        if let Some(current) = cx.current() {
+            // A rollback that has begun cannot be held, and a request for approval must not time
+            // out into one that is refused.
             if current.phase == Phase::RollingBack {
                 return Err(Rejection::RollingBack(current.id.clone()));
             }
@@ -67,65 +75,63 @@ impl Guard {
                 return Err(Rejection::Asked(current.id.clone()));
             }
         }
-        let until = now.wall.after(span);
-        self.record(now, Event::Paused { until, reason: reason.clone(), by });
-        self.waits.pause = Some(now.at.after(span));
+        let until = cx.now.wall.after(span);
+        cx.record(Event::Paused { until, reason: reason.clone(), by });
+        self.until = Some(cx.now.at.after(span));
         let span = format_duration(span);
-        self.tell(now, None, &format!("paused for {span}: {reason}"), Occasion::Paused);
+        incident::tell(cx, None, &format!("paused for {span}: {reason}"), Occasion::Paused);
         let message = format!("nothing is rolled back automatically for {span}, until {until}");
-        Ok(Accepted { deployment: self.deployment_id().cloned(), message })
+        Ok(Accepted { deployment: cx.current().map(|current| current.id.clone()), message })
     }
 
-    /// Ends a pause before its time.
+    /// Ends a pause before its time. What fires already may be acted on at once.
     pub(crate) fn resume(
         &mut self,
-        now: Moment,
+        cx: &mut Cx<'_>,
         reason: Option<String>,
         by: Caller,
     ) -> Result<Accepted, Rejection> {
         reason.as_deref().map_or(Ok(()), check_reason)?;
-        if self.log.state().pause.is_none() {
+        if cx.state().pause.is_none() {
             return Err(Rejection::NotPaused);
         }
-        self.leave_pause(now, reason, by);
+        self.end(cx, reason, by);
         let message = "automatic rollbacks are on again".to_owned();
-        let accepted = Accepted { deployment: self.deployment_id().cloned(), message };
-        // What fires already does not wait for the next scrape.
-        self.decide(now);
-        Ok(accepted)
+        Ok(Accepted { deployment: cx.current().map(|current| current.id.clone()), message })
     }
 
     /// Ends a pause whose time is over.
-    pub(crate) fn end_pause(&mut self, now: Moment) {
-        if self.pause_deadline().is_some_and(|end| end <= now.at) {
-            self.leave_pause(now, None, Caller::Guard);
+    pub(crate) fn end_due(&mut self, cx: &mut Cx<'_>) {
+        if self.deadline(cx.log).is_some_and(|end| end <= cx.now.at) {
+            self.end(cx, None, Caller::Guard);
         }
     }
 
-    fn leave_pause(&mut self, now: Moment, reason: Option<String>, by: Caller) {
+    fn end(&mut self, cx: &mut Cx<'_>, reason: Option<String>, by: Caller) {
         let why = reason.clone().unwrap_or_else(|| "the pause is over".to_owned());
-        self.waits.pause = None;
-        self.record(now, Event::Resumed { reason, by });
-        self.tell(now, None, &why, Occasion::Resumed);
+        self.until = None;
+        cx.record(Event::Resumed { reason, by });
+        incident::tell(cx, None, &why, Occasion::Resumed);
     }
 
     /// When the pause is over.
-    pub(crate) fn pause_deadline(&self) -> Option<Instant> {
-        self.waits.pause.filter(|_| self.log.state().pause.is_some() && !self.log.is_halted())
+    pub(crate) fn deadline(&self, log: &Log) -> Option<Instant> {
+        self.until.filter(|_| log.state().pause.is_some() && !log.is_halted())
     }
 
-    /// The end of a pause that the journal left open. However clocks have stepped, no pause is
-    /// made longer than it was.
-    pub(crate) fn resume_pause(&mut self, now: Moment) {
-        self.waits.pause = self.log.state().pause.as_ref().map(|pause| {
+    /// Goes on with a pause that the journal left open. However clocks have stepped, no pause gets
+    /// longer than it was.
+    pub(crate) fn restart(&mut self, now: Moment, state: &Durable) {
+        self.until = state.pause.as_ref().map(|pause| {
             let whole = pause.until.since(pause.since);
             now.at.after(pause.until.since(now.wall).min(whole))
         });
     }
 
-    pub(crate) fn pause_status(&self, now: Moment) -> Option<PauseStatus> {
-        let Pause { since, until, by, reason } = self.log.state().pause.clone()?;
-        let end = self.waits.pause.map(|end| now.wall.after(end.since(now.at)));
+    /// The pause, as status shows it.
+    pub(crate) fn status(&self, now: Moment, state: &Durable) -> Option<PauseStatus> {
+        let Pause { since, until, by, reason } = state.pause.clone()?;
+        let end = self.until.map(|end| now.wall.after(end.since(now.at)));
         Some(PauseStatus { since, until: end.unwrap_or(until), by, reason })
     }
 }

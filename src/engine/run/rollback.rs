@@ -19,6 +19,7 @@ use crate::engine::deployment::version_check::Case;
 use crate::engine::durable::state::{Deployment, Phase, Progress};
 use crate::engine::effect::{Effect, Outcome};
 use crate::engine::guard::{Doing, Guard};
+use crate::engine::notify::incident;
 use crate::engine::rules::state::State;
 use crate::engine::view::evidence;
 
@@ -73,7 +74,12 @@ impl Guard {
         let Some(deployment) = &self.log.state().current else { return };
         let trigger = Trigger::Rule(Box::new(evidence::of_rule(&self.evaluator, ix, now)));
         let decision = self.decision(now, deployment, trigger, self.plan().hook(hook));
-        self.report_as(now, decision, "not rolled back", Some(refusal.to_string()));
+        incident::report_as(
+            &mut self.cx(now),
+            decision,
+            "not rolled back",
+            Some(refusal.to_string()),
+        );
     }
 
     /// Goes on with a rollback that the journal left open.
@@ -327,7 +333,7 @@ impl Guard {
                 let took = decided.map(|at| now.wall.since(at)).unwrap_or_default();
                 let signals = evidence::of_signals(&self.evaluator);
                 self.record(now, Event::Cured { signals, took_ms: evidence::millis(took) });
-                self.report(now, "rolled back", None);
+                incident::report(&mut self.cx(now), "rolled back", None);
             }
         }
     }
@@ -373,7 +379,7 @@ impl Guard {
         let signals = evidence::of_signals(&self.evaluator);
         self.record(now, Event::Failed { why: why.clone(), signals });
         self.tell(now, None, &why, Occasion::RollbackFailed);
-        self.report(now, "rollback failed", Some(why));
+        incident::report(&mut self.cx(now), "rollback failed", Some(why));
     }
 }
 

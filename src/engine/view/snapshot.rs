@@ -320,7 +320,7 @@ impl Guard {
                 .as_ref()
                 .map(|current| self.deployment(current, now)),
             good: self.log.state().good.clone(),
-            paused: self.pause_status(now),
+            paused: self.pauses.status(now, self.log.state()),
             budget: BudgetStatus {
                 rollbacks: plan.deployment.budget.rollbacks,
                 per_ms: evidence::millis(plan.deployment.budget.per),
