@@ -107,8 +107,8 @@ fn head(families: &Families, asked: Asked<'_>, interval: Duration) -> String {
         shown(&asked.url.to_string()),
         families.samples,
     );
-    let mode = "How much rollguard may do. `observe` says what it would do and touches nothing; \
-                `notify` tells people; `auto` rolls back.";
+    let mode = "How much rollguard may do. `observe` says what it would do and acts only when it \
+                is asked to; `notify` tells people; `auto` rolls back.";
     let deploy = "`rollguard deploy begin` starts the guarding of a release; for `bake` it is \
                   guarded, and for `warmup` after its start no rule fires.";
     let target = Table::new(format!("target.{}", target(asked.service)))

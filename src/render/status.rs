@@ -150,8 +150,8 @@ fn versions(deployment: &DeploymentStatus) -> String {
 
 fn mode(mode: Mode) -> &'static str {
     match mode {
-        Mode::Observe => "observe: says what it would do, does nothing",
-        Mode::Notify => "notify: tells people, does nothing else",
+        Mode::Observe => "observe: says what it would do, acts only when it is asked to",
+        Mode::Notify => "notify: tells people, acts only when it is asked to",
         Mode::Confirm => "confirm: asks people, rolls back when one approves",
         Mode::Auto => "auto: rolls back by itself",
     }
@@ -571,6 +571,18 @@ mod tests {
     fn without_colour_there_is_no_escape_code() {
         assert!(!status(&pending(), Style::Plain).contains('\x1b'));
         assert!(status(&pending(), Style::Health).starts_with("\x1b[1;33mYELLOW"));
+    }
+
+    /// The hook of a stage, a drill and a rollback that a person orders run in every mode.
+    #[test]
+    fn a_mode_that_does_not_roll_back_by_itself_does_not_promise_that_nothing_is_done() {
+        for (mode, expected) in [
+            (Mode::Observe, "mode     observe: says what it would do, acts only when it is asked to"),
+            (Mode::Notify, "mode     notify: tells people, acts only when it is asked to"),
+        ] {
+            let shown = status(&Snapshot { mode, ..pending() }, Style::Plain);
+            assert!(shown.lines().any(|line| line == expected), "{shown}");
+        }
     }
 
     const STATES: [GuardState; 9] = [
