@@ -7,10 +7,11 @@ use std::time::Duration;
 use rollguard::config::{Compiled, Listen, SourceFile, compile};
 use rollguard::model::condition::{Arith, Compare, Cond, Num};
 use rollguard::model::deployment::{Arm, Mode};
-use rollguard::model::hook::{Action, ExpectedJson, Placeholder};
+use rollguard::model::hook::Placeholder;
 use rollguard::model::index::{HookIx, SignalIx};
 use rollguard::model::rule::{OnNoData, Severity, Then};
 use rollguard::model::signal::{Across, Over, SignalKind, Unit};
+use rollguard::model::step::{Action, Json};
 use rollguard::model::target::{Scheme, Secret};
 
 fn file(path: &str, text: &str) -> SourceFile {
@@ -205,11 +206,11 @@ fn hooks_arrive_with_steps_and_cure() {
     let Action::Probe { url, status, json, within, .. } = &probe.action else { panic!() };
     assert_eq!(url.fill(|_| "X"), "http://X/health");
     assert_eq!((*status, *within), (Some(204), SECOND * 7));
-    let json = json.as_ref().unwrap();
-    assert_eq!(json.pointer, "/v");
-    assert!(matches!(&json.equals, ExpectedJson::Text(text) if text.names(Placeholder::Good)));
-    let Action::Probe { json: Some(json), .. } = &exact.action else { panic!() };
-    assert_eq!(json.equals, ExpectedJson::Exactly(serde_json::json!({"a": [1, 2.5, true]})));
+    let (pointer, json) = json.as_ref().unwrap();
+    assert_eq!(pointer, "/v");
+    assert!(matches!(json, Json::Text(text) if text.names(Placeholder::Good)));
+    let Action::Probe { json: Some((_, json)), .. } = &exact.action else { panic!() };
+    assert_eq!(json, &Json::Exactly(serde_json::json!({"a": [1, 2.5, true]})));
     let cure = hook.cure.as_ref().unwrap();
     assert_eq!((cure.when.text.as_str(), cure.hold), ("limit > 0 && peak < limit", SECOND * 5));
 }

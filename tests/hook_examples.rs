@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 
 use rollguard::cli::check::{Lints, check};
 use rollguard::config::{Color, SourceFile, compile};
-use rollguard::model::hook::{Action, Hook, Placeholder, Step};
+use rollguard::model::hook::{Hook, Placeholder, Step};
 use rollguard::model::plan::Plan;
-use rollguard::model::step::Method;
+use rollguard::model::step::{Action, Method};
 
 /// What turns something off instead of going back to a version: off is as absolute as a version.
 const SWITCHES: [(&str, &str); 2] =

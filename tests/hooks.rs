@@ -8,13 +8,13 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rollguard::engine::effect::{Job, Notice, NoticeStep, Order};
+use rollguard::engine::effect::{Notice, NoticeStep, Order, Rerun};
 use rollguard::hook::marker::{self, Marker, Process};
 use rollguard::hook::{Executor, SUBCOMMAND};
 use rollguard::journal::steps_dir;
 use rollguard::model::entry::{Attempt, StepResult};
 use rollguard::model::name::{DeploymentId, HookName};
-use rollguard::model::step::Via;
+use rollguard::model::step::{Action, Json, Via};
 use rollguard::notify::{MAX_WAITING, Notifier, NotifyError, Told, perform_notice};
 use tempfile::TempDir;
 
@@ -60,11 +60,12 @@ fn deployment(id: &str) -> DeploymentId {
     DeploymentId::new(id).unwrap()
 }
 
-fn order(job: Job) -> Order {
+fn order(action: Action<String>) -> Order {
     Order {
         deployment: deployment("v2-20261121T070000Z"),
         attempt: Attempt::of(HookName::new("rollback").unwrap(), 0, 1),
-        job,
+        action,
+        rerun: Rerun::Never,
         timeout: LONG,
         env: vec![("ROLLGUARD_GOOD", "v1".to_owned())],
         document: "{\"document\":true}".to_owned(),
@@ -73,7 +74,7 @@ fn order(job: Job) -> Order {
 
 fn run(argv: &[&str]) -> Order {
     let argv = argv.iter().map(|argument| (*argument).to_owned()).collect();
-    order(Job::Run { argv, grace: SHORT, ok_exit: vec![0], via: Via::Child })
+    order(Action::Run { argv, grace: SHORT, ok_exit: vec![0], via: Via::Child })
 }
 
 fn sh(script: &str) -> Order {
@@ -137,7 +138,7 @@ async fn what_is_called_off_has_ended_by_the_time_that_this_is_said() {
     let off = bench.executor.stop(&second.deployment, &second.attempt).await.unwrap();
     assert_eq!(off.result, StepResult::NotStarted);
     assert_eq!(bench.perform(&second).await.0, StepResult::NotStarted);
-    let third = Order { attempt: numbered(&order, 3).attempt, ..self::order(Job::Sleep(LONG)) };
+    let third = Order { attempt: numbered(&order, 3).attempt, ..self::order(Action::Sleep(LONG)) };
     let (outcome, _) = tokio::join!(bench.perform(&third), async {
         tokio::task::yield_now().await;
         bench.executor.stop(&third.deployment, &third.attempt).await
@@ -369,7 +370,7 @@ async fn a_hook_that_prints_without_end_is_bounded_in_time_and_output() {
 async fn as_the_first_process() {
     rustix::process::set_child_subreaper(Some(rustix::process::getpid())).unwrap();
     let mut order = sh("sleep 300 & sleep 300 & wait");
-    if let Job::Run { grace, .. } = &mut order.job {
+    if let Action::Run { grace, .. } = &mut order.action {
         *grace = LONG * 10;
     }
     order.timeout = SHORT;
@@ -391,7 +392,7 @@ async fn orphans_that_nobody_else_buries_are_not_waited_for() {
 async fn a_hook_that_is_asked_to_end_has_its_grace_and_its_last_words() {
     let script = "trap 'sleep 0.3; echo cleaned; exit 0' TERM; while :; do sleep 0.05; done";
     let mut order = sh(script);
-    if let Job::Run { grace, .. } = &mut order.job {
+    if let Action::Run { grace, .. } = &mut order.action {
         *grace = LONG;
     }
     order.timeout = Duration::from_millis(500);
@@ -497,7 +498,7 @@ async fn the_guard() {
 
 /// A guard of its own process, which performs an order and can be killed.
 fn guard(bench: &Bench, order: &Order) -> Child {
-    let Job::Run { argv, .. } = &order.job else { panic!("{order:?}") };
+    let Action::Run { argv, .. } = &order.action else { panic!("{order:?}") };
     Command::new(std::env::current_exe().unwrap())
         .args(["--ignored", "--exact", "the_guard"])
         .env(STATE, bench.temp.path())
@@ -692,13 +693,13 @@ mod probes {
 
     fn probe(url: &str, within: Duration) -> Order {
         let url = url.to_owned();
-        order(Job::Probe { url, headers: Vec::new(), status: None, json: None, within })
+        order(Action::Probe { url, headers: Vec::new(), status: None, json: None, within })
     }
 
     fn expecting(url: &str, status: Option<u16>, json: Option<(&str, serde_json::Value)>) -> Order {
-        let json = json.map(|(pointer, value)| (pointer.to_owned(), value));
+        let json = json.map(|(pointer, value)| (pointer.to_owned(), Json::Exactly(value)));
         let (url, headers, within) = (url.to_owned(), Vec::new(), Duration::ZERO);
-        order(Job::Probe { url, headers, status, json, within })
+        order(Action::Probe { url, headers, status, json, within })
     }
 
     const DOWN: &str = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n";
@@ -716,8 +717,8 @@ mod probes {
         assert!(output.starts_with("asked 3 times in "), "{output}");
 
         let mut order = expecting(&serve(&[STARTING, READY]).await, None, None);
-        if let Job::Probe { json, within, .. } = &mut order.job {
-            *json = Some(("/status".to_owned(), json!("ok")));
+        if let Action::Probe { json, within, .. } = &mut order.action {
+            *json = Some(("/status".to_owned(), Json::Text("ok".to_owned())));
             *within = LONG;
         }
         assert_eq!(Bench::new().perform(&order).await.0, StepResult::Done);

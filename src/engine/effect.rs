@@ -6,14 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::model::entry::{Attempt, Decision, Entry, SignalEvidence, StepResult};
 use crate::model::index::TargetIx;
 use crate::model::live::LiveSettings;
 use crate::model::name::{DeploymentId, HookName, SignalName};
 use crate::model::signal::Unit;
-use crate::model::step::{HttpCall, UnixCall, Via, Wording};
+use crate::model::step::Action;
 use crate::model::time::Timestamp;
 
 use crate::engine::notify::outbox::Telling;
@@ -117,65 +116,15 @@ pub struct Order {
     /// The attempt.
     pub attempt: Attempt,
     /// What is done.
-    pub job: Job,
+    pub action: Action<String>,
+    /// Whether it may be done again when nobody knows what became of it.
+    pub rerun: Rerun,
     /// How long it may take.
     pub timeout: Duration,
     /// `ROLLGUARD_*` variables.
     pub env: Vec<(&'static str, String)>,
     /// The JSON document for standard input.
     pub document: String,
-}
-
-/// What an attempt does.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Job {
-    /// Runs a program in a process group of its own.
-    Run {
-        /// Program and arguments.
-        argv: Vec<String>,
-        /// How long between TERM and KILL.
-        grace: Duration,
-        /// The exit statuses that mean success.
-        ok_exit: Vec<u8>,
-        /// How it is started.
-        via: Via,
-    },
-    /// Asks an HTTP endpoint until it answers as expected.
-    Probe {
-        /// The URL.
-        url: String,
-        /// Headers by name.
-        headers: Vec<(String, Wording<String>)>,
-        /// The expected status; `None`: any from 200 to 299.
-        status: Option<u16>,
-        /// JSON pointer and the value that must stand there.
-        json: Option<(String, Value)>,
-        /// For how long it is asked again.
-        within: Duration,
-    },
-    /// Connects to a TCP port until that succeeds.
-    Tcp {
-        /// `host:port`
-        address: String,
-        /// For how long it is tried.
-        within: Duration,
-    },
-    /// Sends an HTTP request, once.
-    Http {
-        /// The request.
-        call: Box<HttpCall<String>>,
-        /// Whether it may be sent again when no answer came.
-        rerun: Rerun,
-    },
-    /// Sends lines to a Unix socket, once.
-    Unix {
-        /// The lines.
-        call: Box<UnixCall<String>>,
-        /// Whether they may be sent again when no answer came.
-        rerun: Rerun,
-    },
-    /// Waits.
-    Sleep(Duration),
 }
 
 /// Whether a step of unknown outcome may be run again.

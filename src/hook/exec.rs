@@ -323,16 +323,18 @@ mod tests {
     use std::ffi::OsStr;
 
     use super::*;
-    use crate::engine::effect::Job;
+    use crate::engine::effect::Rerun;
     use crate::model::entry::Attempt;
     use crate::model::name::{DeploymentId, HookName};
+    use crate::model::step::Action;
 
     #[test]
     fn a_hook_cannot_speak_to_systemd_in_the_daemons_name() {
         let order = Order {
             deployment: DeploymentId::new("v2").unwrap(),
             attempt: Attempt::of(HookName::new("rollback").unwrap(), 0, 1),
-            job: Job::Sleep(Duration::ZERO),
+            action: Action::Sleep(Duration::ZERO),
+            rerun: Rerun::Never,
             timeout: Duration::ZERO,
             env: vec![("ROLLGUARD_GOOD", "v1".to_owned())],
             document: String::new(),

@@ -29,12 +29,12 @@ use super::secret::Secrets;
 use super::unit;
 use super::unix;
 use crate::engine::durable::drills::is_drill;
-use crate::engine::effect::{Job, Order, Outcome};
+use crate::engine::effect::{Order, Outcome};
 use crate::journal::steps_dir;
 use crate::model::entry::{Attempt, StepResult};
 use crate::model::name::DeploymentId;
 use crate::model::secrecy::Kept;
-use crate::model::step::Via;
+use crate::model::step::{Action, Via};
 
 /// How long reading secrets may take, once an attempt is over. Files on a disk take none.
 const SECRETS_WAIT: Duration = Duration::from_secs(2);
@@ -122,17 +122,13 @@ impl Executor {
         let begun = Instant::now();
         let busy = self.enter(&order.deployment, &order.attempt);
         let secrets = self.secrets();
-        let done = match &order.job {
-            // A program does not end because nobody waits for it any more.
-            Job::Run { .. } => self.job(order, &busy.off).await,
-            Job::Probe { .. }
-            | Job::Tcp { .. }
-            | Job::Http { .. }
-            | Job::Unix { .. }
-            | Job::Sleep(_) => tokio::select! {
-                done = self.job(order, &busy.off) => done,
-                () = busy.off.notified() => (StepResult::CalledOff, String::new()),
-            },
+        let done = tokio::select! {
+            done = self.act(order, &busy.off) => done,
+            // A program does not end because nobody waits for it any more, so it is ended by
+            // whoever runs it.
+            () = busy.off.notified(), if !matches!(order.action, Action::Run { .. }) => {
+                (StepResult::CalledOff, String::new())
+            }
         };
         let (result, output) = self.hide(secrets, done).await;
         outcome(&order.deployment, &order.attempt, result, output, begun)
@@ -151,22 +147,22 @@ impl Executor {
         Some(self.inspect(deployment, attempt, Duration::ZERO).await)
     }
 
-    async fn job(&self, order: &Order, off: &Notify) -> (StepResult, String) {
-        let timeout = order.timeout;
-        match &order.job {
-            Job::Probe { url, headers, status, json, within } => {
-                let json = json.as_ref().map(|(pointer, value)| (pointer.as_str(), value));
+    async fn act(&self, order: &Order, off: &Notify) -> (StepResult, String) {
+        let (timeout, rerun) = (order.timeout, order.rerun);
+        match &order.action {
+            Action::Probe { url, headers, status, json, within } => {
+                let json = json.as_ref().map(|(pointer, json)| (pointer.as_str(), json.value()));
                 let (status, within) = (*status, *within);
                 let probe = Probe { url, headers, status, json, within, timeout };
                 probe::ask(&self.client, probe).await
             }
-            Job::Tcp { address, within } => probe::connect(address, *within, timeout).await,
-            Job::Sleep(pause) => {
+            Action::Tcp { address, within } => probe::connect(address, *within, timeout).await,
+            Action::Sleep(pause) => {
                 sleep(timeout.min(*pause)).await;
                 let is_done = timeout >= *pause;
                 (if is_done { StepResult::Done } else { StepResult::TimedOut }, String::new())
             }
-            Job::Run { argv, grace, ok_exit, via } => {
+            Action::Run { argv, grace, ok_exit, via } => {
                 let marker = match self.marker(order) {
                     Ok(marker) => marker,
                     Err(why) => return (StepResult::Failed(why), String::new()),
@@ -179,12 +175,12 @@ impl Executor {
                     Via::SystemdRun => unit::run(program).await,
                 }
             }
-            Job::Http { call, rerun } => match self.marker(order) {
-                Ok(marker) => http::send(&self.client, &marker, call, *rerun, timeout).await,
+            Action::Http(call) => match self.marker(order) {
+                Ok(marker) => http::send(&self.client, &marker, call, rerun, timeout).await,
                 Err(why) => (StepResult::Failed(why), String::new()),
             },
-            Job::Unix { call, rerun } => match self.marker(order) {
-                Ok(marker) => unix::send(&marker, call, *rerun, timeout).await,
+            Action::Unix(call) => match self.marker(order) {
+                Ok(marker) => unix::send(&marker, call, rerun, timeout).await,
                 Err(why) => (StepResult::Failed(why), String::new()),
             },
         }

@@ -30,12 +30,12 @@ const MAX_BODY: usize = 1024 * 1024;
 const MAX_SHOWN: usize = 200;
 
 /// What is asked and what is expected.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Probe<'a> {
     pub(super) url: &'a str,
     pub(super) headers: &'a [(String, Wording<String>)],
     pub(super) status: Option<u16>,
-    pub(super) json: Option<(&'a str, &'a Value)>,
+    pub(super) json: Option<(&'a str, Value)>,
     /// No request begins later than this.
     pub(super) within: Duration,
     /// How long one request may take, with its answer.
@@ -76,7 +76,7 @@ impl Question<'_> {
     async fn ask(&self) -> Result<(), String> {
         match self {
             Self::Http { client, probe, headers, secrets } => {
-                let missed = request(client, *probe, headers.clone(), secrets).await;
+                let missed = request(client, probe, headers.clone(), secrets).await;
                 missed.map_err(|why| secrets.hide(&why))
             }
             Self::Tcp { address, each } => {
@@ -130,7 +130,7 @@ fn report(asked: u32, begun: Instant) -> String {
 /// Asks once; the error says what came instead of what is expected.
 async fn request(
     client: &Client,
-    probe: Probe<'_>,
+    probe: &Probe<'_>,
     headers: HeaderMap,
     secrets: &Secrets,
 ) -> Result<(), String> {
@@ -153,7 +153,7 @@ async fn request(
     if !probe.status.map_or(is_success, |code| answer.status == code) {
         return Err(format!("last answer: status {}", answer.status));
     }
-    let Some((pointer, expected)) = probe.json else { return Ok(()) };
+    let Some((pointer, expected)) = &probe.json else { return Ok(()) };
     let body = answer.body.map_err(|why| format!("last answer: {why}"))?;
     compare(&body, pointer, expected, secrets).map_err(|why| format!("last answer: {why}"))
 }

@@ -2,12 +2,10 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
-
 use super::condition::Condition;
 use super::index::HookIx;
 use super::name::HookName;
-use super::step::{HttpCall, UnixCall, Via, Wording};
+use super::step::Action;
 
 /// A hook.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,7 +26,7 @@ pub struct Hook {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Step {
     /// What is done.
-    pub action: Action,
+    pub action: Action<Template>,
     /// How long one attempt may take.
     pub timeout: Duration,
     /// How often it is tried at most, at least 1.
@@ -46,66 +44,6 @@ pub const MAX_BACKOFF: Duration = Duration::from_secs(60);
 /// The longest that a server may put off the next attempt with `Retry-After`. It asks for what
 /// suits a service that is not in trouble; a rollback put off for longer is one that failed.
 pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(300);
-
-/// What a step does.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Action {
-    /// Runs a program. Never a shell: arguments reach it as they are.
-    Run {
-        /// The program and its arguments; the program holds no placeholder.
-        argv: Vec<Template>,
-        /// After the time-out: how long between TERM and KILL.
-        grace: Duration,
-        /// The exit statuses that mean success, at least one.
-        ok_exit: Vec<u8>,
-        /// How it is started.
-        via: Via,
-    },
-    /// Asks an HTTP endpoint until it answers as expected.
-    Probe {
-        /// The URL.
-        url: Template,
-        /// Headers by name.
-        headers: Vec<(String, Wording<Template>)>,
-        /// The expected status; `None`: any from 200 to 299.
-        status: Option<u16>,
-        /// What the body must say.
-        json: Option<JsonExpectation>,
-        /// For how long it is asked again while the answer is not the expected one.
-        within: Duration,
-    },
-    /// Connects to a TCP port until that succeeds.
-    Tcp {
-        /// `host:port`
-        address: Template,
-        /// For how long it is tried.
-        within: Duration,
-    },
-    /// Sends an HTTP request, once.
-    Http(Box<HttpCall<Template>>),
-    /// Sends lines to a Unix socket, once.
-    Unix(Box<UnixCall<Template>>),
-    /// Waits.
-    Sleep(Duration),
-}
-
-/// A place in a JSON document and what must stand there.
-#[derive(Clone, Debug, PartialEq)]
-pub struct JsonExpectation {
-    /// RFC 6901, as `/status`.
-    pub pointer: String,
-    /// The value; placeholders in a string are filled in.
-    pub equals: ExpectedJson,
-}
-
-/// What must stand at a place in a JSON document.
-#[derive(Clone, Debug, PartialEq)]
-pub enum ExpectedJson {
-    /// A string with placeholders.
-    Text(Template),
-    /// Anything else, as it is.
-    Exactly(Value),
-}
 
 /// How it is seen that a rollback helped.
 #[derive(Clone, Debug, PartialEq)]
@@ -197,38 +135,12 @@ impl Hook {
     }
 }
 
-impl Action {
+impl Action<Template> {
     /// Whether a text of it needs to know the placeholder's value.
     #[must_use]
     pub fn names(&self, placeholder: Placeholder) -> bool {
         let mut names = false;
         self.texts(&mut |text: &Template| names |= text.names(placeholder));
         names
-    }
-
-    /// Whether doing it twice, or once more than anybody knows of, changes nothing.
-    #[must_use]
-    pub const fn is_harmless(&self) -> bool {
-        match self {
-            Self::Probe { .. } | Self::Tcp { .. } | Self::Sleep(_) => true,
-            Self::Run { .. } | Self::Http(_) | Self::Unix(_) => false,
-        }
-    }
-
-    fn texts<'a>(&'a self, see: &mut impl FnMut(&'a Template)) {
-        match self {
-            Self::Run { argv, .. } => argv.iter().for_each(see),
-            Self::Probe { url, json, headers, .. } => {
-                see(url);
-                headers.iter().filter_map(|(_, value)| value.open()).for_each(&mut *see);
-                if let Some(JsonExpectation { equals: ExpectedJson::Text(text), .. }) = json {
-                    see(text);
-                }
-            }
-            Self::Tcp { address, .. } => see(address),
-            Self::Http(call) => call.texts(see),
-            Self::Unix(call) => call.send.iter().for_each(see),
-            Self::Sleep(_) => {}
-        }
     }
 }

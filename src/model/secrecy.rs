@@ -2,10 +2,9 @@
 //! they are kept is known here; what they are is not.
 
 use super::channel::{Channel, System};
-use super::hook::Action;
 use super::live::LiveSource;
 use super::plan::Plan;
-use super::step::{Body, Wording};
+use super::step::SecretPart;
 use super::target::Secret;
 
 /// A secret by what it is.
@@ -30,7 +29,11 @@ impl Plan {
             of_headers(&http.headers, &mut kept);
         }
         let steps = self.hooks.iter().flat_map(|hook| &hook.steps);
-        steps.for_each(|step| of_action(&step.action, &mut kept));
+        let secrets = steps.flat_map(|step| step.action.secrets());
+        kept.extend(secrets.map(|(part, secret)| match part {
+            SecretPart::Url => Kept::Url(secret.clone()),
+            SecretPart::Header(_) | SecretPart::Body => Kept::Text(secret.clone()),
+        }));
         self.channels.iter().for_each(|channel| of_channel(channel, &mut kept));
         // Written in the configuration, a URL is there for everybody who may read that.
         kept.retain(|kept| !matches!(kept, Kept::Url(Secret::Literal(_))));
@@ -48,35 +51,6 @@ fn of_headers(headers: &[(String, Secret)], kept: &mut Vec<Kept>) {
         if is_secret {
             kept.push(Kept::Text(value.clone()));
         }
-    }
-}
-
-fn of_wordings<'a, T: 'a>(
-    wordings: impl IntoIterator<Item = &'a Wording<T>>,
-    kept: &mut Vec<Kept>,
-) {
-    for wording in wordings {
-        match wording {
-            Wording::Open(_) => {}
-            Wording::Secret(secret) => kept.push(Kept::Text(secret.from.clone())),
-        }
-    }
-}
-
-fn of_action(action: &Action, kept: &mut Vec<Kept>) {
-    match action {
-        Action::Probe { headers, .. } => of_wordings(headers.iter().map(|(_, text)| text), kept),
-        Action::Http(call) => {
-            if let Wording::Secret(secret) = &call.url {
-                kept.push(Kept::Url(secret.from.clone()));
-            }
-            of_wordings(call.headers.iter().map(|(_, text)| text), kept);
-            match &call.body {
-                Body::Text(text) => of_wordings([text], kept),
-                Body::Json(_) | Body::Empty => {}
-            }
-        }
-        Action::Run { .. } | Action::Tcp { .. } | Action::Unix(_) | Action::Sleep(_) => {}
     }
 }
 

@@ -1,13 +1,99 @@
-//! What a step sends to other people's systems, and what they must answer. `T` is how texts are
-//! held: a [`Template`](super::hook::Template) as configured, a `String` once it is filled in.
-//! Secrets are held as where they come from; what they are is read when they are sent.
+//! The kinds of steps: what each one does, where it goes, and what must be answered. `T` is how
+//! texts are held: a [`Template`](super::hook::Template) as configured, a `String` once it is
+//! filled in. Secrets are held as where they come from; what they are is read when they are sent.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use regex_lite::Regex;
 use serde_json::{Map, Value};
 
 use super::target::Secret;
+use super::time::format_duration;
+
+/// What a step does.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action<T> {
+    /// Runs a program. Never a shell: arguments reach it as they are.
+    Run {
+        /// The program and its arguments; the program holds no placeholder.
+        argv: Vec<T>,
+        /// After the time-out: how long between TERM and KILL.
+        grace: Duration,
+        /// The exit statuses that mean success, at least one.
+        ok_exit: Vec<u8>,
+        /// How it is started.
+        via: Via,
+    },
+    /// Asks an HTTP endpoint until it answers as expected.
+    Probe {
+        /// The URL.
+        url: T,
+        /// Headers by name.
+        headers: Vec<(String, Wording<T>)>,
+        /// The expected status; `None`: any from 200 to 299.
+        status: Option<u16>,
+        /// An RFC 6901 pointer and what must stand there. Only a string is filled in, not those
+        /// within an array or a table.
+        json: Option<(String, Json<T>)>,
+        /// For how long it is asked again while the answer is not the expected one.
+        within: Duration,
+    },
+    /// Connects to a TCP port until that succeeds.
+    Tcp {
+        /// `host:port`
+        address: T,
+        /// For how long it is tried.
+        within: Duration,
+    },
+    /// Sends an HTTP request, once.
+    Http(Box<HttpCall<T>>),
+    /// Sends lines to a Unix socket, once.
+    Unix(Box<UnixCall<T>>),
+    /// Waits.
+    Sleep(Duration),
+}
+
+/// What a step depends on, which can be looked at without running it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Destination<'a, T> {
+    /// A program and its arguments.
+    Program {
+        /// The program and its arguments.
+        argv: &'a [T],
+        /// How it is started.
+        via: Via,
+    },
+    /// The server of a URL.
+    Server(Wording<&'a T>),
+    /// A TCP port, as `host:port`.
+    Address(&'a T),
+    /// A Unix socket.
+    Socket(&'a Path),
+    /// Nothing but time.
+    Pause(Duration),
+}
+
+/// Where a secret stands in a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SecretPart<'a> {
+    /// It is the URL, or the end of it.
+    Url,
+    /// In the header of this name.
+    Header(&'a str),
+    /// It is the body, or the end of it.
+    Body,
+}
+
+impl std::fmt::Display for SecretPart<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Url => f.write_str("URL"),
+            Self::Header(name) => write!(f, "header {name}"),
+            Self::Body => f.write_str("body"),
+        }
+    }
+}
 
 /// A method of HTTP. None of them says that a request may be sent twice; only the step does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,7 +160,7 @@ pub struct SecretText {
 pub enum Json<T> {
     /// A string.
     Text(T),
-    /// Anything that holds no text: a number, a truth value.
+    /// A value of which nothing is filled in.
     Exactly(Value),
     /// An array.
     List(Vec<Json<T>>),
@@ -210,6 +296,160 @@ pub enum Via {
     SystemdRun,
 }
 
+impl<T> Action<T> {
+    /// The same with its texts made into others.
+    pub fn map<U>(&self, text: &impl Fn(&T) -> U) -> Action<U> {
+        match self {
+            Self::Run { argv, grace, ok_exit, via } => Action::Run {
+                argv: argv.iter().map(text).collect(),
+                grace: *grace,
+                ok_exit: ok_exit.clone(),
+                via: *via,
+            },
+            Self::Probe { url, headers, status, json, within } => Action::Probe {
+                url: text(url),
+                headers: map_headers(headers, text),
+                status: *status,
+                json: json.as_ref().map(|(pointer, json)| (pointer.clone(), json.map(text))),
+                within: *within,
+            },
+            Self::Tcp { address, within } => {
+                Action::Tcp { address: text(address), within: *within }
+            }
+            Self::Http(call) => Action::Http(Box::new(call.map(text))),
+            Self::Unix(call) => Action::Unix(Box::new(call.map(text))),
+            Self::Sleep(pause) => Action::Sleep(*pause),
+        }
+    }
+
+    /// Shows every text.
+    pub fn texts<'a>(&'a self, see: &mut impl FnMut(&'a T)) {
+        match self {
+            Self::Run { argv, .. } => argv.iter().for_each(see),
+            Self::Probe { url, json, headers, .. } => {
+                see(url);
+                headers.iter().filter_map(|(_, value)| value.open()).for_each(&mut *see);
+                json.iter().for_each(|(_, json)| json.texts(see));
+            }
+            Self::Tcp { address, .. } => see(address),
+            Self::Http(call) => call.texts(see),
+            Self::Unix(call) => call.send.iter().for_each(see),
+            Self::Sleep(_) => {}
+        }
+    }
+
+    /// Every secret with where it stands.
+    #[must_use]
+    pub fn secrets(&self) -> Vec<(SecretPart<'_>, &Secret)> {
+        let (url, headers, body) = match self {
+            Self::Probe { headers, .. } => (None, headers.as_slice(), None),
+            Self::Http(call) => {
+                let body = match &call.body {
+                    Body::Text(text) => Some(text),
+                    Body::Json(_) | Body::Empty => None,
+                };
+                (Some(&call.url), call.headers.as_slice(), body)
+            }
+            Self::Run { .. } | Self::Tcp { .. } | Self::Unix(_) | Self::Sleep(_) => {
+                return Vec::new();
+            }
+        };
+        let headers = headers.iter().map(|(name, text)| (SecretPart::Header(name), text));
+        let url = url.map(|text| (SecretPart::Url, text));
+        let body = body.map(|text| (SecretPart::Body, text));
+        let all = url.into_iter().chain(headers).chain(body);
+        all.filter_map(|(part, text)| Some((part, &text.secret()?.from))).collect()
+    }
+
+    /// What it depends on.
+    #[must_use]
+    pub fn destination(&self) -> Destination<'_, T> {
+        match self {
+            Self::Run { argv, via, .. } => Destination::Program { argv, via: *via },
+            Self::Probe { url, .. } => Destination::Server(Wording::Open(url)),
+            Self::Tcp { address, .. } => Destination::Address(address),
+            Self::Http(call) => Destination::Server(match &call.url {
+                Wording::Open(url) => Wording::Open(url),
+                Wording::Secret(secret) => Wording::Secret(secret.clone()),
+            }),
+            Self::Unix(call) => Destination::Socket(&call.path),
+            Self::Sleep(pause) => Destination::Pause(*pause),
+        }
+    }
+
+    /// Whether doing it twice, or once more than anybody knows of, changes nothing.
+    #[must_use]
+    pub const fn is_harmless(&self) -> bool {
+        match self {
+            Self::Probe { .. } | Self::Tcp { .. } | Self::Sleep(_) => true,
+            Self::Run { .. } | Self::Http(_) | Self::Unix(_) => false,
+        }
+    }
+
+    /// How long the end of an attempt may take once it is asked for.
+    #[must_use]
+    pub const fn grace(&self) -> Duration {
+        match self {
+            Self::Run { grace, .. } => *grace,
+            Self::Probe { .. }
+            | Self::Tcp { .. }
+            | Self::Http(_)
+            | Self::Unix(_)
+            | Self::Sleep(_) => Duration::ZERO,
+        }
+    }
+
+    /// How long it may take at most, with this limit for an attempt.
+    #[must_use]
+    pub fn longest(&self, timeout: Duration) -> Duration {
+        match self {
+            Self::Run { grace, .. } => timeout + *grace,
+            Self::Probe { within, .. } | Self::Tcp { within, .. } => *within + timeout,
+            Self::Http(_) | Self::Unix(_) => timeout,
+            Self::Sleep(pause) => *pause,
+        }
+    }
+
+    /// From now on it is not tried again later than `left` after its beginning.
+    pub fn limit(&mut self, left: Duration) {
+        match self {
+            Self::Probe { within, .. } | Self::Tcp { within, .. } => *within = (*within).min(left),
+            Self::Run { .. } | Self::Http(_) | Self::Unix(_) | Self::Sleep(_) => {}
+        }
+    }
+}
+
+impl Action<String> {
+    /// What it does, in a line for people and the journal. It holds no secret, nor the query of a
+    /// URL, which is often nobody's business.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        match self {
+            Self::Run { argv, via: Via::Child, .. } => argv.join(" "),
+            Self::Run { argv, via: Via::SystemdRun, .. } => {
+                format!("{} (in a unit of its own)", argv.join(" "))
+            }
+            Self::Probe { url, within, .. } => {
+                format!("probe {url} within {}", format_duration(*within))
+            }
+            Self::Tcp { address, within } => {
+                format!("connect to {address} within {}", format_duration(*within))
+            }
+            Self::Http(call) => {
+                let url = call
+                    .url
+                    .open()
+                    .map_or("a secret URL", |url| url.split('?').next().unwrap_or_default());
+                format!("{} {url}", call.method.name())
+            }
+            Self::Unix(call) => {
+                format!("send to {}: {}", call.path.display(), call.send.join("; "))
+            }
+            Self::Sleep(pause) => format!("sleep {}", format_duration(*pause)),
+        }
+    }
+}
+
 impl<T> Wording<T> {
     /// The same with its text made into another.
     pub fn map<U>(&self, text: &impl Fn(&T) -> U) -> Wording<U> {
@@ -227,10 +467,19 @@ impl<T> Wording<T> {
             Self::Secret(_) => None,
         }
     }
+
+    /// The secret, where nobody may see the text.
+    #[must_use]
+    pub const fn secret(&self) -> Option<&SecretText> {
+        match self {
+            Self::Open(_) => None,
+            Self::Secret(secret) => Some(secret),
+        }
+    }
 }
 
 /// Headers with their texts made into others.
-pub fn map_headers<T, U>(
+fn map_headers<T, U>(
     headers: &[(String, Wording<T>)],
     text: &impl Fn(&T) -> U,
 ) -> Vec<(String, Wording<U>)> {

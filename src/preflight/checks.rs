@@ -7,10 +7,10 @@ use std::sync::Arc;
 use crate::engine::run::drill::acting_step;
 use crate::model::channel::{Channel, System};
 use crate::model::drill::DrillSettings;
-use crate::model::hook::{Action, Hook, Piece, Placeholder, Step, Template};
+use crate::model::hook::{Hook, Piece, Placeholder, Step, Template};
 use crate::model::live::{LiveSettings, LiveSource};
 use crate::model::plan::Plan;
-use crate::model::step::{Body, HttpCall, Via, Wording};
+use crate::model::step::{Destination, Via, Wording};
 use crate::model::target::{Secret, Target};
 
 use super::report::Finding;
@@ -112,42 +112,36 @@ fn of_hook(plan: &Plan, hook: &Hook) -> Checks {
 }
 
 fn of_step(plan: &Plan, place: usize, step: &Step, checks: &mut Vec<Check>) {
-    match &step.action {
-        Action::Run { argv, via, .. } => {
+    checks.push(match step.action.destination() {
+        Destination::Program { argv, via } => {
             let program = argv.first().and_then(literal).unwrap_or_default();
             let paths = argv.iter().skip(1).filter_map(known_path).collect();
-            checks.push(Check::Program { program, paths, via: *via });
+            Check::Program { program, paths, via }
         }
-        Action::Probe { url, headers, .. } => {
-            checks.push(server(plan, place, url, OnFailure::Warn));
-            headers.iter().for_each(|(name, value)| header_in(place, name, value, checks));
+        Destination::Server(url) => {
+            // A probe waits for something that may not be there yet.
+            let on_failure =
+                if step.action.is_harmless() { OnFailure::Warn } else { OnFailure::Fail };
+            match url {
+                Wording::Open(url) => server(plan, place, url, on_failure),
+                Wording::Secret(secret) => {
+                    Check::Server { url: Url::Secret(secret.from), on_failure }
+                }
+            }
         }
-        Action::Tcp { address, .. } => checks.push(match filled(plan, address) {
+        Destination::Address(address) => match filled(plan, address) {
             Some(address) => Check::Address(address),
             None => unknown(place, "address"),
-        }),
-        Action::Http(call) => of_call(plan, place, call, checks),
-        Action::Unix(call) => checks.push(Check::Socket(call.path.clone())),
-        Action::Sleep(pause) => {
-            let pause = crate::model::time::format_duration(*pause);
-            checks.push(Check::Said(Finding::ok(format!("step {place} sleeps for {pause}"))));
-        }
-    }
-}
-
-fn of_call(plan: &Plan, place: usize, call: &HttpCall<Template>, checks: &mut Vec<Check>) {
-    checks.push(match &call.url {
-        Wording::Open(url) => server(plan, place, url, OnFailure::Fail),
-        Wording::Secret(secret) => {
-            let (url, on_failure) = (Url::Secret(secret.from.clone()), OnFailure::Fail);
-            Check::Server { url, on_failure }
+        },
+        Destination::Socket(path) => Check::Socket(path.to_owned()),
+        Destination::Pause(pause) => {
+            let pause = crate::model::time::format_duration(pause);
+            Check::Said(Finding::ok(format!("step {place} sleeps for {pause}")))
         }
     });
-    secret_in(place, "URL", &call.url, checks);
-    call.headers.iter().for_each(|(name, value)| header_in(place, name, value, checks));
-    if let Body::Text(text) = &call.body {
-        secret_in(place, "body", text, checks);
-    }
+    let secrets = step.action.secrets();
+    let secret = |(part, secret)| secret_check(format!("{part} of step {place}"), secret);
+    checks.extend(secrets.into_iter().map(secret));
 }
 
 fn server(plan: &Plan, place: usize, url: &Template, on_failure: OnFailure) -> Check {
@@ -162,16 +156,6 @@ fn server(plan: &Plan, place: usize, url: &Template, on_failure: OnFailure) -> C
 fn unknown(place: usize, what: &str) -> Check {
     let what = format!("the {what} of step {place} is only known when it runs: not looked at");
     Check::Said(Finding::warn(what, "try it: rollguard drill"))
-}
-
-fn header_in(place: usize, name: &str, value: &Wording<Template>, checks: &mut Vec<Check>) {
-    secret_in(place, &format!("header {name}"), value, checks);
-}
-
-fn secret_in(place: usize, name: &str, wording: &Wording<Template>, checks: &mut Vec<Check>) {
-    if let Wording::Secret(secret) = wording {
-        checks.push(secret_check(format!("{name} of step {place}"), &secret.from));
-    }
 }
 
 fn secret_check(what: String, secret: &Secret) -> Check {

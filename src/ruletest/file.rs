@@ -18,11 +18,11 @@ use toml::de::DeTable;
 
 use crate::engine::command::Force;
 use crate::model::deployment::Mode;
-use crate::model::hook::{Action, Hook, Piece, Step, Template};
+use crate::model::hook::{Hook, Piece, Step, Template};
 use crate::model::index::HookIx;
 use crate::model::name::{HookName, StageName, TargetName};
 use crate::model::plan::Plan;
-use crate::model::step::Via;
+use crate::model::step::{Action, Via};
 use crate::model::target::{NativeHistograms, Scheme, ScrapeUrl, Target};
 use crate::model::time::{format_duration, parse_duration};
 use crate::ruletest::{Case, Expect};

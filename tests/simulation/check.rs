@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use rollguard::engine::command::{Command, Force, Terms};
 use rollguard::engine::durable::drills::is_drill;
-use rollguard::engine::effect::{Incident, Job, Notice, Order};
+use rollguard::engine::effect::{Incident, Notice, Order};
 use rollguard::engine::notify::outbox::{Occurrence, Telling};
 use rollguard::engine::run::drill::CALL_OFF_GRACE;
 use rollguard::engine::view::snapshot::Snapshot;
@@ -26,11 +26,12 @@ use rollguard::model::deployment::{Arm, Mode, Unanswered};
 use rollguard::model::entry::{
     Answer, Attempt, Caller, Decision, Entry, Event, Refusal, RuleStanding, StepResult, Trigger,
 };
-use rollguard::model::hook::{Action, Placeholder};
+use rollguard::model::hook::Placeholder;
 use rollguard::model::live::{Live, LiveUnknown};
 use rollguard::model::name::{DeploymentId, RuleName, Version};
 use rollguard::model::plan::Plan;
 use rollguard::model::scrape::Scrape;
+use rollguard::model::step::Action;
 use rollguard::model::time::{Instant, Moment, Timestamp};
 
 use crate::stages::{self, Stages};
@@ -586,7 +587,7 @@ impl Check {
         }
         let hook = plan.hooks.iter().find(|known| known.name == *hook).unwrap();
         deployment.may_run(&order.attempt, &hook.steps[*step as usize]);
-        if let Job::Run { argv, .. } = &order.job {
+        if let Action::Run { argv, .. } = &order.action {
             assert!(argv.iter().all(|argument| !argument.is_empty()), "{argv:?}");
             let Action::Run { argv: templates, .. } = &hook.steps[*step as usize].action else {
                 panic!("{argv:?} is not what the hook says");
@@ -611,7 +612,7 @@ impl Check {
         );
         assert!(intended, "{:?} runs without an intent on record", order.attempt);
         assert_eq!(self.drill.as_ref(), Some(&order.deployment));
-        let Job::Run { argv, .. } = &order.job else { panic!("{order:?}") };
+        let Action::Run { argv, .. } = &order.action else { panic!("{order:?}") };
         assert_eq!(argv[1], "gym", "a drill acts on something else");
     }
 

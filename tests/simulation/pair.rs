@@ -10,7 +10,7 @@ use std::time::Duration;
 use rollguard::config::{Color, SourceFile, compile};
 use rollguard::engine::Guard;
 use rollguard::engine::command::{Command, Force, Terms};
-use rollguard::engine::effect::{Effect, Job, Order, Outcome};
+use rollguard::engine::effect::{Effect, Order, Outcome};
 use rollguard::engine::view::snapshot::GuardState;
 use rollguard::model::entry::{Attempt, Caller, Entry, Event, StepResult};
 use rollguard::model::index::TargetIx;
@@ -18,6 +18,7 @@ use rollguard::model::live::Live;
 use rollguard::model::name::{DeploymentId, Version};
 use rollguard::model::plan::Plan;
 use rollguard::model::scrape::{Page, Scrape};
+use rollguard::model::step::Action;
 use rollguard::model::time::{Instant, Moment, Timestamp};
 
 use crate::random::Random;
@@ -328,7 +329,9 @@ impl Pair {
         let first = order.attempt.number == 1;
         let found = host.asked.as_ref();
         assert!(!first || found == Some(&version("v2")), "host {ix} replaces {found:?}");
-        let Job::Run { argv, .. } = &order.job else { panic!("{order:?} is not in the plan") };
+        let Action::Run { argv, .. } = &order.action else {
+            panic!("{order:?} is not in the plan")
+        };
         let ends = self.now + self.random.below(15 * SECOND);
         let works = !self.random.one_in(5);
         let brings = works.then(|| version(&argv[1]));

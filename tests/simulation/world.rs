@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rollguard::engine::command::{Command, Force, Terms};
-use rollguard::engine::effect::{DrillEffect, Effect, Job, Notice, Order, Outcome};
+use rollguard::engine::effect::{DrillEffect, Effect, Notice, Order, Outcome};
 use rollguard::engine::view::snapshot::{DeploymentStatus, GuardState, Snapshot};
 use rollguard::engine::{Durable, Guard};
 use rollguard::model::deployment::{Arm, Mode};
@@ -20,6 +20,7 @@ use rollguard::model::live::Live;
 use rollguard::model::name::{DeploymentId, HookName, StageName, Version};
 use rollguard::model::plan::Plan;
 use rollguard::model::scrape::{Failure, FailureClass, Scrape};
+use rollguard::model::step::Action;
 use rollguard::model::time::{Instant, Moment, Timestamp};
 
 use crate::check::Check;
@@ -499,14 +500,14 @@ impl World {
         let (took, result, works) = self.fate(order.timeout);
         let works = works && order.attempt.entering.is_none();
         let ends = self.now + took;
-        let good = match &order.job {
-            Job::Run { argv, .. } if argv[0] == "switch" => Version::new(&argv[2]).ok(),
-            Job::Run { .. }
-            | Job::Probe { .. }
-            | Job::Tcp { .. }
-            | Job::Http { .. }
-            | Job::Unix { .. }
-            | Job::Sleep(_) => None,
+        let good = match &order.action {
+            Action::Run { argv, .. } if argv[0] == "switch" => Version::new(&argv[2]).ok(),
+            Action::Run { .. }
+            | Action::Probe { .. }
+            | Action::Tcp { .. }
+            | Action::Http(_)
+            | Action::Unix(_)
+            | Action::Sleep(_) => None,
         };
         let brings = good.filter(|_| works);
         self.programs.insert(key, Some(Program { ends, works, brings }));

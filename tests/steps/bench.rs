@@ -6,14 +6,14 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use rollguard::engine::effect::{Job, Order, Rerun};
+use rollguard::engine::effect::{Order, Rerun};
 use rollguard::hook::Executor;
 use rollguard::hook::marker;
 use rollguard::journal::steps_dir;
 use rollguard::model::entry::{Attempt, StepResult};
 use rollguard::model::name::{DeploymentId, HookName};
 use rollguard::model::step::{
-    Body, HttpCall, HttpExpectation, Json, Method, SecretText, UnixCall, Wording,
+    Action, Body, HttpCall, HttpExpectation, Json, Method, SecretText, UnixCall, Wording,
 };
 use rollguard::model::target::Secret;
 use tempfile::TempDir;
@@ -54,11 +54,12 @@ impl Bench {
     }
 }
 
-pub(crate) fn order(job: Job) -> Order {
+pub(crate) fn order(action: Action<String>) -> Order {
     Order {
         deployment: DeploymentId::new("v2-20261121T070000Z").unwrap(),
         attempt: Attempt::of(HookName::new("rollback").unwrap(), 0, 1),
-        job,
+        action,
+        rerun: Rerun::Never,
         timeout: LONG,
         env: Vec::new(),
         document: String::new(),
@@ -91,11 +92,11 @@ pub(crate) fn post(url: &str) -> HttpCall<String> {
 }
 
 pub(crate) fn http(call: HttpCall<String>, rerun: Rerun) -> Order {
-    order(Job::Http { call: Box::new(call), rerun })
+    Order { rerun, ..order(Action::Http(Box::new(call))) }
 }
 
 pub(crate) fn unix(call: UnixCall<String>, rerun: Rerun) -> Order {
-    order(Job::Unix { call: Box::new(call), rerun })
+    Order { rerun, ..order(Action::Unix(Box::new(call))) }
 }
 
 pub(crate) fn secret(prefix: &str, path: PathBuf) -> Wording<String> {

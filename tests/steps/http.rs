@@ -4,9 +4,9 @@ use std::fs;
 use std::io::Write;
 use std::time::Duration;
 
-use rollguard::engine::effect::{Job, Rerun};
+use rollguard::engine::effect::Rerun;
 use rollguard::model::entry::StepResult;
-use rollguard::model::step::{Json, Method, ReplyTest, Wording};
+use rollguard::model::step::{Action, Json, Method, ReplyTest, Wording};
 
 use crate::bench::{Bench, SHORT, Server, failed, http, numbered, order, post, secret};
 use crate::support::LONG;
@@ -238,10 +238,10 @@ async fn a_probe_sends_its_headers_and_tells_no_secret() {
     fs::write(bench.path("token"), "hunter2\n").unwrap();
     let probe = |json, within| {
         let headers = vec![("authorization".to_owned(), secret("Bearer ", bench.path("token")))];
-        order(Job::Probe { url: server.url.clone(), headers, status: None, json, within })
+        order(Action::Probe { url: server.url.clone(), headers, status: None, json, within })
     };
     assert_eq!(bench.perform(&probe(None, LONG)).await.0, StepResult::Done);
-    let other = Some(("/who".to_owned(), serde_json::json!("me")));
+    let other = Some(("/who".to_owned(), Json::Text("me".to_owned())));
     let (result, _) = bench.perform(&probe(other, Duration::ZERO)).await;
     assert_eq!(result, failed("last answer: /who is \"[secret]\", expected \"me\""));
 }
@@ -251,7 +251,7 @@ async fn a_port_is_probed_until_it_is_open() {
     let bench = Bench::new();
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
-    let tcp = |within| order(Job::Tcp { address: address.clone(), within });
+    let tcp = |within| order(Action::Tcp { address: address.clone(), within });
     assert_eq!(bench.perform(&tcp(LONG)).await.0, StepResult::Done);
     drop(listener);
     let (result, _) = bench.perform(&tcp(Duration::ZERO)).await;
@@ -270,7 +270,7 @@ async fn a_port_is_probed_until_it_is_open() {
 #[tokio::test]
 async fn a_pause_that_is_cut_short_is_not_done() {
     let bench = Bench::new();
-    let mut pause = order(Job::Sleep(SHORT));
+    let mut pause = order(Action::Sleep(SHORT));
     assert_eq!(bench.perform(&pause).await.0, StepResult::Done);
     pause.timeout = Duration::from_millis(1);
     assert_eq!(bench.perform(&pause).await.0, StepResult::TimedOut);

@@ -3,10 +3,10 @@
 use std::fs;
 use std::time::Duration;
 
-use rollguard::engine::effect::{Job, Notice, NoticeStep, Order, Rerun};
+use rollguard::engine::effect::{Notice, NoticeStep, Order, Rerun};
 use rollguard::model::entry::StepResult;
 use rollguard::model::name::HookName;
-use rollguard::model::step::Via;
+use rollguard::model::step::{Action, Via};
 use rollguard::notify::perform_notice;
 
 use crate::bench::{Bench, SHORT, Server, failed, http, numbered, order, post};
@@ -14,7 +14,7 @@ use crate::bench::{Bench, SHORT, Server, failed, http, numbered, order, post};
 fn sh(script: &str, ok_exit: &[u8]) -> Order {
     let argv = ["sh", "-c", script].map(str::to_owned).into();
     let (grace, ok_exit) = (SHORT, ok_exit.to_vec());
-    order(Job::Run { argv, grace, ok_exit, via: Via::Child })
+    order(Action::Run { argv, grace, ok_exit, via: Via::Child })
 }
 
 #[tokio::test]

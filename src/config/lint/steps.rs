@@ -2,8 +2,9 @@
 //! which nothing is there, or go somewhere else than they seem to. Which commands those are is
 //! [`habit`](super::commands)'s business.
 
-use crate::model::hook::{Action, Step, Template};
+use crate::model::hook::{Step, Template};
 use crate::model::plan::Plan;
+use crate::model::step::Action;
 
 use super::commands::{Habit, Kind, commands, habit, of_url, program};
 use crate::config::syntax::diagnostic::Diagnostic;
@@ -27,24 +28,22 @@ fn of_step(
     earlier: &[Step],
     later: &[Step],
 ) -> Option<impl Fn(&Declared<'_>, usize) -> Diagnostic + use<>> {
-    let found = match &step.action {
-        Action::Run { argv, .. } => {
-            let words = words(argv);
-            let commands = commands(&words);
-            let found = commands.iter().enumerate().find_map(|(at, command)| {
-                let habit = habit(command)?;
-                let moved = habit.kind == Kind::HasAGap
-                    && (is_moved(command, &commands[at + 1..])
-                        || later.iter().any(|step| moves_in(command, step)));
-                (!moved).then_some(habit)
-            });
-            found.or_else(|| moves_into(&commands, earlier))
-        }
-        Action::Http(call) => {
-            let url = call.url.open().map(|url| url.fill(|_| "{}"));
-            url.as_deref().and_then(of_url)
-        }
-        Action::Probe { .. } | Action::Tcp { .. } | Action::Unix(_) | Action::Sleep(_) => None,
+    let found = if let Action::Run { argv, .. } = &step.action {
+        let words = words(argv);
+        let commands = commands(&words);
+        let found = commands.iter().enumerate().find_map(|(at, command)| {
+            let habit = habit(command)?;
+            let moved = habit.kind == Kind::HasAGap
+                && (is_moved(command, &commands[at + 1..])
+                    || later.iter().any(|step| moves_in(command, step)));
+            (!moved).then_some(habit)
+        });
+        found.or_else(|| moves_into(&commands, earlier))
+    } else if let Action::Http(call) = &step.action {
+        let url = call.url.open().map(|url| url.fill(|_| "{}"));
+        url.as_deref().and_then(of_url)
+    } else {
+        None
     };
     judge(found?, step)
 }
@@ -87,13 +86,8 @@ fn mv<'w>(command: &[&'w str]) -> Option<Mv<'w>> {
 fn moves_into(commands_here: &[Vec<&str>], earlier: &[Step]) -> Option<Habit> {
     let earlier: Vec<Vec<String>> = earlier
         .iter()
-        .filter_map(|step| match &step.action {
-            Action::Run { argv, .. } => Some(words(argv)),
-            Action::Probe { .. }
-            | Action::Tcp { .. }
-            | Action::Http(_)
-            | Action::Unix(_)
-            | Action::Sleep(_) => None,
+        .filter_map(|step| {
+            if let Action::Run { argv, .. } = &step.action { Some(words(argv)) } else { None }
         })
         .collect();
     let before: Vec<Vec<&str>> = earlier.iter().flat_map(|argv| commands(argv)).collect();

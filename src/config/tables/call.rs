@@ -1,8 +1,9 @@
 //! `http` and `unix` steps: what is sent, and what must be answered.
 
-use crate::model::hook::{Action, Placeholder, Template};
+use crate::model::hook::{Placeholder, Template};
 use crate::model::step::{
-    Body, Connections, HttpCall, HttpExpectation, Json, Method, ReplyTest, UnixCall, Wording,
+    Action, Body, Connections, HttpCall, HttpExpectation, Json, Method, ReplyTest, UnixCall,
+    Wording,
 };
 
 use super::probe::{pointer, status, url};
@@ -26,7 +27,7 @@ const TEXT_TYPE: &str = "text/plain; charset=utf-8";
 const HTTP_KEYS: [&str; 7] = ["method", "url", "headers", "json", "body", "content_type", "expect"];
 
 /// `http = { … }`
-pub(crate) fn http_action(item: Item<'_>, sink: &mut Sink) -> Option<Action> {
+pub(crate) fn http_action(item: Item<'_>, sink: &mut Sink) -> Option<Action<Template>> {
     let section = item.section("the request", sink)?;
     section.only(&HTTP_KEYS, &[], sink);
     let method = section.required("method", sink);
@@ -151,7 +152,7 @@ fn regex(text: &str) -> Result<ReplyTest, Fault> {
 }
 
 /// `unix = { path, send, expect, connections }`
-pub(crate) fn unix_action(item: Item<'_>, sink: &mut Sink) -> Option<Action> {
+pub(crate) fn unix_action(item: Item<'_>, sink: &mut Sink) -> Option<Action<Template>> {
     let section = item.section("the socket", sink)?;
     section.only(&["path", "send", "expect", "connections"], &[], sink);
     let path = section.required("path", sink).and_then(|item| item.path(sink));

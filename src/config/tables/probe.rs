@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::model::hook::{Action, ExpectedJson, JsonExpectation, Template};
+use crate::model::hook::Template;
+use crate::model::step::{Action, Json};
 
 use super::secret_text::headers;
 use super::step::{MAX_WAIT, MIN_WAIT};
@@ -20,7 +21,7 @@ pub(crate) fn probe_action(
     section: &Section<'_>,
     item: Item<'_>,
     sink: &mut Sink,
-) -> Option<Action> {
+) -> Option<Action<Template>> {
     let within =
         section.or("within", PROBE_WITHIN, |item| item.duration_within(MIN_WAIT, MAX_WAIT, sink));
     let probe = item.section("the probe", sink)?;
@@ -39,7 +40,11 @@ pub(crate) fn probe_action(
     }
 }
 
-fn http_probe(probe: &Section<'_>, within: Option<Duration>, sink: &mut Sink) -> Option<Action> {
+fn http_probe(
+    probe: &Section<'_>,
+    within: Option<Duration>,
+    sink: &mut Sink,
+) -> Option<Action<Template>> {
     if !probe.only(&["http", "tcp", "headers", "status", "json"], &[], sink) {
         return None;
     }
@@ -88,16 +93,16 @@ pub(crate) fn url(text: Text<'_>, sink: &mut Sink) -> Option<Template> {
 }
 
 /// `{ pointer, equals }`
-fn expectation(item: Item<'_>, sink: &mut Sink) -> Option<JsonExpectation> {
+fn expectation(item: Item<'_>, sink: &mut Sink) -> Option<(String, Json<Template>)> {
     let section = item.section("`json`", sink)?;
     section.only(&["pointer", "equals"], &[], sink);
     let pointer = section.required("pointer", sink).and_then(|item| pointer(item, sink));
     let equals = section.required("equals", sink).and_then(|item| match item.value().as_str() {
-        Some("") => Some(ExpectedJson::Text(Template::default())),
-        Some(_) => item.text(sink)?.parse(sink, template).map(ExpectedJson::Text),
-        None => json(item, sink).map(ExpectedJson::Exactly),
+        Some("") => Some(Json::Text(Template::default())),
+        Some(_) => item.text(sink)?.parse(sink, template).map(Json::Text),
+        None => json(item, sink).map(Json::Exactly),
     });
-    Some(JsonExpectation { pointer: pointer?, equals: equals? })
+    Some((pointer?, equals?))
 }
 
 /// RFC 6901; the empty pointer is the whole document.

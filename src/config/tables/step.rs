@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::model::hook::{Action, Piece, Step, Template};
-use crate::model::step::Via;
+use crate::model::hook::{Piece, Step, Template};
+use crate::model::step::{Action, Via};
 
 use super::call::{http_action, unix_action};
 use super::probe::probe_action;
@@ -105,7 +105,7 @@ fn sleep(section: &Section<'_>, item: Item<'_>, sink: &mut Sink) -> Option<Step>
 
 fn common(
     section: &Section<'_>,
-    action: Option<Action>,
+    action: Option<Action<Template>>,
     timeout: Duration,
     sink: &mut Sink,
 ) -> Option<Step> {
@@ -123,7 +123,7 @@ fn common(
     })
 }
 
-fn run_action(section: &Section<'_>, item: Item<'_>, sink: &mut Sink) -> Option<Action> {
+fn run_action(section: &Section<'_>, item: Item<'_>, sink: &mut Sink) -> Option<Action<Template>> {
     let grace =
         section.or("grace", GRACE, |item| item.duration_within(Duration::ZERO, MAX_WAIT, sink));
     let ok_exit = section.or("ok_exit", vec![0], |item| ok_exit(item, sink));

@@ -13,7 +13,7 @@ use crate::model::hook::{Hook, Placeholder};
 use crate::model::name::{DeploymentId, HookName, ServiceName};
 use crate::model::time::{Instant, Moment};
 
-use super::order::{self, Context, Occasion};
+use super::order::{Context, Occasion};
 use super::procedure::{self, At, Next};
 use crate::engine::command::{Accepted, Rejection};
 use crate::engine::durable::drills::DrillStatus;
@@ -330,7 +330,7 @@ impl Guard {
         let mut order = context.order(&drill.hook, step, attempt.clone()).within(left);
         order.env.push((VARIABLE, "1".to_owned()));
         drill.waiting = Waiting::Attempt;
-        self.record_drill(now, Event::Intent { attempt, what: order::describe(&order) });
+        self.record_drill(now, Event::Intent { attempt, what: order.action.describe() });
         if !self.log.is_halted() {
             self.push(Effect::Drill(DrillEffect::Run(Box::new(order))));
         }

@@ -4,17 +4,13 @@
 use std::time::Duration;
 
 use serde::Serialize;
-use serde_json::Value;
 
 use crate::model::entry::{Attempt, RuleEvidence, SignalEvidence, Trigger};
-use crate::model::hook::{
-    Action, ExpectedJson, Hook, JsonExpectation, Placeholder, Step, Template,
-};
-use crate::model::step::{HttpCall, Via, Wording, map_headers};
-use crate::model::time::{Timestamp, format_duration};
+use crate::model::hook::{Hook, Placeholder, Step, Template};
+use crate::model::time::Timestamp;
 
 use crate::engine::durable::state::Deployment;
-use crate::engine::effect::{Job, Notice, NoticeStep, Order, Rerun};
+use crate::engine::effect::{Notice, NoticeStep, Order, Rerun};
 
 /// Attempt numbers that one notice may use up; no step may be tried that often.
 const NOTICE_STRIDE: u32 = 1000;
@@ -101,13 +97,15 @@ impl Context<'_> {
         let key = attempt.key(&self.deployment.id);
         let number = attempt.number.to_string();
         let fill = |template: &Template| template.fill(|p| self.value(p, &key, &number));
-        let job = job(step, &fill);
+        let action = step.action.map(&fill);
+        let rerun = if step.idempotent { Rerun::Safe } else { Rerun::Never };
         let env = Placeholder::ALL.map(|(_, placeholder)| {
             (variable(placeholder), self.value(placeholder, &key, &number).to_owned())
         });
         let document = self.document(hook, &attempt, &key);
         let deployment = self.deployment.id.clone();
-        Order { deployment, attempt, job, timeout: step.timeout, env: env.into(), document }
+        let (timeout, env) = (step.timeout, env.into());
+        Order { deployment, attempt, action, rerun, timeout, env, document }
     }
 
     /// The whole hook as a notice. Its attempts are numbered after the record that it follows, so
@@ -191,37 +189,6 @@ fn numbered_by_time(at: Timestamp) -> u32 {
     u32::try_from(number).unwrap_or(0)
 }
 
-fn job(step: &Step, fill: &impl Fn(&Template) -> String) -> Job {
-    let rerun = if step.idempotent { Rerun::Safe } else { Rerun::Never };
-    match &step.action {
-        Action::Run { argv, grace, ok_exit, via } => Job::Run {
-            argv: argv.iter().map(fill).collect(),
-            grace: *grace,
-            ok_exit: ok_exit.clone(),
-            via: *via,
-        },
-        Action::Probe { url, headers, status, json, within } => Job::Probe {
-            url: fill(url),
-            headers: map_headers(headers, fill),
-            status: *status,
-            json: json.as_ref().map(|json| expectation(json, fill)),
-            within: *within,
-        },
-        Action::Tcp { address, within } => Job::Tcp { address: fill(address), within: *within },
-        Action::Http(call) => Job::Http { call: Box::new(call.map(fill)), rerun },
-        Action::Unix(call) => Job::Unix { call: Box::new(call.map(fill)), rerun },
-        Action::Sleep(pause) => Job::Sleep(*pause),
-    }
-}
-
-fn expectation(json: &JsonExpectation, fill: impl Fn(&Template) -> String) -> (String, Value) {
-    let value = match &json.equals {
-        ExpectedJson::Text(text) => Value::String(fill(text)),
-        ExpectedJson::Exactly(value) => value.clone(),
-    };
-    (json.pointer.clone(), value)
-}
-
 const fn variable(placeholder: Placeholder) -> &'static str {
     match placeholder {
         Placeholder::Service => "ROLLGUARD_SERVICE",
@@ -241,50 +208,7 @@ impl Order {
     pub(crate) fn within(mut self, left: Option<Duration>) -> Self {
         let Some(left) = left else { return self };
         self.timeout = self.timeout.min(left);
-        match &mut self.job {
-            Job::Probe { within, .. } | Job::Tcp { within, .. } => *within = (*within).min(left),
-            Job::Run { .. } | Job::Http { .. } | Job::Unix { .. } | Job::Sleep(_) => {}
-        }
+        self.action.limit(left);
         self
-    }
-}
-
-/// What an order does, in a line for people and the journal. It holds no secret.
-pub(crate) fn describe(order: &Order) -> String {
-    match &order.job {
-        Job::Run { argv, via: Via::Child, .. } => argv.join(" "),
-        Job::Run { argv, via: Via::SystemdRun, .. } => {
-            format!("{} (in a unit of its own)", argv.join(" "))
-        }
-        Job::Probe { url, within, .. } => {
-            format!("probe {url} within {}", format_duration(*within))
-        }
-        Job::Tcp { address, within } => {
-            format!("connect to {address} within {}", format_duration(*within))
-        }
-        Job::Http { call, .. } => describe_call(call),
-        Job::Unix { call, .. } => {
-            format!("send to {}: {}", call.path.display(), call.send.join("; "))
-        }
-        Job::Sleep(pause) => format!("sleep {}", format_duration(*pause)),
-    }
-}
-
-/// A query often holds what is nobody's business.
-fn describe_call(call: &HttpCall<String>) -> String {
-    let url = match &call.url {
-        Wording::Open(url) => url.split('?').next().unwrap_or_default(),
-        Wording::Secret(_) => "a secret URL",
-    };
-    format!("{} {url}", call.method.name())
-}
-
-/// How long a step may take at most, for finding out what became of it.
-pub(crate) fn longest(step: &Step) -> Duration {
-    match &step.action {
-        Action::Run { grace, .. } => step.timeout + *grace,
-        Action::Probe { within, .. } | Action::Tcp { within, .. } => *within + step.timeout,
-        Action::Http(_) | Action::Unix(_) => step.timeout,
-        Action::Sleep(pause) => *pause,
     }
 }

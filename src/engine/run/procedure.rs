@@ -146,9 +146,9 @@ pub(crate) fn pause(backoff: Duration, failed: u32, key: &str, number: u32) -> D
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::hook::{Action, Piece, Template};
+    use crate::model::hook::{Piece, Template};
     use crate::model::name::HookName;
-    use crate::model::step::Via;
+    use crate::model::step::{Action, Via};
 
     fn hook(attempts: u32, idempotent: bool) -> Hook {
         let argv = vec![Template(vec![Piece::Text("true".into())])];

@@ -12,7 +12,7 @@ use crate::model::rule::{Severity, Then};
 use crate::model::scrape::Scrape;
 use crate::model::time::{Instant, Moment, format_duration};
 
-use super::order::{self, Context, Occasion};
+use super::order::{Context, Occasion};
 use super::procedure::{self, At, Next};
 use super::verify::{self, Purpose, Watch};
 use crate::engine::deployment::version_check::Case;
@@ -102,7 +102,10 @@ impl Guard {
         let step = hook.steps.get(progress.step as usize).cloned();
         self.hook = Some(hook);
         self.live.resumed = true;
-        match step.filter(|_| progress.open).map(|step| (order::longest(&step), step.action)) {
+        match step
+            .filter(|_| progress.open)
+            .map(|step| (step.action.longest(step.timeout), step.action))
+        {
             // Doing it twice changes nothing, so it is simply done again.
             Some((_, action)) if action.is_harmless() => {
                 if let Some(attempt) = self.attempt(&progress) {
@@ -220,7 +223,7 @@ impl Guard {
             signals: &decision.signals,
         };
         let order = context.order(hook, step, attempt.clone()).within(self.left(now));
-        self.record(now, Event::Intent { attempt, what: order::describe(&order) });
+        self.record(now, Event::Intent { attempt, what: order.action.describe() });
         if !self.log.is_halted() {
             self.push(Effect::Run(Box::new(order)));
             self.doing = Doing::Attempt;

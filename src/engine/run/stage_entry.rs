@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use crate::model::deployment::Milestone;
 use crate::model::entry::{Attempt, Decision, Entry, Event, StepResult};
-use crate::model::hook::{Action, Hook};
+use crate::model::hook::Hook;
 use crate::model::index::HookIx;
 use crate::model::time::{Instant, Moment};
 
-use super::order::{self, Context, Occasion};
+use super::order::{Context, Occasion};
 use super::procedure::{self, At, Next};
 use super::rollback;
 use crate::engine::deployment::stages::Entering;
@@ -85,7 +85,7 @@ impl Guard {
         };
         let left = self.stages.limit.map(|limit| limit.since(now.at));
         let order = context.order(hook, step, attempt.clone()).within(left);
-        self.record(now, Event::Intent { attempt, what: order::describe(&order) });
+        self.record(now, Event::Intent { attempt, what: order.action.describe() });
         if !self.log.is_halted() {
             self.push(Effect::Run(Box::new(order)));
             self.stages.entering = Entering::Attempt;
@@ -164,14 +164,7 @@ impl Guard {
             return;
         }
         let step = self.stages.hook.as_ref().and_then(|hook| hook.steps.get(attempt.step as usize));
-        let grace = step.map_or(Duration::ZERO, |step| match &step.action {
-            Action::Run { grace, .. } => *grace,
-            Action::Probe { .. }
-            | Action::Tcp { .. }
-            | Action::Http(_)
-            | Action::Unix(_)
-            | Action::Sleep(_) => Duration::ZERO,
-        });
+        let grace = step.map_or(Duration::ZERO, |step| step.action.grace());
         self.stages.entering = Entering::Nothing;
         self.stages.stray = Some(now.at.after(grace + CALL_OFF));
         self.push(Effect::CallOff { deployment, attempt });
@@ -217,7 +210,8 @@ impl Guard {
             return self.not_entered(now, why);
         };
         self.stages.limit = left(&hook, spent, now.at);
-        let longest = hook.steps.get(attempt.step as usize).map(order::longest);
+        let step = hook.steps.get(attempt.step as usize);
+        let longest = step.map(|step| step.action.longest(step.timeout));
         self.stages.hook = Some(hook);
         if !open {
             return self.pursue_entering(now);
