@@ -457,32 +457,6 @@ impl Guard {
             .expect("of endless suffixes only finitely many are used")
     }
 
-    pub(crate) fn current(
-        &self,
-        asked: Option<&DeploymentId>,
-    ) -> Result<(DeploymentId, Phase), Rejection> {
-        let Some(current) = &self.log.state().current else { return Err(Rejection::NoDeployment) };
-        match asked {
-            Some(asked) if *asked != current.id => {
-                Err(Rejection::NotCurrent { asked: asked.clone(), current: current.id.clone() })
-            }
-            Some(_) | None => Ok((current.id.clone(), current.phase.clone())),
-        }
-    }
-
-    /// The deployment, if it is guarded.
-    pub(crate) fn guarded_as(&self, id: Option<&DeploymentId>) -> Result<DeploymentId, Rejection> {
-        let (deployment, phase) = self.current(id)?;
-        match phase {
-            Phase::Guarding => Ok(deployment),
-            Phase::RollingBack => Err(Rejection::RollingBack(deployment)),
-            Phase::RolledBack => Err(Rejection::Over(deployment, "rolled back".to_owned())),
-            Phase::Failed(why) => Err(Rejection::Over(deployment, format!("failed, {why}"))),
-            Phase::Baked => Err(Rejection::Over(deployment, "baked".to_owned())),
-            Phase::Ended(why) => Err(Rejection::Over(deployment, why)),
-        }
-    }
-
     fn end(
         &mut self,
         now: Moment,
@@ -490,11 +464,10 @@ impl Guard {
         reason: String,
         by: Caller,
     ) -> Result<Accepted, Rejection> {
-        let guarded = self.guarded_as(id.as_ref());
-        if !matches!(guarded, Err(Rejection::NoDeployment | Rejection::NotCurrent { .. })) {
-            check_reason(&reason)?;
-        }
-        let deployment = guarded?;
+        let view = self.read(now);
+        view.addressed(id.as_ref())?;
+        check_reason(&reason)?;
+        let deployment = view.addressed_guarded(id.as_ref())?.id.clone();
         self.drop_check();
         self.record(now, Event::Ended { reason, by });
         let message = format!("deployment {deployment} is not guarded any more");

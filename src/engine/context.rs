@@ -3,17 +3,19 @@
 
 use std::sync::Arc;
 
+use crate::engine::command::Rejection;
 use crate::engine::durable::log::Log;
 use crate::engine::durable::state::{Deployment, Durable, Phase};
 use crate::engine::effect::Effect;
 use crate::engine::notify::outbox;
 use crate::engine::rules::evaluator::Evaluator;
+use crate::engine::rules::state::State;
 use crate::model::entry::{Entry, Event};
 use crate::model::hook::Hook;
 use crate::model::index::RuleIx;
-use crate::model::name::HookName;
-use crate::model::name::{DeploymentId, RuleName};
+use crate::model::name::{DeploymentId, HookName, RuleName};
 use crate::model::plan::Plan;
+use crate::model::reading::Verdict;
 use crate::model::time::Moment;
 
 /// What a component of the guard is called with.
@@ -24,14 +26,98 @@ pub(crate) struct Cx<'a> {
     pub(crate) log: &'a mut Log,
 }
 
+/// What a component is asked with: the same, read only.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ReadCx<'a> {
+    pub(crate) now: Moment,
+    pub(crate) evaluator: &'a Evaluator,
+    pub(crate) log: &'a Log,
+}
+
+impl<'a> ReadCx<'a> {
+    /// The plan in force.
+    pub(crate) fn plan(self) -> &'a Arc<Plan> {
+        self.evaluator.plan()
+    }
+
+    /// The durable state, with every entry that was asked for so far.
+    pub(crate) const fn state(self) -> &'a Durable {
+        self.log.state()
+    }
+
+    /// The newest deployment, guarded or not.
+    pub(crate) const fn current(self) -> Option<&'a Deployment> {
+        self.log.state().current.as_ref()
+    }
+
+    /// The deployment, while it is guarded.
+    pub(crate) fn guarded(self) -> Option<&'a Deployment> {
+        self.current().filter(|deployment| deployment.phase == Phase::Guarding)
+    }
+
+    /// The deployment, while it is guarded and something can still be recorded of it.
+    pub(crate) fn active(self) -> Option<&'a Deployment> {
+        self.guarded().filter(|_| !self.log.is_halted())
+    }
+
+    /// The newest deployment, for a command that may name it.
+    pub(crate) fn addressed(self, id: Option<&DeploymentId>) -> Result<&'a Deployment, Rejection> {
+        let current = self.current().ok_or(Rejection::NoDeployment)?;
+        match id {
+            Some(asked) if *asked != current.id => {
+                Err(Rejection::NotCurrent { asked: asked.clone(), current: current.id.clone() })
+            }
+            Some(_) | None => Ok(current),
+        }
+    }
+
+    /// The same, if it is guarded.
+    pub(crate) fn addressed_guarded(
+        self,
+        id: Option<&DeploymentId>,
+    ) -> Result<&'a Deployment, Rejection> {
+        let current = self.addressed(id)?;
+        let over = |why: &str| Err(Rejection::Over(current.id.clone(), why.to_owned()));
+        match &current.phase {
+            Phase::Guarding => Ok(current),
+            Phase::RollingBack => Err(Rejection::RollingBack(current.id.clone())),
+            Phase::RolledBack => over("rolled back"),
+            Phase::Failed(why) => over(&format!("failed, {why}")),
+            Phase::Baked => over("baked"),
+            Phase::Ended(why) => over(why),
+        }
+    }
+
+    /// The place of a rule in the plan in force.
+    pub(crate) fn rule_named(self, name: &RuleName) -> Option<RuleIx> {
+        self.plan().rules.iter().position(|rule| rule.name == *name).map(RuleIx)
+    }
+
+    /// Whether a rule is inactive because of what was seen: what is not seen has not cleared.
+    pub(crate) fn is_clear(self, ix: RuleIx) -> bool {
+        let rule = self.evaluator.rule(ix);
+        rule.state == State::Inactive && rule.verdict == Verdict::Fails
+    }
+
+    /// A hook of the plan in force.
+    pub(crate) fn hook_named(self, name: &HookName) -> Option<&'a Hook> {
+        self.plan().hooks.iter().find(|hook| hook.name == *name)
+    }
+}
+
 impl<'a> Cx<'a> {
     /// A context for one call.
     pub(crate) const fn new(now: Moment, evaluator: &'a Evaluator, log: &'a mut Log) -> Self {
         Self { now, evaluator, log }
     }
 
+    /// The same, read only.
+    pub(crate) const fn read(&self) -> ReadCx<'_> {
+        ReadCx { now: self.now, evaluator: self.evaluator, log: self.log }
+    }
+
     /// The plan in force.
-    pub(crate) fn plan(&self) -> &Arc<Plan> {
+    pub(crate) fn plan(&self) -> &'a Arc<Plan> {
         self.evaluator.plan()
     }
 
@@ -47,17 +133,7 @@ impl<'a> Cx<'a> {
 
     /// The deployment, while it is guarded.
     pub(crate) fn guarded(&self) -> Option<&Deployment> {
-        self.current().filter(|deployment| deployment.phase == Phase::Guarding)
-    }
-
-    /// The place of a rule in the plan in force.
-    pub(crate) fn rule_named(&self, name: &RuleName) -> Option<RuleIx> {
-        self.plan().rules.iter().position(|rule| rule.name == *name).map(RuleIx)
-    }
-
-    /// A hook of the plan in force.
-    pub(crate) fn hook_named(&self, name: &HookName) -> Option<&Hook> {
-        self.plan().hooks.iter().find(|hook| hook.name == *name)
+        self.read().guarded()
     }
 
     /// Records an event of the newest deployment.
@@ -72,11 +148,6 @@ impl<'a> Cx<'a> {
         if self.log.record(Entry { at: self.now.wall, deployment, event }) {
             outbox::send_newest(self.log, self.evaluator);
         }
-    }
-
-    /// Whether nothing is done any more.
-    pub(crate) const fn is_halted(&self) -> bool {
-        self.log.is_halted()
     }
 
     /// Asks the shell for something.

@@ -6,10 +6,10 @@
 
 use std::sync::Arc;
 
-use crate::model::deployment::Arm;
-use crate::model::entry::{Caller, Entry, Event};
+use crate::model::deployment::{Arm, Mode};
+use crate::model::entry::{Caller, Entry, Event, Refusal};
 use crate::model::hook::Hook;
-use crate::model::index::RuleIx;
+use crate::model::index::{HookIx, RuleIx};
 use crate::model::name::{DeploymentId, HookName, RuleName};
 use crate::model::plan::Plan;
 use crate::model::rule::Then;
@@ -17,18 +17,23 @@ use crate::model::scrape::Scrape;
 use crate::model::time::{Instant, Moment};
 
 use super::effect::Effect;
-use crate::engine::context::Cx;
+use crate::engine::command::{Accepted, Rejection};
+use crate::engine::context::{Cx, ReadCx};
 use crate::engine::deployment::live_version::LiveState;
 use crate::engine::deployment::stages::Stages;
+use crate::engine::deployment::telemetry;
 use crate::engine::durable::log::{Halt, Log};
 use crate::engine::durable::state::{Deployment, Durable, Phase};
 use crate::engine::notify::incident;
 use crate::engine::notify::outbox::{self, Announced};
+use crate::engine::policy::approval::{self, Approvals, Unheeded};
 use crate::engine::policy::pause::Pauses;
+use crate::engine::policy::refusal;
 use crate::engine::rules::evaluator::Evaluator;
 use crate::engine::rules::state::State;
 use crate::engine::run::drill::Drills;
 use crate::engine::run::order::Occasion;
+use crate::engine::run::stage_entry::StageEntry;
 use crate::engine::run::verify::Watch;
 use crate::engine::sampling::interval::TargetState;
 
@@ -49,11 +54,11 @@ pub struct Guard {
     /// Rules that held when the deployment began, and that nothing was seen of since the guard was
     /// restarted, or they were changed, in warm-up.
     pub(crate) unseen: Vec<RuleName>,
-    /// When what people asked for, or were asked, is over.
-    pub(crate) waits: Waits,
+    pub(crate) approvals: Approvals,
     pub(crate) pauses: Pauses,
     /// What the stages of the deployment wait for.
     pub(crate) stages: Stages,
+    pub(crate) stage_entry: StageEntry,
     pub(crate) drills: Drills,
     pub(crate) live: LiveState,
 }
@@ -72,13 +77,6 @@ pub(crate) enum Doing {
     Backoff { until: Instant },
     /// The cure.
     Cure(Watch),
-}
-
-/// The ends of what people asked for and were asked, on the monotonic clock.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Waits {
-    /// When it is too late to answer; `None` where nothing is asked.
-    pub(crate) answer: Option<Instant>,
 }
 
 /// A guarded deployment's times on the monotonic clock.
@@ -110,9 +108,10 @@ impl Guard {
             hook: None,
             limit: None,
             unseen: Vec::new(),
-            waits: Waits::default(),
+            approvals: Approvals::default(),
             pauses: Pauses::default(),
             stages: Stages::default(),
+            stage_entry: StageEntry::default(),
             drills: Drills::default(),
             live: LiveState::default(),
         }
@@ -127,8 +126,9 @@ impl Guard {
             self.evaluator.enter(current.stage.clone(), now.at);
         }
         self.record(now, Event::Started { rollguard: rollguard.to_owned(), pid });
-        self.tell_owed(now);
-        self.resume_waits(now);
+        self.hook = incident::tell_owed(&mut self.cx(now));
+        self.pauses.restart(now, self.log.state());
+        self.approvals.restart(&mut Cx::new(now, &self.evaluator, &mut self.log));
         self.end_old_drill(now);
         outbox::send_remembered(&mut self.log, &self.evaluator, now);
         self.call_off(now);
@@ -198,8 +198,10 @@ impl Guard {
         };
         let bake = self.timers.bake.filter(|_| !self.timers.overdue);
         let guarding = self.guarded().and(self.timers.warm.into_iter().chain(bake).min());
-        let lost = self.telemetry_deadline();
-        let waits = self.pauses.deadline(&self.log).into_iter().chain(self.answer_deadline());
+        let view = self.read(Moment::default());
+        let lost = telemetry::deadline(view);
+        let answer = self.approvals.deadline(view, self.is_answered());
+        let waits = self.pauses.deadline(&self.log).into_iter().chain(answer);
         let looks = lost.into_iter().chain(self.live_deadline()).chain(waits);
         let looks = looks.chain(self.drill_deadline()).chain(self.stage_deadline());
         self.evaluator.deadline().into_iter().chain(doing).chain(guarding).chain(looks).min()
@@ -212,6 +214,7 @@ impl Guard {
         if self.log.halt(Halt::JournalLost).is_none() {
             self.doing = Doing::Nothing;
             self.stages = Stages::default();
+            self.stage_entry = StageEntry::default();
             self.drop_check();
             self.drop_drill();
             self.tell(now, None, "the journal cannot be written", Occasion::JournalLost);
@@ -253,19 +256,20 @@ impl Guard {
         self.log.halt(Halt::HandedOver);
         self.doing = Doing::Nothing;
         self.stages = Stages::default();
+        self.stage_entry = StageEntry::default();
     }
 
     /// Whether an attempt at a step is under way.
     #[must_use]
     pub const fn is_attempting(&self) -> bool {
-        matches!(self.doing, Doing::Attempt) || self.stages.is_attempting()
+        matches!(self.doing, Doing::Attempt) || self.stage_entry.is_attempting()
     }
 
     /// Whether a step of a rollback, or of what enters a stage, is being run or will be.
     #[must_use]
     pub const fn has_steps_to_run(&self) -> bool {
         matches!(self.doing, Doing::Attempt | Doing::Comparing | Doing::Backoff { .. })
-            || self.stages.has_steps()
+            || self.stage_entry.has_steps()
     }
 
     /// Whether a rollback is under way, so that the daemon must not replace its plan.
@@ -292,6 +296,11 @@ impl Guard {
 
     pub(crate) fn push(&mut self, effect: Effect) {
         self.log.push(effect);
+    }
+
+    /// What a component is asked with.
+    pub(crate) const fn read(&self, now: Moment) -> ReadCx<'_> {
+        ReadCx { now, evaluator: &self.evaluator, log: &self.log }
     }
 
     /// What a component is called with.
@@ -336,14 +345,14 @@ impl Guard {
         self.end_warmup(now);
         self.set_aside_unseen(now);
         self.pauses.end_due(&mut Cx::new(now, &self.evaluator, &mut self.log));
-        self.lift_denials(now);
+        approval::lift_denials(&mut Cx::new(now, &self.evaluator, &mut self.log), self.started);
         self.end_wait_for_answer(now);
         self.pursue_live(now);
         self.pursue_drill(now);
         self.pursue_wait(now, scrape);
         self.decide(now);
-        self.watch_cleared(now);
-        self.watch_telemetry(now);
+        refusal::record_cleared(&mut self.cx(now));
+        telemetry::watch(&mut self.cx(now));
         self.watch_stage(now, scrape);
         self.bake(now);
         self.keep_pace(now.at);
@@ -385,8 +394,82 @@ impl Guard {
     pub(crate) fn is_firing(&self, ix: RuleIx) -> bool {
         self.fired(ix).is_some()
     }
+}
 
-    pub(crate) fn standing(&self, ix: RuleIx) -> crate::model::entry::RuleStanding {
-        self.evaluator.rule(ix).state.standing()
+// Policy.
+impl Guard {
+    /// Why a rule would not be acted on if it fired now; `None` if it would.
+    pub(crate) fn refusal(&self, ix: RuleIx, now: Moment) -> Option<Refusal> {
+        refusal::of_rule(self.read(now), self.timers.warm.is_some(), ix)
+    }
+
+    /// Why a hook cannot be run for the newest deployment.
+    pub(crate) fn hook_refusal(&self, hook: &Hook) -> Option<Refusal> {
+        refusal::of_hook(self.log.state().current.as_ref()?, hook)
+    }
+
+    pub(crate) fn refuse(&mut self, now: Moment, ix: RuleIx, refusal: Refusal) {
+        refusal::record(&mut self.cx(now), ix, refusal);
+    }
+
+    /// Rolls back because a rule fired, or asks whether to, once it is certain what is live.
+    fn act_on(&mut self, now: Moment, ix: RuleIx, hook: HookIx) {
+        match self.plan().mode {
+            Mode::Confirm if self.live_settings().is_none() => {
+                let hook = self.plan().hook(hook).clone();
+                self.ask(now, ix, &hook);
+            }
+            Mode::Confirm | Mode::Observe | Mode::Notify | Mode::Auto => {
+                self.roll_back_for(now, ix, hook);
+            }
+        }
+    }
+
+    pub(crate) fn ask(&mut self, now: Moment, ix: RuleIx, hook: &Hook) {
+        self.approvals.ask(&mut Cx::new(now, &self.evaluator, &mut self.log), ix, hook);
+    }
+
+    pub(crate) fn approve(
+        &mut self,
+        now: Moment,
+        id: Option<&DeploymentId>,
+        reason: Option<String>,
+        by: Caller,
+    ) -> Result<Accepted, Rejection> {
+        let asked = self.is_asked();
+        let (case, accepted) = approval::approve(self.read(now), id, reason, by, asked)?;
+        self.roll_back(now, case);
+        self.take_answer().transpose()?;
+        Ok(accepted)
+    }
+
+    pub(crate) fn deny(
+        &mut self,
+        now: Moment,
+        id: Option<&DeploymentId>,
+        reason: String,
+        by: Caller,
+    ) -> Result<Accepted, Rejection> {
+        let mut cx = Cx::new(now, &self.evaluator, &mut self.log);
+        let accepted = self.approvals.deny(&mut cx, id, reason, by)?;
+        // A yes before it may still wait for the live version.
+        self.drop_check();
+        // Another rule that fires asks at once.
+        self.decide(now);
+        Ok(accepted)
+    }
+
+    fn end_wait_for_answer(&mut self, now: Moment) {
+        let answered = self.is_answered();
+        let mut cx = Cx::new(now, &self.evaluator, &mut self.log);
+        match self.approvals.end_due(&mut cx, answered) {
+            Some(Unheeded::Denied) => self.drop_check(),
+            Some(Unheeded::RollBack(case)) => self.roll_back(now, *case),
+            None => {}
+        }
+    }
+
+    pub(crate) fn lapse(&mut self, now: Moment, why: String) {
+        self.approvals.lapse(&mut Cx::new(now, &self.evaluator, &mut self.log), why);
     }
 }

@@ -48,7 +48,7 @@ impl Guard {
                 continue;
             }
             if self.evaluator.rule(ix).state != State::Inactive {
-                return Some(format!("rule {} is {}", rule.name, self.standing(ix)));
+                return Some(format!("rule {} is {}", rule.name, self.evaluator.standing(ix)));
             }
             if let Some(TargetIx(target)) = self.evaluator.blind(ix, at) {
                 let target = &self.plan().targets[target].name;

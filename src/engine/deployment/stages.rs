@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use crate::model::entry::{Caller, Event};
-use crate::model::hook::Hook;
 use crate::model::index::RuleIx;
 use crate::model::name::{DeploymentId, StageName};
 use crate::model::reading::{NoData, Verdict};
@@ -26,40 +25,8 @@ use crate::engine::view::evidence;
 #[derive(Debug, Default)]
 pub(crate) struct Stages {
     pub(crate) gate: Gate,
-    /// What the hook that enters the stage waits for.
-    pub(crate) entering: Entering,
-    /// That hook, as it was when the stage was asked for.
-    pub(crate) hook: Option<Hook>,
-    /// When its time is over, where it has a limit.
-    pub(crate) limit: Option<Instant>,
     /// When people are told that the stage takes too long.
     pub(crate) overdue: Option<Instant>,
-    /// Until when the end of what was called off is waited for.
-    pub(crate) stray: Option<Instant>,
-}
-
-/// What the hook that enters a stage waits for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Entering {
-    /// Nothing: there is none, or it is over.
-    #[default]
-    Nothing,
-    /// The outcome of an attempt.
-    Attempt,
-    /// The time of the next attempt.
-    Backoff { until: Instant },
-}
-
-impl Stages {
-    /// Whether an attempt is under way, or was and may still be.
-    pub(crate) const fn is_attempting(&self) -> bool {
-        matches!(self.entering, Entering::Attempt) || self.stray.is_some()
-    }
-
-    /// Whether a step is being run or will be.
-    pub(crate) const fn has_steps(&self) -> bool {
-        !matches!(self.entering, Entering::Nothing) || self.stray.is_some()
-    }
 }
 
 impl Guard {
@@ -72,7 +39,7 @@ impl Guard {
         force: Force,
         by: Caller,
     ) -> Result<Accepted, Rejection> {
-        let deployment = self.guarded_as(id.as_ref())?;
+        let deployment = self.read(now).addressed_guarded(id.as_ref())?.id.clone();
         let entered = self.guarded().is_some_and(|current| {
             let entry = current.staging.entry.as_ref().map(|entry| &entry.standing);
             current.stage.as_ref() == Some(&stage) && !matches!(entry, Some(Standing::Failed(_)))
@@ -134,7 +101,8 @@ impl Guard {
     /// Enters the first stage of a deployment that begins, where there are stages.
     pub(crate) fn enter_first(&mut self, now: Moment, by: Caller) {
         // What the deployment before waited for is over, but for the end of what was called off.
-        self.stages = Stages { stray: self.stages.stray, ..Stages::default() };
+        self.stages = Stages::default();
+        self.stage_entry.begin(None, now.at);
         if let Some(first) = self.plan().stages.first().map(|stage| stage.name.clone()) {
             self.go_to(now, first, Force::No, by);
         }
@@ -150,13 +118,10 @@ impl Guard {
         self.evaluator.enter(Some(stage.clone()), now.at);
         self.stages = Stages {
             gate: Gate::new(now.at),
-            entering: Entering::Nothing,
-            limit: hook.as_ref().and_then(|hook| hook.timeout).map(|limit| now.at.after(limit)),
             overdue: declared.and_then(|stage| stage.within).map(|within| now.at.after(within)),
-            stray: self.stages.stray,
-            hook,
         };
-        let enter = self.stages.hook.as_ref().map(|hook| hook.name.clone());
+        let enter = hook.as_ref().map(|hook| hook.name.clone());
+        self.stage_entry.begin(hook, now.at);
         let enters = enter.is_some();
         let forced = forced == Force::Yes;
         self.record(now, Event::Staged { stage, enter, forced, by });
@@ -299,11 +264,7 @@ impl Guard {
 
     /// When time alone may change something. A gate only opens on what is sampled.
     pub(crate) fn stage_deadline(&self) -> Option<Instant> {
-        let backoff = match self.stages.entering {
-            Entering::Backoff { until } => Some(until),
-            Entering::Nothing | Entering::Attempt => None,
-        };
-        let all = [backoff, self.stages.stray, self.overdue_deadline()];
+        let all = [self.stage_entry.deadline(), self.overdue_deadline()];
         all.into_iter().flatten().min().filter(|_| !self.log.is_halted())
     }
 
@@ -376,7 +337,7 @@ impl Guard {
         };
         match (sight.verdict(), sight.item) {
             (Verdict::NoData(why), _) => format!("{what} has no data, {why}"),
-            (_, Item::Rule(ix)) => format!("{what} is {}", self.standing(ix)),
+            (_, Item::Rule(ix)) => format!("{what} is {}", self.evaluator.standing(ix)),
             (_, Item::Limit(_)) => format!("{what} is not met"),
         }
     }

@@ -7,64 +7,61 @@ use crate::model::index::RuleIx;
 use crate::model::name::RuleName;
 use crate::model::reading::Verdict;
 use crate::model::rule::Rule;
-use crate::model::time::{Instant, Moment, format_duration};
+use crate::model::time::{Instant, format_duration};
 
-use crate::engine::guard::Guard;
+use crate::engine::context::{Cx, ReadCx};
+use crate::engine::notify::incident;
+use crate::engine::rules::evaluator::Evaluator;
 use crate::engine::run::order::Occasion;
 
-impl Guard {
-    /// Records which rules have had no reading for too long, and which have some again. Each loss
-    /// is told of once.
-    pub(crate) fn watch_telemetry(&mut self, now: Moment) {
-        let Some(deployment) = self.guarded().filter(|_| !self.log.is_halted()) else { return };
-        let (mut lost, mut back): (Vec<RuleIx>, Vec<RuleName>) = (Vec::new(), Vec::new());
-        for (ix, rule, since, known) in self.losses(&deployment.lost) {
-            match since {
-                Some(since) if !known && now.at.since(since) >= rule.telemetry_lost_after => {
-                    lost.push(ix);
-                }
-                None if known => back.push(rule.name.clone()),
-                Some(_) | None => {}
+/// Records which rules have had no reading for too long, and which have readings again. People are
+/// told of each loss once.
+pub(crate) fn watch(cx: &mut Cx<'_>) {
+    let Some(deployment) = cx.read().active() else { return };
+    let (mut lost, mut back): (Vec<RuleIx>, Vec<RuleName>) = (Vec::new(), Vec::new());
+    for (ix, rule, since) in rules(cx.evaluator) {
+        let known = deployment.lost.contains(&rule.name);
+        match since {
+            Some(since) if !known && cx.now.at.since(since) >= rule.telemetry_lost_after => {
+                lost.push(ix);
             }
-        }
-        if !back.is_empty() {
-            self.record(now, Event::TelemetryBack { rules: back });
-        }
-        let Some(first) = lost.first().copied() else { return };
-        let why = self.describe_loss(first, lost.len());
-        let rules = lost.iter().map(|ix| self.plan().rule(*ix).name.clone()).collect();
-        self.record(now, Event::TelemetryLost { rules, why: why.clone() });
-        if self.plan().mode != Mode::Observe {
-            self.tell(now, Some(first), &why, Occasion::TelemetryLost);
+            None if known => back.push(rule.name.clone()),
+            Some(_) | None => {}
         }
     }
-
-    /// When the next loss is to be told of.
-    pub(crate) fn telemetry_deadline(&self) -> Option<Instant> {
-        let deployment = self.guarded().filter(|_| !self.log.is_halted())?;
-        let due = self.losses(&deployment.lost).filter(|(.., known)| !known);
-        due.filter_map(|(_, rule, since, _)| Some(since?.after(rule.telemetry_lost_after))).min()
+    if !back.is_empty() {
+        cx.record(Event::TelemetryBack { rules: back });
     }
-
-    /// Every rule of this stage: since when nothing is seen of it, and whether that is known.
-    fn losses<'a>(
-        &'a self,
-        known: &'a [RuleName],
-    ) -> impl Iterator<Item = (RuleIx, &'a Rule, Option<Instant>, bool)> {
-        let rules = self.plan().rules.iter().enumerate().map(|(ix, rule)| (RuleIx(ix), rule));
-        let applying = rules.filter(|(ix, _)| self.evaluator.applies(*ix));
-        applying
-            .map(|(ix, rule)| (ix, rule, self.evaluator.rule(ix).lost, known.contains(&rule.name)))
+    let Some(first) = lost.first().copied() else { return };
+    let why = describe(cx.evaluator, first, lost.len());
+    let rules = lost.iter().map(|ix| cx.plan().rule(*ix).name.clone()).collect();
+    cx.record(Event::TelemetryLost { rules, why: why.clone() });
+    if cx.plan().mode != Mode::Observe {
+        incident::tell(cx, Some(first), &why, Occasion::TelemetryLost);
     }
+}
 
-    fn describe_loss(&self, first: RuleIx, rules: usize) -> String {
-        let rule = self.plan().rule(first);
-        let why = match self.evaluator.rule(first).verdict {
-            Verdict::NoData(why) => why.to_string(),
-            Verdict::Holds | Verdict::Fails => "no data".to_owned(),
-        };
-        let more = if rules > 1 { format!(" and {} more rules", rules - 1) } else { String::new() };
-        let time = format_duration(rule.telemetry_lost_after);
-        format!("nothing seen for {time} by rule {}{more}: {why}", rule.name)
-    }
+/// When the next loss has lasted for long enough to be told.
+pub(crate) fn deadline(cx: ReadCx<'_>) -> Option<Instant> {
+    let known = &cx.active()?.lost;
+    let due = rules(cx.evaluator).filter(|(_, rule, _)| !known.contains(&rule.name));
+    due.filter_map(|(_, rule, since)| Some(since?.after(rule.telemetry_lost_after))).min()
+}
+
+/// The rules of the stage at hand, and since when each has had no reading.
+fn rules(evaluator: &Evaluator) -> impl Iterator<Item = (RuleIx, &Rule, Option<Instant>)> {
+    let rules = evaluator.plan().rules.iter().enumerate().map(|(ix, rule)| (RuleIx(ix), rule));
+    let applying = rules.filter(|(ix, _)| evaluator.applies(*ix));
+    applying.map(|(ix, rule)| (ix, rule, evaluator.rule(ix).lost))
+}
+
+fn describe(evaluator: &Evaluator, first: RuleIx, rules: usize) -> String {
+    let rule = evaluator.plan().rule(first);
+    let why = match evaluator.rule(first).verdict {
+        Verdict::NoData(why) => why.to_string(),
+        Verdict::Holds | Verdict::Fails => "no data".to_owned(),
+    };
+    let more = if rules > 1 { format!(" and {} more rules", rules - 1) } else { String::new() };
+    let time = format_duration(rule.telemetry_lost_after);
+    format!("nothing seen for {time} by rule {}{more}: {why}", rule.name)
 }

@@ -233,7 +233,7 @@ impl Guard {
         if case.approval.is_none()
             && let Trigger::Rule(evidence) = &case.trigger
         {
-            let Some(ix) = self.rule_named(&evidence.rule) else { return };
+            let Some(ix) = self.read(now).rule_named(&evidence.rule) else { return };
             return self.conclude_for_rule(now, live, refusal, ix, case.hook);
         }
         let waits = case.is_for_a_person();
@@ -250,7 +250,7 @@ impl Guard {
                 let why = Rejection::Live { refusal, live: live.clone() };
                 self.live.refused.answer = Some(Err(why));
             }
-            Some(refusal) => self.lapse_current(now, refusal.to_string()),
+            Some(refusal) => self.lapse(now, refusal.to_string()),
         }
     }
 

@@ -2,10 +2,12 @@
 //! to be performed beside the critical path. Nothing is decided here.
 
 use crate::model::entry::Decision;
+use crate::model::hook::Hook;
 use crate::model::index::{HookIx, RuleIx};
 
 use crate::engine::context::Cx;
 use crate::engine::effect::{Effect, Incident};
+use crate::engine::notify::pending::Owed;
 use crate::engine::run::order::{Context, Occasion};
 use crate::engine::view::evidence;
 
@@ -38,6 +40,30 @@ pub(crate) fn tell_by(
     };
     let notice = context.notice(plan.hook(hook));
     cx.push(Effect::Notify(Box::new(notice)));
+}
+
+/// Tells again what is not on record as told. Returns the hook of a rollback that failed, whose
+/// `on_failure` has told of it.
+pub(crate) fn tell_owed(cx: &mut Cx<'_>) -> Option<Hook> {
+    let view = cx.read();
+    let current = view.current()?;
+    match current.owed.clone() {
+        Owed::Nothing => None,
+        // They are asked anew, which tells them.
+        Owed::Refusal(..) if current.ask.is_some() => None,
+        Owed::Failure(why) => {
+            let decision = current.decision.as_ref();
+            let hook = decision.and_then(|(_, decision)| view.hook_named(&decision.hook)).cloned();
+            let by = hook.as_ref().and_then(|hook| hook.on_failure);
+            tell_by(cx, by, None, &why, Occasion::RollbackFailed);
+            hook
+        }
+        Owed::Refusal(rule, when) => {
+            let ix = view.rule_named(&rule);
+            tell(cx, ix, &when, Occasion::Refused);
+            None
+        }
+    }
 }
 
 /// Writes the incident report of the rollback of the current deployment.

@@ -4,10 +4,6 @@
 
 use crate::model::entry::{Event, Refusal};
 use crate::model::name::RuleName;
-use crate::model::time::Moment;
-
-use crate::engine::guard::Guard;
-use crate::engine::run::order::Occasion;
 
 /// What is owed to people: the newest of it, as whoever is told of that looks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -49,27 +45,5 @@ impl Owed {
                     | Event::Ended { .. }
                     | Event::Superseded { .. }
             )
-    }
-}
-
-impl Guard {
-    /// Tells what it is not on record for that anybody was told.
-    pub(crate) fn tell_owed(&mut self, now: Moment) {
-        let Some(current) = &self.log.state().current else { return };
-        match current.owed.clone() {
-            Owed::Nothing => {}
-            // They are asked anew, which tells them.
-            Owed::Refusal(..) if current.ask.is_some() => {}
-            Owed::Failure(why) => {
-                let name = current.decision.as_ref().map(|(_, decision)| &decision.hook);
-                // Whose `on_failure` it is.
-                let hook = self.plan().hooks.iter().find(|hook| Some(&hook.name) == name).cloned();
-                self.hook = hook;
-                self.tell(now, None, &why, Occasion::RollbackFailed);
-            }
-            Owed::Refusal(rule, when) => {
-                self.tell(now, self.rule_named(&rule), &when, Occasion::Refused);
-            }
-        }
     }
 }

@@ -1,15 +1,8 @@
-//! Clearing: a rule that people were told of and that does not fire any more. They are told so,
-//! and are told again when it fires again, but not for ever: a rule that comes and goes says the
-//! same each time. It never decides to act.
+//! Which rules that people were told of have cleared. People are told so, and are told again when
+//! the rule fires again, but not for ever: a rule that comes and goes says the same each time.
 
-use crate::model::entry::{Event, Refusal};
-use crate::model::index::RuleIx;
+use crate::model::entry::Refusal;
 use crate::model::name::RuleName;
-use crate::model::reading::Verdict;
-use crate::model::time::Moment;
-
-use crate::engine::guard::Guard;
-use crate::engine::rules::state::State;
 
 /// How often a rule may clear and fire again before nobody is told any more. By then everybody
 /// knows that it comes and goes, and the journal must not grow with it.
@@ -51,34 +44,7 @@ impl Clearings {
         known.is_some_and(|known| !known.fires && known.times < MAX_CLEARED)
     }
 
-    fn firing(&self) -> impl Iterator<Item = &RuleName> {
+    pub(crate) fn firing(&self) -> impl Iterator<Item = &RuleName> {
         self.0.iter().filter(|known| known.fires).map(|known| &known.rule)
-    }
-}
-
-impl Guard {
-    /// Records which of the rules that people were told of have cleared.
-    pub(crate) fn watch_cleared(&mut self, now: Moment) {
-        let Some(deployment) = self.guarded().filter(|_| !self.log.is_halted()) else { return };
-        let told = |rule: &RuleName| {
-            let refused =
-                |(name, why): &(RuleName, Refusal)| name == rule && *why != Refusal::Observing;
-            deployment.refused.iter().any(refused)
-        };
-        let firing = deployment.cleared.firing().filter(|rule| told(rule));
-        let cleared: Vec<RuleName> =
-            firing.filter(|rule| self.has_cleared(rule)).cloned().collect();
-        for rule in cleared {
-            self.record(now, Event::Cleared { rule });
-        }
-    }
-
-    /// What is not seen has not cleared. A rule that is not there any more has.
-    fn has_cleared(&self, name: &RuleName) -> bool {
-        let place = self.plan().rules.iter().position(|rule| rule.name == *name).map(RuleIx);
-        place.is_none_or(|ix| {
-            let rule = self.evaluator.rule(ix);
-            rule.state == State::Inactive && matches!(rule.verdict, Verdict::Fails)
-        })
     }
 }

@@ -7,23 +7,22 @@
 
 use std::time::Duration;
 
-use crate::model::deployment::{Confirm, Mode, Unanswered};
+use crate::model::deployment::{Confirm, Unanswered};
 use crate::model::entry::{
     Answer, Approval, Caller, Decision, Entry, Event, Refusal, RuleEvidence, Trigger,
 };
 use crate::model::hook::Hook;
-use crate::model::index::{HookIx, RuleIx};
-use crate::model::name::{DeploymentId, HookName, RuleName};
+use crate::model::index::RuleIx;
+use crate::model::name::{DeploymentId, RuleName};
 use crate::model::reading::Verdict;
-use crate::model::rule::Rule;
-use crate::model::time::{Instant, Moment, Timestamp, format_duration};
+use crate::model::time::{Instant, Timestamp, format_duration};
 
+use super::{budget, refusal};
 use crate::engine::command::{Accepted, Rejection, check_reason};
+use crate::engine::context::{Cx, ReadCx};
 use crate::engine::deployment::version_check::Case;
 use crate::engine::durable::state::Deployment;
-use crate::engine::guard::Guard;
 use crate::engine::notify::incident;
-use crate::engine::rules::state::State;
 use crate::engine::run::order::Occasion;
 use crate::engine::run::rollback;
 use crate::engine::view::evidence;
@@ -67,257 +66,228 @@ impl Ask {
     }
 }
 
-impl Guard {
-    /// Why people do not want a rollback that nothing else speaks against.
-    pub(crate) fn peoples_refusal(
-        &self,
-        of: &Deployment,
-        rule: &Rule,
-        now: Moment,
-    ) -> Option<Refusal> {
-        let reasons = [
-            (of.ask.is_some(), Refusal::AwaitingApproval),
-            (of.irreversible, Refusal::Irreversible),
-            (of.denied.contains(&rule.name), Refusal::Denied),
-            (self.log.state().pause.is_some(), Refusal::Paused),
-            (self.is_budget_spent(now.wall), Refusal::BudgetSpent),
-        ];
-        reasons.into_iter().find(|(applies, _)| *applies).map(|(_, refusal)| refusal)
-    }
+/// When it is too late to answer, on the monotonic clock.
+#[derive(Debug, Default)]
+pub(crate) struct Approvals {
+    until: Option<Instant>,
+}
 
-    /// Rolls back because a rule fired, or asks whether to, once it is certain what is live.
-    pub(crate) fn act_on(&mut self, now: Moment, ix: RuleIx, hook: HookIx) {
-        match self.plan().mode {
-            Mode::Confirm if self.live_settings().is_none() => {
-                let hook = self.plan().hook(hook).clone();
-                self.ask(now, ix, &hook);
-            }
-            Mode::Confirm | Mode::Observe | Mode::Notify | Mode::Auto => {
-                self.roll_back_for(now, ix, hook);
-            }
-        }
-    }
+/// What follows when nobody has answered in time.
+#[derive(Debug)]
+pub(crate) enum Unheeded {
+    /// The answer is no.
+    Denied,
+    /// The answer is yes.
+    RollBack(Box<Case>),
+}
 
+impl Approvals {
     /// Asks whether to roll back for a rule that fires.
-    pub(crate) fn ask(&mut self, now: Moment, ix: RuleIx, hook: &Hook) {
-        let Some(deployment) = self.guarded() else { return };
-        let trigger = Trigger::Rule(Box::new(evidence::of_rule(&self.evaluator, ix, now)));
-        let decision = self.decision(now, deployment, trigger, hook);
-        let Confirm { within, default } = self.plan().deployment.confirm.unwrap_or(UNSAID);
-        let id = deployment.id.clone();
-        let until = now.wall.after(within);
-        let event = Event::AwaitingApproval { decision: decision.clone(), until, default };
-        self.record(now, event);
-        self.waits.answer = Some(now.at.after(within));
-        let reason = question(&id, &self.plan().rule(ix).when.text, within, default);
-        self.tell(now, Some(ix), &reason, Occasion::AwaitingApproval);
-        incident::report_as(&mut self.cx(now), decision, "awaiting approval", None);
+    pub(crate) fn ask(&mut self, cx: &mut Cx<'_>, ix: RuleIx, hook: &Hook) {
+        let deployment = cx.guarded().expect("only a guarded deployment has rules that ask");
+        let trigger = Trigger::Rule(Box::new(evidence::of_rule(cx.evaluator, ix, cx.now)));
+        let decision = evidence::of_decision(cx.evaluator, cx.now, deployment, trigger, hook);
+        let Confirm { within, default } = cx.plan().deployment.confirm.unwrap_or(UNSAID);
+        let reason = question(&deployment.id, &cx.plan().rule(ix).when.text, within, default);
+        let until = cx.now.wall.after(within);
+        cx.record(Event::AwaitingApproval { decision: decision.clone(), until, default });
+        self.until = Some(cx.now.at.after(within));
+        incident::tell(cx, Some(ix), &reason, Occasion::AwaitingApproval);
+        incident::report_as(cx, decision, "awaiting approval", None);
     }
 
-    /// A person says yes. Everything that would keep a person's own rollback is looked at again.
-    pub(crate) fn approve(
-        &mut self,
-        now: Moment,
-        id: Option<&DeploymentId>,
-        reason: Option<String>,
-        by: Caller,
-    ) -> Result<Accepted, Rejection> {
-        let (deployment, ask) = self.asked(id)?;
-        reason.as_deref().map_or(Ok(()), check_reason)?;
-        let name = &ask.decision.hook;
-        let hook = self.hook_named(name).ok_or_else(|| Rejection::HookGone(name.clone()))?;
-        if let Some(refusal) = self.hook_refusal(&hook) {
-            return Err(Rejection::Refused(refusal));
-        }
-        let now_says = match ask.rule().and_then(|rule| self.holds(&rule.rule)) {
-            Some(true) => "still holds",
-            Some(false) => "does not hold any more",
-            None => "cannot be told to hold or not",
-        };
-        if self.is_asked() {
-            return Err(Rejection::Comparing(deployment));
-        }
-        let rule = ask.rule().map(|rule| rule.rule.to_string()).unwrap_or_default();
-        let message = format!("rolling back deployment {deployment}; rule {rule} {now_says}");
-        self.approved(now, ask, hook, Answer::Person { by, reason });
-        if let Some(Err(why)) = self.take_answer() {
-            return Err(why);
-        }
-        Ok(Accepted { deployment: Some(deployment), message })
-    }
-
-    /// A person says no.
+    /// Takes in a person's no.
     pub(crate) fn deny(
         &mut self,
-        now: Moment,
+        cx: &mut Cx<'_>,
         id: Option<&DeploymentId>,
         reason: String,
         by: Caller,
     ) -> Result<Accepted, Rejection> {
-        let (deployment, ask) = self.asked(id)?;
+        let (deployment, ask) = asked(cx.read(), id)?;
         check_reason(&reason)?;
+        let (deployment, ask) = (deployment.id.clone(), ask.clone());
         let why = format!("denied: {reason}");
-        self.denied(now, &ask, Answer::Person { by, reason: Some(reason) }, why);
+        self.denied(cx, ask, Answer::Person { by, reason: Some(reason) }, why);
         let message = format!("deployment {deployment} is not rolled back for this; still guarded");
-        // Another rule that fires asks at once.
-        self.decide(now);
         Ok(Accepted { deployment: Some(deployment), message })
     }
 
-    fn asked(&self, id: Option<&DeploymentId>) -> Result<(DeploymentId, Ask), Rejection> {
-        let deployment = self.guarded_as(id)?;
-        let ask = self.guarded().and_then(|current| current.ask.clone());
-        ask.map(|ask| (deployment.clone(), ask)).ok_or(Rejection::NothingAsked(deployment))
-    }
-
-    fn approved(&mut self, now: Moment, ask: Ask, hook: Hook, answer: Answer) {
-        let holds = ask.rule().and_then(|rule| self.holds(&rule.rule));
-        let approval = Some(Approval { answer, asked: ask.at, holds });
-        self.roll_back(now, Case { trigger: ask.decision.trigger, hook, approval });
-    }
-
-    fn denied(&mut self, now: Moment, ask: &Ask, answer: Answer, why: String) {
-        let Some(rule) = ask.rule().map(|evidence| evidence.rule.clone()) else { return };
-        self.waits.answer = None;
-        // A yes before it may still wait for the live version.
-        self.drop_check();
-        self.record(now, Event::Denied { rule: rule.clone(), answer });
-        self.tell(now, self.rule_named(&rule), &why, Occasion::Denied);
-        incident::report_as(&mut self.cx(now), ask.decision.clone(), "not rolled back", Some(why));
-    }
-
-    /// Does what is to be done when nobody has answered in time.
-    pub(crate) fn end_wait_for_answer(&mut self, now: Moment) {
-        if self.answer_deadline().is_none_or(|end| end > now.at) {
-            return;
+    /// Does what is to be done when nobody has answered in time; `None`: nothing follows from it.
+    pub(crate) fn end_due(&mut self, cx: &mut Cx<'_>, answered: bool) -> Option<Unheeded> {
+        if self.deadline(cx.read(), answered)? > cx.now.at {
+            return None;
         }
-        let Some(ask) = self.guarded().and_then(|current| current.ask.clone()) else { return };
-        let hook = self.hook_named(&ask.decision.hook);
-        match (ask.default, hook) {
-            (Unanswered::Deny, _) => {
-                let why = "denied: nobody answered in time".to_owned();
-                self.denied(now, &ask, Answer::TimeLimit, why);
-            }
-            (Unanswered::Rollback, Some(hook)) => match self.default_refusal(&hook, now) {
-                None => self.approved(now, ask, hook, Answer::TimeLimit),
-                Some(refusal) => self.lapse(now, &ask, refusal.to_string()),
-            },
-            (Unanswered::Rollback, None) => {
-                let why = format!("hook {} is not in the configuration", ask.decision.hook);
-                self.lapse(now, &ask, why);
+        let ask = cx.guarded()?.ask.clone()?;
+        if ask.default == Unanswered::Deny {
+            let why = "denied: nobody answered in time".to_owned();
+            self.denied(cx, ask, Answer::TimeLimit, why);
+            return Some(Unheeded::Denied);
+        }
+        match approved_by_default(cx.read(), &ask) {
+            Ok(case) => Some(Unheeded::RollBack(Box::new(case))),
+            Err(why) => {
+                self.lapse(cx, why);
+                None
             }
         }
     }
 
-    /// Why the default of rolling back cannot be done: what keeps rollguard from acting by itself
-    /// keeps it from acting on nobody's word.
-    fn default_refusal(&self, hook: &Hook, now: Moment) -> Option<Refusal> {
-        let by_mode = match self.plan().mode {
-            Mode::Observe => Some(Refusal::Observing),
-            Mode::Notify => Some(Refusal::NotifyOnly),
-            Mode::Confirm | Mode::Auto => None,
-        };
-        let paused = self.log.state().pause.is_some().then_some(Refusal::Paused);
-        let spent = self.is_budget_spent(now.wall).then_some(Refusal::BudgetSpent);
-        by_mode.or_else(|| self.hook_refusal(hook)).or(paused).or(spent)
+    fn denied(&mut self, cx: &mut Cx<'_>, ask: Ask, answer: Answer, why: String) {
+        self.close(cx, ask, why, |rule| Event::Denied { rule, answer });
     }
 
-    /// What people were asked cannot be done after all.
-    pub(crate) fn lapse_current(&mut self, now: Moment, why: String) {
-        if let Some(ask) = self.guarded().and_then(|current| current.ask.clone()) {
-            self.lapse(now, &ask, why);
+    /// Records that what people were asked cannot be done after all, if they are asked anything.
+    pub(crate) fn lapse(&mut self, cx: &mut Cx<'_>, why: String) {
+        if let Some(ask) = cx.guarded().and_then(|current| current.ask.clone()) {
+            let told = format!("nobody answered in time, and it cannot be rolled back: {why}");
+            self.close(cx, ask, told, |rule| Event::Lapsed { rule, why });
         }
     }
 
-    fn lapse(&mut self, now: Moment, ask: &Ask, why: String) {
+    fn close(
+        &mut self,
+        cx: &mut Cx<'_>,
+        ask: Ask,
+        why: String,
+        event: impl FnOnce(RuleName) -> Event,
+    ) {
         let Some(rule) = ask.rule().map(|evidence| evidence.rule.clone()) else { return };
-        self.waits.answer = None;
-        self.record(now, Event::Lapsed { rule: rule.clone(), why: why.clone() });
-        let why = format!("nobody answered in time, and it cannot be rolled back: {why}");
-        self.tell(now, self.rule_named(&rule), &why, Occasion::Denied);
-        incident::report_as(&mut self.cx(now), ask.decision.clone(), "not rolled back", Some(why));
+        self.until = None;
+        let ix = cx.read().rule_named(&rule);
+        cx.record(event(rule));
+        incident::tell(cx, ix, &why, Occasion::Denied);
+        incident::report_as(cx, ask.decision, "not rolled back", Some(why));
     }
 
-    /// A rule that was denied may ask anew once it was seen not to hold: that it fires again is
-    /// news. A guard that was restarted has seen nothing of what is past, so it first needs as much
-    /// time as the rule looks back.
-    pub(crate) fn lift_denials(&mut self, now: Moment) {
-        let Some(deployment) = self.guarded().filter(|_| !self.log.is_halted()) else { return };
-        let lifted = |name: &&RuleName| {
-            self.rule_named(name).is_some_and(|ix| {
-                let rule = self.evaluator.rule(ix);
-                rule.state == State::Inactive
-                    && rule.verdict == Verdict::Fails
-                    && now.at.since(self.started) >= self.plan().reach(self.plan().rule(ix))
-            })
-        };
-        let lifted: Vec<RuleName> = deployment.denied.iter().filter(lifted).cloned().collect();
-        for rule in lifted {
-            self.record(now, Event::DenialLifted { rule });
-        }
+    /// When it is too late to answer. An answer that was given waits for the live version only.
+    pub(crate) fn deadline(&self, cx: ReadCx<'_>, answered: bool) -> Option<Instant> {
+        let asked = cx.active()?.ask.is_some();
+        self.until.filter(|_| asked && !answered)
     }
 
-    /// When it is too late to answer.
-    pub(crate) fn answer_deadline(&self) -> Option<Instant> {
-        let asked = self.guarded().filter(|_| !self.log.is_halted())?.ask.is_some();
-        // One that was given waits for the live version only.
-        let answered = self.is_answered();
-        self.waits.answer.filter(|_| asked && !answered)
-    }
-
-    /// The end of a wait, and of a pause, that the journal left open. People are asked again: the
-    /// guard may have died before it had told them.
-    pub(crate) fn resume_waits(&mut self, now: Moment) {
-        self.pauses.restart(now, self.log.state());
-        let asked = self.guarded().and_then(|current| Some((&current.id, current.ask.as_ref()?)));
+    /// Goes on with what the journal left open. People are asked again: the guard may have died
+    /// before it had told them.
+    pub(crate) fn restart(&mut self, cx: &mut Cx<'_>) {
+        let view = cx.read();
+        let asked = view.guarded().and_then(|current| Some((&current.id, current.ask.as_ref()?)));
         let Some((id, ask)) = asked else { return };
         let whole = ask.until.since(ask.at);
-        let rest = (ask.until.since(now.wall) + TICK).max(AFTER_RESTART).min(whole);
+        let rest = (ask.until.since(cx.now.wall) + TICK).max(AFTER_RESTART).min(whole);
         let rule = ask.rule();
         let when = rule.map(|rule| rule.when.as_str()).unwrap_or_default();
         let reason = question(id, when, Duration::from_secs(rest.as_secs()), ask.default);
-        let ix = rule.and_then(|rule| self.rule_named(&rule.rule));
-        self.waits.answer = Some(now.at.after(rest));
-        self.tell(now, ix, &reason, Occasion::AwaitingApproval);
+        let ix = rule.and_then(|rule| view.rule_named(&rule.rule));
+        self.until = Some(cx.now.at.after(rest));
+        incident::tell(cx, ix, &reason, Occasion::AwaitingApproval);
     }
 
-    pub(crate) fn approval_status(&self, now: Moment) -> Option<ApprovalStatus> {
-        let ask = self.guarded()?.ask.as_ref()?;
-        let evidence = ask.rule()?.clone();
-        let end = self.waits.answer.map(|end| now.wall.after(end.since(now.at)));
+    /// What people are asked, as status shows it.
+    pub(crate) fn status(&self, cx: ReadCx<'_>) -> Option<ApprovalStatus> {
+        let ask = cx.guarded()?.ask.as_ref()?;
+        let rule = ask.rule()?.rule.clone();
+        let end = self.until.map(|end| cx.now.wall.after(end.since(cx.now.at)));
         Some(ApprovalStatus {
-            holds: self.holds(&evidence.rule),
-            rule: evidence.rule,
+            holds: holds(cx, ask),
+            rule,
             hook: ask.decision.hook.clone(),
             asked: ask.at,
             until: end.unwrap_or(ask.until),
             default: ask.default,
         })
     }
+}
 
-    /// Whether a rule holds now; `None` where it cannot tell, or is not there any more.
-    fn holds(&self, name: &RuleName) -> Option<bool> {
-        match self.evaluator.rule(self.rule_named(name)?).verdict {
-            Verdict::Holds => Some(true),
-            Verdict::Fails => Some(false),
-            Verdict::NoData(_) => None,
-        }
+/// The rollback that a person says yes to. Everything that would keep a person's own rollback is
+/// looked at again. `comparing`: a person waits for the live version already.
+pub(crate) fn approve(
+    cx: ReadCx<'_>,
+    id: Option<&DeploymentId>,
+    reason: Option<String>,
+    by: Caller,
+    comparing: bool,
+) -> Result<(Case, Accepted), Rejection> {
+    let (deployment, ask) = asked(cx, id)?;
+    reason.as_deref().map_or(Ok(()), check_reason)?;
+    let name = &ask.decision.hook;
+    let hook = cx.hook_named(name).ok_or_else(|| Rejection::HookGone(name.clone()))?;
+    if let Some(refusal) = refusal::of_hook(deployment, hook) {
+        return Err(Rejection::Refused(refusal));
     }
-
-    pub(crate) fn rule_named(&self, name: &RuleName) -> Option<RuleIx> {
-        self.plan().rules.iter().position(|rule| rule.name == *name).map(RuleIx)
+    if comparing {
+        return Err(Rejection::Comparing(deployment.id.clone()));
     }
+    let now_says = match holds(cx, ask) {
+        Some(true) => "still holds",
+        Some(false) => "does not hold any more",
+        None => "cannot be told to hold or not",
+    };
+    let rule = ask.rule().map(|rule| rule.rule.as_str()).unwrap_or_default();
+    let message = format!("rolling back deployment {}; rule {rule} {now_says}", deployment.id);
+    let case = approved(cx, ask, hook, Answer::Person { by, reason });
+    Ok((case, Accepted { deployment: Some(deployment.id.clone()), message }))
+}
 
-    fn hook_named(&self, name: &HookName) -> Option<Hook> {
-        self.plan().hooks.iter().find(|hook| hook.name == *name).cloned()
+/// The guarded deployment and what people are asked about it.
+fn asked<'a>(
+    cx: ReadCx<'a>,
+    id: Option<&DeploymentId>,
+) -> Result<(&'a Deployment, &'a Ask), Rejection> {
+    let deployment = cx.addressed_guarded(id)?;
+    let ask = deployment.ask.as_ref();
+    Ok((deployment, ask.ok_or_else(|| Rejection::NothingAsked(deployment.id.clone()))?))
+}
+
+fn approved(cx: ReadCx<'_>, ask: &Ask, hook: &Hook, answer: Answer) -> Case {
+    let approval = Some(Approval { answer, asked: ask.at, holds: holds(cx, ask) });
+    Case { trigger: ask.decision.trigger.clone(), hook: hook.clone(), approval }
+}
+
+/// The rollback that is done without an answer, or why it cannot be done: what keeps rollguard from
+/// acting by itself keeps it from acting on nobody's word.
+fn approved_by_default(cx: ReadCx<'_>, ask: &Ask) -> Result<Case, String> {
+    let name = &ask.decision.hook;
+    let hook = cx.hook_named(name);
+    let hook = hook.ok_or_else(|| format!("hook {name} is not in the configuration"))?;
+    let refusal = refusal::of_mode(cx.plan().mode)
+        .or_else(|| cx.guarded().and_then(|deployment| refusal::of_hook(deployment, hook)))
+        .or_else(|| {
+            refusal::first([
+                (cx.state().pause.is_some(), Refusal::Paused),
+                (budget::is_spent(cx), Refusal::BudgetSpent),
+            ])
+        });
+    match refusal {
+        None => Ok(approved(cx, ask, hook, Answer::TimeLimit)),
+        Some(refusal) => Err(refusal.to_string()),
     }
 }
 
-/// Whether an entry of its own says already that nothing is done for this reason, or there is
-/// nothing to say.
-pub(crate) fn is_on_record(refusal: Refusal) -> bool {
-    let known = [Refusal::WarmingUp, Refusal::SetAside, Refusal::AwaitingApproval, Refusal::Denied];
-    known.contains(&refusal)
+/// A rule that was denied may ask anew once it was seen not to hold: that it fires again is news. A
+/// guard that was restarted has seen nothing of what is past, so it first needs as much time since
+/// it was `started` as the rule looks back.
+pub(crate) fn lift_denials(cx: &mut Cx<'_>, started: Instant) {
+    let view = cx.read();
+    let Some(deployment) = view.active() else { return };
+    let lifted = |name: &&RuleName| {
+        view.rule_named(name).is_some_and(|ix| {
+            let reach = view.plan().reach(view.plan().rule(ix));
+            view.is_clear(ix) && view.now.at.since(started) >= reach
+        })
+    };
+    let lifted: Vec<RuleName> = deployment.denied.iter().filter(lifted).cloned().collect();
+    for rule in lifted {
+        cx.record(Event::DenialLifted { rule });
+    }
+}
+
+/// Whether the rule that asks holds now; `None` where it cannot tell, or is not there any more.
+fn holds(cx: ReadCx<'_>, ask: &Ask) -> Option<bool> {
+    match cx.evaluator.rule(cx.rule_named(&ask.rule()?.rule)?).verdict {
+        Verdict::Holds => Some(true),
+        Verdict::Fails => Some(false),
+        Verdict::NoData(_) => None,
+    }
 }
 
 /// What people are asked, in a line.

@@ -2,109 +2,156 @@
 //! each rule and reason. It only ever says no: what speaks for acting is not decided here.
 
 use crate::model::deployment::Mode;
-use crate::model::entry::{Event, Refusal};
+use crate::model::entry::{Event, Refusal, Trigger};
 use crate::model::hook::{Hook, Placeholder};
 use crate::model::index::RuleIx;
+use crate::model::name::RuleName;
 use crate::model::reading::{NoData, Verdict};
-use crate::model::rule::{Severity, Then};
-use crate::model::time::Moment;
+use crate::model::rule::{Rule, Severity, Then};
 
-use super::approval::is_on_record;
-use crate::engine::durable::state::Phase;
-use crate::engine::guard::Guard;
+use super::budget;
+use crate::engine::context::{Cx, ReadCx};
+use crate::engine::durable::state::{Deployment, Phase};
+use crate::engine::notify::incident;
 use crate::engine::run::order::Occasion;
 use crate::engine::view::evidence;
 
-impl Guard {
-    /// Why a rule would not be acted on if it fired now; `None` if it would.
-    pub(crate) fn refusal(&self, ix: RuleIx, now: Moment) -> Option<Refusal> {
-        let rule = self.plan().rule(ix);
-        let Some(deployment) = self.log.state().current.as_ref() else {
-            return Some(Refusal::NotArmed);
-        };
-        match deployment.phase {
-            Phase::Guarding => {}
-            Phase::RollingBack | Phase::RolledBack | Phase::Failed(_) => {
-                return Some(Refusal::AlreadyRolledBack);
-            }
-            Phase::Baked | Phase::Ended(_) => return Some(Refusal::NotArmed),
+/// Why a rule would not be acted on if it fired now; `None` if it would.
+pub(crate) fn of_rule(cx: ReadCx<'_>, warming_up: bool, ix: RuleIx) -> Option<Refusal> {
+    let (plan, rule) = (cx.plan(), cx.plan().rule(ix));
+    let Some(deployment) = cx.current() else { return Some(Refusal::NotArmed) };
+    match deployment.phase {
+        Phase::Guarding => {}
+        Phase::RollingBack | Phase::RolledBack | Phase::Failed(_) => {
+            return Some(Refusal::AlreadyRolledBack);
         }
-        if self.log.is_halted() {
-            return Some(Refusal::JournalUnusable);
-        }
-        if !self.evaluator.applies(ix) {
-            return Some(Refusal::OtherStage);
-        }
-        if self.timers.warm.is_some() {
-            return Some(Refusal::WarmingUp);
-        }
-        if deployment.set_aside.contains(&rule.name) {
-            return Some(Refusal::SetAside);
-        }
-        match (rule.then, self.plan().mode) {
-            (Then::Report, _) | (Then::Notify | Then::Rollback(_), Mode::Observe) => {
-                Some(Refusal::Observing)
-            }
-            (Then::Notify, _) | (Then::Rollback(_), Mode::Notify) => Some(Refusal::NotifyOnly),
-            (Then::Rollback(hook), Mode::Auto | Mode::Confirm) => {
-                let hook = self.plan().hook(hook);
-                self.hook_refusal(hook).or_else(|| self.peoples_refusal(deployment, rule, now))
-            }
-        }
+        Phase::Baked | Phase::Ended(_) => return Some(Refusal::NotArmed),
     }
+    let refused = first([
+        (cx.log.is_halted(), Refusal::JournalUnusable),
+        (!cx.evaluator.applies(ix), Refusal::OtherStage),
+        (warming_up, Refusal::WarmingUp),
+        (deployment.set_aside.contains(&rule.name), Refusal::SetAside),
+    ]);
+    refused.or_else(|| match rule.then {
+        Then::Report => Some(Refusal::Observing),
+        Then::Notify => of_mode(plan.mode).or(Some(Refusal::NotifyOnly)),
+        Then::Rollback(hook) => of_mode(plan.mode)
+            .or_else(|| of_hook(deployment, plan.hook(hook)))
+            .or_else(|| of_people(cx, deployment, rule)),
+    })
+}
 
-    /// Why a hook cannot be run for the current deployment.
-    pub(crate) fn hook_refusal(&self, hook: &Hook) -> Option<Refusal> {
-        let deployment = self.log.state().current.as_ref()?;
-        match &deployment.good {
-            _ if !hook.names(Placeholder::Good) => None,
-            None => Some(Refusal::NoGoodVersion),
-            Some(good) if *good == deployment.version => Some(Refusal::AlreadyAtGood),
-            Some(_) => None,
-        }
+/// Why nothing is rolled back in a mode; `None` if it may be.
+pub(crate) const fn of_mode(mode: Mode) -> Option<Refusal> {
+    match mode {
+        Mode::Observe => Some(Refusal::Observing),
+        Mode::Notify => Some(Refusal::NotifyOnly),
+        Mode::Confirm | Mode::Auto => None,
     }
+}
 
-    /// What is to be said of a rule that does not fire, or fires in vain.
-    pub(crate) fn standing_refusal(&self, ix: RuleIx, now: Moment) -> Option<Refusal> {
-        match self.evaluator.rule(ix).verdict {
-            _ if self.is_resting(ix) => Some(Refusal::OtherStage),
-            Verdict::NoData(NoData::EvidenceTooThin) => Some(Refusal::EvidenceTooThin),
-            Verdict::NoData(_) => Some(Refusal::NoData),
-            Verdict::Holds | Verdict::Fails => {
-                self.refusal(ix, now).or_else(|| self.live_refusal())
-            }
-        }
+/// Why a hook cannot be run for a deployment.
+pub(crate) fn of_hook(deployment: &Deployment, hook: &Hook) -> Option<Refusal> {
+    match &deployment.good {
+        _ if !hook.names(Placeholder::Good) => None,
+        None => Some(Refusal::NoGoodVersion),
+        Some(good) if *good == deployment.version => Some(Refusal::AlreadyAtGood),
+        Some(_) => None,
     }
+}
 
-    /// Whether a rule is not for the stage that a guarded deployment is in.
-    fn is_resting(&self, ix: RuleIx) -> bool {
-        self.guarded().is_some() && !self.evaluator.applies(ix)
+/// Why people do not want a rollback that nothing else speaks against.
+fn of_people(cx: ReadCx<'_>, deployment: &Deployment, rule: &Rule) -> Option<Refusal> {
+    first([
+        (deployment.ask.is_some(), Refusal::AwaitingApproval),
+        (deployment.irreversible, Refusal::Irreversible),
+        (deployment.denied.contains(&rule.name), Refusal::Denied),
+        (cx.state().pause.is_some(), Refusal::Paused),
+        (budget::is_spent(cx), Refusal::BudgetSpent),
+    ])
+}
+
+/// The first refusal that applies.
+pub(crate) fn first<const N: usize>(refusals: [(bool, Refusal); N]) -> Option<Refusal> {
+    refusals.into_iter().find(|(applies, _)| *applies).map(|(_, refusal)| refusal)
+}
+
+/// What status says of a rule that does not fire, or fires in vain; `live` is why the live version
+/// would keep it from acting.
+pub(crate) fn in_status(
+    cx: ReadCx<'_>,
+    warming_up: bool,
+    live: Option<Refusal>,
+    ix: RuleIx,
+) -> Option<Refusal> {
+    match cx.evaluator.rule(ix).verdict {
+        _ if cx.guarded().is_some() && !cx.evaluator.applies(ix) => Some(Refusal::OtherStage),
+        Verdict::NoData(NoData::EvidenceTooThin) => Some(Refusal::EvidenceTooThin),
+        Verdict::NoData(_) => Some(Refusal::NoData),
+        Verdict::Holds | Verdict::Fails => of_rule(cx, warming_up, ix).or(live),
     }
+}
 
-    /// Records once for each rule and reason that nothing is done, and again when the rule fires
-    /// after it has cleared. Tells people where that is what was asked for.
-    pub(crate) fn refuse(&mut self, now: Moment, ix: RuleIx, refusal: Refusal) {
-        let rule = self.plan().rule(ix);
-        let Some(deployment) = self.guarded() else { return };
-        let known = deployment.has_refused(&rule.name, refusal);
-        // Nobody was told of what is only observed, so that it has cleared is no news either.
-        let anew = refusal != Refusal::Observing && deployment.cleared.would_tell_again(&rule.name);
-        if is_on_record(refusal) || (known && !anew) {
-            return;
-        }
-        // What people brought about is reported even if something else was refused before.
-        let people = [Refusal::Paused, Refusal::Irreversible, Refusal::BudgetSpent];
-        let first = deployment.refused.is_empty() || people.contains(&refusal);
-        let critical = rule.severity == Severity::Critical;
-        let text = rule.when.text.clone();
-        let evidence = evidence::of_rule(&self.evaluator, ix, now);
-        self.record(now, Event::Refused { refusal, evidence });
-        // A hook is not told that a rule clears, so it is told once that it fires.
-        if refusal != Refusal::Observing && !known {
-            self.tell(now, Some(ix), &text, Occasion::Refused);
-        }
-        if first && critical {
-            self.report_refusal(now, ix, refusal);
-        }
+/// Records once for each rule and reason that nothing is done for a rule of the guarded deployment,
+/// and again when the rule fires after it has cleared. Tells people where that was asked for.
+pub(crate) fn record(cx: &mut Cx<'_>, ix: RuleIx, refusal: Refusal) {
+    let rule = cx.plan().rule(ix);
+    let deployment = cx.guarded().expect("only a guarded deployment has rules to refuse");
+    let known = deployment.has_refused(&rule.name, refusal);
+    // Nobody was told of what is only observed, so that it has cleared is no news either.
+    let anew = refusal != Refusal::Observing && deployment.cleared.would_tell_again(&rule.name);
+    if is_on_record(refusal) || (known && !anew) {
+        return;
+    }
+    // What people brought about is reported even if something else was refused before.
+    let people = [Refusal::Paused, Refusal::Irreversible, Refusal::BudgetSpent];
+    let first = deployment.refused.is_empty() || people.contains(&refusal);
+    let evidence = evidence::of_rule(cx.evaluator, ix, cx.now);
+    cx.record(Event::Refused { refusal, evidence });
+    // A hook is not told that a rule clears, so it is told once that it fires.
+    if refusal != Refusal::Observing && !known {
+        incident::tell(cx, Some(ix), &rule.when.text, Occasion::Refused);
+    }
+    if first
+        && rule.severity == Severity::Critical
+        && let Then::Rollback(hook) = rule.then
+    {
+        report(cx, ix, cx.plan().hook(hook), refusal);
+    }
+}
+
+/// Whether an entry of its own says already that nothing is done for this reason, or there is
+/// nothing to say.
+const fn is_on_record(refusal: Refusal) -> bool {
+    matches!(
+        refusal,
+        Refusal::WarmingUp | Refusal::SetAside | Refusal::AwaitingApproval | Refusal::Denied
+    )
+}
+
+/// Writes the incident report of a rollback that was not done.
+fn report(cx: &mut Cx<'_>, ix: RuleIx, hook: &Hook, refusal: Refusal) {
+    let deployment = cx.guarded().expect("only a guarded deployment has rules to refuse");
+    let trigger = Trigger::Rule(Box::new(evidence::of_rule(cx.evaluator, ix, cx.now)));
+    let decision = evidence::of_decision(cx.evaluator, cx.now, deployment, trigger, hook);
+    incident::report_as(cx, decision, "not rolled back", Some(refusal.to_string()));
+}
+
+/// Records which of the rules that people were told of have cleared.
+pub(crate) fn record_cleared(cx: &mut Cx<'_>) {
+    let view = cx.read();
+    let Some(deployment) = view.active() else { return };
+    let told = |rule: &RuleName| {
+        let refused =
+            |(name, why): &(RuleName, Refusal)| name == rule && *why != Refusal::Observing;
+        deployment.refused.iter().any(refused)
+    };
+    // A rule that is not there any more has cleared.
+    let has_cleared = |rule: &RuleName| view.rule_named(rule).is_none_or(|ix| view.is_clear(ix));
+    let firing = deployment.cleared.firing().filter(|rule| told(rule));
+    let cleared: Vec<RuleName> = firing.filter(|rule| has_cleared(rule)).cloned().collect();
+    for rule in cleared {
+        cx.record(Event::Cleared { rule });
     }
 }

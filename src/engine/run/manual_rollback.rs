@@ -20,18 +20,17 @@ impl Guard {
         force: Force,
         by: Caller,
     ) -> Result<Accepted, Rejection> {
-        let (deployment, phase) = self.current(id.as_ref())?;
+        let current = self.read(now).addressed(id.as_ref())?;
         check_reason(&reason)?;
-        match phase {
+        match current.phase {
             // A version may turn out bad after its bake, too: a person may still say so.
             Phase::Guarding | Phase::Baked | Phase::Ended(_) => {}
             Phase::RollingBack | Phase::RolledBack | Phase::Failed(_) => {
                 return Err(Rejection::Refused(Refusal::AlreadyRolledBack));
             }
         }
-        let irreversible =
-            self.log.state().current.as_ref().is_some_and(|known| known.irreversible);
-        if irreversible && force == Force::No {
+        let deployment = current.id.clone();
+        if current.irreversible && force == Force::No {
             return Err(Rejection::Irreversible(deployment));
         }
         let hook = self.plan().deployment.then.ok_or(Rejection::NoHook)?;

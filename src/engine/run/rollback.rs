@@ -4,17 +4,16 @@
 use std::time::Duration;
 
 use crate::model::deployment::Milestone;
-use crate::model::entry::{Attempt, Decision, Event, Refusal, RuleEvidence, StepResult, Trigger};
-use crate::model::hook::Hook;
+use crate::model::entry::{Attempt, Decision, Event, RuleEvidence, StepResult, Trigger};
 use crate::model::index::{HookIx, RuleIx};
 use crate::model::reading::Verdict;
-use crate::model::rule::{Severity, Then};
+use crate::model::rule::Severity;
 use crate::model::scrape::Scrape;
 use crate::model::time::{Instant, Moment, format_duration};
 
 use super::order::{Context, Occasion};
 use super::procedure::{self, At, Next};
-use super::verify::{self, Purpose, Watch};
+use super::verify::{Purpose, Watch};
 use crate::engine::deployment::version_check::Case;
 use crate::engine::durable::state::{Deployment, Phase, Progress};
 use crate::engine::effect::{Effect, Outcome};
@@ -35,7 +34,7 @@ impl Guard {
     pub(crate) fn decide_on(&mut self, now: Moment, case: Case) {
         let Some(deployment) = &self.log.state().current else { return };
         let Case { trigger, hook, approval } = case;
-        let decision = self.decision(now, deployment, trigger, &hook);
+        let decision = evidence::of_decision(&self.evaluator, now, deployment, trigger, &hook);
         let decision = Decision { approval, ..decision };
         self.live.resumed = false;
         self.limit = hook.timeout.map(|timeout| now.at.after(timeout));
@@ -46,40 +45,6 @@ impl Guard {
             None => self.pursue(now),
         }
         self.go_along(now, Milestone::Trip);
-    }
-
-    /// What a rollback would rest on now.
-    pub(crate) fn decision(
-        &self,
-        now: Moment,
-        of: &Deployment,
-        trigger: Trigger,
-        hook: &Hook,
-    ) -> Decision {
-        Decision {
-            trigger,
-            hook: hook.name.clone(),
-            version: of.version.clone(),
-            good: of.good.clone(),
-            approval: None,
-            cure: verify::describe(hook),
-            rules: evidence::of_rules(&self.evaluator, now),
-            signals: evidence::of_signals(&self.evaluator),
-        }
-    }
-
-    /// The report of a rollback that was not done.
-    pub(crate) fn report_refusal(&mut self, now: Moment, ix: RuleIx, refusal: Refusal) {
-        let Then::Rollback(hook) = self.plan().rule(ix).then else { return };
-        let Some(deployment) = &self.log.state().current else { return };
-        let trigger = Trigger::Rule(Box::new(evidence::of_rule(&self.evaluator, ix, now)));
-        let decision = self.decision(now, deployment, trigger, self.plan().hook(hook));
-        incident::report_as(
-            &mut self.cx(now),
-            decision,
-            "not rolled back",
-            Some(refusal.to_string()),
-        );
     }
 
     /// Goes on with a rollback that the journal left open.

@@ -13,7 +13,6 @@ use crate::model::time::{Instant, Moment};
 use super::order::{Context, Occasion};
 use super::procedure::{self, At, Next};
 use super::rollback;
-use crate::engine::deployment::stages::Entering;
 use crate::engine::durable::stage::{self, Standing};
 use crate::engine::durable::state::Phase;
 use crate::engine::effect::{Effect, Outcome, Rerun};
@@ -24,6 +23,58 @@ use crate::engine::view::evidence;
 /// the system takes its time for, a manager of units that is slow to answer, and as much again. A
 /// rollback cannot wait for ever for something that no kill ends.
 const CALL_OFF: Duration = Duration::from_secs(30);
+
+/// What the hook that enters the stage waits for.
+#[derive(Debug, Default)]
+pub(crate) struct StageEntry {
+    entering: Entering,
+    /// The hook, as it was when the stage was asked for.
+    hook: Option<Hook>,
+    /// When its time is over, where it has a limit.
+    limit: Option<Instant>,
+    /// Until when the end of what was called off is waited for.
+    stray: Option<Instant>,
+}
+
+/// What the hook that enters a stage waits for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Entering {
+    /// Nothing: there is none, or it is over.
+    #[default]
+    Nothing,
+    /// The outcome of an attempt.
+    Attempt,
+    /// The time of the next attempt.
+    Backoff { until: Instant },
+}
+
+impl StageEntry {
+    /// Prepares to enter a stage by a hook, or by none. The end of an attempt that was called off
+    /// is still waited for.
+    pub(crate) fn begin(&mut self, hook: Option<Hook>, at: Instant) {
+        let limit = hook.as_ref().and_then(|hook| hook.timeout).map(|limit| at.after(limit));
+        *self = Self { entering: Entering::Nothing, hook, limit, stray: self.stray };
+    }
+
+    /// When time alone may change something.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        let backoff = match self.entering {
+            Entering::Backoff { until } => Some(until),
+            Entering::Nothing | Entering::Attempt => None,
+        };
+        backoff.into_iter().chain(self.stray).min()
+    }
+
+    /// Whether an attempt is under way, or was and may still be.
+    pub(crate) const fn is_attempting(&self) -> bool {
+        matches!(self.entering, Entering::Attempt) || self.stray.is_some()
+    }
+
+    /// Whether a step is being run or will be.
+    pub(crate) const fn has_steps(&self) -> bool {
+        !matches!(self.entering, Entering::Nothing) || self.stray.is_some()
+    }
+}
 
 impl Guard {
     /// Does what comes next in entering the stage, unless something has to end first.
@@ -37,24 +88,24 @@ impl Guard {
         }
         let Some(deployment) = self.guarded() else { return };
         let Some(entry) = &deployment.staging.entry else { return };
-        let Some(hook) = &self.stages.hook else { return };
+        let Some(hook) = &self.stage_entry.hook else { return };
         if entry.standing != Standing::Running {
             return;
         }
         let (progress, deployment) = (&entry.progress, &deployment.id);
-        let left = self.stages.limit.map(|limit| limit.since(now.at));
+        let left = self.stage_entry.limit.map(|limit| limit.since(now.at));
         let next = choose(At { hook, progress, deployment, left });
         self.take_entering(now, next);
     }
 
     fn take_entering(&mut self, now: Moment, next: Next) {
         match next {
-            Next::Await => self.stages.entering = Entering::Attempt,
+            Next::Await => self.stage_entry.entering = Entering::Attempt,
             Next::Start { number, pause } if pause.is_zero() => {
                 self.start_entering(now, number);
             }
             Next::Start { pause, .. } => {
-                self.stages.entering = Entering::Backoff { until: now.at.after(pause) };
+                self.stage_entry.entering = Entering::Backoff { until: now.at.after(pause) };
             }
             Next::LookForCure(Rerun::Safe) => self.enter_by(now, procedure::next_without_cure),
             Next::LookForCure(Rerun::Never) => {
@@ -68,7 +119,9 @@ impl Guard {
     }
 
     fn start_entering(&mut self, now: Moment, number: u32) {
-        let (Some(hook), Some(deployment)) = (&self.stages.hook, self.guarded()) else { return };
+        let (Some(hook), Some(deployment)) = (&self.stage_entry.hook, self.guarded()) else {
+            return;
+        };
         let Some(entry) = &deployment.staging.entry else { return };
         let Some(step) = hook.steps.get(entry.progress.step as usize) else { return };
         let attempt = Attempt { number, ..entry.attempt() };
@@ -83,17 +136,17 @@ impl Guard {
             trigger: None,
             signals: &signals,
         };
-        let left = self.stages.limit.map(|limit| limit.since(now.at));
+        let left = self.stage_entry.limit.map(|limit| limit.since(now.at));
         let order = context.order(hook, step, attempt.clone()).within(left);
         self.record(now, Event::Intent { attempt, what: order.action.describe() });
         if !self.log.is_halted() {
             self.push(Effect::Run(Box::new(order)));
-            self.stages.entering = Entering::Attempt;
+            self.stage_entry.entering = Entering::Attempt;
         }
     }
 
     fn entered(&mut self, now: Moment) {
-        self.stages.entering = Entering::Nothing;
+        self.stage_entry.entering = Entering::Nothing;
         let Some(entry) = self.guarded().and_then(|of| of.staging.entry.as_ref()) else { return };
         let stage = entry.entering.stage.clone();
         let took_ms = evidence::millis(now.wall.since(entry.begun));
@@ -104,7 +157,7 @@ impl Guard {
     }
 
     fn not_entered(&mut self, now: Moment, why: String) {
-        self.stages.entering = Entering::Nothing;
+        self.stage_entry.entering = Entering::Nothing;
         let Some(entry) = self.guarded().and_then(|of| of.staging.entry.as_ref()) else { return };
         let stage = entry.entering.stage.clone();
         let reason = format!("stage {stage} was not entered: {why}");
@@ -136,7 +189,7 @@ impl Guard {
         };
         self.record_entry(Entry { at: now.wall, deployment: Some(deployment.clone()), event });
         if is_stray {
-            self.stages.stray = None;
+            self.stage_entry.stray = None;
             self.carry_on(now);
         } else {
             self.pursue_entering(now);
@@ -160,32 +213,33 @@ impl Guard {
         let Some(stage::Stray { deployment, attempt }) = self.log.state().stray.clone() else {
             return;
         };
-        if self.stages.stray.is_some() || self.log.is_halted() {
+        if self.stage_entry.stray.is_some() || self.log.is_halted() {
             return;
         }
-        let step = self.stages.hook.as_ref().and_then(|hook| hook.steps.get(attempt.step as usize));
+        let hook = self.stage_entry.hook.as_ref();
+        let step = hook.and_then(|hook| hook.steps.get(attempt.step as usize));
         let grace = step.map_or(Duration::ZERO, |step| step.action.grace());
-        self.stages.entering = Entering::Nothing;
-        self.stages.stray = Some(now.at.after(grace + CALL_OFF));
+        self.stage_entry.entering = Entering::Nothing;
+        self.stage_entry.stray = Some(now.at.after(grace + CALL_OFF));
         self.push(Effect::CallOff { deployment, attempt });
     }
 
     /// Looks whether the time has come that entering a stage waits for.
     pub(crate) fn pursue_waits(&mut self, now: Moment) {
-        if self.stages.stray.is_some_and(|until| until <= now.at) {
+        if self.stage_entry.stray.is_some_and(|until| until <= now.at) {
             self.give_up_on_stray(now);
         }
-        if let Entering::Backoff { until } = self.stages.entering {
+        if let Entering::Backoff { until } = self.stage_entry.entering {
             match self.guarded() {
                 Some(_) if until <= now.at => self.enter_by(now, procedure::next_after_pause),
                 Some(_) => {}
-                None => self.stages.entering = Entering::Nothing,
+                None => self.stage_entry.entering = Entering::Nothing,
             }
         }
     }
 
     fn give_up_on_stray(&mut self, now: Moment) {
-        self.stages.stray = None;
+        self.stage_entry.stray = None;
         let Some(stage::Stray { deployment, attempt }) = self.log.state().stray.clone() else {
             return;
         };
@@ -209,16 +263,16 @@ impl Guard {
             let why = format!("hook {} is not in the configuration any more", entry.hook);
             return self.not_entered(now, why);
         };
-        self.stages.limit = left(&hook, spent, now.at);
+        self.stage_entry.limit = left(&hook, spent, now.at);
         let step = hook.steps.get(attempt.step as usize);
         let longest = step.map(|step| step.action.longest(step.timeout));
-        self.stages.hook = Some(hook);
+        self.stage_entry.hook = Some(hook);
         if !open {
             return self.pursue_entering(now);
         }
-        let left = self.stages.limit.map(|limit| limit.since(now.at));
+        let left = self.stage_entry.limit.map(|limit| limit.since(now.at));
         let timeout = longest.into_iter().chain(left).min().unwrap_or_default();
-        self.stages.entering = Entering::Attempt;
+        self.stage_entry.entering = Entering::Attempt;
         self.push(Effect::Inspect { deployment: id, attempt, timeout });
     }
 

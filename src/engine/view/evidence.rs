@@ -4,8 +4,11 @@ use std::cmp::Reverse;
 use std::time::Duration;
 
 use crate::model::condition::{Cond, Num};
-use crate::model::entry::{Comparison, GroupEvidence, RuleEvidence, RuleStanding, SignalEvidence};
+use crate::model::entry::{
+    Comparison, Decision, GroupEvidence, RuleEvidence, RuleStanding, SignalEvidence, Trigger,
+};
 use crate::model::group::Group;
+use crate::model::hook::Hook;
 use crate::model::index::{RuleIx, SignalIx};
 use crate::model::name::SignalName;
 use crate::model::reading::Reading;
@@ -13,9 +16,11 @@ use crate::model::rule::{Quorum, Share};
 use crate::model::signal::Unit;
 use crate::model::time::{Moment, Timestamp};
 
+use crate::engine::durable::state::Deployment;
 use crate::engine::rules::condition;
 use crate::engine::rules::evaluator::Evaluator;
 use crate::engine::rules::groups::GroupClock;
+use crate::engine::run::verify;
 
 /// The most comparisons of one condition that are shown. Conditions are bounded, people's
 /// patience more so.
@@ -23,6 +28,26 @@ const MAX_COMPARISONS: usize = 16;
 
 /// The most groups of a signal or a rule that are shown and kept: the worst of them tell the story.
 const MAX_GROUPS: usize = 16;
+
+/// What a rollback of a deployment by a hook would rest on now.
+pub(crate) fn of_decision(
+    judge: &Evaluator,
+    now: Moment,
+    deployment: &Deployment,
+    trigger: Trigger,
+    hook: &Hook,
+) -> Decision {
+    Decision {
+        trigger,
+        hook: hook.name.clone(),
+        version: deployment.version.clone(),
+        good: deployment.good.clone(),
+        approval: None,
+        cure: verify::describe(hook),
+        rules: of_rules(judge, now),
+        signals: of_signals(judge),
+    }
+}
 
 /// A rule and what it rests on.
 pub(crate) fn of_rule(judge: &Evaluator, ix: RuleIx, now: Moment) -> RuleEvidence {

@@ -22,6 +22,7 @@ use crate::engine::durable::log::Halt;
 use crate::engine::durable::state::{Deployment, Phase};
 use crate::engine::effect::Pace;
 use crate::engine::guard::{Doing, Guard};
+use crate::engine::policy::{budget, refusal};
 use crate::engine::rules::evaluator::Evaluator;
 
 /// What those who wait are told when the journal cannot be written.
@@ -321,11 +322,7 @@ impl Guard {
                 .map(|current| self.deployment(current, now)),
             good: self.log.state().good.clone(),
             paused: self.pauses.status(now, self.log.state()),
-            budget: BudgetStatus {
-                rollbacks: plan.deployment.budget.rollbacks,
-                per_ms: evidence::millis(plan.deployment.budget.per),
-                spent: self.rollbacks_lately(now.wall),
-            },
+            budget: budget::status(self.read(now)),
             quarantine: self.log.state().quarantine.all(),
             live: self.live_status(now),
             targets: (0..plan.targets.len()).map(|target| self.target(target, now)).collect(),
@@ -411,7 +408,7 @@ impl Guard {
             decided_at: current.decision.as_ref().map(|(at, _)| *at),
             irreversible: current.irreversible,
             forced: current.forced,
-            approval: self.approval_status(now),
+            approval: self.approvals.status(self.read(now)),
             step: running.then_some((current.progress.step + 1, steps)),
             why: match &current.phase {
                 Phase::Failed(why) | Phase::Ended(why) => Some(why.clone()),
@@ -440,7 +437,12 @@ impl Guard {
 
     fn rule(&self, ix: RuleIx, now: Moment) -> RuleStatus {
         RuleStatus {
-            refusal: self.standing_refusal(ix, now),
+            refusal: refusal::in_status(
+                self.read(now),
+                self.timers.warm.is_some(),
+                self.live_refusal(),
+                ix,
+            ),
             ..self.evaluator.rule_status(ix, now)
         }
     }
