@@ -6,9 +6,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::model::deployment::Milestone;
-use crate::model::drill::Reach;
+use crate::model::drill::{DrillRefusal, Reach};
 use crate::model::entry::{Caller, Entry, Event, Refusal};
-use crate::model::index::HookIx;
 use crate::model::live::Live;
 use crate::model::name::{DeploymentId, HookName, StageName, Version};
 use crate::model::plan::Plan;
@@ -17,12 +16,10 @@ use crate::model::time::{Moment, Timestamp, format_duration};
 use super::effect::Effect;
 use super::guard::{Guard, Timers};
 use crate::engine::context::Cx;
-use crate::engine::deployment::version_check::Refused;
 use crate::engine::deployment::warmup::thin;
 use crate::engine::durable::drills;
 use crate::engine::durable::state::Phase;
 use crate::engine::policy::pause::{MAX_PAUSE, MIN_PAUSE};
-use crate::engine::run::drill::DrillRefusal;
 use crate::engine::sampling::interval::TargetState;
 use crate::engine::view::evidence;
 use crate::engine::view::snapshot::Quarantined;
@@ -293,7 +290,7 @@ impl Guard {
         if answer.is_ok() {
             self.keep_pace(now.at);
         }
-        (answer, self.effects())
+        (answer, self.finish(now))
     }
 
     /// Replaces the plan; windows and rule states that still mean the same are kept. Not to be
@@ -316,12 +313,7 @@ impl Guard {
             let bake = bake.max(now.at.after(plan.longest_reach()));
             self.timers = Timers { bake: Some(bake), overdue: false, ..self.timers };
         }
-        // What a hook refers to, it refers to by its place in the old plan.
-        if let Some(hook) = &mut self.hook {
-            let name = hook.on_failure.map(|next| &old.hook(next).name);
-            hook.on_failure =
-                plan.hooks.iter().position(|next| Some(&next.name) == name).map(HookIx);
-        }
+        self.rollback.reload(&old, &plan);
         self.evaluator = judge.reloaded(plan, now.at);
         if let Some(current) = &self.log.state().current {
             // Rules that change back have their baselines again, as they would after a restart.
@@ -332,7 +324,7 @@ impl Guard {
         if old != *self.plan() {
             self.watch_anew(now);
         }
-        self.drop_check();
+        self.check.give_up();
         if old.deployment.live != self.plan().deployment.live || old.targets != self.plan().targets
         {
             self.watch_live(now);
@@ -389,9 +381,8 @@ impl Guard {
         let plan = self.plan().clone();
         let good = good.or(plan.deployment.good.clone()).or(self.good_by_default());
         let known = self.describe_good(good.as_ref());
-        self.hook = None;
-        self.live.refused = Refused::default();
-        self.drop_check();
+        self.rollback.reset();
+        self.check.reset();
         let baselines = self.evaluator.baselines(self.live.changed.unwrap_or(now.at));
         self.evaluator.freeze(&baselines, now.at);
         self.evaluator.enter(None, now.at);
@@ -468,7 +459,7 @@ impl Guard {
         view.addressed(id.as_ref())?;
         check_reason(&reason)?;
         let deployment = view.addressed_guarded(id.as_ref())?.id.clone();
-        self.drop_check();
+        self.check.give_up();
         self.record(now, Event::Ended { reason, by });
         let message = format!("deployment {deployment} is not guarded any more");
         Ok(Accepted { deployment: Some(deployment), message })

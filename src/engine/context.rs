@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::engine::command::Rejection;
 use crate::engine::durable::log::Log;
+use crate::engine::durable::stage::Stray;
 use crate::engine::durable::state::{Deployment, Durable, Phase};
 use crate::engine::effect::Effect;
 use crate::engine::notify::outbox;
@@ -145,8 +146,19 @@ impl<'a> Cx<'a> {
     /// Records an event of a certain deployment, or of none. The event is applied to the durable
     /// state at once, and channels are told of it where it is an alert.
     pub(crate) fn record_for(&mut self, deployment: Option<DeploymentId>, event: Event) {
+        let had_stray = self.state().stray.is_some();
         if self.log.record(Entry { at: self.now.wall, deployment, event }) {
             outbox::send_newest(self.log, self.evaluator);
+            if !had_stray {
+                self.call_off();
+            }
+        }
+    }
+
+    /// Asks for the end of the attempt that nobody needs any more, where there is one.
+    pub(crate) fn call_off(&mut self) {
+        if let Some(Stray { deployment, attempt }) = self.state().stray.clone() {
+            self.push(Effect::CallOff { deployment, attempt });
         }
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::entry::{Attempt, Decision, Entry, SignalEvidence, StepResult};
+use crate::model::entry::{Attempt, Decision, Entry, Event, SignalEvidence, StepResult};
 use crate::model::index::TargetIx;
 use crate::model::live::LiveSettings;
 use crate::model::name::{DeploymentId, HookName, SignalName};
@@ -149,6 +149,19 @@ pub struct Outcome {
     pub output: String,
     /// How long it took.
     pub took: Duration,
+}
+
+impl Outcome {
+    /// The event that records it.
+    #[must_use]
+    pub fn event(&self) -> Event {
+        Event::Outcome {
+            attempt: self.attempt.clone(),
+            result: self.result.clone(),
+            output: self.output.clone(),
+            took_ms: u64::try_from(self.took.as_millis()).unwrap_or(u64::MAX),
+        }
+    }
 }
 
 /// A hook that tells people: its steps in order, each as an [`Order`], tried as often as it says.

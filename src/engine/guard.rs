@@ -6,22 +6,28 @@
 
 use std::sync::Arc;
 
-use crate::model::deployment::{Arm, Mode};
-use crate::model::entry::{Caller, Entry, Event, Refusal};
+use crate::model::deployment::{Arm, Milestone, Mode};
+use crate::model::drill::Reach;
+use crate::model::entry::{Caller, Entry, Event, Refusal, Trigger};
 use crate::model::hook::Hook;
 use crate::model::index::{HookIx, RuleIx};
+use crate::model::live::Live;
 use crate::model::name::{DeploymentId, HookName, RuleName};
 use crate::model::plan::Plan;
 use crate::model::rule::Then;
 use crate::model::scrape::Scrape;
 use crate::model::time::{Instant, Moment};
 
-use super::effect::Effect;
-use crate::engine::command::{Accepted, Rejection};
+use super::command::{Accepted, Force, Rejection};
+use super::effect::{Effect, Outcome};
 use crate::engine::context::{Cx, ReadCx};
 use crate::engine::deployment::live_version::LiveState;
 use crate::engine::deployment::stages::Stages;
 use crate::engine::deployment::telemetry;
+use crate::engine::deployment::version_check::{
+    self, Case, CheckPurpose, CheckStep, Checked, VersionCheck,
+};
+use crate::engine::durable::drills::DrillStatus;
 use crate::engine::durable::log::{Halt, Log};
 use crate::engine::durable::state::{Deployment, Durable, Phase};
 use crate::engine::notify::incident;
@@ -31,26 +37,26 @@ use crate::engine::policy::pause::Pauses;
 use crate::engine::policy::refusal;
 use crate::engine::rules::evaluator::Evaluator;
 use crate::engine::rules::state::State;
-use crate::engine::run::drill::Drills;
+use crate::engine::run::drill::{self, DrillStep, Drills};
 use crate::engine::run::order::Occasion;
-use crate::engine::run::stage_entry::StageEntry;
-use crate::engine::run::verify::Watch;
+use crate::engine::run::rollback::{Need, Rollback};
+use crate::engine::run::stage_entry::{EntryStep, StageEntry};
+use crate::engine::run::{along, manual_rollback};
 use crate::engine::sampling::interval::TargetState;
+use crate::engine::view::evidence;
 
 /// The deterministic core.
 #[derive(Debug)]
 pub struct Guard {
     pub(crate) evaluator: Evaluator,
     pub(crate) log: Log,
-    pub(crate) doing: Doing,
+    pub(crate) rollback: Rollback,
+    pub(crate) stage_entry: StageEntry,
+    pub(crate) check: VersionCheck,
     pub(crate) timers: Timers,
     /// When the guard was started: its windows hold nothing older.
     pub(crate) started: Instant,
     pub(crate) targets: Vec<TargetState>,
-    /// The hook of the rollback under way, as it was when the rollback was decided.
-    pub(crate) hook: Option<Hook>,
-    /// When that hook's time is over, where it has a limit.
-    pub(crate) limit: Option<Instant>,
     /// Rules that held when the deployment began, and that nothing was seen of since the guard was
     /// restarted, or they were changed, in warm-up.
     pub(crate) unseen: Vec<RuleName>,
@@ -58,25 +64,8 @@ pub struct Guard {
     pub(crate) pauses: Pauses,
     /// What the stages of the deployment wait for.
     pub(crate) stages: Stages,
-    pub(crate) stage_entry: StageEntry,
     pub(crate) drills: Drills,
     pub(crate) live: LiveState,
-}
-
-/// What a rollback is waiting for.
-#[derive(Debug, Default)]
-pub(crate) enum Doing {
-    /// Nothing: there is no rollback, or it is over.
-    #[default]
-    Nothing,
-    /// The outcome of an attempt.
-    Attempt,
-    /// What the live version is, before the next attempt.
-    Comparing,
-    /// The time of the next attempt.
-    Backoff { until: Instant },
-    /// The cure.
-    Cure(Watch),
 }
 
 /// A guarded deployment's times on the monotonic clock.
@@ -101,17 +90,16 @@ impl Guard {
         Self {
             evaluator: Evaluator::new(plan),
             log: Log::replay(entries),
-            doing: Doing::Nothing,
+            rollback: Rollback::default(),
+            stage_entry: StageEntry::default(),
+            check: VersionCheck::default(),
             timers: Timers::default(),
             started: Instant::ZERO,
             targets,
-            hook: None,
-            limit: None,
             unseen: Vec::new(),
             approvals: Approvals::default(),
             pauses: Pauses::default(),
             stages: Stages::default(),
-            stage_entry: StageEntry::default(),
             drills: Drills::default(),
             live: LiveState::default(),
         }
@@ -120,18 +108,21 @@ impl Guard {
     /// Resumes what the journal left open, or arms where starting the daemon does.
     pub fn start(&mut self, now: Moment, rollguard: &str, pid: u32) -> Vec<Effect> {
         self.started = now.at;
+        self.rollback.start(now.at);
         if let Some(current) = &self.log.state().current {
             self.evaluator.freeze(&current.baselines, now.at);
             self.evaluator.note_seen(&current.lost);
             self.evaluator.enter(current.stage.clone(), now.at);
         }
         self.record(now, Event::Started { rollguard: rollguard.to_owned(), pid });
-        self.hook = incident::tell_owed(&mut self.cx(now));
+        if let Some(hook) = incident::tell_owed(&mut self.cx(now)) {
+            self.rollback.remember(hook, now.at);
+        }
         self.pauses.restart(now, self.log.state());
         self.approvals.restart(&mut Cx::new(now, &self.evaluator, &mut self.log));
-        self.end_old_drill(now);
+        drill::end_old(&mut self.cx(now));
         outbox::send_remembered(&mut self.log, &self.evaluator, now);
-        self.call_off(now);
+        self.call_off_stray(now);
         self.watch_live(now);
         let phase = self.log.state().current.as_ref().map(|deployment| &deployment.phase);
         match phase {
@@ -154,7 +145,7 @@ impl Guard {
             }
         }
         self.pursue_live(now);
-        self.effects()
+        self.finish(now)
     }
 
     /// Whether starting the daemon arms: nothing is known yet, or the configuration names a
@@ -178,33 +169,34 @@ impl Guard {
         self.note_live(scrape);
         self.evaluator.observe(scrape);
         self.proceed(now, Some(scrape));
-        self.effects()
+        self.finish(now)
     }
 
     /// Lets time pass.
     pub fn tick(&mut self, now: Moment) -> Vec<Effect> {
         self.evaluator.wake(now.at);
         self.proceed(now, None);
-        self.effects()
+        self.finish(now)
     }
 
     /// When [`tick`](Self::tick) must next be called.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        let doing = match &self.doing {
-            Doing::Nothing | Doing::Attempt | Doing::Comparing => None,
-            Doing::Backoff { until } => Some(*until),
-            Doing::Cure(watch) => Some(watch.deadline()),
-        };
         let bake = self.timers.bake.filter(|_| !self.timers.overdue);
         let guarding = self.guarded().and(self.timers.warm.into_iter().chain(bake).min());
         let view = self.read(Moment::default());
         let lost = telemetry::deadline(view);
-        let answer = self.approvals.deadline(view, self.is_answered());
+        let answer = self.approvals.deadline(view, self.check.is_answered());
         let waits = self.pauses.deadline(&self.log).into_iter().chain(answer);
         let looks = lost.into_iter().chain(self.live_deadline()).chain(waits);
-        let looks = looks.chain(self.drill_deadline()).chain(self.stage_deadline());
-        self.evaluator.deadline().into_iter().chain(doing).chain(guarding).chain(looks).min()
+        let looks = looks.chain(self.drills.deadline()).chain(self.stage_deadline());
+        self.evaluator
+            .deadline()
+            .into_iter()
+            .chain(self.rollback.deadline())
+            .chain(guarding)
+            .chain(looks)
+            .min()
     }
 
     /// The journal could not be written. From here on nothing is done any more: a rollback that
@@ -212,11 +204,11 @@ impl Guard {
     pub fn journal_lost(&mut self, now: Moment) -> Vec<Effect> {
         self.log.drop_effects();
         if self.log.halt(Halt::JournalLost).is_none() {
-            self.doing = Doing::Nothing;
+            self.rollback.halt();
             self.stages = Stages::default();
             self.stage_entry = StageEntry::default();
-            self.drop_check();
-            self.drop_drill();
+            self.check.give_up();
+            self.drills.halt(&mut Cx::new(now, &self.evaluator, &mut self.log));
             self.tell(now, None, "the journal cannot be written", Occasion::JournalLost);
             outbox::send_journal_lost(&mut self.log, &self.evaluator, now);
             self.relax();
@@ -247,29 +239,29 @@ impl Guard {
     /// The daemon was told to stop.
     pub fn stop(&mut self, now: Moment, by: Caller) -> Vec<Effect> {
         self.record(now, Event::Stopped { by });
-        self.close_drills(now);
+        let step = self.drills.close(&mut Cx::new(now, &self.evaluator, &mut self.log));
+        self.follow_drill(now, step);
         self.effects()
     }
 
     /// The daemon is ending and leaves the next attempt to the next start: nothing is awaited.
     pub fn hand_over(&mut self) {
         self.log.halt(Halt::HandedOver);
-        self.doing = Doing::Nothing;
+        self.rollback.halt();
         self.stages = Stages::default();
         self.stage_entry = StageEntry::default();
     }
 
     /// Whether an attempt at a step is under way.
     #[must_use]
-    pub const fn is_attempting(&self) -> bool {
-        matches!(self.doing, Doing::Attempt) || self.stage_entry.is_attempting()
+    pub fn is_attempting(&self) -> bool {
+        self.rollback.is_attempting() || self.stage_entry.is_attempting()
     }
 
     /// Whether a step of a rollback, or of what enters a stage, is being run or will be.
     #[must_use]
-    pub const fn has_steps_to_run(&self) -> bool {
-        matches!(self.doing, Doing::Attempt | Doing::Comparing | Doing::Backoff { .. })
-            || self.stage_entry.has_steps()
+    pub fn has_steps_to_run(&self) -> bool {
+        self.rollback.has_steps_to_run() || self.stage_entry.has_steps()
     }
 
     /// Whether a rollback is under way, so that the daemon must not replace its plan.
@@ -311,7 +303,6 @@ impl Guard {
     /// Applies an event to the durable state and asks for it to be made durable.
     pub(crate) fn record(&mut self, now: Moment, event: Event) {
         self.cx(now).record(event);
-        self.call_off(now);
     }
 
     pub(crate) fn record_entry(&mut self, entry: Entry) {
@@ -328,7 +319,7 @@ impl Guard {
         occasion: Occasion,
     ) {
         let failed = matches!(occasion, Occasion::RollbackFailed | Occasion::JournalLost);
-        let hook = self.hook.as_ref().filter(|_| failed).and_then(|hook| hook.on_failure);
+        let hook = self.rollback.on_failure().filter(|_| failed);
         incident::tell_by(&mut self.cx(now), hook, rule, reason, occasion);
     }
 
@@ -348,8 +339,8 @@ impl Guard {
         approval::lift_denials(&mut Cx::new(now, &self.evaluator, &mut self.log), self.started);
         self.end_wait_for_answer(now);
         self.pursue_live(now);
-        self.pursue_drill(now);
-        self.pursue_wait(now, scrape);
+        self.wake_drill(now);
+        self.wake_rollback(now, scrape);
         self.decide(now);
         refusal::record_cleared(&mut self.cx(now));
         telemetry::watch(&mut self.cx(now));
@@ -361,6 +352,13 @@ impl Guard {
     /// The deployment, while it is guarded.
     pub(crate) fn guarded(&self) -> Option<&Deployment> {
         self.log.state().current.as_ref().filter(|deployment| deployment.phase == Phase::Guarding)
+    }
+
+    /// Hands out what was asked for.
+    pub(crate) fn finish(&mut self, now: Moment) -> Vec<Effect> {
+        let hooks = &self.evaluator.plan().hooks;
+        self.stage_entry.watch_stray(now, &self.log, hooks);
+        self.log.take_effects()
     }
 
     /// Acts on the rule that fired first, or notes why nothing is done.
@@ -401,11 +399,6 @@ impl Guard {
     /// Why a rule would not be acted on if it fired now; `None` if it would.
     pub(crate) fn refusal(&self, ix: RuleIx, now: Moment) -> Option<Refusal> {
         refusal::of_rule(self.read(now), self.timers.warm.is_some(), ix)
-    }
-
-    /// Why a hook cannot be run for the newest deployment.
-    pub(crate) fn hook_refusal(&self, hook: &Hook) -> Option<Refusal> {
-        refusal::of_hook(self.log.state().current.as_ref()?, hook)
     }
 
     pub(crate) fn refuse(&mut self, now: Moment, ix: RuleIx, refusal: Refusal) {
@@ -453,17 +446,17 @@ impl Guard {
         let mut cx = Cx::new(now, &self.evaluator, &mut self.log);
         let accepted = self.approvals.deny(&mut cx, id, reason, by)?;
         // A yes before it may still wait for the live version.
-        self.drop_check();
+        self.check.give_up();
         // Another rule that fires asks at once.
         self.decide(now);
         Ok(accepted)
     }
 
     fn end_wait_for_answer(&mut self, now: Moment) {
-        let answered = self.is_answered();
+        let answered = self.check.is_answered();
         let mut cx = Cx::new(now, &self.evaluator, &mut self.log);
         match self.approvals.end_due(&mut cx, answered) {
-            Some(Unheeded::Denied) => self.drop_check(),
+            Some(Unheeded::Denied) => self.check.give_up(),
             Some(Unheeded::RollBack(case)) => self.roll_back(now, *case),
             None => {}
         }
@@ -471,5 +464,327 @@ impl Guard {
 
     pub(crate) fn lapse(&mut self, now: Moment, why: String) {
         self.approvals.lapse(&mut Cx::new(now, &self.evaluator, &mut self.log), why);
+    }
+}
+
+// Running hooks.
+impl Guard {
+    /// Rolls back because a rule fired.
+    pub(crate) fn roll_back_for(&mut self, now: Moment, ix: RuleIx, hook: HookIx) {
+        let trigger = Trigger::Rule(Box::new(evidence::of_rule(&self.evaluator, ix, now)));
+        let hook = self.plan().hook(hook).clone();
+        self.roll_back(now, Case { trigger, hook, approval: None });
+    }
+
+    /// Rolls back because a person says so.
+    pub(crate) fn roll_back_on_demand(
+        &mut self,
+        now: Moment,
+        id: Option<DeploymentId>,
+        reason: String,
+        force: Force,
+        by: Caller,
+    ) -> Result<Accepted, Rejection> {
+        let current = self.read(now).addressed(id.as_ref())?;
+        let deployment = current.id.clone();
+        let hook = manual_rollback::check(self.plan(), current, &reason, force)?.clone();
+        let case = Case { trigger: Trigger::Person { reason, by }, hook, approval: None };
+        match force {
+            Force::Yes => {
+                self.check.give_up();
+                self.decide_on(now, case);
+                return Ok(Accepted::rolling_back(deployment));
+            }
+            Force::No if self.is_asked() => return Err(Rejection::Comparing(deployment)),
+            Force::No => self.roll_back(now, case),
+        }
+        self.take_answer().unwrap_or_else(|| Ok(Accepted::rolling_back(deployment)))
+    }
+
+    /// Rolls back, once it is certain that the judged version is live, if the rule that asks for it
+    /// fires even then. What people agreed to needs no rule that still fires.
+    pub(crate) fn roll_back(&mut self, now: Moment, case: Case) {
+        if self.live_settings().is_none() {
+            self.decide_on(now, case);
+        } else if case.is_agreed() || !self.check.is_closed_to_rules(now.at) {
+            self.begin_check(now, CheckPurpose::Rollback(Box::new(case)));
+        }
+    }
+
+    /// Puts the decision on record, once for a deployment, and begins.
+    pub(crate) fn decide_on(&mut self, now: Moment, case: Case) {
+        let cx = &mut Cx::new(now, &self.evaluator, &mut self.log);
+        self.rollback.decide(cx, case);
+        // The rollback starts after this one's end, whatever that is.
+        let (DrillStep::Nothing | DrillStep::Ended) =
+            self.drills.call_off(cx, "a rollback must start");
+        let need = match self.drills.deadline() {
+            Some(until) => {
+                self.rollback.wait_until(until);
+                Need::Nothing
+            }
+            None => self.rollback.pursue(cx),
+        };
+        self.provide(now, need);
+        self.go_along(now, Milestone::Trip);
+    }
+
+    /// Goes on with a rollback that the journal left open.
+    fn resume_rollback(&mut self, now: Moment) {
+        let need = self.rollback.resume(&mut Cx::new(now, &self.evaluator, &mut self.log));
+        self.provide(now, need);
+    }
+
+    /// Looks whether what a rollback waits for has come.
+    pub(crate) fn wake_rollback(&mut self, now: Moment, scrape: Option<&Scrape>) {
+        let since = self.rollback.verified_since();
+        let live = since.and_then(|since| self.live_since(since, now.at));
+        let cx = &mut Cx::new(now, &self.evaluator, &mut self.log);
+        let need = self.rollback.wake(cx, scrape, live.as_ref());
+        self.provide(now, need);
+    }
+
+    /// Does what a rollback needs.
+    fn provide(&mut self, now: Moment, need: Need) {
+        match need {
+            Need::Nothing => {}
+            Need::Check { number } => self.begin_check(now, CheckPurpose::Resume { number }),
+            Need::LiveVersion => self.look_soon(now.at),
+        }
+    }
+
+    /// Takes in what became of an attempt.
+    pub fn settle(&mut self, now: Moment, outcome: &Outcome) -> Vec<Effect> {
+        let cx = &mut Cx::new(now, &self.evaluator, &mut self.log);
+        if outcome.attempt.entering.is_some() {
+            if let Some(step) = self.stage_entry.settle(cx, outcome) {
+                self.follow_entry(now, step);
+                self.keep_pace(now.at);
+            }
+            return self.finish(now);
+        }
+        let step = self.drills.settle(cx, outcome);
+        self.follow_drill(now, step);
+        let cx = &mut Cx::new(now, &self.evaluator, &mut self.log);
+        if let Some(need) = self.rollback.settle(cx, outcome) {
+            self.provide(now, need);
+            self.keep_pace(now.at);
+        }
+        self.finish(now)
+    }
+
+    /// Does what comes next in entering the stage.
+    pub(crate) fn pursue_entering(&mut self, now: Moment) {
+        let step = self.stage_entry.pursue(&mut Cx::new(now, &self.evaluator, &mut self.log));
+        self.follow_entry(now, step);
+    }
+
+    /// Looks whether what entering the stage waits for has come.
+    pub(crate) fn wake_stage_entry(&mut self, now: Moment) {
+        let step = self.stage_entry.wake(&mut Cx::new(now, &self.evaluator, &mut self.log));
+        self.follow_entry(now, step);
+    }
+
+    /// Goes on with entering a stage that the journal left open.
+    pub(crate) fn resume_entering(&mut self, now: Moment) {
+        let step = self.stage_entry.resume(&mut Cx::new(now, &self.evaluator, &mut self.log));
+        self.follow_entry(now, step);
+    }
+
+    fn follow_entry(&mut self, now: Moment, step: EntryStep) {
+        match step {
+            EntryStep::Nothing => {}
+            EntryStep::Entered => {
+                // What was seen before it had its traffic says nothing of it.
+                self.watch_anew(now);
+                self.go_along(now, Milestone::Stage);
+            }
+            EntryStep::StrayEnded => self.carry_on(now),
+        }
+    }
+
+    /// Goes on with what waited for the end of an attempt that was called off.
+    fn carry_on(&mut self, now: Moment) {
+        match self.log.state().current.as_ref().map(|current| &current.phase) {
+            // A drill that was called off, too, may not have ended yet; its end goes on.
+            Some(Phase::RollingBack) if self.drills.deadline().is_some() => {}
+            Some(Phase::RollingBack) => {
+                let cx = &mut Cx::new(now, &self.evaluator, &mut self.log);
+                let need = self.rollback.pursue(cx);
+                self.provide(now, need);
+            }
+            Some(Phase::Guarding) => self.pursue_entering(now),
+            None | Some(Phase::RolledBack | Phase::Failed(_) | Phase::Baked | Phase::Ended(_)) => {}
+        }
+    }
+
+    /// Asks again for the end of an attempt that an earlier guard called off.
+    fn call_off_stray(&mut self, now: Moment) {
+        if !self.log.is_halted() {
+            self.cx(now).call_off();
+        }
+    }
+
+    /// Whether a drill is under way.
+    #[must_use]
+    pub const fn is_drilling(&self) -> bool {
+        self.drills.is_drilling()
+    }
+
+    /// The newest drill.
+    #[must_use]
+    pub const fn last_drill(&self) -> Option<&DrillStatus> {
+        self.log.state().drills.last()
+    }
+
+    /// Begins a drill because somebody asks for it.
+    pub(crate) fn drill(
+        &mut self,
+        now: Moment,
+        hook: Option<&HookName>,
+        reach: Reach,
+        by: Caller,
+    ) -> Result<Accepted, Rejection> {
+        let cx = &mut Cx::new(now, &self.evaluator, &mut self.log);
+        let (id, message) = self.drills.begin(cx, hook, reach, by)?;
+        Ok(Accepted { deployment: Some(id), message })
+    }
+
+    /// Does what a drill waited for, where its time has come.
+    fn wake_drill(&mut self, now: Moment) {
+        let step = self.drills.wake(&mut Cx::new(now, &self.evaluator, &mut self.log));
+        self.follow_drill(now, step);
+    }
+
+    /// Lets a rollback that waits for the end of a drill go on.
+    fn follow_drill(&mut self, now: Moment, step: DrillStep) {
+        match step {
+            DrillStep::Nothing => {}
+            DrillStep::Ended => {
+                let cx = &mut Cx::new(now, &self.evaluator, &mut self.log);
+                let need = self.rollback.stop_waiting(cx);
+                self.provide(now, need);
+            }
+        }
+    }
+
+    /// Runs the hook that goes along with a milestone.
+    pub(crate) fn go_along(&mut self, now: Moment, on: Milestone) {
+        along::run(&mut self.cx(now), on);
+    }
+
+    fn begin_check(&mut self, now: Moment, purpose: CheckPurpose) {
+        let cx = &Cx::new(now, &self.evaluator, &mut self.log);
+        self.check.begin(cx, purpose);
+        self.read_for_check(now);
+    }
+
+    /// Whether a person waits for a check of the live version.
+    #[must_use]
+    pub fn is_asked(&self) -> bool {
+        self.check.is_for_a_person()
+    }
+
+    /// What a person who waited for a check of the live version is to be told.
+    pub const fn take_answer(&mut self) -> Option<Result<Accepted, Rejection>> {
+        self.check.take_answer()
+    }
+
+    /// Does what a check of the live version waits for, where its time has come.
+    pub(crate) fn pursue_check(&mut self, now: Moment) {
+        match self.check.wake(now.at) {
+            CheckStep::Wait => {}
+            CheckStep::Read => self.read_for_check(now),
+            CheckStep::GiveUp => {
+                let last = self.live.last.as_ref().map(|(_, live)| live.clone());
+                let last = last.filter(|live| live.version().is_none());
+                let live = last.unwrap_or_else(|| Live::unknown("no answer within its time"));
+                self.settle_check(now, live);
+            }
+        }
+    }
+
+    /// Acts on a reading that was made for the check under way.
+    pub(crate) fn settle_check(&mut self, now: Moment, live: Live) {
+        let cx = &mut Cx::new(now, &self.evaluator, &mut self.log);
+        let Some(Checked { purpose, live, compared }) = self.check.settle(cx, live) else { return };
+        match purpose {
+            CheckPurpose::Resume { number } => {
+                let need = self.rollback.go_on(cx, number, &live, compared);
+                self.provide(now, need);
+            }
+            CheckPurpose::Rollback(case) => {
+                let refusal = version_check::refusal(cx.plan(), compared);
+                match &case.trigger {
+                    Trigger::Rule(rule) if case.approval.is_none() => {
+                        let rule = self.read(now).rule_named(&rule.rule);
+                        self.conclude_for_rule(now, &live, refusal, rule, case.hook);
+                    }
+                    Trigger::Rule(_) | Trigger::Person { .. } => {
+                        self.conclude_for_people(now, &live, refusal, *case);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Does what people want, unless what is live speaks against it.
+    fn conclude_for_people(
+        &mut self,
+        now: Moment,
+        live: &Live,
+        refusal: Option<Refusal>,
+        case: Case,
+    ) {
+        let waits = case.is_for_a_person();
+        version_check::record(&mut self.cx(now), live, refusal);
+        match refusal {
+            None => {
+                self.decide_on(now, case);
+                if let Some(id) = self.deployment_id().filter(|_| waits) {
+                    self.check.answer(Ok(Accepted::rolling_back(id.clone())));
+                }
+            }
+            // What people were asked they may still answer otherwise.
+            Some(refusal) if waits => {
+                self.check.answer(Err(Rejection::Live { refusal, live: live.clone() }));
+            }
+            Some(refusal) => self.lapse(now, refusal.to_string()),
+        }
+    }
+
+    /// Does what a rule wants, unless what is live speaks against it.
+    fn conclude_for_rule(
+        &mut self,
+        now: Moment,
+        live: &Live,
+        refusal: Option<Refusal>,
+        rule: Option<RuleIx>,
+        hook: Hook,
+    ) {
+        // Much may have changed while it was read: a rule that cleared asks for nothing any more.
+        let asks = |ix: &RuleIx| self.refusal(*ix, now).is_none() && self.is_firing(*ix);
+        let Some(ix) = rule.filter(asks) else { return };
+        version_check::record(&mut self.cx(now), live, refusal);
+        if let Some(refusal) = refusal {
+            if let Some(interval) = self.live_settings().map(|settings| settings.interval) {
+                self.check.close_to_rules(now.at.after(interval));
+            }
+            return self.refuse(now, ix, refusal);
+        }
+        match self.plan().mode {
+            Mode::Confirm => self.ask(now, ix, &hook),
+            Mode::Observe | Mode::Notify | Mode::Auto => {
+                let trigger = Trigger::Rule(Box::new(evidence::of_rule(&self.evaluator, ix, now)));
+                self.decide_on(now, Case { trigger, hook, approval: None });
+            }
+        }
+    }
+
+    /// Why a rollback would be refused, going by the newest reading of the live version.
+    pub(crate) fn live_refusal(&self) -> Option<Refusal> {
+        self.live_settings()?;
+        let (_, live) = self.live.last.as_ref()?;
+        version_check::refusal_by(self.plan(), self.log.state().current.as_ref()?, live)
     }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::entry::Caller;
 use super::index::HookIx;
-use super::name::{HookName, ServiceName, Version};
+use super::name::{DeploymentId, HookName, ServiceName, Version};
 
 /// The `[drill]` table: what hooks are told in a drill.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,4 +81,44 @@ impl fmt::Display for DrillResult {
             Self::CalledOff => "called off",
         })
     }
+}
+
+/// Why there is no drill.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DrillRefusal {
+    /// The configuration does not say what to drill on.
+    #[error(
+        "no drill target: write [drill] with service, version and good, something that nobody \
+         uses"
+    )]
+    NoTarget,
+    /// The drill target is what is guarded.
+    #[error("the service of [drill], {0}, is the guarded one: name something that nobody uses")]
+    IsGuarded(ServiceName),
+    /// No hook is named.
+    #[error("no hook to drill: name one with --hook, or with `hook` in [drill]")]
+    NoHook,
+    /// There is no such hook.
+    #[error("no hook is called {0}")]
+    UnknownHook(HookName),
+    /// A step would do the same in a drill as in a rollback.
+    #[error(
+        "step {step} of hook {hook} names neither {{service}} nor {{deployment}}, so in a drill it \
+         would act on what it acts on in a rollback; if that is harmless: --for-real"
+    )]
+    WouldAct {
+        /// The hook.
+        hook: HookName,
+        /// The step, from 1.
+        step: usize,
+    },
+    /// A rollback is under way.
+    #[error("deployment {0} is being rolled back")]
+    RollingBack(DeploymentId),
+    /// One is enough.
+    #[error("{0} is under way")]
+    Drilling(DeploymentId),
+    /// The daemon is ending.
+    #[error("the daemon is stopping")]
+    Stopping,
 }

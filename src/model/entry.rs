@@ -382,6 +382,26 @@ pub enum Trigger {
     },
 }
 
+impl Trigger {
+    /// Why, in a line.
+    #[must_use]
+    pub fn reason(&self) -> &str {
+        match self {
+            Self::Rule(rule) => &rule.when,
+            Self::Person { reason, .. } => reason,
+        }
+    }
+
+    /// The rule, where one decided.
+    #[must_use]
+    pub fn rule(&self) -> Option<&RuleEvidence> {
+        match self {
+            Self::Rule(rule) => Some(rule),
+            Self::Person { .. } => None,
+        }
+    }
+}
+
 /// The answer to a rule that asked for a rollback.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

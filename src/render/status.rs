@@ -577,7 +577,10 @@ mod tests {
     #[test]
     fn a_mode_that_does_not_roll_back_by_itself_does_not_promise_that_nothing_is_done() {
         for (mode, expected) in [
-            (Mode::Observe, "mode     observe: says what it would do, acts only when it is asked to"),
+            (
+                Mode::Observe,
+                "mode     observe: says what it would do, acts only when it is asked to",
+            ),
             (Mode::Notify, "mode     notify: tells people, acts only when it is asked to"),
         ] {
             let shown = status(&Snapshot { mode, ..pending() }, Style::Plain);

@@ -13,9 +13,8 @@ use crate::model::selector::Selector;
 use crate::model::target::Target;
 use crate::model::time::{Instant, Moment};
 
-use super::version_check::Check;
 use crate::engine::effect::Effect;
-use crate::engine::guard::{Doing, Guard};
+use crate::engine::guard::Guard;
 use crate::engine::ingest::selection::possible;
 use crate::engine::ingest::series::Identity;
 use crate::engine::view::snapshot::LiveStatus;
@@ -49,12 +48,6 @@ pub(crate) struct LiveState {
     stood: Option<Instant>,
     /// The deployment that begins was live no earlier than this: it was detected afterwards.
     pub(crate) changed: Option<Instant>,
-    /// A comparison under way.
-    pub(crate) check: Option<Check>,
-    /// What follows from refusals.
-    pub(crate) refused: super::version_check::Refused,
-    /// The rollback under way was left open by an earlier life: compare before the next attempt.
-    pub(crate) resumed: bool,
 }
 
 /// A question to the shell.
@@ -113,9 +106,8 @@ impl Guard {
     pub(crate) fn watch_live(&mut self, now: Moment) {
         let seen = vec![Seen::default(); self.plan().targets.len()];
         let next = self.live_settings().map(|_| now.at);
-        // Whoever waits for a comparison is still to be told what came of it.
-        let LiveState { number, resumed, refused, .. } = std::mem::take(&mut self.live);
-        self.live = LiveState { seen, next, number, resumed, refused, ..LiveState::default() };
+        let number = self.live.number;
+        self.live = LiveState { seen, next, number, ..LiveState::default() };
     }
 
     /// Reads it now rather than at the next regular time.
@@ -146,8 +138,7 @@ impl Guard {
         }
         let overdue = self.live.asked.map(|asked| asked.overdue);
         let look = overdue.or(self.live.next);
-        let check = self.live.check.as_ref().map(Check::deadline);
-        look.into_iter().chain(check).min()
+        look.into_iter().chain(self.check.deadline()).min()
     }
 
     /// Reads it where its time has come.
@@ -176,12 +167,7 @@ impl Guard {
     /// As often as configured where something depends on it.
     fn pause_between_looks(&self) -> Duration {
         let interval = self.live_settings().map_or(RELAXED, |live| live.interval);
-        let needed = match self.doing {
-            Doing::Cure(_) => true,
-            Doing::Nothing | Doing::Attempt | Doing::Comparing | Doing::Backoff { .. } => {
-                self.plan().deployment.arm == Arm::Detect
-            }
-        };
+        let needed = self.rollback.is_verifying() || self.plan().deployment.arm == Arm::Detect;
         if needed { interval } else { interval.max(RELAXED) }
     }
 
@@ -209,7 +195,7 @@ impl Guard {
     /// Takes in what the shell read, by the number of the question.
     pub fn live(&mut self, now: Moment, number: u64, live: Live) -> Vec<Effect> {
         let Some(asked) = self.live.asked.filter(|asked| asked.number == number) else {
-            return self.effects();
+            return self.finish(now);
         };
         self.live.asked = None;
         if !self.log.is_halted() {
@@ -224,10 +210,10 @@ impl Guard {
                 }
             }
             self.pursue_live(now);
-            self.pursue_wait(now, None);
+            self.wake_rollback(now, None);
             self.keep_pace(now.at);
         }
-        self.effects()
+        self.finish(now)
     }
 
     fn take_look(&mut self, now: Moment, at: Instant, live: Live) {
@@ -269,7 +255,7 @@ impl Guard {
             Live::Unknown(why) => (None, Some(why)),
         };
         let age_s = at.map(|at| now.at.since(at).as_secs_f64());
-        Some(LiveStatus { version, unknown, age_s, comparing: self.live.check.is_some() })
+        Some(LiveStatus { version, unknown, age_s, comparing: self.check.is_under_way() })
     }
 
     /// What the pages that were sampled after an instant say together. A target that is silent

@@ -152,7 +152,7 @@ impl Guard {
         if self.log.is_halted() {
             return;
         }
-        self.pursue_waits(now);
+        self.wake_stage_entry(now);
         self.watch_gate(now, scrape);
         self.pass(now);
         self.tell_overdue(now);

@@ -48,7 +48,7 @@ impl Guard {
             Some(Phase::Guarding) if current.is_some_and(|now| now.version == *version) => {}
             Some(Phase::Guarding) if is_good => {
                 let reason = format!("the live version is the good version {version} again");
-                self.drop_check();
+                self.check.give_up();
                 self.record(now, Event::Ended { reason, by: Caller::Guard });
             }
             // The guard's own rollback, seen afterwards.

@@ -14,7 +14,6 @@ use crate::model::rule::Severity;
 use crate::model::time::Timestamp;
 
 use crate::engine::durable::state::Deployment;
-use crate::engine::run::rollback;
 
 /// How many news are remembered for those who were not told before a restart. A rollback makes a
 /// handful; what is older than this many changes is told by what followed.
@@ -174,7 +173,7 @@ impl NewsLog {
                 (Change::Cleared, Turn::Closes(Matter::Rule(rule.clone())), format!("rule {rule}"))
             }
             Event::AwaitingApproval { decision, until, default } => {
-                let asked = question(reason(decision), current, *until, *default);
+                let asked = question(decision.trigger.reason(), current, *until, *default);
                 (Change::AwaitingApproval, Turn::Opens(Matter::Rollback), asked)
             }
             Event::Denied { answer, .. } => {
@@ -185,9 +184,7 @@ impl NewsLog {
                 (Change::Paused, Turn::Opens(Matter::Pause), format!("until {until}: {reason}"))
             }
             Event::Resumed { reason, .. } => resumed(reason.as_deref()),
-            Event::Decided(decision) => {
-                (Change::Decided, Turn::Opens(Matter::Rollback), reason(decision).to_owned())
-            }
+            Event::Decided(decision) => decided(decision),
             Event::Cured { .. } => quiet(Change::RolledBack, Turn::ClosesAll),
             Event::Failed { why, .. } => {
                 (Change::Failed, Turn::Opens(Matter::Rollback), why.clone())
@@ -280,6 +277,11 @@ fn question(when: &str, current: &Deployment, until: Timestamp, default: Unanswe
     format!("{when}; `rollguard approve --deployment {id}` until {until}, else {otherwise}")
 }
 
+fn decided(decision: &Decision) -> (Change, Turn, String) {
+    let reason = decision.trigger.reason().to_owned();
+    (Change::Decided, Turn::Opens(Matter::Rollback), reason)
+}
+
 fn denied(answer: &Answer) -> String {
     match answer {
         Answer::Person { reason: Some(reason), .. } => reason.clone(),
@@ -298,13 +300,6 @@ fn resumed(reason: Option<&str>) -> (Change, Turn, String) {
     (Change::Resumed, Turn::Closes(Matter::Pause), why)
 }
 
-fn reason(decision: &Decision) -> &str {
-    match &decision.trigger {
-        Trigger::Rule(evidence) => &evidence.when,
-        Trigger::Person { reason, .. } => reason,
-    }
-}
-
 /// Fills in what is known of the deployment.
 fn describe(news: &mut News, event: &Event, current: &Deployment) {
     news.deployment = Some(current.id.clone());
@@ -312,11 +307,11 @@ fn describe(news: &mut News, event: &Event, current: &Deployment) {
     news.good.clone_from(&current.good);
     news.stage.clone_from(&current.stage);
     let decision = current.decision.as_ref();
-    let cause = decision.and_then(|(_, decision)| rollback::rule(&decision.trigger));
+    let cause = decision.and_then(|(_, decision)| decision.trigger.rule());
     let asked = current.ask.as_ref().map(|ask| &ask.decision.trigger);
     let rule = match event {
         Event::Refused { evidence, .. } => Some(evidence),
-        Event::AwaitingApproval { .. } => asked.and_then(rollback::rule),
+        Event::AwaitingApproval { .. } => asked.and_then(Trigger::rule),
         Event::Decided(_) | Event::Cured { .. } | Event::Failed { .. } => cause,
         Event::Started { .. }
         | Event::Stopped { .. }

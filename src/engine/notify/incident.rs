@@ -30,7 +30,7 @@ pub(crate) fn tell_by(
     let rule = rule.map(|ix| evidence::of_rule(cx.evaluator, ix, cx.now));
     let signals = evidence::of_signals(cx.evaluator);
     let context = Context {
-        deployment,
+        deployment: deployment.into(),
         occasion,
         at: cx.now.wall,
         reason,

@@ -24,7 +24,6 @@ use crate::engine::deployment::version_check::Case;
 use crate::engine::durable::state::Deployment;
 use crate::engine::notify::incident;
 use crate::engine::run::order::Occasion;
-use crate::engine::run::rollback;
 use crate::engine::view::evidence;
 use crate::engine::view::snapshot::ApprovalStatus;
 
@@ -62,7 +61,7 @@ impl Ask {
     }
 
     fn rule(&self) -> Option<&RuleEvidence> {
-        rollback::rule(&self.decision.trigger)
+        self.decision.trigger.rule()
     }
 }
 

@@ -10,7 +10,6 @@ use crate::model::time::Timestamp;
 
 use crate::engine::command::{Force, Rejection};
 use crate::engine::guard::Guard;
-use crate::engine::run::rollback;
 use crate::engine::view::snapshot::Quarantined;
 
 /// How many versions are remembered. Whoever rolls back once a day forgets the first after most of
@@ -31,8 +30,8 @@ impl Quarantine {
         if self.0.len() >= MAX_VERSIONS {
             self.0.pop_front();
         }
-        let reason: String = rollback::reason(&decision.trigger).chars().take(MAX_WHY).collect();
-        let why = match rollback::rule(&decision.trigger) {
+        let reason: String = decision.trigger.reason().chars().take(MAX_WHY).collect();
+        let why = match decision.trigger.rule() {
             Some(rule) => format!("rule {}: {reason}", rule.rule),
             None => format!("a person said so: {reason}"),
         };

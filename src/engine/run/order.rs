@@ -7,8 +7,10 @@ use serde::Serialize;
 
 use crate::model::entry::{Attempt, RuleEvidence, SignalEvidence, Trigger};
 use crate::model::hook::{Hook, Placeholder, Step, Template};
+use crate::model::name::{DeploymentId, ServiceName, StageName, Version};
 use crate::model::time::Timestamp;
 
+use crate::engine::durable::drills::DrillStatus;
 use crate::engine::durable::state::Deployment;
 use crate::engine::effect::{Notice, NoticeStep, Order, Rerun};
 
@@ -80,9 +82,41 @@ struct Document<'a> {
     signals: &'a [SignalEvidence],
 }
 
+/// What a hook is run for: a deployment, or what a drill puts in its place.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct HookSubject<'a> {
+    id: &'a DeploymentId,
+    service: &'a ServiceName,
+    version: &'a Version,
+    good: Option<&'a Version>,
+    stage: Option<&'a StageName>,
+    /// How many entries concern it.
+    records: u32,
+}
+
+impl<'a> From<&'a Deployment> for HookSubject<'a> {
+    fn from(of: &'a Deployment) -> Self {
+        Self {
+            id: &of.id,
+            service: &of.service,
+            version: &of.version,
+            good: of.good.as_ref(),
+            stage: of.stage.as_ref(),
+            records: of.records,
+        }
+    }
+}
+
+impl<'a> From<&'a DrillStatus> for HookSubject<'a> {
+    fn from(of: &'a DrillStatus) -> Self {
+        let DrillStatus { drill: id, service, version, good, .. } = of;
+        Self { id, service, version, good: Some(good), stage: None, records: 0 }
+    }
+}
+
 /// What a hook is told.
 pub(crate) struct Context<'a> {
-    pub(crate) deployment: &'a Deployment,
+    pub(crate) deployment: HookSubject<'a>,
     pub(crate) occasion: Occasion,
     pub(crate) at: Timestamp,
     pub(crate) reason: &'a str,
@@ -94,7 +128,7 @@ pub(crate) struct Context<'a> {
 impl Context<'_> {
     /// One attempt at a step.
     pub(crate) fn order(&self, hook: &Hook, step: &Step, attempt: Attempt) -> Order {
-        let key = attempt.key(&self.deployment.id);
+        let key = attempt.key(self.deployment.id);
         let number = attempt.number.to_string();
         let fill = |template: &Template| template.fill(|p| self.value(p, &key, &number));
         let action = step.action.map(&fill);
@@ -150,9 +184,9 @@ impl Context<'_> {
         match placeholder {
             Placeholder::Service => self.deployment.service.as_str(),
             Placeholder::Version => self.deployment.version.as_str(),
-            Placeholder::Good => self.deployment.good.as_ref().map_or("", |good| good.as_str()),
+            Placeholder::Good => self.deployment.good.map_or("", Version::as_str),
             Placeholder::Deployment => self.deployment.id.as_str(),
-            Placeholder::Stage => self.deployment.stage.as_ref().map_or("", |s| s.as_str()),
+            Placeholder::Stage => self.deployment.stage.map_or("", StageName::as_str),
             Placeholder::Rule => self.rule.map_or("", |rule| rule.rule.as_str()),
             Placeholder::Reason => self.reason,
             Placeholder::Key => key,
@@ -168,7 +202,7 @@ impl Context<'_> {
             deployment: self.deployment.id.as_str(),
             service: self.deployment.service.as_str(),
             version: self.deployment.version.as_str(),
-            good: self.deployment.good.as_ref().map(|good| good.as_str()),
+            good: self.deployment.good.map(Version::as_str),
             hook: hook.name.as_str(),
             step: attempt.step,
             attempt: attempt.number,

@@ -1,376 +1,503 @@
-//! The rollback: one decision, its steps in order, and the cure. What comes next is decided by
-//! `procedure` from the record; this file records it and asks for it.
+//! The rollback: one decision, its steps in order, and the cure. `procedure` decides what comes
+//! next from what is on record; this component records it and asks the shell for it. Where the rest
+//! of the guard has to do something first, it says so in a [`Need`].
 
 use std::time::Duration;
 
-use crate::model::deployment::Milestone;
-use crate::model::entry::{Attempt, Decision, Event, RuleEvidence, StepResult, Trigger};
+use crate::model::entry::{Attempt, Decision, Event, StepResult};
+use crate::model::hook::Hook;
 use crate::model::index::{HookIx, RuleIx};
+use crate::model::live::Live;
+use crate::model::plan::Plan;
 use crate::model::reading::Verdict;
 use crate::model::rule::Severity;
 use crate::model::scrape::Scrape;
 use crate::model::time::{Instant, Moment, format_duration};
 
+use super::attempts::{Attempts, Choose};
 use super::order::{Context, Occasion};
-use super::procedure::{self, At, Next};
+use super::procedure::{self, Next};
 use super::verify::{Purpose, Watch};
-use crate::engine::deployment::version_check::Case;
-use crate::engine::durable::state::{Deployment, Phase, Progress};
+use crate::engine::context::Cx;
+use crate::engine::deployment::version_check::{self, Case, Compared};
+use crate::engine::durable::state::{Deployment, Phase};
 use crate::engine::effect::{Effect, Outcome};
-use crate::engine::guard::{Doing, Guard};
 use crate::engine::notify::incident;
+use crate::engine::policy::refusal;
 use crate::engine::rules::state::State;
 use crate::engine::view::evidence;
 
-impl Guard {
-    /// Rolls back because a rule fired.
-    pub(crate) fn roll_back_for(&mut self, now: Moment, ix: RuleIx, hook: HookIx) {
-        let trigger = Trigger::Rule(Box::new(evidence::of_rule(&self.evaluator, ix, now)));
-        let hook = self.plan().hook(hook).clone();
-        self.roll_back(now, Case { trigger, hook, approval: None });
+/// The rollback of the current deployment.
+#[derive(Debug, Default)]
+pub(crate) struct Rollback {
+    /// The hook's run. It is kept when the rollback is over: the hook says who is told of what
+    /// fails afterwards.
+    attempts: Option<Attempts>,
+    awaits: Awaits,
+    /// The guard was restarted in the middle of the rollback: the live version is checked before
+    /// the next attempt.
+    is_resumed: bool,
+    /// When the guard was started: its windows hold nothing older.
+    started: Instant,
+}
+
+/// What a rollback waits for.
+#[derive(Debug, Default)]
+enum Awaits {
+    /// What the attempts at its steps wait for, if anything.
+    #[default]
+    Steps,
+    /// A check of the live version, before the next attempt.
+    Check,
+    /// The cure.
+    Cure(Watch),
+}
+
+/// What the rest of the guard has to do for a rollback.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Need {
+    /// Nothing.
+    Nothing,
+    /// Check the live version before this attempt, and tell with [`Rollback::go_on`] what it is.
+    Check {
+        /// The attempt's number.
+        number: u32,
+    },
+    /// Read the live version soon: the cure is being looked for.
+    LiveVersion,
+}
+
+impl Rollback {
+    /// The guard is started.
+    pub(crate) const fn start(&mut self, at: Instant) {
+        self.started = at;
     }
 
-    /// Puts the decision on record, once for a deployment, and begins.
-    pub(crate) fn decide_on(&mut self, now: Moment, case: Case) {
-        let Some(deployment) = &self.log.state().current else { return };
-        let Case { trigger, hook, approval } = case;
-        let decision = evidence::of_decision(&self.evaluator, now, deployment, trigger, &hook);
-        let decision = Decision { approval, ..decision };
-        self.live.resumed = false;
-        self.limit = hook.timeout.map(|timeout| now.at.after(timeout));
-        self.hook = Some(hook);
-        self.record(now, Event::Decided(decision));
-        match self.make_way(now) {
-            Some(until) => self.doing = Doing::Backoff { until },
-            None => self.pursue(now),
+    /// Another deployment begins.
+    pub(crate) fn reset(&mut self) {
+        *self = Self { started: self.started, ..Self::default() };
+    }
+
+    /// Nothing is done any more.
+    pub(crate) fn halt(&mut self) {
+        self.awaits = Awaits::Steps;
+        if let Some(attempts) = &mut self.attempts {
+            attempts.stop();
         }
-        self.go_along(now, Milestone::Trip);
+    }
+
+    /// Remembers the hook of a rollback that is over.
+    pub(crate) fn remember(&mut self, hook: Hook, at: Instant) {
+        self.attempts = Some(Attempts::new(hook, at, Duration::ZERO));
+    }
+
+    /// Makes the hook refer to other hooks by their places in a new plan.
+    pub(crate) fn reload(&mut self, old: &Plan, new: &Plan) {
+        if let Some(attempts) = &mut self.attempts {
+            let hook = attempts.hook_mut();
+            let name = hook.on_failure.map(|next| &old.hook(next).name);
+            hook.on_failure =
+                new.hooks.iter().position(|next| Some(&next.name) == name).map(HookIx);
+        }
+    }
+
+    /// Records the decision to roll back. The first step is begun with [`pursue`](Self::pursue).
+    pub(crate) fn decide(&mut self, cx: &mut Cx<'_>, case: Case) {
+        let Case { trigger, hook, approval } = case;
+        let current = cx.current().expect("only a deployment is rolled back");
+        let decision = evidence::of_decision(cx.evaluator, cx.now, current, trigger, &hook);
+        self.is_resumed = false;
+        self.awaits = Awaits::Steps;
+        self.attempts = Some(Attempts::new(hook, cx.now.at, Duration::ZERO));
+        cx.record(Event::Decided(Decision { approval, ..decision }));
     }
 
     /// Goes on with a rollback that the journal left open.
-    pub(crate) fn resume_rollback(&mut self, now: Moment) {
-        let Some(deployment) = &self.log.state().current else { return };
-        let Some((_, decision)) = &deployment.decision else { return };
+    pub(crate) fn resume(&mut self, cx: &mut Cx<'_>) -> Need {
+        let current = cx.current().expect("only a deployment is rolled back");
+        let decision = decision(current);
         let name = decision.hook.clone();
-        let hook = self.plan().hooks.iter().find(|hook| hook.name == name).cloned();
-        let Some(hook) = hook else {
-            return self.fail(now, format!("hook {name} is not in the configuration any more"));
+        let spent = spent(current, cx.now);
+        let Some(hook) = cx.plan().hooks.iter().find(|hook| hook.name == name).cloned() else {
+            return self.fail(cx, format!("hook {name} is not in the configuration any more"));
         };
+        let open = current.progress.open.then(|| attempt(current));
         // It may have been edited meanwhile.
-        if let Some(refusal) = self.hook_refusal(&hook) {
-            self.hook = Some(hook);
-            return self.fail(now, format!("hook {name} as it is now cannot be run: {refusal}"));
-        }
-        let (progress, id) = (deployment.progress.clone(), deployment.id.clone());
-        let spent = spent(deployment, now);
-        self.limit = hook.timeout.map(|timeout| now.at.after(timeout.saturating_sub(spent)));
-        let step = hook.steps.get(progress.step as usize).cloned();
-        self.hook = Some(hook);
-        self.live.resumed = true;
-        match step
-            .filter(|_| progress.open)
-            .map(|step| (step.action.longest(step.timeout), step.action))
-        {
-            // Doing it twice changes nothing, so it is simply done again.
-            Some((_, action)) if action.is_harmless() => {
-                if let Some(attempt) = self.attempt(&progress) {
-                    self.record_outcome(now, attempt, StepResult::Unknown, String::new(), 0);
-                }
-                self.pursue(now);
+        let refusal = refusal::of_hook(current, &hook);
+        let mut attempts = Attempts::new(hook, cx.now.at, spent);
+        let goes_on = refusal.is_none() && attempts.resume(cx, open);
+        (self.attempts, self.is_resumed) = (Some(attempts), true);
+        match refusal {
+            Some(refusal) => {
+                self.fail(cx, format!("hook {name} as it is now cannot be run: {refusal}"))
             }
-            Some((timeout, _)) => {
-                let timeout = self.left(now).map_or(timeout, |left| timeout.min(left));
-                self.doing = Doing::Attempt;
-                if let Some(attempt) = self.attempt(&progress) {
-                    self.push(Effect::Inspect { deployment: id, attempt, timeout });
-                }
-            }
-            None => self.pursue(now),
+            None if goes_on => self.pursue(cx),
+            None => Need::Nothing,
         }
     }
 
-    /// How much is left of the time that the hook may take.
-    fn left(&self, now: Moment) -> Option<Duration> {
-        self.limit.map(|limit| limit.since(now.at))
+    /// Whether the outcome of an attempt is awaited.
+    pub(crate) fn is_attempting(&self) -> bool {
+        self.attempts.as_ref().is_some_and(Attempts::is_attempting)
     }
 
-    /// Takes in what became of an attempt.
-    pub fn settle(&mut self, now: Moment, outcome: &Outcome) -> Vec<Effect> {
-        if outcome.attempt.entering.is_some() {
-            self.settle_entering(now, outcome);
-            return self.effects();
+    /// Whether a step is being run or will be.
+    pub(crate) fn has_steps_to_run(&self) -> bool {
+        match self.awaits {
+            Awaits::Steps => self.attempts.as_ref().is_some_and(Attempts::is_waiting),
+            Awaits::Check => true,
+            Awaits::Cure(_) => false,
         }
-        self.settle_drill(now, outcome);
+    }
+
+    /// Whether the steps are done and the cure is being looked for.
+    pub(crate) const fn is_verifying(&self) -> bool {
+        matches!(self.awaits, Awaits::Cure(_))
+    }
+
+    /// Since when the cure is being looked for.
+    pub(crate) const fn verified_since(&self) -> Option<Instant> {
+        match &self.awaits {
+            Awaits::Cure(watch) => Some(watch.since()),
+            Awaits::Steps | Awaits::Check => None,
+        }
+    }
+
+    /// The hook of the rollback, under way or over.
+    pub(crate) fn hook(&self) -> Option<&Hook> {
+        self.attempts.as_ref().map(Attempts::hook)
+    }
+
+    /// The hook that tells people that the rollback failed.
+    pub(crate) fn on_failure(&self) -> Option<HookIx> {
+        self.hook().and_then(|hook| hook.on_failure)
+    }
+
+    /// When [`wake`](Self::wake) must be called at the latest.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        match &self.awaits {
+            Awaits::Steps => self.attempts.as_ref().and_then(Attempts::deadline),
+            Awaits::Check => None,
+            Awaits::Cure(watch) => Some(watch.deadline()),
+        }
+    }
+
+    /// Takes in what became of an attempt; `None` if it is none that is awaited.
+    pub(crate) fn settle(&mut self, cx: &mut Cx<'_>, outcome: &Outcome) -> Option<Need> {
         // What cannot be recorded is not awaited any more: the next start inspects it.
-        let awaited = !self.log.is_halted()
-            && self.log.state().current.as_ref().is_some_and(|deployment| {
-                deployment.id == outcome.deployment
-                    && deployment.phase == Phase::RollingBack
-                    && deployment.progress.open
-                    && self.attempt(&deployment.progress).as_ref() == Some(&outcome.attempt)
+        let awaited = !cx.log.is_halted()
+            && cx.current().is_some_and(|current| {
+                current.id == outcome.deployment
+                    && current.phase == Phase::RollingBack
+                    && current.progress.open
+                    && attempt(current) == outcome.attempt
             });
-        if awaited {
-            let took = evidence::millis(outcome.took);
-            let Outcome { attempt, result, output, .. } = outcome.clone();
-            self.record_outcome(now, attempt, result, output, took);
-            self.pursue(now);
-            self.keep_pace(now.at);
+        awaited.then(|| {
+            cx.record(outcome.event());
+            self.pursue(cx)
+        })
+    }
+
+    /// Postpones the first step.
+    pub(crate) fn wait_until(&mut self, until: Instant) {
+        let attempts = self.attempts.as_mut().expect("a rollback that was decided has a hook");
+        attempts.wait_until(until);
+    }
+
+    /// Starts the first step, where it waits only for a drill that is over now.
+    pub(crate) fn stop_waiting(&mut self, cx: &mut Cx<'_>) -> Need {
+        let is_first = cx.current().is_some_and(|current| {
+            current.phase == Phase::RollingBack && current.progress.number == 0
+        });
+        match &mut self.attempts {
+            Some(attempts) if is_first && attempts.deadline().is_some() => {
+                attempts.stop();
+                self.follow(cx, procedure::next_after_pause)
+            }
+            Some(_) | None => Need::Nothing,
         }
-        self.effects()
-    }
-
-    fn record_outcome(
-        &mut self,
-        now: Moment,
-        attempt: Attempt,
-        result: StepResult,
-        output: String,
-        took_ms: u64,
-    ) {
-        self.record(now, Event::Outcome { attempt, result, output, took_ms });
-    }
-
-    fn attempt(&self, progress: &Progress) -> Option<Attempt> {
-        let hook = self.hook.as_ref()?.name.clone();
-        Some(Attempt::of(hook, progress.step, progress.number))
     }
 
     /// Does what comes next.
-    pub(crate) fn pursue(&mut self, now: Moment) {
-        self.follow(now, procedure::next);
+    pub(crate) fn pursue(&mut self, cx: &mut Cx<'_>) -> Need {
+        self.follow(cx, procedure::next)
     }
 
     /// Does what comes next according to `choose`.
-    fn follow(&mut self, now: Moment, choose: fn(At<'_>) -> Next) {
-        // What was called off shifts traffic, too: one after the other.
-        if let (Some(hook), Some(current)) = (&self.hook, &self.log.state().current)
-            && current.phase == Phase::RollingBack
-            && self.log.state().stray.is_none()
-        {
-            let (progress, deployment) = (&current.progress, &current.id);
-            let next = choose(At { hook, progress, deployment, left: self.left(now) });
-            self.take(now, next);
-        }
-    }
-
-    fn take(&mut self, now: Moment, next: Next) {
-        match next {
-            Next::Await => self.doing = Doing::Attempt,
-            Next::Start { number, .. } if self.must_compare() => self.compare_resumed(now, number),
-            Next::Start { number, pause } if pause.is_zero() => self.start_attempt(now, number),
-            Next::Start { pause, .. } => {
-                self.doing = Doing::Backoff { until: now.at.after(pause) };
-            }
-            Next::LookForCure(rerun) if self.has_cure() => {
-                self.look_for_cure(now, Purpose::AfterUnknown(rerun));
-            }
-            Next::LookForCure(_) => self.without_cure(now),
-            Next::Verify => self.look_for_cure(now, Purpose::Verify),
-            Next::GiveUp(why) => self.fail(now, why),
-        }
-    }
-
-    pub(crate) fn start_attempt(&mut self, now: Moment, number: u32) {
-        let (Some(hook), Some(deployment)) = (&self.hook, &self.log.state().current) else {
-            return;
+    fn follow(&mut self, cx: &mut Cx<'_>, choose: Choose) -> Need {
+        let (Some(attempts), Some(current)) = (&mut self.attempts, cx.current()) else {
+            return Need::Nothing;
         };
-        let place = deployment.progress.step;
-        let Some(step) = hook.steps.get(place as usize) else { return };
-        let Some((_, decision)) = &deployment.decision else { return };
-        let attempt = Attempt::of(hook.name.clone(), place, number);
+        // An attempt that was called off may shift traffic, too: one after the other.
+        if current.phase != Phase::RollingBack || cx.state().stray.is_some() {
+            return Need::Nothing;
+        }
+        let must_check = self.is_resumed && cx.plan().deployment.live.is_some();
+        let next = attempts.advance(cx.now.at, &current.id, &current.progress, choose);
+        match next {
+            Next::Start { number, .. } if must_check => {
+                attempts.stop();
+                (self.is_resumed, self.awaits) = (false, Awaits::Check);
+                Need::Check { number }
+            }
+            Next::Start { number, pause } if pause.is_zero() => self.start_attempt(cx, number),
+            Next::Await | Next::Start { .. } => Need::Nothing,
+            Next::LookForCure(rerun) if self.has_cure(cx) => {
+                self.look_for_cure(cx, Purpose::AfterUnknown(rerun))
+            }
+            Next::LookForCure(_) => self.follow(cx, procedure::next_without_cure),
+            Next::Verify => self.look_for_cure(cx, Purpose::Verify),
+            Next::GiveUp(why) => self.fail(cx, why),
+        }
+    }
+
+    fn start_attempt(&mut self, cx: &mut Cx<'_>, number: u32) -> Need {
+        let current = cx.current().expect("only a deployment is rolled back");
+        let attempts = self.attempts.as_mut().expect("a rollback that was decided has a hook");
+        let decision = decision(current);
         let context = Context {
-            deployment,
+            deployment: current.into(),
             occasion: Occasion::Rollback,
-            at: now.wall,
-            reason: reason(&decision.trigger),
-            rule: rule(&decision.trigger),
+            at: cx.now.wall,
+            reason: decision.trigger.reason(),
+            rule: decision.trigger.rule(),
             trigger: Some(&decision.trigger),
             signals: &decision.signals,
         };
-        let order = context.order(hook, step, attempt.clone()).within(self.left(now));
-        self.record(now, Event::Intent { attempt, what: order.action.describe() });
-        if !self.log.is_halted() {
-            self.push(Effect::Run(Box::new(order)));
-            self.doing = Doing::Attempt;
+        let order = attempts.order(cx.now.at, &context, Attempt { number, ..attempt(current) });
+        self.awaits = Awaits::Steps;
+        if let Some(order) = attempts.start(cx, order) {
+            cx.push(Effect::Run(order));
+        }
+        Need::Nothing
+    }
+
+    /// Goes on after a restart, once it is known what is live.
+    pub(crate) fn go_on(
+        &mut self,
+        cx: &mut Cx<'_>,
+        number: u32,
+        live: &Live,
+        compared: Compared,
+    ) -> Need {
+        let current = cx.current().filter(|current| current.phase == Phase::RollingBack);
+        let (Some(current), Some(attempts)) = (current, &self.attempts) else {
+            return Need::Nothing;
+        };
+        let progress = &current.progress;
+        // What an earlier step may have done is not somebody else's doing.
+        let untouched = progress.step == 0 && progress.failed == 0 && progress.unknown == 0;
+        let step = attempts.step(progress);
+        let may_repeat = step.is_some_and(|step| step.idempotent || step.action.is_harmless());
+        let (judged, good) = (current.version.clone(), current.good.clone());
+        let refusal = version_check::refusal(cx.plan(), compared);
+        version_check::record(cx, live, refusal);
+        match compared {
+            Compared::Judged => self.start_attempt(cx, number),
+            Compared::Good if untouched => self.look_for_cure(cx, Purpose::Verify),
+            Compared::Good if may_repeat || !self.has_cure(cx) => self.start_attempt(cx, number),
+            // Perhaps all is done, by another guard that had the same record.
+            Compared::Good => self.look_for_cure(cx, Purpose::AfterRestart { number }),
+            Compared::Unknown if !untouched || refusal.is_none() => self.start_attempt(cx, number),
+            Compared::Unknown => {
+                self.fail(cx, format!("the guard was restarted, and the live version is {live}"))
+            }
+            Compared::Other => {
+                let good = good.map(|good| format!(" nor {good}")).unwrap_or_default();
+                let why = format!("the live version is {live} now, neither {judged}{good}");
+                self.fail(cx, why)
+            }
         }
     }
 
-    pub(crate) fn look_for_cure(&mut self, now: Moment, purpose: Purpose) {
-        let Some(hook) = &self.hook else { return };
-        let reach = self.plan().longest_reach();
-        let filling = self.filling(now.at);
-        self.doing = Doing::Cure(Watch::new(hook, purpose, now.at, reach, filling));
-        self.look_soon(now.at);
+    fn look_for_cure(&mut self, cx: &Cx<'_>, purpose: Purpose) -> Need {
+        let hook = self.hook().expect("a rollback that was decided has a hook");
+        let (at, reach) = (cx.now.at, cx.plan().longest_reach());
+        self.awaits = Awaits::Cure(Watch::new(hook, purpose, at, reach, self.filling(cx)));
+        Need::LiveVersion
     }
 
     /// How long it takes until the windows of the rule that caused the rollback are full. A guard
     /// that was just restarted would take a second without errors for a window without errors.
-    fn filling(&self, at: Instant) -> Duration {
-        let plan = self.plan();
-        let window = self.cause().map_or(Duration::ZERO, |ix| {
+    fn filling(&self, cx: &Cx<'_>) -> Duration {
+        let plan = cx.plan();
+        let window = cause(cx).map_or(Duration::ZERO, |ix| {
             let rule = plan.rule(ix);
             plan.reach(rule).saturating_sub(rule.hold)
         });
-        window.saturating_sub(at.since(self.started))
+        window.saturating_sub(cx.now.at.since(self.started))
     }
 
-    /// The rule that caused the rollback, if one did and it is still there.
-    fn cause(&self) -> Option<RuleIx> {
-        let (_, decision) = self.log.state().current.as_ref()?.decision.as_ref()?;
-        let cause = rule(&decision.trigger)?;
-        self.plan().rules.iter().position(|rule| rule.name == cause.rule).map(RuleIx)
-    }
-
-    /// Looks whether what a rollback waits for has come.
-    pub(crate) fn pursue_wait(&mut self, now: Moment, scrape: Option<&Scrape>) {
-        match std::mem::take(&mut self.doing) {
-            Doing::Backoff { until } if until <= now.at => {
-                self.follow(now, procedure::next_after_pause);
+    /// Looks whether what a rollback waits for has come. `live` is what was read of the live
+    /// version since the cure is being looked for.
+    pub(crate) fn wake(
+        &mut self,
+        cx: &mut Cx<'_>,
+        scrape: Option<&Scrape>,
+        live: Option<&Live>,
+    ) -> Need {
+        match std::mem::take(&mut self.awaits) {
+            Awaits::Steps => {
+                let attempts = self.attempts.as_mut();
+                if attempts.is_some_and(|attempts| attempts.end_pause(cx.now.at)) {
+                    return self.follow(cx, procedure::next_after_pause);
+                }
+                Need::Nothing
             }
-            Doing::Cure(mut watch) => {
+            Awaits::Check => {
+                self.awaits = Awaits::Check;
+                Need::Nothing
+            }
+            Awaits::Cure(mut watch) => {
                 if let Some(scrape) = scrape
-                    && let Some(verdict) = self.cure_verdict(scrape)
+                    && let Some(verdict) = self.cure_verdict(cx, scrape)
                 {
                     watch.judge(scrape.at, verdict);
                 }
-                let live = self.live_is_cured(watch.since(), now.at);
-                match watch.is_seen() && live {
-                    true => self.cured(now, watch.purpose),
-                    false if watch.is_over(now.at) => self.not_cured(now, &watch),
-                    false => self.doing = Doing::Cure(watch),
+                if watch.is_seen() && is_live_cured(cx, live) {
+                    return self.cured(cx, watch.purpose);
                 }
-            }
-            waiting @ (Doing::Nothing
-            | Doing::Attempt
-            | Doing::Comparing
-            | Doing::Backoff { .. }) => {
-                self.doing = waiting;
+                if watch.is_over(cx.now.at) {
+                    return self.not_cured(cx, &watch, live);
+                }
+                self.awaits = Awaits::Cure(watch);
+                Need::Nothing
             }
         }
     }
 
-    /// What a scrape says of the cure; `None` if it is no news to it.
-    fn cure_verdict(&self, scrape: &Scrape) -> Option<Verdict> {
-        let news = |cond| self.evaluator.is_news(scrape, cond);
-        match self.hook.as_ref()?.cure.as_ref() {
-            Some(cure) => news(&cure.when.cond).then(|| self.evaluator.verdict(&cure.when.cond)),
-            None => self.default_cure(scrape),
-        }
-    }
-
-    /// Without a cure of its own a rollback has helped when the rule that caused it says so, on
-    /// what was sampled since, and no other critical rule holds.
-    fn default_cure(&self, scrape: &Scrape) -> Option<Verdict> {
-        if let Some(cause) = self.cause() {
-            let news = self.evaluator.is_news(scrape, &self.plan().rule(cause).when.cond);
-            let verdict = self.evaluator.rule(cause).verdict;
-            if !news || verdict != Verdict::Fails {
-                return news.then_some(match verdict {
-                    Verdict::NoData(why) => Verdict::NoData(why),
-                    Verdict::Holds | Verdict::Fails => Verdict::Fails,
-                });
+    /// What a scrape says of the cure; `None` if it says nothing new.
+    fn cure_verdict(&self, cx: &Cx<'_>, scrape: &Scrape) -> Option<Verdict> {
+        match self.hook()?.cure.as_ref() {
+            Some(cure) => {
+                let is_news = cx.evaluator.is_news(scrape, &cure.when.cond);
+                is_news.then(|| cx.evaluator.verdict(&cure.when.cond))
             }
-        } else if scrape.result.is_err() {
-            return None;
+            None => default_cure(cx, scrape),
         }
-        Some(if self.critical_rule_holds() { Verdict::Fails } else { Verdict::Holds })
     }
 
-    fn critical_rule_holds(&self) -> bool {
-        let set_aside = self.log.state().current.as_ref().map(|deployment| &deployment.set_aside);
-        self.plan().rules.iter().enumerate().any(|(index, rule)| {
-            rule.severity == Severity::Critical
-                && !set_aside.is_some_and(|names| names.contains(&rule.name))
-                && self.evaluator.rule(RuleIx(index)).state != State::Inactive
-        })
-    }
-
-    fn cured(&mut self, now: Moment, purpose: Purpose) {
-        let Some(deployment) = &self.log.state().current else { return };
+    fn cured(&mut self, cx: &mut Cx<'_>, purpose: Purpose) -> Need {
+        let current = cx.current().expect("only a deployment is rolled back");
         match purpose {
             Purpose::AfterUnknown(_) => {
-                let attempt = self.attempt(&deployment.progress);
-                if let Some(attempt) = attempt {
-                    let output = "the cure is seen, so it took effect".to_owned();
-                    self.record_outcome(now, attempt, StepResult::Done, output, 0);
-                }
-                self.pursue(now);
+                let output = "the cure is seen, so it took effect".to_owned();
+                let (attempt, result) = (attempt(current), StepResult::Done);
+                cx.record(Event::Outcome { attempt, result, output, took_ms: 0 });
+                self.pursue(cx)
             }
             Purpose::Verify | Purpose::AfterRestart { .. } => {
-                let decided = deployment.decision.as_ref().map(|(at, _)| *at);
-                let took = decided.map(|at| now.wall.since(at)).unwrap_or_default();
-                let signals = evidence::of_signals(&self.evaluator);
-                self.record(now, Event::Cured { signals, took_ms: evidence::millis(took) });
-                incident::report(&mut self.cx(now), "rolled back", None);
+                let decided = current.decision.as_ref().map(|(at, _)| *at);
+                let took = decided.map(|at| cx.now.wall.since(at)).unwrap_or_default();
+                let signals = evidence::of_signals(cx.evaluator);
+                cx.record(Event::Cured { signals, took_ms: evidence::millis(took) });
+                incident::report(cx, "rolled back", None);
+                Need::Nothing
             }
         }
     }
 
-    fn not_cured(&mut self, now: Moment, watch: &Watch) {
-        let Some(hook) = &self.hook else { return };
+    fn not_cured(&mut self, cx: &mut Cx<'_>, watch: &Watch, live: Option<&Live>) -> Need {
+        let within = format_duration(watch.within());
         match watch.purpose {
-            Purpose::AfterUnknown(_) => self.without_cure(now),
-            Purpose::AfterRestart { number } => self.start_attempt(now, number),
-            Purpose::Verify if !self.live_is_cured(watch.since(), now.at) => {
-                let instead = self.live_instead(watch.since(), now.at);
-                let within = format_duration(watch.within());
-                self.fail(now, format!("{instead}, {within} after the last step"));
+            Purpose::AfterUnknown(_) => self.follow(cx, procedure::next_without_cure),
+            Purpose::AfterRestart { number } => self.start_attempt(cx, number),
+            Purpose::Verify if !is_live_cured(cx, live) => {
+                let instead = match live {
+                    Some(Live::Version(version)) => format!("the live version is still {version}"),
+                    Some(live @ Live::Unknown(_)) => format!("the live version is {live}"),
+                    None => "the live version could not be read".to_owned(),
+                };
+                self.fail(cx, format!("{instead}, {within} after the last step"))
             }
             Purpose::Verify => {
-                let within = format_duration(watch.within());
-                let what = hook.cure.as_ref().map_or_else(
+                let cure = self.hook().and_then(|hook| hook.cure.as_ref());
+                let what = cure.map_or_else(
                     || "the rules did not clear".to_owned(),
                     |cure| format!("the cure `{}` was not seen", cure.when.text),
                 );
-                self.fail(now, format!("{what} within {within}"));
+                self.fail(cx, format!("{what} within {within}"))
             }
         }
     }
 
     /// Whether there is a cure whose sight says that a step took effect. Where a person saw what
     /// the rules did not, that no rule holds says nothing.
-    pub(crate) fn has_cure(&self) -> bool {
-        let decision =
-            self.log.state().current.as_ref().and_then(|current| current.decision.as_ref());
-        let caused = decision.is_some_and(|(_, decision)| rule(&decision.trigger).is_some());
-        caused || self.hook.as_ref().is_some_and(|hook| hook.cure.is_some())
-    }
-
-    /// Goes on after a step of unknown outcome whose effect cannot be seen.
-    fn without_cure(&mut self, now: Moment) {
-        self.follow(now, procedure::next_without_cure);
+    fn has_cure(&self, cx: &Cx<'_>) -> bool {
+        let decision = cx.current().and_then(|current| current.decision.as_ref());
+        let caused = decision.is_some_and(|(_, decision)| decision.trigger.rule().is_some());
+        caused || self.hook().is_some_and(|hook| hook.cure.is_some())
     }
 
     /// Ends a rollback that did not help or could not be done: page, stop, wait for a person.
-    pub(crate) fn fail(&mut self, now: Moment, why: String) {
-        self.doing = Doing::Nothing;
-        let signals = evidence::of_signals(&self.evaluator);
-        self.record(now, Event::Failed { why: why.clone(), signals });
-        self.tell(now, None, &why, Occasion::RollbackFailed);
-        incident::report(&mut self.cx(now), "rollback failed", Some(why));
+    fn fail(&mut self, cx: &mut Cx<'_>, why: String) -> Need {
+        self.halt();
+        let signals = evidence::of_signals(cx.evaluator);
+        cx.record(Event::Failed { why: why.clone(), signals });
+        incident::tell_by(cx, self.on_failure(), None, &why, Occasion::RollbackFailed);
+        incident::report(cx, "rollback failed", Some(why));
+        Need::Nothing
     }
+}
+
+/// What was decided of a deployment that is rolled back.
+fn decision(of: &Deployment) -> &Decision {
+    let decision = of.decision.as_ref();
+    decision.map(|(_, decision)| decision).expect("a rollback begins with its decision")
 }
 
 /// How long a rollback has been under way. The wall clock may have been set back since; what is on
 /// record has happened all the same.
-fn spent(deployment: &Deployment, now: Moment) -> Duration {
-    let Some((decided, _)) = &deployment.decision else { return Duration::ZERO };
-    let recorded = deployment.entries.iter().map(|entry| entry.at);
+fn spent(of: &Deployment, now: Moment) -> Duration {
+    let Some((decided, _)) = &of.decision else { return Duration::ZERO };
+    let recorded = of.entries.iter().map(|entry| entry.at);
     recorded.fold(now.wall, Ord::max).since(*decided)
 }
 
-/// Why a rollback was decided, in a line.
-pub(crate) fn reason(trigger: &Trigger) -> &str {
-    match trigger {
-        Trigger::Rule(rule) => &rule.when,
-        Trigger::Person { reason, .. } => reason,
-    }
+/// The newest attempt at the step at hand.
+fn attempt(of: &Deployment) -> Attempt {
+    Attempt::of(decision(of).hook.clone(), of.progress.step, of.progress.number)
 }
 
-/// The rule for which a rollback was decided, or asked for.
-pub(crate) fn rule(trigger: &Trigger) -> Option<&RuleEvidence> {
-    match trigger {
-        Trigger::Rule(rule) => Some(rule),
-        Trigger::Person { .. } => None,
+/// The rule that caused the rollback, if one did and it is still there.
+fn cause(cx: &Cx<'_>) -> Option<RuleIx> {
+    let (_, decision) = cx.current()?.decision.as_ref()?;
+    cx.read().rule_named(&decision.trigger.rule()?.rule)
+}
+
+/// What a scrape says where the hook has no cure of its own: a rollback has helped when the rule
+/// that caused it says so, on what was sampled since, and no other critical rule holds.
+fn default_cure(cx: &Cx<'_>, scrape: &Scrape) -> Option<Verdict> {
+    if let Some(cause) = cause(cx) {
+        let is_news = cx.evaluator.is_news(scrape, &cx.plan().rule(cause).when.cond);
+        let verdict = cx.evaluator.rule(cause).verdict;
+        if !is_news || verdict != Verdict::Fails {
+            return is_news.then_some(match verdict {
+                Verdict::NoData(why) => Verdict::NoData(why),
+                Verdict::Holds | Verdict::Fails => Verdict::Fails,
+            });
+        }
+    } else if scrape.result.is_err() {
+        return None;
+    }
+    Some(if critical_rule_holds(cx) { Verdict::Fails } else { Verdict::Holds })
+}
+
+fn critical_rule_holds(cx: &Cx<'_>) -> bool {
+    let set_aside = cx.current().map(|deployment| &deployment.set_aside);
+    cx.plan().rules.iter().enumerate().any(|(index, rule)| {
+        rule.severity == Severity::Critical
+            && !set_aside.is_some_and(|names| names.contains(&rule.name))
+            && cx.evaluator.rule(RuleIx(index)).state != State::Inactive
+    })
+}
+
+/// Whether the live version is the good one, as far as that belongs to the cure.
+fn is_live_cured(cx: &Cx<'_>, live: Option<&Live>) -> bool {
+    let good = cx.current().and_then(|current| current.good.as_ref());
+    match (good, &cx.plan().deployment.live) {
+        (Some(good), Some(_)) => live.is_some_and(|live| live.is(good)),
+        (Some(_) | None, _) => true,
     }
 }

@@ -20,7 +20,7 @@ use crate::model::time::Instant;
 use super::near_limit::is_near;
 use crate::engine::durable::state::Phase;
 use crate::engine::effect::{Effect, Pace};
-use crate::engine::guard::{Doing, Guard};
+use crate::engine::guard::Guard;
 use crate::engine::rules::state::State;
 
 /// For how long nothing must have been near before a target is sampled at its interval again.
@@ -179,7 +179,7 @@ impl Guard {
     fn near_targets(&self) -> Vec<bool> {
         let mut near = vec![false; self.targets.len()];
         let phase = self.log.state().current.as_ref().map(|deployment| &deployment.phase);
-        let verifying = matches!(self.doing, Doing::Cure(_));
+        let verifying = self.rollback.is_verifying();
         match phase {
             _ if self.log.is_halted() => {}
             Some(Phase::Guarding) => self.add_near_rules(&mut near),
@@ -224,7 +224,7 @@ impl Guard {
     /// The targets on which the cure is looked for: those of its signals, or without one those of
     /// the rules that must clear.
     fn add_cure(&self, near: &mut [bool]) {
-        if let Some(cure) = self.hook.as_ref().and_then(|hook| hook.cure.as_ref()) {
+        if let Some(cure) = self.rollback.hook().and_then(|hook| hook.cure.as_ref()) {
             let mut signals = Vec::new();
             cure.when.cond.for_each_signal(&mut |signal| signals.push(signal));
             return add(near, &self.evaluator.fed_by(&signals));

@@ -21,7 +21,7 @@ use crate::engine::durable::drills::DrillStatus;
 use crate::engine::durable::log::Halt;
 use crate::engine::durable::state::{Deployment, Phase};
 use crate::engine::effect::Pace;
-use crate::engine::guard::{Doing, Guard};
+use crate::engine::guard::Guard;
 use crate::engine::policy::{budget, refusal};
 use crate::engine::rules::evaluator::Evaluator;
 
@@ -350,12 +350,8 @@ impl Guard {
     fn state_in(&self, phase: &Phase) -> GuardState {
         match phase {
             Phase::Guarding => GuardState::Guarding,
-            Phase::RollingBack => match self.doing {
-                Doing::Cure(_) => GuardState::Verifying,
-                Doing::Nothing | Doing::Attempt | Doing::Comparing | Doing::Backoff { .. } => {
-                    GuardState::RollingBack
-                }
-            },
+            Phase::RollingBack if self.rollback.is_verifying() => GuardState::Verifying,
+            Phase::RollingBack => GuardState::RollingBack,
             Phase::RolledBack => GuardState::RolledBack,
             Phase::Failed(_) => GuardState::RollbackFailed,
             Phase::Baked => GuardState::Baked,
@@ -390,7 +386,7 @@ impl Guard {
         let guarded = current.phase == Phase::Guarding;
         let wall = |at: crate::model::time::Instant| now.wall.after(at.since(now.at));
         let bakes = self.timers.bake.filter(|_| guarded);
-        let steps = self.hook.as_ref().map(|hook| hook.steps.len()).unwrap_or_default();
+        let steps = self.rollback.hook().map(|hook| hook.steps.len()).unwrap_or_default();
         let steps = u32::try_from(steps).unwrap_or(u32::MAX);
         let running = current.phase == Phase::RollingBack && current.progress.step < steps;
         DeploymentStatus {

@@ -1,0 +1,38 @@
+//! Hooks that go along: `on_begin`, `on_stage`, `on_trip` and `on_commit`. Each is run once, beside
+//! the critical path, and nothing depends on what becomes of it.
+
+use crate::model::deployment::Milestone;
+use crate::model::entry::{Event, Trigger};
+use crate::model::index::HookIx;
+
+use super::order::{Context, Occasion};
+use crate::engine::context::Cx;
+use crate::engine::effect::Effect;
+use crate::engine::view::evidence;
+
+/// Runs the hook that goes along with a milestone of the current deployment, where there is one.
+pub(crate) fn run(cx: &mut Cx<'_>, on: Milestone) {
+    let plan = cx.plan().clone();
+    let Some(HookIx(place)) = plan.deployment.along.at(on) else { return };
+    let Some(hook) = plan.hooks.get(place).filter(|_| !cx.log.is_halted()) else { return };
+    cx.record(Event::HookBegun { hook: hook.name.clone(), on });
+    let Some(current) = cx.current() else { return };
+    let trigger = current.decision.as_ref().map(|(_, decision)| &decision.trigger);
+    let signals = evidence::of_signals(cx.evaluator);
+    let context = Context {
+        deployment: current.into(),
+        occasion: match on {
+            Milestone::Begin => Occasion::OnBegin,
+            Milestone::Stage => Occasion::OnStage,
+            Milestone::Trip => Occasion::OnTrip,
+            Milestone::Commit => Occasion::OnCommit,
+        },
+        at: cx.now.wall,
+        reason: trigger.map_or("", Trigger::reason),
+        rule: trigger.and_then(Trigger::rule),
+        trigger,
+        signals: &signals,
+    };
+    let notice = context.notice(hook);
+    cx.push(Effect::GoAlong(Box::new(notice)));
+}
