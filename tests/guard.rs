@@ -936,6 +936,14 @@ fn nothing_is_begun_once_the_time_of_the_whole_hook_is_over() {
     bed.skew_ms = -3_600_000;
     bed.play("12 restart; 12.1 unstarted").expect(&again);
     bed.play("17.5 failed").expect(&format!("{failed}, {}", gave_up(failed)));
+    // What was recorded before the decision does not count, whatever the clock said then.
+    let mut bed = Bed::new(plan(&[limit, many]));
+    bed.play("0..2 fine; 2.5 begin v2 good=v1");
+    bed.skew_ms = -3_600_000;
+    bed.play("3 rollback; 4 restart; 4.1 unstarted");
+    bed.expect(
+        "begun v2 over v1, decided by a person, run 0.1, inspect 0.1, never started, run 0.2",
+    );
 }
 
 #[test]

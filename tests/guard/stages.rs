@@ -292,3 +292,62 @@ fn without_stages_in_the_configuration_names_are_free_and_nobody_can_wait_for_on
     let (id, stage) = (bed.guard.deployment_id().unwrap(), StageName::new("canary").unwrap());
     assert_eq!(bed.guard.stage_progress(bed.now, id, &stage), Err(NoStage::None));
 }
+
+/// A stage whose hook has 20 seconds and is tried often.
+fn limited() -> Arc<Plan> {
+    plan(&[(
+        "[rule.slow]",
+        "[[stage]]\nname = \"canary\"\nhold = \"10s\"\nlimits = [\"latency < 1\"]\n\
+         enter = \"shift\"\n[hook.shift]\ntimeout = \"20s\"\n\
+         steps = [ { run = [\"shift\"], attempts = 9, backoff = \"3s\", idempotent = true } ]\n\
+         [rule.slow]",
+    )])
+}
+
+#[test]
+fn the_time_limit_of_a_stages_hook_survives_a_restart_after_which_the_clock_was_set_back() {
+    let mut bed = Bed::new(limited());
+    bed.play("0..2 fine; 2.5 begin v2 good=v1; 4 failed; 12 tick");
+    bed.skew_ms = -3_600_000;
+    bed.play("12.5 restart; 13 unstarted; 14 failed; 20 failed");
+    // The records before the restart cover 2.5 to 7, so 15.5 seconds are left at 12.5.
+    bed.play("29 failed");
+    assert!(!bed.guard.has_steps_to_run(), "{}", bed.log.join(", "));
+    assert!(bed.log.iter().any(|line| line.starts_with("not entered")), "{:?}", bed.log);
+}
+
+#[test]
+fn restarts_do_not_extend_the_time_limit_while_the_clock_is_behind_what_is_on_record() {
+    let mut bed = Bed::new(limited());
+    bed.play("0..2 fine; 2.5 begin v2 good=v1; 4 failed; 12 tick");
+    bed.skew_ms = -3_600_000;
+    bed.play("12.5 restart; 13 unstarted; 14 failed; 20 failed; 24 restart; 25 failed; 28 failed");
+    assert!(!bed.guard.has_steps_to_run(), "{}", bed.log.join(", "));
+}
+
+#[test]
+fn a_hook_that_names_the_good_version_enters_no_stage_where_none_is_known() {
+    let needs_good = |first: &str| {
+        let steps = "steps = [ { run = [\"shift\", \"{good}\"] } ]";
+        plan(&[("[rule.slow]", &format!("{first}[hook.shift]\n{steps}\n[rule.slow]"))])
+    };
+    let stage = "[[stage]]\nname = \"canary\"\nhold = \"10s\"\nlimits = [\"latency < 1\"]\n\
+                 enter = \"shift\"\n";
+    let script = "0..2 fine; 2.5 begin v2";
+    let refused = "begun v2, in stage canary, not entered: no good version, \
+                   notify tell";
+    play(needs_good(stage), script, refused);
+    let known = "begun v2 over v1, in stage canary, enter canary.1 0.1";
+    play(needs_good(stage), &format!("{script} good=v1"), known);
+}
+
+#[test]
+fn a_hook_that_goes_along_and_names_the_good_version_is_not_run_where_none_is_known() {
+    let along = plan(&[
+        ("notify = \"tell\"", "notify = \"tell\"\non_begin = \"shift\""),
+        ("[rule.slow]", "[hook.shift]\nsteps = [ { run = [\"shift\", \"{good}\"] } ]\n[rule.slow]"),
+    ]);
+    play(along.clone(), "0..2 fine; 2.5 begin v2", "begun v2, notified");
+    let known = "begun v2 over v1, on_begin, along shift";
+    play(along, "0..2 fine; 2.5 begin v2 good=v1", known);
+}

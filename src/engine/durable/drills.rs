@@ -9,7 +9,7 @@ use crate::model::entry::{Attempt, Entry, Event, StepResult};
 use crate::model::name::{DeploymentId, HookName, ServiceName, Version};
 use crate::model::time::Timestamp;
 
-use super::state::Progress;
+use super::progress::HookProgress;
 use crate::engine::view::evidence;
 
 /// What the id of a drill begins with; a number follows.
@@ -76,7 +76,7 @@ pub struct DrillLog {
     last: Option<DrillStatus>,
     /// When one last ended well.
     done: Option<Timestamp>,
-    pub(crate) progress: Progress,
+    pub(crate) progress: HookProgress,
 }
 
 impl DrillLog {
@@ -100,7 +100,7 @@ impl DrillLog {
     /// The attempt that has no outcome yet.
     pub(crate) fn open_attempt(&self) -> Option<Attempt> {
         let open = self.open().filter(|_| self.progress.open)?;
-        let Progress { step, number, .. } = self.progress;
+        let HookProgress { step, number, .. } = self.progress;
         Some(Attempt::of(open.hook.clone(), step, number))
     }
 
@@ -121,12 +121,11 @@ impl DrillLog {
         let Some(last) = self.last.as_mut().filter(|last| last.drill == *id) else { return };
         match &entry.event {
             Event::Intent { attempt, what } => {
-                self.progress.number = attempt.number;
-                self.progress.open = true;
+                self.progress.start(attempt.number);
                 last.start(attempt, what);
             }
             Event::Outcome { attempt, result, took_ms, .. } => {
-                self.progress.settle(result);
+                self.progress.settle(result, *took_ms);
                 last.settle(entry.at, attempt, result, *took_ms);
             }
             Event::DrillDone(DrillEnd { result, why, took_ms }) => {
@@ -175,7 +174,7 @@ impl DrillLog {
     fn begin(&mut self, id: &DeploymentId, at: Timestamp, start: &DrillStart) {
         let number = id.as_str().strip_prefix(PREFIX).and_then(|number| number.parse().ok());
         self.newest = number.unwrap_or(self.newest).max(self.newest);
-        self.progress = Progress::default();
+        self.progress = HookProgress::begun(at);
         self.last = Some(DrillStatus {
             drill: id.clone(),
             hook: start.hook.clone(),

@@ -4,5 +4,6 @@
 pub(crate) mod bounds;
 pub mod drills;
 pub(crate) mod log;
+pub(crate) mod progress;
 pub(crate) mod stage;
 pub(crate) mod state;

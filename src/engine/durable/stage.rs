@@ -5,7 +5,7 @@ use crate::model::entry::{Attempt, Entering, Event, StepResult};
 use crate::model::name::{DeploymentId, HookName, StageName};
 use crate::model::time::Timestamp;
 
-use super::state::Progress;
+use super::progress::HookProgress;
 
 /// What is known of a deployment's stages.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -28,7 +28,7 @@ pub(crate) struct Entry {
     pub(crate) hook: HookName,
     pub(crate) entering: Entering,
     pub(crate) begun: Timestamp,
-    pub(crate) progress: Progress,
+    pub(crate) progress: HookProgress,
     pub(crate) standing: Standing,
 }
 
@@ -53,7 +53,7 @@ pub(crate) struct Stray {
 impl Entry {
     /// The attempt at hand.
     pub(crate) fn attempt(&self) -> Attempt {
-        let Progress { step, number, .. } = self.progress;
+        let HookProgress { step, number, .. } = self.progress;
         let (hook, entering) = (self.hook.clone(), Some(self.entering.clone()));
         Attempt { hook, step, number, entering }
     }
@@ -62,6 +62,9 @@ impl Entry {
 impl Staging {
     /// Takes in an entry of the deployment, whose stage is `current`.
     pub(crate) fn apply(&mut self, current: Option<&StageName>, at: Timestamp, event: &Event) {
+        if let Some(entry) = &mut self.entry {
+            entry.progress.pass(at);
+        }
         if let Event::Staged { stage, enter, .. } = event {
             self.enter(current, at, stage, enter.as_ref());
         }
@@ -75,12 +78,12 @@ impl Staging {
                 entry.standing = Standing::Failed(why.clone());
             }
             (Event::Intent { attempt, .. }, Some(entry)) if is_of(attempt, entry) => {
-                (entry.progress.number, entry.progress.open) = (attempt.number, true);
+                entry.progress.start(attempt.number);
             }
-            (Event::Outcome { attempt, result, .. }, Some(entry))
+            (Event::Outcome { attempt, result, took_ms, .. }, Some(entry))
                 if entry.progress.open && entry.attempt() == *attempt =>
             {
-                entry.progress.settle(result);
+                entry.progress.settle(result, *took_ms);
             }
             (_, Some(_) | None) => {}
         }
@@ -114,7 +117,7 @@ impl Staging {
             }
         };
         let entering = Entering { stage: stage.clone(), time };
-        let (hook, progress) = (hook.clone(), Progress::default());
+        let (hook, progress) = (hook.clone(), HookProgress::begun(begun));
         Entry { hook, entering, begun, progress, standing: Standing::Running }
     }
 
@@ -130,7 +133,7 @@ impl Staging {
         );
         let entry = self.entry.as_mut().filter(|entry| ends && entry.progress.open)?;
         let attempt = entry.attempt();
-        entry.progress.settle(&StepResult::CalledOff);
+        entry.progress.settle(&StepResult::CalledOff, 0);
         Some(attempt)
     }
 }
@@ -138,8 +141,7 @@ impl Staging {
 impl Entry {
     /// Another try, from the step that failed on: what was done need not be done again.
     fn again(self, begun: Timestamp) -> Self {
-        let Progress { step, number, .. } = self.progress;
-        let progress = Progress { step, number, ..Progress::default() };
+        let progress = self.progress.again(begun);
         Self { begun, progress, standing: Standing::Running, ..self }
     }
 }

@@ -5,12 +5,13 @@ use std::collections::VecDeque;
 
 use crate::model::deployment::MAX_ROLLBACKS;
 use crate::model::entry::{
-    Attempt, Caller, Decision, Entry, Event, Frozen, Refusal, SignalEvidence, StepResult,
+    Attempt, Caller, Decision, Entry, Event, Frozen, Refusal, SignalEvidence,
 };
 use crate::model::name::{DeploymentId, RuleName, ServiceName, StageName, Version};
 use crate::model::time::Timestamp;
 
 use super::drills::DrillLog;
+use super::progress::HookProgress;
 use super::stage::{Staging, Stray};
 use crate::engine::notify::alerts::NewsLog;
 use crate::engine::notify::pending::Owed;
@@ -91,7 +92,7 @@ pub(crate) struct Deployment {
     /// What comparisons with the live version came to.
     pub(crate) checked: Vec<(Option<Version>, Option<Refusal>)>,
     pub(crate) decision: Option<(Timestamp, Decision)>,
-    pub(crate) progress: Progress,
+    pub(crate) progress: HookProgress,
     /// How many entries concern it, those beyond `entries` included.
     pub(crate) records: u32,
     pub(crate) entries: Vec<Entry>,
@@ -106,23 +107,6 @@ pub(crate) enum Phase {
     Failed(String),
     Baked,
     Ended(String),
-}
-
-/// How far the steps of a rollback have got.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Progress {
-    /// The step at hand, from 0; past the last one when all are done.
-    pub(crate) step: u32,
-    /// The number of its newest attempt; 0 before the first.
-    pub(crate) number: u32,
-    /// How many of its attempts failed.
-    pub(crate) failed: u32,
-    /// How many of its attempts nobody knows the outcome of.
-    pub(crate) unknown: u32,
-    /// The newest attempt has no outcome yet.
-    pub(crate) open: bool,
-    /// What became of the newest attempt that has an outcome.
-    pub(crate) last: Option<StepResult>,
 }
 
 impl Durable {
@@ -230,7 +214,7 @@ impl Durable {
             owed: Owed::Nothing,
             checked: Vec::new(),
             decision: None,
-            progress: Progress::default(),
+            progress: HookProgress::default(),
             records: 0,
             entries: Vec::new(),
         });
@@ -253,6 +237,9 @@ impl Deployment {
     fn apply(&mut self, entry: &Entry) {
         self.records = self.records.saturating_add(1);
         self.note_owed(&entry.event);
+        if self.phase == Phase::RollingBack {
+            self.progress.pass(entry.at);
+        }
         self.staging.apply(self.stage.as_ref(), entry.at, &entry.event);
         match &entry.event {
             Event::SetAside { evidence } => self.set_aside.push(evidence.rule.clone()),
@@ -260,11 +247,10 @@ impl Deployment {
             Event::Cleared { rule } => self.cleared.clear(rule),
             Event::Decided(decision) => self.decide(entry.at, decision.clone()),
             Event::Intent { attempt, .. } if self.rolls_back_with(attempt) => {
-                self.progress.number = attempt.number;
-                self.progress.open = true;
+                self.progress.start(attempt.number);
             }
-            Event::Outcome { attempt, result, .. } if self.rolls_back_with(attempt) => {
-                self.progress.settle(result);
+            Event::Outcome { attempt, result, took_ms, .. } if self.rolls_back_with(attempt) => {
+                self.progress.settle(result, *took_ms);
             }
             Event::Cured { .. } => self.phase = Phase::RolledBack,
             Event::Failed { why, .. } => self.phase = Phase::Failed(why.clone()),
@@ -309,6 +295,7 @@ impl Deployment {
 
     fn decide(&mut self, at: Timestamp, decision: Decision) {
         (self.ask, self.phase) = (None, Phase::RollingBack);
+        self.progress = HookProgress::begun(at);
         self.decision = Some((at, decision));
     }
 
@@ -397,21 +384,5 @@ const fn is_story(event: &Event) -> bool {
         | Event::Outcome { .. }
         | Event::Cured { .. }
         | Event::Failed { .. } => true,
-    }
-}
-
-impl Progress {
-    pub(crate) fn settle(&mut self, result: &StepResult) {
-        self.open = false;
-        self.last = Some(result.clone());
-        match result {
-            StepResult::Done => *self = Self { step: self.step + 1, ..Self::default() },
-            StepResult::Failed(_)
-            | StepResult::Final(_)
-            | StepResult::PutOff { .. }
-            | StepResult::TimedOut => self.failed += 1,
-            StepResult::Unknown => self.unknown += 1,
-            StepResult::NotStarted | StepResult::CalledOff => {}
-        }
     }
 }

@@ -2,7 +2,8 @@
 //! the critical path, and nothing depends on what becomes of it.
 
 use crate::model::deployment::Milestone;
-use crate::model::entry::{Event, Trigger};
+use crate::model::entry::{Event, Refusal, Trigger};
+use crate::model::hook::Placeholder;
 use crate::model::index::HookIx;
 
 use super::order::{Context, Occasion};
@@ -15,6 +16,12 @@ pub(crate) fn run(cx: &mut Cx<'_>, on: Milestone) {
     let plan = cx.plan().clone();
     let Some(HookIx(place)) = plan.deployment.along.at(on) else { return };
     let Some(hook) = plan.hooks.get(place).filter(|_| !cx.log.is_halted()) else { return };
+    let has_good = cx.current().is_some_and(|current| current.good.is_some());
+    if hook.names(Placeholder::Good) && !has_good {
+        // The version to go back to would be an empty word in it.
+        let failure = Some(Refusal::NoGoodVersion.to_string());
+        return cx.record(Event::Notified { hook: hook.name.clone(), failure });
+    }
     cx.record(Event::HookBegun { hook: hook.name.clone(), on });
     let Some(current) = cx.current() else { return };
     let trigger = current.decision.as_ref().map(|(_, decision)| &decision.trigger);

@@ -15,7 +15,7 @@ use crate::model::time::Instant;
 use super::order::Context;
 use super::procedure::{At, Next};
 use crate::engine::context::Cx;
-use crate::engine::durable::state::Progress;
+use crate::engine::durable::progress::HookProgress;
 use crate::engine::effect::{Effect, Order};
 
 /// A function of `procedure` that says what comes next.
@@ -60,7 +60,7 @@ impl Attempts {
     }
 
     /// The step that `progress` is at; `None` when all of them are done.
-    pub(crate) fn step(&self, progress: &Progress) -> Option<&Step> {
+    pub(crate) fn step(&self, progress: &HookProgress) -> Option<&Step> {
         self.hook.steps.get(progress.step as usize)
     }
 
@@ -107,7 +107,7 @@ impl Attempts {
         &mut self,
         at: Instant,
         deployment: &DeploymentId,
-        progress: &Progress,
+        progress: &HookProgress,
         choose: Choose,
     ) -> Next {
         let next = choose(At { hook: &self.hook, progress, deployment, left: self.left(at) });

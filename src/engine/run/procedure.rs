@@ -10,7 +10,7 @@ use crate::model::hook::{Hook, MAX_BACKOFF, MAX_RETRY_AFTER, Step};
 use crate::model::name::DeploymentId;
 use crate::model::time::format_duration;
 
-use crate::engine::durable::state::Progress;
+use crate::engine::durable::progress::HookProgress;
 use crate::engine::effect::Rerun;
 
 /// How often a step whose outcome is unknown is run again, where it says that it may be. A guard
@@ -40,7 +40,7 @@ pub(crate) enum Next {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct At<'a> {
     pub(crate) hook: &'a Hook,
-    pub(crate) progress: &'a Progress,
+    pub(crate) progress: &'a HookProgress,
     /// The deployment's id, from which pauses are spread.
     pub(crate) deployment: &'a DeploymentId,
     /// How much is left of the time that the whole hook may take; `None`: no end of it.
@@ -164,19 +164,22 @@ mod tests {
         Hook { name, steps: vec![step], timeout: None, cure: None, on_failure: None }
     }
 
-    fn after(failed: u32, unknown: u32, last: StepResult) -> Progress {
+    fn after(failed: u32, unknown: u32, last: StepResult) -> HookProgress {
         let number = failed + unknown;
-        Progress { step: 0, number, failed, unknown, open: false, last: Some(last) }
+        let mut progress = HookProgress::default();
+        (progress.number, progress.failed, progress.unknown) = (number, failed, unknown);
+        progress.last = Some(last);
+        progress
     }
 
-    fn decide(choose: fn(At<'_>) -> Next, hook: &Hook, progress: &Progress) -> Next {
+    fn decide(choose: fn(At<'_>) -> Next, hook: &Hook, progress: &HookProgress) -> Next {
         within(choose, hook, progress, None)
     }
 
     fn within(
         choose: fn(At<'_>) -> Next,
         hook: &Hook,
-        progress: &Progress,
+        progress: &HookProgress,
         left: Option<Duration>,
     ) -> Next {
         let deployment = &DeploymentId::new("v2").unwrap();
@@ -192,7 +195,7 @@ mod tests {
             assert!(at == number && (0.8..=1.2).contains(&share), "{at} after {pause:?}");
         };
         let first = Next::Start { number: 1, pause: Duration::ZERO };
-        assert_eq!(decide(next, &hook(3, false), &Progress::default()), first);
+        assert_eq!(decide(next, &hook(3, false), &HookProgress::default()), first);
         near(failed(1), 2, 1.0);
         near(failed(2), 3, 2.0);
         assert_eq!(failed(3), Next::GiveUp("step 1 timed out".into()));
@@ -249,7 +252,8 @@ mod tests {
         let unknown = after(0, 1, StepResult::Unknown);
         hook.steps[0].idempotent = true;
         assert!(matches!(within(next_without_cure, &hook, &unknown, left(0)), Next::GiveUp(_)));
-        let done = Progress { step: 1, ..Progress::default() };
+        let mut done = HookProgress::default();
+        done.settle(&StepResult::Done, 0);
         assert_eq!(within(next, &hook, &done, left(0)), Next::Verify);
     }
 
@@ -286,7 +290,8 @@ mod tests {
 
     #[test]
     fn when_every_step_is_done_the_cure_is_looked_for() {
-        let done = Progress { step: 1, ..Progress::default() };
+        let mut done = HookProgress::default();
+        done.settle(&StepResult::Done, 0);
         assert_eq!(decide(next, &hook(1, false), &done), Next::Verify);
     }
 }

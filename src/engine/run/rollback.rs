@@ -12,7 +12,7 @@ use crate::model::plan::Plan;
 use crate::model::reading::Verdict;
 use crate::model::rule::Severity;
 use crate::model::scrape::Scrape;
-use crate::model::time::{Instant, Moment, format_duration};
+use crate::model::time::{Instant, format_duration};
 
 use super::attempts::{Attempts, Choose};
 use super::order::{Context, Occasion};
@@ -118,7 +118,7 @@ impl Rollback {
         let current = cx.current().expect("only a deployment is rolled back");
         let decision = decision(current);
         let name = decision.hook.clone();
-        let spent = spent(current, cx.now);
+        let spent = current.progress.spent(cx.now.wall);
         let Some(hook) = cx.plan().hooks.iter().find(|hook| hook.name == name).cloned() else {
             return self.fail(cx, format!("hook {name} is not in the configuration any more"));
         };
@@ -445,14 +445,6 @@ impl Rollback {
 fn decision(of: &Deployment) -> &Decision {
     let decision = of.decision.as_ref();
     decision.map(|(_, decision)| decision).expect("a rollback begins with its decision")
-}
-
-/// How long a rollback has been under way. The wall clock may have been set back since; what is on
-/// record has happened all the same.
-fn spent(of: &Deployment, now: Moment) -> Duration {
-    let Some((decided, _)) = &of.decision else { return Duration::ZERO };
-    let recorded = of.entries.iter().map(|entry| entry.at);
-    recorded.fold(now.wall, Ord::max).since(*decided)
 }
 
 /// The newest attempt at the step at hand.

@@ -4,8 +4,8 @@
 
 use std::time::Duration;
 
-use crate::model::entry::{Attempt, Event, StepResult};
-use crate::model::hook::Hook;
+use crate::model::entry::{Attempt, Event, Refusal, StepResult};
+use crate::model::hook::{Hook, Placeholder};
 use crate::model::time::{Instant, Moment};
 
 use super::attempts::{Attempts, Choose};
@@ -81,7 +81,12 @@ impl StageEntry {
         let Some(entry) = running(current.staging.entry.as_ref()) else {
             return EntryStep::Nothing;
         };
+        let needs_good = attempts.hook().names(Placeholder::Good) && current.good.is_none();
         match attempts.advance(cx.now.at, &current.id, &entry.progress, choose) {
+            Next::Start { .. } if needs_good => {
+                attempts.stop();
+                self.fail(cx, Refusal::NoGoodVersion.to_string())
+            }
             Next::Start { number, pause } if pause.is_zero() => self.start_attempt(cx, number),
             Next::Await | Next::Start { .. } => EntryStep::Nothing,
             Next::LookForCure(Rerun::Safe) => self.follow(cx, procedure::next_without_cure),
@@ -194,7 +199,7 @@ impl StageEntry {
         let entry = cx.guarded().and_then(|current| running(current.staging.entry.as_ref()));
         let Some(entry) = entry else { return EntryStep::Nothing };
         let open = entry.progress.open.then(|| entry.attempt());
-        let spent = cx.now.wall.since(entry.begun);
+        let spent = entry.progress.spent(cx.now.wall);
         let Some(hook) = cx.read().hook_named(&entry.hook).cloned() else {
             let why = format!("hook {} is not in the configuration any more", entry.hook);
             return self.fail(cx, why);
