@@ -282,11 +282,14 @@ mod tests {
     use std::process::Command;
 
     use super::*;
-    use crate::model::entry::{Caller, Event};
+    use crate::model::entry::{Caller, DeploymentEvent, Event};
     use crate::model::time::Timestamp;
 
     fn entry(reason: &str) -> Entry {
-        let event = Event::Ended { reason: reason.to_owned(), by: Caller::Guard };
+        let event = Event::Deployment(DeploymentEvent::Ended {
+            reason: reason.to_owned(),
+            by: Caller::Guard,
+        });
         Entry { at: Timestamp::from_millis(1_793_000_000_000), deployment: None, event }
     }
 

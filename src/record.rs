@@ -461,7 +461,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::model::entry::{Attempt, Caller, SignalEvidence, StepResult};
+    use crate::model::entry::{
+        Attempt, AttemptEvent, Caller, DaemonEvent, DeploymentEvent, RollbackEvent, SignalEvidence,
+        StepResult,
+    };
     use crate::model::name::{HookName, SignalName, Version};
 
     fn entry(event: Event) -> Entry {
@@ -474,17 +477,26 @@ mod tests {
         let mut entries = vec![
             Entry {
                 deployment: None,
-                ..entry(Event::Started { rollguard: "0.1.0".into(), pid: 4711 })
+                ..entry(Event::Daemon(DaemonEvent::Started {
+                    rollguard: "0.1.0".into(),
+                    pid: 4711,
+                }))
             },
-            entry(Event::Ended { reason: "\u{0} \n \"é,\"hash\":\"".into(), by: Caller::Guard }),
+            entry(Event::Deployment(DeploymentEvent::Ended {
+                reason: "\u{0} \n \"é,\"hash\":\"".into(),
+                by: Caller::Guard,
+            })),
         ];
-        entries.push(entry(Event::Outcome {
+        entries.push(entry(Event::Attempt(AttemptEvent::Outcome {
             attempt: attempt.clone(),
             result: StepResult::Failed("exit status 3".into()),
             output: "x ".repeat(400),
             took_ms: 17,
-        }));
-        entries.push(entry(Event::Intent { attempt, what: "switch-release api v1".into() }));
+        })));
+        entries.push(entry(Event::Attempt(AttemptEvent::Intent {
+            attempt,
+            what: "switch-release api v1".into(),
+        })));
         entries
     }
 
@@ -662,7 +674,12 @@ mod tests {
 
     #[test]
     fn a_record_that_does_not_fit_a_line_is_refused_before_it_is_written() {
-        let big = |length| Event::Ended { reason: "x".repeat(length), by: Caller::Guard };
+        let big = |length| {
+            Event::Deployment(DeploymentEvent::Ended {
+                reason: "x".repeat(length),
+                by: Caller::Guard,
+            })
+        };
         assert!(encode(1, &Hash::GENESIS, &entry(big(MAX_LINE))).is_err());
         let fits = encode(1, &Hash::GENESIS, &entry(big(MAX_LINE - 400))).unwrap().0;
         assert_eq!(read(fits.as_bytes()).unwrap().entries.len(), 1);
@@ -683,11 +700,15 @@ mod tests {
         );
         let signals = proptest::collection::vec(evidence, 0..4);
         let event = prop_oneof![
-            (".{0,80}", any::<u32>())
-                .prop_map(|(rollguard, pid)| Event::Started { rollguard, pid }),
-            (".{0,200}", signals).prop_map(|(why, signals)| Event::Failed { why, signals }),
+            (".{0,80}", any::<u32>()).prop_map(|(rollguard, pid)| Event::Daemon(
+                DaemonEvent::Started { rollguard, pid }
+            )),
+            (".{0,200}", signals)
+                .prop_map(|(why, signals)| Event::Rollback(RollbackEvent::Failed { why, signals })),
             "[!-~]{1,8}".prop_filter_map("a version", |version| {
-                Some(Event::Baked { version: Version::new(&version).ok()? })
+                Some(Event::Deployment(DeploymentEvent::Baked {
+                    version: Version::new(&version).ok()?,
+                }))
             }),
         ];
         (0..253_402_300_799_999_i64, event)

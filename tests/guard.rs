@@ -23,7 +23,11 @@ use rollguard::engine::view::snapshot::Snapshot;
 use rollguard::engine::{Durable, Guard};
 use rollguard::model::alert::News;
 use rollguard::model::drill::Reach;
-use rollguard::model::entry::{Answer, Attempt, Caller, Entry, Event, StepResult, Trigger};
+use rollguard::model::entry::{
+    Answer, ApprovalEvent, Attempt, AttemptEvent, Caller, DaemonEvent, Decision, DeploymentEvent,
+    DrillEvent, Entry, Event, LiveEvent, NoticeEvent, PauseEvent, RollbackEvent, RuleEvent,
+    StageEvent, StepResult, Trigger,
+};
 use rollguard::model::index::TargetIx;
 use rollguard::model::live::Live;
 use rollguard::model::name::{ChannelName, DeploymentId, StageName, Version};
@@ -269,7 +273,7 @@ impl Bed {
         if let Err(rejection) = answer {
             let checks = |effect: &Effect| {
                 let Effect::Append(entry) = effect else { return false };
-                matches!(entry.event, Event::LiveChecked { .. })
+                matches!(entry.event, Event::Live(LiveEvent::Checked { .. }))
             };
             assert!(effects.iter().all(checks), "{effects:?}");
             self.log.push(format!("({rejection})"));
@@ -373,54 +377,86 @@ impl Bed {
 /// What an entry says, in a word or two; steps show as they are run.
 fn word(event: &Event) -> Option<String> {
     Some(match event {
-        Event::Started { .. } | Event::Stopped { .. } | Event::Intent { .. } => return None,
-        Event::Reloaded { .. } => "reloaded".to_owned(),
-        Event::ReloadRefused { .. } => "reload refused".to_owned(),
-        Event::Begun { version, good, .. } => match good {
-            Some(good) => format!("begun {version} over {good}"),
-            None => format!("begun {version}"),
+        Event::Daemon(DaemonEvent::Started { .. } | DaemonEvent::Stopped { .. })
+        | Event::Attempt(AttemptEvent::Intent { .. }) => return None,
+        Event::Attempt(AttemptEvent::Outcome { result, .. }) => result.to_string(),
+        Event::Deployment(DeploymentEvent::Begun(begun)) => match &begun.good {
+            Some(good) => format!("begun {} over {good}", begun.version),
+            None => format!("begun {}", begun.version),
         },
-        Event::Ended { .. } => "ended".to_owned(),
-        Event::AwaitingApproval { .. } => "asked".to_owned(),
-        Event::Denied { rule, answer: Answer::TimeLimit } => format!("{rule}: denied by nobody"),
-        Event::Denied { rule, answer: Answer::Person { .. } } => format!("{rule}: denied"),
-        Event::DenialLifted { rule } => format!("{rule}: denial lifted"),
-        Event::Lapsed { why, .. } => format!("lapsed: {why}"),
-        Event::Paused { .. } => "paused".to_owned(),
-        Event::Resumed { by: Caller::Guard, .. } => "pause over".to_owned(),
-        Event::Resumed { .. } => "resumed".to_owned(),
-        Event::Superseded { .. } => "superseded".to_owned(),
-        Event::Baked { version } => format!("baked {version}"),
-        Event::SetAside { evidence } => format!("{} set aside", evidence.rule),
-        Event::Refused { refusal, evidence } => format!("{}: {refusal}", evidence.rule),
-        Event::Decided(decision) => match &decision.trigger {
-            Trigger::Rule(rule) => match decision.approval.as_ref().map(|yes| &yes.answer) {
-                None => format!("decided by {}", rule.rule),
-                Some(Answer::Person { .. }) => format!("decided by {}, approved", rule.rule),
-                Some(Answer::TimeLimit) => format!("decided by {}, by default", rule.rule),
-            },
-            Trigger::Person { .. } => "decided by a person".to_owned(),
-        },
-        Event::Outcome { result, .. } => result.to_string(),
-        Event::Cured { .. } => "cured".to_owned(),
-        Event::Failed { why, .. } => format!("gave up: {why}"),
-        Event::Staged { stage, .. } => format!("in stage {stage}"),
-        Event::StageEntered { stage, .. } => format!("entered {stage}"),
-        Event::StageNotEntered { why, .. } => format!("not entered: {why}"),
-        Event::StagePassed { stage, .. } => format!("passed {stage}"),
-        Event::StageOverdue { why, .. } => format!("overdue: {why}"),
-        Event::HookBegun { on, .. } => on.to_string(),
-        Event::TelemetryLost { .. } => "telemetry lost".to_owned(),
-        Event::TelemetryBack { .. } => "telemetry back".to_owned(),
-        Event::LiveChecked { refusal: None, .. } => "compared".to_owned(),
-        Event::LiveChecked { live, refusal: Some(refusal), .. } => format!("{refusal} ({live})"),
-        Event::LiveSeen { version } => format!("{version} is live"),
-        Event::Notified { .. } => "notified".to_owned(),
-        Event::Cleared { rule } => format!("cleared {rule}"),
-        Event::DrillBegun(start) => format!("drill of {}", start.hook),
-        Event::DrillDone(end) => format!("drill {}", end.result),
-        Event::Told { channel, change, .. } => format!("told {channel} {}", change.word()),
+        Event::Deployment(DeploymentEvent::Baked { version }) => format!("baked {version}"),
+        Event::Stage(event) => stage_word(event),
+        Event::Rule(RuleEvent::SetAside { evidence }) => format!("{} set aside", evidence.rule),
+        Event::Rule(RuleEvent::Refused { refusal, evidence }) => {
+            format!("{}: {refusal}", evidence.rule)
+        }
+        Event::Rule(RuleEvent::Cleared { rule }) => format!("cleared {rule}"),
+        Event::Approval(event) => approval_word(event),
+        Event::Pause(PauseEvent::Resumed { by: Caller::Guard, .. }) => "pause over".to_owned(),
+        Event::Live(LiveEvent::Checked { refusal: None, .. }) => "compared".to_owned(),
+        Event::Live(LiveEvent::Checked { live, refusal: Some(refusal), .. }) => {
+            format!("{refusal} ({live})")
+        }
+        Event::Live(LiveEvent::Seen { version }) => format!("{version} is live"),
+        Event::Rollback(RollbackEvent::Decided(decision)) => decision_word(decision),
+        Event::Rollback(RollbackEvent::Failed { why, .. }) => format!("gave up: {why}"),
+        Event::Drill(DrillEvent::Begun(start)) => format!("drill of {}", start.hook),
+        Event::Drill(DrillEvent::Done(end)) => format!("drill {}", end.result),
+        Event::Notice(NoticeEvent::HookBegun { on, .. }) => on.to_string(),
+        Event::Notice(NoticeEvent::Told { channel, change, .. }) => {
+            format!("told {channel} {}", change.word())
+        }
+        Event::Daemon(_)
+        | Event::Deployment(_)
+        | Event::Rule(_)
+        | Event::Pause(_)
+        | Event::Rollback(_)
+        | Event::Notice(_) => kind(event),
     })
+}
+
+/// The kind's own name, in words.
+fn kind(event: impl serde::Serialize) -> String {
+    let record = serde_json::to_value(event).unwrap();
+    record["kind"].as_str().unwrap().replace('_', " ")
+}
+
+fn stage_word(event: &StageEvent) -> String {
+    if let StageEvent::Staged { stage, .. } = event {
+        return format!("in stage {stage}");
+    }
+    if let StageEvent::NotEntered { why, .. } = event {
+        return format!("not entered: {why}");
+    }
+    if let StageEvent::Overdue { why, .. } = event {
+        return format!("overdue: {why}");
+    }
+    let record = serde_json::to_value(event).unwrap();
+    let stage = record["data"]["stage"].as_str().unwrap();
+    format!("{} {stage}", kind(event).trim_start_matches("stage "))
+}
+
+fn approval_word(event: &ApprovalEvent) -> String {
+    match event {
+        ApprovalEvent::Asked { .. } => "asked".to_owned(),
+        ApprovalEvent::Denied { rule, answer: Answer::TimeLimit } => {
+            format!("{rule}: denied by nobody")
+        }
+        ApprovalEvent::Denied { rule, answer: Answer::Person { .. } } => format!("{rule}: denied"),
+        ApprovalEvent::DenialLifted { rule } => format!("{rule}: denial lifted"),
+        ApprovalEvent::Lapsed { why, .. } => format!("lapsed: {why}"),
+    }
+}
+
+fn decision_word(decision: &Decision) -> String {
+    match &decision.trigger {
+        Trigger::Rule(rule) => match decision.approval.as_ref().map(|yes| &yes.answer) {
+            None => format!("decided by {}", rule.rule),
+            Some(Answer::Person { .. }) => format!("decided by {}, approved", rule.rule),
+            Some(Answer::TimeLimit) => format!("decided by {}, by default", rule.rule),
+        },
+        Trigger::Person { .. } => "decided by a person".to_owned(),
+    }
 }
 
 fn check(changes: &[(&str, &str)], script: &str, expected: &str) {

@@ -12,7 +12,7 @@ use rollguard::engine::Guard;
 use rollguard::engine::command::{Command, Force, Terms};
 use rollguard::engine::effect::{Effect, Outcome, Pace};
 use rollguard::engine::view::snapshot::Snapshot;
-use rollguard::model::entry::{Caller, Event, StepResult};
+use rollguard::model::entry::{Caller, Event, RollbackEvent, StepResult};
 use rollguard::model::index::TargetIx;
 use rollguard::model::name::Version;
 use rollguard::model::plan::Plan;
@@ -133,7 +133,7 @@ impl Bed {
                     self.paces.push((self.now_ms, self.interval_ms, pace));
                 }
                 Effect::Append(entry) => {
-                    if let Event::Decided(_) = entry.event {
+                    if let Event::Rollback(RollbackEvent::Decided(_)) = entry.event {
                         self.decided = Some(self.now_ms);
                     }
                 }

@@ -28,7 +28,7 @@ use super::client::ClientError;
 use super::exit;
 use crate::clock::Clock;
 use crate::engine::view::snapshot::{GuardState, RuleStatus};
-use crate::model::entry::{Event, Trigger};
+use crate::model::entry::{AttemptEvent, Event, RollbackEvent, Trigger};
 use crate::model::name::{DeploymentId, Version};
 use crate::model::time::{Timestamp, format_duration};
 use crate::render::Style;
@@ -330,12 +330,12 @@ fn summary(watch: &Watch, deployed: Timestamp, state: GuardState, place: &Place)
         let entry = watch.entries.iter().find(|entry| is(&entry.event));
         entry.map(|entry| entry.at.as_millis())
     };
-    let decided = at(|event| matches!(event, Event::Decided(_)));
-    let started = at(|event| matches!(event, Event::Intent { .. }));
-    let cured = at(|event| matches!(event, Event::Cured { .. }));
+    let decided = at(|event| matches!(event, Event::Rollback(RollbackEvent::Decided(_))));
+    let started = at(|event| matches!(event, Event::Attempt(AttemptEvent::Intent { .. })));
+    let cured = at(|event| matches!(event, Event::Rollback(RollbackEvent::Cured { .. })));
     let since_decision = |at: Option<i64>| Some(at? - decided?);
     let rule_for_ms = watch.entries.iter().find_map(|entry| {
-        let Event::Decided(decision) = &entry.event else { return None };
+        let Event::Rollback(RollbackEvent::Decided(decision)) = &entry.event else { return None };
         let Trigger::Rule(rule) = &decision.trigger else { return None };
         Some(rule.for_ms)
     });

@@ -16,7 +16,7 @@ use crate::hook::Executor;
 use crate::journal::{Journal, reports_dir};
 use crate::live_version::Reader;
 use crate::load::Places;
-use crate::model::entry::{Entry, Event};
+use crate::model::entry::{AttemptEvent, DeploymentEvent, DrillEvent, Entry, Event, Level};
 use crate::model::index::TargetIx;
 use crate::model::live::{Live, LiveSettings};
 use crate::model::time::format_duration;
@@ -103,7 +103,8 @@ impl Shell {
             let place = crate::failpoint::before(&effect);
             match effect {
                 Effect::Append(entry) => {
-                    if matches!(entry.event, Event::Intent { .. }) && attempts == Attempts::HandOver
+                    if matches!(entry.event, Event::Attempt(AttemptEvent::Intent { .. }))
+                        && attempts == Attempts::HandOver
                     {
                         return Performed::HandedOver;
                     }
@@ -175,12 +176,13 @@ impl Shell {
     /// What follows from an entry being on disk.
     fn written(&self, entry: &Entry) {
         log(entry);
-        if let (Event::Begun { .. }, Some(deployment)) = (&entry.event, &entry.deployment)
+        if let (Event::Deployment(DeploymentEvent::Begun(_)), Some(deployment)) =
+            (&entry.event, &entry.deployment)
             && let Err(error) = self.executor.forget_all_but(deployment)
         {
             tracing::warn!(%error, "markers of old attempts cannot be removed");
         }
-        if let (Event::DrillBegun(_), Some(drill)) = (&entry.event, &entry.deployment)
+        if let (Event::Drill(DrillEvent::Begun(_)), Some(drill)) = (&entry.event, &entry.deployment)
             && let Err(error) = self.executor.forget_drills_but(drill)
         {
             tracing::warn!(%error, "markers of old drills cannot be removed");
@@ -243,52 +245,10 @@ fn log(entry: &Entry) {
         Some(deployment) => format!("{deployment} {event}"),
         None => event,
     };
-    match &entry.event {
-        Event::Failed { .. } => tracing::error!("{line}"),
-        Event::Decided(_)
-        | Event::StageNotEntered { .. }
-        | Event::StageOverdue { .. }
-        | Event::AwaitingApproval { .. }
-        | Event::Denied { .. }
-        | Event::Lapsed { .. }
-        | Event::Paused { .. }
-        | Event::Refused { .. }
-        | Event::ReloadRefused { .. }
-        | Event::LiveChecked { refusal: Some(_), .. }
-        | Event::TelemetryLost { .. } => {
-            tracing::warn!("{line}");
-        }
-        Event::Outcome { result, .. } if *result != crate::model::entry::StepResult::Done => {
-            tracing::warn!("{line}");
-        }
-        Event::Notified { failure: Some(_), .. } | Event::Told { failure: Some(_), .. } => {
-            tracing::warn!("{line}");
-        }
-        Event::Started { .. }
-        | Event::Stopped { .. }
-        | Event::Reloaded { .. }
-        | Event::Begun { .. }
-        | Event::Staged { .. }
-        | Event::StageEntered { .. }
-        | Event::StagePassed { .. }
-        | Event::HookBegun { .. }
-        | Event::TelemetryBack { .. }
-        | Event::Ended { .. }
-        | Event::Superseded { .. }
-        | Event::Baked { .. }
-        | Event::SetAside { .. }
-        | Event::DenialLifted { .. }
-        | Event::Resumed { .. }
-        | Event::Intent { .. }
-        | Event::Outcome { .. }
-        | Event::Cured { .. }
-        | Event::Cleared { .. }
-        | Event::Told { .. }
-        | Event::LiveChecked { .. }
-        | Event::LiveSeen { .. }
-        | Event::DrillBegun(_)
-        | Event::DrillDone(_)
-        | Event::Notified { .. } => tracing::info!("{line}"),
+    match entry.event.level() {
+        Level::Error => tracing::error!("{line}"),
+        Level::Warning => tracing::warn!("{line}"),
+        Level::Info => tracing::info!("{line}"),
     }
 }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::deployment::Milestone;
 use crate::model::drill::{DrillRefusal, Reach};
-use crate::model::entry::{Caller, Entry, Event, Refusal};
+use crate::model::entry::{Caller, DaemonEvent, DeploymentBegun, DeploymentEvent, Entry, Refusal};
 use crate::model::live::Live;
 use crate::model::name::{DeploymentId, HookName, StageName, Version};
 use crate::model::plan::Plan;
@@ -329,7 +329,7 @@ impl Guard {
         {
             self.watch_live(now);
         }
-        self.record(now, Event::Reloaded { by, rules });
+        self.record(now, DaemonEvent::Reloaded { by, rules });
         crate::engine::notify::outbox::send_open(&mut self.log, &self.evaluator);
         self.keep_pace(now.at);
         self.effects()
@@ -343,7 +343,7 @@ impl Guard {
         errors: usize,
         first: String,
     ) -> Vec<Effect> {
-        self.record(now, Event::ReloadRefused { by, errors, first });
+        self.record(now, DaemonEvent::ReloadRefused { by, errors, first });
         self.effects()
     }
 
@@ -376,7 +376,7 @@ impl Guard {
             return Err(Rejection::DrillId(id));
         }
         if self.guarded().is_some() {
-            self.record(now, Event::Superseded { by: id.clone() });
+            self.record(now, DeploymentEvent::Superseded { by: id.clone() });
         }
         let plan = self.plan().clone();
         let good = good.or(plan.deployment.good.clone()).or(self.good_by_default());
@@ -390,7 +390,7 @@ impl Guard {
         let paused = self.log.state().pause.as_ref().map(|pause| pause.until);
         let paused = paused.map(|until| format!("; PAUSED until {until}")).unwrap_or_default();
         let message = format!("guarding {version} as deployment {id}; {known}{thin}{paused}");
-        let event = Event::Begun {
+        let event = DeploymentEvent::Begun(Box::new(DeploymentBegun {
             service: plan.deployment.service.clone(),
             version,
             good,
@@ -401,8 +401,12 @@ impl Guard {
             irreversible: terms.irreversible,
             forced,
             by: by.clone(),
-        };
-        self.record_entry(Entry { at: now.wall, deployment: Some(id.clone()), event });
+        }));
+        self.record_entry(Entry {
+            at: now.wall,
+            deployment: Some(id.clone()),
+            event: event.into(),
+        });
         self.start_timers(now);
         self.enter_first(now, by);
         self.go_along(now, Milestone::Begin);
@@ -460,7 +464,7 @@ impl Guard {
         check_reason(&reason)?;
         let deployment = view.addressed_guarded(id.as_ref())?.id.clone();
         self.check.give_up();
-        self.record(now, Event::Ended { reason, by });
+        self.record(now, DeploymentEvent::Ended { reason, by });
         let message = format!("deployment {deployment} is not guarded any more");
         Ok(Accepted { deployment: Some(deployment), message })
     }

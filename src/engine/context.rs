@@ -138,16 +138,16 @@ impl<'a> Cx<'a> {
     }
 
     /// Records an event of the newest deployment.
-    pub(crate) fn record(&mut self, event: Event) {
+    pub(crate) fn record(&mut self, event: impl Into<Event>) {
         let deployment = self.current().map(|deployment| deployment.id.clone());
         self.record_for(deployment, event);
     }
 
     /// Records an event of a certain deployment, or of none. The event is applied to the durable
     /// state at once, and channels are told of it where it is an alert.
-    pub(crate) fn record_for(&mut self, deployment: Option<DeploymentId>, event: Event) {
+    pub(crate) fn record_for(&mut self, deployment: Option<DeploymentId>, event: impl Into<Event>) {
         let had_stray = self.state().stray.is_some();
-        if self.log.record(Entry { at: self.now.wall, deployment, event }) {
+        if self.log.record(Entry { at: self.now.wall, deployment, event: event.into() }) {
             outbox::send_newest(self.log, self.evaluator);
             if !had_stray {
                 self.call_off();

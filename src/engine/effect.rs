@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::entry::{Attempt, Decision, Entry, Event, SignalEvidence, StepResult};
+use crate::model::entry::{Attempt, AttemptEvent, Decision, Entry, SignalEvidence, StepResult};
 use crate::model::index::TargetIx;
 use crate::model::live::LiveSettings;
 use crate::model::name::{DeploymentId, HookName, SignalName};
@@ -154,8 +154,8 @@ pub struct Outcome {
 impl Outcome {
     /// The event that records it.
     #[must_use]
-    pub fn event(&self) -> Event {
-        Event::Outcome {
+    pub fn event(&self) -> AttemptEvent {
+        AttemptEvent::Outcome {
             attempt: self.attempt.clone(),
             result: self.result.clone(),
             output: self.output.clone(),

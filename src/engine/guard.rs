@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::model::deployment::{Arm, Milestone, Mode};
 use crate::model::drill::Reach;
-use crate::model::entry::{Caller, Entry, Event, Refusal, Trigger};
+use crate::model::entry::{Caller, DaemonEvent, Entry, Event, NoticeEvent, Refusal, Trigger};
 use crate::model::hook::Hook;
 use crate::model::index::{HookIx, RuleIx};
 use crate::model::live::Live;
@@ -114,7 +114,7 @@ impl Guard {
             self.evaluator.note_seen(&current.lost);
             self.evaluator.enter(current.stage.clone(), now.at);
         }
-        self.record(now, Event::Started { rollguard: rollguard.to_owned(), pid });
+        self.record(now, DaemonEvent::Started { rollguard: rollguard.to_owned(), pid });
         if let Some(hook) = incident::tell_owed(&mut self.cx(now)) {
             self.rollback.remember(hook, now.at);
         }
@@ -231,14 +231,14 @@ impl Guard {
         hook: HookName,
         failure: Option<String>,
     ) -> Vec<Effect> {
-        let event = Event::Notified { hook, failure };
+        let event = Event::Notice(NoticeEvent::Notified { hook, failure });
         self.record_entry(Entry { at: now.wall, deployment: Some(deployment), event });
         self.effects()
     }
 
     /// The daemon was told to stop.
     pub fn stop(&mut self, now: Moment, by: Caller) -> Vec<Effect> {
-        self.record(now, Event::Stopped { by });
+        self.record(now, DaemonEvent::Stopped { by });
         let step = self.drills.close(&mut Cx::new(now, &self.evaluator, &mut self.log));
         self.follow_drill(now, step);
         self.effects()
@@ -301,7 +301,7 @@ impl Guard {
     }
 
     /// Applies an event to the durable state and asks for it to be made durable.
-    pub(crate) fn record(&mut self, now: Moment, event: Event) {
+    pub(crate) fn record(&mut self, now: Moment, event: impl Into<Event>) {
         self.cx(now).record(event);
     }
 

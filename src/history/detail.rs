@@ -3,7 +3,7 @@
 
 use crate::engine::Durable;
 use crate::engine::effect::Incident;
-use crate::model::entry::{Entry, Event, SignalEvidence};
+use crate::model::entry::{Entry, Event, RollbackEvent, SignalEvidence};
 use crate::model::name::DeploymentId;
 use crate::model::time::Timestamp;
 
@@ -137,7 +137,9 @@ impl Account {
     #[must_use]
     pub fn after(&self) -> &[SignalEvidence] {
         let last = self.entries().iter().rev().find_map(|entry| {
-            if let Event::Cured { signals, .. } | Event::Failed { signals, .. } = &entry.event {
+            if let Event::Rollback(RollbackEvent::Cured { signals, .. })
+            | Event::Rollback(RollbackEvent::Failed { signals, .. }) = &entry.event
+            {
                 return Some(&signals[..]);
             }
             None

@@ -4,7 +4,10 @@
 use serde::Serialize;
 
 use crate::model::deployment::Mode;
-use crate::model::entry::{Attempt, Caller, Decision, Event, Refusal, Trigger};
+use crate::model::entry::{
+    ApprovalEvent, Attempt, AttemptEvent, Caller, Decision, DeploymentEvent, Event, Refusal,
+    RollbackEvent, RuleEvent, StageEvent, Trigger,
+};
 use crate::model::name::{DeploymentId, HookName, RuleName, ServiceName, StageName, Version};
 use crate::model::time::Timestamp;
 
@@ -132,14 +135,14 @@ pub struct Refused {
 impl Brief {
     /// The deployment that an event begins; `None`: it begins none.
     pub(super) fn begun(at: Timestamp, id: &DeploymentId, event: &Event) -> Option<Self> {
-        let Event::Begun { service, version, good, mode, by, .. } = event else { return None };
+        let Event::Deployment(DeploymentEvent::Begun(begun)) = event else { return None };
         Some(Self {
             id: id.clone(),
-            service: service.clone(),
-            version: version.clone(),
-            good: good.clone(),
-            mode: *mode,
-            by: by.clone(),
+            service: begun.service.clone(),
+            version: begun.version.clone(),
+            good: begun.good.clone(),
+            mode: begun.mode,
+            by: begun.by.clone(),
             stage: None,
             begun: at,
             ending: Ending::Guarding,
@@ -163,50 +166,51 @@ impl Brief {
     /// changes nothing of what a brief says.
     pub(super) fn take(&mut self, at: Timestamp, event: &Event) {
         match event {
-            Event::Decided(decision) => self.decide(at, decision),
-            Event::Intent { attempt, .. } if self.is_rollback(attempt) => self.attempts += 1,
-            Event::Outcome { attempt, .. } if self.is_rollback(attempt) => self.stepped = Some(at),
-            Event::Cured { .. } => {
+            Event::Rollback(RollbackEvent::Decided(decision)) => self.decide(at, decision),
+            Event::Attempt(AttemptEvent::Intent { attempt, .. }) if self.is_rollback(attempt) => {
+                self.attempts += 1
+            }
+            Event::Attempt(AttemptEvent::Outcome { attempt, .. }) if self.is_rollback(attempt) => {
+                self.stepped = Some(at)
+            }
+            Event::Rollback(RollbackEvent::Cured { .. }) => {
                 self.cured = Some(at);
                 self.end(at, Ending::RolledBack, None);
             }
-            Event::Failed { why, .. } => self.end(at, Ending::RollbackFailed, Some(why.clone())),
-            Event::Baked { .. } => {
+            Event::Rollback(RollbackEvent::Failed { why, .. }) => {
+                self.end(at, Ending::RollbackFailed, Some(why.clone()))
+            }
+            Event::Deployment(DeploymentEvent::Baked { .. }) => {
                 self.baked = Some(at);
                 self.end(at, Ending::Baked, None);
             }
-            Event::Ended { reason, .. } => self.end(at, Ending::Ended, Some(reason.clone())),
-            Event::Superseded { by } => self.end(at, Ending::Superseded, Some(by.to_string())),
-            Event::Refused { refusal, evidence } => self.refuse(*refusal, &evidence.rule),
-            Event::Denied { rule, .. } => self.refuse(Refusal::Denied, rule),
-            Event::SetAside { evidence } => self.set_aside.push(evidence.rule.clone()),
-            Event::TelemetryLost { .. } => self.telemetry_lost += 1,
-            Event::Staged { stage, .. } => self.stage = Some(stage.clone()),
-            Event::Started { .. }
-            | Event::Stopped { .. }
-            | Event::Reloaded { .. }
-            | Event::ReloadRefused { .. }
-            | Event::Begun { .. }
-            | Event::TelemetryBack { .. }
-            | Event::AwaitingApproval { .. }
-            | Event::DenialLifted { .. }
-            | Event::Lapsed { .. }
-            | Event::Paused { .. }
-            | Event::Resumed { .. }
-            | Event::StageEntered { .. }
-            | Event::StageNotEntered { .. }
-            | Event::StagePassed { .. }
-            | Event::StageOverdue { .. }
-            | Event::HookBegun { .. }
-            | Event::Intent { .. }
-            | Event::Outcome { .. }
-            | Event::Cleared { .. }
-            | Event::Told { .. }
-            | Event::LiveChecked { .. }
-            | Event::LiveSeen { .. }
-            | Event::DrillBegun(_)
-            | Event::DrillDone(_)
-            | Event::Notified { .. } => {}
+            Event::Deployment(DeploymentEvent::Ended { reason, .. }) => {
+                self.end(at, Ending::Ended, Some(reason.clone()))
+            }
+            Event::Deployment(DeploymentEvent::Superseded { by }) => {
+                self.end(at, Ending::Superseded, Some(by.to_string()))
+            }
+            Event::Rule(RuleEvent::Refused { refusal, evidence }) => {
+                self.refuse(*refusal, &evidence.rule)
+            }
+            Event::Approval(ApprovalEvent::Denied { rule, .. }) => {
+                self.refuse(Refusal::Denied, rule)
+            }
+            Event::Rule(RuleEvent::SetAside { evidence }) => {
+                self.set_aside.push(evidence.rule.clone())
+            }
+            Event::Rule(RuleEvent::TelemetryLost { .. }) => self.telemetry_lost += 1,
+            Event::Stage(StageEvent::Staged { stage, .. }) => self.stage = Some(stage.clone()),
+            Event::Daemon(_)
+            | Event::Deployment(_)
+            | Event::Stage(_)
+            | Event::Rule(_)
+            | Event::Approval(_)
+            | Event::Pause(_)
+            | Event::Live(_)
+            | Event::Attempt(_)
+            | Event::Drill(_)
+            | Event::Notice(_) => {}
         }
     }
 

@@ -5,8 +5,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::model::deployment::Mode;
 use crate::model::entry::{
-    Attempt, Caller, Decision, Entry, Event, Refusal, RuleEvidence, RuleStanding, StepResult,
-    Trigger,
+    Attempt, AttemptEvent, Caller, DaemonEvent, Decision, DeploymentBegun, DeploymentEvent, Entry,
+    Event, Refusal, RollbackEvent, RuleEvent, RuleEvidence, RuleStanding, StepResult, Trigger,
 };
 use crate::model::name::{DeploymentId, HookName, RuleName, ServiceName, Version};
 use crate::model::rule::{About, Severity};
@@ -28,7 +28,7 @@ fn entry(millis: i64, id: &str, event: Event) -> Entry {
 }
 
 fn begun(name: &str) -> Event {
-    Event::Begun {
+    Event::Deployment(DeploymentEvent::Begun(Box::new(DeploymentBegun {
         service: ServiceName::new("api").unwrap(),
         version: version(name),
         good: Some(version("v0")),
@@ -39,7 +39,7 @@ fn begun(name: &str) -> Event {
         irreversible: false,
         forced: false,
         by: Caller::Guard,
-    }
+    })))
 }
 
 fn evidence(since: Option<i64>) -> RuleEvidence {
@@ -62,7 +62,7 @@ fn evidence(since: Option<i64>) -> RuleEvidence {
 }
 
 fn decided(trigger: Trigger) -> Event {
-    Event::Decided(Decision {
+    Event::Rollback(RollbackEvent::Decided(Box::new(Decision {
         trigger,
         hook: HookName::new("rollback").unwrap(),
         version: version("v1"),
@@ -71,7 +71,7 @@ fn decided(trigger: Trigger) -> Event {
         cure: String::new(),
         rules: Vec::new(),
         signals: Vec::new(),
-    })
+    })))
 }
 
 fn by_rule(since: Option<i64>) -> Event {
@@ -84,23 +84,28 @@ fn by_person() -> Event {
 
 fn outcome() -> Event {
     let attempt = Attempt::of(HookName::new("rollback").unwrap(), 0, 1);
-    Event::Outcome { attempt, result: StepResult::Done, output: String::new(), took_ms: 1 }
+    Event::Attempt(AttemptEvent::Outcome {
+        attempt,
+        result: StepResult::Done,
+        output: String::new(),
+        took_ms: 1,
+    })
 }
 
 fn cured() -> Event {
-    Event::Cured { signals: Vec::new(), took_ms: 1 }
+    Event::Rollback(RollbackEvent::Cured { signals: Vec::new(), took_ms: 1 })
 }
 
 fn failed() -> Event {
-    Event::Failed { why: "no cure".to_owned(), signals: Vec::new() }
+    Event::Rollback(RollbackEvent::Failed { why: "no cure".to_owned(), signals: Vec::new() })
 }
 
 fn refused(refusal: Refusal) -> Event {
-    Event::Refused { refusal, evidence: evidence(None) }
+    Event::Rule(RuleEvent::Refused { refusal, evidence: evidence(None) })
 }
 
 fn ended() -> Event {
-    Event::Ended { reason: "enough".to_owned(), by: Caller::Guard }
+    Event::Deployment(DeploymentEvent::Ended { reason: "enough".to_owned(), by: Caller::Guard })
 }
 
 fn book(entries: &[Entry]) -> Book {
@@ -170,14 +175,15 @@ fn a_rollback_that_failed_has_no_time_to_roll_back() {
 #[test]
 fn only_verdicts_count_for_the_failure_rate() {
     let mut entries = rollback("d1");
-    let superseded = Event::Superseded { by: DeploymentId::new("d3").unwrap() };
+    let superseded =
+        Event::Deployment(DeploymentEvent::Superseded { by: DeploymentId::new("d3").unwrap() });
     let rest = [
         entry(10_000, "d2", begun("v2")),
         entry(11_000, "d2", superseded),
         entry(11_000, "d3", begun("v3")),
         entry(12_000, "d3", ended()),
         entry(13_000, "d4", begun("v4")),
-        entry(14_000, "d4", Event::Baked { version: version("v4") }),
+        entry(14_000, "d4", Event::Deployment(DeploymentEvent::Baked { version: version("v4") })),
         entry(15_000, "d5", begun("v5")),
     ];
     entries.extend(rest);
@@ -196,7 +202,7 @@ fn only_verdicts_count_for_the_failure_rate() {
 
 #[test]
 fn a_version_that_a_person_rolls_back_after_its_bake_is_a_failure() {
-    let baked = Event::Baked { version: version("v1") };
+    let baked = Event::Deployment(DeploymentEvent::Baked { version: version("v1") });
     let entries = [
         entry(0, "d1", begun("v1")),
         entry(5_000, "d1", baked),
@@ -217,7 +223,7 @@ fn a_false_alarm_is_hinted_at() {
     let mut entries = rollback("d1");
     entries.extend([
         entry(20_000, "d2", begun("v1")),
-        entry(30_000, "d2", Event::Baked { version: version("v1") }),
+        entry(30_000, "d2", Event::Deployment(DeploymentEvent::Baked { version: version("v1") })),
         entry(40_000, "d3", begun("v9")),
         entry(41_000, "d3", refused(Refusal::Observing)),
         entry(42_000, "d3", ended()),
@@ -304,8 +310,8 @@ fn any_event() -> impl Strategy<Value = Event> {
         1 => Just(ended()),
         1 => Just(refused(Refusal::Observing)),
         1 => Just(refused(Refusal::NoData)),
-        2 => Just(Event::Baked { version: version("v1") }),
-        1 => Just(Event::Stopped { by: Caller::Guard }),
+        2 => Just(Event::Deployment(DeploymentEvent::Baked { version: version("v1") })),
+        1 => Just(Event::Daemon(DaemonEvent::Stopped { by: Caller::Guard })),
     ]
 }
 

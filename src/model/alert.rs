@@ -2,7 +2,7 @@
 //! alone, so that a guard that was restarted tells the same.
 
 use super::channel::Change;
-use super::entry::RuleEvidence;
+use super::evidence::RuleEvidence;
 use super::name::{DeploymentId, RuleName, ServiceName, StageName, Version};
 use super::time::Timestamp;
 
@@ -33,6 +33,25 @@ pub struct News {
     pub decided: Option<Timestamp>,
     /// What it means for a matter that stands open.
     pub turn: Turn,
+}
+
+/// What an event changes that people may be told of.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StateChange {
+    /// What changed.
+    pub change: Change,
+    /// What it means for a matter that stands open.
+    pub turn: Turn,
+    /// Why, in a line; empty where nothing is to be said.
+    pub reason: String,
+}
+
+impl StateChange {
+    /// A change of state.
+    #[must_use]
+    pub fn new(change: Change, turn: Turn, reason: impl Into<String>) -> Self {
+        Self { change, turn, reason: reason.into() }
+    }
 }
 
 /// What news mean for what is wrong.

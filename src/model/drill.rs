@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::entry::Caller;
+use super::event::caller::Caller;
 use super::index::HookIx;
 use super::name::{DeploymentId, HookName, ServiceName, Version};
 

@@ -8,6 +8,7 @@ pub mod condition;
 pub mod deployment;
 pub mod drill;
 pub mod entry;
+pub mod event;
 pub mod evidence;
 pub mod group;
 pub mod hook;

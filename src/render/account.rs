@@ -2,7 +2,9 @@
 //! happened, what each step printed, and the readings before and after.
 
 use crate::history::{Account, Brief};
-use crate::model::entry::{Decision, Entry, Event, RuleEvidence, SignalEvidence, Trigger};
+use crate::model::entry::{
+    AttemptEvent, Decision, Entry, Event, RollbackEvent, RuleEvidence, SignalEvidence, Trigger,
+};
 use crate::model::time::{Timestamp, format_duration};
 
 use super::compare::comparisons;
@@ -27,8 +29,8 @@ const READING: usize = 15;
 pub fn account(account: &Account, style: Style) -> String {
     let Some(brief) = account.brief() else { return String::new() };
     let decision = account.entries().iter().find_map(|entry| {
-        let Event::Decided(decision) = &entry.event else { return None };
-        Some(decision)
+        let Event::Rollback(RollbackEvent::Decided(decision)) = &entry.event else { return None };
+        Some(&**decision)
     });
     let parts = [
         head(brief, style),
@@ -139,7 +141,7 @@ fn step(entry: &Entry, begun: Timestamp) -> String {
     let shown = lines.iter().zip(times);
     let mut text: String =
         shown.map(|(line, at)| format!("  {}{line}\n", pad(at, OFFSET))).collect();
-    if let Event::Outcome { output, .. } = &entry.event {
+    if let Event::Attempt(AttemptEvent::Outcome { output, .. }) = &entry.event {
         text.push_str(&printed(output));
     }
     text

@@ -1,12 +1,13 @@
 //! A journal entry in one line, for logs and timelines.
 
-use crate::model::channel::Change;
 use crate::model::drill::{DrillEnd, DrillStart};
 use crate::model::entry::{
-    Attempt, Caller, Decision, Entry, Event, Refusal, RuleEvidence, StepResult, Trigger,
+    ApprovalEvent, Attempt, AttemptEvent, Caller, DaemonEvent, Decision, DeploymentBegun,
+    DeploymentEvent, DrillEvent, Entry, Event, LiveEvent, NoticeEvent, RollbackEvent, RuleEvent,
+    RuleEvidence, StepResult, Trigger,
 };
 use crate::model::live::Live;
-use crate::model::name::{ChannelName, HookName, RuleName, SignalName, Version};
+use crate::model::name::{RuleName, SignalName};
 use crate::model::signal::Unit;
 
 use super::compare::comparisons;
@@ -38,67 +39,113 @@ pub fn event(event: &Event) -> String {
 /// The same with readings in their units.
 pub(super) fn event_in(event: &Event, unit: Units<'_>) -> String {
     match event {
-        Event::Started { rollguard, pid } => {
-            format!("rollguard {} started, process {pid}", text(rollguard))
-        }
-        Event::Stopped { by } => format!("told to stop by {}", caller(by)),
-        Event::Reloaded { by, rules } => {
-            format!("{} in force, loaded by {}", count(*rules, "rule"), caller(by))
-        }
-        Event::ReloadRefused { by, errors, first } => refused(by, *errors, first),
-        Event::Begun { .. } => begun(event),
-        Event::Staged { .. }
-        | Event::StageEntered { .. }
-        | Event::StageNotEntered { .. }
-        | Event::StagePassed { .. }
-        | Event::StageOverdue { .. }
-        | Event::HookBegun { .. } => stages::told(event),
-        Event::TelemetryLost { rules: _, why } => text(why),
-        Event::TelemetryBack { rules } => text(&format!("seen again by {}", names(rules))),
-        Event::Ended { reason, by } => {
-            format!("guarding ended by {}: {}", caller(by), text(reason))
-        }
-        Event::Superseded { by } => format!("superseded by deployment {by}"),
-        Event::Baked { version } => format!("baked: {version} counts as good"),
-        Event::SetAside { evidence } => {
-            format!("rule {} set aside: it held before the deployment", evidence.rule)
-        }
-        Event::Refused { refusal, evidence } => {
-            format!("nothing done, {refusal}: {}", rule(evidence, unit))
-        }
-        Event::AwaitingApproval { decision, until, default } => {
-            format!("asking {}: {}", people::limit(*until, *default), because(decision, unit))
-        }
-        Event::Denied { rule, answer } => people::denied(rule, answer),
-        Event::DenialLifted { rule } => people::lifted(rule),
-        Event::Lapsed { rule, why } => people::lapsed(rule, why),
-        Event::Paused { until, reason, by } => people::paused_until(*until, reason, by),
-        Event::Resumed { reason, by } => people::resumed(by, reason.as_ref()),
-        Event::LiveChecked { live, judged, good, refusal } => {
-            checked(live, judged, good.as_ref(), *refusal)
-        }
-        Event::LiveSeen { version } => format!("live version is {version}"),
-        Event::Decided(decision) => decided(decision, unit),
-        Event::Intent { attempt, what } => format!("starting {}: {}", step(attempt), text(what)),
-        Event::Outcome { attempt, result, output: _, took_ms } => {
-            outcome(attempt, result, *took_ms)
-        }
-        Event::Cured { signals: _, took_ms } => {
-            format!("cure seen {} after the decision", took(*took_ms))
-        }
-        Event::Failed { why, signals: _ } => format!("rollback failed: {}", text(why)),
-        Event::DrillBegun(start) => drill_begun(start),
-        Event::DrillDone(end) => drill_done(end),
-        Event::Cleared { rule } => format!("rule {rule} has cleared"),
-        Event::Told { channel, change, failure, .. } => told(channel, *change, failure.as_ref()),
-        Event::Notified { hook, failure } => notified(hook, failure.as_ref()),
+        Event::Daemon(event) => daemon(event),
+        Event::Deployment(event) => deployment(event),
+        Event::Stage(event) => stages::told(event),
+        Event::Rule(event) => of_rule(event, unit),
+        Event::Approval(event) => approval(event, unit),
+        Event::Pause(event) => people::pause(event),
+        Event::Live(event) => live(event),
+        Event::Rollback(event) => rollback(event, unit),
+        Event::Attempt(event) => of_attempt(event),
+        Event::Drill(DrillEvent::Begun(start)) => drill_begun(start),
+        Event::Drill(DrillEvent::Done(end)) => drill_done(end),
+        Event::Notice(event) => notice(event),
     }
 }
 
-fn notified(hook: &HookName, failure: Option<&String>) -> String {
-    match failure {
-        None => format!("people told by hook {hook}"),
-        Some(why) => format!("people could not be told by hook {hook}: {}", text(why)),
+fn daemon(event: &DaemonEvent) -> String {
+    match event {
+        DaemonEvent::Started { rollguard, pid } => {
+            format!("rollguard {} started, process {pid}", text(rollguard))
+        }
+        DaemonEvent::Stopped { by } => format!("told to stop by {}", caller(by)),
+        DaemonEvent::Reloaded { by, rules } => {
+            format!("{} in force, loaded by {}", count(*rules, "rule"), caller(by))
+        }
+        DaemonEvent::ReloadRefused { by, errors, first } => {
+            let (by, errors) = (caller(by), count(*errors, "error"));
+            format!("new rules by {by} refused, {errors}, the first: {}", text(first))
+        }
+    }
+}
+
+fn deployment(event: &DeploymentEvent) -> String {
+    match event {
+        DeploymentEvent::Begun(begun) => self::begun(begun),
+        DeploymentEvent::Ended { reason, by } => {
+            format!("guarding ended by {}: {}", caller(by), text(reason))
+        }
+        DeploymentEvent::Superseded { by } => format!("superseded by deployment {by}"),
+        DeploymentEvent::Baked { version } => format!("baked: {version} counts as good"),
+    }
+}
+
+fn of_rule(event: &RuleEvent, unit: Units<'_>) -> String {
+    match event {
+        RuleEvent::SetAside { evidence } => {
+            format!("rule {} set aside: it held before the deployment", evidence.rule)
+        }
+        RuleEvent::Refused { refusal, evidence } => {
+            format!("nothing done, {refusal}: {}", rule(evidence, unit))
+        }
+        RuleEvent::Cleared { rule } => format!("rule {rule} has cleared"),
+        RuleEvent::TelemetryLost { rules: _, why } => text(why),
+        RuleEvent::TelemetryBack { rules } => text(&format!("seen again by {}", names(rules))),
+    }
+}
+
+fn approval(event: &ApprovalEvent, unit: Units<'_>) -> String {
+    match event {
+        ApprovalEvent::Asked { decision, until, default } => {
+            format!("asking {}: {}", people::limit(*until, *default), because(decision, unit))
+        }
+        ApprovalEvent::Denied { rule, answer } => {
+            format!("rule {rule} denied by {}", people::answered(answer))
+        }
+        ApprovalEvent::DenialLifted { rule } => {
+            format!("rule {rule} was denied and does not hold any more: it may ask anew")
+        }
+        ApprovalEvent::Lapsed { rule, why } => {
+            format!("nobody answered rule {rule}, and nothing is done: {}", text(why))
+        }
+    }
+}
+
+fn rollback(event: &RollbackEvent, unit: Units<'_>) -> String {
+    match event {
+        RollbackEvent::Decided(decision) => decided(decision, unit),
+        RollbackEvent::Cured { signals: _, took_ms } => {
+            format!("cure seen {} after the decision", took(*took_ms))
+        }
+        RollbackEvent::Failed { why, signals: _ } => format!("rollback failed: {}", text(why)),
+    }
+}
+
+fn of_attempt(event: &AttemptEvent) -> String {
+    match event {
+        AttemptEvent::Intent { attempt, what } => {
+            format!("starting {}: {}", step(attempt), text(what))
+        }
+        AttemptEvent::Outcome { attempt, result, output: _, took_ms } => {
+            outcome(attempt, result, *took_ms)
+        }
+    }
+}
+
+fn notice(event: &NoticeEvent) -> String {
+    match event {
+        NoticeEvent::HookBegun { hook, on } => format!("hook {hook} goes along, {on}"),
+        NoticeEvent::Notified { hook, failure: None } => format!("people told by hook {hook}"),
+        NoticeEvent::Notified { hook, failure: Some(why) } => {
+            format!("people could not be told by hook {hook}: {}", text(why))
+        }
+        NoticeEvent::Told { channel, change, failure: None, .. } => {
+            format!("{channel} was told: {}", change.word())
+        }
+        NoticeEvent::Told { channel, change, failure: Some(why), .. } => {
+            format!("{channel} could not be told: {}: {}", change.word(), text(why))
+        }
     }
 }
 
@@ -115,21 +162,13 @@ fn drill_done(end: &DrillEnd) -> String {
     format!("drill {result} after {}{why}", took(*took_ms))
 }
 
-fn told(channel: &ChannelName, change: Change, failure: Option<&String>) -> String {
-    match failure {
-        None => format!("{channel} was told: {}", change.word()),
-        Some(why) => format!("{channel} could not be told: {}: {}", change.word(), text(why)),
-    }
-}
-
 /// ``nothing done, live version changed: live v3, judged v2, good v1``
-fn checked(
-    live: &Live,
-    judged: &Version,
-    good: Option<&Version>,
-    refusal: Option<Refusal>,
-) -> String {
-    let good = good.map(|good| format!(", good {good}")).unwrap_or_default();
+fn live(event: &LiveEvent) -> String {
+    let (live, judged, good, refusal) = match event {
+        LiveEvent::Seen { version } => return format!("live version is {version}"),
+        LiveEvent::Checked { live, judged, good, refusal } => (live, judged, good, refusal),
+    };
+    let good = good.as_ref().map(|good| format!(", good {good}")).unwrap_or_default();
     let read = match live {
         Live::Version(version) => format!("live {version}"),
         Live::Unknown(why) => format!("live version unknown ({})", text(why)),
@@ -159,10 +198,8 @@ fn outcome(attempt: &Attempt, result: &StepResult, took_ms: u64) -> String {
     }
 }
 
-fn begun(event: &Event) -> String {
-    let Event::Begun { service, version, good, irreversible, forced, by, .. } = event else {
-        return String::new();
-    };
+fn begun(begun: &DeploymentBegun) -> String {
+    let DeploymentBegun { service, version, good, irreversible, forced, by, .. } = begun;
     let good = good.as_ref().map_or("no good version".into(), |v| format!("good {v}"));
     let irreversible = if *irreversible { ", IRREVERSIBLE" } else { "" };
     let forced = if *forced { ", by force: it was rolled back before" } else { "" };
@@ -202,11 +239,6 @@ fn step(attempt: &Attempt) -> String {
     if *number == 1 { step } else { format!("{step}, attempt {number}") }
 }
 
-fn refused(by: &Caller, errors: usize, first: &str) -> String {
-    let (by, errors) = (caller(by), count(errors, "error"));
-    format!("new rules by {by} refused, {errors}, the first: {}", text(first))
-}
-
 fn names(rules: &[RuleName]) -> String {
     let names: Vec<&str> = rules.iter().map(RuleName::as_str).collect();
     names.join(", ")
@@ -232,6 +264,7 @@ pub(super) fn caller(caller: &Caller) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::entry::Refusal;
     use crate::model::name::{DeploymentId, HookName, Version};
     use crate::render::tests::{BEGUN, rule as evidence, signal};
 
@@ -261,7 +294,7 @@ mod tests {
         let entry = super::entry(&Entry {
             at: BEGUN,
             deployment: Some(deployment),
-            event: Event::Decided(decision()),
+            event: Event::Rollback(RollbackEvent::Decided(Box::new(decision()))),
         });
         let expected = "2026-10-26T07:33:20.000Z d1 decided: from v2 to v1 with hook rollback, \
              rule error-rate `error_rate > 5%` held 3 s: error_rate 0.2 > 0.05";
@@ -273,7 +306,7 @@ mod tests {
         let version = |text| Version::new(text).unwrap();
         let line = |live, refusal| {
             let (judged, good) = (version("v2"), Some(version("v1")));
-            event(&Event::LiveChecked { live, judged, good, refusal })
+            event(&Event::Live(LiveEvent::Checked { live, judged, good, refusal }))
         };
         assert_eq!(
             line(Live::Version(version("v2")), None),
@@ -284,7 +317,7 @@ mod tests {
             "nothing done, live version unknown: live version unknown (no such file), \
              judged v2, good v1"
         );
-        let seen = Event::LiveSeen { version: version("v3") };
+        let seen = Event::Live(LiveEvent::Seen { version: version("v3") });
         assert_eq!(event(&seen), "live version is v3");
     }
 
@@ -292,7 +325,12 @@ mod tests {
     fn an_outcome_names_step_attempt_result_and_time() {
         let outcome = |number, result| {
             let output = "secret\nlines".to_owned();
-            event(&Event::Outcome { attempt: attempt(number), result, output, took_ms: 412 })
+            event(&Event::Attempt(AttemptEvent::Outcome {
+                attempt: attempt(number),
+                result,
+                output,
+                took_ms: 412,
+            }))
         };
         assert_eq!(outcome(1, StepResult::Done), "rollback step 1 done after 0.4 s");
         assert_eq!(
@@ -305,7 +343,7 @@ mod tests {
     fn what_comes_from_elsewhere_stays_on_the_line_and_is_bounded() {
         let by = Caller::Process { pid: Some(7), uid: 0 };
         let reason = format!("a\x1b[2J\nb{}", "x".repeat(1_000));
-        let line = event(&Event::Ended { reason, by });
+        let line = event(&Event::Deployment(DeploymentEvent::Ended { reason, by }));
         assert!(line.starts_with("guarding ended by process 7 of user 0: a [2J bxxx"), "{line}");
         assert!(line.chars().count() < 260 && !line.contains(char::is_control), "{line}");
     }

@@ -6,8 +6,7 @@ use crate::engine::view::snapshot::{
     ApprovalStatus, BudgetStatus, DeploymentStatus, PauseStatus, Quarantined, Snapshot,
 };
 use crate::model::deployment::Unanswered;
-use crate::model::entry::{Answer, Approval, Caller};
-use crate::model::name::RuleName;
+use crate::model::entry::{Answer, Approval, Caller, PauseEvent};
 use crate::model::time::{Timestamp, format_duration};
 
 use super::entry::{caller, text};
@@ -58,33 +57,18 @@ pub(super) fn limit(until: Timestamp, default: Unanswered) -> String {
     format!("until {until}, else {}", otherwise(default))
 }
 
-/// A no.
-pub(super) fn denied(rule: &RuleName, answer: &Answer) -> String {
-    format!("rule {rule} denied by {}", answered(answer))
-}
-
-/// The end of a no.
-pub(super) fn lifted(rule: &RuleName) -> String {
-    format!("rule {rule} was denied and does not hold any more: it may ask anew")
-}
-
-/// A question that nobody answered, and whose default cannot be done.
-pub(super) fn lapsed(rule: &RuleName, why: &str) -> String {
-    format!("nobody answered rule {rule}, and nothing is done: {}", text(why))
-}
-
-/// The beginning of a pause.
-pub(super) fn paused_until(until: Timestamp, reason: &str, by: &Caller) -> String {
-    format!("automatic rollbacks PAUSED until {until} by {}: {}", caller(by), text(reason))
-}
-
-/// The end of a pause.
-pub(super) fn resumed(by: &Caller, reason: Option<&String>) -> String {
+/// The beginning or the end of a pause.
+pub(super) fn pause(event: &PauseEvent) -> String {
     let on = "automatic rollbacks are on again";
-    match (by, reason) {
-        (Caller::Guard, _) => format!("{on}: the pause is over"),
-        (Caller::Process { .. }, None) => format!("{on}, said {}", caller(by)),
-        (Caller::Process { .. }, Some(why)) => format!("{on}, said {}: {}", caller(by), text(why)),
+    match event {
+        PauseEvent::Paused { until, reason, by } => {
+            format!("automatic rollbacks PAUSED until {until} by {}: {}", caller(by), text(reason))
+        }
+        PauseEvent::Resumed { by: Caller::Guard, .. } => format!("{on}: the pause is over"),
+        PauseEvent::Resumed { by, reason: None } => format!("{on}, said {}", caller(by)),
+        PauseEvent::Resumed { by, reason: Some(why) } => {
+            format!("{on}, said {}: {}", caller(by), text(why))
+        }
     }
 }
 
@@ -159,8 +143,10 @@ mod tests {
     use super::*;
     use crate::engine::view::snapshot::GuardState;
     use crate::model::deployment::Mode;
-    use crate::model::entry::{Decision, Event, Refusal, RuleStanding, Trigger};
-    use crate::model::name::{DeploymentId, HookName, Version};
+    use crate::model::entry::{
+        ApprovalEvent, Decision, Event, PauseEvent, Refusal, RollbackEvent, RuleStanding, Trigger,
+    };
+    use crate::model::name::{DeploymentId, HookName, RuleName, Version};
     use crate::render::line::{Style, WIDTH, width};
     use crate::render::status::status;
     use crate::render::tests::{BEGUN, snapshot};
@@ -288,24 +274,31 @@ to do    decide: `rollguard approve` brings v1 back, `rollguard deny --reason
         let rule = name("error-rate");
         let check = |happened: Event, expected: &str| assert_eq!(event(&happened), expected);
         check(
-            Event::Denied { rule: rule.clone(), answer: said.clone() },
+            Event::Approval(ApprovalEvent::Denied { rule: rule.clone(), answer: said.clone() }),
             "rule error-rate denied by process 7 of user 1000: the load test",
         );
         check(
-            Event::Denied { rule: rule.clone(), answer: Answer::TimeLimit },
+            Event::Approval(ApprovalEvent::Denied {
+                rule: rule.clone(),
+                answer: Answer::TimeLimit,
+            }),
             "rule error-rate denied by the time limit, nobody answered",
         );
         check(
-            Event::Paused { until: BEGUN, reason: "work".to_owned(), by: PERSON },
+            Event::Pause(PauseEvent::Paused {
+                until: BEGUN,
+                reason: "work".to_owned(),
+                by: PERSON,
+            }),
             "automatic rollbacks PAUSED until 2026-10-26T07:33:20.000Z by process 7 of user 1000: \
              work",
         );
         check(
-            Event::Resumed { reason: None, by: Caller::Guard },
+            Event::Pause(PauseEvent::Resumed { reason: None, by: Caller::Guard }),
             "automatic rollbacks are on again: the pause is over",
         );
         check(
-            Event::Lapsed { rule, why: "observing".to_owned() },
+            Event::Approval(ApprovalEvent::Lapsed { rule, why: "observing".to_owned() }),
             "nobody answered rule error-rate, and nothing is done: observing",
         );
         let decision = Decision {
@@ -320,6 +313,8 @@ to do    decide: `rollguard approve` brings v1 back, `rollguard deny --reason
         };
         let approved = ", approved by process 7 of user 1000: the load test; by then the rule did \
                         not hold any more";
-        assert!(event(&Event::Decided(decision)).ends_with(approved));
+        assert!(
+            event(&Event::Rollback(RollbackEvent::Decided(Box::new(decision)))).ends_with(approved)
+        );
     }
 }

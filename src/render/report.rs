@@ -4,7 +4,10 @@
 use std::time::Duration;
 
 use crate::engine::effect::Incident;
-use crate::model::entry::{Caller, Event, GroupEvidence, RuleEvidence, SignalEvidence, Trigger};
+use crate::model::entry::{
+    ApprovalEvent, AttemptEvent, Caller, Event, GroupEvidence, RollbackEvent, RuleEvidence,
+    SignalEvidence, Trigger,
+};
 use crate::model::name::SignalName;
 use crate::model::signal::Unit;
 use crate::model::time::{Timestamp, format_duration};
@@ -61,8 +64,8 @@ impl<'a> Story<'a> {
         let at = |is: fn(&Event) -> bool| {
             incident.entries.iter().find(|entry| is(&entry.event)).map(|entry| entry.at)
         };
-        let decided = at(|event| matches!(event, Event::Decided(_)));
-        let cured = at(|event| matches!(event, Event::Cured { .. }));
+        let decided = at(|event| matches!(event, Event::Rollback(RollbackEvent::Decided(_))));
+        let cured = at(|event| matches!(event, Event::Rollback(RollbackEvent::Cured { .. })));
         let ending = match incident.ended {
             "rolled back" => Ending::RolledBack,
             "rollback failed" => Ending::Failed,
@@ -70,7 +73,7 @@ impl<'a> Story<'a> {
             "rolling back" => Ending::Underway,
             _ => Ending::NotDone,
         };
-        let first_step = at(|event| matches!(event, Event::Intent { .. }));
+        let first_step = at(|event| matches!(event, Event::Attempt(AttemptEvent::Intent { .. })));
         Self { incident, ending, decided, first_step, cured }
     }
 
@@ -165,7 +168,9 @@ impl<'a> Story<'a> {
         let id = self.incident.deployment.as_str();
         let (version, good) = (text(self.version()), text(self.good()));
         let asked = self.incident.entries.iter().rev().find_map(|entry| {
-            let Event::AwaitingApproval { until, default, .. } = &entry.event else { return None };
+            let Event::Approval(ApprovalEvent::Asked { until, default, .. }) = &entry.event else {
+                return None;
+            };
             Some((*until, *default))
         });
         let otherwise = asked.map_or_else(String::new, |(until, default)| {
@@ -222,7 +227,9 @@ impl<'a> Story<'a> {
             return String::new();
         }
         let seen = self.incident.entries.iter().find_map(|entry| {
-            let Event::Cured { signals, .. } = &entry.event else { return None };
+            let Event::Rollback(RollbackEvent::Cured { signals, .. }) = &entry.event else {
+                return None;
+            };
             Some((entry.at, signals))
         });
         let seen = seen.map_or("it was not seen".to_owned(), |(at, signals)| {
@@ -313,7 +320,10 @@ pub(super) fn millis(millis: u64) -> Duration {
 mod tests {
     use super::*;
     use crate::model::deployment::Mode;
-    use crate::model::entry::{Attempt, Decision, Entry, Refusal, RuleStanding, StepResult};
+    use crate::model::entry::{
+        Attempt, Decision, DeploymentBegun, DeploymentEvent, Entry, Refusal, RuleEvent,
+        RuleStanding, StepResult,
+    };
     use crate::model::name::{DeploymentId, HookName, RuleName, ServiceName, Version};
     use crate::model::rule::{About, Severity};
     use crate::render::tests::{BEGUN, rule, signal};
@@ -348,7 +358,7 @@ mod tests {
 
     fn entries(ending: Event) -> Vec<Entry> {
         let attempt = |step| Attempt::of(HookName::new("rollback").unwrap(), step, 1);
-        let begun = Event::Begun {
+        let begun = Event::Deployment(DeploymentEvent::Begun(Box::new(DeploymentBegun {
             baselines: Vec::new(),
             service: ServiceName::new("api").unwrap(),
             version: Version::new("v2").unwrap(),
@@ -359,18 +369,18 @@ mod tests {
             irreversible: false,
             forced: false,
             by: Caller::Process { pid: Some(7), uid: 1000 },
-        };
-        let outcome = Event::Outcome {
+        })));
+        let outcome = Event::Attempt(AttemptEvent::Outcome {
             attempt: attempt(0),
             result: StepResult::Done,
             output: "switched\n```\n# not a heading\n\x1b[31m".to_owned(),
             took_ms: 8,
-        };
+        });
         let what = "mv -T .current.new current | x".to_owned();
         let events = [
             (0, begun),
-            (3_900, Event::Decided(decision())),
-            (3_906, Event::Intent { attempt: attempt(0), what }),
+            (3_900, Event::Rollback(RollbackEvent::Decided(Box::new(decision())))),
+            (3_906, Event::Attempt(AttemptEvent::Intent { attempt: attempt(0), what })),
             (3_915, outcome),
             (6_400, ending),
         ];
@@ -410,7 +420,10 @@ mod tests {
 
     #[test]
     fn a_rollback_that_helped_is_told_like_this() {
-        let cured = Event::Cured { signals: vec![signal("error_rate", 0.004)], took_ms: 2_500 };
+        let cured = Event::Rollback(RollbackEvent::Cured {
+            signals: vec![signal("error_rate", 0.004)],
+            took_ms: 2_500,
+        });
         let golden = include_str!("../../tests/golden/report-rolled-back.md");
         assert_eq!(report(&incident("rolled back", None, cured)), golden);
     }
@@ -418,7 +431,8 @@ mod tests {
     #[test]
     fn a_rollback_that_failed_says_why_and_what_a_person_must_do() {
         let why = "the cure `error_rate < 1%` was not seen within 15s";
-        let failed = Event::Failed { why: why.to_owned(), signals: Vec::new() };
+        let failed =
+            Event::Rollback(RollbackEvent::Failed { why: why.to_owned(), signals: Vec::new() });
         let text = report(&incident("rollback failed", Some(why), failed));
         assert!(text.starts_with("# api: the rollback of v2 to v1 FAILED\n"), "{text}");
         assert!(text.contains("**A person is needed.**"), "{text}");
@@ -431,11 +445,12 @@ mod tests {
         let mut refused = incident(
             "not rolled back",
             Some("observing"),
-            Event::Baked { version: Version::new("v2").unwrap() },
+            Event::Deployment(DeploymentEvent::Baked { version: Version::new("v2").unwrap() }),
         );
         let rule = decision().rules[0].clone();
         refused.entries.truncate(1);
-        let refusal = Event::Refused { refusal: Refusal::Observing, evidence: rule };
+        let refusal =
+            Event::Rule(RuleEvent::Refused { refusal: Refusal::Observing, evidence: rule });
         refused.entries.push(Entry { at: after(3_900), deployment: None, event: refusal });
         let text = report(&refused);
         assert!(text.starts_with("# api: v2 is bad and was not rolled back\n"), "{text}");
@@ -446,7 +461,8 @@ mod tests {
 
     #[test]
     fn without_a_good_version_no_command_is_advised_that_would_be_refused() {
-        let ended = Event::Baked { version: Version::new("v2").unwrap() };
+        let ended =
+            Event::Deployment(DeploymentEvent::Baked { version: Version::new("v2").unwrap() });
         let mut refused = incident("not rolled back", Some("no good version"), ended);
         refused.decision.good = None;
         let text = report(&refused);
@@ -456,8 +472,11 @@ mod tests {
 
     #[test]
     fn a_person_s_reason_is_quoted_and_stays_text() {
-        let mut told =
-            incident("rolled back", None, Event::Cured { signals: Vec::new(), took_ms: 1 });
+        let mut told = incident(
+            "rolled back",
+            None,
+            Event::Rollback(RollbackEvent::Cured { signals: Vec::new(), took_ms: 1 }),
+        );
         let by = Caller::Process { pid: None, uid: 0 };
         told.decision.trigger = Trigger::Person { reason: "**fire** <b>".to_owned(), by };
         let text = report(&told);
@@ -467,7 +486,7 @@ mod tests {
 
     #[test]
     fn what_a_step_printed_cannot_leave_its_fence() {
-        let cured = Event::Cured { signals: Vec::new(), took_ms: 2_500 };
+        let cured = Event::Rollback(RollbackEvent::Cured { signals: Vec::new(), took_ms: 2_500 });
         let text = report(&incident("rolled back", None, cured));
         let start = text.find("````text\n").unwrap();
         assert!(text[start..].contains("# not a heading\n"), "{text}");

@@ -1,7 +1,10 @@
 //! The report's tables: the timeline, the signals, the rules, the steps.
 
 use crate::model::condition::Compare;
-use crate::model::entry::{Entry, Event, Refusal, RuleEvidence, SignalEvidence, Trigger};
+use crate::model::entry::{
+    ApprovalEvent, AttemptEvent, Entry, Event, LiveEvent, Refusal, RuleEvent, RuleEvidence,
+    SignalEvidence, Trigger,
+};
 use crate::model::live::Live;
 use crate::model::name::SignalName;
 use crate::model::signal::Unit;
@@ -163,7 +166,7 @@ fn rule_row(story: &Story<'_>, rule: &RuleEvidence) -> String {
 pub(super) fn steps(story: &Story<'_>) -> String {
     let mut text = String::new();
     for entry in &story.incident.entries {
-        if let Event::Intent { attempt, what } = &entry.event {
+        if let Event::Attempt(AttemptEvent::Intent { attempt, what }) = &entry.event {
             text.push_str(&format!(
                 "\n### {}, step {}, attempt {}\n\n- action: {}\n",
                 self::text(attempt.hook.as_str()),
@@ -172,7 +175,8 @@ pub(super) fn steps(story: &Story<'_>) -> String {
                 code(what, Place::Text),
             ));
         }
-        if let Event::Outcome { result, output, took_ms, .. } = &entry.event {
+        if let Event::Attempt(AttemptEvent::Outcome { result, output, took_ms, .. }) = &entry.event
+        {
             let (result, took) = (self::text(&result.to_string()), super::entry::took(*took_ms));
             text.push_str(&format!("- outcome: {result} after {took}\n"));
             text.push_str(&printed(output));
@@ -205,55 +209,36 @@ fn because(entry: &Entry, rule: &str, why: String) -> Option<String> {
 /// Everything that was not done, and why.
 pub(super) fn refusals(entries: &[Entry]) -> String {
     let row = |entry: &Entry| match &entry.event {
-        Event::Refused { refusal, evidence } => {
+        Event::Rule(RuleEvent::Refused { refusal, evidence }) => {
             because(entry, evidence.rule.as_str(), refusal.to_string())
         }
-        Event::SetAside { evidence } => because(
+        Event::Rule(RuleEvent::SetAside { evidence }) => because(
             entry,
             evidence.rule.as_str(),
             "set aside: it held before the deployment began".to_owned(),
         ),
-        Event::Denied { rule, answer } => {
+        Event::Approval(ApprovalEvent::Denied { rule, answer }) => {
             because(entry, rule.as_str(), text(&format!("denied by {}", people::answered(answer))))
         }
-        Event::Lapsed { rule, why } => because(
+        Event::Approval(ApprovalEvent::Lapsed { rule, why }) => because(
             entry,
             rule.as_str(),
             text(&format!("nobody answered, and its default could not be done: {why}")),
         ),
-        Event::LiveChecked { live, refusal: Some(why), .. } => unlike(entry, *why, live),
-        Event::AwaitingApproval { .. }
-        | Event::DenialLifted { .. }
-        | Event::Paused { .. }
-        | Event::Resumed { .. }
-        | Event::StageEntered { .. }
-        | Event::StageNotEntered { .. }
-        | Event::StagePassed { .. }
-        | Event::StageOverdue { .. }
-        | Event::HookBegun { .. }
-        | Event::LiveChecked { .. }
-        | Event::LiveSeen { .. }
-        | Event::Started { .. }
-        | Event::Stopped { .. }
-        | Event::Reloaded { .. }
-        | Event::ReloadRefused { .. }
-        | Event::Begun { .. }
-        | Event::Staged { .. }
-        | Event::TelemetryLost { .. }
-        | Event::TelemetryBack { .. }
-        | Event::Ended { .. }
-        | Event::Superseded { .. }
-        | Event::Baked { .. }
-        | Event::Decided(_)
-        | Event::Intent { .. }
-        | Event::Outcome { .. }
-        | Event::Cured { .. }
-        | Event::Failed { .. }
-        | Event::Cleared { .. }
-        | Event::Told { .. }
-        | Event::DrillBegun(_)
-        | Event::DrillDone(_)
-        | Event::Notified { .. } => None,
+        Event::Live(LiveEvent::Checked { live, refusal: Some(why), .. }) => {
+            unlike(entry, *why, live)
+        }
+        Event::Daemon(_)
+        | Event::Deployment(_)
+        | Event::Stage(_)
+        | Event::Rule(_)
+        | Event::Approval(_)
+        | Event::Pause(_)
+        | Event::Live(_)
+        | Event::Rollback(_)
+        | Event::Attempt(_)
+        | Event::Drill(_)
+        | Event::Notice(_) => None,
     };
     let rows: String = entries.iter().filter_map(row).collect();
     if rows.is_empty() {

@@ -1,6 +1,6 @@
 //! What the core decided so far, read off the entries that it asks to have made durable.
 
-use crate::model::entry::{Event, Refusal, Trigger};
+use crate::model::entry::{ApprovalEvent, Event, Refusal, RollbackEvent, RuleEvent};
 use crate::model::name::RuleName;
 
 use super::script::Acted;
@@ -20,54 +20,31 @@ impl Decisions {
     /// Takes note of an entry.
     pub(crate) fn note(&mut self, event: &Event) {
         match event {
-            Event::Decided(decision) => {
-                if let Trigger::Rule(rule) = &decision.trigger {
+            Event::Rollback(RollbackEvent::Decided(decision)) => {
+                if let Some(rule) = decision.trigger.rule() {
                     self.rolled_back = Some(rule.rule.clone());
                 }
             }
-            Event::AwaitingApproval { decision, .. } => {
-                if let Trigger::Rule(rule) = &decision.trigger {
-                    self.asked.push(rule.rule.clone());
-                }
+            Event::Approval(ApprovalEvent::Asked { decision, .. }) => {
+                self.asked.extend(decision.trigger.rule().map(|rule| rule.rule.clone()));
             }
             // Who only observes tells nobody.
-            Event::Refused { refusal, evidence } if *refusal != Refusal::Observing => {
+            Event::Rule(RuleEvent::Refused { refusal, evidence })
+                if *refusal != Refusal::Observing =>
+            {
                 self.told.push(evidence.rule.clone());
             }
-            Event::Refused { .. }
-            | Event::Started { .. }
-            | Event::Stopped { .. }
-            | Event::Reloaded { .. }
-            | Event::ReloadRefused { .. }
-            | Event::Begun { .. }
-            | Event::Staged { .. }
-            | Event::TelemetryLost { .. }
-            | Event::TelemetryBack { .. }
-            | Event::Ended { .. }
-            | Event::Superseded { .. }
-            | Event::Baked { .. }
-            | Event::SetAside { .. }
-            | Event::Denied { .. }
-            | Event::DenialLifted { .. }
-            | Event::Lapsed { .. }
-            | Event::Paused { .. }
-            | Event::Resumed { .. }
-            | Event::StageEntered { .. }
-            | Event::StageNotEntered { .. }
-            | Event::StagePassed { .. }
-            | Event::StageOverdue { .. }
-            | Event::HookBegun { .. }
-            | Event::Intent { .. }
-            | Event::Outcome { .. }
-            | Event::Cured { .. }
-            | Event::Failed { .. }
-            | Event::Cleared { .. }
-            | Event::Told { .. }
-            | Event::LiveChecked { .. }
-            | Event::LiveSeen { .. }
-            | Event::DrillBegun(_)
-            | Event::DrillDone(_)
-            | Event::Notified { .. } => {}
+            Event::Daemon(_)
+            | Event::Deployment(_)
+            | Event::Stage(_)
+            | Event::Rule(_)
+            | Event::Approval(_)
+            | Event::Pause(_)
+            | Event::Live(_)
+            | Event::Rollback(_)
+            | Event::Attempt(_)
+            | Event::Drill(_)
+            | Event::Notice(_) => {}
         }
     }
 

@@ -24,7 +24,9 @@ use rollguard::engine::run::drill::CALL_OFF_GRACE;
 use rollguard::engine::view::snapshot::Snapshot;
 use rollguard::model::deployment::{Arm, Mode, Unanswered};
 use rollguard::model::entry::{
-    Answer, Attempt, Caller, Decision, Entry, Event, Refusal, RuleStanding, StepResult, Trigger,
+    Answer, ApprovalEvent, Attempt, AttemptEvent, Caller, DaemonEvent, Decision, DeploymentBegun,
+    DeploymentEvent, DrillEvent, Entry, Event, LiveEvent, NoticeEvent, PauseEvent, Refusal,
+    RollbackEvent, RuleEvent, RuleStanding, StageEvent, StepResult, Trigger,
 };
 use rollguard::model::hook::Placeholder;
 use rollguard::model::live::{Live, LiveUnknown};
@@ -242,14 +244,15 @@ impl Check {
     pub(crate) fn appends(&mut self, now: Moment, entry: &Entry, plan: &Plan) {
         self.news = true;
         self.pauses(&entry.event);
-        if let Event::Reloaded { .. } = &entry.event {
+        if let Event::Daemon(DaemonEvent::Reloaded { .. }) = &entry.event {
             self.life.replanned = Some(now.at);
         }
-        if let Event::LiveSeen { version } = &entry.event {
+        if let Event::Live(LiveEvent::Seen { version }) = &entry.event {
             self.known = (Some(version.clone()), self.known.0.take());
         }
         let Some(id) = &entry.deployment else { return };
-        if let Event::Begun { version, good, by, .. } = &entry.event {
+        if let Event::Deployment(DeploymentEvent::Begun(begun)) = &entry.event {
+            let DeploymentBegun { version, good, by, .. } = &**begun;
             if *by == Caller::Guard {
                 self.detects(version, plan);
             }
@@ -257,7 +260,7 @@ impl Check {
             let since = if detected { self.life.stood } else { Some(now.at) };
             self.begins(now, id, version, good.as_ref(), plan);
             self.life.begun = since;
-            return self.begins_on_terms(id, &entry.event, plan);
+            return self.begins_on_terms(id, begun, plan);
         }
         if is_drill(id) {
             return self.drill(id, &entry.event);
@@ -265,59 +268,50 @@ impl Check {
         assert!(self.deployments.contains_key(id), "{entry:?} of an unknown deployment");
         self.is_in_time(now, &entry.event);
         match &entry.event {
-            Event::Decided(decision) => self.decides(now, id, decision, plan),
-            Event::Baked { version } => {
+            Event::Rollback(RollbackEvent::Decided(decision)) => {
+                self.decides(now, id, decision, plan)
+            }
+            Event::Deployment(DeploymentEvent::Baked { version }) => {
                 self.bakes(now, id);
                 self.quarantined.remove(version);
             }
-            Event::AwaitingApproval { decision, .. } => self.asks(now, id, decision, plan),
-            Event::Denied { rule, answer } => self.denies(id, rule, answer),
-            Event::Notified { .. }
-            | Event::Told { .. }
-            | Event::Cleared { .. }
-            | Event::Outcome { .. } => {}
-            Event::Intent { attempt, .. } => {
+            Event::Approval(ApprovalEvent::Asked { decision, .. }) => {
+                self.asks(now, id, decision, plan)
+            }
+            Event::Approval(ApprovalEvent::Denied { rule, answer }) => {
+                self.denies(id, rule, answer)
+            }
+            Event::Notice(NoticeEvent::Notified { .. } | NoticeEvent::Told { .. })
+            | Event::Rule(RuleEvent::Cleared { .. })
+            | Event::Attempt(AttemptEvent::Outcome { .. }) => {}
+            Event::Attempt(AttemptEvent::Intent { attempt, .. }) => {
                 let settled = self.deployments.values().all(|of| of.stages.are_settled());
                 assert!(settled, "{attempt:?} while what enters a stage may still run");
             }
-            Event::StagePassed { stage, .. } => {
+            Event::Stage(StageEvent::Passed { stage, .. }) => {
                 let hold = plan.stage(stage).expect("a stage of the plan").1.hold;
                 assert!(!self.paused && self.deployments[id].asked.is_none(), "undecided");
                 assert!(self.life.warm.is_none_or(|warm| warm <= now.at), "passed in warm-up");
                 stages::passes(now, self.life.entered, &self.life.seen, hold);
             }
-            Event::StageEntered { .. } => self.life.entered = Some(now.at),
-            Event::DrillBegun(_) | Event::DrillDone(_) => {}
-            Event::LiveChecked { .. }
-            | Event::LiveSeen { .. }
-            | Event::Started { .. }
-            | Event::Stopped { .. }
-            | Event::Reloaded { .. }
-            | Event::ReloadRefused { .. }
-            | Event::Begun { .. }
-            | Event::StageNotEntered { .. }
-            | Event::StageOverdue { .. }
-            | Event::HookBegun { .. }
-            | Event::Staged { .. }
-            | Event::TelemetryLost { .. }
-            | Event::TelemetryBack { .. }
-            | Event::Ended { .. }
-            | Event::Superseded { .. }
-            | Event::SetAside { .. }
-            | Event::DenialLifted { .. }
-            | Event::Lapsed { .. }
-            | Event::Paused { .. }
-            | Event::Resumed { .. }
-            | Event::Refused { .. }
-            | Event::Cured { .. }
-            | Event::Failed { .. } => {
+            Event::Stage(StageEvent::Entered { .. }) => self.life.entered = Some(now.at),
+            Event::Drill(_) => {}
+            Event::Daemon(_)
+            | Event::Deployment(_)
+            | Event::Stage(_)
+            | Event::Rule(_)
+            | Event::Approval(_)
+            | Event::Pause(_)
+            | Event::Live(_)
+            | Event::Rollback(_)
+            | Event::Notice(_) => {
                 assert_eq!(self.current.as_ref(), Some(id), "{entry:?} of an old deployment");
             }
         }
-        if let Event::Reloaded { .. } = &entry.event {
+        if let Event::Daemon(DaemonEvent::Reloaded { .. }) = &entry.event {
             self.life.reloaded = true;
         }
-        if let Event::Staged { .. } = &entry.event {
+        if let Event::Stage(StageEvent::Staged { .. }) = &entry.event {
             self.life.entered = Some(now.at);
         }
         let deployment = self.deployments.get_mut(id).unwrap();
@@ -433,11 +427,11 @@ impl Check {
     }
 
     fn pauses(&mut self, event: &Event) {
-        if let Event::Paused { .. } = event {
+        if let Event::Pause(PauseEvent::Paused { .. }) = event {
             assert!(matches!(self.said, Some(Command::Pause { .. })), "paused by itself");
             self.paused = true;
         }
-        if let Event::Resumed { by, .. } = event {
+        if let Event::Pause(PauseEvent::Resumed { by, .. }) = event {
             assert!(self.paused, "resumed without a pause");
             let said = matches!(self.said, Some(Command::Resume { .. }));
             assert_eq!(said, *by != Caller::Guard, "resumed by {by:?}");
@@ -447,8 +441,8 @@ impl Check {
 
     /// A version that was rolled back runs again only because somebody insists, and is not what a
     /// deployment goes back to unless somebody names it.
-    fn begins_on_terms(&mut self, id: &DeploymentId, begun: &Event, plan: &Plan) {
-        let Event::Begun { version, good, irreversible, forced, by, .. } = begun else { return };
+    fn begins_on_terms(&mut self, id: &DeploymentId, begun: &DeploymentBegun, plan: &Plan) {
+        let DeploymentBegun { version, good, irreversible, forced, by, .. } = begun;
         assert_eq!(*forced, self.quarantined.contains(version), "by force or not");
         let (insists, named) = match &self.said {
             Some(Command::Begin { good, terms: Terms { force, .. }, .. }) => {
@@ -576,7 +570,7 @@ impl Check {
         let last = durable.last().map(|entry| &entry.event);
         let intended = matches!(
             last,
-            Some(Event::Intent { attempt, .. }) if *attempt == order.attempt
+            Some(Event::Attempt(AttemptEvent::Intent { attempt, .. })) if *attempt == order.attempt
         );
         assert!(intended, "{:?} runs without an intent on record", order.attempt);
         let untouched = deployment.attempts.iter().all(|(attempt, result)| {
@@ -608,7 +602,7 @@ impl Check {
         let last = durable.last().map(|entry| &entry.event);
         let intended = matches!(
             last,
-            Some(Event::Intent { attempt, .. }) if *attempt == order.attempt
+            Some(Event::Attempt(AttemptEvent::Intent { attempt, .. })) if *attempt == order.attempt
         );
         assert!(intended, "{:?} runs without an intent on record", order.attempt);
         assert_eq!(self.drill.as_ref(), Some(&order.deployment));
@@ -618,23 +612,23 @@ impl Check {
 
     /// One drill at a time, each with an id of its own.
     fn drill(&mut self, id: &DeploymentId, event: &Event) {
-        if let Event::DrillBegun(_) = event {
+        if let Event::Drill(DrillEvent::Begun(_)) = event {
             assert_eq!(self.drill, None, "two drills at a time");
             assert!(self.drilled.insert(id.clone()), "{id} begins twice");
             self.drill = Some(id.clone());
         }
         assert_eq!(self.drill.as_ref(), Some(id), "{event:?} of a drill that is over");
-        if let Event::DrillDone(_) = event {
+        if let Event::Drill(DrillEvent::Done(_)) = event {
             self.drill = None;
         }
     }
 
     /// A rollback waits for a drill no longer than for the end of its step.
     fn is_in_time(&mut self, now: Moment, event: &Event) {
-        if let Event::Decided(_) = event {
+        if let Event::Rollback(RollbackEvent::Decided(_)) = event {
             self.life.due = Some(now.at);
         }
-        if let Event::Intent { .. } = event
+        if let Event::Attempt(AttemptEvent::Intent { .. }) = event
             && let Some(decided) = self.life.due.take()
         {
             let waited = now.at.since(decided);
@@ -677,14 +671,13 @@ impl Check {
             let own = of.filter(|entry| {
                 !matches!(
                     entry.event,
-                    Event::Started { .. }
-                        | Event::Stopped { .. }
-                        | Event::Reloaded { .. }
-                        | Event::LiveSeen { .. }
-                        | Event::DrillBegun(_)
-                        | Event::DrillDone(_)
-                        | Event::Notified { .. }
-                        | Event::Told { .. }
+                    Event::Daemon(
+                        DaemonEvent::Started { .. }
+                            | DaemonEvent::Stopped { .. }
+                            | DaemonEvent::Reloaded { .. }
+                    ) | Event::Live(LiveEvent::Seen { .. })
+                        | Event::Drill(_)
+                        | Event::Notice(NoticeEvent::Notified { .. } | NoticeEvent::Told { .. })
                 )
             });
             let count = own.count();
@@ -697,78 +690,81 @@ impl Check {
 impl Deployment {
     fn takes(&mut self, now: Moment, event: &Event, plan: &Plan) {
         match event {
-            Event::Decided(decision) => {
-                self.decision = Some(decision.clone());
+            Event::Rollback(RollbackEvent::Decided(decision)) => {
+                self.decision = Some((**decision).clone());
                 self.guarded = false;
                 self.asked = None;
             }
-            Event::AwaitingApproval { decision, default, .. } => {
+            Event::Approval(ApprovalEvent::Asked { decision, default, .. }) => {
                 let Trigger::Rule(rule) = &decision.trigger else { return };
                 let until = plan.deployment.confirm.map(|confirm| now.at.after(confirm.within));
                 self.asked = Some((rule.rule.clone(), until, *default));
             }
-            Event::Denied { rule, .. } => {
+            Event::Approval(ApprovalEvent::Denied { rule, .. }) => {
                 self.asked = None;
                 self.denied.insert(rule.clone());
             }
-            Event::DenialLifted { rule } => assert!(self.denied.remove(rule), "was not denied"),
-            Event::Lapsed { .. } => assert!(self.asked.take().is_some(), "nobody was asked"),
-            Event::Paused { .. } => self.refused.retain(|(_, why)| *why != Refusal::Paused),
-            Event::Resumed { .. } => {}
-            Event::SetAside { evidence } => {
+            Event::Approval(ApprovalEvent::DenialLifted { rule }) => {
+                assert!(self.denied.remove(rule), "was not denied")
+            }
+            Event::Approval(ApprovalEvent::Lapsed { .. }) => {
+                assert!(self.asked.take().is_some(), "nobody was asked")
+            }
+            Event::Pause(PauseEvent::Paused { .. }) => {
+                self.refused.retain(|(_, why)| *why != Refusal::Paused)
+            }
+            Event::Pause(PauseEvent::Resumed { .. }) => {}
+            Event::Rule(RuleEvent::SetAside { evidence }) => {
                 assert!(self.set_aside.insert(evidence.rule.clone()), "set aside twice");
             }
-            Event::Refused { refusal, evidence } => {
+            Event::Rule(RuleEvent::Refused { refusal, evidence }) => {
                 let new = self.refused.insert((evidence.rule.clone(), *refusal));
                 assert!(new, "{} is refused twice for the same reason", evidence.rule);
                 assert!(self.guarded, "refused although there is nothing to refuse");
             }
-            Event::Intent { attempt, .. } if attempt.entering.is_some() => {
+            Event::Attempt(AttemptEvent::Intent { attempt, .. }) if attempt.entering.is_some() => {
                 assert!(self.guarded, "{attempt:?} of what is not guarded");
             }
-            Event::Outcome { attempt, .. } if attempt.entering.is_some() => {}
-            Event::StagePassed { .. } => assert!(self.guarded, "passed although not guarded"),
-            Event::Intent { attempt, .. } => {
+            Event::Attempt(AttemptEvent::Outcome { attempt, .. }) if attempt.entering.is_some() => {
+            }
+            Event::Stage(StageEvent::Passed { .. }) => {
+                assert!(self.guarded, "passed although not guarded")
+            }
+            Event::Attempt(AttemptEvent::Intent { attempt, .. }) => {
                 let settled = self.attempts.iter().all(|(_, outcome)| outcome.is_some());
                 assert!(settled, "{attempt:?} is next to one without an outcome");
                 let new = self.attempts.iter().all(|(known, _)| known != attempt);
                 assert!(new, "{attempt:?} is intended twice");
                 self.attempts.push((attempt.clone(), None));
             }
-            Event::Outcome { attempt, result, .. } => self.settles(attempt, result),
-            Event::Cured { .. } | Event::Failed { .. } => {
+            Event::Attempt(AttemptEvent::Outcome { attempt, result, .. }) => {
+                self.settles(attempt, result)
+            }
+            Event::Rollback(RollbackEvent::Cured { .. })
+            | Event::Rollback(RollbackEvent::Failed { .. }) => {
                 assert!(self.decision.is_some() && !self.is_over, "{event:?} of no rollback");
                 self.is_over = true;
             }
-            Event::Baked { .. } | Event::Ended { .. } | Event::Superseded { .. } => {
+            Event::Deployment(DeploymentEvent::Baked { .. })
+            | Event::Deployment(DeploymentEvent::Ended { .. })
+            | Event::Deployment(DeploymentEvent::Superseded { .. }) => {
                 assert!(self.guarded, "{event:?} although not guarded");
                 self.guarded = false;
                 self.asked = None;
             }
-            Event::Started { .. }
-            | Event::Stopped { .. }
-            | Event::Reloaded { .. }
-            | Event::ReloadRefused { .. }
-            | Event::Begun { .. }
-            | Event::StageEntered { .. }
-            | Event::StageNotEntered { .. }
-            | Event::StageOverdue { .. }
-            | Event::HookBegun { .. }
-            | Event::Staged { .. }
-            | Event::TelemetryLost { .. }
-            | Event::TelemetryBack { .. }
-            | Event::Told { .. }
-            | Event::LiveChecked { .. }
-            | Event::LiveSeen { .. }
-            | Event::DrillBegun(_)
-            | Event::DrillDone(_)
-            | Event::Notified { .. } => {}
-            Event::Cleared { rule } => {
+            Event::Rule(RuleEvent::Cleared { rule }) => {
                 assert!(self.guarded, "{rule} cleared although nothing is guarded");
                 let before = self.refused.len();
                 self.refused.retain(|(known, why)| known != rule || *why == Refusal::Observing);
                 assert!(self.refused.len() < before, "{rule} cleared and was not told of");
             }
+            Event::Daemon(_)
+            | Event::Deployment(_)
+            | Event::Stage(_)
+            | Event::Rule(_)
+            | Event::Live(_)
+            | Event::Drill(_)
+            | Event::Notice(_) => {}
         }
     }
 

@@ -12,7 +12,9 @@ use rollguard::engine::Guard;
 use rollguard::engine::command::{Command, Force, Terms};
 use rollguard::engine::effect::{Effect, Order, Outcome};
 use rollguard::engine::view::snapshot::GuardState;
-use rollguard::model::entry::{Attempt, Caller, Entry, Event, StepResult};
+use rollguard::model::entry::{
+    Attempt, Caller, Entry, Event, RollbackEvent, RuleEvent, StepResult,
+};
 use rollguard::model::index::TargetIx;
 use rollguard::model::live::Live;
 use rollguard::model::name::{DeploymentId, Version};
@@ -121,8 +123,12 @@ impl Host {
     /// A rollback is on record and its end is not.
     fn is_open(&self) -> bool {
         self.journal.iter().fold(false, |open, Entry { event, .. }| {
-            let ends = matches!(event, Event::Cured { .. } | Event::Failed { .. });
-            matches!(event, Event::Decided(_)) || (open && !ends)
+            let ends = matches!(
+                event,
+                Event::Rollback(RollbackEvent::Cured { .. })
+                    | Event::Rollback(RollbackEvent::Failed { .. })
+            );
+            matches!(event, Event::Rollback(RollbackEvent::Decided(_))) || (open && !ends)
         })
     }
 
@@ -173,7 +179,10 @@ impl Pair {
         let kept = self.hosts.iter().filter(|host| host.restart_at < u64::MAX);
         for host in kept {
             let has = |wanted: fn(&Event) -> bool| host.journal.iter().any(|e| wanted(&e.event));
-            let decided = host.journal.iter().filter(|e| matches!(e.event, Event::Decided(_)));
+            let decided = host
+                .journal
+                .iter()
+                .filter(|e| matches!(e.event, Event::Rollback(RollbackEvent::Decided(_))));
             assert!(decided.count() <= 1, "decided twice");
             let open = host.guard.as_ref().is_some_and(|guard| match guard.state() {
                 GuardState::RollingBack | GuardState::Verifying => true,
@@ -185,8 +194,18 @@ impl Pair {
                 | GuardState::Baked
                 | GuardState::Ended => false,
             });
-            let over = has(|event| matches!(event, Event::Cured { .. } | Event::Failed { .. }));
-            assert!(over || open || !has(|event| matches!(event, Event::Decided(_))), "silence");
+            let over = has(|event| {
+                matches!(
+                    event,
+                    Event::Rollback(RollbackEvent::Cured { .. })
+                        | Event::Rollback(RollbackEvent::Failed { .. })
+                )
+            });
+            assert!(
+                over || open
+                    || !has(|event| matches!(event, Event::Rollback(RollbackEvent::Decided(_)))),
+                "silence"
+            );
             assert!(!open, "a rollback never ends");
         }
     }
@@ -299,7 +318,8 @@ impl Pair {
             }
             match effect {
                 Effect::Append(entry) => {
-                    self.refusals += usize::from(matches!(entry.event, Event::Refused { .. }));
+                    self.refusals +=
+                        usize::from(matches!(entry.event, Event::Rule(RuleEvent::Refused { .. })));
                     self.hosts[ix].journal.push(*entry);
                 }
                 Effect::Run(order) => self.starts(ix, &order),

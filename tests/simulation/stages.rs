@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use rollguard::engine::effect::{Notice, Order};
 use rollguard::model::deployment::Milestone;
-use rollguard::model::entry::{Attempt, Entry, Event, StepResult};
+use rollguard::model::entry::{
+    Attempt, AttemptEvent, Entry, Event, NoticeEvent, StageEvent, StepResult,
+};
 use rollguard::model::plan::Plan;
 use rollguard::model::time::{Instant, Moment};
 
@@ -29,15 +31,15 @@ impl Stages {
     }
 
     pub(crate) fn takes(&mut self, event: &Event) {
-        if let Event::Staged { .. } = event {
+        if let Event::Stage(StageEvent::Staged { .. }) = event {
             self.staged += 1;
         }
-        if let Event::Intent { attempt, .. } = event
+        if let Event::Attempt(AttemptEvent::Intent { attempt, .. }) = event
             && attempt.entering.is_some()
         {
             self.intends(attempt);
         }
-        if let Event::Outcome { attempt, result, .. } = event
+        if let Event::Attempt(AttemptEvent::Outcome { attempt, result, .. }) = event
             && attempt.entering.is_some()
         {
             let known = self.attempts.iter_mut().find(|(known, _)| known == attempt);
@@ -45,7 +47,7 @@ impl Stages {
             assert!(outcome.is_none(), "{attempt:?} has two outcomes");
             *outcome = Some(result.clone());
         }
-        if let Event::HookBegun { on, .. } = event {
+        if let Event::Notice(NoticeEvent::HookBegun { on, .. }) = event {
             self.along.push(*on);
             let times = self.along.iter().filter(|known| *known == on).count();
             let most = if *on == Milestone::Stage { self.staged } else { 1 };
@@ -81,8 +83,10 @@ pub(crate) fn passes(now: Moment, entered: Option<Instant>, seen: &[Seen], hold:
 /// An attempt to enter a stage starts.
 pub(crate) fn enters(order: &Order, durable: &[Entry], plan: &Plan) {
     let attempt = &order.attempt;
-    let last = durable.last().map(|entry| &entry.event);
-    let intended = matches!(last, Some(Event::Intent { attempt: of, .. }) if of == attempt);
+    let intended = durable.last().is_some_and(|entry| {
+        matches!(&entry.event, Event::Attempt(AttemptEvent::Intent { attempt: of, .. })
+            if of == attempt)
+    });
     assert!(intended, "{attempt:?} runs without an intent on record");
     let hook = plan.hooks.iter().find(|known| known.name == attempt.hook);
     assert!(hook.is_none_or(|hook| hook.name.as_str() == "shift"), "{attempt:?}");
@@ -90,7 +94,9 @@ pub(crate) fn enters(order: &Order, durable: &[Entry], plan: &Plan) {
 
 /// A hook goes along once that is on record.
 pub(crate) fn goes_along(notice: &Notice, durable: &[Entry]) {
-    let last = durable.last().map(|entry| &entry.event);
-    let on_record = matches!(last, Some(Event::HookBegun { hook, .. }) if *hook == notice.hook);
+    let on_record = durable.last().is_some_and(|entry| {
+        matches!(&entry.event, Event::Notice(NoticeEvent::HookBegun { hook, .. })
+            if *hook == notice.hook)
+    });
     assert!(on_record, "{} goes along and that is not on record", notice.hook);
 }

@@ -14,7 +14,9 @@ use rollguard::engine::view::snapshot::{DeploymentStatus, GuardState, Snapshot};
 use rollguard::engine::{Durable, Guard};
 use rollguard::model::deployment::{Arm, Mode};
 use rollguard::model::drill::Reach;
-use rollguard::model::entry::{Attempt, Caller, Entry, Event, StepResult};
+use rollguard::model::entry::{
+    Attempt, Caller, Entry, Event, LiveEvent, RollbackEvent, StepResult,
+};
 use rollguard::model::index::TargetIx;
 use rollguard::model::live::Live;
 use rollguard::model::name::{DeploymentId, HookName, StageName, Version};
@@ -708,7 +710,7 @@ impl World {
         if answer.is_err() {
             let checks = |effect: &Effect| {
                 matches!(effect, Effect::Append(entry)
-                    if matches!(entry.event, Event::LiveChecked { .. }))
+                    if matches!(entry.event, Event::Live(LiveEvent::Checked { .. })))
             };
             assert!(effects.iter().all(checks), "a command that was refused did {effects:?}");
         }
@@ -773,7 +775,9 @@ impl World {
             self.check.fires_in_time(&snapshot);
             assert!(snapshot.mode != Mode::Auto || self.plan.mode == Mode::Auto);
         }
-        if let Some(Entry { event: Event::Decided(_), .. }) = self.durable.last() {
+        if let Some(Entry { event: Event::Rollback(RollbackEvent::Decided(_)), .. }) =
+            self.durable.last()
+        {
             assert!(!self.is_settled(), "decided, and nothing is done");
         }
     }

@@ -6,7 +6,10 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use crate::engine::view::snapshot::GuardState;
-use crate::model::entry::{Entry, Event, RuleStanding, StepResult, Trigger};
+use crate::model::entry::{
+    AttemptEvent, DaemonEvent, DeploymentEvent, Entry, Event, RollbackEvent, RuleStanding,
+    StepResult, Trigger,
+};
 use crate::model::name::{RuleName, SignalName};
 use crate::render::{self, Paint, Style, WIDTH};
 
@@ -215,8 +218,10 @@ impl Reading {
 fn recorded(event: &Event, text: &str) -> Vec<(Paint, String)> {
     match event {
         // Said by the demo itself, or of no interest to its reader.
-        Event::Started { .. } | Event::Stopped { .. } | Event::Begun { .. } => Vec::new(),
-        Event::Decided(decision) => {
+        Event::Daemon(DaemonEvent::Started { .. })
+        | Event::Daemon(DaemonEvent::Stopped { .. })
+        | Event::Deployment(DeploymentEvent::Begun(_)) => Vec::new(),
+        Event::Rollback(RollbackEvent::Decided(decision)) => {
             let good = decision.good.as_ref().map_or("?", |good| good.as_str());
             let fires = match &decision.trigger {
                 Trigger::Rule(rule) => {
@@ -229,44 +234,37 @@ fn recorded(event: &Event, text: &str) -> Vec<(Paint, String)> {
             let text = format!("DECIDED back to {good} with hook {}, once", decision.hook);
             [fires, vec![(Paint::Red, text)]].concat()
         }
-        Event::Intent { attempt, .. } => {
+        Event::Attempt(AttemptEvent::Intent { attempt, .. }) => {
             let what = text.split_once(": ").map_or(text, |(_, what)| what);
             vec![(Paint::Plain, format!("STEP {}  {what}", attempt.step + 1))]
         }
-        Event::Outcome { attempt, result: StepResult::Done, took_ms, .. } => {
+        Event::Attempt(AttemptEvent::Outcome {
+            attempt,
+            result: StepResult::Done,
+            took_ms,
+            ..
+        }) => {
             vec![(Paint::Plain, format!("STEP {}  done in {took_ms} ms", attempt.step + 1))]
         }
-        Event::Cured { .. } => vec![(Paint::Green, format!("CURED   {text}"))],
-        Event::Baked { .. } => vec![(Paint::Green, format!("BAKED   {text}"))],
-        Event::Failed { .. } => vec![(Paint::Red, format!("FAILED  {text}"))],
-        Event::Outcome { .. }
-        | Event::Reloaded { .. }
-        | Event::ReloadRefused { .. }
-        | Event::Staged { .. }
-        | Event::TelemetryLost { .. }
-        | Event::TelemetryBack { .. }
-        | Event::Ended { .. }
-        | Event::Superseded { .. }
-        | Event::SetAside { .. }
-        | Event::AwaitingApproval { .. }
-        | Event::Denied { .. }
-        | Event::DenialLifted { .. }
-        | Event::Lapsed { .. }
-        | Event::Paused { .. }
-        | Event::Resumed { .. }
-        | Event::StageEntered { .. }
-        | Event::StageNotEntered { .. }
-        | Event::StagePassed { .. }
-        | Event::StageOverdue { .. }
-        | Event::HookBegun { .. }
-        | Event::Refused { .. }
-        | Event::Cleared { .. }
-        | Event::Told { .. }
-        | Event::LiveChecked { .. }
-        | Event::LiveSeen { .. }
-        | Event::DrillBegun(_)
-        | Event::DrillDone(_)
-        | Event::Notified { .. } => vec![(Paint::Plain, text.to_owned())],
+        Event::Rollback(RollbackEvent::Cured { .. }) => {
+            vec![(Paint::Green, format!("CURED   {text}"))]
+        }
+        Event::Deployment(DeploymentEvent::Baked { .. }) => {
+            vec![(Paint::Green, format!("BAKED   {text}"))]
+        }
+        Event::Rollback(RollbackEvent::Failed { .. }) => {
+            vec![(Paint::Red, format!("FAILED  {text}"))]
+        }
+        Event::Daemon(_)
+        | Event::Deployment(_)
+        | Event::Stage(_)
+        | Event::Rule(_)
+        | Event::Approval(_)
+        | Event::Pause(_)
+        | Event::Live(_)
+        | Event::Attempt(_)
+        | Event::Drill(_)
+        | Event::Notice(_) => vec![(Paint::Plain, text.to_owned())],
     }
 }
 

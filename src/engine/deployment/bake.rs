@@ -1,7 +1,7 @@
 //! The end of a bake: whether a deployment that was guarded for its time may count as good.
 
 use crate::model::deployment::Milestone;
-use crate::model::entry::Event;
+use crate::model::entry::DeploymentEvent;
 use crate::model::index::{RuleIx, TargetIx};
 use crate::model::rule::Severity;
 use crate::model::time::{Instant, Moment};
@@ -22,7 +22,7 @@ impl Guard {
         }
         let version = self.guarded().map(|deployment| deployment.version.clone());
         if let Some(version) = version {
-            self.record(now, Event::Baked { version });
+            self.record(now, DeploymentEvent::Baked { version });
             self.go_along(now, Milestone::Commit);
         }
     }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::model::entry::{Caller, Event};
+use crate::model::entry::{Caller, StageEvent};
 use crate::model::index::RuleIx;
 use crate::model::name::{DeploymentId, StageName};
 use crate::model::reading::{NoData, Verdict};
@@ -124,7 +124,7 @@ impl Guard {
         self.stage_entry.begin(hook, now.at);
         let enters = enter.is_some();
         let forced = forced == Force::Yes;
-        self.record(now, Event::Staged { stage, enter, forced, by });
+        self.record(now, StageEvent::Staged { stage, enter, forced, by });
         if enters {
             self.pursue_entering(now);
         } else {
@@ -241,7 +241,7 @@ impl Guard {
         let stage = stage.name.clone();
         let since = self.guarded().and_then(|current| current.staging.since);
         let took = since.map(|since| now.wall.since(since)).unwrap_or_default();
-        self.record(now, Event::StagePassed { stage, took_ms: evidence::millis(took) });
+        self.record(now, StageEvent::Passed { stage, took_ms: evidence::millis(took) });
     }
 
     /// Tells people once that a stage has not passed in the time in which it should have.
@@ -252,7 +252,7 @@ impl Guard {
         let Some(stage) = self.current_stage() else { return };
         let (name, why) = (stage.name.clone(), self.in_a_line(stage, now));
         let reason = format!("stage {name} has not passed in time: {why}");
-        self.record(now, Event::StageOverdue { stage: name, why });
+        self.record(now, StageEvent::Overdue { stage: name, why });
         self.tell(now, None, &reason, Occasion::StageOverdue);
     }
 

@@ -2,7 +2,7 @@
 //! never decides to act: what is not seen is neither healthy nor bad.
 
 use crate::model::deployment::Mode;
-use crate::model::entry::Event;
+use crate::model::entry::RuleEvent;
 use crate::model::index::RuleIx;
 use crate::model::name::RuleName;
 use crate::model::reading::Verdict;
@@ -30,12 +30,12 @@ pub(crate) fn watch(cx: &mut Cx<'_>) {
         }
     }
     if !back.is_empty() {
-        cx.record(Event::TelemetryBack { rules: back });
+        cx.record(RuleEvent::TelemetryBack { rules: back });
     }
     let Some(first) = lost.first().copied() else { return };
     let why = describe(cx.evaluator, first, lost.len());
     let rules = lost.iter().map(|ix| cx.plan().rule(*ix).name.clone()).collect();
-    cx.record(Event::TelemetryLost { rules, why: why.clone() });
+    cx.record(RuleEvent::TelemetryLost { rules, why: why.clone() });
     if cx.plan().mode != Mode::Observe {
         incident::tell(cx, Some(first), &why, Occasion::TelemetryLost);
     }

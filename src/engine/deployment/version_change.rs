@@ -2,7 +2,7 @@
 //! first looked is none, and neither is what the guard itself brings back.
 
 use crate::model::deployment::Arm;
-use crate::model::entry::{Caller, Event};
+use crate::model::entry::{Caller, DeploymentEvent, LiveEvent};
 use crate::model::live::Live;
 use crate::model::name::Version;
 use crate::model::time::Moment;
@@ -28,7 +28,7 @@ impl Guard {
         // During a rollback it changes by the guard's own doing.
         if is_stable && known.as_ref() != Some(version) && !self.is_rolling_back() {
             let stood = self.stood_until();
-            self.record(now, Event::LiveSeen { version: version.clone() });
+            self.record(now, LiveEvent::Seen { version: version.clone() });
             if let Some(before) = known {
                 // What was seen since then may be its doing, although nobody knew of it.
                 self.live.changed = Some(stood);
@@ -49,7 +49,7 @@ impl Guard {
             Some(Phase::Guarding) if is_good => {
                 let reason = format!("the live version is the good version {version} again");
                 self.check.give_up();
-                self.record(now, Event::Ended { reason, by: Caller::Guard });
+                self.record(now, DeploymentEvent::Ended { reason, by: Caller::Guard });
             }
             // The guard's own rollback, seen afterwards.
             Some(Phase::RolledBack | Phase::Failed(_))

@@ -10,7 +10,7 @@
 
 use std::time::Duration;
 
-use crate::model::entry::{Answer, Approval, Event, Refusal, Trigger};
+use crate::model::entry::{Answer, Approval, LiveEvent, Refusal, Trigger};
 use crate::model::hook::Hook;
 use crate::model::live::{Live, LiveUnknown};
 use crate::model::name::DeploymentId;
@@ -273,6 +273,6 @@ pub(crate) fn record(cx: &mut Cx<'_>, live: &Live, refusal: Option<Refusal>) {
         && (current.checked.contains(&known) || current.checked.len() >= MAX_RECORDED);
     if !told {
         let (judged, good) = (current.version.clone(), current.good.clone());
-        cx.record(Event::LiveChecked { live: live.clone(), judged, good, refusal });
+        cx.record(LiveEvent::Checked { live: live.clone(), judged, good, refusal });
     }
 }

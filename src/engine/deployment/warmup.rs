@@ -1,7 +1,7 @@
 //! Arming: the times of a deployment, and the rules that cannot speak against it because they
 //! held before it began. It decides nothing.
 
-use crate::model::entry::{Event, Frozen};
+use crate::model::entry::{Frozen, RuleEvent};
 use crate::model::index::{RuleIx, SignalIx};
 use crate::model::name::RuleName;
 use crate::model::plan::Plan;
@@ -130,7 +130,7 @@ impl Guard {
         let Some(deployment) = self.guarded() else { return };
         if !rule.relative && !deployment.set_aside.contains(&rule.name) {
             let evidence = evidence::of_rule(&self.evaluator, ix, now);
-            self.record(now, Event::SetAside { evidence });
+            self.record(now, RuleEvent::SetAside { evidence });
         }
     }
 }

@@ -4,7 +4,10 @@
 
 use serde::Serialize;
 
-use crate::model::entry::{Event, RuleEvidence, RuleStanding, Trigger};
+use crate::model::entry::{
+    ApprovalEvent, DeploymentEvent, Event, RollbackEvent, RuleEvent, RuleEvidence, RuleStanding,
+    Trigger,
+};
 
 /// The most bytes of one list in an entry. A decision has three: its rules, its readings and
 /// those of the rule that fired. With the names of 4,000 rules that held, which is the most that
@@ -17,48 +20,31 @@ pub(crate) const MAX_BASELINES: usize = 384 * 1024;
 /// Leaves out what is too much.
 pub(crate) fn bound(event: &mut Event) {
     match event {
-        Event::Begun { signals, .. }
-        | Event::Cured { signals, .. }
-        | Event::Failed { signals, .. } => keep(signals),
-        Event::SetAside { evidence } | Event::Refused { evidence, .. } => {
+        Event::Deployment(DeploymentEvent::Begun(begun)) => keep(&mut begun.signals),
+        Event::Rollback(
+            RollbackEvent::Cured { signals, .. } | RollbackEvent::Failed { signals, .. },
+        ) => keep(signals),
+        Event::Rule(RuleEvent::SetAside { evidence } | RuleEvent::Refused { evidence, .. }) => {
             keep(&mut evidence.signals);
         }
-        Event::Decided(decision) | Event::AwaitingApproval { decision, .. } => {
+        Event::Rollback(RollbackEvent::Decided(decision))
+        | Event::Approval(ApprovalEvent::Asked { decision, .. }) => {
             if let Trigger::Rule(evidence) = &mut decision.trigger {
                 keep(&mut evidence.signals);
             }
             keep_rules(&mut decision.rules);
             keep(&mut decision.signals);
         }
-        Event::Started { .. }
-        | Event::Stopped { .. }
-        | Event::Reloaded { .. }
-        | Event::ReloadRefused { .. }
-        | Event::Staged { .. }
-        | Event::TelemetryLost { .. }
-        | Event::TelemetryBack { .. }
-        | Event::Ended { .. }
-        | Event::Superseded { .. }
-        | Event::Baked { .. }
-        | Event::Denied { .. }
-        | Event::DenialLifted { .. }
-        | Event::Lapsed { .. }
-        | Event::Paused { .. }
-        | Event::Resumed { .. }
-        | Event::StageEntered { .. }
-        | Event::StageNotEntered { .. }
-        | Event::StagePassed { .. }
-        | Event::StageOverdue { .. }
-        | Event::HookBegun { .. }
-        | Event::Intent { .. }
-        | Event::Outcome { .. }
-        | Event::Cleared { .. }
-        | Event::Told { .. }
-        | Event::LiveChecked { .. }
-        | Event::LiveSeen { .. }
-        | Event::DrillBegun(_)
-        | Event::DrillDone(_)
-        | Event::Notified { .. } => {}
+        Event::Daemon(_)
+        | Event::Deployment(_)
+        | Event::Stage(_)
+        | Event::Rule(_)
+        | Event::Approval(_)
+        | Event::Pause(_)
+        | Event::Live(_)
+        | Event::Attempt(_)
+        | Event::Drill(_)
+        | Event::Notice(_) => {}
     }
 }
 

@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::model::drill::{DrillEnd, DrillResult, DrillStart};
-use crate::model::entry::{Attempt, Entry, Event, StepResult};
+use crate::model::entry::{Attempt, AttemptEvent, DrillEvent, Entry, Event, StepResult};
 use crate::model::name::{DeploymentId, HookName, ServiceName, Version};
 use crate::model::time::Timestamp;
 
@@ -115,59 +115,28 @@ impl DrillLog {
     /// Takes an entry into account.
     pub fn apply(&mut self, entry: &Entry) {
         let Some(id) = &entry.deployment else { return };
-        if let Event::DrillBegun(start) = &entry.event {
+        if let Event::Drill(DrillEvent::Begun(start)) = &entry.event {
             return self.begin(id, entry.at, start);
         }
         let Some(last) = self.last.as_mut().filter(|last| last.drill == *id) else { return };
-        match &entry.event {
-            Event::Intent { attempt, what } => {
-                self.progress.start(attempt.number);
-                last.start(attempt, what);
-            }
-            Event::Outcome { attempt, result, took_ms, .. } => {
-                self.progress.settle(result, *took_ms);
-                last.settle(entry.at, attempt, result, *took_ms);
-            }
-            Event::DrillDone(DrillEnd { result, why, took_ms }) => {
-                (last.result, last.took_ms) = (Some(*result), Some(*took_ms));
-                last.why.clone_from(why);
-                if *result == DrillResult::Done {
-                    self.done = Some(entry.at);
+        if let Event::Attempt(event) = &entry.event {
+            match event {
+                AttemptEvent::Intent { attempt, what } => {
+                    self.progress.start(attempt.number);
+                    last.start(attempt, what);
+                }
+                AttemptEvent::Outcome { attempt, result, took_ms, .. } => {
+                    self.progress.settle(result, *took_ms);
+                    last.settle(entry.at, attempt, result, *took_ms);
                 }
             }
-            Event::Started { .. }
-            | Event::Stopped { .. }
-            | Event::Reloaded { .. }
-            | Event::ReloadRefused { .. }
-            | Event::Begun { .. }
-            | Event::Staged { .. }
-            | Event::StageEntered { .. }
-            | Event::StageNotEntered { .. }
-            | Event::StagePassed { .. }
-            | Event::StageOverdue { .. }
-            | Event::HookBegun { .. }
-            | Event::TelemetryLost { .. }
-            | Event::TelemetryBack { .. }
-            | Event::Ended { .. }
-            | Event::Superseded { .. }
-            | Event::Baked { .. }
-            | Event::SetAside { .. }
-            | Event::Refused { .. }
-            | Event::Decided(_)
-            | Event::Cured { .. }
-            | Event::Failed { .. }
-            | Event::Cleared { .. }
-            | Event::AwaitingApproval { .. }
-            | Event::Denied { .. }
-            | Event::DenialLifted { .. }
-            | Event::Lapsed { .. }
-            | Event::Paused { .. }
-            | Event::Resumed { .. }
-            | Event::LiveChecked { .. }
-            | Event::LiveSeen { .. }
-            | Event::Told { .. }
-            | Event::DrillBegun(_)
-            | Event::Notified { .. } => {}
+        }
+        if let Event::Drill(DrillEvent::Done(DrillEnd { result, why, took_ms })) = &entry.event {
+            (last.result, last.took_ms) = (Some(*result), Some(*took_ms));
+            last.why.clone_from(why);
+            if *result == DrillResult::Done {
+                self.done = Some(entry.at);
+            }
         }
     }
 

@@ -1,7 +1,9 @@
 //! What the journal says of the stages of a deployment: part of the durable state, so it changes
 //! only by applying entries, live and on replay alike.
 
-use crate::model::entry::{Attempt, Entering, Event, StepResult};
+use crate::model::entry::{
+    Attempt, AttemptEvent, DeploymentEvent, Entering, Event, RollbackEvent, StageEvent, StepResult,
+};
 use crate::model::name::{DeploymentId, HookName, StageName};
 use crate::model::time::Timestamp;
 
@@ -65,27 +67,52 @@ impl Staging {
         if let Some(entry) = &mut self.entry {
             entry.progress.pass(at);
         }
-        if let Event::Staged { stage, enter, .. } = event {
-            self.enter(current, at, stage, enter.as_ref());
+        match event {
+            Event::Stage(event) => self.apply_stage(current, at, event),
+            Event::Attempt(event) => self.apply_attempt(event),
+            Event::Daemon(_)
+            | Event::Deployment(_)
+            | Event::Rule(_)
+            | Event::Approval(_)
+            | Event::Pause(_)
+            | Event::Live(_)
+            | Event::Rollback(_)
+            | Event::Drill(_)
+            | Event::Notice(_) => {}
         }
+    }
+
+    fn apply_stage(&mut self, current: Option<&StageName>, at: Timestamp, event: &StageEvent) {
         match (event, &mut self.entry) {
-            (Event::StagePassed { stage, .. }, _) if !self.passed.contains(stage) => {
-                self.passed.push(stage.clone());
+            (StageEvent::Staged { stage, enter, .. }, _) => {
+                self.enter(current, at, stage, enter.as_ref());
             }
-            (Event::StageOverdue { .. }, _) => self.overdue = true,
-            (Event::StageEntered { .. }, Some(entry)) => entry.standing = Standing::Done,
-            (Event::StageNotEntered { why, .. }, Some(entry)) => {
+            (StageEvent::Passed { stage, .. }, _) => {
+                if !self.passed.contains(stage) {
+                    self.passed.push(stage.clone());
+                }
+            }
+            (StageEvent::Overdue { .. }, _) => self.overdue = true,
+            (StageEvent::Entered { .. }, Some(entry)) => entry.standing = Standing::Done,
+            (StageEvent::NotEntered { why, .. }, Some(entry)) => {
                 entry.standing = Standing::Failed(why.clone());
             }
-            (Event::Intent { attempt, .. }, Some(entry)) if is_of(attempt, entry) => {
+            (StageEvent::Entered { .. } | StageEvent::NotEntered { .. }, None) => {}
+        }
+    }
+
+    fn apply_attempt(&mut self, event: &AttemptEvent) {
+        let Some(entry) = &mut self.entry else { return };
+        match event {
+            AttemptEvent::Intent { attempt, .. } if is_of(attempt, entry) => {
                 entry.progress.start(attempt.number);
             }
-            (Event::Outcome { attempt, result, took_ms, .. }, Some(entry))
+            AttemptEvent::Outcome { attempt, result, took_ms, .. }
                 if entry.progress.open && entry.attempt() == *attempt =>
             {
                 entry.progress.settle(result, *took_ms);
             }
-            (_, Some(_) | None) => {}
+            AttemptEvent::Intent { .. } | AttemptEvent::Outcome { .. } => {}
         }
     }
 
@@ -125,11 +152,11 @@ impl Staging {
     pub(crate) fn left_behind(&mut self, event: &Event) -> Option<Attempt> {
         let ends = matches!(
             event,
-            Event::Staged { .. }
-                | Event::StageNotEntered { .. }
-                | Event::Decided(_)
-                | Event::Ended { .. }
-                | Event::Superseded { .. }
+            Event::Stage(StageEvent::Staged { .. })
+                | Event::Stage(StageEvent::NotEntered { .. })
+                | Event::Rollback(RollbackEvent::Decided(_))
+                | Event::Deployment(DeploymentEvent::Ended { .. })
+                | Event::Deployment(DeploymentEvent::Superseded { .. })
         );
         let entry = self.entry.as_mut().filter(|entry| ends && entry.progress.open)?;
         let attempt = entry.attempt();

@@ -5,7 +5,9 @@ use std::collections::VecDeque;
 
 use crate::model::deployment::MAX_ROLLBACKS;
 use crate::model::entry::{
-    Attempt, Caller, Decision, Entry, Event, Frozen, Refusal, SignalEvidence,
+    ApprovalEvent, Attempt, AttemptEvent, Caller, Decision, DeploymentBegun, DeploymentEvent,
+    Entry, Event, Frozen, LiveEvent, PauseEvent, Refusal, RollbackEvent, RuleEvent, SignalEvidence,
+    StageEvent,
 };
 use crate::model::name::{DeploymentId, RuleName, ServiceName, StageName, Version};
 use crate::model::time::Timestamp;
@@ -127,25 +129,17 @@ impl Durable {
     }
 
     fn apply_to_deployments(&mut self, entry: &Entry) {
-        if let Event::Begun { service, version, good, signals, holding, baselines, by, .. } =
-            &entry.event
+        if let Event::Deployment(DeploymentEvent::Begun(begun)) = &entry.event
             && let Some(id) = &entry.deployment
         {
-            if *by == Caller::Guard {
-                self.armed = Some(version.clone());
+            if begun.by == Caller::Guard {
+                self.armed = Some(begun.version.clone());
             }
-            self.begin(id.clone(), entry.at, service.clone(), version.clone());
-            if let Some(current) = &mut self.current {
-                current.good.clone_from(good);
-                current.before.clone_from(signals);
-                current.holding.clone_from(holding);
-                current.baselines.clone_from(baselines);
-                current.take_terms(&entry.event);
-            }
+            self.begin(id.clone(), entry.at, begun);
         }
         self.pause_or_resume(entry);
         self.clear_stray(entry);
-        if let Event::LiveSeen { version } = &entry.event {
+        if let Event::Live(LiveEvent::Seen { version }) = &entry.event {
             self.live = Some(version.clone());
         }
         let Some(current) = &mut self.current else { return };
@@ -153,11 +147,11 @@ impl Durable {
             return;
         }
         current.keep(entry);
-        if let Event::Baked { version } = &entry.event {
+        if let Event::Deployment(DeploymentEvent::Baked { version }) = &entry.event {
             self.good = Some(version.clone());
             self.quarantine.lift(version);
         }
-        if let Event::Decided(decision) = &entry.event {
+        if let Event::Rollback(RollbackEvent::Decided(decision)) = &entry.event {
             self.quarantine.add(&current.id, entry.at, decision);
             self.rollbacks.push_back((current.service.clone(), entry.at));
             if self.rollbacks.len() > MAX_ROLLBACKS as usize {
@@ -165,7 +159,7 @@ impl Durable {
             }
         }
         // A version that is rolled back is not good, even if it baked before.
-        if let Event::Decided(decision) = &entry.event
+        if let Event::Rollback(RollbackEvent::Decided(decision)) = &entry.event
             && self.good.as_ref() == Some(&decision.version)
         {
             self.good = decision.good.clone().filter(|good| *good != decision.version);
@@ -177,7 +171,8 @@ impl Durable {
     }
 
     fn clear_stray(&mut self, entry: &Entry) {
-        if let (Some(stray), Event::Outcome { attempt, .. }) = (&self.stray, &entry.event)
+        if let (Some(stray), Event::Attempt(AttemptEvent::Outcome { attempt, .. })) =
+            (&self.stray, &entry.event)
             && entry.deployment.as_ref() == Some(&stray.deployment)
             && *attempt == stray.attempt
         {
@@ -185,7 +180,7 @@ impl Durable {
         }
     }
 
-    fn begin(&mut self, id: DeploymentId, at: Timestamp, service: ServiceName, version: Version) {
+    fn begin(&mut self, id: DeploymentId, at: Timestamp, begun: &DeploymentBegun) {
         let before = self.current.take().map(|current| (current.id, current.phase));
         self.past.extend(before);
         if self.past.len() > MAX_PAST {
@@ -193,22 +188,22 @@ impl Durable {
         }
         self.current = Some(Deployment {
             id,
-            service,
-            version,
-            good: None,
+            service: begun.service.clone(),
+            version: begun.version.clone(),
+            good: begun.good.clone(),
             begun: at,
             phase: Phase::Guarding,
-            before: Vec::new(),
-            holding: Vec::new(),
-            baselines: Vec::new(),
+            before: begun.signals.clone(),
+            holding: begun.holding.clone(),
+            baselines: begun.baselines.clone(),
             stage: None,
             staging: Staging::default(),
             lost: Vec::new(),
             set_aside: Vec::new(),
             refused: Vec::new(),
             cleared: Clearings::default(),
-            irreversible: false,
-            forced: false,
+            irreversible: begun.irreversible,
+            forced: begun.forced,
             ask: None,
             denied: Vec::new(),
             owed: Owed::Nothing,
@@ -242,54 +237,81 @@ impl Deployment {
         }
         self.staging.apply(self.stage.as_ref(), entry.at, &entry.event);
         match &entry.event {
-            Event::SetAside { evidence } => self.set_aside.push(evidence.rule.clone()),
-            Event::Refused { refusal, evidence } => self.refuse(&evidence.rule, *refusal),
-            Event::Cleared { rule } => self.cleared.clear(rule),
-            Event::Decided(decision) => self.decide(entry.at, decision.clone()),
-            Event::Intent { attempt, .. } if self.rolls_back_with(attempt) => {
-                self.progress.start(attempt.number);
+            Event::Deployment(event) => self.apply_deployment(event),
+            Event::Rule(event) => self.apply_rule(event),
+            Event::Approval(event) => self.apply_approval(entry.at, event),
+            Event::Rollback(event) => self.apply_rollback(entry.at, event),
+            Event::Attempt(event) => self.apply_attempt(event),
+            Event::Stage(StageEvent::Staged { stage, .. }) => self.stage = Some(stage.clone()),
+            // One that is told of once in each pause.
+            Event::Pause(PauseEvent::Paused { .. }) => {
+                self.refused.retain(|(_, why)| *why != Refusal::Paused);
             }
-            Event::Outcome { attempt, result, took_ms, .. } if self.rolls_back_with(attempt) => {
-                self.progress.settle(result, *took_ms);
+            Event::Live(LiveEvent::Checked { live, refusal, .. }) => {
+                self.checked.push((live.version().cloned(), *refusal));
             }
-            Event::Cured { .. } => self.phase = Phase::RolledBack,
-            Event::Failed { why, .. } => self.phase = Phase::Failed(why.clone()),
-            Event::Baked { .. } => self.phase = Phase::Baked,
-            Event::Ended { reason, .. } => self.end(reason.clone()),
-            Event::Superseded { by } => self.end(format!("superseded by {by}")),
-            Event::Staged { stage, .. } => self.stage = Some(stage.clone()),
-            Event::TelemetryLost { rules, .. } => self.lost.extend(rules.iter().cloned()),
-            Event::TelemetryBack { rules } => self.lost.retain(|rule| !rules.contains(rule)),
-            Event::AwaitingApproval { .. } => self.ask = Ask::of(entry),
-            Event::Denied { rule, .. } => {
+            Event::Daemon(_)
+            | Event::Stage(_)
+            | Event::Pause(_)
+            | Event::Live(_)
+            | Event::Drill(_)
+            | Event::Notice(_) => {}
+        }
+    }
+
+    fn apply_deployment(&mut self, event: &DeploymentEvent) {
+        match event {
+            DeploymentEvent::Begun(_) => {}
+            DeploymentEvent::Baked { .. } => self.phase = Phase::Baked,
+            DeploymentEvent::Ended { reason, .. } => self.end(reason.clone()),
+            DeploymentEvent::Superseded { by } => self.end(format!("superseded by {by}")),
+        }
+    }
+
+    fn apply_rule(&mut self, event: &RuleEvent) {
+        match event {
+            RuleEvent::SetAside { evidence } => self.set_aside.push(evidence.rule.clone()),
+            RuleEvent::Refused { refusal, evidence } => self.refuse(&evidence.rule, *refusal),
+            RuleEvent::Cleared { rule } => self.cleared.clear(rule),
+            RuleEvent::TelemetryLost { rules, .. } => self.lost.extend(rules.iter().cloned()),
+            RuleEvent::TelemetryBack { rules } => self.lost.retain(|rule| !rules.contains(rule)),
+        }
+    }
+
+    fn apply_approval(&mut self, at: Timestamp, event: &ApprovalEvent) {
+        match event {
+            ApprovalEvent::Asked { decision, until, default } => {
+                let decision = (**decision).clone();
+                self.ask = Some(Ask { at, decision, until: *until, default: *default });
+            }
+            ApprovalEvent::Denied { rule, .. } => {
                 self.ask = None;
                 self.denied.push(rule.clone());
             }
-            Event::DenialLifted { rule } => self.denied.retain(|denied| denied != rule),
-            Event::Lapsed { .. } => self.ask = None,
-            // One that is told of once in each pause.
-            Event::Paused { .. } => self.refused.retain(|(_, why)| *why != Refusal::Paused),
-            Event::LiveChecked { live, refusal, .. } => {
-                self.checked.push((live.version().cloned(), *refusal));
+            ApprovalEvent::DenialLifted { rule } => self.denied.retain(|denied| denied != rule),
+            ApprovalEvent::Lapsed { .. } => self.ask = None,
+        }
+    }
+
+    fn apply_rollback(&mut self, at: Timestamp, event: &RollbackEvent) {
+        match event {
+            RollbackEvent::Decided(decision) => self.decide(at, (**decision).clone()),
+            RollbackEvent::Cured { .. } => self.phase = Phase::RolledBack,
+            RollbackEvent::Failed { why, .. } => self.phase = Phase::Failed(why.clone()),
+        }
+    }
+
+    fn apply_attempt(&mut self, event: &AttemptEvent) {
+        match event {
+            AttemptEvent::Intent { attempt, .. } if self.rolls_back_with(attempt) => {
+                self.progress.start(attempt.number);
             }
-            Event::LiveSeen { .. }
-            | Event::Started { .. }
-            | Event::Stopped { .. }
-            | Event::Reloaded { .. }
-            | Event::ReloadRefused { .. }
-            | Event::Begun { .. }
-            | Event::Resumed { .. }
-            | Event::StageEntered { .. }
-            | Event::StageNotEntered { .. }
-            | Event::StagePassed { .. }
-            | Event::StageOverdue { .. }
-            | Event::HookBegun { .. }
-            | Event::Intent { .. }
-            | Event::Outcome { .. }
-            | Event::Told { .. }
-            | Event::DrillBegun(_)
-            | Event::DrillDone(_)
-            | Event::Notified { .. } => {}
+            AttemptEvent::Outcome { attempt, result, took_ms, .. }
+                if self.rolls_back_with(attempt) =>
+            {
+                self.progress.settle(result, *took_ms);
+            }
+            AttemptEvent::Intent { .. } | AttemptEvent::Outcome { .. } => {}
         }
     }
 
@@ -312,12 +334,6 @@ impl Deployment {
         self.owed = owed;
     }
 
-    fn take_terms(&mut self, begun: &Event) {
-        if let Event::Begun { irreversible, forced, .. } = begun {
-            (self.irreversible, self.forced) = (*irreversible, *forced);
-        }
-    }
-
     fn end(&mut self, why: String) {
         self.ask = None;
         self.phase = Phase::Ended(why);
@@ -327,8 +343,8 @@ impl Deployment {
     /// deployment's story stays whole.
     fn keep(&mut self, entry: &Entry) {
         if self.entries.len() >= MAX_ENTRIES {
-            let aside = self.entries.iter().position(|kept| !is_story(&kept.event));
-            let Some(aside) = aside.filter(|_| is_story(&entry.event)) else { return };
+            let aside = self.entries.iter().position(|kept| !kept.event.is_story());
+            let Some(aside) = aside.filter(|_| entry.event.is_story()) else { return };
             self.entries.remove(aside);
         }
         self.entries.push(entry.clone());
@@ -342,47 +358,5 @@ impl Deployment {
     /// Whether a refusal of this rule for this reason is on record.
     pub(crate) fn has_refused(&self, rule: &RuleName, refusal: Refusal) -> bool {
         self.refused.iter().any(|(known, why)| known == rule && *why == refusal)
-    }
-}
-
-/// Whether an entry tells of the deployment rather than of the guard.
-const fn is_story(event: &Event) -> bool {
-    match event {
-        Event::Started { .. }
-        | Event::Stopped { .. }
-        | Event::Reloaded { .. }
-        | Event::ReloadRefused { .. }
-        | Event::TelemetryLost { .. }
-        | Event::TelemetryBack { .. }
-        | Event::Cleared { .. }
-        | Event::Told { .. }
-        | Event::DenialLifted { .. }
-        | Event::HookBegun { .. }
-        | Event::LiveSeen { .. }
-        | Event::DrillBegun(_)
-        | Event::DrillDone(_)
-        | Event::Notified { .. } => false,
-        Event::Begun { .. }
-        | Event::Staged { .. }
-        | Event::StageEntered { .. }
-        | Event::StageNotEntered { .. }
-        | Event::StagePassed { .. }
-        | Event::StageOverdue { .. }
-        | Event::Ended { .. }
-        | Event::Superseded { .. }
-        | Event::Baked { .. }
-        | Event::SetAside { .. }
-        | Event::Refused { .. }
-        | Event::AwaitingApproval { .. }
-        | Event::Denied { .. }
-        | Event::Lapsed { .. }
-        | Event::Paused { .. }
-        | Event::Resumed { .. }
-        | Event::LiveChecked { .. }
-        | Event::Decided(_)
-        | Event::Intent { .. }
-        | Event::Outcome { .. }
-        | Event::Cured { .. }
-        | Event::Failed { .. } => true,
     }
 }

@@ -5,13 +5,12 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::model::alert::{Matter, News, Turn};
+use crate::model::alert::{Matter, News, StateChange, Turn};
 use crate::model::channel::Change;
-use crate::model::deployment::Unanswered;
-use crate::model::entry::{Answer, Decision, Entry, Event, Refusal, RuleEvidence, Trigger};
-use crate::model::name::{ChannelName, DeploymentId, RuleName};
-use crate::model::rule::Severity;
-use crate::model::time::Timestamp;
+use crate::model::entry::{
+    ApprovalEvent, DeploymentEvent, Entry, Event, NoticeEvent, RuleEvent, RuleEvidence, Scope,
+};
+use crate::model::name::{ChannelName, DeploymentId};
 
 use crate::engine::durable::state::Deployment;
 
@@ -66,10 +65,18 @@ impl NewsLog {
     /// Takes in a record after the deployment that it concerns, if that is the current one.
     pub(crate) fn apply(&mut self, entry: &Entry, current: Option<&Deployment>) {
         self.records += 1;
-        if let Event::Begun { .. } = entry.event {
+        if let Event::Deployment(DeploymentEvent::Begun(_)) = entry.event {
             self.open.retain(|news| news.deployment.is_none());
         }
-        if let Event::Told { channel, news, opened, reference, failure: None, .. } = &entry.event {
+        if let Event::Notice(NoticeEvent::Told {
+            channel,
+            news,
+            opened,
+            reference,
+            failure: None,
+            ..
+        }) = &entry.event
+        {
             let (channel, reference) = (channel.clone(), reference.clone());
             let deployment = entry.deployment.clone();
             let told = Telling { channel, news: *news, deployment, opened: *opened, reference };
@@ -139,7 +146,14 @@ impl NewsLog {
 
     fn read(&self, entry: &Entry, current: Option<&Deployment>) -> Option<News> {
         let current = current?;
-        let (change, turn, reason) = self.meaning(&entry.event, current)?;
+        let StateChange { change, mut turn, reason } = entry.event.alert(&current.id)?;
+        // Only after one that was refused it changes anything that was told.
+        if change == Change::Reloaded && !self.is_reload_refused() {
+            return None;
+        }
+        if change == Change::TelemetryBack && !current.lost.is_empty() {
+            turn = Turn::Passes;
+        }
         let mut news = News {
             change,
             seq: Some(self.records),
@@ -154,69 +168,10 @@ impl NewsLog {
             decided: None,
             turn,
         };
-        if !is_about_guard(change) {
+        if entry.event.scope() != Scope::Guard {
             describe(&mut news, &entry.event, current);
         }
         Some(news)
-    }
-
-    /// What an event changes, what that means, and why.
-    fn meaning(&self, event: &Event, current: &Deployment) -> Option<(Change, Turn, String)> {
-        let quiet = |change, turn| (change, turn, String::new());
-        Some(match event {
-            Event::Begun { .. } => quiet(Change::Begun, Turn::Passes),
-            Event::Staged { .. } => quiet(Change::Stage, Turn::Passes),
-            Event::StagePassed { .. } => quiet(Change::StagePassed, Turn::Passes),
-            Event::StageNotEntered { why, .. } | Event::StageOverdue { why, .. } => stuck(why),
-            Event::Refused { refusal, evidence } => refused(*refusal, evidence),
-            Event::Cleared { rule } => {
-                (Change::Cleared, Turn::Closes(Matter::Rule(rule.clone())), format!("rule {rule}"))
-            }
-            Event::AwaitingApproval { decision, until, default } => {
-                let asked = question(decision.trigger.reason(), current, *until, *default);
-                (Change::AwaitingApproval, Turn::Opens(Matter::Rollback), asked)
-            }
-            Event::Denied { answer, .. } => {
-                (Change::Denied, Turn::Closes(Matter::Rollback), denied(answer))
-            }
-            Event::Lapsed { why, .. } => lapsed(why),
-            Event::Paused { until, reason, .. } => {
-                (Change::Paused, Turn::Opens(Matter::Pause), format!("until {until}: {reason}"))
-            }
-            Event::Resumed { reason, .. } => resumed(reason.as_deref()),
-            Event::Decided(decision) => decided(decision),
-            Event::Cured { .. } => quiet(Change::RolledBack, Turn::ClosesAll),
-            Event::Failed { why, .. } => {
-                (Change::Failed, Turn::Opens(Matter::Rollback), why.clone())
-            }
-            Event::Baked { .. } => quiet(Change::Baked, Turn::ClosesAll),
-            Event::Ended { reason, .. } => (Change::Ended, Turn::ClosesAll, reason.clone()),
-            Event::Superseded { by } => superseded(by),
-            Event::TelemetryLost { why, .. } => {
-                (Change::TelemetryLost, Turn::Opens(Matter::Telemetry), why.clone())
-            }
-            Event::TelemetryBack { rules } => telemetry_back(rules, current),
-            Event::ReloadRefused { errors, first, .. } => reload_refused(*errors, first),
-            // Only after one that was refused it changes anything that was told.
-            Event::Reloaded { .. } if self.is_reload_refused() => {
-                quiet(Change::Reloaded, Turn::Closes(Matter::Reload))
-            }
-            Event::Started { .. }
-            | Event::Stopped { .. }
-            | Event::Reloaded { .. }
-            | Event::StageEntered { .. }
-            | Event::HookBegun { .. }
-            | Event::LiveChecked { .. }
-            | Event::LiveSeen { .. }
-            | Event::SetAside { .. }
-            | Event::DenialLifted { .. }
-            | Event::Intent { .. }
-            | Event::Outcome { .. }
-            | Event::Told { .. }
-            | Event::DrillBegun(_)
-            | Event::DrillDone(_)
-            | Event::Notified { .. } => return None,
-        })
     }
 
     fn is_reload_refused(&self) -> bool {
@@ -231,75 +186,6 @@ fn push<T>(list: &mut VecDeque<T>, new: T, most: usize) {
     list.push_back(new);
 }
 
-fn reload_refused(errors: usize, first: &str) -> (Change, Turn, String) {
-    let reason = format!("errors: {errors}, the first: {first}");
-    (Change::ReloadRefused, Turn::Opens(Matter::Reload), reason)
-}
-
-fn superseded(by: &DeploymentId) -> (Change, Turn, String) {
-    (Change::Superseded, Turn::ClosesAll, format!("superseded by deployment {by}"))
-}
-
-fn stuck(why: &str) -> (Change, Turn, String) {
-    (Change::StageStuck, Turn::Passes, why.to_owned())
-}
-
-fn telemetry_back(rules: &[RuleName], current: &Deployment) -> (Change, Turn, String) {
-    let names: Vec<&str> = rules.iter().map(RuleName::as_str).collect();
-    let reason = format!("seen again by {}", names.join(", "));
-    let all = current.lost.is_empty();
-    let turn = if all { Turn::Closes(Matter::Telemetry) } else { Turn::Passes };
-    (Change::TelemetryBack, turn, reason)
-}
-
-fn refused(refusal: Refusal, evidence: &RuleEvidence) -> (Change, Turn, String) {
-    let opens = Turn::Opens(Matter::Rule(evidence.rule.clone()));
-    match (refusal, evidence.severity) {
-        (Refusal::Observing, _) => (Change::Observed, Turn::Passes, refusal.to_string()),
-        (_, Severity::Warning) => (Change::Firing, opens, refusal.to_string()),
-        (_, Severity::Critical) => (Change::Refused, opens, refusal.to_string()),
-    }
-}
-
-/// Whether it is nothing that one deployment has to do with.
-fn is_about_guard(change: Change) -> bool {
-    let all = [Change::ReloadRefused, Change::Reloaded, Change::Paused, Change::Resumed];
-    all.contains(&change)
-}
-
-/// What people are asked, until when, and what is done without their answer.
-fn question(when: &str, current: &Deployment, until: Timestamp, default: Unanswered) -> String {
-    let id = &current.id;
-    let otherwise = match default {
-        Unanswered::Rollback => "it is rolled back",
-        Unanswered::Deny => "it stays",
-    };
-    format!("{when}; `rollguard approve --deployment {id}` until {until}, else {otherwise}")
-}
-
-fn decided(decision: &Decision) -> (Change, Turn, String) {
-    let reason = decision.trigger.reason().to_owned();
-    (Change::Decided, Turn::Opens(Matter::Rollback), reason)
-}
-
-fn denied(answer: &Answer) -> String {
-    match answer {
-        Answer::Person { reason: Some(reason), .. } => reason.clone(),
-        Answer::Person { reason: None, .. } => "a person said no".to_owned(),
-        Answer::TimeLimit => "nobody answered in time".to_owned(),
-    }
-}
-
-fn lapsed(why: &str) -> (Change, Turn, String) {
-    let why = format!("nobody answered in time, and it cannot be rolled back: {why}");
-    (Change::Denied, Turn::Closes(Matter::Rollback), why)
-}
-
-fn resumed(reason: Option<&str>) -> (Change, Turn, String) {
-    let why = reason.unwrap_or("the pause is over").to_owned();
-    (Change::Resumed, Turn::Closes(Matter::Pause), why)
-}
-
 /// Fills in what is known of the deployment.
 fn describe(news: &mut News, event: &Event, current: &Deployment) {
     news.deployment = Some(current.id.clone());
@@ -307,43 +193,20 @@ fn describe(news: &mut News, event: &Event, current: &Deployment) {
     news.good.clone_from(&current.good);
     news.stage.clone_from(&current.stage);
     let decision = current.decision.as_ref();
-    let cause = decision.and_then(|(_, decision)| decision.trigger.rule());
-    let asked = current.ask.as_ref().map(|ask| &ask.decision.trigger);
     let rule = match event {
-        Event::Refused { evidence, .. } => Some(evidence),
-        Event::AwaitingApproval { .. } => asked.and_then(Trigger::rule),
-        Event::Decided(_) | Event::Cured { .. } | Event::Failed { .. } => cause,
-        Event::Started { .. }
-        | Event::Stopped { .. }
-        | Event::Reloaded { .. }
-        | Event::ReloadRefused { .. }
-        | Event::Begun { .. }
-        | Event::Staged { .. }
-        | Event::TelemetryLost { .. }
-        | Event::TelemetryBack { .. }
-        | Event::Ended { .. }
-        | Event::Superseded { .. }
-        | Event::Baked { .. }
-        | Event::LiveChecked { .. }
-        | Event::LiveSeen { .. }
-        | Event::SetAside { .. }
-        | Event::Cleared { .. }
-        | Event::Denied { .. }
-        | Event::DenialLifted { .. }
-        | Event::Lapsed { .. }
-        | Event::Paused { .. }
-        | Event::Resumed { .. }
-        | Event::StageEntered { .. }
-        | Event::StageNotEntered { .. }
-        | Event::StagePassed { .. }
-        | Event::StageOverdue { .. }
-        | Event::HookBegun { .. }
-        | Event::Intent { .. }
-        | Event::Outcome { .. }
-        | Event::Told { .. }
-        | Event::DrillBegun(_)
-        | Event::DrillDone(_)
-        | Event::Notified { .. } => None,
+        Event::Rule(RuleEvent::Refused { evidence, .. }) => Some(evidence),
+        Event::Approval(ApprovalEvent::Asked { decision, .. }) => decision.trigger.rule(),
+        Event::Rollback(_) => decision.and_then(|(_, decision)| decision.trigger.rule()),
+        Event::Daemon(_)
+        | Event::Deployment(_)
+        | Event::Stage(_)
+        | Event::Rule(_)
+        | Event::Approval(_)
+        | Event::Pause(_)
+        | Event::Live(_)
+        | Event::Attempt(_)
+        | Event::Drill(_)
+        | Event::Notice(_) => None,
     };
     news.rule = rule.map(shortened);
     news.decided = decision.map(|(at, _)| *at);

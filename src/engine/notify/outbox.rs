@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::model::alert::{Matter, News, Turn};
 use crate::model::channel::Change;
-use crate::model::entry::Event;
+use crate::model::entry::NoticeEvent;
 use crate::model::name::{ChannelName, DeploymentId, SignalName};
 use crate::model::signal::Unit;
 use crate::model::time::Moment;
@@ -133,9 +133,10 @@ fn send(log: &mut Log, evaluator: &Evaluator, news: Arc<News>, occurrence: Occur
 
 impl Announced {
     /// The event that puts it on record; `None` where what was sent is not on record itself.
-    pub(crate) fn event(self) -> Option<(Option<DeploymentId>, Event)> {
+    pub(crate) fn event(self) -> Option<(Option<DeploymentId>, NoticeEvent)> {
         let Self { channel, change, news, deployment, opened, reference, failure } = self;
         let news = news?;
-        Some((deployment, Event::Told { channel, change, news, opened, reference, failure }))
+        let told = NoticeEvent::Told { channel, change, news, opened, reference, failure };
+        Some((deployment, told))
     }
 }

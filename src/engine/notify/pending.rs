@@ -2,7 +2,7 @@
 //! a death between a record and its page is not silence. Told twice is better than never; it must
 //! never tell of what is on record as told. Channels keep account of their own, in `news`.
 
-use crate::model::entry::{Event, Refusal};
+use crate::model::entry::{DeploymentEvent, Event, NoticeEvent, Refusal, RollbackEvent, RuleEvent};
 use crate::model::name::RuleName;
 
 /// What is owed to people: the newest of it, as whoever is told of that looks.
@@ -21,9 +21,9 @@ impl Owed {
     /// Takes in a record of the deployment; `is_new` of a refusal says that it is the first of its
     /// rule and reason.
     pub(crate) fn apply(&mut self, event: &Event, is_new: impl FnOnce(&RuleName, Refusal) -> bool) {
-        if let Event::Failed { why, .. } = event {
+        if let Event::Rollback(RollbackEvent::Failed { why, .. }) = event {
             *self = Self::Failure(why.clone());
-        } else if let Event::Refused { refusal, evidence } = event
+        } else if let Event::Rule(RuleEvent::Refused { refusal, evidence }) = event
             && *refusal != Refusal::Observing
             && is_new(&evidence.rule, *refusal)
         {
@@ -34,16 +34,20 @@ impl Owed {
     }
 
     fn is_settled_by(&self, event: &Event) -> bool {
-        let cleared = matches!((self, event), (Self::Refusal(rule, _), Event::Cleared { rule: now })
-            if rule == now);
-        cleared
-            || matches!(
-                event,
-                Event::Notified { failure: None, .. }
-                    | Event::Decided(_)
-                    | Event::Baked { .. }
-                    | Event::Ended { .. }
-                    | Event::Superseded { .. }
-            )
+        if let (Self::Refusal(rule, _), Event::Rule(RuleEvent::Cleared { rule: cleared })) =
+            (self, event)
+        {
+            return rule == cleared;
+        }
+        matches!(
+            event,
+            Event::Notice(NoticeEvent::Notified { failure: None, .. })
+                | Event::Rollback(RollbackEvent::Decided(_))
+                | Event::Deployment(
+                    DeploymentEvent::Baked { .. }
+                        | DeploymentEvent::Ended { .. }
+                        | DeploymentEvent::Superseded { .. }
+                )
+        )
     }
 }

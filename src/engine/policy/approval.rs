@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::model::deployment::{Confirm, Unanswered};
 use crate::model::entry::{
-    Answer, Approval, Caller, Decision, Entry, Event, Refusal, RuleEvidence, Trigger,
+    Answer, Approval, ApprovalEvent, Caller, Decision, Refusal, RuleEvidence, Trigger,
 };
 use crate::model::hook::Hook;
 use crate::model::index::RuleIx;
@@ -51,15 +51,6 @@ pub(crate) struct Ask {
 }
 
 impl Ask {
-    /// What an entry asks.
-    pub(crate) fn of(entry: &Entry) -> Option<Self> {
-        let Event::AwaitingApproval { decision, until, default } = &entry.event else {
-            return None;
-        };
-        let (decision, until, default) = (decision.clone(), *until, *default);
-        Some(Self { at: entry.at, decision, until, default })
-    }
-
     fn rule(&self) -> Option<&RuleEvidence> {
         self.decision.trigger.rule()
     }
@@ -89,7 +80,7 @@ impl Approvals {
         let Confirm { within, default } = cx.plan().deployment.confirm.unwrap_or(UNSAID);
         let reason = question(&deployment.id, &cx.plan().rule(ix).when.text, within, default);
         let until = cx.now.wall.after(within);
-        cx.record(Event::AwaitingApproval { decision: decision.clone(), until, default });
+        cx.record(ApprovalEvent::Asked { decision: Box::new(decision.clone()), until, default });
         self.until = Some(cx.now.at.after(within));
         incident::tell(cx, Some(ix), &reason, Occasion::AwaitingApproval);
         incident::report_as(cx, decision, "awaiting approval", None);
@@ -133,14 +124,14 @@ impl Approvals {
     }
 
     fn denied(&mut self, cx: &mut Cx<'_>, ask: Ask, answer: Answer, why: String) {
-        self.close(cx, ask, why, |rule| Event::Denied { rule, answer });
+        self.close(cx, ask, why, |rule| ApprovalEvent::Denied { rule, answer });
     }
 
     /// Records that what people were asked cannot be done after all, if they are asked anything.
     pub(crate) fn lapse(&mut self, cx: &mut Cx<'_>, why: String) {
         if let Some(ask) = cx.guarded().and_then(|current| current.ask.clone()) {
             let told = format!("nobody answered in time, and it cannot be rolled back: {why}");
-            self.close(cx, ask, told, |rule| Event::Lapsed { rule, why });
+            self.close(cx, ask, told, |rule| ApprovalEvent::Lapsed { rule, why });
         }
     }
 
@@ -149,7 +140,7 @@ impl Approvals {
         cx: &mut Cx<'_>,
         ask: Ask,
         why: String,
-        event: impl FnOnce(RuleName) -> Event,
+        event: impl FnOnce(RuleName) -> ApprovalEvent,
     ) {
         let Some(rule) = ask.rule().map(|evidence| evidence.rule.clone()) else { return };
         self.until = None;
@@ -276,7 +267,7 @@ pub(crate) fn lift_denials(cx: &mut Cx<'_>, started: Instant) {
     };
     let lifted: Vec<RuleName> = deployment.denied.iter().filter(lifted).cloned().collect();
     for rule in lifted {
-        cx.record(Event::DenialLifted { rule });
+        cx.record(ApprovalEvent::DenialLifted { rule });
     }
 }
 

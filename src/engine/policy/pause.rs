@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use crate::model::entry::{Caller, Entry, Event};
+use crate::model::entry::{Caller, Entry, Event, PauseEvent};
 use crate::model::time::{Instant, Moment, Timestamp, format_duration};
 
 use crate::engine::command::{Accepted, Rejection, check_reason};
@@ -36,13 +36,14 @@ pub(crate) struct Pause {
 impl Durable {
     /// Takes an entry into account.
     pub(crate) fn pause_or_resume(&mut self, entry: &Entry) {
-        if let Event::Paused { until, reason, by } = &entry.event {
-            let (reason, by) = (reason.clone(), by.clone());
-            self.pause = Some(Pause { since: entry.at, until: *until, by, reason });
-        }
-        if let Event::Resumed { .. } = &entry.event {
-            self.pause = None;
-        }
+        let Event::Pause(event) = &entry.event else { return };
+        self.pause = match event {
+            PauseEvent::Paused { until, reason, by } => {
+                let (reason, by) = (reason.clone(), by.clone());
+                Some(Pause { since: entry.at, until: *until, by, reason })
+            }
+            PauseEvent::Resumed { .. } => None,
+        };
     }
 }
 
@@ -76,7 +77,7 @@ impl Pauses {
             }
         }
         let until = cx.now.wall.after(span);
-        cx.record(Event::Paused { until, reason: reason.clone(), by });
+        cx.record(PauseEvent::Paused { until, reason: reason.clone(), by });
         self.until = Some(cx.now.at.after(span));
         let span = format_duration(span);
         incident::tell(cx, None, &format!("paused for {span}: {reason}"), Occasion::Paused);
@@ -110,7 +111,7 @@ impl Pauses {
     fn end(&mut self, cx: &mut Cx<'_>, reason: Option<String>, by: Caller) {
         let why = reason.clone().unwrap_or_else(|| "the pause is over".to_owned());
         self.until = None;
-        cx.record(Event::Resumed { reason, by });
+        cx.record(PauseEvent::Resumed { reason, by });
         incident::tell(cx, None, &why, Occasion::Resumed);
     }
 

@@ -2,7 +2,7 @@
 //! each rule and reason. It only ever says no: what speaks for acting is not decided here.
 
 use crate::model::deployment::Mode;
-use crate::model::entry::{Event, Refusal, Trigger};
+use crate::model::entry::{Refusal, RuleEvent, Trigger};
 use crate::model::hook::{Hook, Placeholder};
 use crate::model::index::RuleIx;
 use crate::model::name::RuleName;
@@ -108,7 +108,7 @@ pub(crate) fn record(cx: &mut Cx<'_>, ix: RuleIx, refusal: Refusal) {
     let people = [Refusal::Paused, Refusal::Irreversible, Refusal::BudgetSpent];
     let first = deployment.refused.is_empty() || people.contains(&refusal);
     let evidence = evidence::of_rule(cx.evaluator, ix, cx.now);
-    cx.record(Event::Refused { refusal, evidence });
+    cx.record(RuleEvent::Refused { refusal, evidence });
     // A hook is not told that a rule clears, so it is told once that it fires.
     if refusal != Refusal::Observing && !known {
         incident::tell(cx, Some(ix), &rule.when.text, Occasion::Refused);
@@ -152,6 +152,6 @@ pub(crate) fn record_cleared(cx: &mut Cx<'_>) {
     let firing = deployment.cleared.firing().filter(|rule| told(rule));
     let cleared: Vec<RuleName> = firing.filter(|rule| has_cleared(rule)).cloned().collect();
     for rule in cleared {
-        cx.record(Event::Cleared { rule });
+        cx.record(RuleEvent::Cleared { rule });
     }
 }

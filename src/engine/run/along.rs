@@ -2,7 +2,7 @@
 //! the critical path, and nothing depends on what becomes of it.
 
 use crate::model::deployment::Milestone;
-use crate::model::entry::{Event, Refusal, Trigger};
+use crate::model::entry::{NoticeEvent, Refusal, Trigger};
 use crate::model::hook::Placeholder;
 use crate::model::index::HookIx;
 
@@ -20,9 +20,9 @@ pub(crate) fn run(cx: &mut Cx<'_>, on: Milestone) {
     if hook.names(Placeholder::Good) && !has_good {
         // The version to go back to would be an empty word in it.
         let failure = Some(Refusal::NoGoodVersion.to_string());
-        return cx.record(Event::Notified { hook: hook.name.clone(), failure });
+        return cx.record(NoticeEvent::Notified { hook: hook.name.clone(), failure });
     }
-    cx.record(Event::HookBegun { hook: hook.name.clone(), on });
+    cx.record(NoticeEvent::HookBegun { hook: hook.name.clone(), on });
     let Some(current) = cx.current() else { return };
     let trigger = current.decision.as_ref().map(|(_, decision)| &decision.trigger);
     let signals = evidence::of_signals(cx.evaluator);

@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use crate::model::entry::{Attempt, Event, StepResult};
+use crate::model::entry::{Attempt, AttemptEvent, StepResult};
 use crate::model::hook::{Hook, Step};
 use crate::model::name::DeploymentId;
 use crate::model::time::Instant;
@@ -134,7 +134,7 @@ impl Attempts {
     /// performed; `None` where nothing can be recorded any more.
     pub(crate) fn start(&mut self, cx: &mut Cx<'_>, order: Order) -> Option<Box<Order>> {
         let (attempt, what) = (order.attempt.clone(), order.action.describe());
-        cx.record_for(Some(order.deployment.clone()), Event::Intent { attempt, what });
+        cx.record_for(Some(order.deployment.clone()), AttemptEvent::Intent { attempt, what });
         if cx.log.is_halted() {
             return None;
         }
@@ -150,7 +150,7 @@ impl Attempts {
         // Doing it twice changes nothing, so it is simply done again.
         if step.is_some_and(|step| step.action.is_harmless()) {
             let (result, output) = (StepResult::Unknown, String::new());
-            cx.record(Event::Outcome { attempt, result, output, took_ms: 0 });
+            cx.record(AttemptEvent::Outcome { attempt, result, output, took_ms: 0 });
             return true;
         }
         let longest = step.map(|step| step.action.longest(step.timeout)).unwrap_or_default();

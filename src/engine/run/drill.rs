@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use crate::model::drill::{DrillEnd, DrillRefusal, DrillResult, DrillSettings, DrillStart, Reach};
-use crate::model::entry::{Attempt, Caller, Event, StepResult};
+use crate::model::entry::{Attempt, Caller, DrillEvent, StepResult};
 use crate::model::hook::{Hook, Placeholder};
 use crate::model::name::{DeploymentId, HookName};
 use crate::model::time::Instant;
@@ -89,7 +89,7 @@ impl Drills {
         let message = format!("drilling hook {} as {id}: {steps} steps", hook.name);
         let DrillSettings { service, good, version, .. } = settings;
         let start = DrillStart { hook: hook.name.clone(), steps, service, version, good, by };
-        cx.record_for(Some(id.clone()), Event::DrillBegun(start));
+        cx.record_for(Some(id.clone()), DrillEvent::Begun(start));
         let attempts = Attempts::new(hook, cx.now.at, Duration::ZERO);
         self.run = Some(Drill { id: id.clone(), attempts, begun: cx.now.at, call_off: None });
         match self.follow(cx, procedure::next) {
@@ -252,7 +252,7 @@ impl Drills {
         let Some(drill) = self.run.take() else { return DrillStep::Nothing };
         let took_ms = evidence::millis(cx.now.at.since(drill.begun));
         let end = DrillEnd { result, why, took_ms };
-        cx.record_for(Some(drill.id), Event::DrillDone(end));
+        cx.record_for(Some(drill.id), DrillEvent::Done(end));
         DrillStep::Ended
     }
 }
@@ -268,7 +268,7 @@ pub(crate) fn end_old(cx: &mut Cx<'_>) {
     let took_ms = evidence::millis(cx.now.wall.since(begun));
     let why = Some("rollguard ended in the middle of it".to_owned());
     let end = DrillEnd { result: DrillResult::CalledOff, why, took_ms };
-    cx.record_for(Some(id), Event::DrillDone(end));
+    cx.record_for(Some(id), DrillEvent::Done(end));
 }
 
 /// The first step, from 1, that changes something and does not say where by what is other in a

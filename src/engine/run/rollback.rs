@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use crate::model::entry::{Attempt, Decision, Event, StepResult};
+use crate::model::entry::{Attempt, AttemptEvent, Decision, RollbackEvent, StepResult};
 use crate::model::hook::Hook;
 use crate::model::index::{HookIx, RuleIx};
 use crate::model::live::Live;
@@ -110,7 +110,7 @@ impl Rollback {
         self.is_resumed = false;
         self.awaits = Awaits::Steps;
         self.attempts = Some(Attempts::new(hook, cx.now.at, Duration::ZERO));
-        cx.record(Event::Decided(Decision { approval, ..decision }));
+        cx.record(RollbackEvent::Decided(Box::new(Decision { approval, ..decision })));
     }
 
     /// Goes on with a rollback that the journal left open.
@@ -384,14 +384,14 @@ impl Rollback {
             Purpose::AfterUnknown(_) => {
                 let output = "the cure is seen, so it took effect".to_owned();
                 let (attempt, result) = (attempt(current), StepResult::Done);
-                cx.record(Event::Outcome { attempt, result, output, took_ms: 0 });
+                cx.record(AttemptEvent::Outcome { attempt, result, output, took_ms: 0 });
                 self.pursue(cx)
             }
             Purpose::Verify | Purpose::AfterRestart { .. } => {
                 let decided = current.decision.as_ref().map(|(at, _)| *at);
                 let took = decided.map(|at| cx.now.wall.since(at)).unwrap_or_default();
                 let signals = evidence::of_signals(cx.evaluator);
-                cx.record(Event::Cured { signals, took_ms: evidence::millis(took) });
+                cx.record(RollbackEvent::Cured { signals, took_ms: evidence::millis(took) });
                 incident::report(cx, "rolled back", None);
                 Need::Nothing
             }
@@ -434,7 +434,7 @@ impl Rollback {
     fn fail(&mut self, cx: &mut Cx<'_>, why: String) -> Need {
         self.halt();
         let signals = evidence::of_signals(cx.evaluator);
-        cx.record(Event::Failed { why: why.clone(), signals });
+        cx.record(RollbackEvent::Failed { why: why.clone(), signals });
         incident::tell_by(cx, self.on_failure(), None, &why, Occasion::RollbackFailed);
         incident::report(cx, "rollback failed", Some(why));
         Need::Nothing

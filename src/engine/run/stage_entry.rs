@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use crate::model::entry::{Attempt, Event, Refusal, StepResult};
+use crate::model::entry::{Attempt, AttemptEvent, Refusal, StageEvent, StepResult};
 use crate::model::hook::{Hook, Placeholder};
 use crate::model::time::{Instant, Moment};
 
@@ -129,7 +129,7 @@ impl StageEntry {
         let Some(entry) = entry else { return EntryStep::Nothing };
         let stage = entry.entering.stage.clone();
         let took_ms = evidence::millis(cx.now.wall.since(entry.begun));
-        cx.record(Event::StageEntered { stage, took_ms });
+        cx.record(StageEvent::Entered { stage, took_ms });
         EntryStep::Entered
     }
 
@@ -138,7 +138,7 @@ impl StageEntry {
         let Some(entry) = entry else { return EntryStep::Nothing };
         let stage = entry.entering.stage.clone();
         let reason = format!("stage {stage} was not entered: {why}");
-        cx.record(Event::StageNotEntered { stage, why });
+        cx.record(StageEvent::NotEntered { stage, why });
         incident::tell(cx, None, &reason, Occasion::StageNotEntered);
         EntryStep::Nothing
     }
@@ -220,7 +220,7 @@ fn give_up_on_stray(cx: &mut Cx<'_>) -> EntryStep {
         return EntryStep::Nothing;
     };
     let output = "it was called off and is not known to have ended".to_owned();
-    let event = Event::Outcome { attempt, result: StepResult::Unknown, output, took_ms: 0 };
+    let event = AttemptEvent::Outcome { attempt, result: StepResult::Unknown, output, took_ms: 0 };
     cx.record_for(Some(deployment), event);
     EntryStep::StrayEnded
 }

@@ -1,0 +1,45 @@
+//! Events of the version that is live.
+
+use serde::{Deserialize, Serialize};
+
+use super::group::{EventGroup, Level};
+use crate::model::live::Live;
+use crate::model::name::Version;
+use crate::model::refusal::Refusal;
+
+/// What was read as the live version.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", content = "data")]
+pub enum LiveEvent {
+    /// The live version was compared before something was done.
+    #[serde(rename = "live_checked")]
+    Checked {
+        /// What was read.
+        live: Live,
+        /// The version that is judged.
+        judged: Version,
+        /// The version to go back to.
+        good: Option<Version>,
+        /// Why nothing was done; `None`: it was done.
+        refusal: Option<Refusal>,
+    },
+    /// Another version is live than was known before.
+    #[serde(rename = "live_seen")]
+    Seen {
+        /// Which one.
+        version: Version,
+    },
+}
+
+impl EventGroup for LiveEvent {
+    fn level(&self) -> Level {
+        match self {
+            Self::Checked { refusal: Some(_), .. } => Level::Warning,
+            Self::Checked { refusal: None, .. } | Self::Seen { .. } => Level::Info,
+        }
+    }
+
+    fn is_story(&self) -> bool {
+        matches!(self, Self::Checked { .. })
+    }
+}
