@@ -4,7 +4,7 @@
 //! installed, a look-alike, and the table says so), 1.4 MB heavy with histograms, 50 MB. Each is
 //! read with 0.1 %, 5 % and 100 % of its metrics selected. MB are 10^6 bytes; every number is the
 //! median of runs after a warm-up, in one thread. That no line allocates is held by
-//! `tests/exposition_allocations.rs`, where counting does not disturb the clock. The contestant
+//! `tests/memory/exposition.rs`, where counting does not disturb the clock. The contestant
 //! folds the buckets of a histogram into one sample, so it counts fewer.
 
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot run has to stop")]

@@ -15,11 +15,11 @@ use rollguard::model::scrape::{Page, Scrape};
 use rollguard::model::signal::SignalKind;
 use rollguard::model::time::Instant;
 
-#[path = "../tests/engine/world.rs"]
+#[path = "../tests/support/bed.rs"]
 #[expect(dead_code, reason = "the tests need more of it")]
-mod world;
+mod bed;
 
-use world::{above, plan, rule, secs, selector, signal, target, wall};
+use bed::{above, plan, rule, secs, selector, signal, target, wall};
 
 const SIGNALS: usize = 1000;
 const BUCKETS: usize = 20;

@@ -1,6 +1,6 @@
 //! `rollguard schema`: prints what an editor needs to complete and check rollguard's files. What it
 //! prints is made of schema/language.json; it must never say more or less than the reader of these
-//! files does, for which tests/schema.rs stands.
+//! files does, for which tests/cli/schema.rs stands.
 
 use std::io::Write;
 use std::process::ExitCode;

@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use crate::common;
-use crate::support::{ID, LONG, World, wait_ended};
+use crate::support::common::{KillOnDrop, wait_for};
+use crate::support::world::{ID, LONG, World, wait_ended};
 
 fn said(world: &World, arguments: &[&str], code: i32, what: &str) {
     let (ended, said) = world.run(arguments);
@@ -144,9 +144,9 @@ fn a_pipeline_waits_through_a_restart_of_the_daemon() {
     world.begin();
     // Whoever asked before this is gone.
     // The daemon may not have seen yet that the last one has gone.
-    common::wait_for(LONG, "no client", || (!is_connected(&world)).then_some(()));
-    let mut wait = common::KillOnDrop(world.command(&["deploy", "wait", ID]).spawn().unwrap());
-    common::wait_for(LONG, "a client", || is_connected(&world).then_some(()));
+    wait_for(LONG, "no client", || (!is_connected(&world)).then_some(()));
+    let mut wait = KillOnDrop(world.command(&["deploy", "wait", ID]).spawn().unwrap());
+    wait_for(LONG, "a client", || is_connected(&world).then_some(()));
     daemon.kill();
     let _daemon = world.start();
     world.switch("v2");

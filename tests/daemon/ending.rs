@@ -6,8 +6,8 @@ use std::os::unix::net::UnixDatagram;
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::common::wait_for;
-use crate::support::{LONG, World};
+use crate::support::common::wait_for;
+use crate::support::world::{LONG, World};
 
 const STEP: &str = r#"{ run = ["DIR/hook", "switch", "{good}"] },"#;
 const TWO_STEPS: &str =

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::common::wait_for;
-use crate::support::{LONG, World};
+use crate::support::common::wait_for;
+use crate::support::world::{LONG, World};
 
 const STEP: &str = r#"{ run = ["DIR/hook", "switch", "{good}"] },"#;
 

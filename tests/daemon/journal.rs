@@ -6,8 +6,8 @@ use std::net::TcpStream;
 
 use serde_json::Value;
 
-use crate::common::{KillOnDrop, free_port, wait_for};
-use crate::support::{ID, LONG, World, wait_ended};
+use crate::support::common::{KillOnDrop, free_port, wait_for};
+use crate::support::world::{ID, LONG, World, wait_ended};
 
 const JOURNAL: &str = "state/journal.jsonl";
 

@@ -10,8 +10,8 @@ use std::thread;
 
 use serde_json::Value;
 
-use crate::common::{KillOnDrop, free_port, real, wait_for};
-use crate::support::{ID, LONG, ROLLGUARD, World, records};
+use crate::support::common::{KillOnDrop, free_port, real, wait_for};
+use crate::support::world::{ID, LONG, ROLLGUARD, World, records};
 
 /// The configuration with a live version.
 pub(crate) fn with(live: &str) -> Option<World> {

@@ -4,8 +4,8 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::common::wait_for;
-use crate::support::{ID, LONG, World};
+use crate::support::common::wait_for;
+use crate::support::world::{ID, LONG, World};
 
 /// A bad release that is not rolled back: why, and what hooks did instead.
 #[track_caller]

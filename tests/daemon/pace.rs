@@ -5,8 +5,8 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use crate::common::wait_for;
-use crate::support::{LONG, World};
+use crate::support::common::wait_for;
+use crate::support::world::{LONG, World};
 
 /// A page with one gauge, and when it was asked for.
 struct Page {

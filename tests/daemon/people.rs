@@ -5,7 +5,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::support::{ID, World};
+use crate::support::world::{ID, World};
 
 /// The host's configuration with something added to `[deployment]`.
 fn world(mode: &str, added: &str) -> Option<World> {

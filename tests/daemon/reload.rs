@@ -3,7 +3,7 @@
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::support::World;
+use crate::support::world::World;
 
 const SLOW: (&str, &str) = ("for = \"200ms\"", "for = \"30m\"");
 const ANOTHER: (&str, &str) =

@@ -4,7 +4,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use crate::support::{ID, World, wait_ended};
+use crate::support::world::{ID, World, wait_ended};
 
 /// Two stages of a second, the first entered by a hook of one step.
 const STAGES: &str = r#"

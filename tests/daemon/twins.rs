@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::common::wait_for;
-use crate::live::{FILE, copy, rolled_back_in_vain, second, second_with, wait_second, with};
-use crate::support::{ID, LONG, World, records};
+use super::live::{FILE, copy, rolled_back_in_vain, second, second_with, wait_second, with};
+use crate::support::common::wait_for;
+use crate::support::world::{ID, LONG, World, records};
 
 const STEP: &str = r#"{ run = ["DIR/hook", "switch", "{good}"] },"#;
 const AGAIN: &str = r#"{ run = ["DIR/hook", "switch", "{good}"], idempotent = true },"#;

@@ -2,14 +2,15 @@
 //! their documents say and refuses everything else. It keeps what it took, and can be told to hang
 //! or to fail.
 
-#![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
-
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
+
+use super::common::wait_for;
+use super::world::{LONG, World};
 
 /// The secrets, none of which may be seen anywhere but here.
 pub(crate) const ROUTING_KEY: &str = "rk5ecret0123456789abcdef01234567";
@@ -272,4 +273,24 @@ fn cloudevent(seen: &Seen) -> Result<(u16, String), String> {
     }
     must(seen.body["data"].is_object(), "no data")?;
     Ok((200, String::new()))
+}
+
+/// What was said to a channel, as far as it is on record: the change, or that it failed.
+pub(crate) fn told(world: &World, channel: &str) -> Vec<String> {
+    let entries = world.entries("told");
+    let of = entries.iter().filter(|entry| entry["data"]["channel"] == channel);
+    of.map(|entry| match entry["data"].get("failure") {
+        None => entry["data"]["change"].as_str().unwrap().to_owned(),
+        Some(failure) => format!("failed: {failure}"),
+    })
+    .collect()
+}
+
+#[track_caller]
+pub(crate) fn wait_told(world: &World, channel: &str, expected: &[&str]) {
+    wait_for(LONG, &format!("{channel} to be told"), || {
+        let told = told(world, channel);
+        assert!(told.len() <= expected.len(), "{channel} {told:?}\n{}", world.log());
+        (told == expected).then_some(())
+    });
 }

@@ -1,0 +1,4 @@
+//! The reader of metrics pages.
+
+mod properties;
+mod protobuf;
