@@ -105,14 +105,14 @@ fn layer_of(top: &str) -> Option<u8> {
 }
 
 /// `src/engine/window.rs` is `engine::window`; `src/engine/mod.rs` is `engine`; `src/lib.rs` is ``.
-fn module_of(path: &str) -> Vec<String> {
+pub(crate) fn module_of(path: &str) -> Vec<String> {
     let inner = path.trim_start_matches("src/").trim_end_matches(".rs");
     let inner = inner.strip_suffix("/mod").unwrap_or(inner);
     inner.split('/').filter(|s| *s != "lib").map(str::to_owned).collect()
 }
 
 /// The path from the crate's root, where it is one of our own.
-fn resolve(module: &[String], segments: &[String]) -> Option<Vec<String>> {
+pub(crate) fn resolve(module: &[String], segments: &[String]) -> Option<Vec<String>> {
     let supers = segments.iter().take_while(|s| *s == "super").count();
     let base = match segments.first()?.as_str() {
         "crate" | "rollguard" => return Some(segments[1..].to_vec()),

@@ -1,17 +1,23 @@
-//! Holds what a review forgets: layers, sizes and looks, reasons for dependencies, and the promises
-//! of ARCHITECTURE.md. Each check is a function from a text to messages `file:line: what`, and is
-//! itself tested with samples that must fail.
+//! Holds what a review forgets: layers, import circles, names, sizes and looks, reasons for
+//! dependencies, and the promises of ARCHITECTURE.md. Each check is a function from a text to
+//! messages `file:line: what`, and is itself tested with samples that must fail.
 
 #![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
+mod ceilings;
+mod circles;
+mod components;
 mod layers;
 mod licences;
+mod names;
 mod package;
 mod paths;
 mod source;
+mod strings;
 mod style;
 
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use source::Source;
 
@@ -49,7 +55,12 @@ fn relative(path: &Path) -> String {
 }
 
 /// Every Rust file; those that only `#[cfg(test)] mod name;` brings in are all test.
-fn sources() -> Vec<Source> {
+fn sources() -> &'static [Source] {
+    static SOURCES: OnceLock<Vec<Source>> = OnceLock::new();
+    SOURCES.get_or_init(read_sources)
+}
+
+fn read_sources() -> Vec<Source> {
     let rust = files().into_iter().filter(|(path, _)| path.ends_with(".rs"));
     let mut sources: Vec<_> = rust.map(|(path, text)| Source::new(&path, &text)).collect();
     let test_only: Vec<_> = sources.iter().flat_map(test_modules).collect();
@@ -73,8 +84,8 @@ fn test_modules(source: &Source) -> Vec<PathBuf> {
     lines.filter_map(|(line, _)| module(line)).map(|name| directory.join(name)).collect()
 }
 
-fn shipped() -> Vec<Source> {
-    sources().into_iter().filter(|source| source.path.starts_with("src/")).collect()
+fn shipped() -> Vec<&'static Source> {
+    sources().iter().filter(|source| source.path.starts_with("src/")).collect()
 }
 
 #[track_caller]
@@ -86,18 +97,53 @@ fn none(problems: &[String]) {
 fn modules_import_only_from_their_own_layer_or_lower() {
     let sources = shipped();
     assert!(!sources.is_empty(), "no sources found under {}", root().display());
-    none(&sources.iter().flat_map(layers::check).collect::<Vec<_>>());
+    none(&sources.into_iter().flat_map(layers::check).collect::<Vec<_>>());
 }
 
 #[test]
 fn shipped_files_keep_their_size_and_looks() {
-    none(&shipped().iter().flat_map(style::check_shipped).collect::<Vec<_>>());
+    none(&shipped().into_iter().flat_map(style::check_shipped).collect::<Vec<_>>());
+}
+
+#[test]
+fn files_are_short_or_a_warning_says_which_are_not() {
+    for warning in shipped().into_iter().filter_map(style::file_length) {
+        println!("warning: {warning}");
+    }
+}
+
+#[test]
+fn import_circles_only_shrink() {
+    none(&circles::check(&shipped(), ceilings::CIRCLES));
+}
+
+#[test]
+fn type_names_with_several_meanings_only_become_fewer() {
+    let (name, ceiling) = ("SHARED_TYPE_NAMES", ceilings::SHARED_TYPE_NAMES);
+    none(&ceilings::compare(name, ceiling, &names::shared(&shipped())));
+}
+
+#[test]
+fn comparisons_with_strings_only_become_fewer() {
+    let found: Vec<_> = shipped().into_iter().flat_map(strings::compared).collect();
+    none(&ceilings::compare("COMPARED_STRINGS", ceilings::COMPARED_STRINGS, &found));
+}
+
+#[test]
+fn components_only_become_more_closed() {
+    let shipped = shipped();
+    let elsewhere = components::guard_elsewhere(&shipped);
+    let mut problems =
+        ceilings::compare("FILES_WITH_IMPL_GUARD", ceilings::FILES_WITH_IMPL_GUARD, &elsewhere);
+    let open = components::open(&shipped);
+    problems.extend(ceilings::compare("OPEN_COMPONENTS", ceilings::OPEN_COMPONENTS, &open));
+    none(&problems);
 }
 
 #[test]
 fn other_rust_files_keep_their_looks() {
-    let others = sources().into_iter().filter(|source| !source.path.starts_with("src/"));
-    none(&others.flat_map(|source| style::check_any(&source)).collect::<Vec<_>>());
+    let others = sources().iter().filter(|source| !source.path.starts_with("src/"));
+    none(&others.flat_map(style::check_any).collect::<Vec<_>>());
 }
 
 #[test]

@@ -57,6 +57,13 @@ pub(crate) fn check_architecture(text: &str, read: &dyn Fn(&str) -> Option<Strin
         let whats = check_row(line, read);
         problems.extend(whats.into_iter().map(|w| format!("ARCHITECTURE.md:{}: {w}", index + 1)));
     }
+    for (index, line) in text.lines().enumerate() {
+        let quoted = line.split('`').skip(1).step_by(2);
+        let is_file = |name: &&str| name.starts_with("tests/") && name.ends_with(".rs");
+        for path in quoted.filter(is_file).filter(|path| read(path).is_none()) {
+            problems.push(format!("ARCHITECTURE.md:{}: there is no {path}", index + 1));
+        }
+    }
     for (index, _) in has_row.iter().enumerate().filter(|(_, has)| !**has) {
         problems.push(format!("ARCHITECTURE.md:1: no row for invariant {}", index + 1));
     }
@@ -135,6 +142,8 @@ mod tests {
             check("| 1 | x | `tests/a.rs::b` |"),
             ["ARCHITECTURE.md:2: there is no tests/a.rs"]
         );
+        let file = check("| 1 | x | `tests/crash.rs::at_most_one`, `tests/b.rs` |");
+        assert_eq!(file, ["ARCHITECTURE.md:2: there is no tests/b.rs"]);
         assert!(check("| 1 | x | held, surely |")[0].contains("neither"));
         assert_eq!(check("text"), ["ARCHITECTURE.md:1: no row for invariant 1"]);
     }

@@ -27,6 +27,20 @@ impl Source {
         self.code.split('\n').zip(&self.is_test).map(kept).collect::<Vec<_>>().join("\n")
     }
 
+    /// Where each string literal starts and ends, in bytes, quotes and all.
+    pub(crate) fn strings(&self) -> Vec<(usize, usize)> {
+        let bytes = self.text.as_bytes();
+        let (mut found, mut at) = (Vec::new(), 0);
+        while at < bytes.len() {
+            let end = literal_end(bytes, at);
+            if end > at && matches!(bytes[at], b'"' | b'r' | b'b' | b'c') {
+                found.push((at, end));
+            }
+            at = end.max(at + 1);
+        }
+        found
+    }
+
     /// A message that an editor can jump to.
     pub(crate) fn at(&self, line: usize, what: &str) -> String {
         format!("{}:{line}: {what}", self.path)
