@@ -39,8 +39,8 @@ Examples:
 Exit codes: 0 every step did what it should, 1 one did not, 5 refused, 6 the
 daemon cannot be reached.")]
 pub(super) struct DrillArgs {
-    /// The hook [default: `hook` of [drill], else `then` of [deployment]]
     #[arg(long, value_name = "NAME", value_parser = HookName::new)]
+    #[arg(help = "The hook [default: `hook` of [drill], else `then` of [deployment]]")]
     hook: Option<HookName>,
     /// Run it although a step names nothing that is other in a drill
     #[arg(long)]

@@ -1,6 +1,6 @@
 //! `rollguard exec-unit` and `rollguard end-unit`: hidden; what systemd runs as a hook's unit and
 //! after its end. The first claims the attempt's marker and becomes the program, the second notes
-//! how that ended. They must do nothing else. See [`unit`] for the reasoning.
+//! how that ended. They must do nothing else. See [`crate::hook::unit`] for the reasoning.
 
 #![expect(clippy::disallowed_methods, reason = "becomes the hook's program; systemd tells its end")]
 

@@ -23,7 +23,7 @@ use crate::source::scrape_once;
 /// How long one check may take. What takes longer is too slow for a rollback, too.
 const EACH: Duration = Duration::from_secs(10);
 
-/// How long all of them may take together: hundreds of hosts that do not answer, [`AT_ONCE`].
+/// How long all checks may take together: enough for hundreds of hosts that do not answer.
 pub const WHOLE: Duration = Duration::from_secs(60);
 
 /// How many checks run at the same time: enough that silent hosts do not add up, few enough not to

@@ -2,7 +2,7 @@
 //! program does or does not do with its streams, and never start an attempt twice.
 //!
 //! - **Start**: through the guard's own binary, which claims the attempt's marker and then becomes
-//!   the program; see [`marker`](super::marker). The program leads a process group of its own.
+//!   the program; see [`marker`]. The program leads a process group of its own.
 //! - **Input**: the order's document, written by a task of its own, as many hooks never read it.
 //! - **Output**: both streams through one pipe, so that their order is kept, always drained, never
 //!   kept beyond a fixed size.

@@ -26,7 +26,7 @@ macro_rules! name {
         pub struct $type(Box<str>);
 
         impl $type {
-            #[doc = concat!("Checks a text: ", $rule, ".")]
+            #[doc = concat!("Checks a text: `", $rule, "`.")]
             ///
             /// # Errors
             /// Says which characters are allowed.

@@ -1,4 +1,5 @@
-//! How a colour is shown. What colour a deployment has is [`colour`]'s business.
+//! How a colour is shown. Which colour a deployment has is decided by
+//! [`crate::engine::view::health`].
 
 use crate::engine::view::health;
 use crate::engine::view::snapshot::{RuleStatus, Snapshot};

@@ -54,7 +54,8 @@ pub fn wrong_patterns(file: &SourceFile, problems: Vec<Diagnostic>) -> Diagnosti
     sink.finish(without_bom(std::iter::once(file)))
 }
 
-/// The patterns of the main file's `rules`. What is wrong with them [`compile`] reports.
+/// The patterns of the main file's `rules`. [`crate::config::compile()`] reports
+/// what is wrong with them.
 #[must_use]
 pub fn patterns(main: &SourceFile) -> Vec<Pattern> {
     let text = body(&main.text);
