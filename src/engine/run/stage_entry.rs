@@ -1,6 +1,6 @@
-//! Stage entry: runs the hook that enters a stage, by the same driver as a rollback's. The guard may
-//! also end it: where something else must come first its attempt is called off, and nothing else
-//! starts before that attempt has ended.
+//! Stage entry: runs the hook that enters a stage, by the same driver as a rollback's. The guard
+//! may also end it: where something else must come first its attempt is called off, and nothing
+//! else starts before that attempt has ended.
 
 use std::time::Duration;
 
