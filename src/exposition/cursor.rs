@@ -5,11 +5,11 @@
 use std::borrow::Cow;
 
 use super::format::Dialect;
-use super::labels::{self, Piece, Span};
+use super::labels::{self, LabelSpan, LineSlice};
 use super::{Reason, Timestamp, number, scan};
 
 /// Why reading stopped.
-pub(super) enum Stop {
+pub(super) enum LineStop {
     /// At this byte the line is malformed.
     At(usize, Reason),
     /// The limit on labels was passed.
@@ -24,7 +24,7 @@ pub(super) enum NameSlot {
     /// It may, none was found yet.
     Empty,
     /// This one.
-    Taken(Piece),
+    Taken(LineSlice),
     /// It may not: the braces are those of an exemplar.
     Forbidden,
 }
@@ -48,8 +48,8 @@ impl Cursor<'_> {
         }
     }
 
-    pub(super) fn stop(&self, reason: Reason) -> Stop {
-        Stop::At(self.at, reason)
+    pub(super) fn stop(&self, reason: Reason) -> LineStop {
+        LineStop::At(self.at, reason)
     }
 
     /// The bytes up to the next space, and where they begin.
@@ -63,22 +63,22 @@ impl Cursor<'_> {
     }
 
     #[inline]
-    pub(super) fn number(&mut self, missing: Reason) -> Result<f64, Stop> {
+    pub(super) fn number(&mut self, missing: Reason) -> Result<f64, LineStop> {
         self.skip_space();
         let (from, token) = self.token();
         if token.is_empty() {
-            return Err(Stop::At(from, missing));
+            return Err(LineStop::At(from, missing));
         }
-        number::value(token).map_err(|reason| Stop::At(from, reason))
+        number::value(token).map_err(|reason| LineStop::At(from, reason))
     }
 
-    pub(super) fn timestamp(&mut self, dialect: Dialect) -> Result<Timestamp, Stop> {
+    pub(super) fn timestamp(&mut self, dialect: Dialect) -> Result<Timestamp, LineStop> {
         let (from, token) = self.token();
         let timestamp = match dialect {
             Dialect::Text => number::millis(token),
             Dialect::OpenMetrics => number::seconds(token),
         };
-        timestamp.map_err(|reason| Stop::At(from, reason))
+        timestamp.map_err(|reason| LineStop::At(from, reason))
     }
 
     /// Reads from behind `{` to behind `}`. Labels that are in `spans` already are those at the
@@ -86,10 +86,10 @@ impl Cursor<'_> {
     #[inline]
     pub(super) fn braces(
         &mut self,
-        spans: &mut Vec<Span>,
+        spans: &mut Vec<LabelSpan>,
         limit: usize,
         slot: &mut NameSlot,
-    ) -> Result<(), Stop> {
+    ) -> Result<(), LineStop> {
         let open = self.at - 1;
         if let Some(last) = spans.last() {
             self.at = last.end();
@@ -108,7 +108,7 @@ impl Cursor<'_> {
 
     /// Steps over `}` if that is what comes next.
     #[inline]
-    fn closed(&mut self, open: usize) -> Result<bool, Stop> {
+    fn closed(&mut self, open: usize) -> Result<bool, LineStop> {
         self.skip_space();
         match self.peek() {
             Some(b'}') => {
@@ -116,13 +116,13 @@ impl Cursor<'_> {
                 Ok(true)
             }
             Some(_) => Ok(false),
-            None => Err(Stop::At(open, Reason::UnterminatedBraces)),
+            None => Err(LineStop::At(open, Reason::UnterminatedBraces)),
         }
     }
 
     /// Steps over the comma behind a label; the last one may lack it.
     #[inline]
-    fn separator(&mut self, open: usize) -> Result<(), Stop> {
+    fn separator(&mut self, open: usize) -> Result<(), LineStop> {
         self.skip_space();
         match self.peek() {
             Some(b',') => {
@@ -131,18 +131,18 @@ impl Cursor<'_> {
             }
             Some(b'}') => Ok(()),
             Some(_) => Err(self.stop(Reason::MissingComma)),
-            None => Err(Stop::At(open, Reason::UnterminatedBraces)),
+            None => Err(LineStop::At(open, Reason::UnterminatedBraces)),
         }
     }
 
     /// Reads one label, or a quoted metric name, which goes into the slot.
     #[inline]
-    fn label(&mut self, slot: &mut NameSlot) -> Result<Option<(Piece, Piece)>, Stop> {
+    fn label(&mut self, slot: &mut NameSlot) -> Result<Option<(LineSlice, LineSlice)>, LineStop> {
         let from = self.at;
         let quoted = self.peek() == Some(b'"');
         let name = if quoted { self.quoted()? } else { self.word() };
         if name.from() == name.to() {
-            return Err(Stop::At(from, Reason::BadLabelName));
+            return Err(LineStop::At(from, Reason::BadLabelName));
         }
         self.skip_space();
         if self.peek() != Some(b'=') {
@@ -151,7 +151,7 @@ impl Cursor<'_> {
                     *slot = NameSlot::Taken(name);
                     Ok(None)
                 }
-                NameSlot::Taken(_) if quoted => Err(Stop::At(from, Reason::SecondName)),
+                NameSlot::Taken(_) if quoted => Err(LineStop::At(from, Reason::SecondName)),
                 NameSlot::Empty | NameSlot::Taken(_) | NameSlot::Forbidden => {
                     Err(self.stop(Reason::MissingEquals))
                 }
@@ -166,15 +166,15 @@ impl Cursor<'_> {
     }
 
     #[inline]
-    fn word(&mut self) -> Piece {
+    fn word(&mut self) -> LineSlice {
         let from = self.at;
         self.at = scan::label_name_end(self.line, from);
-        Piece::new(from, self.at, false)
+        LineSlice::new(from, self.at, false)
     }
 
     /// Reads a quoted string from its opening to behind its closing quote.
     #[inline]
-    fn quoted(&mut self) -> Result<Piece, Stop> {
+    fn quoted(&mut self) -> Result<LineSlice, LineStop> {
         let from = self.at + 1;
         let mut to = from;
         let mut escaped = false;
@@ -189,7 +189,7 @@ impl Cursor<'_> {
             escaped = true;
         }
         self.at = to + 1;
-        Ok(Piece::new(from, to, escaped))
+        Ok(LineSlice::new(from, to, escaped))
     }
 }
 
@@ -197,29 +197,29 @@ impl Cursor<'_> {
 #[inline]
 fn admit(
     line: &[u8],
-    (name, value): (Piece, Piece),
-    spans: &[Span],
+    (name, value): (LineSlice, LineSlice),
+    spans: &[LabelSpan],
     limit: usize,
     from: usize,
-) -> Result<Span, Stop> {
+) -> Result<LabelSpan, LineStop> {
     if name.raw(line) == b"__name__" {
-        return Err(Stop::At(from, Reason::ReservedLabelName));
+        return Err(LineStop::At(from, Reason::ReservedLabelName));
     }
     let before = spans.last().map_or(0, |last| last.seen);
     let bits = name_bits(name, line);
     if before & bits != 0 && spans.iter().any(|old| same(old.name, name, line)) {
-        return Err(Stop::At(from, Reason::DuplicateLabel));
+        return Err(LineStop::At(from, Reason::DuplicateLabel));
     }
     if spans.len() == limit {
-        return Err(Stop::TooManyLabels);
+        return Err(LineStop::TooManyLabels);
     }
-    Ok(Span { name, value, seen: before | bits })
+    Ok(LabelSpan { name, value, seen: before | bits })
 }
 
 /// The bit of a label name: names that share none differ, so most are never compared. Names with
 /// an escape share a bit: several spellings stand for one name, but none without a backslash does.
 #[inline]
-fn name_bits(name: Piece, line: &[u8]) -> u64 {
+fn name_bits(name: LineSlice, line: &[u8]) -> u64 {
     if name.is_escaped() {
         return 1;
     }
@@ -231,7 +231,7 @@ fn name_bits(name: Piece, line: &[u8]) -> u64 {
 }
 
 #[inline]
-fn same(a: Piece, b: Piece, line: &[u8]) -> bool {
+fn same(a: LineSlice, b: LineSlice, line: &[u8]) -> bool {
     match (a.is_escaped(), b.is_escaped()) {
         (false, false) => a.raw(line) == b.raw(line),
         (true, _) | (_, true) => decoded(a, line) == decoded(b, line),
@@ -239,7 +239,7 @@ fn same(a: Piece, b: Piece, line: &[u8]) -> bool {
 }
 
 /// The name that the piece stands for.
-pub(super) fn decoded(piece: Piece, line: &[u8]) -> Cow<'_, [u8]> {
+pub(super) fn decoded(piece: LineSlice, line: &[u8]) -> Cow<'_, [u8]> {
     let raw = piece.raw(line);
     if !piece.is_escaped() {
         return Cow::Borrowed(raw);

@@ -6,9 +6,11 @@
 use std::borrow::Cow;
 
 use super::format::Dialect;
-use super::line::{self, Line, Parser};
-use super::metric::{Body, Fault, Histogram, Kind, Metric, Summary};
-use super::names::{Filter, Head};
+use super::line::{self, LineParser, ParsedLine};
+use super::metric::{
+    HistogramMessage, Metric, MetricFault, MetricType, MetricValue, SummaryMessage,
+};
+use super::names::{Head, NameFilter};
 use super::{Malformed, NameSet, Native, PageError, Reason, Sample, Sink, Tally, Timestamp};
 use super::{float, scan};
 use crate::model::native::{MAX_PAGE_BUCKETS, NativeHistogram};
@@ -18,12 +20,12 @@ const SUFFIXES: [&str; 4] = ["", "_bucket", "_sum", "_count"];
 
 /// Which of a family's names are wanted, in the order of [`SUFFIXES`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Wanted {
+pub(super) struct WantedNames {
     samples: [bool; SUFFIXES.len()],
     native: bool,
 }
 
-impl Wanted {
+impl WantedNames {
     /// Looks up every name that samples of the family may have.
     pub(super) fn new(family: &[u8], names: Option<&NameSet>, scratch: &mut Vec<u8>) -> Self {
         let samples = SUFFIXES.map(|suffix| {
@@ -47,29 +49,29 @@ impl Wanted {
 
 /// A family at hand.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Family<'a> {
+pub(super) struct FamilyMessage<'a> {
     pub(super) name: &'a str,
-    pub(super) wanted: Wanted,
+    pub(super) wanted: WantedNames,
     /// From 1.
     pub(super) number: u64,
 }
 
 /// Why a metric gave less than it should.
 #[derive(Debug)]
-pub(super) enum Stop {
+pub(super) enum MetricStop {
     /// It is malformed.
-    Fault(Fault),
+    Fault(MetricFault),
     /// The page is lost.
     Page(PageError),
 }
 
-impl From<Fault> for Stop {
-    fn from(fault: Fault) -> Self {
+impl From<MetricFault> for MetricStop {
+    fn from(fault: MetricFault) -> Self {
         Self::Fault(fault)
     }
 }
 
-impl From<PageError> for Stop {
+impl From<PageError> for MetricStop {
     fn from(error: PageError) -> Self {
         Self::Page(error)
     }
@@ -87,8 +89,8 @@ pub(super) struct Emitter {
 /// Writes series as text and reads them.
 #[derive(Debug)]
 struct Scribe {
-    parser: Parser,
-    filter: Filter<'static>,
+    parser: LineParser,
+    filter: NameFilter<'static>,
     text: String,
 }
 
@@ -97,31 +99,31 @@ type Extra = Option<(&'static str, f64)>;
 
 impl Emitter {
     pub(super) fn new(max_labels: usize, max_samples: u64) -> Self {
-        let parser = Parser::new(Dialect::Text, max_labels);
-        let scribe = Scribe { parser, filter: Filter::new(None), text: String::new() };
+        let parser = LineParser::new(Dialect::Text, max_labels);
+        let scribe = Scribe { parser, filter: NameFilter::new(None), text: String::new() };
         Self { scribe, max_samples, native_buckets: 0, tally: Tally::default() }
     }
 
     /// Hands over what a metric of the family says.
     pub(super) fn metric(
         &mut self,
-        (family, kind): (Family<'_>, Kind),
+        (family, kind): (FamilyMessage<'_>, MetricType),
         bytes: &[u8],
         sink: &mut impl Sink,
-    ) -> Result<(), Stop> {
+    ) -> Result<(), MetricStop> {
         let metric = Metric::read(bytes, kind)?;
         match &metric.body {
-            Body::Single(value) => self.sample(family, &metric, ("", None), *value, sink),
-            Body::Summary(summary) => self.summary(family, &metric, summary, sink),
-            Body::Histogram(histogram) => {
+            MetricValue::Single(value) => self.sample(family, &metric, ("", None), *value, sink),
+            MetricValue::Summary(summary) => self.summary(family, &metric, summary, sink),
+            MetricValue::Histogram(histogram) => {
                 let native = match kind {
                     // What it counts goes up and down, so that it observed nothing.
-                    Kind::GaugeHistogram => None,
-                    Kind::Histogram
-                    | Kind::Counter
-                    | Kind::Gauge
-                    | Kind::Summary
-                    | Kind::Untyped => histogram.native().map_err(|reason| (0, reason))?,
+                    MetricType::GaugeHistogram => None,
+                    MetricType::Histogram
+                    | MetricType::Counter
+                    | MetricType::Gauge
+                    | MetricType::Summary
+                    | MetricType::Untyped => histogram.native().map_err(|reason| (0, reason))?,
                 };
                 self.histogram(family, &metric, histogram, sink)?;
                 match native {
@@ -134,11 +136,11 @@ impl Emitter {
 
     fn summary(
         &mut self,
-        family: Family<'_>,
+        family: FamilyMessage<'_>,
         metric: &Metric<'_>,
-        summary: &Summary,
+        summary: &SummaryMessage,
         sink: &mut impl Sink,
-    ) -> Result<(), Stop> {
+    ) -> Result<(), MetricStop> {
         for (quantile, value) in &summary.quantiles {
             self.sample(family, metric, ("", Some(("quantile", *quantile))), *value, sink)?;
         }
@@ -149,11 +151,11 @@ impl Emitter {
     /// The buckets, and that for all observations if it is not among them.
     fn histogram(
         &mut self,
-        family: Family<'_>,
+        family: FamilyMessage<'_>,
         metric: &Metric<'_>,
-        histogram: &Histogram,
+        histogram: &HistogramMessage,
         sink: &mut impl Sink,
-    ) -> Result<(), Stop> {
+    ) -> Result<(), MetricStop> {
         let last = (f64::INFINITY, histogram.count());
         let lacks_last = histogram.buckets.iter().all(|(bound, _)| *bound != f64::INFINITY);
         for (bound, count) in histogram.buckets.iter().chain(lacks_last.then_some(&last)) {
@@ -165,12 +167,12 @@ impl Emitter {
 
     fn sample(
         &mut self,
-        family: Family<'_>,
+        family: FamilyMessage<'_>,
         metric: &Metric<'_>,
         (suffix, extra): (&'static str, Extra),
         value: f64,
         sink: &mut impl Sink,
-    ) -> Result<(), Stop> {
+    ) -> Result<(), MetricStop> {
         if !family.wanted.has(suffix) {
             return Ok(());
         }
@@ -187,11 +189,11 @@ impl Emitter {
 
     fn native(
         &mut self,
-        family: Family<'_>,
+        family: FamilyMessage<'_>,
         metric: &Metric<'_>,
         histogram: NativeHistogram,
         sink: &mut impl Sink,
-    ) -> Result<(), Stop> {
+    ) -> Result<(), MetricStop> {
         if !family.wanted.native {
             return Ok(());
         }
@@ -209,7 +211,12 @@ impl Emitter {
 
     /// Reports that a metric, or all of a family, cannot be read: each name that it may concern.
     #[cold]
-    pub(super) fn report(&mut self, family: Family<'_>, (at, reason): Fault, sink: &mut impl Sink) {
+    pub(super) fn report(
+        &mut self,
+        family: FamilyMessage<'_>,
+        (at, reason): MetricFault,
+        sink: &mut impl Sink,
+    ) {
         let text = line::excerpt(family.name.as_bytes());
         let concerned = SUFFIXES.iter().filter(|suffix| {
             family.wanted.has(suffix) || (suffix.is_empty() && family.wanted.native)
@@ -231,17 +238,17 @@ impl Scribe {
     /// Name and labels as a sample without value.
     fn series(
         &mut self,
-        family: Family<'_>,
+        family: FamilyMessage<'_>,
         metric: &Metric<'_>,
         (suffix, extra): (&str, Extra),
-    ) -> Result<Sample<'_>, Stop> {
+    ) -> Result<Sample<'_>, MetricStop> {
         self.text.clear();
         let head = write(&mut self.text, family.name, suffix, &metric.labels, extra)?;
         self.text.push_str(" 0");
         match self.parser.read(self.text.as_bytes(), family.number, head, &self.filter)? {
-            Line::Sample(sample) => Ok(sample),
-            Line::Malformed(malformed) => Err(Stop::Fault((0, malformed.reason))),
-            Line::Unwanted => Err(Stop::Fault((0, Reason::BadName))),
+            ParsedLine::Sample(sample) => Ok(sample),
+            ParsedLine::Malformed(malformed) => Err(MetricStop::Fault((0, malformed.reason))),
+            ParsedLine::Unwanted => Err(MetricStop::Fault((0, Reason::BadName))),
         }
     }
 }
@@ -257,7 +264,7 @@ fn write(
     suffix: &str,
     labels: &[(&[u8], &[u8])],
     extra: Extra,
-) -> Result<Head, Fault> {
+) -> Result<Head, MetricFault> {
     let plain = !name.is_empty() && scan::name_end(name.as_bytes(), 0) == name.len();
     let mut separator = '{';
     let head = if plain {

@@ -94,7 +94,7 @@ impl fmt::Display for Violation {
 
 /// The type of a family.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum OpenMetricsType {
     Counter,
     Gauge,
     Summary,
@@ -105,7 +105,7 @@ pub(super) enum Kind {
     Unknown,
 }
 
-impl Kind {
+impl OpenMetricsType {
     pub(super) fn parse(text: &str) -> Option<Self> {
         Some(match text {
             "counter" => Self::Counter,
@@ -141,37 +141,37 @@ type Pairs = Vec<(String, String)>;
 
 /// The families of a page so far.
 #[derive(Debug, Default)]
-pub(super) struct Families {
+pub(super) struct SeenFamilies {
     taken: HashSet<String>,
-    current: Option<Family>,
+    current: Option<OpenFamily>,
 }
 
 #[derive(Debug)]
-struct Family {
+struct OpenFamily {
     name: String,
     line: u64,
-    kind: Option<Kind>,
+    kind: Option<OpenMetricsType>,
     unit: Option<String>,
     has_help: bool,
     has_samples: bool,
     groups: HashSet<Pairs>,
-    group: Option<Group>,
+    group: Option<MetricGroup>,
     complaints: Vec<(u64, Violation)>,
 }
 
 /// The samples that belong together: one series, histogram, summary or state set.
 #[derive(Debug)]
-struct Group {
+struct MetricGroup {
     labels: Pairs,
     timestamp: Option<Timestamp>,
     series: HashSet<(String, Pairs)>,
-    histogram: Histogram,
+    histogram: HistogramChecks,
     line: u64,
 }
 
 /// The samples of one histogram at one time.
 #[derive(Debug, Default)]
-struct Histogram {
+struct HistogramChecks {
     bucket: Option<f64>,
     in_bucket: f64,
     count: Option<f64>,
@@ -181,7 +181,7 @@ struct Histogram {
     has_negative_gsum: bool,
 }
 
-impl Families {
+impl SeenFamilies {
     /// Whether that is the name of the family at hand.
     pub(super) fn is_current(&self, name: &str) -> bool {
         self.current.as_ref().is_some_and(|family| family.name == name)
@@ -196,7 +196,7 @@ impl Families {
     }
 
     pub(super) fn open(&mut self, name: &str, line: u64) {
-        self.current = Some(Family {
+        self.current = Some(OpenFamily {
             name: name.to_owned(),
             line,
             kind: None,
@@ -215,7 +215,7 @@ impl Families {
         if repeated { Err(Violation::RepeatedMetadata) } else { Ok(()) }
     }
 
-    pub(super) fn kind(&mut self, kind: Kind) -> Result<(), Violation> {
+    pub(super) fn kind(&mut self, kind: OpenMetricsType) -> Result<(), Violation> {
         let repeated = self.declared()?.kind.replace(kind).is_some();
         if repeated { Err(Violation::RepeatedMetadata) } else { Ok(()) }
     }
@@ -225,7 +225,7 @@ impl Families {
         if repeated { Err(Violation::RepeatedMetadata) } else { Ok(()) }
     }
 
-    fn declared(&mut self) -> Result<&mut Family, Violation> {
+    fn declared(&mut self) -> Result<&mut OpenFamily, Violation> {
         let family = self.current.as_mut().expect("metadata opens its family first");
         if family.has_samples { Err(Violation::MetadataAfterSamples) } else { Ok(family) }
     }
@@ -244,7 +244,8 @@ impl Families {
         let (kind, line) = (family.kind(), family.line);
         let unfit = family.unit.as_deref().is_some_and(|unit| {
             let named = family.name.strip_suffix(unit).is_some_and(|stem| stem.ends_with('_'));
-            !unit.is_empty() && (!named || matches!(kind, Kind::Info | Kind::StateSet))
+            !unit.is_empty()
+                && (!named || matches!(kind, OpenMetricsType::Info | OpenMetricsType::StateSet))
         });
         if unfit {
             family.complaints.push((line, Violation::BadUnit));
@@ -255,14 +256,14 @@ impl Families {
         if clashes > 0 {
             family.complaints.push((line, Violation::RepeatedFamily));
         }
-        let Family { name, complaints, .. } = family;
+        let OpenFamily { name, complaints, .. } = family;
         complaints.into_iter().map(|(line, what)| (line, name.clone(), what)).collect()
     }
 }
 
-impl Family {
-    fn kind(&self) -> Kind {
-        self.kind.unwrap_or(Kind::Unknown)
+impl OpenFamily {
+    fn kind(&self) -> OpenMetricsType {
+        self.kind.unwrap_or(OpenMetricsType::Unknown)
     }
 
     fn sample(&mut self, sample: &Sample<'_>) -> Result<(), Violation> {
@@ -283,9 +284,9 @@ impl Family {
     /// The name of the label that tells the samples of one metric apart, if there is one.
     fn type_label(&self, suffix: &str, sample: &Sample<'_>) -> Result<Option<String>, Violation> {
         let name = match (self.kind(), suffix) {
-            (Kind::Histogram | Kind::GaugeHistogram, "_bucket") => "le",
-            (Kind::Summary, "") => "quantile",
-            (Kind::StateSet, _) => {
+            (OpenMetricsType::Histogram | OpenMetricsType::GaugeHistogram, "_bucket") => "le",
+            (OpenMetricsType::Summary, "") => "quantile",
+            (OpenMetricsType::StateSet, _) => {
                 let name = self.name.clone();
                 let present = sample.labels.get(&name).is_some();
                 return present.then_some(Some(name)).ok_or(Violation::BadTypeLabel);
@@ -302,17 +303,17 @@ impl Family {
     fn group(&mut self, special: Option<&str>, sample: &Sample<'_>) -> Result<(), Violation> {
         let series = pairs(sample, None);
         let labels = match self.kind() {
-            Kind::Info => Pairs::new(),
-            Kind::Counter
-            | Kind::Gauge
-            | Kind::Summary
-            | Kind::Histogram
-            | Kind::GaugeHistogram
-            | Kind::StateSet
-            | Kind::Unknown => pairs(sample, special),
+            OpenMetricsType::Info => Pairs::new(),
+            OpenMetricsType::Counter
+            | OpenMetricsType::Gauge
+            | OpenMetricsType::Summary
+            | OpenMetricsType::Histogram
+            | OpenMetricsType::GaugeHistogram
+            | OpenMetricsType::StateSet
+            | OpenMetricsType::Unknown => pairs(sample, special),
         };
         let key = (sample.name.clone().into_owned(), series);
-        let info = self.kind() == Kind::Info;
+        let info = self.kind() == OpenMetricsType::Info;
         if let Some(group) = self.group.as_mut().filter(|group| group.labels == labels) {
             group.line = sample.line;
             let (before, now) = (group.timestamp, sample.timestamp);
@@ -330,11 +331,11 @@ impl Family {
         self.end_group();
         let again = self.group.as_ref().is_none_or(|group| group.labels != labels)
             && !self.groups.insert(labels.clone());
-        self.group = Some(Group {
+        self.group = Some(MetricGroup {
             labels,
             timestamp: sample.timestamp,
             series: HashSet::from([key]),
-            histogram: Histogram::default(),
+            histogram: HistogramChecks::default(),
             line: sample.line,
         });
         if again { Err(Violation::Interleaved) } else { Ok(()) }
@@ -361,34 +362,38 @@ fn pairs(sample: &Sample<'_>, without: Option<&str>) -> Pairs {
     pairs
 }
 
-fn check_value(kind: Kind, suffix: &str, value: f64) -> Result<(), Violation> {
+fn check_value(kind: OpenMetricsType, suffix: &str, value: f64) -> Result<(), Violation> {
     let whole = value.is_finite() && value.fract() == 0.0;
     let counts = matches!(suffix, "_bucket" | "_count" | "_gcount");
     if counts && !whole {
         return Err(Violation::NotInteger);
     }
     let counting = counts || matches!(suffix, "_total" | "_sum");
-    let quantile = kind == Kind::Summary && suffix.is_empty();
+    let quantile = kind == OpenMetricsType::Summary && suffix.is_empty();
     if (counting || suffix == "_gsum") && value.is_nan() || (counting || quantile) && value < 0.0 {
         return Err(Violation::BadCount);
     }
     let fits = match kind {
-        Kind::StateSet => value == 0.0 || value == 1.0,
-        Kind::Info => value == 1.0,
-        Kind::Counter
-        | Kind::Gauge
-        | Kind::Summary
-        | Kind::Histogram
-        | Kind::GaugeHistogram
-        | Kind::Unknown => true,
+        OpenMetricsType::StateSet => value == 0.0 || value == 1.0,
+        OpenMetricsType::Info => value == 1.0,
+        OpenMetricsType::Counter
+        | OpenMetricsType::Gauge
+        | OpenMetricsType::Summary
+        | OpenMetricsType::Histogram
+        | OpenMetricsType::GaugeHistogram
+        | OpenMetricsType::Unknown => true,
     };
     if fits { Ok(()) } else { Err(Violation::BadState) }
 }
 
-fn check_exemplar(kind: Kind, suffix: &str, sample: &Sample<'_>) -> Result<(), Violation> {
+fn check_exemplar(
+    kind: OpenMetricsType,
+    suffix: &str,
+    sample: &Sample<'_>,
+) -> Result<(), Violation> {
     let Some(exemplar) = &sample.exemplar else { return Ok(()) };
     let on_bucket = kind.has_buckets() && suffix == "_bucket";
-    let on_counter = kind == Kind::Counter && suffix == "_total";
+    let on_counter = kind == OpenMetricsType::Counter && suffix == "_total";
     if !on_bucket && !on_counter {
         return Err(Violation::MisplacedExemplar);
     }
@@ -397,7 +402,7 @@ fn check_exemplar(kind: Kind, suffix: &str, sample: &Sample<'_>) -> Result<(), V
     if characters.sum::<usize>() > 128 { Err(Violation::LongExemplar) } else { Ok(()) }
 }
 
-impl Histogram {
+impl HistogramChecks {
     fn sample(&mut self, suffix: &str, le: Option<f64>, value: f64) -> Result<(), Violation> {
         match (suffix, le) {
             ("_bucket", Some(le)) => {

@@ -6,16 +6,16 @@
 
 use std::borrow::Cow;
 
-use super::cursor::{Cursor, NameSlot, Stop, decoded};
+use super::cursor::{Cursor, LineStop, NameSlot, decoded};
 use super::format::Dialect;
-use super::labels::{Piece, Span};
-use super::names::{Filter, Head};
+use super::labels::{LabelSpan, LineSlice};
+use super::names::{Head, NameFilter};
 use super::scan;
 use super::{Exemplar, Labels, Malformed, PageError, Reason, Sample, Timestamp};
 
 /// What a line turned out to be.
 #[derive(Debug)]
-pub(super) enum Line<'a> {
+pub(super) enum ParsedLine<'a> {
     /// A sample of a wanted metric.
     Sample(Sample<'a>),
     /// Not readable, and about a wanted metric or possibly about one.
@@ -26,28 +26,28 @@ pub(super) enum Line<'a> {
 
 /// Reads lines; holds the memory that they share.
 #[derive(Debug)]
-pub(super) struct Parser {
+pub(super) struct LineParser {
     dialect: Dialect,
     max_labels: usize,
-    labels: Vec<Span>,
-    exemplar: Vec<Span>,
+    labels: Vec<LabelSpan>,
+    exemplar: Vec<LabelSpan>,
     /// The line before, up to its last label, which is where `labels` stand.
     before: Vec<u8>,
 }
 
 /// The structure of a line, before its bytes are known to be UTF-8.
-struct Draft {
-    name: Piece,
+struct LineParts {
+    name: LineSlice,
     series: (usize, usize),
     value: f64,
     timestamp: Option<Timestamp>,
-    exemplar: Option<Observed>,
+    exemplar: Option<ExemplarValue>,
 }
 
 /// An exemplar's value and time.
-type Observed = (f64, Option<Timestamp>);
+type ExemplarValue = (f64, Option<Timestamp>);
 
-impl Parser {
+impl LineParser {
     /// A parser of lines in that dialect.
     pub(super) fn new(dialect: Dialect, max_labels: usize) -> Self {
         Self { dialect, max_labels, labels: Vec::new(), exemplar: Vec::new(), before: Vec::new() }
@@ -60,32 +60,32 @@ impl Parser {
         line: &'a [u8],
         number: u64,
         head: Head,
-        filter: &Filter<'_>,
-    ) -> Result<Line<'a>, PageError> {
+        filter: &NameFilter<'_>,
+    ) -> Result<ParsedLine<'a>, PageError> {
         let mut slot = NameSlot::Empty;
         let draft = self.draft(scan::trim_end(line), head, filter, &mut slot);
         let text = std::str::from_utf8(line);
         match (draft, text) {
-            (Ok(draft), Ok(text)) => Ok(Line::Sample(self.sample(&draft, text, number))),
+            (Ok(draft), Ok(text)) => Ok(ParsedLine::Sample(self.sample(&draft, text, number))),
             (Ok(_), Err(error)) => {
                 let stop = (error.valid_up_to(), Reason::InvalidUtf8);
-                Ok(Line::Malformed(malformed(line, number, stop, slot)))
+                Ok(ParsedLine::Malformed(malformed(line, number, stop, slot)))
             }
-            (Err(Stop::At(at, reason)), _) => {
+            (Err(LineStop::At(at, reason)), _) => {
                 if matches!(slot, NameSlot::Taken(name) if !wanted(name, line, filter)) {
-                    return Ok(Line::Unwanted);
+                    return Ok(ParsedLine::Unwanted);
                 }
-                Ok(Line::Malformed(malformed(line, number, (at, reason), slot)))
+                Ok(ParsedLine::Malformed(malformed(line, number, (at, reason), slot)))
             }
-            (Err(Stop::TooManyLabels), _) => {
+            (Err(LineStop::TooManyLabels), _) => {
                 Err(PageError::TooManyLabels { line: number, limit: self.max_labels })
             }
-            (Err(Stop::Unwanted), _) => Ok(Line::Unwanted),
+            (Err(LineStop::Unwanted), _) => Ok(ParsedLine::Unwanted),
         }
     }
 
     #[inline]
-    fn sample<'a>(&'a self, draft: &Draft, line: &'a str, number: u64) -> Sample<'a> {
+    fn sample<'a>(&'a self, draft: &LineParts, line: &'a str, number: u64) -> Sample<'a> {
         let exemplar = draft.exemplar.map(|(value, timestamp)| Exemplar {
             labels: Labels { line, spans: &self.exemplar },
             value,
@@ -107,35 +107,35 @@ impl Parser {
         &mut self,
         line: &[u8],
         head: Head,
-        filter: &Filter<'_>,
+        filter: &NameFilter<'_>,
         slot: &mut NameSlot,
-    ) -> Result<Draft, Stop> {
+    ) -> Result<LineParts, LineStop> {
         let from = match head {
             Head::Named { from, to } if from < to => {
-                *slot = NameSlot::Taken(Piece::new(from, to, false));
+                *slot = NameSlot::Taken(LineSlice::new(from, to, false));
                 from
             }
-            Head::Named { from, .. } => return Err(Stop::At(from, Reason::BadName)),
+            Head::Named { from, .. } => return Err(LineStop::At(from, Reason::BadName)),
             Head::Braces { at } => at,
-            Head::Unwanted | Head::Comment | Head::Blank => return Err(Stop::Unwanted),
+            Head::Unwanted | Head::Comment | Head::Blank => return Err(LineStop::Unwanted),
         };
         let named = if let NameSlot::Taken(name) = slot { name.to() } else { from };
         let mut cursor = Cursor { line, at: named };
         let series_end = self.series(&mut cursor, slot)?;
         let NameSlot::Taken(name) = *slot else {
-            return Err(Stop::At(from, Reason::MissingName));
+            return Err(LineStop::At(from, Reason::MissingName));
         };
         if matches!(head, Head::Braces { .. }) && !wanted(name, line, filter) {
-            return Err(Stop::Unwanted);
+            return Err(LineStop::Unwanted);
         }
         let value = cursor.number(Reason::MissingValue)?;
         let (timestamp, exemplar) = self.tail(&mut cursor)?;
-        Ok(Draft { name, series: (from, series_end), value, timestamp, exemplar })
+        Ok(LineParts { name, series: (from, series_end), value, timestamp, exemplar })
     }
 
     /// Reads the braces, if there are any, and says where name and labels end.
     #[inline]
-    fn series(&mut self, cursor: &mut Cursor<'_>, slot: &mut NameSlot) -> Result<usize, Stop> {
+    fn series(&mut self, cursor: &mut Cursor<'_>, slot: &mut NameSlot) -> Result<usize, LineStop> {
         let name_end = cursor.at;
         cursor.skip_space();
         match cursor.peek() {
@@ -155,7 +155,7 @@ impl Parser {
     /// Reads the labels. Where the line repeats the one before, so do its labels: only those
     /// behind the first difference are read again.
     #[inline]
-    fn braces(&mut self, cursor: &mut Cursor<'_>, slot: &mut NameSlot) -> Result<(), Stop> {
+    fn braces(&mut self, cursor: &mut Cursor<'_>, slot: &mut NameSlot) -> Result<(), LineStop> {
         let same = scan::common_prefix(&self.before, cursor.line);
         let kept = self.labels.iter().rposition(|span| span.end() <= same).map_or(0, |i| i + 1);
         self.labels.truncate(kept);
@@ -182,7 +182,7 @@ impl Parser {
     fn tail(
         &mut self,
         cursor: &mut Cursor<'_>,
-    ) -> Result<(Option<Timestamp>, Option<Observed>), Stop> {
+    ) -> Result<(Option<Timestamp>, Option<ExemplarValue>), LineStop> {
         cursor.skip_space();
         let timestamp = match cursor.peek() {
             None => return Ok((None, None)),
@@ -199,7 +199,7 @@ impl Parser {
 
     /// Reads an exemplar from its `#` to the end of the line. Accepted in both formats: no other
     /// reading of it exists. Its timestamp is in seconds in both.
-    fn exemplar(&mut self, cursor: &mut Cursor<'_>) -> Result<Observed, Stop> {
+    fn exemplar(&mut self, cursor: &mut Cursor<'_>) -> Result<ExemplarValue, LineStop> {
         self.exemplar.clear();
         cursor.at += 1;
         cursor.skip_space();
@@ -222,7 +222,7 @@ impl Parser {
     }
 }
 
-fn wanted(name: Piece, line: &[u8], filter: &Filter<'_>) -> bool {
+fn wanted(name: LineSlice, line: &[u8], filter: &NameFilter<'_>) -> bool {
     filter.wants(&decoded(name, line))
 }
 

@@ -7,11 +7,11 @@
 use crate::model::native::{Bucket, NativeHistogram, Parts};
 
 use super::Reason;
-use super::wire::{Bad, Fields, Value, zigzag};
+use super::wire::{Bad, FieldValue, Fields, zigzag};
 
 /// The type of a family.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum MetricType {
     Counter,
     Gauge,
     Summary,
@@ -20,7 +20,7 @@ pub(super) enum Kind {
     GaugeHistogram,
 }
 
-impl Kind {
+impl MetricType {
     /// The type of that number.
     pub(super) const fn of(number: u64) -> Option<Self> {
         Some(match number {
@@ -54,23 +54,23 @@ pub(super) struct Metric<'a> {
     /// Milliseconds since the epoch.
     pub(super) timestamp: Option<i64>,
     /// What it says.
-    pub(super) body: Body,
+    pub(super) body: MetricValue,
 }
 
 /// What a metric says.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Body {
+pub(super) enum MetricValue {
     /// A counter, gauge or untyped value.
     Single(f64),
     /// A summary.
-    Summary(Summary),
+    Summary(SummaryMessage),
     /// A histogram of either kind, or both.
-    Histogram(Box<Histogram>),
+    Histogram(Box<HistogramMessage>),
 }
 
 /// A summary: its quantiles as they stand.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Summary {
+pub(super) struct SummaryMessage {
     pub(super) count: f64,
     pub(super) sum: f64,
     pub(super) quantiles: Vec<(f64, f64)>,
@@ -78,7 +78,7 @@ pub(super) struct Summary {
 
 /// A histogram, its native part not yet looked at.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Histogram {
+pub(super) struct HistogramMessage {
     count: u64,
     count_float: f64,
     pub(super) sum: f64,
@@ -88,22 +88,22 @@ pub(super) struct Histogram {
     zero_threshold: f64,
     zero_count: u64,
     zero_count_float: f64,
-    positive: Side,
-    negative: Side,
+    positive: NativeSide,
+    negative: NativeSide,
 }
 
 /// The buckets on one side of zero: where runs of them stand and how full they are.
 #[derive(Debug, Clone, Default, PartialEq)]
-struct Side {
+struct NativeSide {
     spans: Vec<(i64, u64)>,
     deltas: Vec<i64>,
     counts: Vec<f64>,
 }
 
 /// Why a metric cannot be read, and at which byte.
-pub(super) type Fault = (usize, Reason);
+pub(super) type MetricFault = (usize, Reason);
 
-impl From<Bad> for Fault {
+impl From<Bad> for MetricFault {
     fn from(bad: Bad) -> Self {
         (bad.at, Reason::BadMessage)
     }
@@ -111,14 +111,14 @@ impl From<Bad> for Fault {
 
 impl<'a> Metric<'a> {
     /// Reads a metric of a family of that type.
-    pub(super) fn read(bytes: &'a [u8], kind: Kind) -> Result<Self, Fault> {
+    pub(super) fn read(bytes: &'a [u8], kind: MetricType) -> Result<Self, MetricFault> {
         let mut fields = Fields::new(bytes);
         let (mut labels, mut timestamp, mut body) = (Vec::new(), None, None);
         while let Some((field, value)) = fields.next()? {
             match (field, value) {
-                (1, Value::Bytes(pair)) => labels.push(label(pair)?),
-                (6, Value::Number(millis)) => timestamp = Some(millis as i64),
-                (field, Value::Bytes(message)) if field == kind.field() => {
+                (1, FieldValue::Bytes(pair)) => labels.push(label(pair)?),
+                (6, FieldValue::Number(millis)) => timestamp = Some(millis as i64),
+                (field, FieldValue::Bytes(message)) if field == kind.field() => {
                     // Told twice, which of the two counts is anybody's guess.
                     if body.replace(read_body(message, kind)?).is_some() {
                         return Err((0, Reason::BadFamily));
@@ -134,19 +134,19 @@ impl<'a> Metric<'a> {
     }
 }
 
-fn read_body(message: &[u8], kind: Kind) -> Result<Body, Fault> {
+fn read_body(message: &[u8], kind: MetricType) -> Result<MetricValue, MetricFault> {
     match kind {
-        Kind::Counter | Kind::Gauge | Kind::Untyped => {
+        MetricType::Counter | MetricType::Gauge | MetricType::Untyped => {
             let mut value = 0.0;
             read(message, |field, found| match field {
                 1 => float(found, &mut value),
                 _ => Ok(()),
             })?;
-            Ok(Body::Single(value))
+            Ok(MetricValue::Single(value))
         }
-        Kind::Summary => summary(message).map(Body::Summary),
-        Kind::Histogram | Kind::GaugeHistogram => {
-            histogram(message).map(|histogram| Body::Histogram(Box::new(histogram)))
+        MetricType::Summary => summary(message).map(MetricValue::Summary),
+        MetricType::Histogram | MetricType::GaugeHistogram => {
+            histogram(message).map(|histogram| MetricValue::Histogram(Box::new(histogram)))
         }
     }
 }
@@ -154,8 +154,8 @@ fn read_body(message: &[u8], kind: Kind) -> Result<Body, Fault> {
 /// Calls `each` with every field of a message.
 fn read<'a>(
     message: &'a [u8],
-    mut each: impl FnMut(u32, Value<'a>) -> Result<(), Fault>,
-) -> Result<(), Fault> {
+    mut each: impl FnMut(u32, FieldValue<'a>) -> Result<(), MetricFault>,
+) -> Result<(), MetricFault> {
     let mut fields = Fields::new(message);
     while let Some((field, value)) = fields.next()? {
         each(field, value)?;
@@ -163,26 +163,38 @@ fn read<'a>(
     Ok(())
 }
 
-const MISTYPED: Fault = (0, Reason::BadMessage);
+const MISTYPED: MetricFault = (0, Reason::BadMessage);
 
-fn float(value: Value<'_>, into: &mut f64) -> Result<(), Fault> {
-    let Value::Float(number) = value else { return Err(MISTYPED) };
+fn float(value: FieldValue<'_>, into: &mut f64) -> Result<(), MetricFault> {
+    let FieldValue::Float(number) = value else { return Err(MISTYPED) };
     *into = number;
     Ok(())
 }
 
-fn number(value: Value<'_>, into: &mut u64) -> Result<(), Fault> {
-    let Value::Number(number) = value else { return Err(MISTYPED) };
+fn number(value: FieldValue<'_>, into: &mut u64) -> Result<(), MetricFault> {
+    let FieldValue::Number(number) = value else { return Err(MISTYPED) };
     *into = number;
     Ok(())
 }
 
-fn bytes(value: Value<'_>) -> Result<&[u8], Fault> {
-    let Value::Bytes(bytes) = value else { return Err(MISTYPED) };
+fn bytes(value: FieldValue<'_>) -> Result<&[u8], MetricFault> {
+    let FieldValue::Bytes(bytes) = value else { return Err(MISTYPED) };
     Ok(bytes)
 }
 
-fn label(pair: &[u8]) -> Result<(&[u8], &[u8]), Fault> {
+/// Calls `each` until it has read all of many packed numbers.
+fn packed<'a>(
+    value: FieldValue<'a>,
+    mut each: impl FnMut(&mut Fields<'a>) -> Result<(), Bad>,
+) -> Result<(), MetricFault> {
+    let mut packed = Fields::new(bytes(value)?);
+    while !packed.is_done() {
+        each(&mut packed)?;
+    }
+    Ok(())
+}
+
+fn label(pair: &[u8]) -> Result<(&[u8], &[u8]), MetricFault> {
     let (mut name, mut text): (&[u8], &[u8]) = (b"", b"");
     read(pair, |field, value| {
         match field {
@@ -195,8 +207,8 @@ fn label(pair: &[u8]) -> Result<(&[u8], &[u8]), Fault> {
     Ok((name, text))
 }
 
-fn summary(message: &[u8]) -> Result<Summary, Fault> {
-    let mut summary = Summary::default();
+fn summary(message: &[u8]) -> Result<SummaryMessage, MetricFault> {
+    let mut summary = SummaryMessage::default();
     read(message, |field, value| match field {
         1 => {
             let mut count = 0;
@@ -220,8 +232,8 @@ fn summary(message: &[u8]) -> Result<Summary, Fault> {
     Ok(summary)
 }
 
-fn histogram(message: &[u8]) -> Result<Histogram, Fault> {
-    let mut all = Histogram::default();
+fn histogram(message: &[u8]) -> Result<HistogramMessage, MetricFault> {
+    let mut all = HistogramMessage::default();
     read(message, |field, value| match field {
         1 => number(value, &mut all.count),
         2 => float(value, &mut all.sum),
@@ -250,7 +262,7 @@ fn histogram(message: &[u8]) -> Result<Histogram, Fault> {
     Ok(all)
 }
 
-fn bucket(message: &[u8]) -> Result<(f64, f64), Fault> {
+fn bucket(message: &[u8]) -> Result<(f64, f64), MetricFault> {
     let (mut count, mut count_float, mut bound) = (0, 0.0, 0.0);
     read(message, |field, value| match field {
         1 => number(value, &mut count),
@@ -261,8 +273,8 @@ fn bucket(message: &[u8]) -> Result<(f64, f64), Fault> {
     Ok((bound, if count_float > 0.0 { count_float } else { count as f64 }))
 }
 
-impl Side {
-    fn span(&mut self, value: Value<'_>) -> Result<(), Fault> {
+impl NativeSide {
+    fn span(&mut self, value: FieldValue<'_>) -> Result<(), MetricFault> {
         let (mut offset, mut length) = (0, 0);
         read(bytes(value)?, |field, value| match field {
             1 => number(value, &mut offset),
@@ -273,33 +285,26 @@ impl Side {
         Ok(())
     }
 
-    /// One number, or many packed.
-    fn deltas(&mut self, value: Value<'_>) -> Result<(), Fault> {
-        match value {
-            Value::Number(number) => self.deltas.push(zigzag(number)),
-            Value::Bytes(packed) => {
-                let mut packed = Fields::new(packed);
-                while !packed.is_done() {
-                    self.deltas.push(zigzag(packed.number()?));
-                }
-            }
-            Value::Float(_) | Value::Other => return Err(MISTYPED),
+    fn deltas(&mut self, value: FieldValue<'_>) -> Result<(), MetricFault> {
+        if let FieldValue::Number(number) = value {
+            self.deltas.push(zigzag(number));
+            return Ok(());
         }
-        Ok(())
+        packed(value, |packed| {
+            self.deltas.push(zigzag(packed.number()?));
+            Ok(())
+        })
     }
 
-    fn counts(&mut self, value: Value<'_>) -> Result<(), Fault> {
-        match value {
-            Value::Float(count) => self.counts.push(count),
-            Value::Bytes(packed) => {
-                let mut packed = Fields::new(packed);
-                while !packed.is_done() {
-                    self.counts.push(packed.float()?);
-                }
-            }
-            Value::Number(_) | Value::Other => return Err(MISTYPED),
+    fn counts(&mut self, value: FieldValue<'_>) -> Result<(), MetricFault> {
+        if let FieldValue::Float(count) = value {
+            self.counts.push(count);
+            return Ok(());
         }
-        Ok(())
+        packed(value, |packed| {
+            self.counts.push(packed.float()?);
+            Ok(())
+        })
     }
 
     /// The counts of whole observations and their total.
@@ -335,7 +340,7 @@ impl Side {
     }
 }
 
-impl Histogram {
+impl HistogramMessage {
     /// How much it has observed.
     pub(super) fn count(&self) -> f64 {
         if self.count_float > 0.0 { self.count_float } else { self.count as f64 }

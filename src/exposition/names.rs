@@ -12,16 +12,16 @@ use super::scan;
 /// Wanted metric names, built once per configuration and asked once per line.
 #[derive(Debug, Clone, Default)]
 pub struct NameSet {
-    names: Names,
-    natives: Names,
+    names: NameTable,
+    natives: NameTable,
 }
 
-type Names = HashSet<Box<[u8]>, BuildHasherDefault<NameHasher>>;
+type NameTable = HashSet<Box<[u8]>, BuildHasherDefault<NameHasher>>;
 
 impl NameSet {
     /// A set of these names, unescaped, exactly as in [`Sample::name`](super::Sample::name).
     pub fn new(names: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
-        Self { names: set(names), natives: Names::default() }
+        Self { names: set(names), natives: NameTable::default() }
     }
 
     /// The same, and of histograms of these names the native ones. What is to be found only in a
@@ -52,7 +52,7 @@ impl NameSet {
     }
 }
 
-fn set(names: impl IntoIterator<Item = impl AsRef<str>>) -> Names {
+fn set(names: impl IntoIterator<Item = impl AsRef<str>>) -> NameTable {
     names.into_iter().map(|name| name.as_ref().as_bytes().into()).collect()
 }
 
@@ -122,13 +122,13 @@ pub(super) enum Head {
 
 /// Decides by its beginning whether a line is read.
 #[derive(Debug)]
-pub(super) struct Filter<'n> {
+pub(super) struct NameFilter<'n> {
     names: Option<&'n NameSet>,
     last: Vec<u8>,
     last_wanted: bool,
 }
 
-impl<'n> Filter<'n> {
+impl<'n> NameFilter<'n> {
     /// A filter that lets these names through, or all.
     pub(super) fn new(names: Option<&'n NameSet>) -> Self {
         Self { names, last: Vec::new(), last_wanted: false }
@@ -223,7 +223,7 @@ mod tests {
     #[test]
     fn the_line_before_never_decides_for_a_longer_or_shorter_name() {
         let set = NameSet::new(["m", "m_total"]);
-        let mut filter = Filter::new(Some(&set));
+        let mut filter = NameFilter::new(Some(&set));
         for (line, to) in [("m 1", 1), ("m_total 1", 7), ("m{} 1", 1), ("m", 1), ("m_total", 7)] {
             assert_eq!(filter.head(line.as_bytes()), Head::Named { from: 0, to }, "{line}");
         }
@@ -236,7 +236,7 @@ mod tests {
     #[test]
     fn lines_without_a_name_are_told_apart() {
         let set = NameSet::new(["m"]);
-        let mut filter = Filter::new(Some(&set));
+        let mut filter = NameFilter::new(Some(&set));
         for (line, head) in [
             ("", Head::Blank),
             (" \t", Head::Blank),

@@ -6,8 +6,8 @@
 //! As encoders write fields by ascending number, a family's name and type come before its metrics;
 //! another order, which protobuf allows, is reported as well rather than kept in memory.
 
-use super::emit::{Emitter, Family, Stop, Wanted};
-use super::metric::Kind;
+use super::emit::{Emitter, FamilyMessage, MetricStop, WantedNames};
+use super::metric::MetricType;
 use super::wire::{self, Varint, Wire};
 use super::{Limits, NameSet, PageError, Reason, Sink, Tally, Whole};
 
@@ -18,7 +18,7 @@ const METRIC_LINES: usize = 16;
 /// Reads one page of messages.
 #[derive(Debug)]
 pub(super) struct ProtobufReader<'n> {
-    page: Page<'n>,
+    page: MessagePage<'n>,
     /// The item that the last chunk ended in, and how long it is at least.
     carry: Vec<u8>,
     need: usize,
@@ -31,7 +31,7 @@ pub(super) struct ProtobufReader<'n> {
 
 /// A page in the course of being read.
 #[derive(Debug)]
-struct Page<'n> {
+struct MessagePage<'n> {
     names: Option<&'n NameSet>,
     limits: Limits,
     emitter: Emitter,
@@ -39,14 +39,14 @@ struct Page<'n> {
     left: Option<u64>,
     number: u64,
     name: Option<String>,
-    wanted: Wanted,
-    kind: Option<Kind>,
+    wanted: WantedNames,
+    kind: Option<MetricType>,
     has_metrics: bool,
     scratch: Vec<u8>,
 }
 
 /// What became of the beginning of some bytes.
-enum Step {
+enum ItemRead {
     /// So many are read, and so many of what follows are not wanted.
     Took { bytes: usize, skip: u64 },
     /// So many there must be, at least.
@@ -55,14 +55,14 @@ enum Step {
 
 impl<'n> ProtobufReader<'n> {
     pub(super) fn new(limits: Limits, names: Option<&'n NameSet>) -> Self {
-        let page = Page {
+        let page = MessagePage {
             names,
             limits,
             emitter: Emitter::new(limits.labels, limits.samples),
             left: None,
             number: 0,
             name: None,
-            wanted: Wanted::default(),
+            wanted: WantedNames::default(),
             kind: None,
             has_metrics: false,
             scratch: Vec::new(),
@@ -120,11 +120,11 @@ impl<'n> ProtobufReader<'n> {
         sink: &mut impl Sink,
     ) -> Result<&'c [u8], PageError> {
         match self.page.step(rest, at, sink)? {
-            Step::Took { bytes, skip } => {
+            ItemRead::Took { bytes, skip } => {
                 self.skip = skip;
                 Ok(&rest[bytes..])
             }
-            Step::Need(need) => {
+            ItemRead::Need(need) => {
                 self.need = need;
                 self.carry.extend_from_slice(rest);
                 Ok(&[])
@@ -148,12 +148,12 @@ impl<'n> ProtobufReader<'n> {
         // The item begins where the first that was kept of it stood.
         let at = at + missing as u64 - self.carry.len() as u64;
         match self.page.step(&self.carry, at, sink)? {
-            Step::Took { bytes, skip } => {
+            ItemRead::Took { bytes, skip } => {
                 debug_assert_eq!(bytes, self.carry.len(), "it was given what it needs");
                 self.carry.clear();
                 self.skip = skip;
             }
-            Step::Need(need) => self.need = need,
+            ItemRead::Need(need) => self.need = need,
         }
         Ok(rest)
     }
@@ -173,26 +173,26 @@ impl<'n> ProtobufReader<'n> {
     }
 }
 
-impl Page<'_> {
+impl MessagePage<'_> {
     /// Reads what begins here: a family's length or one of its fields.
-    fn step(&mut self, bytes: &[u8], at: u64, sink: &mut impl Sink) -> Result<Step, PageError> {
+    fn step(&mut self, bytes: &[u8], at: u64, sink: &mut impl Sink) -> Result<ItemRead, PageError> {
         match self.left {
             None => self.open(bytes, at, sink),
             Some(left) => self.field(bytes, left, sink),
         }
     }
 
-    fn open(&mut self, bytes: &[u8], at: u64, sink: &mut impl Sink) -> Result<Step, PageError> {
+    fn open(&mut self, bytes: &[u8], at: u64, sink: &mut impl Sink) -> Result<ItemRead, PageError> {
         match wire::varint(bytes) {
-            Varint::More => Ok(Step::Need(bytes.len() + 1)),
+            Varint::More => Ok(ItemRead::Need(bytes.len() + 1)),
             Varint::Bad => Err(PageError::NotDelimited { at }),
             Varint::Done(length, taken) => {
                 self.number += 1;
                 (self.name, self.kind, self.has_metrics) = (None, None, false);
-                self.wanted = Wanted::default();
+                self.wanted = WantedNames::default();
                 self.left = Some(length);
                 self.close_if_done(sink);
-                Ok(Step::Took { bytes: taken, skip: 0 })
+                Ok(ItemRead::Took { bytes: taken, skip: 0 })
             }
         }
     }
@@ -207,10 +207,17 @@ impl Page<'_> {
         }
     }
 
-    fn field(&mut self, bytes: &[u8], left: u64, sink: &mut impl Sink) -> Result<Step, PageError> {
+    fn field(
+        &mut self,
+        bytes: &[u8],
+        left: u64,
+        sink: &mut impl Sink,
+    ) -> Result<ItemRead, PageError> {
         let (key, start) = match wire::varint(within(bytes, left)) {
             Varint::Done(key, start) => (key, start),
-            Varint::More if (bytes.len() as u64) < left => return Ok(Step::Need(bytes.len() + 1)),
+            Varint::More if (bytes.len() as u64) < left => {
+                return Ok(ItemRead::Need(bytes.len() + 1));
+            }
             Varint::More | Varint::Bad => return Ok(self.spoil(bytes.len(), left, sink)),
         };
         let Some((field, wire)) = wire::key(key) else {
@@ -222,7 +229,7 @@ impl Page<'_> {
             Wire::Varint | Wire::Bytes => match wire::varint(&within(bytes, left)[start..]) {
                 Varint::Done(number, length) => (number, start + length),
                 Varint::More if (bytes.len() as u64) < left => {
-                    return Ok(Step::Need(bytes.len() + 1));
+                    return Ok(ItemRead::Need(bytes.len() + 1));
                 }
                 Varint::More | Varint::Bad => return Ok(self.spoil(bytes.len(), left, sink)),
             },
@@ -251,10 +258,10 @@ impl Page<'_> {
         skip: u64,
         left: u64,
         sink: &mut impl Sink,
-    ) -> Result<Step, PageError> {
+    ) -> Result<ItemRead, PageError> {
         self.left = Some(left - bytes as u64 - skip);
         self.close_if_done(sink);
-        Ok(Step::Took { bytes, skip })
+        Ok(ItemRead::Took { bytes, skip })
     }
 
     /// Hands a field's bytes to `read` once they are all there.
@@ -265,14 +272,14 @@ impl Page<'_> {
         left: u64,
         read: impl Fn(&mut Self, &[u8], &mut S) -> Result<(), PageError>,
         sink: &mut S,
-    ) -> Result<Step, PageError> {
+    ) -> Result<ItemRead, PageError> {
         let limit = self.limits.line_bytes.saturating_mul(METRIC_LINES);
         let length = usize::try_from(length).unwrap_or(usize::MAX);
         if length > limit {
             return Err(PageError::LineTooLong { line: self.number, limit });
         }
         let Some(payload) = bytes.get(start..start + length) else {
-            return Ok(Step::Need(start + length));
+            return Ok(ItemRead::Need(start + length));
         };
         read(self, payload, sink)?;
         let left = left - (start + length) as u64;
@@ -280,7 +287,7 @@ impl Page<'_> {
         let skip = if unwanted { left } else { 0 };
         self.left = Some(left - skip);
         self.close_if_done(sink);
-        Ok(Step::Took { bytes: start + length, skip })
+        Ok(ItemRead::Took { bytes: start + length, skip })
     }
 
     fn name<S: Sink>(&mut self, payload: &[u8], sink: &mut S) -> Result<(), PageError> {
@@ -293,7 +300,7 @@ impl Page<'_> {
         if self.name.is_some() || self.has_metrics {
             self.report((0, Reason::SecondName), sink);
         }
-        self.wanted = Wanted::new(payload, self.names, &mut self.scratch);
+        self.wanted = WantedNames::new(payload, self.names, &mut self.scratch);
         self.name = Some(name.to_owned());
         if self.has_metrics {
             self.report((0, Reason::BadFamily), sink);
@@ -302,8 +309,8 @@ impl Page<'_> {
     }
 
     fn kind(&mut self, number: u64, sink: &mut impl Sink) {
-        let kind = Kind::of(number);
-        let late = self.has_metrics && kind != Some(self.kind.unwrap_or(Kind::Counter));
+        let kind = MetricType::of(number);
+        let late = self.has_metrics && kind != Some(self.kind.unwrap_or(MetricType::Counter));
         if kind.is_none() || late {
             self.report((0, Reason::BadFamily), sink);
         }
@@ -317,14 +324,14 @@ impl Page<'_> {
             self.report((0, Reason::MissingName), sink);
             return Ok(());
         };
-        let family = Family { name: &name, wanted: self.wanted, number: self.number };
+        let family = FamilyMessage { name: &name, wanted: self.wanted, number: self.number };
         // The first of an enumeration is what an absent field means.
-        let kind = self.kind.unwrap_or(Kind::Counter);
+        let kind = self.kind.unwrap_or(MetricType::Counter);
         let done = self.emitter.metric((family, kind), payload, sink);
         let done = match done {
             Ok(()) => Ok(()),
-            Err(Stop::Page(error)) => Err(error),
-            Err(Stop::Fault(fault)) => {
+            Err(MetricStop::Page(error)) => Err(error),
+            Err(MetricStop::Fault(fault)) => {
                 self.emitter.report(family, fault, sink);
                 Ok(())
             }
@@ -334,17 +341,17 @@ impl Page<'_> {
     }
 
     /// The rest of the family cannot be read; the next is where its length says.
-    fn spoil(&mut self, bytes: usize, left: u64, sink: &mut impl Sink) -> Step {
+    fn spoil(&mut self, bytes: usize, left: u64, sink: &mut impl Sink) -> ItemRead {
         let bytes = within_length(bytes, left);
         self.report((bytes, Reason::BadMessage), sink);
         self.left = None;
-        Step::Took { bytes, skip: left - bytes as u64 }
+        ItemRead::Took { bytes, skip: left - bytes as u64 }
     }
 
     fn report(&mut self, fault: (usize, Reason), sink: &mut impl Sink) {
         let name = self.name.take();
         let shown = name.as_deref().unwrap_or_default();
-        let family = Family { name: shown, wanted: self.wanted, number: self.number };
+        let family = FamilyMessage { name: shown, wanted: self.wanted, number: self.number };
         self.emitter.report(family, fault, sink);
         self.name = name;
     }

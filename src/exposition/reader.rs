@@ -62,11 +62,11 @@ pub struct Tally {
 /// ```
 #[derive(Debug)]
 pub struct Reader<'n> {
-    kind: Kind<'n>,
+    kind: FormatReader<'n>,
 }
 
 #[derive(Debug)]
-enum Kind<'n> {
+enum FormatReader<'n> {
     Text(TextReader<'n>),
     Protobuf(ProtobufReader<'n>),
 }
@@ -75,11 +75,11 @@ impl<'n> Reader<'n> {
     /// A reader of one page; with `names`, of those metrics only.
     #[must_use]
     pub fn new(format: Format, limits: Limits, names: Option<&'n NameSet>) -> Self {
-        let text = |dialect| Kind::Text(TextReader::new(dialect, limits, names));
+        let text = |dialect| FormatReader::Text(TextReader::new(dialect, limits, names));
         let kind = match format {
             Format::Text => text(Dialect::Text),
             Format::OpenMetrics => text(Dialect::OpenMetrics),
-            Format::Protobuf => Kind::Protobuf(ProtobufReader::new(limits, names)),
+            Format::Protobuf => FormatReader::Protobuf(ProtobufReader::new(limits, names)),
         };
         Self { kind }
     }
@@ -90,8 +90,8 @@ impl<'n> Reader<'n> {
     /// A limit was passed, or a page in protobuf is not delimited as one.
     pub fn feed(&mut self, chunk: &[u8], sink: &mut impl Sink) -> Result<(), PageError> {
         match &mut self.kind {
-            Kind::Text(reader) => reader.feed(chunk, sink),
-            Kind::Protobuf(reader) => reader.feed(chunk, sink),
+            FormatReader::Text(reader) => reader.feed(chunk, sink),
+            FormatReader::Protobuf(reader) => reader.feed(chunk, sink),
         }
     }
 
@@ -105,8 +105,8 @@ impl<'n> Reader<'n> {
     /// [`Reason::Truncated`]: super::Reason::Truncated
     pub fn finish(self, whole: Whole, sink: &mut impl Sink) -> Result<Tally, PageError> {
         match self.kind {
-            Kind::Text(reader) => reader.finish(whole, sink),
-            Kind::Protobuf(reader) => reader.finish(whole),
+            FormatReader::Text(reader) => reader.finish(whole, sink),
+            FormatReader::Protobuf(reader) => reader.finish(whole),
         }
     }
 }

@@ -6,12 +6,12 @@
 
 use std::borrow::Cow;
 
-use super::family::{Families, Kind, Violation};
+use super::family::{OpenMetricsType, SeenFamilies, Violation};
 use super::format::Dialect;
-use super::labels::Piece;
-use super::line::{self, Line, Parser};
+use super::labels::LineSlice;
+use super::line::{self, LineParser, ParsedLine};
 use super::lines::Lines;
-use super::names::{Filter, Head};
+use super::names::{Head, NameFilter};
 use super::{Limits, Malformed, PageError, Reason, Sample, Sink, Tally, scan};
 
 /// Reads one OpenMetrics page and reports every departure from the specification.
@@ -20,14 +20,14 @@ use super::{Limits, Malformed, PageError, Reason, Sample, Sink, Tally, scan};
 #[derive(Debug)]
 pub struct StrictReader {
     lines: Lines,
-    page: Page,
+    page: StrictPage,
 }
 
 #[derive(Debug)]
-struct Page {
-    filter: Filter<'static>,
-    parser: Parser,
-    families: Families,
+struct StrictPage {
+    filter: NameFilter<'static>,
+    parser: LineParser,
+    families: SeenFamilies,
     tally: Tally,
     max_samples: u64,
 }
@@ -39,12 +39,12 @@ impl StrictReader {
     /// A reader of one page.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
-        let line_bytes = limits.line_bytes.min(Piece::LINE_END);
+        let line_bytes = limits.line_bytes.min(LineSlice::LINE_END);
         let limits = Limits { line_bytes, ..limits };
-        let page = Page {
-            filter: Filter::new(None),
-            parser: Parser::new(Dialect::OpenMetrics, limits.labels),
-            families: Families::default(),
+        let page = StrictPage {
+            filter: NameFilter::new(None),
+            parser: LineParser::new(Dialect::OpenMetrics, limits.labels),
+            families: SeenFamilies::default(),
             tally: Tally::default(),
             max_samples: limits.samples,
         };
@@ -78,7 +78,7 @@ impl StrictReader {
     }
 }
 
-impl Page {
+impl StrictPage {
     fn line(&mut self, line: &[u8], number: u64, sink: &mut impl Sink) -> Result<(), PageError> {
         let complaint = if self.tally.eof {
             Some((0, Reason::AfterEof))
@@ -114,7 +114,7 @@ impl Page {
         let declared = match kind {
             "HELP" => self.families.help(),
             "UNIT" => self.families.unit(text),
-            "TYPE" => match Kind::parse(text) {
+            "TYPE" => match OpenMetricsType::parse(text) {
                 Some(kind) => self.families.kind(kind),
                 None => Err(Violation::UnknownType),
             },
@@ -136,12 +136,12 @@ impl Page {
             head @ (Head::Named { .. } | Head::Braces { .. } | Head::Unwanted) => head,
         };
         let sample = match parser.read(line, number, head, filter)? {
-            Line::Sample(sample) => sample,
-            Line::Malformed(malformed) => {
+            ParsedLine::Sample(sample) => sample,
+            ParsedLine::Malformed(malformed) => {
                 tally.report(malformed, sink);
                 return Ok(None);
             }
-            Line::Unwanted => return Ok(None),
+            ParsedLine::Unwanted => return Ok(None),
         };
         let spelled = spelling(&sample);
         if !families.holds(&sample.name) {
@@ -239,7 +239,7 @@ fn spelling(sample: &Sample<'_>) -> Result<(), (usize, Violation)> {
     }
     let (Some(text), Some(exemplar)) = (exemplar, &sample.exemplar) else { return Ok(()) };
     let at = line.len() - text.len();
-    let labels_end = exemplar.labels.spans.last().map_or(at + 3, super::labels::Span::end);
+    let labels_end = exemplar.labels.spans.last().map_or(at + 3, super::labels::LabelSpan::end);
     match line[labels_end.min(line.len())..].trim_start().strip_prefix('}') {
         _ if !text.starts_with("# {") => Err(spacing(at)),
         Some(tail) if single_spaced(tail) => Ok(()),

@@ -3,30 +3,30 @@
 use std::borrow::Cow;
 
 use super::format::Dialect;
-use super::labels::Piece;
-use super::line::{self, Line, Parser};
+use super::labels::LineSlice;
+use super::line::{self, LineParser, ParsedLine};
 use super::lines::Lines;
-use super::names::{Filter, Head};
+use super::names::{Head, NameFilter};
 use super::{Limits, Malformed, NameSet, PageError, Reason, Sink, Tally, Whole, scan};
 
 /// Reads one page of lines.
 #[derive(Debug)]
 pub(super) struct TextReader<'n> {
     lines: Lines,
-    page: Page<'n>,
+    page: TextPage<'n>,
     failed: Option<PageError>,
 }
 
 impl<'n> TextReader<'n> {
     /// A reader of one page; with `names`, of those metrics only.
     pub(super) fn new(dialect: Dialect, limits: Limits, names: Option<&'n NameSet>) -> Self {
-        let line_bytes = limits.line_bytes.min(Piece::LINE_END);
+        let line_bytes = limits.line_bytes.min(LineSlice::LINE_END);
         let limits = Limits { line_bytes, ..limits };
-        let page = Page {
+        let page = TextPage {
             dialect,
             max_samples: limits.samples,
-            filter: Filter::new(names),
-            parser: Parser::new(dialect, limits.labels),
+            filter: NameFilter::new(names),
+            parser: LineParser::new(dialect, limits.labels),
             tally: Tally::default(),
         };
         Self { lines: Lines::new(&limits), page, failed: None }
@@ -80,15 +80,15 @@ impl<'n> TextReader<'n> {
 
 /// A page in the course of being read.
 #[derive(Debug)]
-struct Page<'n> {
+struct TextPage<'n> {
     dialect: Dialect,
     max_samples: u64,
-    filter: Filter<'n>,
-    parser: Parser,
+    filter: NameFilter<'n>,
+    parser: LineParser,
     tally: Tally,
 }
 
-impl Page<'_> {
+impl TextPage<'_> {
     #[inline]
     fn line(&mut self, line: &[u8], number: u64, sink: &mut impl Sink) -> Result<(), PageError> {
         let head = self.filter.head(line);
@@ -119,19 +119,19 @@ impl Page<'_> {
         sink: &mut impl Sink,
     ) -> Result<(), PageError> {
         match self.parser.read(line, number, head, &self.filter)? {
-            Line::Sample(_) if self.tally.samples == self.max_samples => {
+            ParsedLine::Sample(_) if self.tally.samples == self.max_samples => {
                 Err(PageError::TooManySamples { limit: self.max_samples })
             }
-            Line::Sample(sample) => {
+            ParsedLine::Sample(sample) => {
                 self.tally.samples += 1;
                 sink.sample(sample);
                 Ok(())
             }
-            Line::Malformed(malformed) => {
+            ParsedLine::Malformed(malformed) => {
                 self.tally.report(malformed, sink);
                 Ok(())
             }
-            Line::Unwanted => Ok(()),
+            ParsedLine::Unwanted => Ok(()),
         }
     }
 
@@ -154,9 +154,9 @@ impl Page<'_> {
             Dialect::Text => Ok(()),
             Dialect::OpenMetrics => {
                 let name = match self.parser.read(line, number, head, &self.filter)? {
-                    Line::Sample(sample) => Some(sample.name),
-                    Line::Malformed(malformed) => malformed.name,
-                    Line::Unwanted => return Ok(()),
+                    ParsedLine::Sample(sample) => Some(sample.name),
+                    ParsedLine::Malformed(malformed) => malformed.name,
+                    ParsedLine::Unwanted => return Ok(()),
                 };
                 let text = line::excerpt(line);
                 let reason = Reason::AfterEof;

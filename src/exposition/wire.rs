@@ -67,7 +67,7 @@ pub(super) fn key(number: u64) -> Option<(u32, Wire)> {
 
 /// The value of a field.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Value<'a> {
+pub(super) enum FieldValue<'a> {
     /// A number of any kind but a float.
     Number(u64),
     /// A float.
@@ -98,22 +98,22 @@ impl<'a> Fields<'a> {
 
     /// The next field; `None` at the end.
     #[inline]
-    pub(super) fn next(&mut self) -> Result<Option<(u32, Value<'a>)>, Bad> {
+    pub(super) fn next(&mut self) -> Result<Option<(u32, FieldValue<'a>)>, Bad> {
         if self.at == self.bytes.len() {
             return Ok(None);
         }
         let bad = Bad { at: self.at };
         let (field, wire) = key(self.number()?).ok_or(bad)?;
         let value = match wire {
-            Wire::Varint => Value::Number(self.number()?),
-            Wire::Fixed64 => Value::Float(self.float()?),
+            Wire::Varint => FieldValue::Number(self.number()?),
+            Wire::Fixed64 => FieldValue::Float(self.float()?),
             Wire::Bytes => {
                 let length = usize::try_from(self.number()?).map_err(|_| bad)?;
-                Value::Bytes(self.take(length)?)
+                FieldValue::Bytes(self.take(length)?)
             }
             Wire::Fixed32 => {
                 self.take(4)?;
-                Value::Other
+                FieldValue::Other
             }
         };
         Ok(Some((field, value)))
