@@ -12,7 +12,7 @@ use rollguard::engine::Evaluator;
 use rollguard::model::index::TargetIx;
 use rollguard::model::plan::Plan;
 use rollguard::model::scrape::{Page, Scrape};
-use rollguard::model::signal::SignalKind;
+use rollguard::model::signal::{Reduction, SignalKind};
 use rollguard::model::time::Instant;
 
 #[path = "../tests/support/bed.rs"]
@@ -30,7 +30,11 @@ fn ratios(rules: usize) -> Arc<Plan> {
         let selector = |label: &str| selector(&format!("m{}_total{label}", place / 10));
         let route = format!("{{route=\"r{}\"}}", place % 10);
         let of = selector(&format!("{{route=\"r{}\",status=\"500\"}}", place % 10));
-        let kind = SignalKind::Ratio { of, to: selector(&route), window: secs(300) };
+        let kind = SignalKind::Series {
+            of,
+            reduction: Reduction::Ratio { to: selector(&route) },
+            window: secs(300),
+        };
         signal(&format!("s{place}"), kind)
     });
     let rules =
@@ -41,7 +45,8 @@ fn ratios(rules: usize) -> Arc<Plan> {
 fn histograms() -> Arc<Plan> {
     let signals = (0..SIGNALS).map(|place| {
         let of = selector(&format!("h{place}"));
-        let kind = SignalKind::Quantile { q: 0.95, of, window: Some(secs(300)) };
+        let kind =
+            SignalKind::Series { of, reduction: Reduction::Quantile(0.95), window: secs(300) };
         signal(&format!("s{place}"), kind)
     });
     plan(vec![target("a", secs(1))], signals.collect(), vec![])

@@ -18,7 +18,6 @@ use crate::load::{LoadError, is_main_file, load, load_rules_for};
 use crate::match_report;
 use crate::model::name::TargetName;
 use crate::model::plan::Plan;
-use crate::model::selector::Selector;
 use crate::model::signal::SignalKind;
 use crate::model::target::Target;
 use crate::model::time::{Moment, parse_duration};
@@ -144,27 +143,12 @@ fn on_one_page(files: &[PathBuf], page: Target) -> Result<Plan, Unusable> {
         if let SignalKind::Up(target) = &mut signal.kind {
             *target = page.name.clone();
         }
-        for selector in selectors(&mut signal.kind) {
+        for selector in signal.kind.selectors_mut() {
             selector.matchers.retain(|matcher| matcher.label != "target");
         }
     }
     plan.targets = vec![page];
     Ok(plan)
-}
-
-fn selectors(kind: &mut SignalKind) -> Vec<&mut Selector> {
-    match kind {
-        SignalKind::Rate { of, .. }
-        | SignalKind::Increase { of, .. }
-        | SignalKind::Quantile { of, .. }
-        | SignalKind::Mean { of, .. }
-        | SignalKind::Gauge { of, .. }
-        | SignalKind::Count { of, .. }
-        | SignalKind::Age { of, .. } => vec![of],
-        SignalKind::Ratio { of, to, .. } => vec![of, to],
-        SignalKind::Baseline { .. } | SignalKind::Before { .. } => Vec::new(),
-        SignalKind::Up(_) | SignalKind::Value(_) | SignalKind::Expr(_) => Vec::new(),
-    }
 }
 
 async fn try_out(plan: Plan, args: &TryArgs) -> Result<u8, ClientError> {

@@ -20,7 +20,6 @@ use crate::engine::deployment::warmup::thin;
 use crate::engine::durable::drills;
 use crate::engine::durable::state::Phase;
 use crate::engine::policy::pause::{MAX_PAUSE, MIN_PAUSE};
-use crate::engine::sampling::interval::TargetState;
 use crate::engine::view::evidence;
 use crate::engine::view::snapshot::Quarantined;
 
@@ -298,14 +297,9 @@ impl Guard {
     pub fn reload(&mut self, now: Moment, plan: Arc<Plan>, by: Caller) -> Vec<Effect> {
         let rules = plan.rules.len();
         let old = self.plan().clone();
-        let kept = |target| old.targets.iter().position(|before| before == target);
-        let states =
-            plan.targets.iter().map(|target| kept(target).map(|ix| self.targets[ix].clone()));
-        let states = states.map(|state| state.unwrap_or_default().at_its_interval());
-        let states: Vec<TargetState> = states.collect();
         let suspended = self.suspended();
         let judge = std::mem::replace(&mut self.evaluator, super::Evaluator::new(plan.clone()));
-        self.targets = states;
+        self.sampling.reload(&old, &plan);
         // What new rules did not see was not survived: each gets the time that it needs to fire.
         if old != plan
             && let Some(bake) = self.timers.bake

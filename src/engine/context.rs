@@ -10,7 +10,7 @@ use crate::engine::durable::state::{Deployment, Durable, Phase};
 use crate::engine::effect::Effect;
 use crate::engine::notify::outbox;
 use crate::engine::rules::evaluator::Evaluator;
-use crate::engine::rules::state::State;
+use crate::engine::rules::state::RuleState;
 use crate::model::entry::{Entry, Event};
 use crate::model::hook::Hook;
 use crate::model::index::RuleIx;
@@ -97,7 +97,7 @@ impl<'a> ReadCx<'a> {
     /// Whether a rule is inactive because of what was seen: what is not seen has not cleared.
     pub(crate) fn is_clear(self, ix: RuleIx) -> bool {
         let rule = self.evaluator.rule(ix);
-        rule.state == State::Inactive && rule.verdict == Verdict::Fails
+        rule.state() == RuleState::Inactive && rule.verdict() == Verdict::Fails
     }
 
     /// A hook of the plan in force.

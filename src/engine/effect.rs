@@ -1,11 +1,8 @@
 //! What the core asks of the world, as values. The shell performs them in order and tells the
 //! core what came of them with `settle`; an entry is durable before anything after it starts.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
-
-use serde::{Deserialize, Serialize};
 
 use crate::model::entry::{Attempt, AttemptEvent, Decision, Entry, SignalEvidence, StepResult};
 use crate::model::index::TargetIx;
@@ -16,6 +13,7 @@ use crate::model::step::Action;
 use crate::model::time::Timestamp;
 
 use crate::engine::notify::outbox::Telling;
+pub use crate::engine::sampling::interval::Pace;
 
 /// Something to be done.
 #[derive(Clone, Debug, PartialEq)]
@@ -80,32 +78,6 @@ pub enum DrillEffect {
     /// End the attempt that runs, with `run::drill::CALL_OFF_GRACE` between TERM and KILL, and
     /// settle it.
     CallOff,
-}
-
-/// Why a target is sampled as often as it is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Pace {
-    /// At its interval: nothing that it feeds is about to be decided.
-    #[default]
-    Plain,
-    /// At its `sharpen`.
-    Sharpened,
-    /// Less often than at its `sharpen`, because its scrapes take too long for that.
-    Slow,
-    /// At its interval, because it fails, or failed when it was sampled more often.
-    Failing,
-}
-
-impl fmt::Display for Pace {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Plain => "nothing that it feeds is about to be decided",
-            Self::Sharpened => "something that it feeds is about to be decided",
-            Self::Slow => "its scrapes take too long",
-            Self::Failing => "it failed a short while ago",
-        })
-    }
 }
 
 /// One attempt at a step, everything filled in: performing it takes no more choices.

@@ -36,13 +36,13 @@ use crate::engine::policy::approval::{self, Approvals, Unheeded};
 use crate::engine::policy::pause::Pauses;
 use crate::engine::policy::refusal;
 use crate::engine::rules::evaluator::Evaluator;
-use crate::engine::rules::state::State;
+use crate::engine::rules::state::RuleState;
 use crate::engine::run::drill::{self, DrillStep, Drills};
 use crate::engine::run::order::Occasion;
 use crate::engine::run::rollback::{Need, Rollback};
 use crate::engine::run::stage_entry::{EntryStep, StageEntry};
 use crate::engine::run::{along, manual_rollback};
-use crate::engine::sampling::interval::TargetState;
+use crate::engine::sampling::interval::{Deciding, PaceChange, Sampling};
 use crate::engine::view::evidence;
 
 /// The deterministic core.
@@ -56,7 +56,7 @@ pub struct Guard {
     pub(crate) timers: Timers,
     /// When the guard was started: its windows hold nothing older.
     pub(crate) started: Instant,
-    pub(crate) targets: Vec<TargetState>,
+    pub(crate) sampling: Sampling,
     /// Rules that held when the deployment began, and that nothing was seen of since the guard was
     /// restarted, or they were changed, in warm-up.
     pub(crate) unseen: Vec<RuleName>,
@@ -86,7 +86,7 @@ impl Guard {
     /// A guard that knows what the journal says. Nothing happens before [`start`](Self::start).
     #[must_use]
     pub fn new(plan: Arc<Plan>, entries: &[Entry]) -> Self {
-        let targets = vec![TargetState::default(); plan.targets.len()];
+        let sampling = Sampling::new(&plan);
         Self {
             evaluator: Evaluator::new(plan),
             log: Log::replay(entries),
@@ -95,7 +95,7 @@ impl Guard {
             check: VersionCheck::default(),
             timers: Timers::default(),
             started: Instant::ZERO,
-            targets,
+            sampling,
             unseen: Vec::new(),
             approvals: Approvals::default(),
             pauses: Pauses::default(),
@@ -165,7 +165,7 @@ impl Guard {
         }
         self.evaluator.wake(now.at);
         self.watch_gate(now, None);
-        self.note_target(scrape);
+        self.sampling.on_scrape(scrape);
         self.note_live(scrape);
         self.evaluator.observe(scrape);
         self.proceed(now, Some(scrape));
@@ -211,7 +211,8 @@ impl Guard {
             self.drills.halt(&mut Cx::new(now, &self.evaluator, &mut self.log));
             self.tell(now, None, "the journal cannot be written", Occasion::JournalLost);
             outbox::send_journal_lost(&mut self.log, &self.evaluator, now);
-            self.relax();
+            let relaxed = self.sampling.relax(self.evaluator.plan());
+            self.change_paces(relaxed);
         }
         self.effects()
     }
@@ -349,6 +350,29 @@ impl Guard {
         self.keep_pace(now.at);
     }
 
+    fn change_paces(&mut self, changes: Vec<PaceChange>) {
+        for PaceChange { target, interval, pace } in changes {
+            self.push(Effect::Pace { target, interval, pace });
+        }
+    }
+
+    /// Samples the targets more often that feed what may soon be decided.
+    pub(crate) fn keep_pace(&mut self, now: Instant) {
+        let cure = self.rollback.hook().and_then(|hook| hook.cure.as_ref());
+        let current = self.log.state().current.as_ref().filter(|_| !self.log.is_halted());
+        let deciding = match current {
+            Some(Deployment { phase: Phase::Guarding, set_aside, .. }) => {
+                Deciding::Rollback { set_aside }
+            }
+            Some(Deployment { phase: Phase::RollingBack, .. }) if self.rollback.is_verifying() => {
+                Deciding::Cure(cure.map(|cure| &cure.when.cond))
+            }
+            Some(_) | None => Deciding::Nothing,
+        };
+        let asked = self.sampling.keep_pace(&self.evaluator, deciding, now);
+        self.change_paces(asked);
+    }
+
     /// The deployment, while it is guarded.
     pub(crate) fn guarded(&self) -> Option<&Deployment> {
         self.log.state().current.as_ref().filter(|deployment| deployment.phase == Phase::Guarding)
@@ -382,9 +406,9 @@ impl Guard {
 
     /// When a rule fired that fires now. On what is over, or was not seen since, nothing is done.
     fn fired(&self, ix: RuleIx) -> Option<Instant> {
-        match self.evaluator.rule(ix).state {
-            State::Firing(firing) if self.evaluator.fires_now(ix) => Some(firing.fired),
-            State::Firing(_) | State::Inactive | State::Pending(_) => None,
+        match self.evaluator.rule(ix).state() {
+            RuleState::Firing(firing) if self.evaluator.fires_now(ix) => Some(firing.fired),
+            RuleState::Firing(_) | RuleState::Inactive | RuleState::Pending(_) => None,
         }
     }
 

@@ -2,25 +2,23 @@
 //! is taken for, and a limit that lies beyond what a histogram can tell.
 
 use crate::model::condition::{Compare, Cond, Num};
-use crate::model::index::SignalIx;
 use crate::model::plan::Plan;
-use crate::model::signal::{Signal, SignalKind};
+use crate::model::signal::{Selection, Shape, Signal};
 
 use super::explain::matching;
 use super::page::{Survey, label};
-use super::wanted::{Asked, Shape, asked};
 
 /// What each signal's metrics are, where that is not what the signal takes them for.
 pub(super) fn kinds(signal: &Signal, surveys: &[Survey]) -> Vec<String> {
     let mut doubts = Vec::new();
-    for asked in asked(&signal.kind) {
+    for asked in signal.kind.selections() {
         let metric = &asked.selector.metric;
         let found = surveys.iter().filter(|survey| !matching(&asked, survey, metric).is_empty());
         let mut kinds: Vec<&str> = found.filter_map(|survey| survey.kind(metric)).collect();
         kinds.sort_unstable();
         kinds.dedup();
         for kind in kinds {
-            let doubt = doubt(&signal.kind, &asked, kind);
+            let doubt = doubt(&asked, kind);
             doubts.extend(doubt.map(|doubt| format!("signal {}: {doubt}", signal.name)));
         }
     }
@@ -28,27 +26,15 @@ pub(super) fn kinds(signal: &Signal, surveys: &[Survey]) -> Vec<String> {
     doubts
 }
 
-fn doubt(signal: &SignalKind, asked: &Asked<'_>, kind: &str) -> Option<String> {
-    let metric = &asked.selector.metric;
-    let word = match signal {
-        SignalKind::Rate { .. } => "rate",
-        SignalKind::Increase { .. } => "increase",
-        SignalKind::Ratio { .. } => "ratio",
-        SignalKind::Gauge { .. } => "gauge",
-        SignalKind::Quantile { .. }
-        | SignalKind::Mean { .. }
-        | SignalKind::Count { .. }
-        | SignalKind::Age { .. }
-        | SignalKind::Baseline { .. }
-        | SignalKind::Before { .. }
-        | SignalKind::Up(_)
-        | SignalKind::Value(_)
-        | SignalKind::Expr(_) => return None,
-    };
-    match (asked.shape, kind) {
-        (Shape::Counter, "gauge") => Some(format!(
-            "`{metric}` is a gauge, and `{word}` takes each fall for a restart; use `gauge`"
-        )),
+fn doubt(selection: &Selection<'_>, kind: &str) -> Option<String> {
+    let metric = &selection.selector.metric;
+    match (selection.shape, kind) {
+        (Shape::Counter, "gauge") => {
+            let word = selection.kind;
+            Some(format!(
+                "`{metric}` is a gauge, and `{word}` takes each fall for a restart; use `gauge`"
+            ))
+        }
         (Shape::Gauge, "counter") => Some(format!(
             "`{metric}` is a counter, and `gauge` reads all that it ever counted; use `rate` or \
              `increase`"
@@ -59,8 +45,8 @@ fn doubt(signal: &SignalKind, asked: &Asked<'_>, kind: &str) -> Option<String> {
 
 /// The highest finite bound of the histogram of a signal over all pages.
 fn top(signal: &Signal, surveys: &[Survey]) -> Option<f64> {
-    let asked = asked(&signal.kind).into_iter().next()?;
-    let (Shape::Quantile(_), metric) = (asked.shape, &asked.selector.metric) else { return None };
+    let asked = signal.kind.selections().next()?;
+    let (Shape::Histogram(_), metric) = (asked.shape, &asked.selector.metric) else { return None };
     let name = format!("{metric}_bucket");
     let series = surveys.iter().flat_map(|survey| matching(&asked, survey, &name));
     let bounds = series.filter_map(|labels| label(labels, "le").parse::<f64>().ok());
@@ -100,21 +86,7 @@ pub(super) fn limits(plan: &Plan, surveys: &[Survey]) -> Vec<String> {
 fn constant(plan: &Plan, num: &Num) -> Option<f64> {
     match num {
         Num::Const(value) => Some(*value),
-        Num::Signal(SignalIx(ix)) => match plan.signals[*ix].kind {
-            SignalKind::Value(value) => Some(value),
-            SignalKind::Rate { .. }
-            | SignalKind::Increase { .. }
-            | SignalKind::Ratio { .. }
-            | SignalKind::Quantile { .. }
-            | SignalKind::Mean { .. }
-            | SignalKind::Gauge { .. }
-            | SignalKind::Count { .. }
-            | SignalKind::Age { .. }
-            | SignalKind::Baseline { .. }
-            | SignalKind::Before { .. }
-            | SignalKind::Up(_)
-            | SignalKind::Expr(_) => None,
-        },
+        Num::Signal(ix) => plan.signal(*ix).kind.constant(),
         Num::Neg(_) | Num::Arith(..) | Num::Extreme(..) | Num::Abs(_) => None,
     }
 }

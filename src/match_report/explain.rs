@@ -6,10 +6,11 @@
 use serde::Serialize;
 
 use crate::model::selector::{Matcher, Test};
+use crate::model::signal::{Selection, Shape};
 
 use super::nearest::{self, MAX_VALUES};
 use super::page::{Labels, Survey, label};
-use super::wanted::{Asked, Shape, matcher_text, pattern};
+use super::wanted::{label_within, matcher_text, names, pattern};
 
 /// How many series are looked at to explain one selector. What the first of them show, the others
 /// would show again.
@@ -63,11 +64,11 @@ impl Problem {
 }
 
 /// How many series a selector finds on a page. The buckets of one histogram count once.
-pub(super) fn count(asked: &Asked<'_>, survey: &Survey) -> usize {
-    let names = asked.names();
+pub(super) fn count(asked: &Selection<'_>, survey: &Survey) -> usize {
+    let names = names(asked);
     let mut all = names.iter().map(|name| matching(asked, survey, name));
     let first = all.find(|found| !found.is_empty()).unwrap_or_default();
-    let splits = asked.splits();
+    let splits = label_within(asked.shape);
     if splits.is_empty() {
         return first.len();
     }
@@ -80,16 +81,18 @@ pub(super) fn count(asked: &Asked<'_>, survey: &Survey) -> usize {
 }
 
 /// The series of a metric that are selected, and of use.
-pub(super) fn matching<'s>(asked: &Asked<'_>, survey: &'s Survey, metric: &str) -> Vec<&'s Labels> {
-    let own_quantile = |labels: &&Labels| match asked.shape {
-        Shape::Quantile(q) | Shape::SummaryQuantile(q) if metric == asked.selector.metric => {
-            label(labels, "quantile").parse::<f64>().is_ok_and(|own| own.total_cmp(&q).is_eq())
-        }
-        Shape::Counter
-        | Shape::Gauge
-        | Shape::Quantile(_)
-        | Shape::SummaryQuantile(_)
-        | Shape::Mean => true,
+pub(super) fn matching<'s>(
+    asked: &Selection<'_>,
+    survey: &'s Survey,
+    metric: &str,
+) -> Vec<&'s Labels> {
+    let quantile = asked.shape.quantile().filter(|_| metric == asked.selector.metric);
+    let own_quantile = |labels: &&Labels| {
+        let is_own = |q| {
+            let own = label(labels, "quantile").parse::<f64>();
+            own.is_ok_and(|own| own.total_cmp(&q).is_eq())
+        };
+        quantile.is_none_or(is_own)
     };
     let accepted = |labels: &&Labels| asked.selector.accepts(|name| label(labels, name));
     survey.series(metric).iter().filter(accepted).filter(own_quantile).collect()
@@ -97,8 +100,8 @@ pub(super) fn matching<'s>(asked: &Asked<'_>, survey: &'s Survey, metric: &str) 
 
 /// Why the selector finds nothing on any of the pages. `unseen` says that some targets could not
 /// be looked at.
-pub(super) fn explain(asked: &Asked<'_>, surveys: &[Survey], unseen: bool) -> Problem {
-    let names = asked.names();
+pub(super) fn explain(asked: &Selection<'_>, surveys: &[Survey], unseen: bool) -> Problem {
+    let names = names(asked);
     let series = |name: &String| -> Vec<&Labels> {
         surveys.iter().flat_map(|survey| survey.series(name)).take(MAX_SERIES).collect()
     };
@@ -110,7 +113,7 @@ pub(super) fn explain(asked: &Asked<'_>, surveys: &[Survey], unseen: bool) -> Pr
 }
 
 /// The metric is not there under any name that would do.
-fn absent(asked: &Asked<'_>, surveys: &[Survey], unseen: bool) -> Problem {
+fn absent(asked: &Selection<'_>, surveys: &[Survey], unseen: bool) -> Problem {
     let metric = &asked.selector.metric;
     if let Some(problem) = other_kind(asked, surveys) {
         return problem;
@@ -135,7 +138,7 @@ fn absent(asked: &Asked<'_>, surveys: &[Survey], unseen: bool) -> Problem {
 }
 
 /// The metric is there, and is something else than what the signal needs.
-fn other_kind(asked: &Asked<'_>, surveys: &[Survey]) -> Option<Problem> {
+fn other_kind(asked: &Selection<'_>, surveys: &[Survey]) -> Option<Problem> {
     let metric = &asked.selector.metric;
     let has = |name: &str| surveys.iter().any(|survey| survey.names.contains(name));
     let kinds = surveys.iter().filter_map(|survey| survey.kind_of_family(metric));
@@ -148,15 +151,15 @@ fn other_kind(asked: &Asked<'_>, surveys: &[Survey]) -> Option<Problem> {
             let what = if histogram { "histogram" } else { "summary" };
             (what.to_owned(), format!("its observations are counted by `{metric}_count`"))
         }
-        Shape::Gauge if histogram || summary => {
+        Shape::Gauge | Shape::Counted(_) | Shape::Age(_) if histogram || summary => {
             let what = if histogram { "histogram" } else { "summary" };
             let hint = "a signal over it says `quantile` and `of`, or `mean`".to_owned();
             (what.to_owned(), hint)
         }
-        Shape::SummaryQuantile(_) if histogram => {
+        Shape::Summary(_) if histogram => {
             ("histogram".to_owned(), "give the signal a `window`".to_owned())
         }
-        Shape::Quantile(_) | Shape::SummaryQuantile(_) if summary => {
+        Shape::Histogram(_) | Shape::Summary(_) if summary => {
             let hint = "give the service's library quantiles to keep, or use `mean`".to_owned();
             ("summary without quantiles".to_owned(), hint)
         }
@@ -166,8 +169,10 @@ fn other_kind(asked: &Asked<'_>, surveys: &[Survey]) -> Option<Problem> {
         }
         Shape::Counter
         | Shape::Gauge
-        | Shape::Quantile(_)
-        | Shape::SummaryQuantile(_)
+        | Shape::Counted(_)
+        | Shape::Age(_)
+        | Shape::Histogram(_)
+        | Shape::Summary(_)
         | Shape::Mean => return None,
     };
     let text = format!("`{metric}` is a {what}");
@@ -175,7 +180,7 @@ fn other_kind(asked: &Asked<'_>, surveys: &[Survey]) -> Option<Problem> {
 }
 
 /// The metric is there, and no series of it is selected.
-fn excluded(asked: &Asked<'_>, series: &[&Labels]) -> Problem {
+fn excluded(asked: &Selection<'_>, series: &[&Labels]) -> Problem {
     let matchers = &asked.selector.matchers;
     let accepts =
         |matcher: &Matcher, labels: &Labels| matcher.test.accepts(label(labels, &matcher.label));
@@ -206,13 +211,10 @@ fn excluded(asked: &Asked<'_>, series: &[&Labels]) -> Problem {
 }
 
 /// Every matcher accepts something, so it can only be the summary's quantile that is not there.
-fn other_quantile(asked: &Asked<'_>, series: &[&Labels]) -> Problem {
+fn other_quantile(asked: &Selection<'_>, series: &[&Labels]) -> Problem {
     let metric = &asked.selector.metric;
     let values = values(series, "quantile");
-    let wanted = match asked.shape {
-        Shape::Quantile(q) | Shape::SummaryQuantile(q) => q.to_string(),
-        Shape::Counter | Shape::Gauge | Shape::Mean => String::new(),
-    };
+    let wanted = asked.shape.quantile().map(|q| q.to_string()).unwrap_or_default();
     if values.is_empty() {
         let text = format!("`{metric}` is neither a histogram nor a summary");
         let hint = "a quantile needs one of them; `gauge` takes the value as it is";
@@ -226,7 +228,7 @@ fn other_quantile(asked: &Asked<'_>, series: &[&Labels]) -> Problem {
 }
 
 /// Why this matcher excludes what is `left`; `scope` says what else had a part in it.
-fn by_matcher(asked: &Asked<'_>, matcher: &Matcher, left: &[&Labels], scope: &str) -> Problem {
+fn by_matcher(asked: &Selection<'_>, matcher: &Matcher, left: &[&Labels], scope: &str) -> Problem {
     let metric = &asked.selector.metric;
     let values = nearest::sorted(pattern(&matcher.test), values(left, &matcher.label));
     let candidates = values.iter().take(MAX_VALUES).cloned().collect();
@@ -328,13 +330,13 @@ mod tests {
         }
     }
 
-    fn survey(text: &str, asked: &Asked<'_>) -> Survey {
+    fn survey(text: &str, asked: &Selection<'_>) -> Survey {
         let target = target_at(TargetName::new("api").unwrap(), "http://[::1]/").unwrap();
         let mut keep = Keep(Page::default());
         let mut reader = Reader::new(Format::Text, Limits::default(), None);
         reader.feed(text.as_bytes(), &mut keep).unwrap();
         reader.finish(Whole::Yes, &mut keep).unwrap();
-        let wanted: HashSet<String> = asked.names().into_iter().collect();
+        let wanted: HashSet<String> = names(asked).into_iter().collect();
         Survey::read(&keep.0, &target, &wanted)
     }
 
@@ -346,19 +348,15 @@ mod tests {
         Selector { metric: metric.to_owned(), matchers: matchers.iter().map(matcher).collect() }
     }
 
-    const SHAPES: [Shape; 5] = [
-        Shape::Counter,
-        Shape::Gauge,
-        Shape::Quantile(0.5),
-        Shape::SummaryQuantile(0.5),
-        Shape::Mean,
-    ];
+    const SHAPES: [Shape; 5] =
+        [Shape::Counter, Shape::Gauge, Shape::Histogram(0.5), Shape::Summary(0.5), Shape::Mean];
 
     #[track_caller]
     fn check(matchers: &[(&str, &str)], kind: ProblemKind, text: &str) {
         const PAGE: &str = "m{a=\"1\",b=\"x\"} 1\nm{a=\"2\",b=\"y\"} 1\n";
         let selector = selector("m", matchers);
-        let asked = Asked { key: "rate", selector: &selector, shape: Shape::Counter };
+        let asked =
+            Selection { kind: "rate", key: "rate", selector: &selector, shape: Shape::Counter };
         let survey = survey(PAGE, &asked);
         assert_eq!(count(&asked, &survey), 0);
         let problem = explain(&asked, &[survey], false);
@@ -389,7 +387,12 @@ mod tests {
     #[test]
     fn the_buckets_of_a_histogram_count_as_one_series() {
         let selector = selector("h", &[]);
-        let asked = Asked { key: "of", selector: &selector, shape: Shape::Quantile(0.5) };
+        let asked = Selection {
+            kind: "rate",
+            key: "of",
+            selector: &selector,
+            shape: Shape::Histogram(0.5),
+        };
         let page = "h_bucket{p=\"a\",le=\"1\"} 1\nh_bucket{p=\"a\",le=\"+Inf\"} 1\n\
                     h_bucket{p=\"b\",le=\"1\"} 1\nh_bucket{p=\"b\",le=\"+Inf\"} 1\n";
         assert_eq!(count(&asked, &survey(page, &asked)), 2);
@@ -417,7 +420,8 @@ mod tests {
             let matchers: Vec<_> =
                 matchers.iter().map(|(label, value)| (label.as_str(), value.as_str())).collect();
             let selector = selector(&metric, &matchers);
-            let asked = Asked { key: "of", selector: &selector, shape: SHAPES[shape] };
+            let (kind, key, shape) = ("rate", "of", SHAPES[shape]);
+            let asked = Selection { kind, key, selector: &selector, shape };
             let survey = survey(&page, &asked);
             if count(&asked, &survey) == 0 {
                 let problem = explain(&asked, &[survey], false);

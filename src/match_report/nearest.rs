@@ -1,7 +1,7 @@
 //! Nearest names and values: what was probably meant. Knows how Prometheus's names are made: a
 //! namespace before them, a unit and `_total`, `_bucket`, `_count`, `_sum` behind them.
 
-use super::wanted::Shape;
+use crate::model::signal::Shape;
 
 /// The most candidates that are offered. With more a person reads the page itself.
 pub(super) const MAX_NEAR: usize = 3;
@@ -52,11 +52,11 @@ pub(super) fn metrics<'n>(
 fn usable(name: &str, shape: Shape) -> Option<&str> {
     match shape {
         Shape::Counter => (!name.ends_with("_created")).then_some(name),
-        Shape::Gauge => Some(name),
-        Shape::Quantile(_) | Shape::Mean => {
+        Shape::Gauge | Shape::Counted(_) | Shape::Age(_) => Some(name),
+        Shape::Histogram(_) | Shape::Mean => {
             name.strip_suffix("_bucket").or_else(|| name.strip_suffix("_count"))
         }
-        Shape::SummaryQuantile(_) => name.strip_suffix("_count"),
+        Shape::Summary(_) => name.strip_suffix("_count"),
     }
 }
 
@@ -80,9 +80,9 @@ fn unfit(name: &str, shape: Shape) -> usize {
         (Shape::Counter, Some(2)) => 1,
         (Shape::Counter, None) => 2,
         (Shape::Counter, Some(_)) => 3,
-        (Shape::Gauge, None) => 0,
-        (Shape::Gauge, Some(_)) => 2,
-        (Shape::Quantile(_) | Shape::SummaryQuantile(_) | Shape::Mean, _) => 0,
+        (Shape::Gauge | Shape::Counted(_) | Shape::Age(_), Some(_)) => 2,
+        (Shape::Gauge | Shape::Counted(_) | Shape::Age(_), None) => 0,
+        (Shape::Histogram(_) | Shape::Summary(_) | Shape::Mean, _) => 0,
     }
 }
 
@@ -176,7 +176,7 @@ mod tests {
     #[test]
     fn a_histogram_is_named_by_its_base() {
         let base = ["http_request_duration_seconds"];
-        let quantile = Shape::Quantile(0.95);
+        let quantile = Shape::Histogram(0.95);
         check("http_request_duration", quantile, &base);
         check("http_request_duration_seconds_bucket", quantile, &base);
         check("http_request_duration_seconds_count", Shape::Mean, &base);
@@ -206,7 +206,7 @@ mod tests {
             shape in 0..5_usize,
         ) {
             let shapes = [
-                Shape::Counter, Shape::Gauge, Shape::Quantile(0.5), Shape::SummaryQuantile(0.5),
+                Shape::Counter, Shape::Gauge, Shape::Histogram(0.5), Shape::Summary(0.5),
                 Shape::Mean,
             ];
             let near = metrics(&wanted, shapes[shape], names.iter().map(String::as_str));

@@ -16,13 +16,14 @@ use crate::model::name::SignalName;
 use crate::model::reading::{NoData, Reading, Telemetry};
 use crate::model::rule::Rule;
 use crate::model::scrape::{Failure, FailureClass};
+use crate::model::signal::Selection;
 use crate::model::target::Target;
 use crate::model::time::Moment;
 
 use super::doubt;
 use super::explain::{Problem, ProblemKind, count, explain};
 use super::page::Survey;
-use super::wanted::{Asked, asked, text};
+use super::wanted::text;
 
 /// Scrapes that a window needs.
 const FILLED: u64 = 2;
@@ -247,7 +248,7 @@ fn signal(
 ) -> SignalTrial {
     let kind = &judge.plan().signal(ix).kind;
     let selectors: Vec<SelectorTrial> =
-        asked(kind).iter().map(|asked| selector(asked, surveys, unseen)).collect();
+        kind.selections().map(|asked| selector(&asked, surveys, unseen)).collect();
     let by = judge.plan().signal(ix).by.clone();
     let readings: Vec<Reading> = match judge.readings(ix) {
         [] => vec![judge.reading(ix)],
@@ -302,7 +303,7 @@ fn needs(judge: &Evaluator, selectors: &[SelectorTrial], targets: &[TargetTrial]
     missing.max().map(|rest| rest.as_secs_f64())
 }
 
-fn selector(asked: &Asked<'_>, surveys: &[Survey], unseen: bool) -> SelectorTrial {
+fn selector(asked: &Selection<'_>, surveys: &[Survey], unseen: bool) -> SelectorTrial {
     let count = |survey: &Survey| SeriesCount {
         target: survey.target.clone(),
         count: count(asked, survey),

@@ -98,9 +98,20 @@ impl Compare {
             Self::NotEqual => left != right,
         }
     }
-}
 
-impl Compare {
+    /// The operator that says the opposite.
+    #[must_use]
+    pub const fn negated(self) -> Self {
+        match self {
+            Self::Less => Self::GreaterOrEqual,
+            Self::LessOrEqual => Self::Greater,
+            Self::Greater => Self::LessOrEqual,
+            Self::GreaterOrEqual => Self::Less,
+            Self::Equal => Self::NotEqual,
+            Self::NotEqual => Self::Equal,
+        }
+    }
+
     /// The operator that says the same with its sides exchanged.
     #[must_use]
     pub const fn turned(self) -> Self {

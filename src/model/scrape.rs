@@ -30,8 +30,8 @@ pub struct Scrape {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Page {
     text: String,
-    samples: Vec<Stored>,
-    natives: Vec<StoredNative>,
+    samples: Vec<Stored<f64>>,
+    natives: Vec<Stored<NativeHistogram>>,
     malformed: Vec<MalformedLine>,
     kinds: Vec<(String, String)>,
     /// How many samples the reader returned.
@@ -46,16 +46,10 @@ pub struct Page {
 }
 
 #[derive(Clone, Debug, PartialEq)]
-struct Stored {
+struct Stored<T> {
+    /// Where name and labels stand in the text.
     series: Range<u32>,
-    value: f64,
-    timestamp: Option<Timestamp>,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-struct StoredNative {
-    series: Range<u32>,
-    histogram: NativeHistogram,
+    value: T,
     timestamp: Option<Timestamp>,
 }
 
@@ -165,20 +159,20 @@ impl Page {
         timestamp: Option<Timestamp>,
     ) {
         let series = self.keep(series);
-        self.natives.push(StoredNative { series, histogram, timestamp });
+        self.natives.push(Stored { series, value: histogram, timestamp });
     }
 
     fn keep(&mut self, series: &str) -> Range<u32> {
-        let start = self.place();
+        let start = self.end();
         self.text.push_str(series);
-        start..self.place()
+        start..self.end()
     }
 
     fn series(&self, at: &Range<u32>) -> &str {
         &self.text[at.start as usize..at.end as usize]
     }
 
-    fn place(&self) -> u32 {
+    fn end(&self) -> u32 {
         u32::try_from(self.text.len()).expect("readers limit a page to far less than 4 GiB")
     }
 
@@ -204,7 +198,7 @@ impl Page {
     pub fn natives(&self) -> impl ExactSizeIterator<Item = PageNative<'_>> {
         self.natives.iter().map(|stored| PageNative {
             series: self.series(&stored.series),
-            histogram: &stored.histogram,
+            histogram: &stored.value,
             timestamp: stored.timestamp,
         })
     }

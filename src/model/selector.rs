@@ -3,8 +3,10 @@
 
 use regex_lite::Regex;
 
+use super::target::Target;
+
 /// A metric name and matchers, all of which must agree.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Selector {
     /// The metric's name.
     pub metric: String,
@@ -13,7 +15,7 @@ pub struct Selector {
 }
 
 /// One condition on one label. An absent label equals the empty string.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Matcher {
     /// The label's name.
     pub label: String,
@@ -62,23 +64,20 @@ impl PartialEq for Test {
     }
 }
 
-impl PartialEq for Matcher {
-    fn eq(&self, other: &Self) -> bool {
-        self.label == other.label && self.test == other.test
-    }
-}
-
-impl PartialEq for Selector {
-    fn eq(&self, other: &Self) -> bool {
-        self.metric == other.metric && self.matchers == other.matchers
-    }
-}
-
 impl Selector {
     /// Whether a series of this metric with these labels is selected. `label` answers the value of
     /// a label, `""` where the series does not have it.
     pub fn accepts<'a>(&self, label: impl Fn(&str) -> &'a str) -> bool {
         self.matchers.iter().all(|matcher| matcher.test.accepts(label(&matcher.label)))
+    }
+
+    /// Whether it can match any series of a target, going by the labels that the target gives to
+    /// all of them.
+    #[must_use]
+    pub fn may_match(&self, target: &Target) -> bool {
+        self.matchers.iter().all(|Matcher { label, test }| {
+            target.own_label(label).is_none_or(|value| test.accepts(value))
+        })
     }
 
     /// The same selection over another metric: `latency` to `latency_bucket`.

@@ -94,6 +94,15 @@ impl Target {
     pub fn stale(&self) -> Duration {
         self.interval * 3 + self.timeout
     }
+
+    /// The value that a label has on every series of this target, where the target gives it one.
+    #[must_use]
+    pub fn own_label(&self, name: &str) -> Option<&str> {
+        if name == "target" {
+            return Some(self.name.as_str());
+        }
+        self.labels.iter().find(|(label, _)| label == name).map(|(_, value)| value.as_str())
+    }
 }
 
 impl std::fmt::Display for ScrapeUrl {

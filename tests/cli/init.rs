@@ -23,8 +23,7 @@ use rollguard::model::index::{SignalIx, TargetIx};
 use rollguard::model::name::ServiceName;
 use rollguard::model::reading::Reading;
 use rollguard::model::scrape::{Page, Scrape};
-use rollguard::model::selector::{Selector, Test};
-use rollguard::model::signal::SignalKind;
+use rollguard::model::selector::Test;
 use rollguard::model::target::{Scheme, ScrapeUrl};
 use rollguard::model::time::{Instant, Timestamp};
 
@@ -474,23 +473,6 @@ fn hostile_page(names: &[String], values: &[String], numbers: &[f64]) -> Page {
     page
 }
 
-/// The selectors of a signal.
-fn selectors(kind: &SignalKind) -> Vec<&Selector> {
-    match kind {
-        SignalKind::Rate { of, .. }
-        | SignalKind::Increase { of, .. }
-        | SignalKind::Quantile { of, .. }
-        | SignalKind::Mean { of, .. }
-        | SignalKind::Gauge { of, .. } => vec![of],
-        SignalKind::Ratio { of, to, .. } => vec![of, to],
-        SignalKind::Up(_) | SignalKind::Value(_) | SignalKind::Expr(_) => vec![],
-        SignalKind::Count { .. }
-        | SignalKind::Age { .. }
-        | SignalKind::Baseline { .. }
-        | SignalKind::Before { .. } => panic!("{kind:?} is never written"),
-    }
-}
-
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
 
@@ -510,7 +492,8 @@ proptest! {
         let all = compiled(&switched_on(&text)).plan;
         prop_assert_eq!((plan.targets.len(), &plan.targets[0].url), (1, &url));
         prop_assert_eq!((all.targets.len(), all.hooks.len()), (1, 1));
-        for selector in all.signals.iter().flat_map(|signal| selectors(&signal.kind)) {
+        let selections = all.signals.iter().flat_map(|signal| signal.kind.selections());
+        for selector in selections.map(|each| each.selector) {
             let base = selector.metric.strip_suffix("_count").unwrap_or(&selector.metric);
             let family = families.get(&selector.metric).or(families.get(base));
             prop_assert!(family.is_some(), "{selector:?}");

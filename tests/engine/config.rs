@@ -10,7 +10,7 @@ use rollguard::model::deployment::{Arm, Mode};
 use rollguard::model::hook::Placeholder;
 use rollguard::model::index::{HookIx, SignalIx};
 use rollguard::model::rule::{OnNoData, Severity, Then};
-use rollguard::model::signal::{Across, Over, SignalKind, Unit};
+use rollguard::model::signal::{Aggregation, OverTime, Reduction, SignalKind, Unit};
 use rollguard::model::step::{Action, Json};
 use rollguard::model::target::{Scheme, Secret};
 
@@ -226,8 +226,9 @@ fn signals_arrive_sorted_so_that_an_expression_comes_after_what_it_uses() {
     let expected = Num::Arith(Arith::Sub, Box::new(Num::Signal(SignalIx(0))), Box::new(twice));
     assert_eq!((&headroom.kind, headroom.unit), (&SignalKind::Expr(expected), Some(Unit::Bytes)));
     let peak = &plan.signals[1];
-    let SignalKind::Gauge { of, across, over } = &peak.kind else { panic!() };
-    assert_eq!((*across, *over), (Some(Across::Max), Over::Avg(SECOND * 60)));
+    let SignalKind::Series { of, reduction, window } = &peak.kind else { panic!() };
+    let (across, over) = (Some(Aggregation::Max), OverTime::Avg);
+    assert_eq!((reduction, *window), (&Reduction::Gauge { across, over }, SECOND * 60));
     assert_eq!((peak.unit, peak.stale), (Some(Unit::Bytes), Some(SECOND * 5)));
     let labels: Vec<_> = of.matchers.iter().map(|matcher| matcher.label.as_str()).collect();
     assert_eq!(labels, ["a", "target", "zone"]);
@@ -238,10 +239,12 @@ fn signals_arrive_sorted_so_that_an_expression_comes_after_what_it_uses() {
     }));
     assert_eq!(plan.signals[0].kind, SignalKind::Value(67_108_864.0));
     assert!(matches!(&plan.signals[3].kind, SignalKind::Up(target) if target.as_str() == "stable"));
-    assert!(
-        matches!(&plan.signals[4].kind, SignalKind::Mean { window, .. } if *window == SECOND * 60)
-    );
-    assert!(matches!(&plan.signals[5].kind, SignalKind::Quantile { window: None, .. }));
+    let mean = &plan.signals[4].kind;
+    assert!(matches!(mean, SignalKind::Series { reduction: Reduction::Mean, .. }));
+    assert_eq!(mean.window(), SECOND * 60);
+    let summary = &plan.signals[5].kind;
+    assert!(matches!(summary, SignalKind::Series { reduction: Reduction::Quantile(_), .. }));
+    assert_eq!(summary.window(), Duration::ZERO);
 }
 
 #[test]

@@ -1,9 +1,11 @@
 //! Where the judge differs from Prometheus by design: each test has both say their number, so that
 //! neither side can change its mind unseen.
 
+use std::time::Duration;
+
 use rollguard::model::entry::RuleStanding::{Firing, Pending};
 use rollguard::model::reading::{NoData, Reading};
-use rollguard::model::signal::{Across, Over, SignalKind};
+use rollguard::model::signal::{Aggregation, OverTime, Reduction, SignalKind};
 
 use crate::promtool::{ask, is_installed};
 use crate::support::bed::{Bed, above, plan, rule, secs, selector, signal, target};
@@ -45,7 +47,7 @@ fn both(series: &[Shows<'_>], kind: SignalKind, (expression, theirs): (&str, f64
 }
 
 fn increase(of: &str) -> SignalKind {
-    SignalKind::Increase { of: selector(of), window: secs(20) }
+    SignalKind::Series { of: selector(of), reduction: Reduction::Increase, window: secs(20) }
 }
 
 fn text(number: u64) -> String {
@@ -86,7 +88,7 @@ fn nothing_of_nothing_is_no_traffic() {
         let (of, to) = (selector("c{status=\"500\"}"), selector("c"));
         let series: [Shows<'_>; 2] = [("c{status=\"200\"}", &still), ("c{status=\"500\"}", &still)];
         let theirs = "sum(increase(c{status=\"500\"}[20s])) / sum(increase(c[20s]))";
-        let ratio = SignalKind::Ratio { of, to, window: secs(20) };
+        let ratio = SignalKind::Series { of, reduction: Reduction::Ratio { to }, window: secs(20) };
         assert_eq!(both(&series, ratio, (theirs, f64::NAN)), Reading::NoData(NoData::NoTraffic));
     }
 }
@@ -102,7 +104,8 @@ fn a_window_begins_with_the_newest_sample_before_it() {
         };
         let ours = both(&[("c", &jumps)], increase("c"), ("increase(c[20s])", 0.0));
         assert_eq!(ours, Reading::Value(42.0));
-        let rate = SignalKind::Rate { of: selector("c"), window: secs(20) };
+        let rate =
+            SignalKind::Series { of: selector("c"), reduction: Reduction::Rate, window: secs(20) };
         let ours = both(&[("c", &jumps)], rate, ("rate(c[20s])", 0.0));
         assert_eq!(ours, Reading::Value(42.0 / 22.0));
     }
@@ -116,7 +119,8 @@ fn a_quantile_beyond_the_largest_bound_is_at_least_that() {
         let all = |second: u64| text(1 + second);
         let (one, top) = ("h_bucket{le=\"2.5\"}", "h_bucket{le=\"+Inf\"}");
         let of = selector("h");
-        let quantile = SignalKind::Quantile { q: 0.5, of, window: Some(secs(20)) };
+        let quantile =
+            SignalKind::Series { of, reduction: Reduction::Quantile(0.5), window: secs(20) };
         let theirs = "histogram_quantile(0.5, increase(h_bucket[20s]))";
         let ours = both(&[(one, &fast), (top, &all)], quantile, (theirs, 2.5));
         assert_eq!(ours, Reading::AtLeast(2.5));
@@ -156,8 +160,12 @@ fn a_gauge_rose_by_what_it_rose() {
     // As with counters, theirs is an estimate for the whole window.
     if is_installed() {
         let rises = |second: u64| text(3 * second);
-        let over = Over::Delta(secs(20));
-        let delta = SignalKind::Gauge { of: selector("g"), across: Some(Across::Sum), over };
+        let over = OverTime::Delta;
+        let delta = SignalKind::Series {
+            of: selector("g"),
+            reduction: Reduction::Gauge { across: Some(Aggregation::Sum), over },
+            window: secs(20),
+        };
         let ours = both(&[("g", &rises)], delta, ("delta(g[20s])", 60.0));
         assert_eq!(ours, Reading::Value(57.0));
     }
@@ -186,7 +194,11 @@ fn a_rule_that_sees_nothing_waits_and_does_not_forget() {
             "groups:\n- name: hot\n  rules:\n  - alert: hot\n    expr: g > 5\n    for: 10s\n",
         );
         let of = selector("g");
-        let kind = SignalKind::Gauge { of, across: Some(Across::Sum), over: Over::Last };
+        let kind = SignalKind::Series {
+            of,
+            reduction: Reduction::Gauge { across: Some(Aggregation::Sum), over: OverTime::Last },
+            window: Duration::ZERO,
+        };
         let rules = vec![rule("hot", above(0, 5.0), secs(10))];
         let mut bed = Bed::new(&plan(vec![target("a", secs(1))], vec![signal("g", kind)], rules));
         for second in 0..30 {
@@ -224,7 +236,11 @@ fn a_rule_keeps_firing_from_when_it_was_last_seen_to_hold() {
              keep_firing_for: 5s\n",
         );
         let of = selector("g");
-        let kind = SignalKind::Gauge { of, across: Some(Across::Sum), over: Over::Last };
+        let kind = SignalKind::Series {
+            of,
+            reduction: Reduction::Gauge { across: Some(Aggregation::Sum), over: OverTime::Last },
+            window: Duration::ZERO,
+        };
         let mut hot = rule("hot", above(0, 5.0), secs(3));
         hot.keep_firing_for = secs(5);
         let plan = plan(vec![target("a", secs(1))], vec![signal("g", kind)], vec![hot]);

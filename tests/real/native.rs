@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use rollguard::model::reading::Reading;
-use rollguard::model::signal::SignalKind;
+use rollguard::model::signal::{Reduction, SignalKind};
 use serde_json::Value;
 
 use crate::support::bed::{Bed, plan, secs, selector, signal, target};
@@ -107,10 +107,10 @@ fn widen(now: &mut Native, threshold: f64) {
 
 /// What the guard reads at the end.
 fn judged(histories: &[History; 2]) -> Vec<Reading> {
-    let quantile = |q: &f64| SignalKind::Quantile {
-        q: *q,
+    let quantile = |q: &f64| SignalKind::Series {
         of: selector("h"),
-        window: Some(secs(WINDOW as u64)),
+        reduction: Reduction::Quantile(*q),
+        window: secs(WINDOW as u64),
     };
     let signals = QUANTILES.iter().map(|q| signal("s", quantile(q))).collect();
     let mut bed = Bed::new(&plan(vec![target("a", secs(1))], signals, Vec::new()));

@@ -6,11 +6,12 @@ use std::env;
 use std::fmt::Write as _;
 use std::fs;
 use std::process::Command;
+use std::time::Duration;
 
 use rollguard::model::entry::RuleStanding;
 use rollguard::model::reading::Reading;
 use rollguard::model::rule::Rule;
-use rollguard::model::signal::{Across, Over, SignalKind};
+use rollguard::model::signal::{Aggregation, OverTime, Reduction, SignalKind};
 
 use crate::support::bed::{Bed, above, plan, rule, secs, selector, signal, target};
 use crate::support::dice::Dice;
@@ -118,44 +119,53 @@ fn expressions() -> Vec<(SignalKind, String, Vec<usize>)> {
     let bad = "c{status=\"500\"}";
     let mut list = vec![
         (
-            SignalKind::Increase { of: selector("c"), window },
+            SignalKind::Series { of: selector("c"), reduction: Reduction::Increase, window },
             format!("{} * {part}", increase("c")),
             all.clone(),
         ),
         (
-            SignalKind::Increase { of: selector(bad), window },
+            SignalKind::Series { of: selector(bad), reduction: Reduction::Increase, window },
             format!("{} * {part}", increase(bad)),
             vec![5],
         ),
         (
-            SignalKind::Rate { of: selector("c"), window },
+            SignalKind::Series { of: selector("c"), reduction: Reduction::Rate, window },
             format!("sum by (case) (rate(c{range}))"),
             all.clone(),
         ),
         (
-            SignalKind::Ratio { of: selector(bad), to: selector("c"), window },
+            SignalKind::Series {
+                of: selector(bad),
+                reduction: Reduction::Ratio { to: selector("c") },
+                window,
+            },
             format!("{} / {}", increase(bad), increase("c")),
             all,
         ),
     ];
     for q in [0.25, 0.5, 0.95] {
         let buckets = format!("sum by (case, le) (increase(h_bucket{range}))");
-        let kind = SignalKind::Quantile { q, of: selector("h"), window: Some(window) };
+        let kind =
+            SignalKind::Series { of: selector("h"), reduction: Reduction::Quantile(q), window };
         list.push((kind, format!("histogram_quantile({q}, {buckets})"), vec![0, 1, 2, 3]));
     }
     // Of a gauge's window only the end belongs to it.
     let length = secs(WINDOW + 1);
     for (over, function) in [
-        (Over::Avg(length), "avg_over_time(g"),
-        (Over::Min(length), "min_over_time(g"),
-        (Over::Max(length), "max_over_time(g"),
-        (Over::Stddev(length), "stddev_over_time(g"),
-        (Over::Median(length), "quantile_over_time(0.5, g"),
-        (Over::Slope(length), "deriv(g"),
-        (Over::Delta(length), "delta(g"),
+        (OverTime::Avg, "avg_over_time(g"),
+        (OverTime::Min, "min_over_time(g"),
+        (OverTime::Max, "max_over_time(g"),
+        (OverTime::Stddev, "stddev_over_time(g"),
+        (OverTime::Median, "quantile_over_time(0.5, g"),
+        (OverTime::Slope, "deriv(g"),
+        (OverTime::Delta, "delta(g"),
     ] {
-        let part = if let Over::Delta(_) = over { format!("* {part}") } else { String::new() };
-        let kind = SignalKind::Gauge { of: selector("g"), across: Some(Across::Sum), over };
+        let part = if over == OverTime::Delta { format!("* {part}") } else { String::new() };
+        let kind = SignalKind::Series {
+            of: selector("g"),
+            reduction: Reduction::Gauge { across: Some(Aggregation::Sum), over },
+            window: length,
+        };
         list.push((kind, format!("sum by (case) ({function}{range})) {part}"), vec![GAUGE]));
     }
     list
@@ -166,7 +176,11 @@ type Judged = (Vec<(u64, Vec<Reading>)>, Vec<RuleStanding>);
 
 fn judged(case: &Case, kinds: &[SignalKind]) -> Judged {
     let mut signals: Vec<_> = kinds.iter().map(|kind| signal("s", kind.clone())).collect();
-    let alert = SignalKind::Gauge { of: selector("a"), across: None, over: Over::Last };
+    let alert = SignalKind::Series {
+        of: selector("a"),
+        reduction: Reduction::Gauge { across: None, over: OverTime::Last },
+        window: Duration::ZERO,
+    };
     signals.push(signal("a", alert));
     // Prometheus keeps firing from the first time that it did not hold, ours from the last that
     // it did, which here is a second before.

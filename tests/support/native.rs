@@ -8,7 +8,7 @@ use rollguard::exposition::{
 use rollguard::model::index::TargetIx;
 use rollguard::model::reading::Reading;
 use rollguard::model::scrape::{MalformedLine, Page, Scrape};
-use rollguard::model::signal::SignalKind;
+use rollguard::model::signal::{Reduction, SignalKind};
 use rollguard::model::time::{Instant, Timestamp};
 
 use super::bed::{Bed, plan, secs, selector, signal, target, wall};
@@ -51,8 +51,12 @@ pub(crate) fn feed(bed: &mut Bed, number: usize, second: u64, families: Vec<Mess
 
 pub(crate) fn bed(targets: usize) -> Bed {
     let kinds = [
-        SignalKind::Quantile { q: 0.5, of: selector("h"), window: Some(secs(20)) },
-        SignalKind::Mean { of: selector("h"), window: secs(20) },
+        SignalKind::Series {
+            of: selector("h"),
+            reduction: Reduction::Quantile(0.5),
+            window: secs(20),
+        },
+        SignalKind::Series { of: selector("h"), reduction: Reduction::Mean, window: secs(20) },
     ];
     let signals = kinds.into_iter().zip(["p50", "mean"]).map(|(kind, name)| signal(name, kind));
     let targets = ["a", "b"][..targets].iter().map(|name| target(name, secs(1))).collect();

@@ -5,7 +5,7 @@
 pub(crate) const CIRCLES: &[(&str, usize)] = &[
     ("cli", 2),
     ("config", 3),
-    ("engine", 34),
+    ("engine", 33),
     ("exposition", 4),
     ("hook", 2),
     ("import", 5),
@@ -16,13 +16,13 @@ pub(crate) const CIRCLES: &[(&str, usize)] = &[
     ("render", 3),
 ];
 /// Names that more than one type has.
-pub(crate) const SHARED_TYPE_NAMES: usize = 115;
+pub(crate) const SHARED_TYPE_NAMES: usize = 93;
 /// Comparisons with string literals where an enum should be compared.
-pub(crate) const COMPARED_STRINGS: usize = 40;
+pub(crate) const COMPARED_STRINGS: usize = 39;
 /// Files other than `src/engine/guard.rs` with an `impl Guard`.
-pub(crate) const FILES_WITH_IMPL_GUARD: usize = 10;
+pub(crate) const FILES_WITH_IMPL_GUARD: usize = 9;
 /// Types of `src/engine/` that change themselves and have fields that others reach.
-pub(crate) const OPEN_COMPONENTS: usize = 17;
+pub(crate) const OPEN_COMPONENTS: usize = 12;
 
 /// Compares what was found with its ceiling `name`, which must be exact.
 pub(crate) fn compare(name: &str, ceiling: usize, found: &[String]) -> Vec<String> {

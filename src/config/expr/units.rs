@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use crate::model::condition::Arith;
-use crate::model::signal::{SignalKind, Unit};
+use crate::model::signal::Unit;
 
 /// What a number measures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,35 +80,4 @@ pub(crate) fn name(unit: Unit) -> &'static str {
         Unit::PerSecond => "a rate per second",
         Unit::Count => "a count",
     }
-}
-
-/// What a signal measures by its kind and the conventional ending of its metric's name.
-pub(crate) fn infer(kind: &SignalKind) -> Option<Unit> {
-    use crate::model::signal::{Across, Over};
-    match kind {
-        SignalKind::Ratio { .. } => Some(Unit::Ratio),
-        // The rate of a counter of seconds or bytes is neither.
-        SignalKind::Rate { of, .. } => match ending(&of.metric) {
-            Some(_) => None,
-            None => Some(Unit::PerSecond),
-        },
-        SignalKind::Increase { of, .. } => ending(&of.metric),
-        SignalKind::Gauge { across: Some(Across::Count), .. } | SignalKind::Count { .. } => {
-            Some(Unit::Count)
-        }
-        SignalKind::Age { .. } => Some(Unit::Seconds),
-        // A slope is in units a second.
-        SignalKind::Gauge { over: Over::Slope(_), .. } => None,
-        SignalKind::Quantile { of, .. }
-        | SignalKind::Mean { of, .. }
-        | SignalKind::Gauge { of, .. } => ending(&of.metric),
-        SignalKind::Baseline { .. } | SignalKind::Before { .. } => None,
-        SignalKind::Up(_) | SignalKind::Value(_) | SignalKind::Expr(_) => None,
-    }
-}
-
-fn ending(metric: &str) -> Option<Unit> {
-    let base = metric.strip_suffix("_total").unwrap_or(metric);
-    let ends = [("_seconds", Unit::Seconds), ("_bytes", Unit::Bytes), ("_ratio", Unit::Ratio)];
-    ends.into_iter().find(|(end, _)| base.ends_with(end)).map(|(_, unit)| unit)
 }

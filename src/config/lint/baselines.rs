@@ -110,14 +110,7 @@ impl<'p> Floors<'p> {
         let (scale, past) = match &signal.kind {
             SignalKind::Value(number) => (Scale::of(*number), None),
             SignalKind::Expr(num) => (self.scale(num), self.past(num)),
-            SignalKind::Rate { .. }
-            | SignalKind::Increase { .. }
-            | SignalKind::Ratio { .. }
-            | SignalKind::Quantile { .. }
-            | SignalKind::Mean { .. }
-            | SignalKind::Gauge { .. }
-            | SignalKind::Count { .. }
-            | SignalKind::Age { .. }
+            SignalKind::Series { .. }
             | SignalKind::Baseline { .. }
             | SignalKind::Before { .. }
             | SignalKind::Up(_) => (Scale::Power(1), None),

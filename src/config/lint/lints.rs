@@ -7,7 +7,6 @@ use std::time::Duration;
 use crate::model::index::SignalIx;
 use crate::model::plan::Plan;
 use crate::model::rule::{Rule, Severity, Share, Then};
-use crate::model::selector::Selector;
 use crate::model::signal::{Signal, SignalKind};
 use crate::model::target::Target;
 use crate::model::time::format_duration;
@@ -69,20 +68,7 @@ impl Origins<'_, '_> {
 
     /// For each signal the first that it is made of and that little traffic makes jump.
     fn thin(&self) -> Vec<Option<SignalIx>> {
-        let own = |ix: SignalIx, signal: &Signal| match signal.kind {
-            SignalKind::Ratio { .. } | SignalKind::Quantile { .. } => Some(ix),
-            SignalKind::Rate { .. }
-            | SignalKind::Increase { .. }
-            | SignalKind::Mean { .. }
-            | SignalKind::Gauge { .. }
-            | SignalKind::Count { .. }
-            | SignalKind::Age { .. }
-            | SignalKind::Baseline { .. }
-            | SignalKind::Before { .. }
-            | SignalKind::Up(_)
-            | SignalKind::Value(_)
-            | SignalKind::Expr(_) => None,
-        };
+        let own = |ix, signal: &Signal| signal.kind.jumps_on_little_traffic().then_some(ix);
         self.plan.gathered(own, Option::or)
     }
 
@@ -111,19 +97,11 @@ impl Origins<'_, '_> {
 
     /// The targets that may feed the signal itself.
     fn feeding<'s>(&'s self, kind: &'s SignalKind) -> impl Iterator<Item = &'s Target> {
-        self.plan.targets.iter().filter(move |target| match kind {
-            SignalKind::Rate { of, .. }
-            | SignalKind::Increase { of, .. }
-            | SignalKind::Quantile { of, .. }
-            | SignalKind::Mean { of, .. }
-            | SignalKind::Gauge { of, .. }
-            | SignalKind::Count { of, .. }
-            | SignalKind::Age { of, .. } => feeds(target, of),
-            SignalKind::Ratio { of, to, .. } => feeds(target, of) || feeds(target, to),
-            SignalKind::Up(name) => target.name == *name,
-            SignalKind::Baseline { .. } | SignalKind::Before { .. } => false,
-            SignalKind::Value(_) | SignalKind::Expr(_) => false,
-        })
+        let selects = |target: &Target| {
+            kind.selections().any(|selection| selection.selector.may_match(target))
+        };
+        let is_about = |target: &Target| kind.up().is_some_and(|up| *up == target.name);
+        self.plan.targets.iter().filter(move |target| selects(target) || is_about(target))
     }
 
     /// The longest interval of the targets that may feed the signal itself.
@@ -166,22 +144,11 @@ impl Origins<'_, '_> {
 
     /// A signal that looks only at targets that are not there never has a reading.
     fn never_fed(&self, kind: &SignalKind, declared: &Declared<'_>, sink: &mut Sink) {
-        match kind {
-            SignalKind::Value(_) | SignalKind::Expr(_) | SignalKind::Up(_) => {}
-            SignalKind::Baseline { .. } | SignalKind::Before { .. } => {}
-            SignalKind::Rate { .. }
-            | SignalKind::Increase { .. }
-            | SignalKind::Ratio { .. }
-            | SignalKind::Quantile { .. }
-            | SignalKind::Mean { .. }
-            | SignalKind::Gauge { .. }
-            | SignalKind::Count { .. }
-            | SignalKind::Age { .. } => {
-                let message = format!("no target feeds signal `{}`", declared.name);
-                let lint = Diagnostic::lint(declared.place.clone(), message);
-                let help = "its selector excludes every target by `target` or by a target's label";
-                sink.report(lint.help(help));
-            }
+        if kind.selections().next().is_some() {
+            let message = format!("no target feeds signal `{}`", declared.name);
+            let lint = Diagnostic::lint(declared.place.clone(), message);
+            let help = "its selector excludes every target by `target` or by a target's label";
+            sink.report(lint.help(help));
         }
     }
 
@@ -206,18 +173,6 @@ impl Origins<'_, '_> {
             }
         }
     }
-}
-
-/// Whether series of the target may be selected.
-fn feeds(target: &Target, selector: &Selector) -> bool {
-    selector.matchers.iter().all(|matcher| {
-        let own = target.labels.iter().find(|(label, _)| *label == matcher.label);
-        match own {
-            Some((_, value)) => matcher.test.accepts(value),
-            None if matcher.label == "target" => matcher.test.accepts(target.name.as_str()),
-            None => true,
-        }
-    })
 }
 
 /// A rule that one or two samples decide. Of its `for` only its share must hold.

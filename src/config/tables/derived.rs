@@ -84,7 +84,7 @@ fn before_arming(
         .or("window", DEFAULT_WINDOW, |item| item.duration_within(MIN_WINDOW, MAX_WINDOW, sink));
     let readings = section
         .or("min_readings", DEFAULT_READINGS, |item| item.integer(1..MAX_READINGS + 1, sink));
-    if let SignalKind::Value(_) = signal.kind {
+    if signal.kind.constant().is_some() {
         sink.report(Diagnostic::error(item.place(), "a constant needs no baseline"));
         return None;
     }
@@ -105,7 +105,7 @@ fn of_target(
     let name = text.name(sink, TargetName::new)?;
     let own = declared.section.get("target").and_then(|own| own.value().as_str());
     let wrong = match (&signal.kind, own) {
-        (SignalKind::Up(_) | SignalKind::Value(_) | SignalKind::Expr(_), _) => {
+        (kind, _) if kind.selections().next().is_none() => {
             Some("only a signal over series has a baseline from another target")
         }
         (_, Some(own)) if own == name.as_str() => Some("the baseline's target is the signal's own"),
@@ -117,36 +117,15 @@ fn of_target(
         sink.report(error.help("say with `target` which target the signal itself looks at"));
         return None;
     }
-    let moved = |selector: &Selector| retarget(selector, &name);
-    Some(map_selectors(&signal.kind, moved))
+    let mut kind = signal.kind.clone();
+    kind.selectors_mut().for_each(|selector| retarget(selector, &name));
+    Some(kind)
 }
 
-fn retarget(selector: &Selector, target: &TargetName) -> Selector {
-    let mut moved = selector.clone();
-    moved.matchers.retain(|matcher| matcher.label != "target");
+fn retarget(selector: &mut Selector, target: &TargetName) {
+    selector.matchers.retain(|matcher| matcher.label != "target");
     let test = Test::Equal(target.as_str().to_owned());
-    moved.matchers.push(Matcher { label: "target".to_owned(), test });
-    moved
-}
-
-fn map_selectors(kind: &SignalKind, map: impl Fn(&Selector) -> Selector) -> SignalKind {
-    let mut kind = kind.clone();
-    match &mut kind {
-        SignalKind::Ratio { of, to, .. } => (*of, *to) = (map(of), map(to)),
-        SignalKind::Rate { of, .. }
-        | SignalKind::Increase { of, .. }
-        | SignalKind::Quantile { of, .. }
-        | SignalKind::Mean { of, .. }
-        | SignalKind::Gauge { of, .. }
-        | SignalKind::Count { of, .. }
-        | SignalKind::Age { of, .. } => *of = map(of),
-        SignalKind::Baseline { .. }
-        | SignalKind::Before { .. }
-        | SignalKind::Up(_)
-        | SignalKind::Value(_)
-        | SignalKind::Expr(_) => {}
-    }
-    kind
+    selector.matchers.push(Matcher { label: "target".to_owned(), test });
 }
 
 /// What the signal at `place` read one window ago, as a signal of its own; `window` is the longest
@@ -156,9 +135,9 @@ fn map_selectors(kind: &SignalKind, map: impl Fn(&Selector) -> Selector) -> Sign
 /// Why there is no such thing.
 pub(crate) fn before(signal: &Signal, place: SignalIx, window: Duration) -> Result<Signal, String> {
     if window.is_zero() {
-        let why = if let SignalKind::Value(_) = signal.kind {
+        let why = if signal.kind.constant().is_some() {
             "is a constant"
-        } else if let SignalKind::Gauge { .. } = signal.kind {
+        } else if signal.kind.can_have_window() {
             "looks at one instant, add `over` and `window`"
         } else {
             "looks at one instant, it has no window"

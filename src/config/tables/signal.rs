@@ -5,12 +5,13 @@ use std::time::Duration;
 use crate::model::condition::Compare;
 use crate::model::name::{SignalName, TargetName};
 use crate::model::selector::{Matcher, Selector, Test};
-use crate::model::signal::{Across, Limit, Over, Signal, SignalKind, Since, Unit};
+use crate::model::signal::{
+    AgeOf, Aggregation, OverTime, Reduction, Signal, SignalKind, Threshold, Unit,
+};
 
 use super::named::{Declared, Listed};
 use crate::config::expr::lexer::literal;
 use crate::config::expr::lowering::{Names, Refused, arithmetic};
-use crate::config::expr::units;
 use crate::config::lint::selectors;
 use crate::config::syntax::diagnostic::Diagnostic;
 use crate::config::syntax::errors::Sink;
@@ -57,14 +58,16 @@ pub(crate) fn signal(
     let description = section.opt("description", |item| item.string(sink));
     let stale = section.opt("stale", |item| item.duration_within(MIN_WINDOW, MAX_WINDOW, sink));
     let (kind, literal_unit) = context.kind(kind_key, names, sink)?;
-    let unit = stated?.or(literal_unit).or_else(|| units::infer(&kind));
+    let unit = stated?.or(literal_unit).or_else(|| kind.unit());
     let by = if let SignalKind::Expr(expr) = &kind {
         let by = names.by(|each| expr.for_each_signal(&mut |ix| each(ix)));
         by.map_err(|odd| expression_fault(declared, odd, sink)).ok()?
     } else {
         section.or("by", Vec::new(), |item| labels_by(item, sink))?
     };
-    if let (SignalKind::Age { since: Since::Sample, .. }, Some(item)) = (&kind, section.get("by")) {
+    if kind.outlives_silence()
+        && let Some(item) = section.get("by")
+    {
         let message = "a group is gone with its samples, so that it never grows old";
         let error = Diagnostic::error(item.place(), message);
         sink.report(error.help("add `timestamp = true` if the gauge holds a time"));
@@ -183,14 +186,8 @@ impl<'a> Context<'_, 'a> {
     ) -> Option<(SignalKind, Option<Unit>)> {
         let item = self.section.get(key)?;
         let kind = match key {
-            "rate" => {
-                let of = self.selector(item, sink);
-                SignalKind::Rate { window: self.window(sink)?, of: of? }
-            }
-            "increase" => {
-                let of = self.selector(item, sink);
-                SignalKind::Increase { window: self.window(sink)?, of: of? }
-            }
+            "rate" => self.over_window(item, Reduction::Rate, sink)?,
+            "increase" => self.over_window(item, Reduction::Increase, sink)?,
             "ratio" => self.ratio(item, sink)?,
             "quantile" => self.quantile(item, sink)?,
             "mean" => self.mean(item, sink)?,
@@ -202,6 +199,17 @@ impl<'a> Context<'_, 'a> {
             _ => SignalKind::Expr(expression(item, names, sink)?),
         };
         Some((kind, None))
+    }
+
+    fn over_window(
+        &self,
+        item: Item<'a>,
+        reduction: Reduction,
+        sink: &mut Sink,
+    ) -> Option<SignalKind> {
+        let of = self.selector(item, sink);
+        let window = self.window(sink)?;
+        Some(SignalKind::Series { of: of?, reduction, window })
     }
 
     fn window(&self, sink: &mut Sink) -> Option<Duration> {
@@ -237,7 +245,8 @@ impl<'a> Context<'_, 'a> {
         let of = section.required("of", sink).and_then(|item| self.selector(item, sink));
         let to = section.required("to", sink).and_then(|item| self.selector(item, sink));
         let window = self.window(sink);
-        Some(SignalKind::Ratio { of: of?, to: to?, window: window? })
+        let (of, reduction) = (of?, Reduction::Ratio { to: to? });
+        Some(SignalKind::Series { of, reduction, window: window? })
     }
 
     fn quantile(&self, item: Item<'a>, sink: &mut Sink) -> Option<SignalKind> {
@@ -252,7 +261,8 @@ impl<'a> Context<'_, 'a> {
         let of = self.base(self.section.required("of", sink), sink);
         let window =
             self.section.opt("window", |item| item.duration_within(MIN_WINDOW, MAX_WINDOW, sink));
-        Some(SignalKind::Quantile { q: q?, of: of?, window: window? })
+        let (reduction, of) = (Reduction::Quantile(q?), of?);
+        Some(SignalKind::Series { of, reduction, window: window?.unwrap_or_default() })
     }
 
     /// `mean = "metric"`, or `mean = true` with `of`.
@@ -267,7 +277,8 @@ impl<'a> Context<'_, 'a> {
             Some(item)
         };
         let of = self.base(of, sink);
-        Some(SignalKind::Mean { window: self.window(sink)?, of: of? })
+        let window = self.window(sink)?;
+        Some(SignalKind::Series { of: of?, reduction: Reduction::Mean, window })
     }
 
     /// A histogram or summary by its base name.
@@ -289,33 +300,38 @@ impl<'a> Context<'_, 'a> {
     fn gauge(&self, item: Item<'a>, sink: &mut Sink) -> Option<SignalKind> {
         let of = self.selector(item, sink);
         let words = [
-            ("sum", Across::Sum),
-            ("avg", Across::Avg),
-            ("min", Across::Min),
-            ("max", Across::Max),
-            ("count", Across::Count),
+            ("sum", Aggregation::Sum),
+            ("avg", Aggregation::Avg),
+            ("min", Aggregation::Min),
+            ("max", Aggregation::Max),
+            ("count", Aggregation::Count),
         ];
         let across = self.section.opt("across", |item| item.choice(&words, &[], sink));
-        let over = self.over(sink);
-        Some(SignalKind::Gauge { of: of?, across: across?, over: over? })
+        let (over, window) = self.over(sink)?;
+        let reduction = Reduction::Gauge { across: across?, over };
+        Some(SignalKind::Series { of: of?, reduction, window })
     }
 
-    fn over(&self, sink: &mut Sink) -> Option<Over> {
-        type Make = fn(Duration) -> Over;
-        let words: [(&str, Option<Make>); 8] = [
-            ("last", None),
-            ("avg", Some(Over::Avg)),
-            ("min", Some(Over::Min)),
-            ("max", Some(Over::Max)),
-            ("median", Some(Over::Median)),
-            ("stddev", Some(Over::Stddev)),
-            ("delta", Some(Over::Delta)),
-            ("slope", Some(Over::Slope)),
+    /// How it is read over time, and the window.
+    fn over(&self, sink: &mut Sink) -> Option<(OverTime, Duration)> {
+        let words = [
+            ("last", OverTime::Last),
+            ("avg", OverTime::Avg),
+            ("min", OverTime::Min),
+            ("max", OverTime::Max),
+            ("median", OverTime::Median),
+            ("stddev", OverTime::Stddev),
+            ("delta", OverTime::Delta),
+            ("slope", OverTime::Slope),
         ];
-        if let Some(make) = self.section.or("over", None, |item| item.choice(&words, &[], sink))? {
-            return self.window(sink).map(make);
+        let over =
+            self.section.or("over", OverTime::Last, |item| item.choice(&words, &[], sink))?;
+        if over != OverTime::Last {
+            return Some((over, self.window(sink)?));
         }
-        let Some(window) = self.section.get("window") else { return Some(Over::Last) };
+        let Some(window) = self.section.get("window") else {
+            return Some((over, Duration::ZERO));
+        };
         let message = "`window` has no meaning for the last value of a gauge";
         let error = Diagnostic::error(window.place(), message);
         sink.report(error.help("add `over`, as in over = \"avg\""));
@@ -324,17 +340,19 @@ impl<'a> Context<'_, 'a> {
 
     fn count(&self, item: Item<'a>, sink: &mut Sink) -> Option<SignalKind> {
         let of = self.selector(item, sink);
-        let value = self.section.opt("value", |item| item.text(sink)?.parse(sink, limit));
-        Some(SignalKind::Count { of: of?, value: value? })
+        let value = self.section.opt("value", |item| item.text(sink)?.parse(sink, threshold));
+        let (of, reduction) = (of?, Reduction::Count(value?));
+        Some(SignalKind::Series { of, reduction, window: Duration::ZERO })
     }
 
     fn age(&self, item: Item<'a>, sink: &mut Sink) -> Option<SignalKind> {
         let of = self.selector(item, sink);
         let since = match self.section.or("timestamp", false, |item| item.boolean(sink))? {
-            true => Since::Value,
-            false => Since::Sample,
+            true => AgeOf::Value,
+            false => AgeOf::Sample,
         };
-        Some(SignalKind::Age { of: of?, since })
+        let reduction = Reduction::Age(since);
+        Some(SignalKind::Series { of: of?, reduction, window: Duration::ZERO })
     }
 
     fn up(&self, item: Item<'a>, sink: &mut Sink) -> Option<SignalKind> {
@@ -345,7 +363,7 @@ impl<'a> Context<'_, 'a> {
 }
 
 /// A comparison with a number: `> 0`, `<= 5%`, `== -1`.
-fn limit(text: &str) -> Result<Limit, Fault> {
+fn threshold(text: &str) -> Result<Threshold, Fault> {
     let ops = [
         (">=", Compare::GreaterOrEqual),
         ("<=", Compare::LessOrEqual),
@@ -364,7 +382,7 @@ fn limit(text: &str) -> Result<Limit, Fault> {
     let rest = rest.trim_start();
     let (sign, rest) = rest.strip_prefix('-').map_or((1.0, rest), |rest| (-1.0, rest));
     let (number, _) = literal(rest).map_err(|_| wrong())?;
-    Ok(Limit { op, than: sign * number })
+    Ok(Threshold { op, than: sign * number })
 }
 
 /// A number, or a string that holds one with a unit.

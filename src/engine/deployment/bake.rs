@@ -7,7 +7,7 @@ use crate::model::rule::Severity;
 use crate::model::time::{Instant, Moment};
 
 use crate::engine::guard::Guard;
-use crate::engine::rules::state::State;
+use crate::engine::rules::state::RuleState;
 
 impl Guard {
     /// Commits a deployment that survived its bake: only at an instant at which no critical rule
@@ -47,7 +47,7 @@ impl Guard {
             if rule.severity == Severity::Warning || deployment.set_aside.contains(&rule.name) {
                 continue;
             }
-            if self.evaluator.rule(ix).state != State::Inactive {
+            if self.evaluator.rule(ix).state() != RuleState::Inactive {
                 return Some(format!("rule {} is {}", rule.name, self.evaluator.standing(ix)));
             }
             if let Some(TargetIx(target)) = self.evaluator.blind(ix, at) {
@@ -55,7 +55,7 @@ impl Guard {
                 return Some(format!("target {target}, which rule {} needs, is silent", rule.name));
             }
             critical = true;
-            judged |= self.evaluator.rule(ix).judged.is_some_and(|at| at >= self.timers.armed);
+            judged |= self.evaluator.rule(ix).judged().is_some_and(|at| at >= self.timers.armed);
         }
         let blind = critical && !judged;
         blind.then(|| "no critical rule has had data to judge by since it began".to_owned())

@@ -9,7 +9,7 @@ use crate::model::reading::Verdict;
 use crate::model::rule::{OnNoData, Share};
 use crate::model::time::Instant;
 
-use crate::engine::rules::state::{Judgement, State, Terms};
+use crate::engine::rules::state::{FiringTerms, Judgement, RuleState};
 
 /// Something that a gate looks at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,9 +29,7 @@ pub(crate) struct Sight {
 
 impl Sight {
     pub(crate) const fn verdict(&self) -> Verdict {
-        match self.clean {
-            Judgement::Fresh(verdict) | Judgement::Again(verdict) => verdict,
-        }
+        self.clean.verdict()
     }
 }
 
@@ -40,7 +38,7 @@ impl Sight {
 pub(crate) struct Gate {
     /// Only what was sampled from then on counts.
     since: Instant,
-    clocks: Vec<(Item, State)>,
+    clocks: Vec<(Item, RuleState)>,
 }
 
 impl Gate {
@@ -55,14 +53,14 @@ impl Gate {
         self.clocks.retain(|(item, _)| sights.iter().any(|sight| sight.item == *item));
         for sight in sights {
             if !self.clocks.iter().any(|(item, _)| *item == sight.item) {
-                self.clocks.push((sight.item, State::Inactive));
+                self.clocks.push((sight.item, RuleState::Inactive));
             }
         }
         let spoilt = sights.iter().any(|sight| sight.verdict() == Verdict::Fails);
         for (item, state) in &mut self.clocks {
             let sight = sights.iter().find(|sight| sight.item == *item);
             match sight.map(|sight| sight.clean) {
-                _ if spoilt => *state = State::Inactive,
+                _ if spoilt => *state = RuleState::Inactive,
                 Some(fresh @ Judgement::Fresh(Verdict::Holds)) if at >= self.since => {
                     state.judge(&terms(hold), at, fresh);
                 }
@@ -79,10 +77,10 @@ impl Gate {
 
     /// For how long all of it was seen to be clean, `hold` at most.
     pub(crate) fn clean(&self, hold: Duration) -> Duration {
-        let held = |state: &State| match state {
-            State::Inactive => Duration::ZERO,
-            State::Pending(pending) => pending.held,
-            State::Firing(_) => hold,
+        let held = |state: &RuleState| match state {
+            RuleState::Inactive => Duration::ZERO,
+            RuleState::Pending(pending) => pending.held,
+            RuleState::Firing(_) => hold,
         };
         self.clocks.iter().map(|(_, state)| held(state)).min().unwrap_or_default().min(hold)
     }
@@ -90,15 +88,15 @@ impl Gate {
     /// Whether all of it was clean for its time, and is so now. Where there is nothing to look at
     /// nothing says that it is.
     pub(crate) fn is_open(&self, sights: &[Sight]) -> bool {
-        let held = self.clocks.iter().all(|(_, state)| matches!(state, State::Firing(_)));
+        let held = self.clocks.iter().all(|(_, state)| matches!(state, RuleState::Firing(_)));
         let clean = sights.iter().all(|sight| sight.verdict() == Verdict::Holds);
         held && clean && !self.clocks.is_empty()
     }
 }
 
-const fn terms(hold: Duration) -> Terms {
+const fn terms(hold: Duration) -> FiringTerms {
     let (keep_firing_for, on_no_data) = (Duration::ZERO, OnNoData::Hold);
-    Terms { hold, share: Share::ALL, keep_firing_for, on_no_data }
+    FiringTerms { hold, share: Share::ALL, keep_firing_for, on_no_data }
 }
 
 #[cfg(test)]

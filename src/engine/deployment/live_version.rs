@@ -15,7 +15,6 @@ use crate::model::time::{Instant, Moment};
 
 use crate::engine::effect::Effect;
 use crate::engine::guard::Guard;
-use crate::engine::ingest::selection::possible;
 use crate::engine::ingest::series::Identity;
 use crate::engine::view::snapshot::LiveStatus;
 
@@ -121,7 +120,7 @@ impl Guard {
     pub(crate) fn note_live(&mut self, scrape: &Scrape) {
         let Some((of, label)) = self.live_metric() else { return };
         let Some(target) = self.plan().targets.get(scrape.target.0) else { return };
-        if !possible(of, target) {
+        if !of.may_match(target) {
             return;
         }
         let said = scrape.result.as_ref().ok().map(|page| said(page, of, label, target));
@@ -264,7 +263,7 @@ impl Guard {
         let Some((of, _)) = self.live_metric() else { return Live::unknown("it is not sampled") };
         let targets = self.plan().targets.iter().zip(&self.live.seen);
         let (mut version, mut silent): (Option<&Version>, Option<&Target>) = (None, None);
-        for (target, seen) in targets.filter(|(target, _)| possible(of, target)) {
+        for (target, seen) in targets.filter(|(target, _)| of.may_match(target)) {
             let recent = |at: Instant| at >= since && now.since(at) <= target.stale();
             let last = seen.last.as_ref().filter(|(at, _)| recent(*at));
             match last.and_then(|(_, said)| said.as_ref()) {

@@ -16,7 +16,7 @@ use super::gate::{Gate, Item, Sight};
 use crate::engine::command::{Accepted, Force, Rejection};
 use crate::engine::durable::stage::Standing;
 use crate::engine::guard::Guard;
-use crate::engine::rules::state::{Judgement, State};
+use crate::engine::rules::state::{Judgement, RuleState};
 use crate::engine::run::order::Occasion;
 use crate::engine::view::evidence;
 
@@ -217,12 +217,11 @@ impl Guard {
     /// Whether a rule is inactive, and is so on what it sees.
     fn rule_is_clean(&self, ix: RuleIx, at: Instant) -> Verdict {
         let seen = self.evaluator.rule(ix);
-        match (seen.state, seen.verdict) {
-            (State::Pending(_) | State::Firing(_), _) | (State::Inactive, Verdict::Holds) => {
-                Verdict::Fails
-            }
-            (State::Inactive, Verdict::Fails) => Verdict::Holds,
-            (State::Inactive, Verdict::NoData(why)) => {
+        match (seen.state(), seen.verdict()) {
+            (RuleState::Pending(_) | RuleState::Firing(_), _)
+            | (RuleState::Inactive, Verdict::Holds) => Verdict::Fails,
+            (RuleState::Inactive, Verdict::Fails) => Verdict::Holds,
+            (RuleState::Inactive, Verdict::NoData(why)) => {
                 // It says itself that absence is as good, but only where somebody answers.
                 let clear = self.plan().rule(ix).on_no_data == OnNoData::Clear;
                 let answers = self.evaluator.blind(ix, at).is_none();

@@ -46,7 +46,7 @@ impl Guard {
     /// state, but what it would see is known. One that holds only since a change that was detected
     /// afterwards is none of them.
     pub(crate) fn holding(&self) -> Vec<RuleName> {
-        let before = |ix| match (self.evaluator.rule(ix).state.since(), self.live.changed) {
+        let before = |ix| match (self.evaluator.rule(ix).state().since(), self.live.changed) {
             (Some(since), Some(changed)) => since <= changed,
             (Some(_), None) => true,
             (None, _) => false,
@@ -77,7 +77,7 @@ impl Guard {
         let before = |since| since <= self.timers.armed;
         let rules = self.plan().rules.iter().enumerate();
         let held = rules
-            .filter(|(ix, _)| self.evaluator.rule(RuleIx(*ix)).state.since().is_some_and(before));
+            .filter(|(ix, _)| self.evaluator.rule(RuleIx(*ix)).state().since().is_some_and(before));
         held.map(|(_, rule)| rule.name.clone()).collect()
     }
 
@@ -103,7 +103,7 @@ impl Guard {
         }
         self.timers.warm = None;
         for ix in (0..self.plan().rules.len()).map(RuleIx) {
-            let since = self.evaluator.rule(ix).state.since();
+            let since = self.evaluator.rule(ix).state().since();
             if since.is_some_and(|since| since <= self.timers.armed) {
                 self.set_aside(now, ix);
             }
@@ -117,7 +117,7 @@ impl Guard {
         for name in std::mem::take(&mut self.unseen) {
             let place = |rule: &Rule| rule.name == name;
             let Some(ix) = self.plan().rules.iter().position(place).map(RuleIx) else { continue };
-            match self.evaluator.rule(ix).verdict {
+            match self.evaluator.rule(ix).verdict() {
                 Verdict::Holds => self.set_aside(now, ix),
                 Verdict::Fails => {}
                 Verdict::NoData(_) => self.unseen.push(name),

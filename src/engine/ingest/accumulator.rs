@@ -8,43 +8,63 @@ use std::time::Duration;
 use crate::model::index::SignalIx;
 use crate::model::native::NativeHistogram;
 use crate::model::reading::NoData;
-use crate::model::signal::{Limit, Since};
-use crate::model::time::Instant;
+use crate::model::signal::{AgeOf, Threshold};
+use crate::model::time::{Instant, Timestamp};
 
 use crate::engine::window::counter::{Span, Window};
 use crate::engine::window::native_window::{Gains, NativeWindow};
 
-/// What a matched series is to a signal.
+/// What a matched series contributes to a signal.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Role {
-    /// Its increase belongs to this column.
+pub(crate) enum Contribution {
+    /// Its increase, to this column.
     Counter(usize),
-    /// Its increase belongs to the bucket with this upper bound.
+    /// Its increase, to the bucket with this upper bound.
     Bucket(f64),
-    /// If it is a native histogram, its increase counts.
+    /// Its increase, if it is a native histogram.
     Native,
-    /// Its value counts as it is.
+    /// Its value as it is.
     Gauge,
-    /// It counts where its value passes.
-    Count(Option<Limit>),
-    /// It says when something happened.
-    Age(Since),
+    /// One, where its value passes.
+    Counted(Option<Threshold>),
+    /// The time when something happened.
+    Age(AgeOf),
 }
 
-/// Gauges of one scrape, combined in every way that may be asked for.
+impl Contribution {
+    /// Whether the value is one that only rises until its process starts anew.
+    pub(crate) const fn is_counter(self) -> bool {
+        matches!(self, Self::Counter(_) | Self::Bucket(_))
+    }
+}
+
+/// A finite sample of the page at hand.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CurrentSample {
+    pub(crate) value: f64,
+    /// How much its series gained since it was last seen.
+    pub(crate) gain: f64,
+    /// How old it is, where it has a timestamp of its own.
+    pub(crate) age: Option<Duration>,
+    /// The time of the scrape.
+    pub(crate) at: Instant,
+    pub(crate) wall: Timestamp,
+}
+
+/// The gauges of one scrape, aggregated in every way that may be asked for.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Gauges {
+pub(crate) struct GaugeAggregate {
     pub(crate) count: u32,
     pub(crate) sum: f64,
     pub(crate) min: f64,
     pub(crate) max: f64,
 }
 
-impl Gauges {
+impl GaugeAggregate {
     pub(crate) const NONE: Self =
         Self { count: 0, sum: 0.0, min: f64::INFINITY, max: f64::NEG_INFINITY };
 
-    pub(crate) fn add(&mut self, value: f64) {
+    fn add(&mut self, value: f64) {
         self.merge(Self { count: 1, sum: value, min: value, max: value });
     }
 
@@ -58,33 +78,53 @@ impl Gauges {
 
 /// What one signal knows from one target.
 #[derive(Clone, Debug)]
-pub(crate) struct Track {
-    pub(crate) signal: SignalIx,
-    pub(crate) stale: Duration,
+pub(crate) struct Accumulator {
+    signal: SignalIx,
+    stale: Duration,
     length: Duration,
     totals: Vec<f64>,
     window: Window,
     /// Upper bounds of histogram columns, in the order in which they appeared.
     bounds: Vec<f64>,
     natives: NativeWindow,
-    /// The bucket before the one at hand.
-    last_bound: f64,
-    gauges: Gauges,
-    gathering: Gauges,
-    /// How long ago something happened as the gauges of this scrape say, and as was known when.
-    youngest: Option<Duration>,
+    /// What the page at hand, or the last one, says.
+    page: PageState,
+    /// The gauges of the last scrape that could be read.
+    gauges: GaugeAggregate,
+    /// How long ago something happened, and when that was known.
     age: Option<(Instant, Duration)>,
-    spoiled: Option<NoData>,
-    /// A series matched, but its own timestamp is too old.
-    outdated: bool,
-    matched: bool,
     last_match: Option<Instant>,
     last_close: Option<Instant>,
 }
 
-/// How a track stands at an instant.
+/// What one page says to a signal.
+#[derive(Clone, Copy, Debug)]
+struct PageState {
+    /// The bucket before the one at hand.
+    last_bound: f64,
+    gauges: GaugeAggregate,
+    /// How long ago something happened, as its gauges say.
+    youngest: Option<Duration>,
+    spoiled: Option<NoData>,
+    /// A series matched, but its own timestamp is too old.
+    outdated: bool,
+    matched: bool,
+}
+
+impl PageState {
+    const NEW: Self = Self {
+        last_bound: f64::INFINITY,
+        gauges: GaugeAggregate::NONE,
+        youngest: None,
+        spoiled: None,
+        outdated: false,
+        matched: false,
+    };
+}
+
+/// What an accumulator can contribute to a reading at an instant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Standing {
+pub(crate) enum Availability {
     /// No page of the target could be read yet: nobody can say whether something matches.
     Unknown,
     /// Nothing on this target matches.
@@ -97,9 +137,9 @@ pub(crate) enum Standing {
     Ready,
 }
 
-impl Track {
-    /// A track over a window of `length` with that many counter columns; histograms start with
-    /// none.
+impl Accumulator {
+    /// An accumulator over a window of `length` with that many counter columns; histograms start
+    /// with none.
     pub(crate) fn new(signal: SignalIx, length: Duration, stale: Duration, columns: usize) -> Self {
         Self {
             signal,
@@ -109,130 +149,140 @@ impl Track {
             window: Window::new(length, stale, columns),
             bounds: Vec::new(),
             natives: NativeWindow::default(),
-            last_bound: f64::INFINITY,
-            gauges: Gauges::NONE,
-            gathering: Gauges::NONE,
-            youngest: None,
+            page: PageState::NEW,
+            gauges: GaugeAggregate::NONE,
             age: None,
-            spoiled: None,
-            outdated: false,
-            matched: false,
             last_match: None,
             last_close: None,
         }
     }
 
-    /// A sample of this scrape: its value, and how much its series gained since the last one.
-    pub(crate) fn add(&mut self, role: Role, value: f64, gain: f64) {
-        self.matched = true;
-        match role {
-            Role::Counter(column) => self.totals[column] += gain,
-            Role::Native => {}
-            Role::Bucket(bound) => {
-                // Pages list a histogram's buckets one after another and ascending.
-                if bound == f64::INFINITY && self.last_bound == f64::INFINITY {
-                    self.natives.add_bare(gain);
-                }
-                self.last_bound = bound;
-                let column = self.bounds.iter().position(|known| known.total_cmp(&bound).is_eq());
-                let column = column.unwrap_or_else(|| self.add_bucket(bound));
-                self.totals[column] += gain;
-            }
-            Role::Gauge => self.gathering.add(value),
-            Role::Count(limit) => {
-                self.gathering.count += u32::from(limit.is_none_or(|limit| limit.passes(value)));
-            }
-            Role::Age(_) => {}
-        }
+    /// The signal that it is of.
+    pub(crate) const fn signal(&self) -> SignalIx {
+        self.signal
     }
 
-    /// A sample of the scrape of `at` says that something happened this long ago. A sample that
-    /// was there stays the newest though its series vanishes; what a gauge held is over with it.
-    pub(crate) fn note_age(&mut self, since: Since, at: Instant, ago: Duration) {
-        self.matched = true;
-        match since {
-            Since::Sample => self.age = Some((at, self.age(at).map_or(ago, |age| age.min(ago)))),
-            Since::Value => {
-                self.youngest = Some(self.youngest.map_or(ago, |known| known.min(ago)));
-            }
-        }
-    }
-
-    /// A native histogram of this scrape: how much it gained since the last one.
-    pub(crate) fn add_native(&mut self, gain: &NativeHistogram) {
-        self.matched = true;
-        self.natives.add(gain);
-    }
-
-    fn add_bucket(&mut self, bound: f64) -> usize {
-        self.bounds.push(bound);
-        self.totals.push(0.0);
-        self.window.add_column();
-        self.bounds.len() - 1
-    }
-
-    /// A series that matches is there, but has no value. For a gauge that is worth knowing: a
-    /// summary that observed nothing says so.
-    pub(crate) const fn note_empty(&mut self, role: Role) {
-        match role {
-            Role::Gauge => self.matched = true,
-            Role::Counter(_) | Role::Bucket(_) | Role::Native | Role::Count(_) | Role::Age(_) => {}
-        }
-    }
-
-    /// This scrape tells nothing about the signal, for this reason.
-    pub(crate) fn spoil(&mut self, why: NoData) {
-        self.spoiled = self.spoiled.or(Some(why));
-    }
-
-    /// A series that matches is there, but its own timestamp is too old to count.
-    pub(crate) const fn note_outdated(&mut self) {
-        self.outdated = true;
+    /// The same for a signal of another plan.
+    pub(crate) fn moved_to(&self, signal: SignalIx) -> Self {
+        Self { signal, ..self.clone() }
     }
 
     /// Begins a scrape.
     pub(crate) const fn open(&mut self) {
-        self.spoiled = None;
-        self.outdated = false;
-        self.matched = false;
-        self.last_bound = f64::INFINITY;
-        self.gathering = Gauges::NONE;
-        self.youngest = None;
+        self.page = PageState::NEW;
+    }
+
+    /// A sample of this scrape. Its own timestamp must not be too old, except where the age is what
+    /// is read.
+    pub(crate) fn add(&mut self, contribution: Contribution, sample: &CurrentSample) {
+        let is_age = matches!(contribution, Contribution::Age(_));
+        if !is_age && self.is_outdated(sample.age) {
+            return;
+        }
+        self.page.matched = true;
+        match contribution {
+            Contribution::Counter(column) => self.totals[column] += sample.gain,
+            Contribution::Native => {}
+            Contribution::Bucket(bound) => self.add_to_bucket(bound, sample.gain),
+            Contribution::Gauge => self.page.gauges.add(sample.value),
+            Contribution::Counted(threshold) => {
+                let passes = threshold.is_none_or(|threshold| threshold.passes(sample.value));
+                self.page.gauges.count += u32::from(passes);
+            }
+            Contribution::Age(since) => self.note_age(since, sample),
+        }
+    }
+
+    /// A native histogram of this scrape: how much it gained since the last one, and how old it is
+    /// by its own timestamp.
+    pub(crate) fn add_native(&mut self, gain: &NativeHistogram, age: Option<Duration>) {
+        if !self.is_outdated(age) {
+            self.page.matched = true;
+            self.natives.add(gain);
+        }
+    }
+
+    /// Whether a sample is too old to count; notes that one was.
+    fn is_outdated(&mut self, age: Option<Duration>) -> bool {
+        let outdated = age.is_some_and(|age| age > self.stale);
+        self.page.outdated |= outdated;
+        outdated
+    }
+
+    fn add_to_bucket(&mut self, bound: f64, gain: f64) {
+        // Pages list a histogram's buckets one after another and ascending.
+        if bound == f64::INFINITY && self.page.last_bound == f64::INFINITY {
+            self.natives.add_bare(gain);
+        }
+        self.page.last_bound = bound;
+        let column = self.bounds.iter().position(|known| known.total_cmp(&bound).is_eq());
+        let column = column.unwrap_or_else(|| {
+            self.bounds.push(bound);
+            self.totals.push(0.0);
+            self.window.add_column();
+            self.bounds.len() - 1
+        });
+        self.totals[column] += gain;
+    }
+
+    /// A sample that was there stays the newest though its series vanishes; what a gauge held is
+    /// over with it.
+    fn note_age(&mut self, since: AgeOf, sample: &CurrentSample) {
+        let least = |known: Option<Duration>, ago: Duration| known.map_or(ago, |age| age.min(ago));
+        match since {
+            AgeOf::Sample => {
+                let ago = sample.age.unwrap_or_default();
+                self.age = Some((sample.at, least(self.age(sample.at), ago)));
+            }
+            AgeOf::Value => {
+                // Whole milliseconds of time since 1970; what is out of range is clamped.
+                let time = Timestamp::from_millis((sample.value * 1000.0) as i64);
+                self.page.youngest = Some(least(self.page.youngest, sample.wall.since(time)));
+            }
+        }
+    }
+
+    /// A series that matches is there, but has no value. For a gauge that is worth knowing: a
+    /// summary that observed nothing says so.
+    pub(crate) fn note_empty(&mut self, contribution: Contribution) {
+        self.page.matched |= contribution == Contribution::Gauge;
+    }
+
+    /// This scrape tells nothing about the signal, for this reason.
+    pub(crate) fn spoil(&mut self, why: NoData) {
+        self.page.spoiled = self.page.spoiled.or(Some(why));
     }
 
     /// Ends a scrape whose samples are those of `at`.
     pub(crate) fn close(&mut self, at: Instant) {
-        if self.matched {
+        if self.page.matched {
             self.last_match = Some(at);
         }
-        if self.spoiled.is_none() {
+        if self.page.spoiled.is_none() {
             self.window.push(at, &mut self.totals);
             if self.last_close.is_none_or(|last| last < at) {
                 self.natives.push(at, self.window.oldest());
             }
-            self.gauges = self.gathering;
-            self.age = self.youngest.map(|age| (at, age)).or(self.age);
+            self.gauges = self.page.gauges;
+            self.age = self.page.youngest.map(|age| (at, age)).or(self.age);
             self.last_close = Some(at);
         }
     }
 
-    /// How the track stands at `at`.
-    pub(crate) fn standing(&self, at: Instant) -> Standing {
-        if let Some(why) = self.spoiled {
-            return Standing::Spoiled(why);
+    /// What it can contribute to a reading at `at`.
+    pub(crate) fn availability(&self, at: Instant) -> Availability {
+        if let Some(why) = self.page.spoiled {
+            return Availability::Spoiled(why);
         }
-        if self.outdated && !self.matched {
-            return Standing::Stale;
+        if self.page.outdated && !self.page.matched {
+            return Availability::Stale;
         }
         match (self.last_match, self.last_close) {
-            (Some(_), Some(closed)) if at.since(closed) > self.stale => Standing::Stale,
+            (Some(_), Some(closed)) if at.since(closed) > self.stale => Availability::Stale,
+            (Some(_), Some(_)) if self.is_known() => Availability::Ready,
             // What vanished has left the window, too.
-            (Some(matched), Some(closed)) if closed.since(matched) > self.length + self.stale => {
-                Standing::Absent
-            }
-            (Some(_), Some(_)) => Standing::Ready,
-            (None | Some(_), None) => Standing::Unknown,
-            (None, Some(_)) => Standing::Absent,
+            (None | Some(_), Some(_)) => Availability::Absent,
+            (None | Some(_), None) => Availability::Unknown,
         }
     }
 
@@ -245,17 +295,12 @@ impl Track {
         }
     }
 
-    /// Whether no page of the target could be read yet.
-    pub(crate) const fn is_untried(&self) -> bool {
-        self.last_close.is_none()
-    }
-
-    /// The time of the last scrape that could be read.
+    /// The time of the last scrape that could be read; `None`: no page could be read yet.
     pub(crate) const fn last_close(&self) -> Option<Instant> {
         self.last_close
     }
 
-    /// When the track's samples will be too old, unless more come.
+    /// When its samples will be too old, unless more come.
     pub(crate) fn expires(&self) -> Option<Instant> {
         self.last_match.and(self.last_close).map(|closed| closed.after(self.stale))
     }
@@ -294,7 +339,7 @@ impl Track {
     }
 
     /// The gauges of the last scrape that could be read.
-    pub(crate) const fn gauges(&self) -> Gauges {
+    pub(crate) const fn gauges(&self) -> GaugeAggregate {
         self.gauges
     }
 }

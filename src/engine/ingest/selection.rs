@@ -9,110 +9,150 @@ use crate::model::index::SignalIx;
 use crate::model::live::LiveSource;
 use crate::model::plan::Plan;
 use crate::model::selector::Selector;
-use crate::model::signal::{Limit, SignalKind, Since};
+use crate::model::signal::{AgeOf, Selection, Shape, SignalKind, Threshold};
 use crate::model::target::Target;
 
-use super::accumulator::{Role, Track};
-use super::accumulators::{TrackIx, Tracks};
+use super::accumulator::{Accumulator, Contribution};
+use super::accumulators::{AccumulatorIx, Accumulators};
 
 /// The metric that tells when a target's process started.
 pub(crate) const START_TIME: &str = "process_start_time_seconds";
 
-/// What a selector's series are to a signal.
+/// What the series that a selector matches are to an accumulator; of some their labels decide.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Part {
+enum Input {
+    /// Counters of this column.
     Counter(usize),
+    /// Buckets of a classic histogram, by their label `le`.
     Bucket,
+    /// Native histograms.
     Native,
+    /// A summary's own quantile, by its label `quantile`.
     Quantile(f64),
     Gauge,
-    Count(Option<Limit>),
-    Age(Since),
+    Counted(Option<Threshold>),
+    Age(AgeOf),
 }
 
-/// One selection of one track.
+/// One selector of one accumulator.
 #[derive(Clone, Debug)]
-struct Selection {
-    track: TrackIx,
-    part: Part,
+struct SelectorInput {
+    accumulator: AccumulatorIx,
+    input: Input,
     selector: Selector,
     by: Arc<[String]>,
 }
 
-/// All selections on one target, by metric name.
-#[derive(Clone, Debug, Default)]
+/// What is selected on one target.
+#[derive(Clone, Debug)]
 pub(crate) struct Selections {
-    by_metric: HashMap<String, Vec<Selection>>,
+    target: Target,
+    by_metric: HashMap<String, Vec<SelectorInput>>,
 }
 
-/// A track that a series feeds, and as what.
+/// An accumulator that a series adds to, and as what.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Use {
-    pub(crate) track: TrackIx,
-    pub(crate) role: Role,
+pub(crate) struct Destination {
+    pub(crate) accumulator: AccumulatorIx,
+    pub(crate) contribution: Contribution,
 }
 
 impl Selections {
-    /// The selections of the plan's signals on a target, and an empty track for each signal that
+    /// What the plan's signals select on a target, and an empty accumulator for each signal that
     /// may find something there.
-    pub(crate) fn new(plan: &Plan, target: &Target) -> (Self, Tracks) {
-        let mut all = Self::default();
-        let mut tracks = Tracks::default();
+    pub(crate) fn new(plan: &Plan, target: &Target) -> (Self, Accumulators) {
+        let mut all = Self { target: target.clone(), by_metric: HashMap::new() };
+        let mut accumulators = Accumulators::default();
         for (index, signal) in plan.signals.iter().enumerate() {
-            let parts = parts(&signal.kind);
-            let possible = parts.iter().any(|(selector, _)| possible(selector, target));
-            if !possible {
+            if !signal.kind.selections().any(|selection| selection.selector.may_match(target)) {
                 continue;
             }
-            let columns = parts.iter().filter(|(_, part)| matches!(part, Part::Counter(_))).count();
+            let inputs = inputs(&signal.kind);
+            let is_column = |(_, input): &&(Selector, Input)| matches!(input, Input::Counter(_));
+            let columns = inputs.iter().filter(is_column).count();
             let stale = signal.stale.unwrap_or_else(|| target.stale());
             let window = signal.kind.window();
-            let track = tracks.add(Track::new(SignalIx(index), window, stale, columns));
+            let accumulator =
+                accumulators.add(Accumulator::new(SignalIx(index), window, stale, columns));
             let by: Arc<[String]> = signal.by.clone().into();
-            for (selector, part) in parts {
-                let selection = Selection { track, part, selector, by: by.clone() };
-                let metric = selection.selector.metric.clone();
-                all.by_metric.entry(metric).or_default().push(selection);
+            for (selector, input) in inputs {
+                let inputs = all.by_metric.entry(selector.metric.clone()).or_default();
+                inputs.push(SelectorInput { accumulator, input, selector, by: by.clone() });
             }
         }
-        (all, tracks)
+        (all, accumulators)
     }
 
-    /// What a series of this metric with these labels is used for. Makes the tracks of groups that
-    /// it is the first series of.
-    pub(crate) fn uses<'a>(
+    /// The target.
+    pub(crate) const fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// Where a series of this metric with these labels adds to. Makes the accumulators of groups
+    /// that it is the first series of.
+    pub(crate) fn destinations<'a>(
         &self,
         metric: &str,
         label: impl Fn(&str) -> &'a str,
-        tracks: &mut Tracks,
-    ) -> Box<[Use]> {
-        let selections = self.by_metric.get(metric).into_iter().flatten();
-        let matching = selections.filter(|selection| selection.selector.accepts(&label));
+        accumulators: &mut Accumulators,
+    ) -> Box<[Destination]> {
+        let inputs = self.by_metric.get(metric).into_iter().flatten();
+        let matching = inputs.filter(|each| each.selector.accepts(&label));
         matching
-            .filter_map(|selection| {
-                let role = match selection.part {
-                    Part::Counter(column) => Role::Counter(column),
-                    Part::Gauge => Role::Gauge,
-                    Part::Count(value) => Role::Count(value),
-                    Part::Age(since) => Role::Age(since),
-                    Part::Bucket => Role::Bucket(bound(label("le"))?),
-                    Part::Native if label("quantile").is_empty() => Role::Native,
-                    Part::Native => return None,
-                    Part::Quantile(q) => {
-                        let own: f64 = label("quantile").parse().ok()?;
-                        (own.total_cmp(&q).is_eq()).then_some(Role::Gauge)?
-                    }
-                };
-                let track = tracks.group(selection.track, Group::of(&selection.by, &label))?;
-                Some(Use { track, role })
+            .filter_map(|each| {
+                let contribution = each.input.contribution(&label)?;
+                let group = Group::of(&each.by, &label);
+                let accumulator = accumulators.in_group(each.accumulator, group)?;
+                Some(Destination { accumulator, contribution })
             })
             .collect()
     }
 
-    /// The tracks that a metric feeds.
-    pub(crate) fn tracks_of(&self, metric: &str) -> impl Iterator<Item = TrackIx> {
-        self.by_metric.get(metric).into_iter().flatten().map(|selection| selection.track)
+    /// The accumulators that series of a metric add to.
+    pub(crate) fn accumulators_of(&self, metric: &str) -> impl Iterator<Item = AccumulatorIx> {
+        self.by_metric.get(metric).into_iter().flatten().map(|each| each.accumulator)
     }
+}
+
+impl Input {
+    /// What a series with these labels contributes.
+    fn contribution<'a>(self, label: &impl Fn(&str) -> &'a str) -> Option<Contribution> {
+        match self {
+            Self::Counter(column) => Some(Contribution::Counter(column)),
+            Self::Bucket => bound(label("le")).map(Contribution::Bucket),
+            Self::Native => label("quantile").is_empty().then_some(Contribution::Native),
+            Self::Quantile(q) => {
+                let own: f64 = label("quantile").parse().ok()?;
+                own.total_cmp(&q).is_eq().then_some(Contribution::Gauge)
+            }
+            Self::Gauge => Some(Contribution::Gauge),
+            Self::Counted(value) => Some(Contribution::Counted(value)),
+            Self::Age(since) => Some(Contribution::Age(since)),
+        }
+    }
+}
+
+/// The series that a signal reads, by their own names on a page, and what they are to it.
+fn inputs(kind: &SignalKind) -> Vec<(Selector, Input)> {
+    let of_selection = |(place, Selection { selector, shape, .. }): (usize, Selection<'_>)| {
+        let own = |input| (selector.clone(), input);
+        let with = |suffix, input| (selector.with_suffix(suffix), input);
+        match shape {
+            Shape::Counter => vec![own(Input::Counter(place))],
+            Shape::Mean => {
+                vec![with("_sum", Input::Counter(0)), with("_count", Input::Counter(1))]
+            }
+            Shape::Histogram(q) => {
+                let summary = own(Input::Quantile(q));
+                vec![with("_bucket", Input::Bucket), own(Input::Native), summary]
+            }
+            Shape::Summary(q) => vec![own(Input::Quantile(q))],
+            Shape::Gauge => vec![own(Input::Gauge)],
+            Shape::Counted(value) => vec![own(Input::Counted(value))],
+            Shape::Age(since) => vec![own(Input::Age(since))],
+        }
+    };
+    kind.selections().enumerate().flat_map(of_selection).collect()
 }
 
 /// The names that a scrape of the target must keep.
@@ -121,21 +161,14 @@ pub fn wanted_names(plan: &Plan, target: &Target) -> Vec<String> {
     let (selections, _) = Selections::new(plan, target);
     let mut names: Vec<String> = selections.by_metric.into_keys().collect();
     names.push(START_TIME.to_owned());
-    names.extend(live_name(plan, target));
+    if let Some(LiveSource::Metric { of, .. }) = plan.deployment.live.as_ref().map(|l| &l.source)
+        && of.may_match(target)
+    {
+        names.push(of.metric.clone());
+    }
     names.sort();
     names.dedup();
     names
-}
-
-/// The metric that tells the live version, where the target may have it.
-fn live_name(plan: &Plan, target: &Target) -> Option<String> {
-    match &plan.deployment.live.as_ref()?.source {
-        LiveSource::Metric { of, .. } => possible(of, target).then(|| of.metric.clone()),
-        LiveSource::Symlink(_)
-        | LiveSource::File { .. }
-        | LiveSource::Http(_)
-        | LiveSource::Run(_) => None,
-    }
 }
 
 /// The histograms of which a scrape of the target keeps the native ones, by their base names:
@@ -143,62 +176,11 @@ fn live_name(plan: &Plan, target: &Target) -> Option<String> {
 /// every format has.
 #[must_use]
 pub fn wanted_natives(plan: &Plan, target: &Target) -> Vec<String> {
-    let bases = plan.signals.iter().filter_map(|signal| match &signal.kind {
-        SignalKind::Quantile { of, window: Some(_), .. } => Some(of),
-        SignalKind::Quantile { window: None, .. }
-        | SignalKind::Rate { .. }
-        | SignalKind::Increase { .. }
-        | SignalKind::Ratio { .. }
-        | SignalKind::Mean { .. }
-        | SignalKind::Gauge { .. }
-        | SignalKind::Count { .. }
-        | SignalKind::Age { .. }
-        | SignalKind::Baseline { .. }
-        | SignalKind::Before { .. }
-        | SignalKind::Up(_)
-        | SignalKind::Value(_)
-        | SignalKind::Expr(_) => None,
+    let selections = plan.signals.iter().flat_map(|signal| signal.kind.selections());
+    let natives = selections.filter(|selection| {
+        matches!(selection.shape, Shape::Histogram(_)) && selection.selector.may_match(target)
     });
-    bases.filter(|of| possible(of, target)).map(|of| of.metric.clone()).collect()
-}
-
-fn parts(kind: &SignalKind) -> Vec<(Selector, Part)> {
-    match kind {
-        SignalKind::Rate { of, .. } | SignalKind::Increase { of, .. } => {
-            vec![(of.clone(), Part::Counter(0))]
-        }
-        SignalKind::Ratio { of, to, .. } => {
-            vec![(of.clone(), Part::Counter(0)), (to.clone(), Part::Counter(1))]
-        }
-        SignalKind::Mean { of, .. } => vec![
-            (of.with_suffix("_sum"), Part::Counter(0)),
-            (of.with_suffix("_count"), Part::Counter(1)),
-        ],
-        SignalKind::Quantile { q, of, window } => {
-            let histogram = window
-                .map(|_| [(of.with_suffix("_bucket"), Part::Bucket), (of.clone(), Part::Native)]);
-            let summary = (of.clone(), Part::Quantile(*q));
-            histogram.into_iter().flatten().chain([summary]).collect()
-        }
-        SignalKind::Gauge { of, .. } => vec![(of.clone(), Part::Gauge)],
-        SignalKind::Count { of, value } => vec![(of.clone(), Part::Count(*value))],
-        SignalKind::Age { of, since } => vec![(of.clone(), Part::Age(*since))],
-        SignalKind::Baseline { .. } | SignalKind::Before { .. } => Vec::new(),
-        SignalKind::Up(_) | SignalKind::Value(_) | SignalKind::Expr(_) => Vec::new(),
-    }
-}
-
-/// Whether a selector can match anything on a target, going by the labels that the target gives
-/// to all its series.
-pub(crate) fn possible(selector: &Selector, target: &Target) -> bool {
-    selector.matchers.iter().all(|matcher| {
-        let own = target.labels.iter().find(|(name, _)| *name == matcher.label);
-        match own {
-            _ if matcher.label == "target" => matcher.test.accepts(target.name.as_str()),
-            Some((_, value)) => matcher.test.accepts(value),
-            None => true,
-        }
-    })
+    natives.map(|selection| selection.selector.metric.clone()).collect()
 }
 
 /// A bucket's upper bound, as Prometheus reads it.

@@ -11,11 +11,11 @@ use crate::exposition::{Format, Limits, Malformed, Reader, Sample, Sink, Whole};
 use crate::model::native::NativeHistogram;
 use crate::model::target::Target;
 
-use super::accumulators::Tracks;
-use super::selection::{Selections, Use};
+use super::accumulators::Accumulators;
+use super::selection::{Destination, Selections};
 
-/// A series' place in [`Series::slots`].
-pub(crate) type SlotIx = usize;
+/// A series' index in the [`SeriesCache`].
+pub(crate) type SeriesIx = usize;
 
 /// How many series that are no longer on the page are remembered, beyond those that are. A series
 /// that comes back continues from where it was, so forgetting is the last resort: it is for pages
@@ -24,15 +24,13 @@ const MAX_VANISHED: usize = 100_000;
 
 /// What is known of one series.
 #[derive(Clone, Debug)]
-pub(crate) struct Slot {
+pub(crate) struct CachedSeries {
     /// Name and labels in one canonical text.
     key: Arc<str>,
     /// Name and labels as they stood on a page.
     text: Arc<str>,
-    /// What it is used for.
-    pub(crate) uses: Box<[Use]>,
-    /// That is to be decided anew when it is seen again.
-    undecided: bool,
+    /// Where its samples go; `None`: that is to be decided when it is seen again.
+    destinations: Option<Box<[Destination]>>,
     /// Its metric.
     pub(crate) metric: Arc<str>,
     /// The last value.
@@ -46,13 +44,14 @@ pub(crate) struct Slot {
 
 /// The series of one target.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Series {
-    pub(crate) slots: Vec<Slot>,
-    by_text: HashMap<Arc<str>, SlotIx>,
-    by_key: HashMap<Arc<str>, SlotIx>,
+pub(crate) struct SeriesCache {
+    series: Vec<CachedSeries>,
+    by_text: HashMap<Arc<str>, SeriesIx>,
+    by_key: HashMap<Arc<str>, SeriesIx>,
     /// The last page's series in their order.
-    order: Vec<(Arc<str>, SlotIx)>,
-    next: usize,
+    order: Vec<(Arc<str>, SeriesIx)>,
+    /// How many series of the page at hand were found.
+    found: usize,
 }
 
 /// Name and labels, read from a page's text.
@@ -64,80 +63,86 @@ pub(crate) struct Identity {
     key: String,
 }
 
-impl Series {
+impl SeriesCache {
     /// Begins a page.
     pub(crate) const fn open(&mut self) {
-        self.next = 0;
+        self.found = 0;
+    }
+
+    /// The series at an index.
+    pub(crate) fn get(&self, ix: SeriesIx) -> &CachedSeries {
+        &self.series[ix]
+    }
+
+    /// The series at an index, to be changed.
+    pub(crate) fn get_mut(&mut self, ix: SeriesIx) -> &mut CachedSeries {
+        &mut self.series[ix]
+    }
+
+    /// All series, to be changed.
+    pub(crate) fn iter_mut(&mut self) -> std::slice::IterMut<'_, CachedSeries> {
+        self.series.iter_mut()
     }
 
     /// The series that a page writes like this; a new one if it was never seen.
     pub(crate) fn find(
         &mut self,
         text: &str,
-        target: &Target,
-        all: &Selections,
-        tracks: &mut Tracks,
-    ) -> SlotIx {
-        let place = self.next;
-        self.next += 1;
-        if let Some((known, slot)) = self.order.get(place)
+        selections: &Selections,
+        accumulators: &mut Accumulators,
+    ) -> SeriesIx {
+        let place = self.found;
+        self.found += 1;
+        if let Some((known, ix)) = self.order.get(place)
             && **known == *text
         {
-            return *slot;
+            return *ix;
         }
-        let (text, slot) = match self.by_text.get_key_value(text) {
-            Some((text, slot)) => (text.clone(), *slot),
-            None => self.learn(text, target, all, tracks),
+        let (text, ix) = match self.by_text.get_key_value(text) {
+            Some((text, ix)) => (text.clone(), *ix),
+            None => self.learn(text, selections, accumulators),
         };
-        if self.slots[slot].undecided {
-            self.slots[slot].decide(target, all, tracks);
-        }
+        self.series[ix].decide(selections, accumulators);
         if place < self.order.len() {
-            self.order[place] = (text, slot);
+            self.order[place] = (text, ix);
         } else {
-            self.order.push((text, slot));
+            self.order.push((text, ix));
         }
-        slot
+        ix
     }
 
     fn learn(
         &mut self,
         text: &str,
-        target: &Target,
-        all: &Selections,
-        tracks: &mut Tracks,
-    ) -> (Arc<str>, SlotIx) {
+        selections: &Selections,
+        accumulators: &mut Accumulators,
+    ) -> (Arc<str>, SeriesIx) {
         let text: Arc<str> = text.into();
-        let identity = Identity::read(&text, target);
+        let identity = Identity::read(&text, selections.target());
         let key: Arc<str> = identity.key.as_str().into();
-        let slot = match self.by_key.get(&key) {
-            Some(slot) => *slot,
-            None => {
-                self.slots.push(Slot {
-                    key: key.clone(),
-                    text: text.clone(),
-                    uses: all.uses(&identity.name, |label| identity.label(label), tracks),
-                    undecided: false,
-                    metric: identity.name.as_str().into(),
-                    last: None,
-                    native: None,
-                    seen: 0,
-                    found: f64::NAN,
-                });
-                self.by_key.insert(key, self.slots.len() - 1);
-                self.slots.len() - 1
-            }
-        };
-        self.by_text.insert(text.clone(), slot);
-        (text, slot)
+        let ix = *self.by_key.entry(key).or_insert_with_key(|key| {
+            self.series.push(CachedSeries {
+                key: key.clone(),
+                text: text.clone(),
+                destinations: Some(identity.destinations(selections, accumulators)),
+                metric: identity.name.as_str().into(),
+                last: None,
+                native: None,
+                seen: 0,
+                found: f64::NAN,
+            });
+            self.series.len() - 1
+        });
+        self.by_text.insert(text.clone(), ix);
+        (text, ix)
     }
 
     /// Ends a page. Where far more series have vanished than are kept in mind, those unseen for
     /// longest are forgotten.
     pub(crate) fn close(&mut self, scrape: u64) {
-        self.order.truncate(self.next);
-        if self.slots.len() > 2 * self.next + 2 * MAX_VANISHED
-            || self.by_text.len() > 4 * self.next + 4 * MAX_VANISHED
+        self.order.truncate(self.found);
+        if self.series.len() > 2 * self.found + 2 * MAX_VANISHED
+            || self.by_text.len() > 4 * self.found + 4 * MAX_VANISHED
         {
             self.forget(scrape);
         }
@@ -145,44 +150,44 @@ impl Series {
 
     /// Forgets the series that are not on the page, but for those that were there last.
     fn forget(&mut self, scrape: u64) {
-        let mut slots = std::mem::take(&mut self.slots);
-        slots.sort_by_key(|slot| scrape.saturating_sub(slot.seen));
-        let present = slots.partition_point(|slot| slot.seen == scrape);
-        slots.truncate(present + MAX_VANISHED);
-        (self.by_text, self.by_key) = (HashMap::new(), HashMap::new());
+        self.series.sort_by_key(|series| scrape.saturating_sub(series.seen));
+        let present = self.series.partition_point(|series| series.seen == scrape);
+        self.series.truncate(present + MAX_VANISHED);
         self.order.clear();
-        for (index, slot) in slots.iter().enumerate() {
-            self.by_text.insert(slot.text.clone(), index);
-            self.by_key.insert(slot.key.clone(), index);
-        }
-        self.slots = slots;
+        let all = || self.series.iter().enumerate();
+        self.by_text = all().map(|(ix, series)| (series.text.clone(), ix)).collect();
+        self.by_key = all().map(|(ix, series)| (series.key.clone(), ix)).collect();
     }
 
-    /// Decides anew what each series is used for, after the signals or their tracks changed: those
-    /// of the page of `scrape` now, the others when they are seen again. A group takes no place
-    /// for a series that is gone.
+    /// Decides anew where the samples of each series go, after the signals or their accumulators
+    /// changed: of those of the page of `scrape` now, of the others when they are seen again. A
+    /// group takes no room for a series that is gone.
     pub(crate) fn reassign(
         &mut self,
         scrape: u64,
-        target: &Target,
-        all: &Selections,
-        tracks: &mut Tracks,
+        selections: &Selections,
+        accumulators: &mut Accumulators,
     ) {
-        for slot in &mut self.slots {
-            if slot.seen == scrape {
-                slot.decide(target, all, tracks);
-            } else {
-                (slot.uses, slot.undecided) = (Box::default(), true);
+        for series in &mut self.series {
+            series.destinations = None;
+            if series.seen == scrape {
+                series.decide(selections, accumulators);
             }
         }
     }
 }
 
-impl Slot {
-    fn decide(&mut self, target: &Target, all: &Selections, tracks: &mut Tracks) {
-        let identity = Identity::read(&self.text, target);
-        self.uses = all.uses(&identity.name, |label| identity.label(label), tracks);
-        self.undecided = false;
+impl CachedSeries {
+    /// Where its samples go.
+    pub(crate) fn destinations(&self) -> &[Destination] {
+        self.destinations.as_deref().unwrap_or_default()
+    }
+
+    fn decide(&mut self, selections: &Selections, accumulators: &mut Accumulators) {
+        if self.destinations.is_none() {
+            let identity = Identity::read(&self.text, selections.target());
+            self.destinations = Some(identity.destinations(selections, accumulators));
+        }
     }
 }
 
@@ -209,6 +214,14 @@ impl Identity {
     fn set(&mut self, name: &str, value: &str) {
         self.labels.retain(|(known, _)| known != name);
         self.labels.push((name.to_owned(), value.to_owned()));
+    }
+
+    fn destinations(
+        &self,
+        selections: &Selections,
+        accumulators: &mut Accumulators,
+    ) -> Box<[Destination]> {
+        selections.destinations(&self.name, |label| self.label(label), accumulators)
     }
 
     /// Whether it is of this metric.

@@ -12,7 +12,7 @@ pub(crate) fn verdict(cond: &Cond, reading: &impl Fn(SignalIx) -> Reading) -> Ve
             (Reading::NoData(why), _) | (_, Reading::NoData(why)) => Verdict::NoData(why),
             (Reading::Value(left), Reading::Value(right)) => known(op.test(left, right)),
             (Reading::AtLeast(left), Reading::Value(right)) => at_least(left, *op, right),
-            (Reading::Value(left), Reading::AtLeast(right)) => at_least(right, mirrored(*op), left),
+            (Reading::Value(left), Reading::AtLeast(right)) => at_least(right, op.turned(), left),
             (Reading::AtLeast(_), Reading::AtLeast(_)) => Verdict::NoData(NoData::Stale),
         },
         Cond::And(left, right) => and(verdict(left, reading), || verdict(right, reading)),
@@ -43,16 +43,6 @@ fn and(left: Verdict, right: impl FnOnce() -> Verdict) -> Verdict {
             Verdict::Fails => Verdict::Fails,
             Verdict::Holds | Verdict::NoData(_) => Verdict::NoData(why),
         },
-    }
-}
-
-const fn mirrored(op: Compare) -> Compare {
-    match op {
-        Compare::Less => Compare::Greater,
-        Compare::LessOrEqual => Compare::GreaterOrEqual,
-        Compare::Greater => Compare::Less,
-        Compare::GreaterOrEqual => Compare::LessOrEqual,
-        Compare::Equal | Compare::NotEqual => op,
     }
 }
 
@@ -103,11 +93,16 @@ fn finite(value: f64, wrap: impl FnOnce(f64) -> Reading) -> Reading {
     if value.is_finite() { wrap(value) } else { Reading::NoData(NoData::NotFinite) }
 }
 
+/// Two numbers, or why one is missing.
+fn both(left: Reading, right: Reading) -> Result<(f64, f64), NoData> {
+    Ok((left.known()?, right.known()?))
+}
+
 fn arith(op: Arith, left: Reading, right: Reading) -> Reading {
     use Reading::{AtLeast, Value};
-    let (a, b) = match (left.known(), right.known()) {
-        (Err(why), _) | (_, Err(why)) => return Reading::NoData(why),
-        (Ok(a), Ok(b)) => (a, b),
+    let (a, b) = match both(left, right) {
+        Ok(both) => both,
+        Err(why) => return Reading::NoData(why),
     };
     let both_exact = matches!((left, right), (Value(_), Value(_)));
     // Where a lower bound stays one: more on either side of a sum, on the left of a difference,
@@ -138,9 +133,9 @@ fn arith(op: Arith, left: Reading, right: Reading) -> Reading {
 }
 
 fn extreme(which: Extreme, left: Reading, right: Reading) -> Reading {
-    let (a, b) = match (left.known(), right.known()) {
-        (Err(why), _) | (_, Err(why)) => return Reading::NoData(why),
-        (Ok(a), Ok(b)) => (a, b),
+    let (a, b) = match both(left, right) {
+        Ok(both) => both,
+        Err(why) => return Reading::NoData(why),
     };
     let exact = |reading| matches!(reading, Reading::Value(_));
     let (value, is_exact) = match which {
@@ -207,7 +202,7 @@ mod tests {
     fn a_lower_bound_settles_only_what_it_can() {
         let check = |op, limit, expected| {
             assert_eq!(verdict(&compare(op, limit), &|_| AtLeast(10.0)), expected, "{op} {limit}");
-            let turned = Cond::Compare(Num::Const(limit), mirrored(op), signal());
+            let turned = Cond::Compare(Num::Const(limit), op.turned(), signal());
             assert_eq!(verdict(&turned, &|_| AtLeast(10.0)), expected, "turned {op} {limit}");
         };
         check(Compare::Greater, 2.0, Holds);

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::condition::Cond;
+use crate::model::condition::{Cond, Condition};
 use crate::model::entry::{Frozen, RuleStanding};
 use crate::model::group::Group;
 use crate::model::index::{RuleIx, SignalIx, TargetIx};
@@ -14,14 +14,14 @@ use crate::model::plan::Plan;
 use crate::model::reading::{NoData, Reading, Telemetry, Verdict};
 use crate::model::rule::{OnNoData, Quorum, Rule};
 use crate::model::scrape::Scrape;
+use crate::model::signal::Signal;
 use crate::model::time::Instant;
 
-use super::condition;
-use super::groups::Clocks;
-use super::reload::same_signals;
-use super::signals::Signals;
-use super::state::{Judgement, State, Terms};
-use crate::engine::ingest::target::Feed;
+use super::groups::GroupClocks;
+use super::signals::{Inputs, Signals};
+use super::state::{FiringTerms, Judgement, RuleState};
+use super::{condition, definition};
+use crate::engine::ingest::target::TargetIngest;
 
 /// How late a deadline may be kept. A turn of the loop takes milliseconds; a disk that hangs, or a
 /// machine that stood still, takes longer than this.
@@ -31,9 +31,9 @@ const HELD_UP: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug)]
 pub struct Evaluator {
     plan: Arc<Plan>,
-    feeds: Vec<Feed>,
+    targets: Vec<TargetIngest>,
     signals: Signals,
-    rules: Vec<RuleState>,
+    rules: Vec<EvaluatedRule>,
     /// For each signal the rules that read it.
     readers: Vec<Vec<usize>>,
     /// The stage that the deployment is in.
@@ -42,54 +42,84 @@ pub struct Evaluator {
 
 /// A rule's state and its last verdict.
 #[derive(Clone, Debug)]
-pub(crate) struct RuleState {
-    pub(crate) state: State,
-    pub(crate) verdict: Verdict,
-    /// When it last had a verdict on something freshly observed.
-    pub(crate) judged: Option<Instant>,
+pub(crate) struct EvaluatedRule {
+    state: RuleState,
+    verdict: Verdict,
+    judged: Option<Instant>,
     /// Samples for it were there once.
     seen: bool,
-    /// Since when none of its readings is there.
-    pub(crate) lost: Option<Instant>,
-    pub(crate) clocks: Clocks,
-    terms: Terms,
+    lost: Option<Instant>,
+    clocks: GroupClocks,
+    terms: FiringTerms,
     /// The signals that it reads, directly and through others, and those that are sampled.
     signals: Vec<SignalIx>,
     sampled: Vec<SignalIx>,
-    /// Those of them that are read by labels and that its conditions name.
+    /// Those of them that are read by labels.
     grouped: Vec<SignalIx>,
-    /// The targets that feed them.
-    pub(crate) fed_by: Vec<bool>,
-    /// When somebody was there to look again, after a time in which nobody was.
+    fed_by: Vec<bool>,
+    /// When the guard looked again, after a time in which it did not.
     resumed: Instant,
 }
 
-impl RuleState {
+impl EvaluatedRule {
     fn new(plan: &Plan, rule: &Rule, signals: &Signals) -> Self {
         let read = plan.signals_of(rule);
-        let grouped: Vec<SignalIx> =
-            read.iter().copied().filter(|ix| !plan.signal(*ix).by.is_empty()).collect();
+        let those = |which: fn(&Signal) -> bool| -> Vec<SignalIx> {
+            read.iter().copied().filter(|ix| which(plan.signal(*ix))).collect()
+        };
+        let grouped = those(|signal| !signal.by.is_empty());
         Self {
-            state: State::Inactive,
+            state: RuleState::Inactive,
             verdict: Verdict::NoData(NoData::NeverScraped),
             judged: None,
             lost: None,
             seen: false,
-            clocks: if grouped.is_empty() { Clocks::one() } else { Clocks::none() },
+            clocks: if grouped.is_empty() { GroupClocks::one() } else { GroupClocks::none() },
             terms: rule.into(),
             fed_by: signals.fed_by(plan.targets.len(), &read),
-            sampled: read.iter().copied().filter(|ix| plan.signal(*ix).kind.is_sampled()).collect(),
+            sampled: those(|signal| signal.kind.is_sampled()),
             signals: read,
             grouped,
             resumed: Instant::ZERO,
         }
     }
 
+    /// Its state over all groups.
+    pub(crate) const fn state(&self) -> RuleState {
+        self.state
+    }
+
+    /// What its condition says now.
+    pub(crate) const fn verdict(&self) -> Verdict {
+        self.verdict
+    }
+
+    /// When it last had a verdict on something freshly observed.
+    pub(crate) const fn judged(&self) -> Option<Instant> {
+        self.judged
+    }
+
+    /// Since when none of its readings is there.
+    pub(crate) const fn lost(&self) -> Option<Instant> {
+        self.lost
+    }
+
+    /// Its clocks, one for each group.
+    pub(crate) const fn clocks(&self) -> &GroupClocks {
+        &self.clocks
+    }
+
+    /// For each target whether it feeds the rule.
+    pub(crate) fn fed_by(&self) -> &[bool] {
+        &self.fed_by
+    }
+
     /// Before anybody has tried to look, absence means nothing, not even as a breach.
-    fn is_untried(&self, feeds: &[Feed]) -> bool {
-        let newest = |feed: &Feed| feed.last.is_some_and(|(at, _)| at >= self.resumed);
-        let tried = |(feed, fed): (&Feed, &bool)| *fed && newest(feed);
-        matches!(self.verdict, Verdict::NoData(_)) && !feeds.iter().zip(&self.fed_by).any(tried)
+    fn is_untried(&self, targets: &[TargetIngest]) -> bool {
+        let newest =
+            |target: &TargetIngest| target.last().is_some_and(|(at, _)| at >= self.resumed);
+        let tried = |(target, fed): (&TargetIngest, &bool)| *fed && newest(target);
+        matches!(self.verdict, Verdict::NoData(_)) && !targets.iter().zip(&self.fed_by).any(tried)
     }
 
     fn interrupt(&mut self) {
@@ -99,76 +129,75 @@ impl RuleState {
 
     fn reset(&mut self) {
         self.clocks.reset();
-        self.state = State::Inactive;
+        self.state = RuleState::Inactive;
     }
 }
 
 impl Evaluator {
-    /// A judge that has seen nothing.
+    /// An evaluator that has seen nothing.
     #[must_use]
     pub fn new(plan: Arc<Plan>) -> Self {
-        let feeds: Vec<Feed> =
-            (0..plan.targets.len()).map(|target| Feed::new(&plan, TargetIx(target))).collect();
-        let signals = Signals::new(&plan, &feeds);
-        let rules = plan.rules.iter().map(|rule| RuleState::new(&plan, rule, &signals));
-        let rules: Vec<RuleState> = rules.collect();
+        let targets: Vec<TargetIngest> =
+            (0..plan.targets.len()).map(|ix| TargetIngest::new(&plan, TargetIx(ix))).collect();
+        let signals = Signals::new(&plan, &targets);
+        let rules = plan.rules.iter().map(|rule| EvaluatedRule::new(&plan, rule, &signals));
+        let rules: Vec<EvaluatedRule> = rules.collect();
         let mut readers = vec![Vec::new(); plan.signals.len()];
         for (index, rule) in rules.iter().enumerate() {
             rule.signals.iter().for_each(|signal| readers[signal.0].push(index));
         }
-        let mut judge = Self { plan, feeds, signals, rules, readers, stage: None };
-        // No scrape will ever be news to arithmetic over constants alone.
-        judge.refresh(|_| true, Instant::ZERO);
-        judge
+        let mut evaluator = Self { plan, targets, signals, rules, readers, stage: None };
+        // Arithmetic over constants alone is fed by no scrape.
+        evaluator.refresh(|_| true, Instant::ZERO);
+        evaluator
     }
 
     /// The targets that feed any of these signals.
     pub(crate) fn fed_by(&self, signals: &[SignalIx]) -> Vec<bool> {
-        self.signals.fed_by(self.feeds.len(), signals)
+        self.signals.fed_by(self.targets.len(), signals)
     }
 
-    /// A judge of another plan that keeps what is known: the series and windows of unchanged
+    /// An evaluator of another plan that keeps what is known: the series and windows of unchanged
     /// targets and signals, and the states of unchanged rules.
     #[must_use]
     pub fn reloaded(self, plan: Arc<Plan>, at: Instant) -> Self {
         let mut next = Self::new(plan.clone());
-        let same = same_signals(&self.plan, &plan);
+        let unchanged = definition::unchanged(&self.plan, &plan);
         let old_plan = self.plan.clone();
-        for (feed, target) in self.feeds.into_iter().zip(&old_plan.targets) {
+        for (ingest, target) in self.targets.into_iter().zip(&old_plan.targets) {
             if let Some(place) = plan.targets.iter().position(|t| t == target) {
-                next.feeds[place].inherit(feed, |signal| same[signal].map(|before| before.0));
+                next.targets[place].inherit(ingest, |signal| unchanged[signal.0]);
             }
         }
-        next.signals.inherit(self.signals, &plan, &same);
+        next.signals.inherit(self.signals, &plan, &unchanged);
         next.stage = self.stage;
         for (rule, state) in plan.rules.iter().zip(&mut next.rules) {
-            let named = old_plan.rules.iter().position(|old| old.name == rule.name);
-            let unchanged = named.filter(|before| {
-                alike(&old_plan.rules[*before], rule)
-                    && state.signals.iter().all(|signal| same[signal.0].is_some())
-            });
-            if let Some(before) = unchanged {
-                state.state = self.rules[before].state;
-                state.clocks = self.rules[before].clocks.clone();
-                (state.seen, state.lost) = (self.rules[before].seen, self.rules[before].lost);
+            let named =
+                old_plan.rules.iter().zip(&self.rules).find(|(old, _)| old.name == rule.name);
+            if let Some((old, before)) = named
+                && is_same_condition(old, rule)
+                && state.signals.iter().all(|signal| unchanged[signal.0].is_some())
+            {
+                (state.state, state.clocks) = (before.state, before.clocks.clone());
+                (state.seen, state.lost) = (before.seen, before.lost);
             }
         }
         next.refresh(|_| true, at);
         next.rejudge(|_| true, at, Judgement::Again);
-        let Self { rules, feeds, .. } = &mut next;
-        let untried = rules.iter_mut().filter(|rule| rule.is_untried(feeds));
-        untried.for_each(RuleState::interrupt);
+        let Self { rules, targets, .. } = &mut next;
+        let untried = rules.iter_mut().filter(|rule| rule.is_untried(targets));
+        untried.for_each(EvaluatedRule::interrupt);
         next
     }
 
     /// Takes in a scrape and judges every rule that it can move.
     pub fn observe(&mut self, scrape: &Scrape) {
         let target = scrape.target.0;
-        if target >= self.feeds.len() || self.is_late(scrape) {
+        if target >= self.targets.len() || self.is_late(scrape) {
             return;
         }
         self.catch_up(scrape.at);
-        self.feeds[target].take(scrape);
+        self.targets[target].take(scrape);
         let fresh = self.signals.fed(scrape);
         self.refresh(|signal| fresh[signal], scrape.at);
         let mut touched = vec![false; self.rules.len()];
@@ -177,7 +206,7 @@ impl Evaluator {
         }
         self.rejudge(|rule| touched[rule], scrape.at, Judgement::Fresh);
         if scrape.result.is_err() {
-            // Those for whom absence counts have a first sight of it here.
+            // A rule for which absence counts sees it here for the first time.
             let plan = self.plan.clone();
             let breach = |rule: usize| plan.rules[rule].on_no_data == OnNoData::Breach;
             self.rejudge(|rule| breach(rule) && !touched[rule], scrape.at, Judgement::Again);
@@ -187,7 +216,7 @@ impl Evaluator {
     /// Whether it is no newer than what was taken in from its target. It would look like counters
     /// that fell and were set back, and what it says was over before what is known.
     pub(crate) fn is_late(&self, scrape: &Scrape) -> bool {
-        let last = self.feeds.get(scrape.target.0).and_then(|feed| feed.last);
+        let last = self.targets.get(scrape.target.0).and_then(TargetIngest::last);
         last.is_some_and(|(at, _)| scrape.at <= at)
     }
 
@@ -223,14 +252,20 @@ impl Evaluator {
     }
 
     fn refresh(&mut self, which: impl Fn(usize) -> bool, at: Instant) {
-        self.signals.refresh(&self.plan, &self.feeds, which, at);
+        let inputs = Inputs { plan: &self.plan, targets: &self.targets, at };
+        self.signals.refresh(inputs, which);
     }
 
-    fn rejudge(&mut self, which: impl Fn(usize) -> bool, at: Instant, how: Wrap) {
-        let Self { plan, feeds, signals, rules, stage, .. } = self;
+    fn rejudge(
+        &mut self,
+        which: impl Fn(usize) -> bool,
+        at: Instant,
+        how: fn(Verdict) -> Judgement,
+    ) {
+        let Self { plan, targets, signals, rules, stage, .. } = self;
         for (index, state) in rules.iter_mut().enumerate().filter(|(rule, _)| which(*rule)) {
             let rule = &plan.rules[index];
-            state.look(rule, signals, at);
+            state.read(rule, signals, at);
             if !applies(rule, stage.as_ref()) {
                 state.reset();
                 continue;
@@ -238,7 +273,7 @@ impl Evaluator {
             if matches!(how(state.verdict), Judgement::Fresh(Verdict::Holds | Verdict::Fails)) {
                 state.judged = Some(at);
             }
-            if !state.is_untried(feeds) {
+            if !state.is_untried(targets) {
                 state.clocks.judge(&state.terms, at, how);
                 state.state = state.clocks.state(rule.quorum, state.state, at);
             }
@@ -285,12 +320,12 @@ impl Evaluator {
         if grouped.is_empty() {
             return condition::verdict(cond, &|signal| self.reading(signal));
         }
-        let mut clocks = Clocks::none();
+        let mut clocks = GroupClocks::none();
         let verdict_in = |group: Group| {
             let verdict = condition::verdict(cond, &|ix| self.reading_in(ix, &group));
             (group, verdict)
         };
-        clocks.set(groups(&self.signals, &grouped).into_iter().map(verdict_in));
+        clocks.set(self.signals.groups_of_any(&grouped).into_iter().map(verdict_in));
         clocks.verdict(Quorum::All, Verdict::NoData(NoData::NoSeries))
     }
 
@@ -319,7 +354,7 @@ impl Evaluator {
     }
 
     /// A rule's state and verdict.
-    pub(crate) fn rule(&self, rule: RuleIx) -> &RuleState {
+    pub(crate) fn rule(&self, rule: RuleIx) -> &EvaluatedRule {
         &self.rules[rule.0]
     }
 
@@ -340,12 +375,12 @@ impl Evaluator {
         match verdict {
             Verdict::Holds => true,
             Verdict::Fails => false,
-            Verdict::NoData(_) if self.rule(rule).is_untried(&self.feeds) => false,
+            Verdict::NoData(_) if self.rule(rule).is_untried(&self.targets) => false,
             Verdict::NoData(_) => self.plan.rule(rule).on_no_data == OnNoData::Breach,
         }
     }
 
-    /// Samples for these rules were there once, though this judge never saw them.
+    /// Samples for these rules were there once, though this evaluator never saw them.
     pub(crate) fn note_seen(&mut self, rules: &[RuleName]) {
         for (rule, state) in self.plan.rules.iter().zip(&mut self.rules) {
             state.seen |= rules.contains(&rule.name);
@@ -358,11 +393,11 @@ impl Evaluator {
         &self.plan
     }
 
-    /// The groups in which a rule holds, or held.
-    pub(crate) fn speaking(&self) -> HashSet<&Group> {
+    /// The groups in which a rule is not inactive.
+    pub(crate) fn active_groups(&self) -> HashSet<&Group> {
         let clocks = self.rules.iter().flat_map(|rule| rule.clocks.iter());
-        let speaking = clocks.filter(|known| known.clock.state() != State::Inactive);
-        speaking.map(|known| &known.group).collect()
+        let active = clocks.filter(|known| known.clock.state() != RuleState::Inactive);
+        active.map(|known| &known.group).collect()
     }
 
     /// Whether a scrape is news to a condition: it fed one of its signals.
@@ -376,7 +411,7 @@ impl Evaluator {
     /// When time alone may change something.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        let tried = self.rules.iter().filter(|rule| !rule.is_untried(&self.feeds));
+        let tried = self.rules.iter().filter(|rule| !rule.is_untried(&self.targets));
         let holds = tried.filter_map(|rule| rule.clocks.deadline(&rule.terms));
         self.signals.deadline().into_iter().chain(holds).min()
     }
@@ -384,35 +419,24 @@ impl Evaluator {
     /// A target that some rule needs and that has not answered for too long, or never.
     #[must_use]
     pub fn blind(&self, rule: RuleIx, at: Instant) -> Option<TargetIx> {
-        let fed_by = &self.rules[rule.0].fed_by;
-        let silent = |(ix, target): &(usize, &crate::model::target::Target)| {
-            let last = self.feeds[*ix].last_success;
-            fed_by[*ix] && last.is_none_or(|last| at.since(last) > target.stale())
-        };
-        self.plan.targets.iter().enumerate().find(silent).map(|(ix, _)| TargetIx(ix))
+        let fed_by = self.rule(rule).fed_by();
+        let targets = self.plan.targets.iter().zip(&self.targets).zip(fed_by);
+        let mut silent = targets.map(|((target, ingest), fed)| {
+            let answered = |last: Instant| at.since(last) <= target.stale();
+            *fed && !ingest.last_success().is_some_and(answered)
+        });
+        silent.position(|silent| silent).map(TargetIx)
     }
 }
-
-/// Marks a verdict as fresh or not.
-type Wrap = fn(Verdict) -> Judgement;
 
 /// Whether a rule is judged in a stage.
 fn applies(rule: &Rule, stage: Option<&StageName>) -> bool {
     rule.stages.is_empty() || stage.is_some_and(|stage| rule.stages.contains(stage))
 }
 
-/// The groups that any of the signals has, in order.
-fn groups(signals: &Signals, grouped: &[SignalIx]) -> Vec<Group> {
-    let all = grouped.iter().flat_map(|ix| signals.groups(*ix));
-    let mut groups: Vec<Group> = all.map(|(group, _)| group.clone()).collect();
-    groups.sort();
-    groups.dedup();
-    groups
-}
-
-impl RuleState {
-    /// Looks at the readings as they are.
-    fn look(&mut self, rule: &Rule, signals: &Signals, at: Instant) {
+impl EvaluatedRule {
+    /// Takes over what the readings say now.
+    fn read(&mut self, rule: &Rule, signals: &Signals, at: Instant) {
         let verdict_in = |group: Group| {
             let verdict = verdict_of(rule, &|ix| signals.reading_in(ix, &group));
             (group, verdict)
@@ -425,7 +449,7 @@ impl RuleState {
                 Verdict::NoData(why) => Verdict::NoData(why),
                 Verdict::Holds | Verdict::Fails => Verdict::NoData(NoData::NoSeries),
             };
-            self.clocks.set(groups(signals, &self.grouped).into_iter().map(verdict_in));
+            self.clocks.set(signals.groups_of_any(&self.grouped).into_iter().map(verdict_in));
             self.verdict = self.clocks.verdict(rule.quorum, none);
         }
         let telemetry = self.sampled.iter().map(|ix| signals.telemetry(*ix));
@@ -447,11 +471,11 @@ fn verdict_of(rule: &Rule, reading: &impl Fn(SignalIx) -> Reading) -> Verdict {
     }
 }
 
-/// Whether two rules of one name are the same sentence, so that a reload may keep the state.
-fn alike(old: &Rule, new: &Rule) -> bool {
-    let text = |rule: &Rule| -> (String, Option<String>) {
-        (rule.when.text.clone(), rule.given.as_ref().map(|given| given.text.clone()))
+/// Whether two rules of one name say the same, so that a reload may keep the state.
+fn is_same_condition(old: &Rule, new: &Rule) -> bool {
+    let text = |condition: &Condition| condition.text.clone();
+    let all = |rule: &Rule| {
+        (text(&rule.when), rule.given.as_ref().map(text), FiringTerms::from(rule), rule.quorum)
     };
-    let how = |rule: &Rule| (Terms::from(rule), rule.quorum, rule.stages.clone());
-    text(old) == text(new) && how(old) == how(new)
+    all(old) == all(new) && old.stages == new.stages
 }

@@ -7,7 +7,7 @@ use crate::model::reading::{NoData, Verdict};
 use crate::model::rule::Quorum;
 use crate::model::time::Instant;
 
-use super::state::{Judgement, RuleClock, State, Terms};
+use super::state::{FiringTerms, Judgement, RuleClock, RuleState};
 
 /// A rule in one group.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,12 +19,12 @@ pub(crate) struct GroupClock {
 
 /// A rule in all its groups; one that is not read by labels has exactly one group.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Clocks {
+pub(crate) struct GroupClocks {
     /// In the order of the groups.
     list: Vec<GroupClock>,
 }
 
-impl Clocks {
+impl GroupClocks {
     /// The clock of a rule that is not read by labels.
     pub(crate) fn one() -> Self {
         let verdict = Verdict::NoData(NoData::NeverScraped);
@@ -61,7 +61,12 @@ impl Clocks {
     }
 
     /// Every clock takes its verdict into account.
-    pub(crate) fn judge(&mut self, terms: &Terms, at: Instant, how: fn(Verdict) -> Judgement) {
+    pub(crate) fn judge(
+        &mut self,
+        terms: &FiringTerms,
+        at: Instant,
+        how: fn(Verdict) -> Judgement,
+    ) {
         for known in &mut self.list {
             known.clock.judge(terms, at, how(known.verdict));
         }
@@ -80,7 +85,7 @@ impl Clocks {
     /// in one and holds in another is not that.
     pub(crate) fn fires_now(&self, quorum: Quorum, holds: impl Fn(Verdict) -> bool) -> bool {
         let fires = |known: &&GroupClock| {
-            matches!(known.clock.state(), State::Firing(_)) && holds(known.verdict)
+            matches!(known.clock.state(), RuleState::Firing(_)) && holds(known.verdict)
         };
         self.list.iter().filter(fires).count() >= self.needed(quorum)
     }
@@ -107,14 +112,14 @@ impl Clocks {
     }
 
     /// The rule's state over all groups, which was `before`.
-    pub(crate) fn state(&self, quorum: Quorum, before: State, at: Instant) -> State {
+    pub(crate) fn state(&self, quorum: Quorum, before: RuleState, at: Instant) -> RuleState {
         if let [only] = &self.list[..]
             && only.group == Group::ALL
         {
             return only.clock.state();
         }
-        let states: Vec<State> = self.list.iter().map(|known| known.clock.state()).collect();
-        State::of_groups(before, &states, self.needed(quorum), at)
+        let states: Vec<RuleState> = self.list.iter().map(|known| known.clock.state()).collect();
+        RuleState::of_groups(before, &states, self.needed(quorum), at)
     }
 
     /// What the rule looked at is gone: the time until it is seen again does not count.
@@ -128,7 +133,7 @@ impl Clocks {
     }
 
     /// When time alone may change a group's state.
-    pub(crate) fn deadline(&self, terms: &Terms) -> Option<Instant> {
+    pub(crate) fn deadline(&self, terms: &FiringTerms) -> Option<Instant> {
         self.list.iter().filter_map(|known| known.clock.deadline(terms, known.verdict)).min()
     }
 }
@@ -140,8 +145,8 @@ mod tests {
 
     const DARK: Verdict = Verdict::NoData(NoData::Stale);
 
-    fn clocks(verdicts: &[(&str, Verdict)]) -> Clocks {
-        let mut clocks = Clocks::none();
+    fn clocks(verdicts: &[(&str, Verdict)]) -> GroupClocks {
+        let mut clocks = GroupClocks::none();
         clocks.set(verdicts.iter().map(|(group, verdict)| (Group::from_text(group), *verdict)));
         clocks
     }
@@ -168,7 +173,7 @@ mod tests {
 
     #[test]
     fn a_group_that_is_gone_takes_its_clock_along() {
-        let terms = Terms {
+        let terms = FiringTerms {
             hold: std::time::Duration::from_secs(10),
             share: crate::model::rule::Share::ALL,
             keep_firing_for: std::time::Duration::ZERO,

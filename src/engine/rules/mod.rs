@@ -3,10 +3,10 @@
 
 pub(crate) mod baseline;
 pub(crate) mod condition;
+mod definition;
 pub(crate) mod evaluator;
 pub(crate) mod groups;
 pub(crate) mod reading;
-pub(crate) mod reload;
 pub(crate) mod share;
 pub(crate) mod signals;
 pub(crate) mod state;

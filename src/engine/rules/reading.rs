@@ -1,12 +1,11 @@
-//! Readings: what the tracks of a signal, one from each target, say together at an instant.
+//! Readings: what the accumulators of a signal, one from each target, say together at an instant.
 
 use crate::model::reading::{NoData, Reading};
-use crate::model::signal::{Across, SignalKind, Since};
+use crate::model::signal::{AgeOf, Aggregation, Reduction};
 use crate::model::time::Instant;
 
-use crate::engine::ingest::accumulator::{Gauges, Standing, Track};
+use crate::engine::ingest::accumulator::{Accumulator, Availability, GaugeAggregate};
 use crate::engine::window::counter::Span;
-use crate::engine::window::gauge::OverWindow;
 use crate::engine::window::native;
 use crate::engine::window::native_window::Gains;
 use crate::engine::window::quantile;
@@ -14,82 +13,109 @@ use crate::engine::window::quantile;
 /// How far the observations of native histograms may fall short of all, relatively, by rounding.
 const SLACK: f64 = 1e-9;
 
-/// The tracks of one signal.
-pub(crate) type Tracks<'a> = Vec<&'a Track>;
+const NO_SERIES: Reading = Reading::NoData(NoData::NoSeries);
 
-/// What could be used, and what is missing from it.
-struct Usable<'a> {
-    ready: Vec<(&'a Track, Span)>,
-    /// Why a target that has a share is not in `ready`, where there is one.
+/// What a signal over series reads at `at`, for a gauge before any window over time.
+pub(crate) fn read(reduction: &Reduction, all: &[&Accumulator], at: Instant) -> Reading {
+    let read = match reduction {
+        Reduction::Rate => increases(all, at).map(|all| {
+            let rate = |(each, span): &(&Accumulator, Span)| {
+                each.increase(*span, 0) / span.elapsed.as_secs_f64()
+            };
+            sum(all.ready.iter().map(rate).sum(), all.missing)
+        }),
+        Reduction::Increase => increases(all, at).map(|all| sum(all.total(0), all.missing)),
+        Reduction::Ratio { .. } => increases(all, at).map(|all| all.share(NoData::NoTraffic)),
+        Reduction::Mean => increases(all, at).map(|all| all.share(NoData::NoObservations)),
+        Reduction::Quantile(q) if has_buckets(all) => {
+            increases(all, at).map(|all| all.quantile(*q))
+        }
+        Reduction::Quantile(_) => gauges(all, at).map(summary_quantile),
+        Reduction::Gauge { across, .. } => gauges(all, at).map(|all| aggregated(*across, all)),
+        Reduction::Count(_) => count(all, at),
+        Reduction::Age(AgeOf::Sample) => Ok(sample_age(all, at)),
+        Reduction::Age(AgeOf::Value) => value_age(all, at),
+    };
+    read.unwrap_or_else(Reading::NoData)
+}
+
+/// What is missing from a reading.
+#[derive(Default)]
+struct Gaps {
+    /// Why a target that has a share could not be read, where there is one.
+    missing: Option<NoData>,
+    /// A target was read that has no share.
+    any_absent: bool,
+}
+
+/// Reads those accumulators that can be read. A spoiled one spoils the reading; a stale one leaves
+/// a gap; an absent one has no share.
+fn gather<'a>(
+    all: &[&'a Accumulator],
+    at: Instant,
+    mut read: impl FnMut(&'a Accumulator) -> Result<(), NoData>,
+) -> Result<Gaps, NoData> {
+    let mut gaps = Gaps::default();
+    for each in all {
+        let gap = match each.availability(at) {
+            Availability::Spoiled(why) => return Err(why),
+            Availability::Stale => {
+                gaps.missing = Some(NoData::Stale);
+                None
+            }
+            Availability::Absent => {
+                gaps.any_absent = true;
+                None
+            }
+            Availability::Unknown => Some(NoData::NeverScraped),
+            Availability::Ready => read(each).err(),
+        };
+        gaps.missing = gaps.missing.or(gap);
+    }
+    Ok(gaps)
+}
+
+/// The accumulators whose windows can be used, and what is missing from them.
+struct Increases<'a> {
+    ready: Vec<(&'a Accumulator, Span)>,
     missing: Option<NoData>,
 }
 
-/// The reading of a signal over counters or histograms at `at`.
-pub(crate) fn over_counters(kind: &SignalKind, tracks: &Tracks<'_>, at: Instant) -> Reading {
-    let usable = match usable(tracks, at) {
-        Ok(usable) => usable,
-        Err(why) => return Reading::NoData(why),
-    };
-    let total = |column| usable.ready.iter().map(|(t, span)| t.increase(*span, column)).sum();
-    match kind {
-        SignalKind::Rate { .. } => {
-            let rate = |(track, span): &(&Track, Span)| {
-                track.increase(*span, 0) / span.elapsed.as_secs_f64()
-            };
-            usable.sum(usable.ready.iter().map(rate).sum())
-        }
-        SignalKind::Increase { .. } => usable.sum(total(0)),
-        SignalKind::Ratio { .. } => share(total(0), total(1), NoData::NoTraffic),
-        SignalKind::Mean { .. } => share(total(0), total(1), NoData::NoObservations),
-        SignalKind::Quantile { q, .. } => usable.quantile(*q),
-        SignalKind::Gauge { .. } | SignalKind::Count { .. } | SignalKind::Age { .. } => no_series(),
-        SignalKind::Baseline { .. } | SignalKind::Before { .. } => no_series(),
-        SignalKind::Up(_) | SignalKind::Value(_) | SignalKind::Expr(_) => no_series(),
+fn increases<'a>(all: &[&'a Accumulator], at: Instant) -> Result<Increases<'a>, NoData> {
+    let mut ready = Vec::new();
+    let gaps = gather(all, at, |each| {
+        ready.push((each, each.span(at)?));
+        Ok(())
+    })?;
+    if ready.is_empty() {
+        return Err(gaps.missing.unwrap_or(NoData::NoSeries));
+    }
+    Ok(Increases { ready, missing: gaps.missing })
+}
+
+/// A sum of shares that cannot be negative: a lower bound where one is missing.
+const fn sum(sum: f64, missing: Option<NoData>) -> Reading {
+    match missing {
+        _ if !sum.is_finite() => Reading::NoData(NoData::NotFinite),
+        None => Reading::Value(sum),
+        Some(_) => Reading::AtLeast(sum),
     }
 }
 
-const fn no_series() -> Reading {
-    Reading::NoData(NoData::NoSeries)
-}
-
-fn share(part: f64, whole: f64, nothing: NoData) -> Reading {
-    let share = part / whole;
-    match whole > 0.0 {
-        true if share.is_finite() => Reading::Value(share),
-        true => Reading::NoData(NoData::NotFinite),
-        false => Reading::NoData(nothing),
+impl Increases<'_> {
+    /// How much a column grew over all targets.
+    fn total(&self, column: usize) -> f64 {
+        self.ready.iter().map(|(each, span)| each.increase(*span, column)).sum()
     }
-}
 
-/// Sorts the tracks by what can be said of them. A spoiled one spoils the reading; a stale one
-/// leaves a gap; an absent one has no share.
-fn usable<'a>(tracks: &Tracks<'a>, at: Instant) -> Result<Usable<'a>, NoData> {
-    let mut usable = Usable { ready: Vec::new(), missing: None };
-    for track in tracks {
-        match track.standing(at) {
-            Standing::Absent => {}
-            Standing::Unknown => usable.missing = usable.missing.or(Some(NoData::NeverScraped)),
-            Standing::Spoiled(why) => return Err(why),
-            Standing::Stale => usable.missing = Some(NoData::Stale),
-            Standing::Ready => match track.span(at) {
-                Ok(span) => usable.ready.push((track, span)),
-                Err(why) => usable.missing = usable.missing.or(Some(why)),
-            },
-        }
-    }
-    if usable.ready.is_empty() {
-        return Err(usable.missing.unwrap_or(NoData::NoSeries));
-    }
-    Ok(usable)
-}
-
-impl Usable<'_> {
-    /// A sum of shares that cannot be negative: a lower bound where one is missing.
-    fn sum(&self, sum: f64) -> Reading {
-        match (sum.is_finite(), self.missing) {
-            (false, _) => Reading::NoData(NoData::NotFinite),
-            (true, None) => Reading::Value(sum),
-            (true, Some(_)) => Reading::AtLeast(sum),
+    /// The first column divided by the second.
+    fn share(&self, nothing: NoData) -> Reading {
+        let (part, whole) = (self.total(0), self.total(1));
+        let share = part / whole;
+        match whole > 0.0 {
+            true if share.is_finite() => Reading::Value(share),
+            true => Reading::NoData(NoData::NotFinite),
+            false => Reading::NoData(nothing),
         }
     }
 
@@ -97,31 +123,31 @@ impl Usable<'_> {
     /// histograms have only classic buckets, or had at the window's beginning, these are it; where
     /// others have only native ones, nothing holds all.
     fn quantile(&self, q: f64) -> Reading {
-        if !self.ready.iter().any(|(track, _)| track.has_natives()) {
-            return self.classic(q);
+        if !self.ready.iter().any(|(each, _)| each.has_natives()) {
+            return self.classic_quantile(q);
         }
         let mut gains = Gains::none();
         let mut all = 0.0;
-        for (track, span) in &self.ready {
-            gains.add(&track.natives(*span));
-            let last = track.bounds().iter().position(|bound| *bound == f64::INFINITY);
-            all += last.map_or(0.0, |column| track.increase(*span, column));
+        for (each, span) in &self.ready {
+            gains.add(&each.natives(*span));
+            let last = each.bounds().iter().position(|bound| *bound == f64::INFINITY);
+            all += last.map_or(0.0, |column| each.increase(*span, column));
         }
         if gains.native.parts().count >= all * (1.0 - SLACK) {
             native::quantile(q, &gains.native)
         } else if gains.bare > 0.0 {
             Reading::NoData(NoData::NoBuckets)
         } else {
-            self.classic(q)
+            self.classic_quantile(q)
         }
     }
 
     /// Buckets are added by their upper bound over all targets.
-    fn classic(&self, q: f64) -> Reading {
+    fn classic_quantile(&self, q: f64) -> Reading {
         let mut buckets: Vec<(f64, f64)> = Vec::new();
-        for (track, span) in &self.ready {
-            for (column, bound) in track.bounds().iter().enumerate() {
-                buckets.push((*bound, track.increase(*span, column)));
+        for (each, span) in &self.ready {
+            for (column, bound) in each.bounds().iter().enumerate() {
+                buckets.push((*bound, each.increase(*span, column)));
             }
         }
         buckets.sort_by(|a, b| a.0.total_cmp(&b.0));
@@ -137,138 +163,107 @@ impl Usable<'_> {
     }
 }
 
-/// Whether the tracks hold a histogram rather than a summary.
-pub(crate) fn has_buckets(tracks: &Tracks<'_>) -> bool {
-    tracks.iter().any(|track| !track.bounds().is_empty() || track.has_natives())
-}
-
-/// The largest of a summary's own quantiles at `at`.
-pub(crate) fn summary_quantile(tracks: &Tracks<'_>, at: Instant) -> Reading {
-    match combined(tracks, at) {
-        Err(why) => Reading::NoData(why),
-        Ok((gauges, missing)) if gauges.count == 0 => {
-            Reading::NoData(missing.unwrap_or(NoData::NoObservations))
-        }
-        Ok((gauges, None)) => Reading::Value(gauges.max),
-        Ok((gauges, Some(_))) => Reading::AtLeast(gauges.max),
-    }
+/// Whether the accumulators hold a histogram rather than a summary.
+fn has_buckets(all: &[&Accumulator]) -> bool {
+    all.iter().any(|each| !each.bounds().is_empty() || each.has_natives())
 }
 
 /// The gauges of all targets at `at`, and whether a share is missing.
-fn combined(tracks: &Tracks<'_>, at: Instant) -> Result<(Gauges, Option<NoData>), NoData> {
-    let mut all = Gauges::NONE;
-    let (mut missing, mut any) = (None, false);
-    for track in tracks {
-        match track.standing(at) {
-            Standing::Absent => {}
-            Standing::Unknown => missing = missing.or(Some(NoData::NeverScraped)),
-            Standing::Spoiled(why) => return Err(why),
-            Standing::Stale => missing = Some(NoData::Stale),
-            Standing::Ready => {
-                any = true;
-                all.merge(track.gauges());
-            }
-        }
-    }
-    if any { Ok((all, missing)) } else { Err(missing.unwrap_or(NoData::NoSeries)) }
+fn gauges(all: &[&Accumulator], at: Instant) -> Result<(GaugeAggregate, Option<NoData>), NoData> {
+    let (mut gauges, mut any) = (GaugeAggregate::NONE, false);
+    let gaps = gather(all, at, |each| {
+        gauges.merge(each.gauges());
+        any = true;
+        Ok(())
+    })?;
+    if any { Ok((gauges, gaps.missing)) } else { Err(gaps.missing.unwrap_or(NoData::NoSeries)) }
 }
 
-/// How many series count at `at`. None on a page that could be read is 0, which is known; what a
-/// silent target has can only add to it.
-pub(crate) fn count(tracks: &Tracks<'_>, at: Instant) -> Reading {
-    let (mut total, mut missing, mut known) = (0, None, false);
-    for track in tracks {
-        match track.standing(at) {
-            Standing::Absent => known = true,
-            Standing::Unknown => missing = missing.or(Some(NoData::NeverScraped)),
-            Standing::Spoiled(why) => return Reading::NoData(why),
-            Standing::Stale => missing = Some(NoData::Stale),
-            Standing::Ready => {
-                known = true;
-                total += track.gauges().count;
-            }
-        }
-    }
-    let total = f64::from(total);
+/// The largest of a summary's own quantiles.
+const fn summary_quantile((gauges, missing): (GaugeAggregate, Option<NoData>)) -> Reading {
     match missing {
-        None if tracks.is_empty() => no_series(),
-        None => Reading::Value(total),
-        Some(_) if known => Reading::AtLeast(total),
-        Some(why) => Reading::NoData(why),
+        Some(why) if gauges.count == 0 => Reading::NoData(why),
+        None if gauges.count == 0 => Reading::NoData(NoData::NoObservations),
+        Some(_) => Reading::AtLeast(gauges.max),
+        None => Reading::Value(gauges.max),
     }
 }
 
-/// Seconds since something happened, as of `at`. That nothing was sampled since does not make the
-/// age of the newest sample unknown, but that of what a gauge held.
-pub(crate) fn age(since: Since, tracks: &Tracks<'_>, at: Instant) -> Reading {
-    let mut youngest: Option<std::time::Duration> = None;
-    let mut missing = None;
-    for track in tracks {
-        match (track.standing(at), since) {
-            (Standing::Spoiled(why), Since::Value) => return Reading::NoData(why),
-            (Standing::Unknown, _) => missing = missing.or(Some(NoData::NeverScraped)),
-            (Standing::Stale, Since::Value) => missing = Some(NoData::Stale),
-            (Standing::Absent, Since::Value) => {}
-            (Standing::Ready, _)
-            | (Standing::Absent | Standing::Spoiled(_) | Standing::Stale, Since::Sample) => {
-                let age = track.age(at);
-                youngest = youngest.into_iter().chain(age).min();
-            }
-        }
-    }
-    match (missing, youngest) {
-        (Some(why), _) => Reading::NoData(why),
-        (None, Some(age)) => Reading::Value(age.as_secs_f64()),
-        (None, None) => no_series(),
-    }
-}
-
-/// Why nothing is known of a group that no track has a share of.
-pub(crate) fn absence(tracks: &Tracks<'_>, at: Instant) -> NoData {
-    let standings = tracks.iter().map(|track| match track.standing(at) {
-        Standing::Unknown => Some(NoData::NeverScraped),
-        Standing::Spoiled(why) => Some(why),
-        Standing::Absent | Standing::Stale | Standing::Ready => None,
-    });
-    standings.flatten().next().unwrap_or(NoData::NoSeries)
-}
-
-/// The gauges across series at `at`, before any window over time.
-pub(crate) fn across(across: Option<Across>, tracks: &Tracks<'_>, at: Instant) -> Reading {
-    let (gauges, missing) = match combined(tracks, at) {
-        Ok(combined) => combined,
-        Err(why) => return Reading::NoData(why),
-    };
+/// The gauges across series.
+fn aggregated(
+    across: Option<Aggregation>,
+    (gauges, missing): (GaugeAggregate, Option<NoData>),
+) -> Reading {
     if gauges.count == 0 {
         return Reading::NoData(missing.unwrap_or(NoData::NoSeries));
     }
     let count = f64::from(gauges.count);
     let value = match across {
         None if gauges.count > 1 => return Reading::NoData(NoData::SeveralSeries(gauges.count)),
-        None | Some(Across::Sum) => gauges.sum,
-        Some(Across::Avg) => gauges.sum / count,
-        Some(Across::Min) => gauges.min,
-        Some(Across::Max) => gauges.max,
-        Some(Across::Count) => count,
+        None | Some(Aggregation::Sum) => gauges.sum,
+        Some(Aggregation::Avg) => gauges.sum / count,
+        Some(Aggregation::Min) => gauges.min,
+        Some(Aggregation::Max) => gauges.max,
+        Some(Aggregation::Count) => count,
     };
     match (missing, across) {
         _ if !value.is_finite() => Reading::NoData(NoData::NotFinite),
         (None, _) => Reading::Value(value),
         // What is missing can only add to these two.
-        (Some(_), Some(Across::Max | Across::Count)) => Reading::AtLeast(value),
-        (Some(why), None | Some(Across::Sum | Across::Avg | Across::Min)) => Reading::NoData(why),
+        (Some(_), Some(Aggregation::Max | Aggregation::Count)) => Reading::AtLeast(value),
+        (Some(why), None | Some(Aggregation::Sum | Aggregation::Avg | Aggregation::Min)) => {
+            Reading::NoData(why)
+        }
     }
 }
 
-/// The reading of a gauge over time after its value across series, sampled at
-/// `at`, was added.
-pub(crate) fn over_time(window: &mut OverWindow, now: Reading, at: Instant) -> Reading {
-    match now {
-        Reading::NoData(_) => now,
-        Reading::AtLeast(_) => Reading::NoData(NoData::Stale),
-        Reading::Value(value) => {
-            window.push(at, value);
-            window.reading()
-        }
+/// How many series count at `at`. None on a page that could be read is 0, which is known; what a
+/// silent target has can only add to it.
+fn count(all: &[&Accumulator], at: Instant) -> Result<Reading, NoData> {
+    let (mut total, mut any) = (0, false);
+    let gaps = gather(all, at, |each| {
+        total += each.gauges().count;
+        any = true;
+        Ok(())
+    })?;
+    let total = f64::from(total);
+    Ok(match gaps.missing {
+        None if all.is_empty() => NO_SERIES,
+        None => Reading::Value(total),
+        Some(_) if any || gaps.any_absent => Reading::AtLeast(total),
+        Some(why) => Reading::NoData(why),
+    })
+}
+
+/// Seconds since the newest sample. That nothing was sampled since does not make it unknown.
+fn sample_age(all: &[&Accumulator], at: Instant) -> Reading {
+    if all.iter().any(|each| each.availability(at) == Availability::Unknown) {
+        return Reading::NoData(NoData::NeverScraped);
     }
+    let youngest = all.iter().filter_map(|each| each.age(at)).min();
+    youngest.map_or(NO_SERIES, |age| Reading::Value(age.as_secs_f64()))
+}
+
+/// Seconds since the newest time that a gauge holds.
+fn value_age(all: &[&Accumulator], at: Instant) -> Result<Reading, NoData> {
+    let mut youngest = None;
+    let gaps = gather(all, at, |each| {
+        youngest = youngest.into_iter().chain(each.age(at)).min();
+        Ok(())
+    })?;
+    Ok(match (gaps.missing, youngest) {
+        (Some(why), _) => Reading::NoData(why),
+        (None, Some(age)) => Reading::Value(age.as_secs_f64()),
+        (None, None) => NO_SERIES,
+    })
+}
+
+/// Why nothing is known of a group that no accumulator has a share of.
+pub(crate) fn absence(all: impl Iterator<Item = Availability>) -> NoData {
+    let mut reasons = all.filter_map(|availability| match availability {
+        Availability::Unknown => Some(NoData::NeverScraped),
+        Availability::Spoiled(why) => Some(why),
+        Availability::Absent | Availability::Stale | Availability::Ready => None,
+    });
+    reasons.next().unwrap_or(NoData::NoSeries)
 }

@@ -11,29 +11,29 @@ use crate::model::time::Instant;
 
 /// Whether a condition held at an instant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Held {
+pub(crate) enum Observation {
     /// It held.
-    Yes,
+    Held,
     /// It did not.
-    No,
+    NotHeld,
 }
 
 /// The observed time of a rule, as far back as its `for`.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Observed {
+pub(crate) struct ObservedTime {
     /// Stretches of time, oldest first, neighbours of different kinds.
-    stretches: VecDeque<(Duration, Held)>,
+    stretches: VecDeque<(Duration, Observation)>,
     total: Duration,
     held: Duration,
     /// The last verdict, unless there was no data since.
-    last: Option<(Instant, Held)>,
+    last: Option<(Instant, Observation)>,
 }
 
-impl Observed {
+impl ObservedTime {
     /// Takes in a fresh verdict at `at`; only the last `window` of observed time is kept. One that
     /// is not newer than the last is ignored.
-    pub(crate) fn see(&mut self, at: Instant, held: Held, window: Duration) {
-        let both = |before: Held| if before == held { held } else { Held::No };
+    pub(crate) fn see(&mut self, at: Instant, held: Observation, window: Duration) {
+        let both = |before: Observation| if before == held { held } else { Observation::NotHeld };
         match self.last {
             Some((last, _)) if last >= at => return,
             Some((last, before)) => self.add(at.since(last), both(before)),
@@ -43,9 +43,9 @@ impl Observed {
         self.trim(window);
     }
 
-    fn add(&mut self, time: Duration, held: Held) {
+    fn add(&mut self, time: Duration, held: Observation) {
         self.total += time;
-        self.held += if held == Held::Yes { time } else { Duration::ZERO };
+        self.held += if held == Observation::Held { time } else { Duration::ZERO };
         match self.stretches.back_mut() {
             Some((stretch, kind)) if *kind == held => *stretch += time,
             Some(_) | None => self.stretches.push_back((time, held)),
@@ -58,7 +58,7 @@ impl Observed {
             let gone = excess.min(*stretch);
             *stretch -= gone;
             self.total -= gone;
-            self.held -= if *held == Held::Yes { gone } else { Duration::ZERO };
+            self.held -= if *held == Observation::Held { gone } else { Duration::ZERO };
             if stretch.is_zero() {
                 self.stretches.pop_front();
             }
@@ -87,7 +87,7 @@ impl Observed {
     }
 
     /// The last verdict, unless there was no data since.
-    pub(crate) fn last(&self) -> Option<(Instant, Held)> {
+    pub(crate) fn last(&self) -> Option<(Instant, Observation)> {
         self.last
     }
 }
@@ -109,21 +109,21 @@ mod tests {
     #[test]
     fn a_share_needs_the_whole_window_observed() {
         let share = Share::new(0.5).unwrap();
-        let mut observed = Observed::default();
-        (0..=9).for_each(|second| observed.see(at(second), Held::Yes, seconds(10)));
+        let mut observed = ObservedTime::default();
+        (0..=9).for_each(|second| observed.see(at(second), Observation::Held, seconds(10)));
         assert!(!observed.is_reached(share, seconds(10)));
-        observed.see(at(10), Held::No, seconds(10));
+        observed.see(at(10), Observation::NotHeld, seconds(10));
         assert!(observed.is_reached(share, seconds(10)));
         assert_eq!(observed.held(), seconds(9));
     }
 
     #[test]
     fn time_across_an_interruption_is_not_observed() {
-        let mut observed = Observed::default();
-        observed.see(at(0), Held::Yes, seconds(10));
+        let mut observed = ObservedTime::default();
+        observed.see(at(0), Observation::Held, seconds(10));
         observed.interrupt();
-        observed.see(at(60), Held::Yes, seconds(10));
-        observed.see(at(61), Held::Yes, seconds(10));
+        observed.see(at(60), Observation::Held, seconds(10));
+        observed.see(at(61), Observation::Held, seconds(10));
         assert_eq!(observed.held(), seconds(1));
     }
 
@@ -133,7 +133,7 @@ mod tests {
             verdicts in prop::collection::vec((1u64..5, any::<bool>(), 0u32..10), 1..200)
         ) {
             let window = seconds(20);
-            let mut observed = Observed::default();
+            let mut observed = ObservedTime::default();
             // One entry for each observed second: whether it held.
             let mut all: Vec<bool> = Vec::new();
             let (mut second, mut last) = (0, None);
@@ -143,7 +143,7 @@ mod tests {
                     observed.interrupt();
                     last = None;
                 }
-                let held = if holds { Held::Yes } else { Held::No };
+                let held = if holds { Observation::Held } else { Observation::NotHeld };
                 observed.see(at(second), held, window);
                 if let Some(before) = last {
                     all.extend((0..gap).map(|_| before && holds));

@@ -1,5 +1,5 @@
-//! Every signal's readings, in each of its groups, and when they change. Readings follow from the
-//! feeds' tracks and from one another; nothing here judges.
+//! Every signal's readings, in each of its groups, and when they change. Readings follow from what
+//! targets accumulated and from one another; no rule is evaluated here.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,17 +10,26 @@ use crate::model::index::SignalIx;
 use crate::model::plan::Plan;
 use crate::model::reading::{NoData, Reading, Telemetry};
 use crate::model::scrape::Scrape;
-use crate::model::signal::{Signal, SignalKind, Since};
+use crate::model::signal::{Reduction, Signal, SignalKind};
+use crate::model::target::Target;
 use crate::model::time::Instant;
 
 use super::baseline::Baselines;
 use super::condition;
-use super::reading::{self, Tracks};
-use crate::engine::ingest::accumulator::Track;
-use crate::engine::ingest::accumulators::TrackIx;
-use crate::engine::ingest::target::Feed;
-use crate::engine::window::gauge::OverWindow;
-use crate::engine::window::history::History;
+use super::reading;
+use crate::engine::ingest::accumulator::Accumulator;
+use crate::engine::ingest::accumulators::AccumulatorIx;
+use crate::engine::ingest::target::TargetIngest;
+use crate::engine::window::gauge::GaugeWindow;
+use crate::engine::window::history::ReadingHistory;
+
+/// What signals are read from, and when.
+#[derive(Clone, Copy)]
+pub(crate) struct Inputs<'a> {
+    pub(crate) plan: &'a Plan,
+    pub(crate) targets: &'a [TargetIngest],
+    pub(crate) at: Instant,
+}
 
 /// The signals of a plan.
 #[derive(Clone, Debug, Default)]
@@ -31,35 +40,36 @@ pub(crate) struct Signals {
 
 #[derive(Clone, Debug)]
 struct SignalState {
-    /// Where its tracks are: target and place there.
-    tracks: Vec<(usize, TrackIx)>,
+    /// Its accumulators: the target's index and the index there.
+    accumulators: Vec<(usize, AccumulatorIx)>,
     /// Its readings in the order of their groups; one for everything unless it is read by labels.
     readings: Vec<(Group, Reading)>,
     /// Why a group that is not among them has no reading.
     absent: NoData,
     /// The windows of a gauge that is read over time.
-    over: BTreeMap<Group, OverWindow>,
-    /// What it read, where somebody looks back, and how far back.
-    history: BTreeMap<Group, History>,
+    gauge_windows: BTreeMap<Group, GaugeWindow>,
+    /// What it read, where another signal looks back at it, and how far back.
+    history: BTreeMap<Group, ReadingHistory>,
     keep: Option<Duration>,
     /// When its newest samples will be too old.
     expires: Option<Instant>,
     /// The targets that it depends on, directly or through other signals.
     fed_by: Vec<bool>,
-    /// Those of them whose silence is news, too.
-    asks_after: Vec<bool>,
+    /// Those of them of which a failed scrape changes the reading, too.
+    fed_by_failures: Vec<bool>,
 }
 
 impl SignalState {
-    /// What is kept of groups that are no more, goes with them.
-    fn forget_groups(&mut self) {
-        let Self { readings, over, history, .. } = self;
+    /// Replaces the readings of groups. What is kept of groups that are no more goes with them.
+    fn set_groups(&mut self, readings: Vec<(Group, Reading)>) {
+        self.readings = readings;
+        let Self { readings, gauge_windows, history, .. } = self;
         let is_there = |group: &Group| readings.iter().any(|(known, _)| known == group);
-        over.retain(|group, _| is_there(group));
+        gauge_windows.retain(|group, _| is_there(group));
         history.retain(|group, _| is_there(group));
     }
 
-    /// Keeps the readings, where somebody looks back.
+    /// Keeps the readings, where another signal looks back at them.
     fn remember(&mut self, at: Instant) {
         let Some(keep) = self.keep else { return };
         let others = Group::others();
@@ -67,14 +77,33 @@ impl SignalState {
             self.history.entry(group.clone()).or_default().push(at, *reading, keep);
         }
     }
+
+    /// The targets that it depends on.
+    fn targets<'p>(&self, plan: &'p Plan) -> impl Iterator<Item = &'p Target> {
+        plan.targets.iter().zip(&self.fed_by).filter(|(_, fed)| **fed).map(|(target, _)| target)
+    }
+
+    /// The time that must lie between two samples for both to count, where targets are sampled more
+    /// often at times; zero where each counts.
+    fn spacing(&self, plan: &Plan) -> Duration {
+        let sharpened = self.targets(plan).filter(|target| target.sharpen.is_some());
+        sharpened.map(|target| target.interval).max().unwrap_or_default()
+    }
+
+    /// The time in which each of several targets has had its turn to feed it: its readings within
+    /// that time are of almost the same samples. Zero where there is only one.
+    fn turn(&self, plan: &Plan) -> Duration {
+        let shortest = self.targets(plan).map(|target| target.interval).min();
+        shortest.filter(|_| self.targets(plan).nth(1).is_some()).unwrap_or_default()
+    }
 }
 
 impl Signals {
     /// The signals of a plan, before anything was seen.
-    pub(crate) fn new(plan: &Plan, feeds: &[Feed]) -> Self {
+    pub(crate) fn new(plan: &Plan, targets: &[TargetIngest]) -> Self {
         let mut all = Self::default();
         for index in 0..plan.signals.len() {
-            let state = all.state(plan, feeds, SignalIx(index));
+            let state = all.initial_state(plan, targets, SignalIx(index));
             all.states.push(state);
         }
         for (of, keep) in plan.signals.iter().filter_map(|signal| signal.kind.looks_back()) {
@@ -84,54 +113,54 @@ impl Signals {
         all
     }
 
-    fn state(&self, plan: &Plan, feeds: &[Feed], ix: SignalIx) -> SignalState {
+    fn initial_state(&self, plan: &Plan, targets: &[TargetIngest], ix: SignalIx) -> SignalState {
         let signal = plan.signal(ix);
-        let places = feeds.iter().enumerate();
-        let tracks: Vec<_> = places
-            .filter_map(|(target, feed)| Some((target, feed.tracks.of_signal(ix)?)))
-            .collect();
-        let mut fed_by = vec![false; feeds.len()];
-        tracks.iter().for_each(|(target, _)| fed_by[*target] = true);
-        let mut asks_after = vec![false; feeds.len()];
-        if let SignalKind::Up(name) = &signal.kind
-            && let Some(target) = plan.targets.iter().position(|t| t.name == *name)
+        let own = |target: &TargetIngest| target.accumulators().of_signal(ix);
+        let all = targets.iter().enumerate();
+        let accumulators: Vec<_> = all.filter_map(|(t, target)| Some((t, own(target)?))).collect();
+        let mut fed_by = vec![false; targets.len()];
+        accumulators.iter().for_each(|(target, _)| fed_by[*target] = true);
+        let is_up = signal.kind.up().is_some();
+        if let Some(name) = signal.kind.up()
+            && let Some(target) = plan.targets.iter().position(|target| target.name == *name)
         {
-            (fed_by[target], asks_after[target]) = (true, true);
+            fed_by[target] = true;
         }
-        if let SignalKind::Age { since: Since::Sample, .. } = signal.kind {
-            asks_after.clone_from(&fed_by);
+        let mut fed_by_failures = vec![false; targets.len()];
+        if is_up || signal.kind.outlives_silence() {
+            fed_by_failures.clone_from(&fed_by);
         }
         signal.kind.for_each_signal(&mut |inner| {
-            add(&mut fed_by, &self.states[inner.0].fed_by);
-            add(&mut asks_after, &self.states[inner.0].asks_after);
+            mark(&mut fed_by, &self.states[inner.0].fed_by);
+            mark(&mut fed_by_failures, &self.states[inner.0].fed_by_failures);
         });
         let never = Reading::NoData(NoData::NeverScraped);
         SignalState {
-            tracks,
+            accumulators,
             readings: if signal.by.is_empty() { vec![(Group::ALL, never)] } else { Vec::new() },
             absent: NoData::NeverScraped,
-            over: BTreeMap::new(),
+            gauge_windows: BTreeMap::new(),
             history: BTreeMap::new(),
             keep: None,
             expires: None,
             fed_by,
-            asks_after,
+            fed_by_failures,
         }
     }
 
-    /// Takes over what is known of the signals that `same` finds among those of an earlier plan.
-    pub(crate) fn inherit(&mut self, mut old: Self, plan: &Plan, same: &[Option<SignalIx>]) {
-        for (state, before) in self.states.iter_mut().zip(same) {
+    /// Takes over what is known of the signals of an earlier plan that are `unchanged`.
+    pub(crate) fn inherit(&mut self, mut old: Self, plan: &Plan, unchanged: &[Option<SignalIx>]) {
+        for (state, before) in self.states.iter_mut().zip(unchanged) {
             if let Some(before) = before {
                 let before = &mut old.states[before.0];
-                state.over = std::mem::take(&mut before.over);
+                state.gauge_windows = std::mem::take(&mut before.gauge_windows);
                 if state.keep.is_some() {
                     state.history = std::mem::take(&mut before.history);
                 }
             }
         }
-        let unchanged = |ix: usize| same.get(ix).copied().flatten().is_some();
-        self.baselines = old.baselines.kept(plan, unchanged);
+        self.baselines = old.baselines;
+        self.baselines.retain(plan, unchanged);
     }
 
     /// Which of the signals a scrape feeds.
@@ -139,17 +168,17 @@ impl Signals {
         (0..self.states.len()).map(|ix| self.is_fed(SignalIx(ix), scrape)).collect()
     }
 
-    /// Whether a scrape fed a signal. A failed one is news only to those who ask after the target.
+    /// Whether a scrape fed a signal.
     pub(crate) fn is_fed(&self, signal: SignalIx, scrape: &Scrape) -> bool {
         let signal = &self.states[signal.0];
-        let targets = if scrape.result.is_ok() { &signal.fed_by } else { &signal.asks_after };
-        targets[scrape.target.0]
+        let by = if scrape.result.is_ok() { &signal.fed_by } else { &signal.fed_by_failures };
+        by[scrape.target.0]
     }
 
     /// The targets that any of the signals depends on.
     pub(crate) fn fed_by(&self, targets: usize, signals: &[SignalIx]) -> Vec<bool> {
         let mut fed_by = vec![false; targets];
-        signals.iter().for_each(|signal| add(&mut fed_by, &self.states[signal.0].fed_by));
+        signals.iter().for_each(|signal| mark(&mut fed_by, &self.states[signal.0].fed_by));
         fed_by
     }
 
@@ -166,103 +195,87 @@ impl Signals {
     }
 
     /// Reads signals anew; those computed from others come after them in the plan.
-    pub(crate) fn refresh(
-        &mut self,
-        plan: &Plan,
-        feeds: &[Feed],
-        which: impl Fn(usize) -> bool,
-        at: Instant,
-    ) {
+    pub(crate) fn refresh(&mut self, inputs: Inputs<'_>, which: impl Fn(usize) -> bool) {
         let mut changed = vec![false; self.states.len()];
-        for (index, signal) in plan.signals.iter().enumerate() {
+        for (index, signal) in inputs.plan.signals.iter().enumerate() {
             let mut due = which(index);
             signal.kind.for_each_signal(&mut |inner| due |= changed[inner.0]);
             if due {
                 changed[index] = true;
-                self.read(signal, SignalIx(index), plan, feeds, at);
+                self.read(signal, SignalIx(index), inputs);
             }
         }
     }
 
-    fn read(&mut self, signal: &Signal, ix: SignalIx, plan: &Plan, feeds: &[Feed], at: Instant) {
-        let expires = self.expires(signal, ix, plan, feeds, at).filter(|expires| *expires >= at);
+    fn read(&mut self, signal: &Signal, ix: SignalIx, inputs: Inputs<'_>) {
+        let expires = self.expires(signal, ix, inputs).filter(|expires| *expires >= inputs.at);
         self.states[ix.0].expires = expires;
         if signal.by.is_empty() {
-            let reading = self.read_group(signal, ix, &Group::ALL, plan, feeds, at);
+            let reading = self.read_group(signal, ix, &Group::ALL, inputs);
             self.states[ix.0].readings[0].1 = reading;
         } else {
-            let groups = self.groups_of(ix, &signal.kind, feeds);
+            let groups = self.groups_of(ix, &signal.kind, inputs.targets);
             let others = Group::others();
             let read = |group: Group| {
                 let reading = match group == others {
                     true => Reading::NoData(NoData::TooManyGroups),
-                    false => self.read_group(signal, ix, &group, plan, feeds, at),
+                    false => self.read_group(signal, ix, &group, inputs),
                 };
                 (group, reading)
             };
             let readings: Vec<_> = groups.into_iter().map(read).collect();
-            let absent = self.absent(signal, ix, plan, feeds, at);
+            let absent = self.absent(signal, ix, inputs);
             let state = &mut self.states[ix.0];
-            (state.readings, state.absent) = (readings, absent);
-            state.forget_groups();
+            state.absent = absent;
+            state.set_groups(readings);
         }
-        self.states[ix.0].remember(at);
+        self.states[ix.0].remember(inputs.at);
     }
 
     /// The groups that a signal has now, in order.
-    fn groups_of(&self, ix: SignalIx, kind: &SignalKind, feeds: &[Feed]) -> Vec<Group> {
+    fn groups_of(&self, ix: SignalIx, kind: &SignalKind, targets: &[TargetIngest]) -> Vec<Group> {
         let mut groups: Vec<Group> = Vec::new();
         kind.for_each_signal(&mut |inner| {
             groups.extend(self.groups(inner).iter().map(|(group, _)| group.clone()));
         });
-        for (feed, track) in &self.states[ix.0].tracks {
-            let known = feeds[*feed].tracks.groups(*track);
-            groups.extend(known.filter(|(_, t)| t.is_known()).map(|(group, _)| group.clone()));
-            groups.extend(feeds[*feed].tracks.is_crowded_at(*track).then(Group::others));
+        for (target, of) in &self.states[ix.0].accumulators {
+            let all = targets[*target].accumulators();
+            let known = all.groups(*of).filter(|(_, accumulator)| accumulator.is_known());
+            groups.extend(known.map(|(group, _)| group.clone()));
+            groups.extend(all.is_crowded_at(*of).then(Group::others));
         }
         groups.retain(|group| *group != Group::ALL);
-        groups.sort();
-        groups.dedup();
-        groups
+        sorted(groups)
     }
 
     /// Why a group that is not known has no reading. What is computed from other signals says what
     /// they say of such a group.
-    fn absent(
-        &mut self,
-        signal: &Signal,
-        ix: SignalIx,
-        plan: &Plan,
-        feeds: &[Feed],
-        at: Instant,
-    ) -> NoData {
+    fn absent(&mut self, signal: &Signal, ix: SignalIx, inputs: Inputs<'_>) -> NoData {
         if signal.kind.is_sampled() {
-            let tracks: Tracks<'_> = self.tracks(ix, &[], &Group::ALL, feeds).collect();
-            return reading::absence(&tracks, at);
+            let all = self.accumulators(ix, &[], &Group::ALL, inputs.targets);
+            return reading::absence(all.map(|each| each.availability(inputs.at)));
         }
-        match self.read_group(signal, ix, &Group::ALL, plan, feeds, at) {
-            Reading::NoData(why) => why,
-            Reading::Value(_) | Reading::AtLeast(_) => NoData::NoSeries,
-        }
+        self.read_group(signal, ix, &Group::ALL, inputs).known().err().unwrap_or(NoData::NoSeries)
     }
 
-    /// The tracks of a signal in one group. A target of which nothing is known yet may have a
+    /// The accumulators of a signal in one group. A target of which nothing is known yet may have a
     /// share of any group that its labels do not rule out.
-    fn tracks<'f>(
+    fn accumulators<'t>(
         &self,
         ix: SignalIx,
-        by: &'f [String],
-        group: &'f Group,
-        feeds: &'f [Feed],
-    ) -> impl Iterator<Item = &'f Track> + use<'_, 'f> {
-        self.states[ix.0].tracks.iter().filter_map(move |(feed, track)| {
-            let tracks = &feeds[*feed].tracks;
+        by: &'t [String],
+        group: &'t Group,
+        targets: &'t [TargetIngest],
+    ) -> impl Iterator<Item = &'t Accumulator> + use<'_, 't> {
+        self.states[ix.0].accumulators.iter().filter_map(move |(target, of)| {
+            let (target, all) = (&targets[*target], targets[*target].accumulators());
             if *group == Group::ALL {
-                return Some(&tracks[*track]);
+                return Some(all.get(*of));
             }
-            let own = tracks.of_group(*track, group);
-            let may_have = |track: &&Track| track.is_untried() && feeds[*feed].may_have(group, by);
-            own.or_else(|| Some(&tracks[*track]).filter(may_have))
+            let may_have = |over_all: &&Accumulator| {
+                over_all.last_close().is_none() && target.may_have(group, by)
+            };
+            all.of_group(*of, group).or_else(|| Some(all.get(*of)).filter(may_have))
         })
     }
 
@@ -271,105 +284,88 @@ impl Signals {
         signal: &Signal,
         ix: SignalIx,
         group: &Group,
-        plan: &Plan,
-        feeds: &[Feed],
-        at: Instant,
+        inputs: Inputs<'_>,
     ) -> Reading {
-        let tracks: Tracks<'_> = self.tracks(ix, &signal.by, group, feeds).collect();
-        let now = match &signal.kind {
+        match &signal.kind {
             SignalKind::Value(value) => Reading::Value(*value),
-            SignalKind::Up(_) => self.read_up(signal, ix, plan, feeds, at).0,
+            SignalKind::Up(_) => self.read_up(signal, ix, inputs).0,
             SignalKind::Expr(expr) => {
                 condition::number(expr, &|inner| self.reading_in(inner, group))
             }
             SignalKind::Baseline { of, min_readings, .. } => {
-                self.baselines.reading(&plan.signal(*of).name, group, *min_readings)
+                self.baselines.reading(&inputs.plan.signal(*of).name, group, *min_readings)
             }
             SignalKind::Before { of, window } => {
                 let history = self.states[of.0].history.get(group);
-                let earlier = history.and_then(|history| {
-                    history.before(at, *window, self.reach_before(*of, *window, plan))
-                });
+                let stale = self.stale_before(*of, *window, inputs.plan);
+                let earlier = history.and_then(|history| history.before(inputs.at, *window, stale));
                 earlier.map_or(Reading::NoData(NoData::NoEarlierReading), |(_, reading)| reading)
             }
-            SignalKind::Quantile { .. } if !reading::has_buckets(&tracks) => {
-                reading::summary_quantile(&tracks, at)
+            SignalKind::Series { reduction, window, .. } => {
+                let all = self.accumulators(ix, &signal.by, group, inputs.targets);
+                let all: Vec<&Accumulator> = all.collect();
+                let now = reading::read(reduction, &all, inputs.at);
+                let Reduction::Gauge { over, .. } = reduction else { return now };
+                if window.is_zero() {
+                    return now;
+                }
+                // As of the newest sample: looking again adds nothing.
+                let sampled = all.iter().filter_map(|each| each.last_close()).max();
+                let state = &mut self.states[ix.0];
+                let spacing = state.spacing(inputs.plan);
+                let gauge = state.gauge_windows.entry(group.clone());
+                let gauge = gauge.or_insert_with(|| GaugeWindow::new(*over, *window, spacing));
+                gauge.read(sampled.unwrap_or(inputs.at), now)
             }
-            SignalKind::Count { .. } => reading::count(&tracks, at),
-            SignalKind::Age { since, .. } => reading::age(*since, &tracks, at),
-            SignalKind::Gauge { across, .. } => reading::across(*across, &tracks, at),
-            kind @ (SignalKind::Rate { .. }
-            | SignalKind::Increase { .. }
-            | SignalKind::Ratio { .. }
-            | SignalKind::Mean { .. }
-            | SignalKind::Quantile { .. }) => reading::over_counters(kind, &tracks, at),
-        };
-        let (SignalKind::Gauge { over, .. }, false) =
-            (&signal.kind, signal.kind.window().is_zero())
-        else {
-            return now;
-        };
-        // As of the newest sample: looking again adds nothing.
-        let sampled = tracks.iter().filter_map(|track| track.last_close()).max();
-        let spacing = spacing(plan, &self.states[ix.0].fed_by);
-        let window = &mut self.states[ix.0].over;
-        let window = window.entry(group.clone()).or_insert_with(|| OverWindow::new(*over, spacing));
-        reading::over_time(window, now, sampled.unwrap_or(at))
+        }
     }
 
     /// How much older than its window the reading of one window ago may be: as old as the samples
     /// of the signal may be.
-    fn reach_before(&self, of: SignalIx, window: Duration, plan: &Plan) -> Duration {
-        let fed_by = plan.targets.iter().zip(&self.states[of.0].fed_by);
-        let slowest = fed_by.filter(|(_, fed)| **fed).map(|(target, _)| target.stale()).max();
+    fn stale_before(&self, of: SignalIx, window: Duration, plan: &Plan) -> Duration {
+        let slowest = self.states[of.0].targets(plan).map(Target::stale).max();
         plan.signal(of).stale.or(slowest).unwrap_or(window)
     }
 
+    /// Whether a target is up, and until when that is known.
     fn read_up(
         &self,
         signal: &Signal,
         ix: SignalIx,
-        plan: &Plan,
-        feeds: &[Feed],
-        at: Instant,
+        inputs: Inputs<'_>,
     ) -> (Reading, Option<Instant>) {
-        let target = self.states[ix.0].fed_by.iter().position(|fed| *fed);
-        let Some((target, feed)) = target.map(|t| (&plan.targets[t], &feeds[t])) else {
+        let Some(target) = self.states[ix.0].fed_by.iter().position(|fed| *fed) else {
             return (Reading::NoData(NoData::NoSeries), None);
         };
-        let stale = signal.stale.unwrap_or_else(|| target.stale());
-        match feed.last {
+        let stale = signal.stale.unwrap_or_else(|| inputs.plan.targets[target].stale());
+        match inputs.targets[target].last() {
             None => (Reading::NoData(NoData::NeverScraped), None),
-            Some((when, _)) if at.since(when) > stale => (Reading::NoData(NoData::Stale), None),
+            Some((when, _)) if inputs.at.since(when) > stale => {
+                (Reading::NoData(NoData::Stale), None)
+            }
             Some((when, Ok(()))) => (Reading::Value(1.0), Some(when.after(stale))),
             Some((when, Err(()))) => (Reading::Value(0.0), Some(when.after(stale))),
         }
     }
 
-    fn expires(
-        &self,
-        signal: &Signal,
-        ix: SignalIx,
-        plan: &Plan,
-        feeds: &[Feed],
-        at: Instant,
-    ) -> Option<Instant> {
-        if let SignalKind::Up(_) = signal.kind {
-            return self.read_up(signal, ix, plan, feeds, at).1;
+    fn expires(&self, signal: &Signal, ix: SignalIx, inputs: Inputs<'_>) -> Option<Instant> {
+        let Inputs { plan, targets, at } = inputs;
+        match signal.kind {
+            SignalKind::Up(_) => self.read_up(signal, ix, inputs).1,
+            SignalKind::Before { of, window } => {
+                let stale = self.stale_before(of, window, plan);
+                let histories = self.states[of.0].history.values();
+                let used = histories.filter_map(|history| history.before(at, window, stale));
+                used.map(|(read, _)| read.after(window).after(stale)).min()
+            }
+            SignalKind::Series { .. } if signal.kind.outlives_silence() => None,
+            SignalKind::Series { .. } => {
+                // What is silent already has expired; the others still may.
+                let all = self.states[ix.0].accumulators.iter();
+                all.filter_map(|(t, of)| targets[*t].accumulators().expires(*of, at)).min()
+            }
+            SignalKind::Baseline { .. } | SignalKind::Value(_) | SignalKind::Expr(_) => None,
         }
-        if let SignalKind::Age { since: Since::Sample, .. } = signal.kind {
-            return None;
-        }
-        if let SignalKind::Before { of, window } = signal.kind {
-            let stale = self.reach_before(of, window, plan);
-            let histories = self.states[of.0].history.values();
-            let used = histories.filter_map(|history| history.before(at, window, stale));
-            return used.map(|(read, _)| read.after(window).after(stale)).min();
-        }
-        // What is silent already has expired; the others still may.
-        let tracks = &self.states[ix.0].tracks;
-        let of_track = |(feed, track): &(usize, TrackIx)| feeds[*feed].tracks.expires(*track, at);
-        tracks.iter().filter_map(of_track).min()
     }
 
     /// A signal's reading over everything.
@@ -401,11 +397,17 @@ impl Signals {
         &self.states[signal.0].readings
     }
 
+    /// The groups that any of the signals has, in order.
+    pub(crate) fn groups_of_any(&self, signals: &[SignalIx]) -> Vec<Group> {
+        let all = signals.iter().flat_map(|signal| self.groups(*signal));
+        sorted(all.map(|(group, _)| group.clone()).collect())
+    }
+
     /// The baselines as they are at `at`.
     pub(crate) fn measure(&self, plan: &Plan, at: Instant) -> Vec<Frozen> {
         let histories = |of: SignalIx| {
             let state = &self.states[of.0];
-            (spacing(plan, &state.fed_by).max(turn(plan, &state.fed_by)), state.history.iter())
+            (state.spacing(plan).max(state.turn(plan)), state.history.iter())
         };
         Baselines::measure(plan, histories, at)
     }
@@ -416,24 +418,14 @@ impl Signals {
     }
 }
 
-/// The time that must lie between two samples for both to count, where targets are sampled more
-/// often at times; zero where each counts.
-fn spacing(plan: &Plan, fed_by: &[bool]) -> Duration {
-    let targets = plan.targets.iter().zip(fed_by).filter(|(_, fed)| **fed);
-    let sharpened = targets.filter(|(target, _)| target.sharpen.is_some());
-    sharpened.map(|(target, _)| target.interval).max().unwrap_or_default()
-}
-
-/// The time in which each of several targets has had its turn to feed a signal: its readings within
-/// that time are of almost the same samples. Zero where there is only one.
-fn turn(plan: &Plan, fed_by: &[bool]) -> Duration {
-    let intervals = plan.targets.iter().zip(fed_by).filter(|(_, fed)| **fed);
-    let intervals: Vec<Duration> = intervals.map(|(target, _)| target.interval).collect();
-    let shortest = intervals.iter().min().copied().unwrap_or_default();
-    if intervals.len() > 1 { shortest } else { Duration::ZERO }
-}
-
 /// Adds the targets that `more` marks to those of `all`.
-fn add(all: &mut [bool], more: &[bool]) {
+pub(crate) fn mark(all: &mut [bool], more: &[bool]) {
     all.iter_mut().zip(more).for_each(|(all, more)| *all |= more);
+}
+
+/// Each group once, in order.
+fn sorted(mut groups: Vec<Group>) -> Vec<Group> {
+    groups.sort();
+    groups.dedup();
+    groups
 }

@@ -11,7 +11,7 @@ use crate::model::reading::Verdict;
 use crate::model::rule::{OnNoData, Rule, Share};
 use crate::model::time::Instant;
 
-use super::share::{Held, Observed};
+use super::share::{Observation, ObservedTime};
 
 /// A rule without data returns to inactive after its `for`, but not before this: a target that
 /// restarts must not wipe out what was seen of it.
@@ -19,14 +19,14 @@ const MIN_DARK: Duration = Duration::from_secs(60);
 
 /// What a rule needs to be judged by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Terms {
+pub(crate) struct FiringTerms {
     pub(crate) hold: Duration,
     pub(crate) share: Share,
     pub(crate) keep_firing_for: Duration,
     pub(crate) on_no_data: OnNoData,
 }
 
-impl From<&Rule> for Terms {
+impl From<&Rule> for FiringTerms {
     fn from(rule: &Rule) -> Self {
         let Rule { hold, share, keep_firing_for, on_no_data, .. } = rule;
         let (keep_firing_for, on_no_data) = (*keep_firing_for, *on_no_data);
@@ -43,9 +43,22 @@ pub(crate) enum Judgement {
     Again(Verdict),
 }
 
+impl Judgement {
+    /// The verdict.
+    pub(crate) const fn verdict(self) -> Verdict {
+        match self {
+            Self::Fresh(verdict) | Self::Again(verdict) => verdict,
+        }
+    }
+
+    const fn is_fresh(self) -> bool {
+        matches!(self, Self::Fresh(_))
+    }
+}
+
 /// A rule's state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum State {
+pub(crate) enum RuleState {
     /// The condition does not hold.
     #[default]
     Inactive,
@@ -83,13 +96,10 @@ pub(crate) struct Firing {
     dark: Option<Instant>,
 }
 
-impl State {
+impl RuleState {
     /// Takes a judgement at `at` into account.
-    pub(crate) fn judge(&mut self, terms: &Terms, at: Instant, judgement: Judgement) {
-        let (verdict, fresh) = match judgement {
-            Judgement::Fresh(verdict) => (verdict, true),
-            Judgement::Again(verdict) => (verdict, false),
-        };
+    pub(crate) fn judge(&mut self, terms: &FiringTerms, at: Instant, judgement: Judgement) {
+        let (verdict, fresh) = (judgement.verdict(), judgement.is_fresh());
         match (verdict, terms.on_no_data) {
             (Verdict::Holds, _) => self.holds(terms, at, fresh),
             // Here the absence itself is what is observed, so time passing is fresh evidence.
@@ -99,20 +109,16 @@ impl State {
         }
     }
 
-    fn holds(&mut self, terms: &Terms, at: Instant, fresh: bool) {
+    fn holds(&mut self, terms: &FiringTerms, at: Instant, fresh: bool) {
         match self {
-            Self::Inactive => {
-                let pending =
-                    Pending { since: at, held: Duration::ZERO, last: Some(at), dark: None };
-                *self = Self::Pending(pending).ripened(terms, at);
-            }
+            Self::Inactive => *self = Self::pending(at, Duration::ZERO, at).ripened(terms, at),
             Self::Pending(pending) if fresh => {
                 if let Some(last) = pending.last {
                     pending.held += at.since(last);
                 }
-                pending.last = Some(pending.last.unwrap_or(at).max(at));
+                pending.last = pending.last.max(Some(at));
                 pending.dark = None;
-                *self = Self::Pending(*pending).ripened(terms, at);
+                *self = self.ripened(terms, at);
             }
             Self::Pending(_) => {}
             // A scrape that took long is taken in after newer ones.
@@ -120,16 +126,25 @@ impl State {
         }
     }
 
-    fn ripened(self, terms: &Terms, at: Instant) -> Self {
+    const fn pending(since: Instant, held: Duration, at: Instant) -> Self {
+        Self::Pending(Pending { since, held, last: Some(at), dark: None })
+    }
+
+    const fn firing(since: Instant, held: Duration, fired: Instant, at: Instant) -> Self {
+        Self::Firing(Firing { since, held, fired, last: at, dark: None })
+    }
+
+    /// Firing, if it held for long enough.
+    fn ripened(self, terms: &FiringTerms, at: Instant) -> Self {
         match self {
             Self::Pending(Pending { since, held, .. }) if held >= terms.hold => {
-                Self::Firing(Firing { since, held, fired: at, last: at, dark: None })
+                Self::firing(since, held, at, at)
             }
             Self::Inactive | Self::Pending(_) | Self::Firing(_) => self,
         }
     }
 
-    fn fails(&mut self, terms: &Terms, at: Instant) {
+    fn fails(&mut self, terms: &FiringTerms, at: Instant) {
         match self {
             Self::Firing(firing) if at.since(firing.last) < terms.keep_firing_for => {
                 firing.dark = None;
@@ -138,7 +153,7 @@ impl State {
         }
     }
 
-    fn no_data(&mut self, terms: &Terms, at: Instant) {
+    fn no_data(&mut self, terms: &FiringTerms, at: Instant) {
         let dark = match self {
             Self::Inactive => return,
             Self::Pending(pending) => {
@@ -153,9 +168,9 @@ impl State {
     }
 
     /// Goes by the observed time, where a share of it is enough.
-    fn weigh(&mut self, terms: &Terms, at: Instant, observed: &Observed) {
+    fn weigh(&mut self, terms: &FiringTerms, at: Instant, observed: &ObservedTime) {
         let reached = observed.is_reached(terms.share, terms.hold);
-        let holds = matches!(observed.last(), Some((_, Held::Yes)));
+        let holds = matches!(observed.last(), Some((_, Observation::Held)));
         let held = observed.held();
         let since = self.since().unwrap_or(at);
         *self = match *self {
@@ -165,11 +180,9 @@ impl State {
             Self::Firing(firing) if at.since(firing.last) < terms.keep_firing_for => {
                 Self::Firing(Firing { dark: None, ..firing })
             }
-            Self::Inactive | Self::Pending(_) if reached => {
-                Self::Firing(Firing { since, held, fired: at, last: at, dark: None })
-            }
+            Self::Inactive | Self::Pending(_) if reached => Self::firing(since, held, at, at),
             Self::Inactive | Self::Pending(_) | Self::Firing(_) if holds || !held.is_zero() => {
-                Self::Pending(Pending { since, held, last: Some(at), dark: None })
+                Self::pending(since, held, at)
             }
             Self::Inactive | Self::Pending(_) | Self::Firing(_) => Self::Inactive,
         };
@@ -191,26 +204,21 @@ impl State {
         let firing = first(|state| matches!(state, Self::Firing(_)));
         let begun = first(|state| *state != Self::Inactive);
         match (firing, begun) {
-            (Some((since, held)), _) => {
-                Self::Firing(Firing { since, held, fired, last: at, dark: None })
-            }
-            (None, Some((since, held))) => {
-                Self::Pending(Pending { since, held, last: Some(at), dark: None })
-            }
+            (Some((since, held)), _) => Self::firing(since, held, fired, at),
+            (None, Some((since, held))) => Self::pending(since, held, at),
             (None, None) => Self::Inactive,
         }
     }
 
     /// What the rule looked at is gone: the time until it is seen again does not count.
     pub(crate) const fn interrupt(&mut self) {
-        match self {
-            Self::Pending(pending) => pending.last = None,
-            Self::Inactive | Self::Firing(_) => {}
+        if let Self::Pending(pending) = self {
+            pending.last = None;
         }
     }
 
     /// When time alone may change the state, if the verdict stays what it is.
-    pub(crate) fn deadline(&self, terms: &Terms, verdict: Verdict) -> Option<Instant> {
+    pub(crate) fn deadline(&self, terms: &FiringTerms, verdict: Verdict) -> Option<Instant> {
         match (self, verdict, terms.on_no_data) {
             (Self::Pending(pending), Verdict::NoData(_), OnNoData::Breach) => {
                 pending.last.map(|last| last.after(terms.hold.saturating_sub(pending.held)))
@@ -259,36 +267,33 @@ impl State {
 /// A rule's state in one group, and the observed time where it is judged by a share of it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct RuleClock {
-    state: State,
-    observed: Observed,
+    state: RuleState,
+    observed: ObservedTime,
 }
 
 impl RuleClock {
     /// The state.
-    pub(crate) const fn state(&self) -> State {
+    pub(crate) const fn state(&self) -> RuleState {
         self.state
     }
 
     /// Takes a judgement at `at` into account.
-    pub(crate) fn judge(&mut self, terms: &Terms, at: Instant, judgement: Judgement) {
+    pub(crate) fn judge(&mut self, terms: &FiringTerms, at: Instant, judgement: Judgement) {
         if terms.share == Share::ALL {
             return self.state.judge(terms, at, judgement);
         }
-        let (verdict, fresh) = match judgement {
-            Judgement::Fresh(verdict) => (verdict, true),
-            Judgement::Again(verdict) => (verdict, false),
-        };
+        let (verdict, fresh) = (judgement.verdict(), judgement.is_fresh());
         let (held, fresh) = match (verdict, terms.on_no_data) {
-            (Verdict::Holds, _) => (Held::Yes, fresh),
-            (Verdict::Fails, _) => (Held::No, fresh),
+            (Verdict::Holds, _) => (Observation::Held, fresh),
+            (Verdict::Fails, _) => (Observation::NotHeld, fresh),
             // Here the absence itself is what is observed.
-            (Verdict::NoData(_), OnNoData::Breach) => (Held::Yes, true),
-            (Verdict::NoData(_), OnNoData::Clear) => (Held::No, true),
+            (Verdict::NoData(_), OnNoData::Breach) => (Observation::Held, true),
+            (Verdict::NoData(_), OnNoData::Clear) => (Observation::NotHeld, true),
             (Verdict::NoData(_), OnNoData::Hold) => {
                 self.observed.interrupt();
                 self.state.no_data(terms, at);
-                if self.state == State::Inactive {
-                    self.observed = Observed::default();
+                if self.state == RuleState::Inactive {
+                    self.observed = ObservedTime::default();
                 }
                 return;
             }
@@ -306,21 +311,21 @@ impl RuleClock {
     }
 
     /// When time alone may change the state, if the verdict stays what it is.
-    pub(crate) fn deadline(&self, terms: &Terms, verdict: Verdict) -> Option<Instant> {
+    pub(crate) fn deadline(&self, terms: &FiringTerms, verdict: Verdict) -> Option<Instant> {
         let missing = self.observed.missing(terms.share, terms.hold);
         match (self.state, verdict, terms.on_no_data) {
             _ if terms.share == Share::ALL => self.state.deadline(terms, verdict),
-            (State::Pending(_), Verdict::NoData(_), OnNoData::Breach) => {
+            (RuleState::Pending(_), Verdict::NoData(_), OnNoData::Breach) => {
                 self.observed.last().map(|(last, _)| last.after(missing))
             }
             // The window decides, and it moves with observed time only.
-            (State::Firing(_), Verdict::Fails, _)
-            | (State::Firing(_), Verdict::NoData(_), OnNoData::Clear)
+            (RuleState::Firing(_), Verdict::Fails, _)
+            | (RuleState::Firing(_), Verdict::NoData(_), OnNoData::Clear)
                 if missing.is_zero() =>
             {
                 None
             }
-            (State::Inactive | State::Pending(_) | State::Firing(_), _, _) => {
+            (RuleState::Inactive | RuleState::Pending(_) | RuleState::Firing(_), _, _) => {
                 self.state.deadline(terms, verdict)
             }
         }
@@ -336,9 +341,9 @@ mod tests {
 
     const DARK: Verdict = Verdict::NoData(NoData::Stale);
 
-    fn terms(on_no_data: OnNoData) -> Terms {
+    fn terms(on_no_data: OnNoData) -> FiringTerms {
         let (hold, keep_firing_for) = (Duration::from_secs(10), Duration::from_secs(5));
-        Terms { hold, share: Share::ALL, keep_firing_for, on_no_data }
+        FiringTerms { hold, share: Share::ALL, keep_firing_for, on_no_data }
     }
 
     const fn at(second: u64) -> Instant {
@@ -346,7 +351,7 @@ mod tests {
     }
 
     fn check(on_no_data: OnNoData, judged: &[(u64, Judgement)], expected: RuleStanding, held: u64) {
-        let mut state = State::default();
+        let mut state = RuleState::default();
         for (second, judgement) in judged {
             state.judge(&terms(on_no_data), at(*second), *judgement);
         }
@@ -413,7 +418,7 @@ mod tests {
 
     #[test]
     fn with_a_share_the_window_decides() {
-        let terms = Terms { share: Share::new(0.7).unwrap(), ..terms(OnNoData::Hold) };
+        let terms = FiringTerms { share: Share::new(0.7).unwrap(), ..terms(OnNoData::Hold) };
         let check = |judged: &[(u64, Judgement)], expected| {
             let mut clock = RuleClock::default();
             for (second, judgement) in judged {
@@ -437,7 +442,7 @@ mod tests {
         check(&judged[..19], RuleStanding::Firing);
         check(&judged, RuleStanding::Pending);
         // While it is kept firing, each gap is as long as it is by itself.
-        let kept = Terms { keep_firing_for: Duration::from_secs(300), ..terms };
+        let kept = FiringTerms { keep_firing_for: Duration::from_secs(300), ..terms };
         let gaps = [(20, Again(DARK)), (50, Fresh(Fails)), (60, Again(DARK)), (85, Again(DARK))];
         let mut clock = RuleClock::default();
         for (second, judgement) in [&judged[..], &gaps].concat() {
@@ -451,15 +456,15 @@ mod tests {
     #[test]
     fn a_state_over_groups_is_what_enough_of_them_have_reached() {
         let state = |since: u64, until: u64| {
-            let mut state = State::default();
+            let mut state = RuleState::default();
             for second in since..=until {
                 state.judge(&terms(OnNoData::Hold), at(second), Fresh(Holds));
             }
             state
         };
-        let groups = [state(0, 12), State::Inactive, state(3, 14), state(9, 14)];
+        let groups = [state(0, 12), RuleState::Inactive, state(3, 14), state(9, 14)];
         let check = |needed, expected, since: Option<u64>| {
-            let state = State::of_groups(State::Inactive, &groups, needed, at(14));
+            let state = RuleState::of_groups(RuleState::Inactive, &groups, needed, at(14));
             assert_eq!((state.standing(), state.since()), (expected, since.map(at)), "{needed}");
         };
         check(1, RuleStanding::Firing, Some(0));
@@ -470,7 +475,7 @@ mod tests {
 
     #[test]
     fn deadlines_say_when_time_alone_matters() {
-        let mut state = State::default();
+        let mut state = RuleState::default();
         let (hold, breach) = (terms(OnNoData::Hold), terms(OnNoData::Breach));
         assert_eq!(state.deadline(&hold, Fails), None);
         state.judge(&hold, at(0), Fresh(Holds));

@@ -24,7 +24,7 @@ use crate::engine::durable::state::{Deployment, Phase};
 use crate::engine::effect::{Effect, Outcome};
 use crate::engine::notify::incident;
 use crate::engine::policy::refusal;
-use crate::engine::rules::state::State;
+use crate::engine::rules::state::RuleState;
 use crate::engine::view::evidence;
 
 /// The rollback of the current deployment.
@@ -463,7 +463,7 @@ fn cause(cx: &Cx<'_>) -> Option<RuleIx> {
 fn default_cure(cx: &Cx<'_>, scrape: &Scrape) -> Option<Verdict> {
     if let Some(cause) = cause(cx) {
         let is_news = cx.evaluator.is_news(scrape, &cx.plan().rule(cause).when.cond);
-        let verdict = cx.evaluator.rule(cause).verdict;
+        let verdict = cx.evaluator.rule(cause).verdict();
         if !is_news || verdict != Verdict::Fails {
             return is_news.then_some(match verdict {
                 Verdict::NoData(why) => Verdict::NoData(why),
@@ -481,7 +481,7 @@ fn critical_rule_holds(cx: &Cx<'_>) -> bool {
     cx.plan().rules.iter().enumerate().any(|(index, rule)| {
         rule.severity == Severity::Critical
             && !set_aside.is_some_and(|names| names.contains(&rule.name))
-            && cx.evaluator.rule(RuleIx(index)).state != State::Inactive
+            && cx.evaluator.rule(RuleIx(index)).state() != RuleState::Inactive
     })
 }
 

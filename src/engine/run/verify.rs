@@ -8,7 +8,7 @@ use crate::model::rule::{OnNoData, Share};
 use crate::model::time::{Instant, format_duration};
 
 use crate::engine::effect::Rerun;
-use crate::engine::rules::state::{Judgement, State, Terms};
+use crate::engine::rules::state::{FiringTerms, Judgement, RuleState};
 
 /// How long a cure is looked for where the hook does not say, unless the rules need longer to
 /// notice: a rollback as a whole should take less than this.
@@ -28,8 +28,8 @@ pub(crate) struct Watch {
     until: Instant,
     /// What depends on it.
     pub(crate) purpose: Purpose,
-    terms: Terms,
-    state: State,
+    terms: FiringTerms,
+    state: RuleState,
 }
 
 /// What depends on a cure.
@@ -81,8 +81,8 @@ impl Watch {
             Purpose::AfterUnknown(Rerun::Never) | Purpose::Verify => within,
         };
         let (keep_firing_for, on_no_data) = (Duration::ZERO, OnNoData::Hold);
-        let terms = Terms { hold, share: Share::ALL, keep_firing_for, on_no_data };
-        Self { since: now, until: now.after(within), purpose, terms, state: State::Inactive }
+        let terms = FiringTerms { hold, share: Share::ALL, keep_firing_for, on_no_data };
+        Self { since: now, until: now.after(within), purpose, terms, state: RuleState::Inactive }
     }
 
     /// Takes in what a scrape sampled at `at` says.
@@ -99,7 +99,7 @@ impl Watch {
 
     /// Whether the cure was seen.
     pub(crate) const fn is_seen(&self) -> bool {
-        matches!(self.state, State::Firing(_))
+        matches!(self.state, RuleState::Firing(_))
     }
 
     /// Whether its time is over.

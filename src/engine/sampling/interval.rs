@@ -9,19 +9,24 @@
 //! give it.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
+use crate::model::condition::Cond;
 use crate::model::index::{RuleIx, TargetIx};
+use crate::model::name::RuleName;
+use crate::model::plan::Plan;
 use crate::model::rule::Severity;
 use crate::model::scrape::{Failure, Scrape};
 use crate::model::target::Target;
 use crate::model::time::Instant;
 
 use super::near_limit::is_near;
-use crate::engine::durable::state::Phase;
-use crate::engine::effect::{Effect, Pace};
-use crate::engine::guard::Guard;
-use crate::engine::rules::state::State;
+use crate::engine::rules::evaluator::Evaluator;
+use crate::engine::rules::signals::mark;
+use crate::engine::rules::state::RuleState;
 
 /// For how long nothing must have been near before a target is sampled at its interval again.
 /// Readings that hover about half of a limit would otherwise change the pace every second. Longer
@@ -40,22 +45,51 @@ const SCRAPES: usize = 16;
 /// answering for half of the time at most.
 const ROOM: u32 = 2;
 
-/// How a target's last scrape went, for the status, and how often it is sampled.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct TargetState {
-    pub(crate) at: Option<Instant>,
-    pub(crate) took: Duration,
-    pub(crate) samples: u64,
-    pub(crate) malformed: u64,
-    pub(crate) bytes: u64,
-    pub(crate) failure: Option<Failure>,
-    pacing: Pacing,
+/// Another interval for a target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PaceChange {
+    pub(crate) target: TargetIx,
+    pub(crate) interval: Duration,
+    pub(crate) pace: Pace,
 }
 
-/// What a target's pace depends on.
+/// Why a target is sampled as often as it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Pace {
+    /// At its interval: nothing that it feeds is about to be decided.
+    #[default]
+    Plain,
+    /// At its `sharpen`.
+    Sharpened,
+    /// Less often than at its `sharpen`, because its scrapes take too long for that.
+    Slow,
+    /// At its interval, because it fails, or failed when it was sampled more often.
+    Failing,
+}
+
+impl fmt::Display for Pace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Plain => "nothing that it feeds is about to be decided",
+            Self::Sharpened => "something that it feeds is about to be decided",
+            Self::Slow => "its scrapes take too long",
+            Self::Failing => "it failed a short while ago",
+        })
+    }
+}
+
+/// How each target's last scrape went, and how often it is sampled.
+#[derive(Clone, Debug)]
+pub(crate) struct Sampling {
+    targets: Vec<TargetSampling>,
+}
+
+/// How one target is sampled.
 #[derive(Clone, Debug, Default)]
-struct Pacing {
-    /// The last successful scrapes, at most [`SCRAPES`].
+pub(crate) struct TargetSampling {
+    last: LastScrape,
+    /// How long the last successful scrapes took, at most [`SCRAPES`].
     took: VecDeque<Duration>,
     /// When something that it feeds was last near.
     near: Option<Instant>,
@@ -63,60 +97,152 @@ struct Pacing {
     rest: Option<Instant>,
     /// The interval that was asked for last, where it is not the target's own.
     sharpened: Option<Duration>,
-    /// What was said of it.
     pace: Pace,
 }
 
-impl TargetState {
+/// How a target's last scrape went, for the status; of a failed one the counts are those before.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct LastScrape {
+    pub(crate) at: Option<Instant>,
+    pub(crate) took: Duration,
+    pub(crate) samples: u64,
+    pub(crate) malformed: u64,
+    pub(crate) bytes: u64,
+    pub(crate) failure: Option<Failure>,
+}
+
+/// What may soon be decided.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Deciding<'a> {
+    Nothing,
+    /// A rollback, by the rules but for those that were set aside: they decide nothing in this
+    /// deployment, however long they go on holding.
+    Rollback {
+        set_aside: &'a [RuleName],
+    },
+    /// Whether a rollback helped: by the cure's condition, or without one by the critical rules.
+    Cure(Option<&'a Cond>),
+}
+
+impl Sampling {
+    /// Every target at its interval; no scrape is known.
+    pub(crate) fn new(plan: &Plan) -> Self {
+        Self { targets: vec![TargetSampling::default(); plan.targets.len()] }
+    }
+
+    /// Keeps what is known of the targets that a new plan has as they were. All start at their
+    /// interval.
+    pub(crate) fn reload(&mut self, old: &Plan, new: &Plan) {
+        let kept = |target: &Target| {
+            let place = old.targets.iter().position(|before| before == target)?;
+            Some(self.targets[place].clone().at_its_interval())
+        };
+        self.targets = new.targets.iter().map(|target| kept(target).unwrap_or_default()).collect();
+    }
+
+    /// How a target is sampled.
+    pub(crate) fn target(&self, ix: TargetIx) -> &TargetSampling {
+        &self.targets[ix.0]
+    }
+
     /// Takes in how a scrape went.
-    fn note(&mut self, scrape: &Scrape) {
-        (self.at, self.took) = (Some(scrape.at), scrape.took);
-        match &scrape.result {
-            Ok(page) => {
-                (self.samples, self.malformed) = (page.sample_count, page.malformed_count);
-                (self.bytes, self.failure) = (page.bytes, None);
-            }
-            Err(failure) => self.failure = Some(failure.clone()),
+    pub(crate) fn on_scrape(&mut self, scrape: &Scrape) {
+        if let Some(target) = self.targets.get_mut(scrape.target.0) {
+            target.on_scrape(scrape);
         }
-        self.pacing.note(scrape);
+    }
+
+    /// Asks for another interval for each target that is to have one.
+    pub(crate) fn keep_pace(
+        &mut self,
+        evaluator: &Evaluator,
+        deciding: Deciding<'_>,
+        now: Instant,
+    ) -> Vec<PaceChange> {
+        let plan = evaluator.plan();
+        let mut changes = Vec::new();
+        if plan.targets.iter().all(|target| target.sharpen.is_none()) {
+            return changes;
+        }
+        let near = near_targets(evaluator, deciding);
+        for (index, (target, own)) in plan.targets.iter().zip(&mut self.targets).enumerate() {
+            if near[index] {
+                own.near = Some(now);
+            }
+            let (wanted, pace) = own.wanted(target, now);
+            let changed = own.sharpened != wanted;
+            (own.sharpened, own.pace) = (wanted, pace);
+            if changed {
+                let interval = own.interval(target);
+                changes.push(PaceChange { target: TargetIx(index), interval, pace });
+            }
+        }
+        changes
+    }
+
+    /// Nothing is decided any more: every target gets its interval back. Asked for even where it
+    /// has it, since what was asked for last may not have been done.
+    pub(crate) fn relax(&mut self, plan: &Plan) -> Vec<PaceChange> {
+        let mut changes = Vec::new();
+        for (index, (target, own)) in plan.targets.iter().zip(&mut self.targets).enumerate() {
+            *own = TargetSampling { near: None, ..std::mem::take(own).at_its_interval() };
+            if target.sharpen.is_some() {
+                let (target, interval) = (TargetIx(index), target.interval);
+                changes.push(PaceChange { target, interval, pace: Pace::Plain });
+            }
+        }
+        changes
+    }
+}
+
+impl TargetSampling {
+    /// How its last scrape went.
+    pub(crate) const fn last(&self) -> &LastScrape {
+        &self.last
     }
 
     /// The time between two scrapes.
     pub(crate) fn interval(&self, target: &Target) -> Duration {
-        self.pacing.sharpened.unwrap_or(target.interval)
+        self.sharpened.unwrap_or(target.interval)
     }
 
     /// Why it is that.
     pub(crate) const fn pace(&self) -> Pace {
-        self.pacing.pace
+        self.pace
     }
 
-    /// The state of the same target in a new plan, in which it starts at its interval.
-    pub(crate) fn at_its_interval(mut self) -> Self {
-        (self.pacing.sharpened, self.pacing.pace) = (None, Pace::Plain);
-        self
+    fn at_its_interval(self) -> Self {
+        Self { sharpened: None, pace: Pace::Plain, ..self }
     }
-}
 
-impl Pacing {
-    fn note(&mut self, scrape: &Scrape) {
-        if scrape.result.is_ok() {
-            if self.took.len() == SCRAPES {
-                self.took.pop_front();
+    fn on_scrape(&mut self, scrape: &Scrape) {
+        let last = &mut self.last;
+        (last.at, last.took) = (Some(scrape.at), scrape.took);
+        match &scrape.result {
+            Ok(page) => {
+                (last.samples, last.malformed) = (page.sample_count, page.malformed_count);
+                (last.bytes, last.failure) = (page.bytes, None);
+                if self.took.len() == SCRAPES {
+                    self.took.pop_front();
+                }
+                self.took.push_back(scrape.took);
             }
-            self.took.push_back(scrape.took);
-        } else if self.sharpened.is_some() {
-            self.rest = Some(scrape.at.after(scrape.took).after(REST));
+            Err(failure) => {
+                last.failure = Some(failure.clone());
+                if self.sharpened.is_some() {
+                    self.rest = Some(scrape.at.after(scrape.took).after(REST));
+                }
+            }
         }
     }
 
     /// The interval that is wanted where it is not the target's own, and why.
-    fn wanted(&self, target: &Target, answers: bool, now: Instant) -> (Option<Duration>, Pace) {
+    fn wanted(&self, target: &Target, now: Instant) -> (Option<Duration>, Pace) {
         let Some(sharpen) = target.sharpen else { return (None, Pace::Plain) };
         if self.near.is_none_or(|near| now.since(near) >= CALM) {
             return (None, Pace::Plain);
         }
-        if !answers || self.rest.is_some_and(|rest| rest > now) {
+        if self.last.failure.is_some() || self.rest.is_some_and(|rest| rest > now) {
             return (None, Pace::Failing);
         }
         let slowest = self.took.iter().max().copied().unwrap_or_default();
@@ -130,113 +256,38 @@ impl Pacing {
     }
 }
 
-impl Guard {
-    /// Notes how a target's scrape went.
-    pub(crate) fn note_target(&mut self, scrape: &Scrape) {
-        if let Some(state) = self.targets.get_mut(scrape.target.0) {
-            state.note(scrape);
-        }
-    }
-
-    /// Asks for another interval for each target that is to have one.
-    pub(crate) fn keep_pace(&mut self, now: Instant) {
-        let plan = self.plan().clone();
-        if plan.targets.iter().all(|target| target.sharpen.is_none()) {
-            return;
-        }
-        let near = self.near_targets();
-        for (index, target) in plan.targets.iter().enumerate() {
-            let state = &mut self.targets[index];
-            if near[index] {
-                state.pacing.near = Some(now);
-            }
-            let (wanted, pace) = state.pacing.wanted(target, state.failure.is_none(), now);
-            let changed = state.pacing.sharpened != wanted;
-            (state.pacing.sharpened, state.pacing.pace) = (wanted, pace);
-            if changed {
-                let interval = wanted.unwrap_or(target.interval);
-                self.push(Effect::Pace { target: TargetIx(index), interval, pace });
-            }
-        }
-    }
-
-    /// Nothing is decided any more: every target gets its interval back. Asked for even where it
-    /// has it, since what was asked for last may not have been done.
-    pub(crate) fn relax(&mut self) {
-        let plan = self.plan().clone();
-        for (index, target) in plan.targets.iter().enumerate() {
-            let state = &mut self.targets[index];
-            *state = std::mem::take(state).at_its_interval();
-            state.pacing.near = None;
-            if target.sharpen.is_some() {
-                let (target, interval) = (TargetIx(index), target.interval);
-                self.push(Effect::Pace { target, interval, pace: Pace::Plain });
-            }
-        }
-    }
-
-    /// The targets that feed what may soon be decided.
-    fn near_targets(&self) -> Vec<bool> {
-        let mut near = vec![false; self.targets.len()];
-        let phase = self.log.state().current.as_ref().map(|deployment| &deployment.phase);
-        let verifying = self.rollback.is_verifying();
-        match phase {
-            _ if self.log.is_halted() => {}
-            Some(Phase::Guarding) => self.add_near_rules(&mut near),
-            Some(Phase::RollingBack) if verifying => self.add_cure(&mut near),
-            None
-            | Some(
-                Phase::RollingBack
-                | Phase::RolledBack
-                | Phase::Failed(_)
-                | Phase::Baked
-                | Phase::Ended(_),
-            ) => {}
-        }
-        near
-    }
-
-    /// The targets of rules that are near, pending or firing. In warm-up and where nothing would
-    /// be done, too: what is recorded then is to be as exact. Only what was set aside decides
-    /// nothing in this deployment, however long it goes on holding.
-    fn add_near_rules(&self, near: &mut [bool]) {
-        let plan = self.plan();
-        let set_aside = self.log.state().current.as_ref().map(|deployment| &deployment.set_aside);
-        for (index, rule) in plan.rules.iter().enumerate() {
-            let state = self.evaluator.rule(RuleIx(index));
-            let is_close = match state.state {
-                State::Pending(_) | State::Firing(_) => true,
-                State::Inactive => self.is_near_in_a_group(RuleIx(index)),
-            };
-            let applies = self.evaluator.applies(RuleIx(index));
-            if is_close && applies && !set_aside.is_some_and(|names| names.contains(&rule.name)) {
-                add(near, &state.fed_by);
-            }
-        }
-    }
-
-    fn is_near_in_a_group(&self, ix: RuleIx) -> bool {
-        let (plan, judge) = (self.plan(), &self.evaluator);
-        let mut groups = judge.rule(ix).clocks.iter().map(|known| &known.group);
-        groups.any(|group| is_near(plan.rule(ix), plan, &|signal| judge.reading_in(signal, group)))
-    }
-
-    /// The targets on which the cure is looked for: those of its signals, or without one those of
-    /// the rules that must clear.
-    fn add_cure(&self, near: &mut [bool]) {
-        if let Some(cure) = self.rollback.hook().and_then(|hook| hook.cure.as_ref()) {
+/// The targets that feed what may soon be decided.
+fn near_targets(evaluator: &Evaluator, deciding: Deciding<'_>) -> Vec<bool> {
+    let plan = evaluator.plan();
+    let mut near = vec![false; plan.targets.len()];
+    let mut add = |which: &dyn Fn(RuleIx) -> bool| {
+        let rules = (0..plan.rules.len()).map(RuleIx).filter(|ix| which(*ix));
+        rules.for_each(|ix| mark(&mut near, evaluator.rule(ix).fed_by()));
+    };
+    match deciding {
+        Deciding::Nothing => {}
+        // In warm-up and where nothing would be done, too: what is recorded then is to be as exact.
+        Deciding::Rollback { set_aside } => add(&|ix| {
+            evaluator.applies(ix)
+                && !set_aside.contains(&plan.rule(ix).name)
+                && is_active_or_near(evaluator, ix)
+        }),
+        Deciding::Cure(Some(condition)) => {
             let mut signals = Vec::new();
-            cure.when.cond.for_each_signal(&mut |signal| signals.push(signal));
-            return add(near, &self.evaluator.fed_by(&signals));
+            condition.for_each_signal(&mut |signal| signals.push(signal));
+            near = evaluator.fed_by(&signals);
         }
-        for (index, rule) in self.plan().rules.iter().enumerate() {
-            if rule.severity == Severity::Critical {
-                add(near, &self.evaluator.rule(RuleIx(index)).fed_by);
-            }
-        }
+        Deciding::Cure(None) => add(&|ix| plan.rule(ix).severity == Severity::Critical),
     }
+    near
 }
 
-fn add(all: &mut [bool], more: &[bool]) {
-    all.iter_mut().zip(more).for_each(|(all, more)| *all |= more);
+/// Whether a rule is pending or firing, or its condition is near in one of its groups.
+fn is_active_or_near(evaluator: &Evaluator, ix: RuleIx) -> bool {
+    let (plan, rule) = (evaluator.plan(), evaluator.rule(ix));
+    let mut groups = rule.clocks().iter().map(|known| &known.group);
+    rule.state() != RuleState::Inactive
+        || groups.any(|group| {
+            is_near(plan.rule(ix), plan, &|signal| evaluator.reading_in(signal, group))
+        })
 }

@@ -9,7 +9,6 @@ use crate::model::index::SignalIx;
 use crate::model::plan::Plan;
 use crate::model::reading::Reading;
 use crate::model::rule::Rule;
-use crate::model::signal::SignalKind;
 
 use crate::engine::rules::condition::number;
 
@@ -19,60 +18,55 @@ const RESTS: [&str; 2] = [".baseline", ".before"];
 
 /// Whether a rule's condition is near, and its evidence floor, too: below the floor it cannot hold.
 pub(crate) fn is_near(rule: &Rule, plan: &Plan, reading: &impl Fn(SignalIx) -> Reading) -> bool {
-    let near = |cond: &Cond| near(cond, Sense::Holds, plan, reading);
+    let near = |cond: &Cond| is_cond_near(cond, Polarity::Positive, plan, reading);
     rule.given.as_ref().is_none_or(|given| near(&given.cond)) && near(&rule.when.cond)
 }
 
-/// What a condition must do for the rule to come to hold.
+/// Whether a condition must hold for the rule to hold, or must fail: it stands below an odd number
+/// of negations.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Sense {
-    Holds,
-    /// It stands below an odd number of negations.
-    Fails,
+enum Polarity {
+    Positive,
+    Negative,
 }
 
-fn near(cond: &Cond, sense: Sense, plan: &Plan, reading: &impl Fn(SignalIx) -> Reading) -> bool {
-    let inner = |cond: &Cond| near(cond, sense, plan, reading);
-    match (cond, sense) {
-        (Cond::Compare(left, op, right), Sense::Holds) => {
-            Comparison { left, op: *op, right, plan }.is_near(reading)
-        }
-        (Cond::Compare(left, op, right), Sense::Fails) => {
-            Comparison { left, op: opposite(*op), right, plan }.is_near(reading)
+fn is_cond_near(
+    cond: &Cond,
+    polarity: Polarity,
+    plan: &Plan,
+    reading: &impl Fn(SignalIx) -> Reading,
+) -> bool {
+    let inner = |cond: &Cond| is_cond_near(cond, polarity, plan, reading);
+    match (cond, polarity) {
+        (Cond::Compare(left, op, right), polarity) => {
+            let op = if polarity == Polarity::Positive { *op } else { op.negated() };
+            Sides { left, op, right, plan }.are_near(reading)
         }
         // De Morgan: `!(a && b)` is `!a || !b`.
-        (Cond::And(left, right), Sense::Holds) | (Cond::Or(left, right), Sense::Fails) => {
-            inner(left) && inner(right)
+        (Cond::And(left, right), Polarity::Positive)
+        | (Cond::Or(left, right), Polarity::Negative) => inner(left) && inner(right),
+        (Cond::Or(left, right), Polarity::Positive)
+        | (Cond::And(left, right), Polarity::Negative) => inner(left) || inner(right),
+        (Cond::Not(cond), Polarity::Positive) => {
+            is_cond_near(cond, Polarity::Negative, plan, reading)
         }
-        (Cond::Or(left, right), Sense::Holds) | (Cond::And(left, right), Sense::Fails) => {
-            inner(left) || inner(right)
+        (Cond::Not(cond), Polarity::Negative) => {
+            is_cond_near(cond, Polarity::Positive, plan, reading)
         }
-        (Cond::Not(cond), Sense::Holds) => near(cond, Sense::Fails, plan, reading),
-        (Cond::Not(cond), Sense::Fails) => near(cond, Sense::Holds, plan, reading),
     }
 }
 
-const fn opposite(op: Compare) -> Compare {
-    match op {
-        Compare::Less => Compare::GreaterOrEqual,
-        Compare::LessOrEqual => Compare::Greater,
-        Compare::Greater => Compare::LessOrEqual,
-        Compare::GreaterOrEqual => Compare::Less,
-        Compare::Equal => Compare::NotEqual,
-        Compare::NotEqual => Compare::Equal,
-    }
-}
-
-struct Comparison<'a> {
+/// A comparison of two numbers.
+struct Sides<'a> {
     left: &'a Num,
     op: Compare,
     right: &'a Num,
     plan: &'a Plan,
 }
 
-impl Comparison<'_> {
-    fn is_near(&self, reading: &impl Fn(SignalIx) -> Reading) -> bool {
-        let Some((left, right)) = self.sides(reading) else { return false };
+impl Sides<'_> {
+    fn are_near(&self, reading: &impl Fn(SignalIx) -> Reading) -> bool {
+        let Some((left, right)) = self.values(reading) else { return false };
         if self.op.test(left, right) {
             return true;
         }
@@ -95,7 +89,7 @@ impl Comparison<'_> {
 
     /// Both sides as numbers. A reading that is only a lower bound counts as that bound: it is all
     /// that is known.
-    fn sides(&self, reading: &impl Fn(SignalIx) -> Reading) -> Option<(f64, f64)> {
+    fn values(&self, reading: &impl Fn(SignalIx) -> Reading) -> Option<(f64, f64)> {
         let side = |num| number(num, reading).value();
         Some((side(self.left)?, side(self.right)?))
     }
@@ -115,14 +109,14 @@ impl Comparison<'_> {
             signals.iter().find(is_its).copied()
         };
         signals.iter().any(|signal| rest(*signal).is_some()).then_some(())?;
-        self.sides(&|signal| reading(rest(signal).unwrap_or(signal)))
+        self.values(&|signal| reading(rest(signal).unwrap_or(signal)))
     }
 
     /// Whether it asks whether a target is up: 1 is not half of the way to 0.
     fn is_two_valued(&self) -> bool {
         let mut found = false;
         let mut look = |signal: SignalIx| {
-            found |= matches!(self.plan.signal(signal).kind, SignalKind::Up(_));
+            found |= self.plan.signal(signal).kind.up().is_some();
         };
         self.left.for_each_signal(&mut look);
         self.right.for_each_signal(&mut look);

@@ -50,14 +50,14 @@ pub(crate) fn of_decision(
 }
 
 /// A rule and what it rests on.
-pub(crate) fn of_rule(judge: &Evaluator, ix: RuleIx, now: Moment) -> RuleEvidence {
-    let plan = judge.plan();
+pub(crate) fn of_rule(evaluator: &Evaluator, ix: RuleIx, now: Moment) -> RuleEvidence {
+    let plan = evaluator.plan();
     let rule = plan.rule(ix);
-    let known = judge.rule(ix);
-    let state = &known.state;
+    let known = evaluator.rule(ix);
+    let state = known.state();
     let signals = plan.signals_of(rule);
     let mut groups: Vec<&GroupClock> =
-        known.clocks.iter().filter(|clock| clock.group != Group::ALL).collect();
+        known.clocks().iter().filter(|clock| clock.group != Group::ALL).collect();
     let grouped = !groups.is_empty();
     // In the groups that speak for it; where none does, in the first.
     let others = Group::others();
@@ -74,22 +74,25 @@ pub(crate) fn of_rule(judge: &Evaluator, ix: RuleIx, now: Moment) -> RuleEvidenc
         held_ms: millis(state.held()),
         since: state.since().map(|since| wall(since, now)),
         severity: rule.severity,
-        signals: signals.into_iter().flat_map(|signal| of_signal(judge, signal)).collect(),
-        comparisons: comparisons(judge, &rule.when.cond, &first),
+        signals: signals.into_iter().flat_map(|signal| of_signal(evaluator, signal)).collect(),
+        comparisons: comparisons(evaluator, &rule.when.cond, &first),
         share: (rule.share != Share::ALL).then(|| rule.share.get()),
         quorum: grouped.then(|| match rule.quorum {
             Quorum::Any => "any".to_owned(),
             Quorum::All => "all".to_owned(),
             Quorum::AtLeast(count) => count.to_string(),
         }),
-        groups: groups.into_iter().map(|known| of_group(judge, &rule.when.cond, known)).collect(),
+        groups: groups
+            .into_iter()
+            .map(|known| of_group(evaluator, &rule.when.cond, known))
+            .collect(),
         about: rule.about.clone(),
     }
 }
 
 /// Every rule.
-pub(crate) fn of_rules(judge: &Evaluator, now: Moment) -> Vec<RuleEvidence> {
-    (0..judge.plan().rules.len()).map(|rule| of_rule(judge, RuleIx(rule), now)).collect()
+pub(crate) fn of_rules(evaluator: &Evaluator, now: Moment) -> Vec<RuleEvidence> {
+    (0..evaluator.plan().rules.len()).map(|rule| of_rule(evaluator, RuleIx(rule), now)).collect()
 }
 
 /// How much a group speaks for its rule.
@@ -103,39 +106,44 @@ fn rank(known: &GroupClock) -> (u8, Duration) {
     (standing, state.held())
 }
 
-fn of_group(judge: &Evaluator, cond: &Cond, known: &GroupClock) -> GroupEvidence {
+fn of_group(evaluator: &Evaluator, cond: &Cond, known: &GroupClock) -> GroupEvidence {
     let state = known.clock.state();
     GroupEvidence {
         group: known.group.to_string(),
         state: state.standing(),
         held_ms: millis(state.held()),
-        comparisons: comparisons(judge, cond, &known.group),
+        comparisons: comparisons(evaluator, cond, &known.group),
     }
 }
 
 /// A signal's readings, one for each group; of too many those in groups that speak for a rule come
 /// first.
-pub(crate) fn of_signal(judge: &Evaluator, ix: SignalIx) -> Vec<SignalEvidence> {
-    let readings = judge.readings(ix);
+pub(crate) fn of_signal(evaluator: &Evaluator, ix: SignalIx) -> Vec<SignalEvidence> {
+    let readings = evaluator.readings(ix);
     if readings.is_empty() {
-        return vec![of_reading(judge, ix, &Group::ALL, judge.reading(ix))];
+        return vec![of_reading(evaluator, ix, &Group::ALL, evaluator.reading(ix))];
     }
     let mut shown: Vec<&(Group, Reading)> = readings.iter().collect();
     if shown.len() > MAX_GROUPS {
-        let speaking = judge.speaking();
+        let speaking = evaluator.active_groups();
         shown.sort_by_key(|(group, _)| !speaking.contains(group));
         shown.truncate(MAX_GROUPS);
     }
-    shown.into_iter().map(|(group, reading)| of_reading(judge, ix, group, *reading)).collect()
+    shown.into_iter().map(|(group, reading)| of_reading(evaluator, ix, group, *reading)).collect()
 }
 
-fn of_reading(judge: &Evaluator, ix: SignalIx, group: &Group, reading: Reading) -> SignalEvidence {
+fn of_reading(
+    evaluator: &Evaluator,
+    ix: SignalIx,
+    group: &Group,
+    reading: Reading,
+) -> SignalEvidence {
     let no_data = match reading {
         Reading::NoData(why) => Some(why.to_string()),
         Reading::Value(_) | Reading::AtLeast(_) => None,
     };
     SignalEvidence {
-        signal: judge.plan().signal(ix).name.clone(),
+        signal: evaluator.plan().signal(ix).name.clone(),
         group: group.text().map(str::to_owned),
         value: reading.value(),
         at_least: matches!(reading, Reading::AtLeast(_)),
@@ -144,36 +152,36 @@ fn of_reading(judge: &Evaluator, ix: SignalIx, group: &Group, reading: Reading) 
 }
 
 /// Every signal.
-pub(crate) fn of_signals(judge: &Evaluator) -> Vec<SignalEvidence> {
-    (0..judge.plan().signals.len()).flat_map(|ix| of_signal(judge, SignalIx(ix))).collect()
+pub(crate) fn of_signals(evaluator: &Evaluator) -> Vec<SignalEvidence> {
+    (0..evaluator.plan().signals.len()).flat_map(|ix| of_signal(evaluator, SignalIx(ix))).collect()
 }
 
 /// What the signals measure, where that is known.
-pub(crate) fn units(judge: &Evaluator) -> Vec<(SignalName, Unit)> {
-    let signals = judge.plan().signals.iter();
+pub(crate) fn units(evaluator: &Evaluator) -> Vec<(SignalName, Unit)> {
+    let signals = evaluator.plan().signals.iter();
     signals.filter_map(|signal| Some((signal.name.clone(), signal.unit?))).collect()
 }
 
 /// Both sides of each comparison of a condition in a group, in the order in which it is written.
-pub(crate) fn comparisons(judge: &Evaluator, cond: &Cond, group: &Group) -> Vec<Comparison> {
+pub(crate) fn comparisons(evaluator: &Evaluator, cond: &Cond, group: &Group) -> Vec<Comparison> {
     let mut all = Vec::new();
-    collect(judge, cond, group, &mut all);
+    collect(evaluator, cond, group, &mut all);
     all.truncate(MAX_COMPARISONS);
     all
 }
 
-fn collect(judge: &Evaluator, cond: &Cond, group: &Group, all: &mut Vec<Comparison>) {
-    let reading = |signal| judge.reading_in(signal, group);
+fn collect(evaluator: &Evaluator, cond: &Cond, group: &Group, all: &mut Vec<Comparison>) {
+    let reading = |signal| evaluator.reading_in(signal, group);
     let value = |num: &Num| condition::number(num, &reading).value();
     match cond {
         Cond::Compare(left, op, right) => {
             all.push(Comparison { left: value(left), op: op.to_string(), right: value(right) });
         }
         Cond::And(left, right) | Cond::Or(left, right) => {
-            collect(judge, left, group, all);
-            collect(judge, right, group, all);
+            collect(evaluator, left, group, all);
+            collect(evaluator, right, group, all);
         }
-        Cond::Not(inner) => collect(judge, inner, group, all),
+        Cond::Not(inner) => collect(evaluator, inner, group, all),
     }
 }
 

@@ -7,7 +7,7 @@ use crate::model::condition::Cond;
 use crate::model::deployment::{Mode, Unanswered};
 use crate::model::entry::{Caller, Comparison, Decision, Refusal, RuleEvidence, SignalEvidence};
 use crate::model::group::Group;
-use crate::model::index::{RuleIx, SignalIx};
+use crate::model::index::{RuleIx, SignalIx, TargetIx};
 use crate::model::name::{DeploymentId, HookName, RuleName, StageName, Version};
 use crate::model::reading::Verdict;
 use crate::model::scrape::Failure;
@@ -414,20 +414,22 @@ impl Guard {
     }
 
     fn target(&self, index: usize, now: Moment) -> TargetStatus {
-        let (target, state) = (&self.plan().targets[index], &self.targets[index]);
+        let (target, sampling) =
+            (&self.plan().targets[index], self.sampling.target(TargetIx(index)));
+        let last = sampling.last();
         TargetStatus {
             name: target.name.to_string(),
             url: target.url.to_string(),
-            up: state.at.map(|_| state.failure.is_none()),
-            failure: state.failure.clone(),
-            age_s: state.at.map(|at| now.at.since(at).as_secs_f64()),
-            took_s: state.took.as_secs_f64(),
-            samples: state.samples,
-            malformed: state.malformed,
-            bytes: state.bytes,
-            interval_ms: evidence::millis(state.interval(target)),
-            sharpened: state.interval(target) < target.interval,
-            pace: state.pace(),
+            up: last.at.map(|_| last.failure.is_none()),
+            failure: last.failure.clone(),
+            age_s: last.at.map(|at| now.at.since(at).as_secs_f64()),
+            took_s: last.took.as_secs_f64(),
+            samples: last.samples,
+            malformed: last.malformed,
+            bytes: last.bytes,
+            interval_ms: evidence::millis(sampling.interval(target)),
+            sharpened: sampling.interval(target) < target.interval,
+            pace: sampling.pace(),
         }
     }
 
@@ -467,7 +469,7 @@ impl Evaluator {
     /// A rule as it may be seen now, without what a guard would make of it.
     #[must_use]
     pub fn rule_status(&self, ix: RuleIx, now: Moment) -> RuleStatus {
-        let verdict = self.rule(ix).verdict;
+        let verdict = self.rule(ix).verdict();
         let (word, no_data) = match verdict {
             Verdict::Holds => ("holds", None),
             Verdict::Fails => ("fails", None),

@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::model::reading::{NoData, Reading};
-use crate::model::signal::Over;
+use crate::model::signal::OverTime;
 use crate::model::time::Instant;
 
 use super::history::median;
@@ -21,8 +21,9 @@ const GRACE: u32 = 10;
 
 /// The samples of a gauge within its window.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct OverWindow {
-    over: Over,
+pub(crate) struct GaugeWindow {
+    over: OverTime,
+    length: Duration,
     /// The least time between two samples that are kept.
     spacing: Duration,
     /// When the next sample is kept.
@@ -35,20 +36,17 @@ pub(crate) struct OverWindow {
     best: VecDeque<(Instant, f64)>,
 }
 
-impl OverWindow {
-    /// A window that keeps samples `spacing` apart; zero: all of them.
-    pub(crate) fn new(over: Over, spacing: Duration) -> Self {
+impl GaugeWindow {
+    /// A window of that length which keeps samples `spacing` apart; zero: all of them.
+    pub(crate) fn new(over: OverTime, length: Duration, spacing: Duration) -> Self {
         let (samples, best) = (VecDeque::new(), VecDeque::new());
-        Self { over, spacing, due: Instant::ZERO, is_early: false, samples, best }
+        Self { over, length, spacing, due: Instant::ZERO, is_early: false, samples, best }
     }
 
     /// Adds a sample; one that is not newer than the last is ignored.
     pub(crate) fn push(&mut self, at: Instant, value: f64) {
         if self.samples.back().is_some_and(|(last, _)| *last >= at) {
             return;
-        }
-        if self.over == Over::Last {
-            self.samples.clear();
         }
         if self.is_early {
             self.samples.pop_back();
@@ -60,42 +58,42 @@ impl OverWindow {
             self.due = self.due.max(at.before(grace)).after(self.spacing);
         }
         self.samples.push_back((at, value));
-        let beaten = |old: f64| match self.over {
-            Over::Min(_) => old >= value,
-            Over::Max(_) => old <= value,
-            Over::Last | Over::Avg(_) | Over::Median(_) => true,
-            Over::Stddev(_) | Over::Delta(_) | Over::Slope(_) => true,
+        self.add_candidate(at, value);
+        for list in [&mut self.samples, &mut self.best] {
+            while list.front().is_some_and(|(time, _)| at.since(*time) >= self.length) {
+                list.pop_front();
+            }
+        }
+    }
+
+    fn add_candidate(&mut self, at: Instant, value: f64) {
+        let is_beaten = |old: f64| match self.over {
+            OverTime::Min => old >= value,
+            OverTime::Max => old <= value,
+            OverTime::Last | OverTime::Avg | OverTime::Median => true,
+            OverTime::Stddev | OverTime::Delta | OverTime::Slope => true,
         };
-        while self.best.back().is_some_and(|(_, old)| beaten(*old)) {
+        while self.best.back().is_some_and(|(_, old)| is_beaten(*old)) {
             self.best.pop_back();
         }
         self.best.push_back((at, value));
-        self.trim(at);
     }
 
-    fn trim(&mut self, at: Instant) {
-        let Some(length) = self.length() else { return };
-        let gone =
-            |sample: Option<&(Instant, f64)>| sample.is_some_and(|s| at.since(s.0) >= length);
-        while gone(self.samples.front()) {
-            self.samples.pop_front();
-        }
-        while gone(self.best.front()) {
-            self.best.pop_front();
-        }
+    fn values(&self) -> impl DoubleEndedIterator<Item = f64> {
+        self.samples.iter().map(|(_, value)| *value)
     }
 
     /// The mean of the samples. Added up anew each time, since a running sum would never be rid of
     /// what a huge sample rounded away; a window's few hundred additions cost nothing.
     fn mean(&self) -> f64 {
-        self.samples.iter().map(|(_, value)| value).sum::<f64>() / self.samples.len() as f64
+        self.values().sum::<f64>() / self.samples.len() as f64
     }
 
     /// The population standard deviation, around the mean found first, which rounds less than the
     /// difference of two sums.
     fn deviation(&self) -> f64 {
         let mean = self.mean();
-        let squares = self.samples.iter().map(|(_, value)| (value - mean).powi(2));
+        let squares = self.values().map(|value| (value - mean).powi(2));
         (squares.sum::<f64>() / self.samples.len() as f64).sqrt()
     }
 
@@ -120,34 +118,33 @@ impl OverWindow {
         Some(self.samples.back()?.1 - self.samples.front()?.1)
     }
 
-    fn median(&self) -> Option<f64> {
-        let mut values: Vec<f64> = self.samples.iter().map(|(_, value)| *value).collect();
-        median(&mut values)
-    }
-
-    const fn length(&self) -> Option<Duration> {
-        match self.over {
-            Over::Last => None,
-            Over::Avg(length) | Over::Min(length) | Over::Max(length) => Some(length),
-            Over::Median(length) | Over::Stddev(length) => Some(length),
-            Over::Delta(length) | Over::Slope(length) => Some(length),
+    /// The reading after the value of `at`, across series, was added; at an instant at which it was
+    /// added already, the same as before.
+    pub(crate) fn read(&mut self, at: Instant, now: Reading) -> Reading {
+        match now {
+            Reading::NoData(_) => now,
+            Reading::AtLeast(_) => Reading::NoData(NoData::Stale),
+            Reading::Value(value) => {
+                self.push(at, value);
+                self.reading()
+            }
         }
     }
 
     /// The reading at the time of the newest sample. A window needs two samples, like every
     /// window.
     pub(crate) fn reading(&self) -> Reading {
-        if self.over != Over::Last && self.samples.len() < 2 {
+        if self.samples.len() < 2 {
             return Reading::NoData(NoData::WindowFilling);
         }
         let number = match self.over {
-            Over::Last => self.samples.back().map(|(_, value)| *value),
-            Over::Min(_) | Over::Max(_) => self.best.front().map(|(_, value)| *value),
-            Over::Avg(_) => Some(self.mean()),
-            Over::Median(_) => self.median(),
-            Over::Stddev(_) => Some(self.deviation()),
-            Over::Delta(_) => self.delta(),
-            Over::Slope(_) => self.slope(),
+            OverTime::Last => self.values().next_back(),
+            OverTime::Min | OverTime::Max => self.best.front().map(|(_, value)| *value),
+            OverTime::Avg => Some(self.mean()),
+            OverTime::Median => median(&mut self.values().collect::<Vec<f64>>()),
+            OverTime::Stddev => Some(self.deviation()),
+            OverTime::Delta => self.delta(),
+            OverTime::Slope => self.slope(),
         };
         match number {
             Some(number) if number.is_finite() => Reading::Value(number),
@@ -163,20 +160,18 @@ mod tests {
 
     use super::*;
 
-    fn fed(over: Over, samples: &[(u64, f64)]) -> Reading {
-        let mut window = OverWindow::new(over, Duration::ZERO);
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    fn fed(over: OverTime, samples: &[(u64, f64)]) -> Reading {
+        let mut window = GaugeWindow::new(over, MINUTE, Duration::ZERO);
         samples.iter().for_each(|(s, value)| window.push(Instant::from_millis(s * 1000), *value));
         window.reading()
     }
 
     #[test]
     fn one_sample_fills_no_window() {
-        let minute = Duration::from_secs(60);
-        assert_eq!(fed(Over::Last, &[]), Reading::NoData(NoData::NoSeries));
-        assert_eq!(fed(Over::Last, &[(1, 3.0)]), Reading::Value(3.0));
-        for over in [Over::Avg, Over::Min, Over::Max, Over::Median, Over::Stddev, Over::Delta]
-            .map(|over| over(minute))
-        {
+        use OverTime::{Avg, Delta, Max, Median, Min, Slope, Stddev};
+        for over in [Avg, Min, Max, Median, Stddev, Delta, Slope] {
             assert_eq!(fed(over, &[(1, 3.0)]), Reading::NoData(NoData::WindowFilling));
             assert_eq!(fed(over, &[(1, 3.0), (99, 4.0)]), Reading::NoData(NoData::WindowFilling));
         }
@@ -184,16 +179,15 @@ mod tests {
 
     #[test]
     fn what_a_window_shows_of_its_course() {
-        let minute = Duration::from_secs(60);
         let samples =
             [(1, 2.0), (2, 4.0), (3, 4.0), (4, 4.0), (5, 5.0), (6, 5.0), (7, 7.0), (8, 9.0)];
-        assert_eq!(fed(Over::Median(minute), &samples), Reading::Value(4.5));
-        assert_eq!(fed(Over::Stddev(minute), &samples), Reading::Value(2.0));
-        assert_eq!(fed(Over::Delta(minute), &samples), Reading::Value(7.0));
-        assert_eq!(fed(Over::Slope(minute), &[(1, 3.0), (3, 7.0), (9, 19.0)]), Reading::Value(2.0));
-        assert_eq!(fed(Over::Slope(minute), &[(1, 3.0), (3, 3.0)]), Reading::Value(0.0));
+        assert_eq!(fed(OverTime::Median, &samples), Reading::Value(4.5));
+        assert_eq!(fed(OverTime::Stddev, &samples), Reading::Value(2.0));
+        assert_eq!(fed(OverTime::Delta, &samples), Reading::Value(7.0));
+        assert_eq!(fed(OverTime::Slope, &[(1, 3.0), (3, 7.0), (9, 19.0)]), Reading::Value(2.0));
+        assert_eq!(fed(OverTime::Slope, &[(1, 3.0), (3, 3.0)]), Reading::Value(0.0));
         assert_eq!(
-            fed(Over::Delta(minute), &[(1, f64::MIN), (3, f64::MAX)]),
+            fed(OverTime::Delta, &[(1, f64::MIN), (3, f64::MAX)]),
             Reading::NoData(NoData::NotFinite)
         );
     }
@@ -201,14 +195,14 @@ mod tests {
     #[test]
     fn what_was_looked_at_more_often_does_not_count_for_more() {
         // A minute: 50 s at 0 looked at each second, then 10 s at 1 ten times a second.
-        let (second, minute) = (Duration::from_secs(1), Duration::from_secs(60));
-        let mut windows =
-            [Over::Avg, Over::Min, Over::Max].map(|over| OverWindow::new(over(minute), second));
+        let second = Duration::from_secs(1);
+        let mut windows = [OverTime::Avg, OverTime::Min, OverTime::Max]
+            .map(|over| GaugeWindow::new(over, MINUTE, second));
         for window in &mut windows {
             (1..=50).for_each(|s| window.push(Instant::from_millis(s * 1000), 0.0));
             (1..=100).for_each(|n| window.push(Instant::from_millis(50_000 + n * 100), 1.0));
         }
-        let [Reading::Value(mean), least, most] = windows.each_ref().map(OverWindow::reading)
+        let [Reading::Value(mean), least, most] = windows.each_ref().map(GaugeWindow::reading)
         else {
             panic!("{windows:?}")
         };
@@ -227,8 +221,8 @@ mod tests {
             steps in prop::collection::vec((1u64..20, -50i32..50), 2..200)
         ) {
             let length = Duration::from_secs(30);
-            let mut windows = [Over::Avg(length), Over::Min(length), Over::Max(length)]
-                .map(|over| OverWindow::new(over, Duration::ZERO));
+            let mut windows = [OverTime::Avg, OverTime::Min, OverTime::Max]
+                .map(|over| GaugeWindow::new(over, length, Duration::ZERO));
             let mut history: Vec<(Instant, f64)> = Vec::new();
             let mut second = 0;
             for (gap, value) in steps {

@@ -9,7 +9,7 @@ use crate::model::time::Instant;
 
 /// A signal's readings in one group, oldest first.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct History {
+pub(crate) struct ReadingHistory {
     readings: VecDeque<(Instant, Reading)>,
 }
 
@@ -22,7 +22,7 @@ pub(crate) struct Median {
     pub(crate) value: Option<f64>,
 }
 
-impl History {
+impl ReadingHistory {
     /// Adds the reading of `at`. It takes the place of one of the same instant, and is ignored if
     /// it is older than the last one. What is older than `keep` before it is dropped, but for the
     /// newest of them.
@@ -109,8 +109,8 @@ mod tests {
         Instant::from_millis(second * 1000)
     }
 
-    fn history(readings: &[(u64, Reading)], keep: u64) -> History {
-        let mut history = History::default();
+    fn history(readings: &[(u64, Reading)], keep: u64) -> ReadingHistory {
+        let mut history = ReadingHistory::default();
         for (second, reading) in readings {
             history.push(at(*second), *reading, Duration::from_secs(keep));
         }
@@ -144,7 +144,7 @@ mod tests {
 
     #[test]
     fn a_baseline_does_not_count_what_was_looked_at_more_often_for_more() {
-        let mut history = History::default();
+        let mut history = ReadingHistory::default();
         let keep = Duration::from_secs(60);
         (1..=6).for_each(|s| history.push(at(s), Reading::Value(0.0), keep));
         for tenth in 1..=40 {

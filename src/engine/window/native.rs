@@ -114,35 +114,22 @@ fn build(parts: Parts) -> NativeHistogram {
     NativeHistogram::new(parts).unwrap_or_else(|_| NativeHistogram::empty())
 }
 
+/// The buckets of both, ascending.
 fn merged(a: &[Bucket], b: &[Bucket]) -> Vec<Bucket> {
-    let (mut a, mut b) = (a.iter().peekable(), b.iter().peekable());
-    let mut all = Vec::with_capacity(a.len().max(b.len()));
-    loop {
-        all.push(match (a.peek(), b.peek()) {
-            (Some((i, x)), Some((j, y))) if i == j => {
-                let both = (*i, x + y);
-                a.next();
-                b.next();
-                both
-            }
-            (Some(first), Some(second)) if first.0 > second.0 => {
-                let second = **second;
-                b.next();
-                second
-            }
-            (Some(first), _) => {
-                let first = **first;
-                a.next();
-                first
-            }
-            (None, Some(second)) => {
-                let second = **second;
-                b.next();
-                second
-            }
-            (None, None) => return all,
-        });
-    }
+    let mut all = [a, b].concat();
+    // Two ascending runs, which the sort merges in one pass.
+    all.sort_by_key(|(index, _)| *index);
+    join_same(&mut all);
+    all
+}
+
+/// Joins neighbours of the same index.
+fn join_same(side: &mut Vec<Bucket>) {
+    side.dedup_by(|next, kept| {
+        let same = next.0 == kept.0;
+        kept.1 += if same { next.1 } else { 0.0 };
+        same
+    });
 }
 
 /// Joins buckets until the histogram has that resolution, if it is not coarser already.
@@ -154,13 +141,7 @@ fn reduce(parts: &mut Parts, schema: i32) {
     for side in [&mut parts.positive, &mut parts.negative] {
         // Both join the bucket whose bound is theirs or the next one above.
         side.iter_mut().for_each(|(index, _)| *index = ((*index - 1) >> by) + 1);
-        side.dedup_by(|next, kept| {
-            let same = next.0 == kept.0;
-            if same {
-                kept.1 += next.1;
-            }
-            same
-        });
+        join_same(side);
     }
     parts.schema = schema;
 }
@@ -266,23 +247,20 @@ fn ranges(parts: &Parts) -> Vec<Range> {
     let zero = parts.zero_threshold;
     let of = |(index, count): &Bucket| {
         let lower = bound(*index - 1, parts.schema).max(zero);
-        (lower, bound(*index, parts.schema).max(lower), *count)
+        Range { lower, upper: bound(*index, parts.schema).max(lower), count: *count }
     };
-    let mirrored = |bucket| {
-        let (lower, upper, count) = of(bucket);
+    let below_zero = |bucket| {
+        let Range { lower, upper, count } = of(bucket);
         Range { lower: -upper, upper: -lower, count }
     };
-    let mut ranges: Vec<Range> = parts.negative.iter().rev().map(mirrored).collect();
+    let mut ranges: Vec<Range> = parts.negative.iter().rev().map(below_zero).collect();
     if parts.zero_count > 0.0 {
         let (any_below, any_above) = (!parts.negative.is_empty(), !parts.positive.is_empty());
         let lower = if any_above && !any_below { 0.0 } else { -zero };
         let upper = if any_below && !any_above { 0.0 } else { zero };
         ranges.push(Range { lower, upper, count: parts.zero_count });
     }
-    ranges.extend(parts.positive.iter().map(|bucket| {
-        let (lower, upper, count) = of(bucket);
-        Range { lower, upper, count }
-    }));
+    ranges.extend(parts.positive.iter().map(of));
     ranges
 }
 

@@ -1,13 +1,15 @@
 //! Signals over several groups and targets: more groups than there is place for, targets that may
 //! have them, and how often a baseline counts what several targets feed.
 
+use std::time::Duration;
+
 use rollguard::model::entry::RuleStanding;
 use rollguard::model::group::{Group, MAX_GROUPS};
 use rollguard::model::index::SignalIx;
 use rollguard::model::name::{SignalName, TargetName};
 use rollguard::model::reading::{NoData, Reading};
 use rollguard::model::rule::{Quorum, Rule};
-use rollguard::model::signal::{Across, Over, Signal, SignalKind};
+use rollguard::model::signal::{Aggregation, OverTime, Reduction, Signal, SignalKind};
 use rollguard::model::time::Instant;
 
 use crate::support::bed::{Bed, above, plan, rule, secs, selector, signal, target};
@@ -16,8 +18,15 @@ fn by(label: &str, signal: Signal) -> Signal {
     Signal { by: vec![label.to_owned()], ..signal }
 }
 
-fn queue(across: Option<Across>) -> Signal {
-    signal("queue", SignalKind::Gauge { of: selector("queue"), across, over: Over::Last })
+fn queue(across: Option<Aggregation>) -> Signal {
+    signal(
+        "queue",
+        SignalKind::Series {
+            of: selector("queue"),
+            reduction: Reduction::Gauge { across, over: OverTime::Last },
+            window: Duration::ZERO,
+        },
+    )
 }
 
 /// A page of one series for each of these paths, and of a counter.
@@ -30,7 +39,11 @@ fn paths(paths: std::ops::Range<usize>, each: f64, errors: Option<f64>) -> Strin
 
 #[test]
 fn too_many_groups_do_not_make_a_counter_that_comes_back_count_its_life() {
-    let errors = SignalKind::Increase { of: selector("errors_total"), window: secs(30) };
+    let errors = SignalKind::Series {
+        of: selector("errors_total"),
+        reduction: Reduction::Increase,
+        window: secs(30),
+    };
     let signals = vec![by("path", queue(None)), signal("errors", errors)];
     let mut bed = Bed::new(&plan(vec![target("api", secs(1))], signals, Vec::new()));
     for second in 0..20_u32 {
@@ -72,7 +85,7 @@ fn a_target_that_never_answered_has_no_share_of_what_its_labels_rule_out() {
     assert_eq!(targets[0].name, TargetName::new("a").unwrap());
     for label in ["target", "instance", "path"] {
         let rules = vec![rule("r", above(0, 5.0), secs(0))];
-        let signals = vec![by(label, queue(Some(Across::Avg)))];
+        let signals = vec![by(label, queue(Some(Aggregation::Avg)))];
         let mut bed = Bed::new(&plan(targets.clone(), signals, rules));
         (0..3).for_each(|second| bed.feed(0, f64::from(second), "queue{path=\"/\"} 9"));
         let expected = if label == "path" { RuleStanding::Inactive } else { RuleStanding::Firing };
@@ -86,7 +99,7 @@ fn a_baseline_counts_one_reading_an_interval_however_many_targets_feed_it() {
     let baseline = SignalKind::Baseline { of: SignalIx(0), window: secs(600), min_readings: 30 };
     let mut rested = signal("rested", baseline);
     rested.name = SignalName::new("queue").unwrap().baseline();
-    let signals = vec![queue(Some(Across::Sum)), rested];
+    let signals = vec![queue(Some(Aggregation::Sum)), rested];
     let mut bed = Bed::new(&plan(targets, signals, Vec::new()));
     for second in 0..20 {
         for target in 0..3 {

@@ -11,7 +11,7 @@ use rollguard::model::index::SignalIx;
 use rollguard::model::plan::Plan;
 use rollguard::model::reading::Reading;
 use rollguard::model::rule::{OnNoData, Quorum, Rule, Share};
-use rollguard::model::signal::{Across, Over, Signal, SignalKind};
+use rollguard::model::signal::{Aggregation, OverTime, Reduction, Signal, SignalKind};
 use rollguard::model::time::Instant;
 
 use crate::support::bed::{Bed, above, plan, rule, secs, selector, signal, target};
@@ -66,11 +66,18 @@ fn gap() -> impl Strategy<Value = f64> {
 
 /// A rule for each way of asking, all of which hold while the gauge is high.
 fn bed(hold: Duration, on_no_data: OnNoData) -> Bed {
-    let over = |over| SignalKind::Gauge { of: selector("g"), across: Some(Across::Max), over };
+    let over = |over, window| SignalKind::Series {
+        of: selector("g"),
+        reduction: Reduction::Gauge { across: Some(Aggregation::Max), over },
+        window,
+    };
     let signals = vec![
-        signal("last", over(Over::Last)),
-        signal("least", over(Over::Min(secs(5)))),
-        signal("rate", SignalKind::Rate { of: selector("g"), window: secs(5) }),
+        signal("last", over(OverTime::Last, Duration::ZERO)),
+        signal("least", over(OverTime::Min, secs(5))),
+        signal(
+            "rate",
+            SignalKind::Series { of: selector("g"), reduction: Reduction::Rate, window: secs(5) },
+        ),
     ];
     let not_low = Cond::Compare(Num::Signal(SignalIx(0)), Compare::LessOrEqual, Num::Const(5.0));
     let conds = [
@@ -199,7 +206,11 @@ fn grouped_page(shown: &[Option<bool>]) -> String {
 }
 
 fn last() -> SignalKind {
-    SignalKind::Gauge { of: selector("g"), across: Some(Across::Max), over: Over::Last }
+    SignalKind::Series {
+        of: selector("g"),
+        reduction: Reduction::Gauge { across: Some(Aggregation::Max), over: OverTime::Last },
+        window: Duration::ZERO,
+    }
 }
 
 /// A rule over instances, each way.

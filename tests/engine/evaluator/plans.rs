@@ -9,7 +9,9 @@ use rollguard::model::index::SignalIx;
 use rollguard::model::name::StageName;
 use rollguard::model::plan::Plan;
 use rollguard::model::rule::{OnNoData, Quorum, Rule, Share};
-use rollguard::model::signal::{Across, Limit, Over, Signal, SignalKind, Since};
+use rollguard::model::signal::{
+    AgeOf, Aggregation, OverTime, Reduction, Signal, SignalKind, Threshold,
+};
 use rollguard::model::target::Target;
 
 use crate::support::bed::{given, plan, rule, secs, selector, signal, target};
@@ -26,40 +28,90 @@ fn sampled(dice: &mut Dice, targets: &[Target]) -> Vec<SignalKind> {
     let mut kinds = vec![SignalKind::Value(3.0)];
     for text in [dice.pick(&counter), dice.pick(&counter), dice.pick(&one_target)] {
         let of = selector(text);
-        kinds.push(SignalKind::Rate { of: of.clone(), window: window(dice) });
-        kinds.push(SignalKind::Increase { of, window: window(dice) });
+        kinds.push(SignalKind::Series {
+            of: of.clone(),
+            reduction: Reduction::Rate,
+            window: window(dice),
+        });
+        kinds.push(SignalKind::Series { of, reduction: Reduction::Increase, window: window(dice) });
     }
     let of = selector("c{status=~\"5..\"}");
-    kinds.push(SignalKind::Ratio { of, to: selector("c"), window: window(dice) });
-    kinds.push(SignalKind::Mean { of: selector("h"), window: window(dice) });
+    kinds.push(SignalKind::Series {
+        of,
+        reduction: Reduction::Ratio { to: selector("c") },
+        window: window(dice),
+    });
+    kinds.push(SignalKind::Series {
+        of: selector("h"),
+        reduction: Reduction::Mean,
+        window: window(dice),
+    });
     for q in [0.0, 0.5, 0.95, 1.0] {
-        let window = Some(window(dice));
-        kinds.push(SignalKind::Quantile { q, of: selector("h"), window });
+        let window = window(dice);
+        kinds.push(SignalKind::Series {
+            of: selector("h"),
+            reduction: Reduction::Quantile(q),
+            window,
+        });
     }
-    kinds.push(SignalKind::Quantile { q: 0.5, of: selector("s"), window: None });
-    let all = [Across::Sum, Across::Avg, Across::Min, Across::Max, Across::Count];
+    kinds.push(SignalKind::Series {
+        of: selector("s"),
+        reduction: Reduction::Quantile(0.5),
+        window: Duration::ZERO,
+    });
+    let all = [
+        Aggregation::Sum,
+        Aggregation::Avg,
+        Aggregation::Min,
+        Aggregation::Max,
+        Aggregation::Count,
+    ];
     let length = window(dice);
-    for over in [Over::Last, Over::Avg(length), Over::Min(length), Over::Max(length)] {
+    for (over, window) in [
+        (OverTime::Last, Duration::ZERO),
+        (OverTime::Avg, length),
+        (OverTime::Min, length),
+        (OverTime::Max, length),
+    ] {
         let across = dice.pick(&all);
-        kinds.push(SignalKind::Gauge { of: selector("g"), across: Some(across), over });
+        kinds.push(SignalKind::Series {
+            of: selector("g"),
+            reduction: Reduction::Gauge { across: Some(across), over },
+            window,
+        });
     }
     let of = selector("g{target=\"a\",l=\"x\"}");
-    kinds.push(SignalKind::Gauge { of, across: None, over: Over::Last });
+    kinds.push(SignalKind::Series {
+        of,
+        reduction: Reduction::Gauge { across: None, over: OverTime::Last },
+        window: Duration::ZERO,
+    });
     kinds.push(SignalKind::Up(dice.pick(targets).name.clone()));
-    for over in
-        [Over::Median(length), Over::Stddev(length), Over::Delta(length), Over::Slope(length)]
-    {
+    for over in [OverTime::Median, OverTime::Stddev, OverTime::Delta, OverTime::Slope] {
         let across = Some(dice.pick(&all));
         let of = selector(dice.pick(&["g", "g{l=\"x\"}"]));
-        kinds.push(SignalKind::Gauge { of, across, over });
+        kinds.push(SignalKind::Series {
+            of,
+            reduction: Reduction::Gauge { across, over },
+            window: length,
+        });
     }
     for text in ["c", "g", "c{status=~\"5..\"}", "t"] {
-        let limit = Limit { op: dice.pick(&[Compare::Greater, Compare::LessOrEqual]), than: 20.0 };
+        let limit =
+            Threshold { op: dice.pick(&[Compare::Greater, Compare::LessOrEqual]), than: 20.0 };
         let value = dice.chance(600).then_some(limit);
-        kinds.push(SignalKind::Count { of: selector(text), value });
+        kinds.push(SignalKind::Series {
+            of: selector(text),
+            reduction: Reduction::Count(value),
+            window: Duration::ZERO,
+        });
     }
-    for (text, since) in [("g", Since::Sample), ("c", Since::Sample), ("t", Since::Value)] {
-        kinds.push(SignalKind::Age { of: selector(text), since });
+    for (text, since) in [("g", AgeOf::Sample), ("c", AgeOf::Sample), ("t", AgeOf::Value)] {
+        kinds.push(SignalKind::Series {
+            of: selector(text),
+            reduction: Reduction::Age(since),
+            window: Duration::ZERO,
+        });
     }
     kinds
 }
@@ -135,7 +187,13 @@ fn is_rounded(signals: &[Signal], ix: SignalIx) -> bool {
     let kind = &signals[ix.0].kind;
     let mut rounded = matches!(
         kind,
-        SignalKind::Gauge { over: Over::Slope(_) | Over::Stddev(_) | Over::Avg(_), .. }
+        SignalKind::Series {
+            reduction: Reduction::Gauge {
+                over: OverTime::Slope | OverTime::Stddev | OverTime::Avg,
+                ..
+            },
+            ..
+        }
     );
     kind.for_each_signal(&mut |inner| rounded = rounded || is_rounded(signals, inner));
     rounded

@@ -7,7 +7,7 @@ use rollguard::model::index::{SignalIx, TargetIx};
 use rollguard::model::reading::NoData;
 use rollguard::model::reading::Reading::{self, AtLeast, Value};
 use rollguard::model::scrape::Scrape;
-use rollguard::model::signal::{Across, Over, SignalKind};
+use rollguard::model::signal::{Aggregation, OverTime, Reduction, SignalKind};
 use rollguard::model::time::Instant;
 
 use crate::support::bed::{Bed, page, plan, secs, selector, signal, target, wall};
@@ -30,21 +30,24 @@ fn check(kind: SignalKind, steps: &[(u64, &str, Reading)]) {
 }
 
 fn increase(of: &str) -> SignalKind {
-    SignalKind::Increase { of: selector(of), window: secs(10) }
+    SignalKind::Series { of: selector(of), reduction: Reduction::Increase, window: secs(10) }
 }
 
 fn ratio() -> SignalKind {
     let of = selector("c{status=~\"5..\"}");
-    SignalKind::Ratio { of, to: selector("c"), window: secs(10) }
+    SignalKind::Series { of, reduction: Reduction::Ratio { to: selector("c") }, window: secs(10) }
 }
 
-fn gauge(across: Option<Across>, over: Over) -> SignalKind {
-    SignalKind::Gauge { of: selector("g"), across, over }
+fn gauge(across: Option<Aggregation>, over: OverTime) -> SignalKind {
+    let window = if over == OverTime::Last { Duration::ZERO } else { secs(10) };
+    let reduction = Reduction::Gauge { across, over };
+    SignalKind::Series { of: selector("g"), reduction, window }
 }
 
 #[test]
 fn a_rate_divides_by_the_time_between_the_samples_used() {
-    let kind = SignalKind::Rate { of: selector("c"), window: secs(10) };
+    let kind =
+        SignalKind::Series { of: selector("c"), reduction: Reduction::Rate, window: secs(10) };
     let steps = [(0, "c 5", FILLING), (2, "c 9", Value(2.0)), (4, "c 25", Value(5.0))];
     check(kind, &steps);
 }
@@ -190,7 +193,11 @@ fn one_missed_scrape_changes_no_reading_and_a_long_silence_does() {
 
 #[test]
 fn a_quantile_is_of_the_observations_within_the_window() {
-    let kind = SignalKind::Quantile { q: 0.5, of: selector("h"), window: Some(secs(10)) };
+    let kind = SignalKind::Series {
+        of: selector("h"),
+        reduction: Reduction::Quantile(0.5),
+        window: secs(10),
+    };
     let bucket = |le: &str, count: u32| format!("h_bucket{{le=\"{le}\"}} {count};");
     let at = |one: u32, two: u32, all: u32| {
         [bucket("1", one), bucket("2", two), bucket("+Inf", all)].concat()
@@ -209,7 +216,8 @@ fn a_quantile_is_of_the_observations_within_the_window() {
 
 #[test]
 fn a_mean_is_of_the_observations_within_the_window() {
-    let kind = SignalKind::Mean { of: selector("h"), window: secs(10) };
+    let kind =
+        SignalKind::Series { of: selector("h"), reduction: Reduction::Mean, window: secs(10) };
     check(
         kind,
         &[
@@ -223,19 +231,19 @@ fn a_mean_is_of_the_observations_within_the_window() {
 #[test]
 fn several_gauges_need_a_word_that_makes_them_one() {
     let two = "g{l=\"x\"} 4; g{l=\"y\"} 8";
-    let check = |across, expected| check(gauge(across, Over::Last), &[(0, two, expected)]);
+    let check = |across, expected| check(gauge(across, OverTime::Last), &[(0, two, expected)]);
     check(None, none(NoData::SeveralSeries(2)));
-    check(Some(Across::Sum), Value(12.0));
-    check(Some(Across::Avg), Value(6.0));
-    check(Some(Across::Min), Value(4.0));
-    check(Some(Across::Max), Value(8.0));
-    check(Some(Across::Count), Value(2.0));
+    check(Some(Aggregation::Sum), Value(12.0));
+    check(Some(Aggregation::Avg), Value(6.0));
+    check(Some(Aggregation::Min), Value(4.0));
+    check(Some(Aggregation::Max), Value(8.0));
+    check(Some(Aggregation::Count), Value(2.0));
 }
 
 #[test]
 fn a_sample_with_an_old_timestamp_of_its_own_is_stale() {
     check(
-        gauge(None, Over::Last),
+        gauge(None, OverTime::Last),
         &[
             (9, "g 1 @3", Value(1.0)),
             (10, "g 1 @5", none(NoData::Stale)),
@@ -286,7 +294,11 @@ fn check_two(kind: SignalKind, steps: &[(usize, u64, &str, Reading)]) {
 
 #[test]
 fn the_largest_quantile_of_those_that_answer_is_a_lower_bound() {
-    let kind = SignalKind::Quantile { q: 0.5, of: selector("s"), window: None };
+    let kind = SignalKind::Series {
+        of: selector("s"),
+        reduction: Reduction::Quantile(0.5),
+        window: Duration::ZERO,
+    };
     let page = "s{quantile=\"0.5\"} 3; s{quantile=\"0.9\"} 9";
     check_two(
         kind,
@@ -311,7 +323,7 @@ fn a_target_that_never_answered_leaves_a_gap() {
         ],
     );
     check_two(
-        gauge(Some(Across::Sum), Over::Last),
+        gauge(Some(Aggregation::Sum), OverTime::Last),
         &[(0, 0, "g 1", none(NoData::NeverScraped)), (1, 1, "g 2", Value(3.0))],
     );
 }
@@ -343,7 +355,7 @@ fn a_series_first_seen_infinite_counts_from_where_it_becomes_finite() {
 #[test]
 fn one_absurd_value_is_forgotten_with_its_window() {
     let normal = |second: u64| format!("c {second}; g {second}");
-    let avg = gauge(None, Over::Avg(secs(10)));
+    let avg = gauge(None, OverTime::Avg);
     for (kind, absurd) in [(increase("c"), "1.8e19"), (increase("c"), "1.7e308"), (avg, "1.7e308")]
     {
         let mut steps: Vec<(u64, String)> = (0..60).map(|at| (at, normal(at))).collect();
@@ -358,7 +370,7 @@ fn one_absurd_value_is_forgotten_with_its_window() {
 
 #[test]
 fn a_reload_adds_no_sample() {
-    let avg = gauge(None, Over::Avg(secs(10)));
+    let avg = gauge(None, OverTime::Avg);
     let plan = plan(vec![target("a", secs(1))], vec![signal("s", avg)], vec![]);
     let mut bed = Bed::new(&plan);
     bed.feed(0, 0.0, "g 1");
@@ -375,7 +387,7 @@ fn series_that_differ_by_a_label_that_the_target_overrides_are_not_the_same() {
     let mut canary = target("a", secs(1));
     canary.labels = vec![("role".to_owned(), "canary".to_owned())];
     let of = selector("c{role=\"canary\", target=\"a\"}");
-    let kind = SignalKind::Increase { of, window: secs(10) };
+    let kind = SignalKind::Series { of, reduction: Reduction::Increase, window: secs(10) };
     let mut bed = Bed::new(&plan(vec![canary], vec![signal("s", kind)], vec![]));
     bed.feed(0, 0.0, "c{role=\"x\"} 10; c{role=\"y\"} 20; c{target=\"z\"} 30");
     bed.feed(0, 1.0, "c{role=\"x\"} 11; c{role=\"y\"} 22; c{target=\"z\"} 34");

@@ -7,13 +7,17 @@ use rollguard::model::entry::RuleStanding::{self, Firing, Inactive, Pending};
 use rollguard::model::index::SignalIx;
 use rollguard::model::reading::{NoData, Reading};
 use rollguard::model::rule::{OnNoData, Rule};
-use rollguard::model::signal::{Across, Over, SignalKind};
+use rollguard::model::signal::{Aggregation, OverTime, Reduction, SignalKind};
 use rollguard::model::time::Instant;
 
 use crate::support::bed::{Bed, above, given, plan, rule, secs, selector, signal, target};
 
 fn gauge(name: &str) -> SignalKind {
-    SignalKind::Gauge { of: selector(name), across: None, over: Over::Last }
+    SignalKind::Series {
+        of: selector(name),
+        reduction: Reduction::Gauge { across: None, over: OverTime::Last },
+        window: Duration::ZERO,
+    }
 }
 
 /// `g > 5` for ten seconds.
@@ -157,7 +161,11 @@ fn absence_is_a_breach_from_the_first_attempt_on_and_not_before() {
 fn a_late_answer_does_not_shorten_how_long_a_rule_keeps_firing() {
     let rule = Rule { keep_firing_for: secs(5), hold: Duration::ZERO, ..hot() };
     let targets = vec![target("a", secs(1)), target("b", secs(5))];
-    let kind = SignalKind::Gauge { of: selector("g"), across: Some(Across::Max), over: Over::Last };
+    let kind = SignalKind::Series {
+        of: selector("g"),
+        reduction: Reduction::Gauge { across: Some(Aggregation::Max), over: OverTime::Last },
+        window: Duration::ZERO,
+    };
     let mut bed = Bed::new(&plan(targets, vec![signal("g", kind)], vec![rule]));
     bed.feed(1, 1.0, "g 1");
     bed.feed(0, 14.0, "g 9");
@@ -169,7 +177,11 @@ fn a_late_answer_does_not_shorten_how_long_a_rule_keeps_firing() {
 
 #[test]
 fn a_reload_keeps_what_is_unchanged_and_never_makes_a_jump() {
-    let increase = |metric: &str| SignalKind::Increase { of: selector(metric), window: secs(10) };
+    let increase = |metric: &str| SignalKind::Series {
+        of: selector(metric),
+        reduction: Reduction::Increase,
+        window: secs(10),
+    };
     let targets = vec![target("a", secs(1))];
     let signals = vec![signal("g", gauge("g")), signal("c", increase("c"))];
     let calm = rule("calm", above(1, 50.0), Duration::ZERO);
@@ -225,7 +237,14 @@ fn a_baseline_of_arithmetic_is_of_what_it_was_computed_from() {
     // Restarted over plans in which `e` is twice `x`: `x` reads `metric`, and may have moved.
     let twice = |metric: &str, moved: bool| {
         let of = selector(metric);
-        let x = signal("x", SignalKind::Gauge { of, across: None, over: Over::Last });
+        let x = signal(
+            "x",
+            SignalKind::Series {
+                of,
+                reduction: Reduction::Gauge { across: None, over: OverTime::Last },
+                window: Duration::ZERO,
+            },
+        );
         let other = signal("other", SignalKind::Value(7.0));
         let mut signals = if moved { vec![other, x] } else { vec![x, other] };
         let x = Box::new(Num::Signal(SignalIx(usize::from(moved))));

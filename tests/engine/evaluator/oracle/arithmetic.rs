@@ -4,24 +4,12 @@ use std::time::Duration;
 
 use rollguard::model::condition::{Arith, Compare, Cond, Extreme, Num};
 use rollguard::model::reading::{NoData, Reading, Verdict};
-use rollguard::model::signal::Over;
+use rollguard::model::signal::OverTime;
 use rollguard::model::time::Instant;
 
-/// How far back a gauge is read; `None` is its newest sample.
-pub(super) fn length(over: Over) -> Option<Duration> {
-    match over {
-        Over::Last => None,
-        Over::Avg(length) | Over::Min(length) | Over::Max(length) | Over::Median(length) => {
-            Some(length)
-        }
-        Over::Stddev(length) | Over::Delta(length) | Over::Slope(length) => Some(length),
-    }
-}
-
 /// What the samples of a window come to, oldest first, as of the newest.
-pub(super) fn over_time(over: Over, all: &[(Instant, f64)]) -> Reading {
+pub(super) fn over_time(over: OverTime, length: Duration, all: &[(Instant, f64)]) -> Reading {
     let newest = all.last().unwrap().0;
-    let length = length(over).unwrap();
     let inside: Vec<(f64, f64)> = all
         .iter()
         .filter(|(time, _)| newest.since(*time) < length)
@@ -34,20 +22,20 @@ pub(super) fn over_time(over: Over, all: &[(Instant, f64)]) -> Reading {
     let values = || inside.iter().map(|(_, value)| *value);
     let mean = values().sum::<f64>() / count;
     Reading::Value(match over {
-        Over::Min(_) => values().fold(f64::INFINITY, f64::min),
-        Over::Max(_) => values().fold(f64::NEG_INFINITY, f64::max),
-        Over::Median(_) => median(values().collect()),
-        Over::Stddev(_) => {
+        OverTime::Min => values().fold(f64::INFINITY, f64::min),
+        OverTime::Max => values().fold(f64::NEG_INFINITY, f64::max),
+        OverTime::Median => median(values().collect()),
+        OverTime::Stddev => {
             (values().map(|value| (value - mean) * (value - mean)).sum::<f64>() / count).sqrt()
         }
-        Over::Delta(_) => inside[inside.len() - 1].1 - inside[0].1,
-        Over::Slope(_) => {
+        OverTime::Delta => inside[inside.len() - 1].1 - inside[0].1,
+        OverTime::Slope => {
             // Over all pairs of samples: the mean of their slopes, weighed by their squared times.
             let pairs = || inside.iter().flat_map(|a| inside.iter().map(move |b| (a, b)));
             let both: f64 = pairs().map(|(a, b)| (a.0 - b.0) * (a.1 - b.1)).sum();
             both / pairs().map(|(a, b)| (a.0 - b.0) * (a.0 - b.0)).sum::<f64>()
         }
-        Over::Avg(_) | Over::Last => mean,
+        OverTime::Avg | OverTime::Last => mean,
     })
 }
 

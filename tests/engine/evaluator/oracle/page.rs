@@ -7,7 +7,7 @@ use std::time::Duration;
 use rollguard::model::plan::Plan;
 use rollguard::model::reading::NoData;
 use rollguard::model::selector::{Matcher, Selector};
-use rollguard::model::signal::{Signal, SignalKind};
+use rollguard::model::signal::{Reduction, Signal, SignalKind};
 use rollguard::model::target::Target;
 use rollguard::model::time::{Instant, Timestamp};
 
@@ -284,23 +284,23 @@ fn passes(matchers: &[Matcher], label: impl Fn(&str) -> Option<String>) -> bool 
 /// What a signal selects, as what; `None` is a bucket by its bound.
 fn selections(kind: &SignalKind) -> Vec<(Selector, Option<Part>)> {
     match kind {
-        SignalKind::Rate { of, .. } | SignalKind::Increase { of, .. } => {
-            vec![(of.clone(), Some(Part::Counter(0)))]
-        }
-        SignalKind::Ratio { of, to, .. } => {
-            vec![(of.clone(), Some(Part::Counter(0))), (to.clone(), Some(Part::Counter(1)))]
-        }
-        SignalKind::Mean { of, .. } => vec![
-            (of.with_suffix("_sum"), Some(Part::Counter(0))),
-            (of.with_suffix("_count"), Some(Part::Counter(1))),
-        ],
-        SignalKind::Quantile { of, window: Some(_), .. } => {
-            vec![(of.with_suffix("_bucket"), None), (of.clone(), Some(Part::Gauge))]
-        }
-        SignalKind::Quantile { of, window: None, .. } => vec![(of.clone(), Some(Part::Gauge))],
-        SignalKind::Gauge { of, .. } => vec![(of.clone(), Some(Part::Gauge))],
-        SignalKind::Count { of, .. } => vec![(of.clone(), Some(Part::Count))],
-        SignalKind::Age { of, .. } => vec![(of.clone(), Some(Part::Age))],
+        SignalKind::Series { of, reduction, window } => match reduction {
+            Reduction::Rate | Reduction::Increase => vec![(of.clone(), Some(Part::Counter(0)))],
+            Reduction::Ratio { to } => {
+                vec![(of.clone(), Some(Part::Counter(0))), (to.clone(), Some(Part::Counter(1)))]
+            }
+            Reduction::Mean => vec![
+                (of.with_suffix("_sum"), Some(Part::Counter(0))),
+                (of.with_suffix("_count"), Some(Part::Counter(1))),
+            ],
+            Reduction::Quantile(_) if window.is_zero() => vec![(of.clone(), Some(Part::Gauge))],
+            Reduction::Quantile(_) => {
+                vec![(of.with_suffix("_bucket"), None), (of.clone(), Some(Part::Gauge))]
+            }
+            Reduction::Gauge { .. } => vec![(of.clone(), Some(Part::Gauge))],
+            Reduction::Count(_) => vec![(of.clone(), Some(Part::Count))],
+            Reduction::Age(_) => vec![(of.clone(), Some(Part::Age))],
+        },
         SignalKind::Up(_) | SignalKind::Value(_) | SignalKind::Expr(_) => Vec::new(),
         SignalKind::Baseline { .. } | SignalKind::Before { .. } => Vec::new(),
     }
@@ -327,16 +327,22 @@ fn select(signal: &Signal, sample: &Sample) -> Vec<Part> {
         if selector.metric != sample.metric || !passes(&selector.matchers, label) {
             continue;
         }
-        found.extend(match (&signal.kind, part) {
-            (SignalKind::Quantile { .. }, None) => match label("le").as_deref() {
+        let of_quantile =
+            if let SignalKind::Series { reduction: Reduction::Quantile(q), .. } = &signal.kind {
+                Some(*q)
+            } else {
+                None
+            };
+        found.extend(match (of_quantile, part) {
+            (_, None) => match label("le").as_deref() {
                 Some("+Inf") => Some(Part::Bucket(f64::INFINITY)),
                 le => le.map(|le| Part::Bucket(le.parse().unwrap())),
             },
-            (SignalKind::Quantile { q, .. }, Some(_)) => {
+            (Some(q), Some(_)) => {
                 let own = label("quantile").map(|own| own.parse::<f64>().unwrap());
-                (own == Some(*q)).then_some(Part::Gauge)
+                (own == Some(q)).then_some(Part::Gauge)
             }
-            (_, part) => part,
+            (None, part) => part,
         });
     }
     found

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rollguard::model::index::SignalIx;
 use rollguard::model::reading::{NoData, Reading};
-use rollguard::model::signal::{Across, Limit, Over, SignalKind, Since};
+use rollguard::model::signal::{AgeOf, Aggregation, OverTime, Reduction, SignalKind, Threshold};
 use rollguard::model::target::Target;
 use rollguard::model::time::Instant;
 
@@ -108,22 +108,28 @@ impl Oracle {
                     Some(last) => Reading::Value(if last.lines.is_some() { 1.0 } else { 0.0 }),
                 }
             }
-            SignalKind::Count { value, .. } => self.read_count(asked, *value),
-            SignalKind::Age { since, .. } => self.read_age(asked, *since),
-            SignalKind::Gauge { across, over, .. } => {
-                let now = self.read_across(asked, *across);
-                self.read_over(asked, *over, now)
-            }
-            SignalKind::Quantile { .. } => {
-                let histogram = self.sharers(asked).flat_map(|(known, _)| known).any(|page| {
-                    page.numbers(index, group).any(|n| matches!(n.part, Part::Bucket(_)))
-                });
-                if histogram { self.read_counters(asked) } else { self.read_summary(asked) }
-            }
-            SignalKind::Rate { .. }
-            | SignalKind::Increase { .. }
-            | SignalKind::Ratio { .. }
-            | SignalKind::Mean { .. } => self.read_counters(asked),
+            SignalKind::Series { reduction, window, .. } => match reduction {
+                Reduction::Count(value) => self.read_count(asked, *value),
+                Reduction::Age(since) => self.read_age(asked, *since),
+                Reduction::Gauge { across, over } => {
+                    let now = self.read_across(asked, *across);
+                    self.read_over(asked, *over, *window, now)
+                }
+                Reduction::Quantile(_) => {
+                    let histogram = self.sharers(asked).flat_map(|(known, _)| known).any(|page| {
+                        page.numbers(index, group).any(|n| matches!(n.part, Part::Bucket(_)))
+                    });
+                    if histogram {
+                        self.read_counters(asked, reduction)
+                    } else {
+                        self.read_summary(asked)
+                    }
+                }
+                Reduction::Rate
+                | Reduction::Increase
+                | Reduction::Ratio { .. }
+                | Reduction::Mean => self.read_counters(asked, reduction),
+            },
         }
     }
 
@@ -205,7 +211,7 @@ impl Oracle {
         Ok((shares, missing))
     }
 
-    fn read_counters(&self, asked: Asked<'_>) -> Reading {
+    fn read_counters(&self, asked: Asked<'_>, reduction: &Reduction) -> Reading {
         let (shares, missing) = match self.shares(asked, false) {
             Ok(shares) => shares,
             Err(why) => return Reading::NoData(why),
@@ -225,15 +231,15 @@ impl Oracle {
                 Reading::NoData(nothing)
             }
         };
-        match &self.plan.signals[asked.index].kind {
-            SignalKind::Rate { .. } => sum(shares
+        match reduction {
+            Reduction::Rate => sum(shares
                 .iter()
                 .map(|(elapsed, share)| gained(share, Part::Counter(0)) / elapsed.as_secs_f64())
                 .sum()),
-            SignalKind::Increase { .. } => sum(all(Part::Counter(0))),
-            SignalKind::Ratio { .. } => share(NoData::NoTraffic),
-            SignalKind::Mean { .. } => share(NoData::NoObservations),
-            SignalKind::Quantile { q, .. } => {
+            Reduction::Increase => sum(all(Part::Counter(0))),
+            Reduction::Ratio { .. } => share(NoData::NoTraffic),
+            Reduction::Mean => share(NoData::NoObservations),
+            Reduction::Quantile(q) => {
                 let mut bounds: Vec<f64> = Vec::new();
                 for (part, _) in shares.iter().flat_map(|(_, share)| share) {
                     if let Part::Bucket(bound) = part
@@ -246,10 +252,9 @@ impl Oracle {
                 let counts = bounds.iter().map(|bound| all(Part::Bucket(*bound))).collect();
                 quantile(*q, &bounds, counts)
             }
-            SignalKind::Gauge { .. } | SignalKind::Up(_) => panic!("not over counters"),
-            SignalKind::Count { .. } | SignalKind::Age { .. } => panic!("not over counters"),
-            SignalKind::Baseline { .. } | SignalKind::Before { .. } => panic!("not over counters"),
-            SignalKind::Value(_) | SignalKind::Expr(_) => panic!("not over counters"),
+            Reduction::Gauge { .. } | Reduction::Count(_) | Reduction::Age(_) => {
+                panic!("not over counters")
+            }
         }
     }
 
@@ -267,7 +272,7 @@ impl Oracle {
         }
     }
 
-    fn read_across(&self, asked: Asked<'_>, across: Option<Across>) -> Reading {
+    fn read_across(&self, asked: Asked<'_>, across: Option<Aggregation>) -> Reading {
         let (shares, missing) = match self.shares(asked, true) {
             Ok(shares) => shares,
             Err(why) => return Reading::NoData(why),
@@ -283,19 +288,21 @@ impl Oracle {
             (None, _) if values.len() > 1 => {
                 Reading::NoData(NoData::SeveralSeries(u32::try_from(values.len()).unwrap()))
             }
-            (Some(Across::Max), Some(_)) => Reading::AtLeast(max),
-            (Some(Across::Count), Some(_)) => Reading::AtLeast(count),
+            (Some(Aggregation::Max), Some(_)) => Reading::AtLeast(max),
+            (Some(Aggregation::Count), Some(_)) => Reading::AtLeast(count),
             (_, Some(why)) => Reading::NoData(why),
-            (Some(Across::Max), None) => Reading::Value(max),
-            (Some(Across::Count), None) => Reading::Value(count),
-            (None | Some(Across::Sum), None) => Reading::Value(sum),
-            (Some(Across::Avg), None) => Reading::Value(sum / count),
-            (Some(Across::Min), None) => Reading::Value(values.into_iter().fold(max, f64::min)),
+            (Some(Aggregation::Max), None) => Reading::Value(max),
+            (Some(Aggregation::Count), None) => Reading::Value(count),
+            (None | Some(Aggregation::Sum), None) => Reading::Value(sum),
+            (Some(Aggregation::Avg), None) => Reading::Value(sum / count),
+            (Some(Aggregation::Min), None) => {
+                Reading::Value(values.into_iter().fold(max, f64::min))
+            }
         }
     }
 
     /// A count is known where anything is; what is missing can only add to it.
-    fn read_count(&self, asked: Asked<'_>, limit: Option<Limit>) -> Reading {
+    fn read_count(&self, asked: Asked<'_>, limit: Option<Threshold>) -> Reading {
         let (mut count, mut targets, mut known) = (0.0, 0, false);
         let (mut missing, mut stale) = (None, false);
         for (pages, stale_after) in self.sharers(asked) {
@@ -321,7 +328,7 @@ impl Oracle {
     }
 
     /// The time since the newest sample, or since the newest time that the gauges hold.
-    fn read_age(&self, asked: Asked<'_>, since: Since) -> Reading {
+    fn read_age(&self, asked: Asked<'_>, since: AgeOf) -> Reading {
         let Asked { index, group, at } = asked;
         let mut ages = Vec::new();
         let (mut missing, mut stale) = (None, false);
@@ -331,14 +338,14 @@ impl Oracle {
             let as_of = pages.iter().rfind(sampled).map_or(at, |newest| at.max(newest.at));
             match (share(asked, Duration::ZERO, stale_after, pages, true), since) {
                 (Share::Missing(NoData::NeverScraped), _) => missing = Some(NoData::NeverScraped),
-                (_, Since::Sample) => ages.extend(pages.iter().flat_map(|page| {
+                (_, AgeOf::Sample) => ages.extend(pages.iter().flat_map(|page| {
                     let numbers = page.numbers(index, group);
                     numbers.map(|number| number.age + as_of.since(page.at))
                 })),
-                (Share::Spoiled(why), Since::Value) => return Reading::NoData(why),
-                (Share::Missing(_), Since::Value) => stale = true,
-                (Share::None, Since::Value) => {}
-                (Share::Known(..), Since::Value) => {
+                (Share::Spoiled(why), AgeOf::Value) => return Reading::NoData(why),
+                (Share::Missing(_), AgeOf::Value) => stale = true,
+                (Share::None, AgeOf::Value) => {}
+                (Share::Known(..), AgeOf::Value) => {
                     let said = |page: &&Known| {
                         page.spoils(index, group).is_none() && page.matches(index, group)
                     };
@@ -357,9 +364,15 @@ impl Oracle {
         }
     }
 
-    fn read_over(&mut self, asked: Asked<'_>, over: Over, now: Reading) -> Reading {
+    fn read_over(
+        &mut self,
+        asked: Asked<'_>,
+        over: OverTime,
+        window: Duration,
+        now: Reading,
+    ) -> Reading {
         let value = match (over, now) {
-            (Over::Last, _) | (_, Reading::NoData(_)) => return now,
+            (OverTime::Last, _) | (_, Reading::NoData(_)) => return now,
             (_, Reading::AtLeast(_)) => return Reading::NoData(NoData::Stale),
             (_, Reading::Value(value)) => value,
         };
@@ -371,7 +384,7 @@ impl Oracle {
         if all.last().is_none_or(|(last, _)| *last < sampled) {
             all.push((sampled, value));
         }
-        over_time(over, all)
+        over_time(over, window, all)
     }
 }
 

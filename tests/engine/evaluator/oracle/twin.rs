@@ -10,7 +10,7 @@ use rollguard::model::name::StageName;
 use rollguard::model::plan::Plan;
 use rollguard::model::reading::{NoData, Reading, Verdict};
 use rollguard::model::rule::{OnNoData, Quorum, Rule};
-use rollguard::model::signal::{SignalKind, Since};
+use rollguard::model::signal::{AgeOf, Reduction, SignalKind};
 use rollguard::model::target::Target;
 use rollguard::model::time::Instant;
 
@@ -223,7 +223,9 @@ impl Oracle {
             SignalKind::Value(_) => false,
             SignalKind::Up(name) => *name == target_of.name,
             // That there is no newer sample is what an age tells.
-            SignalKind::Age { since: Since::Sample, .. } => concerns(kind, target_of),
+            SignalKind::Series { reduction: Reduction::Age(AgeOf::Sample), .. } => {
+                concerns(kind, target_of)
+            }
             SignalKind::Baseline { of, .. } | SignalKind::Before { of, .. } => {
                 self.is_news(of.0, target, read)
             }
@@ -232,14 +234,7 @@ impl Oracle {
                 expr.for_each_signal(&mut |inner| news |= self.is_news(inner.0, target, read));
                 news
             }
-            SignalKind::Rate { .. }
-            | SignalKind::Increase { .. }
-            | SignalKind::Ratio { .. }
-            | SignalKind::Quantile { .. }
-            | SignalKind::Mean { .. }
-            | SignalKind::Count { .. }
-            | SignalKind::Age { since: Since::Value, .. }
-            | SignalKind::Gauge { .. } => read && concerns(kind, target_of),
+            SignalKind::Series { .. } => read && concerns(kind, target_of),
         }
     }
 
@@ -284,7 +279,7 @@ impl Oracle {
         let signal = &self.plan.signals[index];
         let mut ends = Vec::new();
         match &signal.kind {
-            SignalKind::Age { since: Since::Sample, .. } => return ends,
+            SignalKind::Series { reduction: Reduction::Age(AgeOf::Sample), .. } => return ends,
             SignalKind::Before { of, window } => {
                 for history in self.history[of.0].values() {
                     let used = self.earlier(*of, *window, history, self.read_at[index]);
@@ -299,14 +294,7 @@ impl Oracle {
                 ends.extend(last.map(|last| last.after(self.stale(index, &self.plan.targets[at]))));
                 return ends;
             }
-            SignalKind::Rate { .. }
-            | SignalKind::Increase { .. }
-            | SignalKind::Ratio { .. }
-            | SignalKind::Quantile { .. }
-            | SignalKind::Mean { .. }
-            | SignalKind::Count { .. }
-            | SignalKind::Age { since: Since::Value, .. }
-            | SignalKind::Gauge { .. } => {}
+            SignalKind::Series { .. } => {}
             SignalKind::Value(_) | SignalKind::Expr(_) | SignalKind::Baseline { .. } => {}
         }
         for (target, known) in self.plan.targets.iter().zip(&self.known) {
