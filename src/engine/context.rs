@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::engine::command::Rejection;
 use crate::engine::durable::log::Log;
-use crate::engine::durable::stage::Stray;
+use crate::engine::durable::stage::StrayAttempt;
 use crate::engine::durable::state::{Deployment, Durable, Phase};
 use crate::engine::effect::Effect;
 use crate::engine::notify::outbox;
@@ -157,7 +157,7 @@ impl<'a> Cx<'a> {
 
     /// Asks for the end of the attempt that nobody needs any more, where there is one.
     pub(crate) fn call_off(&mut self) {
-        if let Some(Stray { deployment, attempt }) = self.state().stray.clone() {
+        if let Some(StrayAttempt { deployment, attempt }) = self.state().stray.clone() {
             self.push(Effect::CallOff { deployment, attempt });
         }
     }

@@ -4,15 +4,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::entry::{Attempt, AttemptEvent, Decision, Entry, SignalEvidence, StepResult};
+use crate::model::alert::News;
+use crate::model::channel::Change;
+use crate::model::entry::{
+    Attempt, AttemptEvent, Decision, Entry, NoticeEvent, SignalEvidence, StepResult,
+};
 use crate::model::index::TargetIx;
 use crate::model::live::LiveSettings;
-use crate::model::name::{DeploymentId, HookName, SignalName};
+use crate::model::name::{ChannelName, DeploymentId, HookName, SignalName};
 use crate::model::signal::Unit;
 use crate::model::step::Action;
 use crate::model::time::Timestamp;
 
-use crate::engine::notify::outbox::Telling;
 pub use crate::engine::sampling::interval::Pace;
 
 /// Something to be done.
@@ -185,4 +188,67 @@ pub struct Incident {
     pub units: Vec<(SignalName, Unit)>,
     /// What the journal says of this deployment, in order.
     pub entries: Vec<Entry>,
+}
+
+/// An alert for the channels, everything filled in.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Telling {
+    /// What changed.
+    pub news: Arc<News>,
+    /// Whether it may have been told before.
+    pub occurrence: Occurrence,
+    /// The changes by which something under the same key is wrong after it.
+    pub open: Vec<Change>,
+    /// On which channels something under the same key was opened, as far as that is on record.
+    pub opened: Vec<OpenedAlert>,
+    /// What the signals measure, where that is known.
+    pub units: Vec<(SignalName, Unit)>,
+}
+
+/// Whether an alert may have been sent before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Occurrence {
+    /// It has not: it happened just now.
+    First,
+    /// The guard was restarted, or has a new configuration. The alert was sent on these channels
+    /// for certain, and perhaps on others.
+    Again(Vec<ChannelName>),
+}
+
+/// What became of an alert on a channel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Announced {
+    /// The channel.
+    pub channel: ChannelName,
+    /// What changed.
+    pub change: Change,
+    /// The `seq` of the record that it was about; `None`: there is none.
+    pub news: Option<u64>,
+    /// The deployment.
+    pub deployment: Option<DeploymentId>,
+    /// Whether something stands open there since.
+    pub opened: bool,
+    /// What the other system calls what it made of it.
+    pub reference: Option<String>,
+    /// Why it failed, where it did.
+    pub failure: Option<String>,
+}
+
+impl Announced {
+    /// The event that puts it on record; `None` where what was sent is not on record itself.
+    pub(crate) fn event(self) -> Option<(Option<DeploymentId>, NoticeEvent)> {
+        let Self { channel, change, news, deployment, opened, reference, failure } = self;
+        let news = news?;
+        let told = NoticeEvent::Told { channel, change, news, opened, reference, failure };
+        Some((deployment, told))
+    }
+}
+
+/// An alert that stands open on a channel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenedAlert {
+    /// The channel.
+    pub channel: ChannelName,
+    /// What the other system calls it.
+    pub reference: Option<String>,
 }

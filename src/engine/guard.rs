@@ -19,25 +19,25 @@ use crate::model::scrape::Scrape;
 use crate::model::time::{Instant, Moment};
 
 use super::command::{Accepted, Force, Rejection};
-use super::effect::{Effect, Outcome};
+use super::effect::{Announced, Effect, Outcome};
 use crate::engine::context::{Cx, ReadCx};
 use crate::engine::deployment::live_version::LiveState;
 use crate::engine::deployment::stages::Stages;
 use crate::engine::deployment::telemetry;
 use crate::engine::deployment::version_check::{
-    self, Case, CheckPurpose, CheckStep, Checked, VersionCheck,
+    self, CheckPurpose, CheckStep, Checked, RollbackCase, VersionCheck,
 };
 use crate::engine::durable::drills::DrillStatus;
 use crate::engine::durable::log::{Halt, Log};
 use crate::engine::durable::state::{Deployment, Durable, Phase};
 use crate::engine::notify::incident;
-use crate::engine::notify::outbox::{self, Announced};
+use crate::engine::notify::outbox;
 use crate::engine::policy::approval::{self, Approvals, Unheeded};
 use crate::engine::policy::pause::Pauses;
 use crate::engine::policy::refusal;
 use crate::engine::rules::evaluator::Evaluator;
 use crate::engine::rules::state::RuleState;
-use crate::engine::run::drill::{self, DrillStep, Drills};
+use crate::engine::run::drill::{self, DrillRunner, DrillStep};
 use crate::engine::run::order::Occasion;
 use crate::engine::run::rollback::{Need, Rollback};
 use crate::engine::run::stage_entry::{EntryStep, StageEntry};
@@ -64,7 +64,7 @@ pub struct Guard {
     pub(crate) pauses: Pauses,
     /// What the stages of the deployment wait for.
     pub(crate) stages: Stages,
-    pub(crate) drills: Drills,
+    pub(crate) drills: DrillRunner,
     pub(crate) live: LiveState,
 }
 
@@ -100,7 +100,7 @@ impl Guard {
             approvals: Approvals::default(),
             pauses: Pauses::default(),
             stages: Stages::default(),
-            drills: Drills::default(),
+            drills: DrillRunner::default(),
             live: LiveState::default(),
         }
     }
@@ -497,7 +497,7 @@ impl Guard {
     pub(crate) fn roll_back_for(&mut self, now: Moment, ix: RuleIx, hook: HookIx) {
         let trigger = Trigger::Rule(Box::new(evidence::of_rule(&self.evaluator, ix, now)));
         let hook = self.plan().hook(hook).clone();
-        self.roll_back(now, Case { trigger, hook, approval: None });
+        self.roll_back(now, RollbackCase { trigger, hook, approval: None });
     }
 
     /// Rolls back because a person says so.
@@ -512,7 +512,7 @@ impl Guard {
         let current = self.read(now).addressed(id.as_ref())?;
         let deployment = current.id.clone();
         let hook = manual_rollback::check(self.plan(), current, &reason, force)?.clone();
-        let case = Case { trigger: Trigger::Person { reason, by }, hook, approval: None };
+        let case = RollbackCase { trigger: Trigger::Person { reason, by }, hook, approval: None };
         match force {
             Force::Yes => {
                 self.check.give_up();
@@ -527,7 +527,7 @@ impl Guard {
 
     /// Rolls back, once it is certain that the judged version is live, if the rule that asks for it
     /// fires even then. What people agreed to needs no rule that still fires.
-    pub(crate) fn roll_back(&mut self, now: Moment, case: Case) {
+    pub(crate) fn roll_back(&mut self, now: Moment, case: RollbackCase) {
         if self.live_settings().is_none() {
             self.decide_on(now, case);
         } else if case.is_agreed() || !self.check.is_closed_to_rules(now.at) {
@@ -536,7 +536,7 @@ impl Guard {
     }
 
     /// Puts the decision on record, once for a deployment, and begins.
-    pub(crate) fn decide_on(&mut self, now: Moment, case: Case) {
+    pub(crate) fn decide_on(&mut self, now: Moment, case: RollbackCase) {
         let cx = &mut Cx::new(now, &self.evaluator, &mut self.log);
         self.rollback.decide(cx, case);
         // The rollback starts after this one's end, whatever that is.
@@ -758,7 +758,7 @@ impl Guard {
         now: Moment,
         live: &Live,
         refusal: Option<Refusal>,
-        case: Case,
+        case: RollbackCase,
     ) {
         let waits = case.is_for_a_person();
         version_check::record(&mut self.cx(now), live, refusal);
@@ -800,7 +800,7 @@ impl Guard {
             Mode::Confirm => self.ask(now, ix, &hook),
             Mode::Observe | Mode::Notify | Mode::Auto => {
                 let trigger = Trigger::Rule(Box::new(evidence::of_rule(&self.evaluator, ix, now)));
-                self.decide_on(now, Case { trigger, hook, approval: None });
+                self.decide_on(now, RollbackCase { trigger, hook, approval: None });
             }
         }
     }

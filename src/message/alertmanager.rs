@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::engine::notify::outbox::Telling;
+use crate::engine::effect::Telling;
 use crate::model::alert::{Matter, News, Turn};
 use crate::model::channel::{Change, Channel};
 use crate::model::target::Secret;

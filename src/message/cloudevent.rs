@@ -3,7 +3,7 @@
 
 use serde_json::json;
 
-use crate::engine::notify::outbox::Telling;
+use crate::engine::effect::Telling;
 use crate::model::target::Secret;
 
 use super::compose::{Sender, Step};

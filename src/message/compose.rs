@@ -2,7 +2,7 @@
 //! Whether a channel tells of news at all follows from what it was asked for, and from what stands
 //! open on it: what was opened is closed, whether or not closing was asked for.
 
-use crate::engine::notify::outbox::Telling;
+use crate::engine::effect::Telling;
 use crate::model::alert::Turn;
 use crate::model::channel::{Channel, System};
 

@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::engine::notify::outbox::Telling;
+use crate::engine::effect::Telling;
 use crate::model::alert::News;
 use crate::model::channel::{Change, Sends};
 use crate::model::target::Secret;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::engine::notify::outbox::{Occurrence, Telling};
+use crate::engine::effect::{Occurrence, Telling};
 use crate::model::alert::{Matter, News, Turn};
 use crate::model::channel::{Change, Channel, Sends, System};
 use crate::model::entry::{Comparison, RuleEvidence, RuleStanding, SignalEvidence};

@@ -1,7 +1,7 @@
 //! What people read of news, whatever they read it in: a headline and a few lines. Text that comes
 //! from elsewhere is made harmless and is bounded here; each system escapes for itself.
 
-use crate::engine::notify::outbox::Telling;
+use crate::engine::effect::Telling;
 use crate::model::alert::News;
 use crate::model::channel::Change;
 use crate::model::name::SignalName;

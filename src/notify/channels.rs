@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
-use crate::engine::notify::outbox::{Announced, Telling};
+use crate::engine::effect::{Announced, Telling};
 use crate::hook::client::Client;
 use crate::message::Sender;
 use crate::model::channel::{Change, Channel};
@@ -157,7 +157,7 @@ const fn is_lesser(change: Change) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::notify::outbox::Occurrence;
+    use crate::engine::effect::Occurrence;
     use crate::model::alert::{News, Turn};
     use crate::model::channel::System;
     use crate::model::name::{ChannelName, ServiceName};

@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use crate::clock::Clock;
-use crate::engine::notify::outbox::{Announced, Occurrence, Telling};
+use crate::engine::effect::{Announced, Occurrence, Telling};
 use crate::hook::client::Client;
 use crate::message::{Alerts, Memory, Outgoing, Repeat, Sender, Then, compose, reference};
 use crate::model::alert::Turn;

@@ -62,14 +62,14 @@ struct UnderWay {
 #[derive(Clone, Debug)]
 pub(crate) enum CheckPurpose {
     /// To roll back.
-    Rollback(Box<Case>),
+    Rollback(Box<RollbackCase>),
     /// To go on with a rollback, with this attempt at its next step.
     Resume { number: u32 },
 }
 
 /// A rollback that is due.
 #[derive(Clone, Debug)]
-pub(crate) struct Case {
+pub(crate) struct RollbackCase {
     /// Why.
     pub(crate) trigger: Trigger,
     /// What is to be done.
@@ -87,12 +87,12 @@ pub(crate) struct Checked {
     /// What was read.
     pub(crate) live: Live,
     /// What that means.
-    pub(crate) compared: Compared,
+    pub(crate) compared: LiveComparison,
 }
 
 /// What a reading means for a rollback.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Compared {
+pub(crate) enum LiveComparison {
     /// The judged version is live.
     Judged,
     /// The good version is live.
@@ -114,7 +114,7 @@ pub(crate) enum CheckStep {
     GiveUp,
 }
 
-impl Compared {
+impl LiveComparison {
     fn new(live: &Live, of: &Deployment) -> Self {
         match live {
             Live::Unknown(_) => Self::Unknown,
@@ -126,7 +126,7 @@ impl Compared {
 }
 
 impl CheckPurpose {
-    fn case(&self) -> Option<&Case> {
+    fn case(&self) -> Option<&RollbackCase> {
         match self {
             Self::Rollback(case) => Some(case),
             Self::Resume { .. } => None,
@@ -134,7 +134,7 @@ impl CheckPurpose {
     }
 }
 
-impl Case {
+impl RollbackCase {
     /// Whether somebody waits to hear what comes of it.
     pub(crate) fn is_for_a_person(&self) -> bool {
         let answer = self.approval.as_ref().map(|approval| &approval.answer);
@@ -170,7 +170,7 @@ impl VersionCheck {
 
     /// Whether a person waits for a check.
     pub(crate) fn is_for_a_person(&self) -> bool {
-        self.case().is_some_and(Case::is_for_a_person)
+        self.case().is_some_and(RollbackCase::is_for_a_person)
     }
 
     /// Whether what people were asked is answered, and only the live version is not known yet.
@@ -178,7 +178,7 @@ impl VersionCheck {
         self.case().is_some_and(|case| case.approval.is_some())
     }
 
-    fn case(&self) -> Option<&Case> {
+    fn case(&self) -> Option<&RollbackCase> {
         self.under_way.as_ref().and_then(|check| check.purpose.case())
     }
 
@@ -239,8 +239,8 @@ impl VersionCheck {
     pub(crate) fn settle(&mut self, cx: &Cx<'_>, live: Live) -> Option<Checked> {
         let (check, current) = (self.under_way.as_mut()?, cx.current()?);
         cx.plan().deployment.live.as_ref()?;
-        let compared = Compared::new(&live, current);
-        if compared == Compared::Unknown && cx.now.at < check.until {
+        let compared = LiveComparison::new(&live, current);
+        if compared == LiveComparison::Unknown && cx.now.at < check.until {
             check.again = Some(cx.now.at.after(RETRY));
             return None;
         }
@@ -250,19 +250,20 @@ impl VersionCheck {
 }
 
 /// Why nothing is rolled back while this is live; `None` if it may be.
-pub(crate) fn refusal(plan: &Plan, compared: Compared) -> Option<Refusal> {
+pub(crate) fn refusal(plan: &Plan, compared: LiveComparison) -> Option<Refusal> {
     let unknown = plan.deployment.live.as_ref().map(|settings| settings.unknown);
     match (compared, unknown) {
-        (Compared::Judged, _) | (Compared::Unknown, Some(LiveUnknown::Proceed) | None) => None,
-        (Compared::Good, _) => Some(Refusal::AlreadyAtGood),
-        (Compared::Other, _) => Some(Refusal::LiveVersionChanged),
-        (Compared::Unknown, Some(LiveUnknown::Refuse)) => Some(Refusal::LiveVersionUnknown),
+        (LiveComparison::Judged, _)
+        | (LiveComparison::Unknown, Some(LiveUnknown::Proceed) | None) => None,
+        (LiveComparison::Good, _) => Some(Refusal::AlreadyAtGood),
+        (LiveComparison::Other, _) => Some(Refusal::LiveVersionChanged),
+        (LiveComparison::Unknown, Some(LiveUnknown::Refuse)) => Some(Refusal::LiveVersionUnknown),
     }
 }
 
 /// Why a rollback of a deployment would be refused, going by a reading.
 pub(crate) fn refusal_by(plan: &Plan, of: &Deployment, live: &Live) -> Option<Refusal> {
-    refusal(plan, Compared::new(live, of))
+    refusal(plan, LiveComparison::new(live, of))
 }
 
 /// Records what a check of the current deployment came to. Refusals are recorded once each.

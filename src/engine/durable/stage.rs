@@ -17,7 +17,7 @@ pub(crate) struct Staging {
     /// When the current one was asked for.
     pub(crate) since: Option<Timestamp>,
     /// The hook that enters the current one, where it has one.
-    pub(crate) entry: Option<Entry>,
+    pub(crate) entry: Option<EntryState>,
     /// People were told that the current one takes too long.
     pub(crate) overdue: bool,
     /// How many times each stage was entered by a hook.
@@ -26,7 +26,7 @@ pub(crate) struct Staging {
 
 /// How far the hook that enters a stage has got.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Entry {
+pub(crate) struct EntryState {
     pub(crate) hook: HookName,
     pub(crate) entering: Entering,
     pub(crate) begun: Timestamp,
@@ -47,12 +47,12 @@ pub(crate) enum Standing {
 
 /// An attempt to enter a stage that was called off, and is not known to have ended.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Stray {
+pub(crate) struct StrayAttempt {
     pub(crate) deployment: DeploymentId,
     pub(crate) attempt: Attempt,
 }
 
-impl Entry {
+impl EntryState {
     /// The attempt at hand.
     pub(crate) fn attempt(&self) -> Attempt {
         let HookProgress { step, number, .. } = self.progress;
@@ -132,7 +132,7 @@ impl Staging {
         });
     }
 
-    fn first(&mut self, stage: &StageName, hook: &HookName, begun: Timestamp) -> Entry {
+    fn first(&mut self, stage: &StageName, hook: &HookName, begun: Timestamp) -> EntryState {
         let time = match self.times.iter_mut().find(|(known, _)| known == stage) {
             Some((_, times)) => {
                 *times += 1;
@@ -145,7 +145,7 @@ impl Staging {
         };
         let entering = Entering { stage: stage.clone(), time };
         let (hook, progress) = (hook.clone(), HookProgress::begun(begun));
-        Entry { hook, entering, begun, progress, standing: Standing::Running }
+        EntryState { hook, entering, begun, progress, standing: Standing::Running }
     }
 
     /// The attempt that an event leaves behind: nobody needs it any more, and it may still run.
@@ -165,7 +165,7 @@ impl Staging {
     }
 }
 
-impl Entry {
+impl EntryState {
     /// Another try, from the step that failed on: what was done need not be done again.
     fn again(self, begun: Timestamp) -> Self {
         let progress = self.progress.again(begun);
@@ -173,7 +173,7 @@ impl Entry {
     }
 }
 
-fn is_of(attempt: &Attempt, entry: &Entry) -> bool {
+fn is_of(attempt: &Attempt, entry: &EntryState) -> bool {
     attempt.entering.as_ref() == Some(&entry.entering)
         && attempt.hook == entry.hook
         && attempt.step == entry.progress.step

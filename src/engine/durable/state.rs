@@ -14,7 +14,7 @@ use crate::model::time::Timestamp;
 
 use super::drills::DrillLog;
 use super::progress::HookProgress;
-use super::stage::{Staging, Stray};
+use super::stage::{Staging, StrayAttempt};
 use crate::engine::notify::alerts::NewsLog;
 use crate::engine::notify::pending::Owed;
 use crate::engine::notify::resolved::Clearings;
@@ -53,7 +53,7 @@ pub struct Durable {
     /// What was and is to be told.
     pub(crate) news: NewsLog,
     /// What must have ended before anything else may be run.
-    pub(crate) stray: Option<Stray>,
+    pub(crate) stray: Option<StrayAttempt>,
     /// What was drilled.
     pub(crate) drills: DrillLog,
 }
@@ -165,7 +165,7 @@ impl Durable {
             self.good = decision.good.clone().filter(|good| *good != decision.version);
         }
         if let Some(attempt) = current.staging.left_behind(&entry.event) {
-            self.stray = Some(Stray { deployment: current.id.clone(), attempt });
+            self.stray = Some(StrayAttempt { deployment: current.id.clone(), attempt });
         }
         current.apply(entry);
     }

@@ -13,12 +13,13 @@ use crate::model::entry::{
 use crate::model::name::{ChannelName, DeploymentId};
 
 use crate::engine::durable::state::Deployment;
+use crate::engine::effect::OpenedAlert;
 
 /// How many news are remembered for those who were not told before a restart. A rollback makes a
 /// handful; what is older than this many changes is told by what followed.
 const MAX_RECENT: usize = 32;
 
-/// How many open matters are remembered. Telling of more warnings than this tells nobody anything.
+/// How many open matters are remembered. SentAlert of more warnings than this tells nobody anything.
 const MAX_OPEN: usize = 24;
 
 /// How many tellings are remembered: of every recent news to as many channels as there may be.
@@ -38,27 +39,18 @@ pub(crate) struct NewsLog {
     recent: VecDeque<Arc<News>>,
     /// What is wrong now, in the order in which that was told last.
     open: Vec<Arc<News>>,
-    told: VecDeque<Telling>,
+    told: VecDeque<SentAlert>,
 }
 
 /// A channel told of something.
 #[derive(Clone, Debug, PartialEq)]
-struct Telling {
+struct SentAlert {
     channel: ChannelName,
     news: u64,
     deployment: Option<DeploymentId>,
     /// It stands open there.
     opened: bool,
     reference: Option<String>,
-}
-
-/// A matter that a channel was told of.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Opened {
-    /// The channel.
-    pub channel: ChannelName,
-    /// What the other system calls it.
-    pub reference: Option<String>,
 }
 
 impl NewsLog {
@@ -79,7 +71,7 @@ impl NewsLog {
         {
             let (channel, reference) = (channel.clone(), reference.clone());
             let deployment = entry.deployment.clone();
-            let told = Telling { channel, news: *news, deployment, opened: *opened, reference };
+            let told = SentAlert { channel, news: *news, deployment, opened: *opened, reference };
             push(&mut self.told, told, MAX_TOLD);
         }
         let Some(news) = self.read(entry, current).map(Arc::new) else { return };
@@ -132,13 +124,13 @@ impl NewsLog {
 
     /// The channels on which something under the same key was opened, and as what; the newest
     /// telling of each says so.
-    pub(crate) fn opened_for(&self, news: &News) -> Vec<Opened> {
-        let mut opened: Vec<Opened> = Vec::new();
+    pub(crate) fn opened_for(&self, news: &News) -> Vec<OpenedAlert> {
+        let mut opened: Vec<OpenedAlert> = Vec::new();
         for told in self.told.iter().filter(|told| told.deployment == news.deployment) {
             opened.retain(|known| known.channel != told.channel);
             if told.opened {
                 let (channel, reference) = (told.channel.clone(), told.reference.clone());
-                opened.push(Opened { channel, reference });
+                opened.push(OpenedAlert { channel, reference });
             }
         }
         opened

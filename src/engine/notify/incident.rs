@@ -8,7 +8,7 @@ use crate::model::index::{HookIx, RuleIx};
 use crate::engine::context::Cx;
 use crate::engine::effect::{Effect, Incident};
 use crate::engine::notify::pending::Owed;
-use crate::engine::run::order::{Context, Occasion};
+use crate::engine::run::order::{HookContext, Occasion};
 use crate::engine::view::evidence;
 
 /// Runs the hook that tells people, beside the critical path.
@@ -29,7 +29,7 @@ pub(crate) fn tell_by(
     let Some(deployment) = cx.current() else { return };
     let rule = rule.map(|ix| evidence::of_rule(cx.evaluator, ix, cx.now));
     let signals = evidence::of_signals(cx.evaluator);
-    let context = Context {
+    let context = HookContext {
         deployment: deployment.into(),
         occasion,
         at: cx.now.wall,

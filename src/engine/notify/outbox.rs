@@ -7,64 +7,16 @@ use std::time::Duration;
 
 use crate::model::alert::{Matter, News, Turn};
 use crate::model::channel::Change;
-use crate::model::entry::NoticeEvent;
-use crate::model::name::{ChannelName, DeploymentId, SignalName};
-use crate::model::signal::Unit;
 use crate::model::time::Moment;
 
-pub use super::alerts::Opened;
 use crate::engine::durable::log::Log;
-use crate::engine::effect::Effect;
+use crate::engine::effect::{Effect, Occurrence, Telling};
 use crate::engine::rules::evaluator::Evaluator;
 use crate::engine::view::evidence;
 
 /// What happened longer ago is no news: who was not told of it by then can see it in the status.
 /// Longer than a restart takes and a message is tried.
 const STALE: Duration = Duration::from_secs(3600);
-
-/// News to be told, everything filled in.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Telling {
-    /// What changed.
-    pub news: Arc<News>,
-    /// Whether it may have been told before.
-    pub occurrence: Occurrence,
-    /// The changes by which something under the same key is wrong after it.
-    pub open: Vec<Change>,
-    /// On which channels something under the same key was opened, as far as that is on record.
-    pub opened: Vec<Opened>,
-    /// What the signals measure, where that is known.
-    pub units: Vec<(SignalName, Unit)>,
-}
-
-/// Whether news may have been told before.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Occurrence {
-    /// They happened just now.
-    First,
-    /// The guard was restarted, or has a new configuration. They were told on these channels for
-    /// certain, and perhaps on others.
-    Again(Vec<ChannelName>),
-}
-
-/// What became of a telling on a channel.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Announced {
-    /// The channel.
-    pub channel: ChannelName,
-    /// What changed.
-    pub change: Change,
-    /// The `seq` of the record that it was about; `None`: there is none.
-    pub news: Option<u64>,
-    /// The deployment.
-    pub deployment: Option<DeploymentId>,
-    /// Whether something stands open there since.
-    pub opened: bool,
-    /// What the other system calls what it made of it.
-    pub reference: Option<String>,
-    /// Why it failed, where it did.
-    pub failure: Option<String>,
-}
 
 /// Asks for the newest entry to be sent to the channels, where it is an alert.
 pub(crate) fn send_newest(log: &mut Log, evaluator: &Evaluator) {
@@ -129,14 +81,4 @@ fn send(log: &mut Log, evaluator: &Evaluator, news: Arc<News>, occurrence: Occur
     let (open, opened) = (alerts.open_beside(&news), alerts.opened_for(&news));
     let units = evidence::units(evaluator);
     log.push(Effect::Tell(Box::new(Telling { news, occurrence, open, opened, units })));
-}
-
-impl Announced {
-    /// The event that puts it on record; `None` where what was sent is not on record itself.
-    pub(crate) fn event(self) -> Option<(Option<DeploymentId>, NoticeEvent)> {
-        let Self { channel, change, news, deployment, opened, reference, failure } = self;
-        let news = news?;
-        let told = NoticeEvent::Told { channel, change, news, opened, reference, failure };
-        Some((deployment, told))
-    }
 }

@@ -20,7 +20,7 @@ use crate::model::time::{Instant, Timestamp, format_duration};
 use super::{budget, refusal};
 use crate::engine::command::{Accepted, Rejection, check_reason};
 use crate::engine::context::{Cx, ReadCx};
-use crate::engine::deployment::version_check::Case;
+use crate::engine::deployment::version_check::RollbackCase;
 use crate::engine::durable::state::Deployment;
 use crate::engine::notify::incident;
 use crate::engine::run::order::Occasion;
@@ -68,7 +68,7 @@ pub(crate) enum Unheeded {
     /// The answer is no.
     Denied,
     /// The answer is yes.
-    RollBack(Box<Case>),
+    RollBack(Box<RollbackCase>),
 }
 
 impl Approvals {
@@ -196,7 +196,7 @@ pub(crate) fn approve(
     reason: Option<String>,
     by: Caller,
     comparing: bool,
-) -> Result<(Case, Accepted), Rejection> {
+) -> Result<(RollbackCase, Accepted), Rejection> {
     let (deployment, ask) = asked(cx, id)?;
     reason.as_deref().map_or(Ok(()), check_reason)?;
     let name = &ask.decision.hook;
@@ -228,14 +228,14 @@ fn asked<'a>(
     Ok((deployment, ask.ok_or_else(|| Rejection::NothingAsked(deployment.id.clone()))?))
 }
 
-fn approved(cx: ReadCx<'_>, ask: &Ask, hook: &Hook, answer: Answer) -> Case {
+fn approved(cx: ReadCx<'_>, ask: &Ask, hook: &Hook, answer: Answer) -> RollbackCase {
     let approval = Some(Approval { answer, asked: ask.at, holds: holds(cx, ask) });
-    Case { trigger: ask.decision.trigger.clone(), hook: hook.clone(), approval }
+    RollbackCase { trigger: ask.decision.trigger.clone(), hook: hook.clone(), approval }
 }
 
 /// The rollback that is done without an answer, or why it cannot be done: what keeps rollguard from
 /// acting by itself keeps it from acting on nobody's word.
-fn approved_by_default(cx: ReadCx<'_>, ask: &Ask) -> Result<Case, String> {
+fn approved_by_default(cx: ReadCx<'_>, ask: &Ask) -> Result<RollbackCase, String> {
     let name = &ask.decision.hook;
     let hook = cx.hook_named(name);
     let hook = hook.ok_or_else(|| format!("hook {name} is not in the configuration"))?;

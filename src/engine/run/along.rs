@@ -6,7 +6,7 @@ use crate::model::entry::{NoticeEvent, Refusal, Trigger};
 use crate::model::hook::Placeholder;
 use crate::model::index::HookIx;
 
-use super::order::{Context, Occasion};
+use super::order::{HookContext, Occasion};
 use crate::engine::context::Cx;
 use crate::engine::effect::Effect;
 use crate::engine::view::evidence;
@@ -26,7 +26,7 @@ pub(crate) fn run(cx: &mut Cx<'_>, on: Milestone) {
     let Some(current) = cx.current() else { return };
     let trigger = current.decision.as_ref().map(|(_, decision)| &decision.trigger);
     let signals = evidence::of_signals(cx.evaluator);
-    let context = Context {
+    let context = HookContext {
         deployment: current.into(),
         occasion: match on {
             Milestone::Begin => Occasion::OnBegin,

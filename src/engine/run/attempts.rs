@@ -12,7 +12,7 @@ use crate::model::hook::{Hook, Step};
 use crate::model::name::DeploymentId;
 use crate::model::time::Instant;
 
-use super::order::Context;
+use super::order::HookContext;
 use super::procedure::{At, Next};
 use crate::engine::context::Cx;
 use crate::engine::durable::progress::HookProgress;
@@ -23,7 +23,7 @@ pub(crate) type Choose = fn(At<'_>) -> Next;
 
 /// A hook that is being run.
 #[derive(Debug)]
-pub(crate) struct Attempts {
+pub(crate) struct HookRun {
     /// The hook as it was when its run began: a reload does not change it.
     hook: Hook,
     /// When the hook's time is over, where it has a limit.
@@ -42,7 +42,7 @@ enum Awaits {
     Backoff { until: Instant },
 }
 
-impl Attempts {
+impl HookRun {
     /// Runs a hook that has been under way for `spent`.
     pub(crate) fn new(hook: Hook, at: Instant, spent: Duration) -> Self {
         let limit = hook.timeout.map(|timeout| at.after(timeout.saturating_sub(spent)));
@@ -124,7 +124,7 @@ impl Attempts {
     }
 
     /// The order for an attempt. It ends within what is left of the hook's time.
-    pub(crate) fn order(&self, at: Instant, context: &Context<'_>, attempt: Attempt) -> Order {
+    pub(crate) fn order(&self, at: Instant, context: &HookContext<'_>, attempt: Attempt) -> Order {
         let step = self.hook.steps.get(attempt.step as usize);
         let step = step.expect("an attempt is only started at a step that the hook has");
         context.order(&self.hook, step, attempt).within(self.left(at))

@@ -13,8 +13,8 @@ use crate::model::hook::{Hook, Placeholder};
 use crate::model::name::{DeploymentId, HookName};
 use crate::model::time::Instant;
 
-use super::attempts::{Attempts, Choose};
-use super::order::{Context, Occasion};
+use super::attempts::{Choose, HookRun};
+use super::order::{HookContext, Occasion};
 use super::procedure::{self, Next};
 use crate::engine::context::Cx;
 use crate::engine::durable::state::Phase;
@@ -37,7 +37,7 @@ const VARIABLE: &str = "ROLLGUARD_DRILL";
 
 /// The drill under way, and whether there may be another.
 #[derive(Debug, Default)]
-pub(crate) struct Drills {
+pub(crate) struct DrillRunner {
     run: Option<Drill>,
     is_closed: bool,
 }
@@ -46,7 +46,7 @@ pub(crate) struct Drills {
 #[derive(Debug)]
 struct Drill {
     id: DeploymentId,
-    attempts: Attempts,
+    attempts: HookRun,
     begun: Instant,
     call_off: Option<CallOff>,
 }
@@ -69,7 +69,7 @@ pub(crate) enum DrillStep {
     Ended,
 }
 
-impl Drills {
+impl DrillRunner {
     /// Whether a drill is under way.
     pub(crate) const fn is_drilling(&self) -> bool {
         self.run.is_some()
@@ -90,7 +90,7 @@ impl Drills {
         let DrillSettings { service, good, version, .. } = settings;
         let start = DrillStart { hook: hook.name.clone(), steps, service, version, good, by };
         cx.record_for(Some(id.clone()), DrillEvent::Begun(start));
-        let attempts = Attempts::new(hook, cx.now.at, Duration::ZERO);
+        let attempts = HookRun::new(hook, cx.now.at, Duration::ZERO);
         self.run = Some(Drill { id: id.clone(), attempts, begun: cx.now.at, call_off: None });
         match self.follow(cx, procedure::next) {
             // No rollback can wait for it yet.
@@ -231,7 +231,7 @@ impl Drills {
         };
         let step = cx.state().drills.progress.step;
         let attempt = Attempt::of(drill.attempts.hook().name.clone(), step, number);
-        let context = Context {
+        let context = HookContext {
             deployment: open.into(),
             occasion: Occasion::Drill,
             at: cx.now.wall,

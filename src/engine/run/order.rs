@@ -63,7 +63,7 @@ pub(crate) enum Occasion {
 
 /// The JSON document on a hook's standard input.
 #[derive(Serialize)]
-struct Document<'a> {
+struct HookDocument<'a> {
     occasion: Occasion,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     drill: bool,
@@ -115,7 +115,7 @@ impl<'a> From<&'a DrillStatus> for HookSubject<'a> {
 }
 
 /// What a hook is told.
-pub(crate) struct Context<'a> {
+pub(crate) struct HookContext<'a> {
     pub(crate) deployment: HookSubject<'a>,
     pub(crate) occasion: Occasion,
     pub(crate) at: Timestamp,
@@ -125,7 +125,7 @@ pub(crate) struct Context<'a> {
     pub(crate) signals: &'a [SignalEvidence],
 }
 
-impl Context<'_> {
+impl HookContext<'_> {
     /// One attempt at a step.
     pub(crate) fn order(&self, hook: &Hook, step: &Step, attempt: Attempt) -> Order {
         let key = attempt.key(self.deployment.id);
@@ -195,7 +195,7 @@ impl Context<'_> {
     }
 
     fn document(&self, hook: &Hook, attempt: &Attempt, key: &str) -> String {
-        let document = Document {
+        let document = HookDocument {
             occasion: self.occasion,
             drill: self.occasion == Occasion::Drill,
             at: self.at,

@@ -14,12 +14,12 @@ use crate::model::rule::Severity;
 use crate::model::scrape::Scrape;
 use crate::model::time::{Instant, format_duration};
 
-use super::attempts::{Attempts, Choose};
-use super::order::{Context, Occasion};
+use super::attempts::{Choose, HookRun};
+use super::order::{HookContext, Occasion};
 use super::procedure::{self, Next};
-use super::verify::{Purpose, Watch};
+use super::verify::{CureWatch, Purpose};
 use crate::engine::context::Cx;
-use crate::engine::deployment::version_check::{self, Case, Compared};
+use crate::engine::deployment::version_check::{self, LiveComparison, RollbackCase};
 use crate::engine::durable::state::{Deployment, Phase};
 use crate::engine::effect::{Effect, Outcome};
 use crate::engine::notify::incident;
@@ -32,8 +32,8 @@ use crate::engine::view::evidence;
 pub(crate) struct Rollback {
     /// The hook's run. It is kept when the rollback is over: the hook says who is told of what
     /// fails afterwards.
-    attempts: Option<Attempts>,
-    awaits: Awaits,
+    attempts: Option<HookRun>,
+    awaits: RollbackAwaits,
     /// The guard was restarted in the middle of the rollback: the live version is checked before
     /// the next attempt.
     is_resumed: bool,
@@ -43,14 +43,14 @@ pub(crate) struct Rollback {
 
 /// What a rollback waits for.
 #[derive(Debug, Default)]
-enum Awaits {
+enum RollbackAwaits {
     /// What the attempts at its steps wait for, if anything.
     #[default]
     Steps,
     /// A check of the live version, before the next attempt.
     Check,
     /// The cure.
-    Cure(Watch),
+    Cure(CureWatch),
 }
 
 /// What the rest of the guard has to do for a rollback.
@@ -81,7 +81,7 @@ impl Rollback {
 
     /// Nothing is done any more.
     pub(crate) fn halt(&mut self) {
-        self.awaits = Awaits::Steps;
+        self.awaits = RollbackAwaits::Steps;
         if let Some(attempts) = &mut self.attempts {
             attempts.stop();
         }
@@ -89,7 +89,7 @@ impl Rollback {
 
     /// Remembers the hook of a rollback that is over.
     pub(crate) fn remember(&mut self, hook: Hook, at: Instant) {
-        self.attempts = Some(Attempts::new(hook, at, Duration::ZERO));
+        self.attempts = Some(HookRun::new(hook, at, Duration::ZERO));
     }
 
     /// Makes the hook refer to other hooks by their places in a new plan.
@@ -103,13 +103,13 @@ impl Rollback {
     }
 
     /// Records the decision to roll back. The first step is begun with [`pursue`](Self::pursue).
-    pub(crate) fn decide(&mut self, cx: &mut Cx<'_>, case: Case) {
-        let Case { trigger, hook, approval } = case;
+    pub(crate) fn decide(&mut self, cx: &mut Cx<'_>, case: RollbackCase) {
+        let RollbackCase { trigger, hook, approval } = case;
         let current = cx.current().expect("only a deployment is rolled back");
         let decision = evidence::of_decision(cx.evaluator, cx.now, current, trigger, &hook);
         self.is_resumed = false;
-        self.awaits = Awaits::Steps;
-        self.attempts = Some(Attempts::new(hook, cx.now.at, Duration::ZERO));
+        self.awaits = RollbackAwaits::Steps;
+        self.attempts = Some(HookRun::new(hook, cx.now.at, Duration::ZERO));
         cx.record(RollbackEvent::Decided(Box::new(Decision { approval, ..decision })));
     }
 
@@ -125,7 +125,7 @@ impl Rollback {
         let open = current.progress.open.then(|| attempt(current));
         // It may have been edited meanwhile.
         let refusal = refusal::of_hook(current, &hook);
-        let mut attempts = Attempts::new(hook, cx.now.at, spent);
+        let mut attempts = HookRun::new(hook, cx.now.at, spent);
         let goes_on = refusal.is_none() && attempts.resume(cx, open);
         (self.attempts, self.is_resumed) = (Some(attempts), true);
         match refusal {
@@ -139,34 +139,34 @@ impl Rollback {
 
     /// Whether the outcome of an attempt is awaited.
     pub(crate) fn is_attempting(&self) -> bool {
-        self.attempts.as_ref().is_some_and(Attempts::is_attempting)
+        self.attempts.as_ref().is_some_and(HookRun::is_attempting)
     }
 
     /// Whether a step is being run or will be.
     pub(crate) fn has_steps_to_run(&self) -> bool {
         match self.awaits {
-            Awaits::Steps => self.attempts.as_ref().is_some_and(Attempts::is_waiting),
-            Awaits::Check => true,
-            Awaits::Cure(_) => false,
+            RollbackAwaits::Steps => self.attempts.as_ref().is_some_and(HookRun::is_waiting),
+            RollbackAwaits::Check => true,
+            RollbackAwaits::Cure(_) => false,
         }
     }
 
     /// Whether the steps are done and the cure is being looked for.
     pub(crate) const fn is_verifying(&self) -> bool {
-        matches!(self.awaits, Awaits::Cure(_))
+        matches!(self.awaits, RollbackAwaits::Cure(_))
     }
 
     /// Since when the cure is being looked for.
     pub(crate) const fn verified_since(&self) -> Option<Instant> {
         match &self.awaits {
-            Awaits::Cure(watch) => Some(watch.since()),
-            Awaits::Steps | Awaits::Check => None,
+            RollbackAwaits::Cure(watch) => Some(watch.since()),
+            RollbackAwaits::Steps | RollbackAwaits::Check => None,
         }
     }
 
     /// The hook of the rollback, under way or over.
     pub(crate) fn hook(&self) -> Option<&Hook> {
-        self.attempts.as_ref().map(Attempts::hook)
+        self.attempts.as_ref().map(HookRun::hook)
     }
 
     /// The hook that tells people that the rollback failed.
@@ -177,9 +177,9 @@ impl Rollback {
     /// When [`wake`](Self::wake) must be called at the latest.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         match &self.awaits {
-            Awaits::Steps => self.attempts.as_ref().and_then(Attempts::deadline),
-            Awaits::Check => None,
-            Awaits::Cure(watch) => Some(watch.deadline()),
+            RollbackAwaits::Steps => self.attempts.as_ref().and_then(HookRun::deadline),
+            RollbackAwaits::Check => None,
+            RollbackAwaits::Cure(watch) => Some(watch.deadline()),
         }
     }
 
@@ -238,7 +238,7 @@ impl Rollback {
         match next {
             Next::Start { number, .. } if must_check => {
                 attempts.stop();
-                (self.is_resumed, self.awaits) = (false, Awaits::Check);
+                (self.is_resumed, self.awaits) = (false, RollbackAwaits::Check);
                 Need::Check { number }
             }
             Next::Start { number, pause } if pause.is_zero() => self.start_attempt(cx, number),
@@ -256,7 +256,7 @@ impl Rollback {
         let current = cx.current().expect("only a deployment is rolled back");
         let attempts = self.attempts.as_mut().expect("a rollback that was decided has a hook");
         let decision = decision(current);
-        let context = Context {
+        let context = HookContext {
             deployment: current.into(),
             occasion: Occasion::Rollback,
             at: cx.now.wall,
@@ -266,7 +266,7 @@ impl Rollback {
             signals: &decision.signals,
         };
         let order = attempts.order(cx.now.at, &context, Attempt { number, ..attempt(current) });
-        self.awaits = Awaits::Steps;
+        self.awaits = RollbackAwaits::Steps;
         if let Some(order) = attempts.start(cx, order) {
             cx.push(Effect::Run(order));
         }
@@ -279,7 +279,7 @@ impl Rollback {
         cx: &mut Cx<'_>,
         number: u32,
         live: &Live,
-        compared: Compared,
+        compared: LiveComparison,
     ) -> Need {
         let current = cx.current().filter(|current| current.phase == Phase::RollingBack);
         let (Some(current), Some(attempts)) = (current, &self.attempts) else {
@@ -294,16 +294,20 @@ impl Rollback {
         let refusal = version_check::refusal(cx.plan(), compared);
         version_check::record(cx, live, refusal);
         match compared {
-            Compared::Judged => self.start_attempt(cx, number),
-            Compared::Good if untouched => self.look_for_cure(cx, Purpose::Verify),
-            Compared::Good if may_repeat || !self.has_cure(cx) => self.start_attempt(cx, number),
+            LiveComparison::Judged => self.start_attempt(cx, number),
+            LiveComparison::Good if untouched => self.look_for_cure(cx, Purpose::Verify),
+            LiveComparison::Good if may_repeat || !self.has_cure(cx) => {
+                self.start_attempt(cx, number)
+            }
             // Perhaps all is done, by another guard that had the same record.
-            Compared::Good => self.look_for_cure(cx, Purpose::AfterRestart { number }),
-            Compared::Unknown if !untouched || refusal.is_none() => self.start_attempt(cx, number),
-            Compared::Unknown => {
+            LiveComparison::Good => self.look_for_cure(cx, Purpose::AfterRestart { number }),
+            LiveComparison::Unknown if !untouched || refusal.is_none() => {
+                self.start_attempt(cx, number)
+            }
+            LiveComparison::Unknown => {
                 self.fail(cx, format!("the guard was restarted, and the live version is {live}"))
             }
-            Compared::Other => {
+            LiveComparison::Other => {
                 let good = good.map(|good| format!(" nor {good}")).unwrap_or_default();
                 let why = format!("the live version is {live} now, neither {judged}{good}");
                 self.fail(cx, why)
@@ -314,7 +318,8 @@ impl Rollback {
     fn look_for_cure(&mut self, cx: &Cx<'_>, purpose: Purpose) -> Need {
         let hook = self.hook().expect("a rollback that was decided has a hook");
         let (at, reach) = (cx.now.at, cx.plan().longest_reach());
-        self.awaits = Awaits::Cure(Watch::new(hook, purpose, at, reach, self.filling(cx)));
+        self.awaits =
+            RollbackAwaits::Cure(CureWatch::new(hook, purpose, at, reach, self.filling(cx)));
         Need::LiveVersion
     }
 
@@ -338,18 +343,18 @@ impl Rollback {
         live: Option<&Live>,
     ) -> Need {
         match std::mem::take(&mut self.awaits) {
-            Awaits::Steps => {
+            RollbackAwaits::Steps => {
                 let attempts = self.attempts.as_mut();
                 if attempts.is_some_and(|attempts| attempts.end_pause(cx.now.at)) {
                     return self.follow(cx, procedure::next_after_pause);
                 }
                 Need::Nothing
             }
-            Awaits::Check => {
-                self.awaits = Awaits::Check;
+            RollbackAwaits::Check => {
+                self.awaits = RollbackAwaits::Check;
                 Need::Nothing
             }
-            Awaits::Cure(mut watch) => {
+            RollbackAwaits::Cure(mut watch) => {
                 if let Some(scrape) = scrape
                     && let Some(verdict) = self.cure_verdict(cx, scrape)
                 {
@@ -361,7 +366,7 @@ impl Rollback {
                 if watch.is_over(cx.now.at) {
                     return self.not_cured(cx, &watch, live);
                 }
-                self.awaits = Awaits::Cure(watch);
+                self.awaits = RollbackAwaits::Cure(watch);
                 Need::Nothing
             }
         }
@@ -398,7 +403,7 @@ impl Rollback {
         }
     }
 
-    fn not_cured(&mut self, cx: &mut Cx<'_>, watch: &Watch, live: Option<&Live>) -> Need {
+    fn not_cured(&mut self, cx: &mut Cx<'_>, watch: &CureWatch, live: Option<&Live>) -> Need {
         let within = format_duration(watch.within());
         match watch.purpose {
             Purpose::AfterUnknown(_) => self.follow(cx, procedure::next_without_cure),

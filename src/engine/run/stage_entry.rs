@@ -8,12 +8,12 @@ use crate::model::entry::{Attempt, AttemptEvent, Refusal, StageEvent, StepResult
 use crate::model::hook::{Hook, Placeholder};
 use crate::model::time::{Instant, Moment};
 
-use super::attempts::{Attempts, Choose};
-use super::order::{Context, Occasion};
+use super::attempts::{Choose, HookRun};
+use super::order::{HookContext, Occasion};
 use super::procedure::{self, Next};
 use crate::engine::context::Cx;
 use crate::engine::durable::log::Log;
-use crate::engine::durable::stage::{Entry, Standing, Stray};
+use crate::engine::durable::stage::{EntryState, Standing, StrayAttempt};
 use crate::engine::effect::{Effect, Outcome, Rerun};
 use crate::engine::notify::incident;
 use crate::engine::view::evidence;
@@ -26,7 +26,7 @@ const CALL_OFF: Duration = Duration::from_secs(30);
 /// The hook that enters the current stage, and the attempt of an earlier one that was called off.
 #[derive(Debug, Default)]
 pub(crate) struct StageEntry {
-    attempts: Option<Attempts>,
+    attempts: Option<HookRun>,
     /// Until when the end of the attempt that was called off is waited for.
     stray_until: Option<Instant>,
 }
@@ -47,22 +47,22 @@ impl StageEntry {
     /// Prepares to enter a stage by a hook, or by none. The end of an attempt that was called off
     /// is still waited for.
     pub(crate) fn begin(&mut self, hook: Option<Hook>, at: Instant) {
-        self.attempts = hook.map(|hook| Attempts::new(hook, at, Duration::ZERO));
+        self.attempts = hook.map(|hook| HookRun::new(hook, at, Duration::ZERO));
     }
 
     /// Whether an attempt is under way, or was and may still be.
     pub(crate) fn is_attempting(&self) -> bool {
-        self.attempts.as_ref().is_some_and(Attempts::is_attempting) || self.stray_until.is_some()
+        self.attempts.as_ref().is_some_and(HookRun::is_attempting) || self.stray_until.is_some()
     }
 
     /// Whether a step is being run or will be.
     pub(crate) fn has_steps(&self) -> bool {
-        self.attempts.as_ref().is_some_and(Attempts::is_waiting) || self.stray_until.is_some()
+        self.attempts.as_ref().is_some_and(HookRun::is_waiting) || self.stray_until.is_some()
     }
 
     /// When [`wake`](Self::wake) must be called at the latest.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        let attempts = self.attempts.as_ref().and_then(Attempts::deadline);
+        let attempts = self.attempts.as_ref().and_then(HookRun::deadline);
         attempts.into_iter().chain(self.stray_until).min()
     }
 
@@ -108,7 +108,7 @@ impl StageEntry {
             return EntryStep::Nothing;
         };
         let signals = evidence::of_signals(cx.evaluator);
-        let context = Context {
+        let context = HookContext {
             deployment: deployment.into(),
             occasion: Occasion::Enter,
             at: cx.now.wall,
@@ -204,19 +204,19 @@ impl StageEntry {
             let why = format!("hook {} is not in the configuration any more", entry.hook);
             return self.fail(cx, why);
         };
-        let attempts = self.attempts.insert(Attempts::new(hook, cx.now.at, spent));
+        let attempts = self.attempts.insert(HookRun::new(hook, cx.now.at, spent));
         if attempts.resume(cx, open) { self.pursue(cx) } else { EntryStep::Nothing }
     }
 }
 
 /// The entry, while its hook is being run.
-fn running(entry: Option<&Entry>) -> Option<&Entry> {
+fn running(entry: Option<&EntryState>) -> Option<&EntryState> {
     entry.filter(|entry| entry.standing == Standing::Running)
 }
 
 /// Records that nobody knows what became of the attempt that was called off.
 fn give_up_on_stray(cx: &mut Cx<'_>) -> EntryStep {
-    let Some(Stray { deployment, attempt }) = cx.state().stray.clone() else {
+    let Some(StrayAttempt { deployment, attempt }) = cx.state().stray.clone() else {
         return EntryStep::Nothing;
     };
     let output = "it was called off and is not known to have ended".to_owned();

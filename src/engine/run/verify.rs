@@ -21,7 +21,7 @@ const BRIEFLY: Duration = Duration::from_secs(10);
 
 /// A cure that is being looked for.
 #[derive(Clone, Debug)]
-pub(crate) struct Watch {
+pub(crate) struct CureWatch {
     /// Only what was sampled after this counts.
     since: Instant,
     /// When it must have been seen.
@@ -58,7 +58,7 @@ pub(crate) fn describe(hook: &Hook) -> String {
     )
 }
 
-impl Watch {
+impl CureWatch {
     /// Looks for the hook's cure from `now` on; `reach` is how long the rules need, `filling` how
     /// long until their windows are full: without a cure of its own what the rules say must stay so
     /// for as long.

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use rollguard::config::{Color, SourceFile, compile};
 use rollguard::engine::command::{Command, Force, Terms};
+use rollguard::engine::effect::{Announced, Occurrence};
 use rollguard::engine::effect::{DrillEffect, Effect, Outcome};
-use rollguard::engine::notify::outbox::{Announced, Occurrence};
 use rollguard::engine::view::snapshot::Snapshot;
 use rollguard::engine::{Durable, Guard};
 use rollguard::model::alert::News;

@@ -19,7 +19,7 @@ use std::time::Duration;
 use rollguard::engine::command::{Command, Force, Terms};
 use rollguard::engine::durable::drills::is_drill;
 use rollguard::engine::effect::{Incident, Notice, Order};
-use rollguard::engine::notify::outbox::{Occurrence, Telling};
+use rollguard::engine::effect::{Occurrence, Telling};
 use rollguard::engine::run::drill::CALL_OFF_GRACE;
 use rollguard::engine::view::snapshot::Snapshot;
 use rollguard::model::deployment::{Arm, Mode, Unanswered};
