@@ -18,10 +18,10 @@ use super::guard::{Guard, Timers};
 use crate::engine::context::Cx;
 use crate::engine::deployment::warmup::thin;
 use crate::engine::durable::drills;
+use crate::engine::durable::quarantine::Quarantined;
 use crate::engine::durable::state::Phase;
 use crate::engine::policy::pause::{MAX_PAUSE, MIN_PAUSE};
 use crate::engine::view::evidence;
-use crate::engine::view::snapshot::Quarantined;
 
 /// The longest reason that a person may give, in bytes: a sentence or two. It goes into the
 /// journal and to hooks.

@@ -14,7 +14,7 @@ use crate::model::live::LiveSettings;
 use crate::model::name::{ChannelName, DeploymentId, HookName, SignalName};
 use crate::model::signal::Unit;
 use crate::model::step::Action;
-use crate::model::time::Timestamp;
+use crate::model::time::{Timestamp, millis};
 
 pub use crate::engine::sampling::interval::Pace;
 
@@ -134,7 +134,7 @@ impl Outcome {
             attempt: self.attempt.clone(),
             result: self.result.clone(),
             output: self.output.clone(),
-            took_ms: u64::try_from(self.took.as_millis()).unwrap_or(u64::MAX),
+            took_ms: millis(self.took),
         }
     }
 }

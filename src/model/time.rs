@@ -206,6 +206,12 @@ pub fn format_duration(duration: Duration) -> String {
     text
 }
 
+/// Whole milliseconds; the largest number where they are more.
+#[must_use]
+pub fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

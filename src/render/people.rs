@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use crate::engine::durable::quarantine::Quarantined;
 use crate::engine::view::snapshot::{
-    ApprovalStatus, BudgetStatus, DeploymentStatus, PauseStatus, Quarantined, Snapshot,
+    ApprovalStatus, BudgetStatus, DeploymentStatus, PauseStatus, Snapshot,
 };
 use crate::model::deployment::Unanswered;
 use crate::model::entry::{Answer, Approval, Caller, PauseEvent};

@@ -7,10 +7,9 @@ use serde::{Deserialize, Serialize};
 use crate::model::drill::{DrillEnd, DrillResult, DrillStart};
 use crate::model::entry::{Attempt, AttemptEvent, DrillEvent, Entry, Event, StepResult};
 use crate::model::name::{DeploymentId, HookName, ServiceName, Version};
-use crate::model::time::Timestamp;
+use crate::model::time::{Timestamp, millis};
 
 use super::progress::HookProgress;
-use crate::engine::view::evidence;
 
 /// What the id of a drill begins with; a number follows.
 const PREFIX: &str = "drill-";
@@ -174,7 +173,7 @@ impl DrillStatus {
 
     fn settle(&mut self, at: Timestamp, attempt: &Attempt, result: &StepResult, took_ms: u64) {
         if self.to_action_ms.is_none() {
-            let since = evidence::millis(at.since(self.begun));
+            let since = millis(at.since(self.begun));
             self.to_action_ms = Some(since.saturating_sub(took_ms));
         }
         if let Some(step) = self.steps.get_mut(attempt.step as usize) {

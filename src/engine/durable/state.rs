@@ -12,15 +12,15 @@ use crate::model::entry::{
 use crate::model::name::{DeploymentId, RuleName, ServiceName, StageName, Version};
 use crate::model::time::Timestamp;
 
+use super::alerts::NewsLog;
+use super::approval::Ask;
+use super::cleared::Clearings;
 use super::drills::DrillLog;
+use super::pause::Pause;
+use super::pending::Owed;
 use super::progress::HookProgress;
+use super::quarantine::Quarantine;
 use super::stage::{Staging, StrayAttempt};
-use crate::engine::notify::alerts::NewsLog;
-use crate::engine::notify::pending::Owed;
-use crate::engine::notify::resolved::Clearings;
-use crate::engine::policy::approval::Ask;
-use crate::engine::policy::pause::Pause;
-use crate::engine::policy::quarantine::Quarantine;
 
 /// How many deployment ids are remembered, so that none is used twice. Ids that rollguard makes
 /// hold the time to the millisecond; a pipeline's own would have to come back after this many.
@@ -137,7 +137,9 @@ impl Durable {
             }
             self.begin(id.clone(), entry.at, begun);
         }
-        self.pause_or_resume(entry);
+        if let Event::Pause(event) = &entry.event {
+            self.pause = Pause::after(entry.at, event);
+        }
         self.clear_stray(entry);
         if let Event::Live(LiveEvent::Seen { version }) = &entry.event {
             self.live = Some(version.clone());

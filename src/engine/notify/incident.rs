@@ -6,8 +6,8 @@ use crate::model::hook::Hook;
 use crate::model::index::{HookIx, RuleIx};
 
 use crate::engine::context::Cx;
+use crate::engine::durable::pending::Owed;
 use crate::engine::effect::{Effect, Incident};
-use crate::engine::notify::pending::Owed;
 use crate::engine::run::order::{HookContext, Occasion};
 use crate::engine::view::evidence;
 

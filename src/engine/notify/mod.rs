@@ -1,8 +1,5 @@
-//! Who is told of what: which entries of the journal are alerts, which of them were sent, and what
-//! is still owed.
+//! Who is told of what: the alerts that channels are sent, the hooks that tell people, and the
+//! incident reports.
 
-pub(crate) mod alerts;
 pub(crate) mod incident;
-pub mod outbox;
-pub(crate) mod pending;
-pub(crate) mod resolved;
+pub(crate) mod outbox;

@@ -8,19 +8,18 @@
 use std::time::Duration;
 
 use crate::model::deployment::{Confirm, Unanswered};
-use crate::model::entry::{
-    Answer, Approval, ApprovalEvent, Caller, Decision, Refusal, RuleEvidence, Trigger,
-};
+use crate::model::entry::{Answer, Approval, ApprovalEvent, Caller, Refusal, Trigger};
 use crate::model::hook::Hook;
 use crate::model::index::RuleIx;
 use crate::model::name::{DeploymentId, RuleName};
 use crate::model::reading::Verdict;
-use crate::model::time::{Instant, Timestamp, format_duration};
+use crate::model::time::{Instant, format_duration};
 
 use super::{budget, refusal};
 use crate::engine::command::{Accepted, Rejection, check_reason};
 use crate::engine::context::{Cx, ReadCx};
 use crate::engine::deployment::version_check::RollbackCase;
+use crate::engine::durable::approval::Ask;
 use crate::engine::durable::state::Deployment;
 use crate::engine::notify::incident;
 use crate::engine::run::order::Occasion;
@@ -37,24 +36,6 @@ const TICK: Duration = Duration::from_millis(1);
 /// What is done without an answer by a plan in mode `confirm` that does not say it. Configurations
 /// must; this is what changes nothing.
 const UNSAID: Confirm = Confirm { within: Duration::from_secs(600), default: Unanswered::Deny };
-
-/// What people are asked.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Ask {
-    pub(crate) at: Timestamp,
-    /// What would be done.
-    pub(crate) decision: Decision,
-    /// When it is too late to answer.
-    pub(crate) until: Timestamp,
-    /// What is done then.
-    pub(crate) default: Unanswered,
-}
-
-impl Ask {
-    fn rule(&self) -> Option<&RuleEvidence> {
-        self.decision.trigger.rule()
-    }
-}
 
 /// When it is too late to answer, on the monotonic clock.
 #[derive(Debug, Default)]

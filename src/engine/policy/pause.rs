@@ -4,12 +4,13 @@
 
 use std::time::Duration;
 
-use crate::model::entry::{Caller, Entry, Event, PauseEvent};
-use crate::model::time::{Instant, Moment, Timestamp, format_duration};
+use crate::model::entry::{Caller, PauseEvent};
+use crate::model::time::{Instant, Moment, format_duration};
 
 use crate::engine::command::{Accepted, Rejection, check_reason};
 use crate::engine::context::Cx;
 use crate::engine::durable::log::Log;
+use crate::engine::durable::pause::Pause;
 use crate::engine::durable::state::{Durable, Phase};
 use crate::engine::notify::incident;
 use crate::engine::run::order::Occasion;
@@ -23,29 +24,6 @@ pub const MAX_PAUSE: Duration = Duration::from_secs(24 * 3600);
 
 /// The shortest pause: less is over before it was read that it began.
 pub const MIN_PAUSE: Duration = Duration::from_secs(1);
-
-/// A pause.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Pause {
-    pub(crate) since: Timestamp,
-    pub(crate) until: Timestamp,
-    pub(crate) by: Caller,
-    pub(crate) reason: String,
-}
-
-impl Durable {
-    /// Takes an entry into account.
-    pub(crate) fn pause_or_resume(&mut self, entry: &Entry) {
-        let Event::Pause(event) = &entry.event else { return };
-        self.pause = match event {
-            PauseEvent::Paused { until, reason, by } => {
-                let (reason, by) = (reason.clone(), by.clone());
-                Some(Pause { since: entry.at, until: *until, by, reason })
-            }
-            PauseEvent::Resumed { .. } => None,
-        };
-    }
-}
 
 /// The end of the pause, on the monotonic clock.
 #[derive(Debug, Default)]

@@ -16,6 +16,8 @@ use crate::model::rule::{Quorum, Share};
 use crate::model::signal::Unit;
 use crate::model::time::{Moment, Timestamp};
 
+pub(crate) use crate::model::time::millis;
+
 use crate::engine::durable::state::Deployment;
 use crate::engine::rules::condition;
 use crate::engine::rules::evaluator::Evaluator;
@@ -188,9 +190,4 @@ fn collect(evaluator: &Evaluator, cond: &Cond, group: &Group, all: &mut Vec<Comp
 /// An instant on the wall clock, going by the difference of the two clocks now.
 pub(crate) fn wall(at: crate::model::time::Instant, now: Moment) -> Timestamp {
     now.wall.before(now.at.since(at))
-}
-
-/// Whole milliseconds.
-pub(crate) fn millis(duration: std::time::Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

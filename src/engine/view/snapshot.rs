@@ -19,6 +19,7 @@ use super::health::{Health, colour};
 use super::stage::StageStatus;
 use crate::engine::durable::drills::DrillStatus;
 use crate::engine::durable::log::Halt;
+use crate::engine::durable::quarantine::Quarantined;
 use crate::engine::durable::state::{Deployment, Phase};
 use crate::engine::effect::Pace;
 use crate::engine::guard::Guard;
@@ -219,19 +220,6 @@ pub struct BudgetStatus {
     pub per_ms: u64,
     /// How many rollbacks there were within it, people's included.
     pub spent: u32,
-}
-
-/// A version that was rolled back.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Quarantined {
-    /// The version.
-    pub version: Version,
-    /// When that was decided.
-    pub at: Timestamp,
-    /// The deployment.
-    pub deployment: DeploymentId,
-    /// Why.
-    pub why: String,
 }
 
 /// Where a deployment stands, for those who wait for its verdict.

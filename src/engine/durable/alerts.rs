@@ -19,7 +19,7 @@ use crate::engine::effect::OpenedAlert;
 /// handful; what is older than this many changes is told by what followed.
 const MAX_RECENT: usize = 32;
 
-/// How many open matters are remembered. SentAlert of more warnings than this tells nobody anything.
+/// How many open alerts are remembered. Nobody learns anything from more warnings than this.
 const MAX_OPEN: usize = 24;
 
 /// How many tellings are remembered: of every recent news to as many channels as there may be.
