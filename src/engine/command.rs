@@ -14,9 +14,9 @@ use crate::model::plan::Plan;
 use crate::model::time::{Moment, Timestamp, format_duration};
 
 use super::effect::Effect;
-use super::guard::{Guard, Timers};
+use super::guard::Guard;
 use crate::engine::context::Cx;
-use crate::engine::deployment::warmup::thin;
+use crate::engine::deployment::warmup::{holding, thin};
 use crate::engine::durable::drills;
 use crate::engine::durable::quarantine::Quarantined;
 use crate::engine::durable::state::Phase;
@@ -297,15 +297,11 @@ impl Guard {
     pub fn reload(&mut self, now: Moment, plan: Arc<Plan>, by: Caller) -> Vec<Effect> {
         let rules = plan.rules.len();
         let old = self.plan().clone();
-        let suspended = self.suspended();
+        let suspended = self.warmup.suspended(self.read(now));
         let judge = std::mem::replace(&mut self.evaluator, super::Evaluator::new(plan.clone()));
         self.sampling.reload(&old, &plan);
-        // What new rules did not see was not survived: each gets the time that it needs to fire.
-        if old != plan
-            && let Some(bake) = self.timers.bake
-        {
-            let bake = bake.max(now.at.after(plan.longest_reach()));
-            self.timers = Timers { bake: Some(bake), overdue: false, ..self.timers };
+        if old != plan {
+            self.bake.reload(&plan, now.at);
         }
         self.rollback.reload(&old, &plan);
         self.evaluator = judge.reloaded(plan, now.at);
@@ -314,9 +310,9 @@ impl Guard {
             self.evaluator.freeze(&current.baselines, now.at);
             self.evaluator.note_seen(&current.lost);
         }
-        self.keep_suspended(suspended);
+        self.warmup.reload(&self.evaluator, suspended);
         if old != *self.plan() {
-            self.watch_anew(now);
+            self.stage_gate.start_anew(now.at);
         }
         self.check.give_up();
         if old.deployment.live != self.plan().deployment.live || old.targets != self.plan().targets
@@ -390,7 +386,7 @@ impl Guard {
             good,
             mode: plan.mode,
             signals: evidence::of_signals(&self.evaluator),
-            holding: self.holding(),
+            holding: holding(&self.evaluator, self.live.changed),
             baselines,
             irreversible: terms.irreversible,
             forced,

@@ -36,6 +36,11 @@ pub(crate) struct ReadCx<'a> {
 }
 
 impl<'a> ReadCx<'a> {
+    /// A context for one question.
+    pub(crate) const fn new(now: Moment, evaluator: &'a Evaluator, log: &'a Log) -> Self {
+        Self { now, evaluator, log }
+    }
+
     /// The plan in force.
     pub(crate) fn plan(self) -> &'a Arc<Plan> {
         self.evaluator.plan()

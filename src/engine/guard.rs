@@ -8,11 +8,13 @@ use std::sync::Arc;
 
 use crate::model::deployment::{Arm, Milestone, Mode};
 use crate::model::drill::Reach;
-use crate::model::entry::{Caller, DaemonEvent, Entry, Event, NoticeEvent, Refusal, Trigger};
+use crate::model::entry::{
+    Caller, DaemonEvent, Entry, Event, NoticeEvent, Refusal, StageEvent, Trigger,
+};
 use crate::model::hook::Hook;
 use crate::model::index::{HookIx, RuleIx};
 use crate::model::live::Live;
-use crate::model::name::{DeploymentId, HookName, RuleName};
+use crate::model::name::{DeploymentId, HookName, StageName};
 use crate::model::plan::Plan;
 use crate::model::rule::Then;
 use crate::model::scrape::Scrape;
@@ -21,14 +23,17 @@ use crate::model::time::{Instant, Moment};
 use super::command::{Accepted, Force, Rejection};
 use super::effect::{Announced, Effect, Outcome};
 use crate::engine::context::{Cx, ReadCx};
+use crate::engine::deployment::bake::Bake;
 use crate::engine::deployment::live_version::LiveState;
-use crate::engine::deployment::stages::Stages;
+use crate::engine::deployment::stages::StageGate;
 use crate::engine::deployment::telemetry;
 use crate::engine::deployment::version_check::{
     self, CheckPurpose, CheckStep, Checked, RollbackCase, VersionCheck,
 };
+use crate::engine::deployment::warmup::Warmup;
 use crate::engine::durable::drills::DrillStatus;
 use crate::engine::durable::log::{Halt, Log};
+use crate::engine::durable::stage::Standing;
 use crate::engine::durable::state::{Deployment, Durable, Phase};
 use crate::engine::notify::incident;
 use crate::engine::notify::outbox;
@@ -53,33 +58,16 @@ pub struct Guard {
     pub(crate) rollback: Rollback,
     pub(crate) stage_entry: StageEntry,
     pub(crate) check: VersionCheck,
-    pub(crate) timers: Timers,
+    pub(crate) warmup: Warmup,
+    pub(crate) bake: Bake,
     /// When the guard was started: its windows hold nothing older.
     pub(crate) started: Instant,
     pub(crate) sampling: Sampling,
-    /// Rules that held when the deployment began, and that nothing was seen of since the guard was
-    /// restarted, or they were changed, in warm-up.
-    pub(crate) unseen: Vec<RuleName>,
     pub(crate) approvals: Approvals,
     pub(crate) pauses: Pauses,
-    /// What the stages of the deployment wait for.
-    pub(crate) stages: Stages,
+    pub(crate) stage_gate: StageGate,
     pub(crate) drills: DrillRunner,
     pub(crate) live: LiveState,
-}
-
-/// A guarded deployment's times on the monotonic clock.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Timers {
-    /// When guarding began, or was resumed.
-    pub(crate) armed: Instant,
-    /// The end of warm-up; `None` once rules that held before were set aside.
-    pub(crate) warm: Option<Instant>,
-    /// The end of the bake; `None`: for ever.
-    pub(crate) bake: Option<Instant>,
-    /// The end of the bake was met, but nothing was committed: what that waits for is a scrape,
-    /// not time.
-    pub(crate) overdue: bool,
 }
 
 impl Guard {
@@ -93,13 +81,13 @@ impl Guard {
             rollback: Rollback::default(),
             stage_entry: StageEntry::default(),
             check: VersionCheck::default(),
-            timers: Timers::default(),
+            warmup: Warmup::default(),
+            bake: Bake::default(),
             started: Instant::ZERO,
             sampling,
-            unseen: Vec::new(),
             approvals: Approvals::default(),
             pauses: Pauses::default(),
-            stages: Stages::default(),
+            stage_gate: StageGate::default(),
             drills: DrillRunner::default(),
             live: LiveState::default(),
         }
@@ -129,7 +117,6 @@ impl Guard {
             Some(Phase::RollingBack) => self.resume_rollback(now),
             Some(Phase::Guarding) if !self.is_released_anew() => {
                 self.resume_guarding(now);
-                self.resume_stage(now);
             }
             None
             | Some(
@@ -164,7 +151,7 @@ impl Guard {
             return self.tick(now);
         }
         self.evaluator.wake(now.at);
-        self.watch_gate(now, None);
+        self.stage_gate.judge(ReadCx::new(now, &self.evaluator, &self.log), &self.warmup, None);
         self.sampling.on_scrape(scrape);
         self.note_live(scrape);
         self.evaluator.observe(scrape);
@@ -182,14 +169,14 @@ impl Guard {
     /// When [`tick`](Self::tick) must next be called.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        let bake = self.timers.bake.filter(|_| !self.timers.overdue);
-        let guarding = self.guarded().and(self.timers.warm.into_iter().chain(bake).min());
+        let times = self.warmup.deadline().into_iter().chain(self.bake.deadline());
+        let guarding = self.guarded().and(times.min());
         let view = self.read(Moment::default());
         let lost = telemetry::deadline(view);
-        let answer = self.approvals.deadline(view, self.check.is_answered());
+        let answer = self.approvals.deadline(view).filter(|_| !self.check.is_answered());
         let waits = self.pauses.deadline(&self.log).into_iter().chain(answer);
         let looks = lost.into_iter().chain(self.live_deadline()).chain(waits);
-        let looks = looks.chain(self.drills.deadline()).chain(self.stage_deadline());
+        let looks = looks.chain(self.drills.deadline()).chain(self.stage_deadline(view));
         self.evaluator
             .deadline()
             .into_iter()
@@ -205,7 +192,7 @@ impl Guard {
         self.log.drop_effects();
         if self.log.halt(Halt::JournalLost).is_none() {
             self.rollback.halt();
-            self.stages = Stages::default();
+            self.stage_gate = StageGate::default();
             self.stage_entry = StageEntry::default();
             self.check.give_up();
             self.drills.halt(&mut Cx::new(now, &self.evaluator, &mut self.log));
@@ -249,7 +236,7 @@ impl Guard {
     pub fn hand_over(&mut self) {
         self.log.halt(Halt::HandedOver);
         self.rollback.halt();
-        self.stages = Stages::default();
+        self.stage_gate = StageGate::default();
         self.stage_entry = StageEntry::default();
     }
 
@@ -334,10 +321,11 @@ impl Guard {
 
     /// Everything that may follow from new readings or passed time, in order.
     fn proceed(&mut self, now: Moment, scrape: Option<&Scrape>) {
-        self.end_warmup(now);
-        self.set_aside_unseen(now);
-        self.pauses.end_due(&mut Cx::new(now, &self.evaluator, &mut self.log));
-        approval::lift_denials(&mut Cx::new(now, &self.evaluator, &mut self.log), self.started);
+        let cx = &mut Cx::new(now, &self.evaluator, &mut self.log);
+        self.warmup.end_due(cx);
+        self.warmup.set_aside_unseen(cx);
+        self.pauses.end_due(cx);
+        approval::lift_denials(cx, self.started);
         self.end_wait_for_answer(now);
         self.pursue_live(now);
         self.wake_drill(now);
@@ -346,7 +334,7 @@ impl Guard {
         refusal::record_cleared(&mut self.cx(now));
         telemetry::watch(&mut self.cx(now));
         self.watch_stage(now, scrape);
-        self.bake(now);
+        self.commit(now);
         self.keep_pace(now.at);
     }
 
@@ -422,7 +410,7 @@ impl Guard {
 impl Guard {
     /// Why a rule would not be acted on if it fired now; `None` if it would.
     pub(crate) fn refusal(&self, ix: RuleIx, now: Moment) -> Option<Refusal> {
-        refusal::of_rule(self.read(now), self.timers.warm.is_some(), ix)
+        refusal::of_rule(self.read(now), &self.warmup, ix)
     }
 
     pub(crate) fn refuse(&mut self, now: Moment, ix: RuleIx, refusal: Refusal) {
@@ -453,8 +441,10 @@ impl Guard {
         reason: Option<String>,
         by: Caller,
     ) -> Result<Accepted, Rejection> {
-        let asked = self.is_asked();
-        let (case, accepted) = approval::approve(self.read(now), id, reason, by, asked)?;
+        let (case, accepted) = approval::approve(self.read(now), id, reason, by)?;
+        if let Some(deployment) = self.deployment_id().filter(|_| self.is_asked()) {
+            return Err(Rejection::Comparing(deployment.clone()));
+        }
         self.roll_back(now, case);
         self.take_answer().transpose()?;
         Ok(accepted)
@@ -477,9 +467,12 @@ impl Guard {
     }
 
     fn end_wait_for_answer(&mut self, now: Moment) {
-        let answered = self.check.is_answered();
+        // An answer that was given waits for the live version only.
+        if self.check.is_answered() {
+            return;
+        }
         let mut cx = Cx::new(now, &self.evaluator, &mut self.log);
-        match self.approvals.end_due(&mut cx, answered) {
+        match self.approvals.end_due(&mut cx) {
             Some(Unheeded::Denied) => self.check.give_up(),
             Some(Unheeded::RollBack(case)) => self.roll_back(now, *case),
             None => {}
@@ -620,7 +613,7 @@ impl Guard {
             EntryStep::Nothing => {}
             EntryStep::Entered => {
                 // What was seen before it had its traffic says nothing of it.
-                self.watch_anew(now);
+                self.stage_gate.start_anew(now.at);
                 self.go_along(now, Milestone::Stage);
             }
             EntryStep::StrayEnded => self.carry_on(now),
@@ -810,5 +803,102 @@ impl Guard {
         self.live_settings()?;
         let (_, live) = self.live.last.as_ref()?;
         version_check::refusal_by(self.plan(), self.log.state().current.as_ref()?, live)
+    }
+}
+
+// Deployment.
+impl Guard {
+    /// Starts the times of a deployment that begins now.
+    pub(crate) fn start_timers(&mut self, now: Moment) {
+        let armed = self.live.changed.unwrap_or(now.at);
+        self.bake = Bake::begin(self.read(now));
+        self.warmup.begin(&mut Cx::new(now, &self.evaluator, &mut self.log), armed);
+    }
+
+    /// Goes on guarding after a restart.
+    fn resume_guarding(&mut self, now: Moment) {
+        let view = ReadCx::new(now, &self.evaluator, &self.log);
+        self.warmup.restart(view);
+        self.bake.restart(view);
+        self.stage_gate = StageGate::restart(view);
+        self.resume_entering(now);
+    }
+
+    /// Commits a deployment that survived its bake.
+    fn commit(&mut self, now: Moment) {
+        let mut cx = Cx::new(now, &self.evaluator, &mut self.log);
+        if self.bake.end_due(&mut cx, self.warmup.armed()) {
+            self.go_along(now, Milestone::Commit);
+        }
+    }
+
+    /// Goes over to a stage because somebody asks for it.
+    pub(crate) fn stage(
+        &mut self,
+        now: Moment,
+        id: Option<DeploymentId>,
+        stage: StageName,
+        force: Force,
+        by: Caller,
+    ) -> Result<Accepted, Rejection> {
+        let view = self.read(now);
+        let current = view.addressed_guarded(id.as_ref())?;
+        let deployment = current.id.clone();
+        // A pipeline that asks again because it did not hear the answer.
+        if !current.is_in_stage(&stage) {
+            let forced = self.stage_gate.admit(view, &self.warmup, &stage, force)?;
+            self.go_to(now, stage.clone(), forced, by);
+        }
+        let entry = self.guarded().and_then(|current| current.staging.entry.as_ref());
+        let message = match entry {
+            Some(entry) if entry.standing == Standing::Running => {
+                format!("deployment {deployment} enters stage {stage} with hook {}", entry.hook)
+            }
+            Some(_) | None => format!("deployment {deployment} is in stage {stage}"),
+        };
+        Ok(Accepted { deployment: Some(deployment), message })
+    }
+
+    /// Enters the first stage of a deployment that begins, where there are stages.
+    pub(crate) fn enter_first(&mut self, now: Moment, by: Caller) {
+        // What the deployment before waited for is over, but for the end of what was called off.
+        self.stage_gate = StageGate::default();
+        self.stage_entry.begin(None, now.at);
+        if let Some(first) = self.plan().stages.first().map(|stage| stage.name.clone()) {
+            self.go_to(now, first, Force::No, by);
+        }
+    }
+
+    fn go_to(&mut self, now: Moment, stage: StageName, forced: Force, by: Caller) {
+        self.warmup.keep_resting(ReadCx::new(now, &self.evaluator, &self.log));
+        let plan = self.plan().clone();
+        let declared = plan.stage(&stage).map(|(_, stage)| stage);
+        let hook = declared.and_then(|stage| stage.enter).map(|hook| plan.hook(hook).clone());
+        let enter = hook.as_ref().map(|hook| hook.name.clone());
+        self.evaluator.enter(Some(stage.clone()), now.at);
+        self.stage_gate = StageGate::begin(declared, now.at);
+        self.stage_entry.begin(hook, now.at);
+        let (enters, forced) = (enter.is_some(), forced == Force::Yes);
+        self.record(now, StageEvent::Staged { stage, enter, forced, by });
+        if enters {
+            self.pursue_entering(now);
+        } else {
+            self.go_along(now, Milestone::Stage);
+        }
+    }
+
+    /// Everything that may follow for a stage from new readings or passed time.
+    fn watch_stage(&mut self, now: Moment, scrape: Option<&Scrape>) {
+        if self.log.is_halted() {
+            return;
+        }
+        self.wake_stage_entry(now);
+        self.stage_gate.judge(ReadCx::new(now, &self.evaluator, &self.log), &self.warmup, scrape);
+        self.stage_gate.advance(&mut Cx::new(now, &self.evaluator, &mut self.log), &self.warmup);
+    }
+
+    fn stage_deadline(&self, view: ReadCx<'_>) -> Option<Instant> {
+        let all = [self.stage_entry.deadline(), self.stage_gate.deadline(view)];
+        all.into_iter().flatten().min().filter(|_| !self.log.is_halted())
     }
 }

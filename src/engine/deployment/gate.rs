@@ -13,21 +13,21 @@ use crate::engine::rules::state::{FiringTerms, Judgement, RuleState};
 
 /// Something that a gate looks at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Item {
+pub(crate) enum Criterion {
     /// The stage's limit at this place.
     Limit(usize),
     /// A rule.
     Rule(RuleIx),
 }
 
-/// What is seen of it: `Holds` stands for clean.
+/// What is seen of a criterion: `Holds` stands for clean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Sight {
-    pub(crate) item: Item,
+pub(crate) struct Observation {
+    pub(crate) criterion: Criterion,
     pub(crate) clean: Judgement,
 }
 
-impl Sight {
+impl Observation {
     pub(crate) const fn verdict(&self) -> Verdict {
         self.clean.verdict()
     }
@@ -38,7 +38,7 @@ impl Sight {
 pub(crate) struct Gate {
     /// Only what was sampled from then on counts.
     since: Instant,
-    clocks: Vec<(Item, RuleState)>,
+    clocks: Vec<(Criterion, RuleState)>,
 }
 
 impl Gate {
@@ -49,17 +49,20 @@ impl Gate {
 
     /// Takes in what is seen at `at`. Where anything is not clean all of them start again: each
     /// being clean in turn is not being clean.
-    pub(crate) fn judge(&mut self, hold: Duration, at: Instant, sights: &[Sight]) {
-        self.clocks.retain(|(item, _)| sights.iter().any(|sight| sight.item == *item));
-        for sight in sights {
-            if !self.clocks.iter().any(|(item, _)| *item == sight.item) {
-                self.clocks.push((sight.item, RuleState::Inactive));
+    pub(crate) fn judge(&mut self, hold: Duration, at: Instant, observations: &[Observation]) {
+        self.clocks.retain(|(criterion, _)| {
+            observations.iter().any(|observation| observation.criterion == *criterion)
+        });
+        for observation in observations {
+            if !self.clocks.iter().any(|(criterion, _)| *criterion == observation.criterion) {
+                self.clocks.push((observation.criterion, RuleState::Inactive));
             }
         }
-        let spoilt = sights.iter().any(|sight| sight.verdict() == Verdict::Fails);
-        for (item, state) in &mut self.clocks {
-            let sight = sights.iter().find(|sight| sight.item == *item);
-            match sight.map(|sight| sight.clean) {
+        let spoilt = observations.iter().any(|observation| observation.verdict() == Verdict::Fails);
+        for (criterion, state) in &mut self.clocks {
+            let observation =
+                observations.iter().find(|observation| observation.criterion == *criterion);
+            match observation.map(|observation| observation.clean) {
                 _ if spoilt => *state = RuleState::Inactive,
                 Some(fresh @ Judgement::Fresh(Verdict::Holds)) if at >= self.since => {
                     state.judge(&terms(hold), at, fresh);
@@ -87,9 +90,9 @@ impl Gate {
 
     /// Whether all of it was clean for its time, and is so now. Where there is nothing to look at
     /// nothing says that it is.
-    pub(crate) fn is_open(&self, sights: &[Sight]) -> bool {
+    pub(crate) fn is_open(&self, observations: &[Observation]) -> bool {
         let held = self.clocks.iter().all(|(_, state)| matches!(state, RuleState::Firing(_)));
-        let clean = sights.iter().all(|sight| sight.verdict() == Verdict::Holds);
+        let clean = observations.iter().all(|observation| observation.verdict() == Verdict::Holds);
         held && clean && !self.clocks.is_empty()
     }
 }
@@ -113,12 +116,12 @@ mod tests {
     fn opens(script: &[(Verdict, Verdict)]) -> Option<usize> {
         let mut gate = Gate::new(Instant::from_millis(0));
         script.iter().enumerate().find_map(|(second, (first, second_one))| {
-            let sights = [(0, first), (1, second_one)].map(|(place, verdict)| Sight {
-                item: Item::Limit(place),
+            let observations = [(0, first), (1, second_one)].map(|(place, verdict)| Observation {
+                criterion: Criterion::Limit(place),
                 clean: Judgement::Fresh(*verdict),
             });
-            gate.judge(HOLD, Instant::from_millis(second as u64 * 1000), &sights);
-            gate.is_open(&sights).then_some(second)
+            gate.judge(HOLD, Instant::from_millis(second as u64 * 1000), &observations);
+            gate.is_open(&observations).then_some(second)
         })
     }
 
@@ -168,8 +171,9 @@ mod tests {
     #[test]
     fn what_was_sampled_before_the_stage_began_does_not_count() {
         let mut gate = Gate::new(Instant::from_millis(3000));
-        let sight = Sight { item: Item::Limit(0), clean: Judgement::Fresh(CLEAN) };
-        (0..=7).for_each(|s| gate.judge(HOLD, Instant::from_millis(s * 1000), &[sight]));
+        let observation =
+            Observation { criterion: Criterion::Limit(0), clean: Judgement::Fresh(CLEAN) };
+        (0..=7).for_each(|s| gate.judge(HOLD, Instant::from_millis(s * 1000), &[observation]));
         assert_eq!(gate.clean(HOLD), Duration::from_secs(4));
     }
 }

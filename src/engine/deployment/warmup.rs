@@ -1,138 +1,148 @@
-//! Arming: the times of a deployment, and the rules that cannot speak against it because they
-//! held before it began. It decides nothing.
+//! Warm-up: the time after a deployment began in which no rule can fire, and the rules that cannot
+//! speak against it because they held before it began. It decides nothing.
 
 use crate::model::entry::{Frozen, RuleEvent};
 use crate::model::index::{RuleIx, SignalIx};
 use crate::model::name::RuleName;
 use crate::model::plan::Plan;
 use crate::model::reading::Verdict;
-use crate::model::rule::Rule;
 use crate::model::signal::SignalKind;
-use crate::model::time::Moment;
+use crate::model::time::Instant;
 
-use crate::engine::guard::{Guard, Timers};
+use crate::engine::context::{Cx, ReadCx};
+use crate::engine::rules::evaluator::Evaluator;
 use crate::engine::view::evidence;
 
-impl Guard {
-    /// Starts the times of a deployment that begins now.
-    pub(crate) fn start_timers(&mut self, now: Moment) {
-        let settings = &self.plan().deployment;
-        let bake = settings.bake.map(|bake| now.at.after(bake));
-        let warm = Some(now.at.after(settings.warmup));
-        let armed = self.live.changed.unwrap_or(now.at);
-        self.timers = Timers { armed, warm, bake, overdue: false };
-        self.unseen.clear();
-        self.end_warmup(now);
+/// The warm-up of the newest deployment, on the monotonic clock.
+#[derive(Debug, Default)]
+pub(crate) struct Warmup {
+    /// When guarding began, or was resumed.
+    armed: Instant,
+    /// The end of warm-up; `None` once rules that held before were set aside.
+    until: Option<Instant>,
+    /// Rules that held when the deployment began and of which nothing was seen since the guard was
+    /// restarted, or since they were changed, during warm-up.
+    unseen: Vec<RuleName>,
+}
+
+impl Warmup {
+    /// Starts the warm-up of a deployment that begins now and has been live since `armed`.
+    pub(crate) fn begin(&mut self, cx: &mut Cx<'_>, armed: Instant) {
+        let until = Some(cx.now.at.after(cx.plan().deployment.warmup));
+        *self = Self { armed, until, unseen: Vec::new() };
+        self.end_due(cx);
     }
 
-    /// Goes on guarding after a restart.
-    pub(crate) fn resume_guarding(&mut self, now: Moment) {
-        let Some(deployment) = self.guarded() else { return };
-        let (elapsed, holding) = (now.wall.since(deployment.begun), deployment.holding.clone());
-        let settings = &self.plan().deployment;
-        let warm = settings.warmup.checked_sub(elapsed).map(|rest| now.at.after(rest));
-        // What happened while the guard was away was not seen: every rule gets the time that it
-        // needs to fire on what it can see from now on.
-        let bake = settings.bake.map(|bake| {
-            let rest = bake.saturating_sub(elapsed).max(self.plan().longest_reach());
-            now.at.after(rest)
-        });
-        self.timers = Timers { armed: now.at, warm, bake, overdue: false };
-        // After warm-up those that cleared in it are not told apart from those that did not.
-        self.unseen = if warm.is_some() { holding } else { Vec::new() };
+    /// Goes on after a restart. After warm-up the rules that cleared in it are not told apart from
+    /// those that did not.
+    pub(crate) fn restart(&mut self, cx: ReadCx<'_>) {
+        let Some(deployment) = cx.guarded() else { return };
+        let elapsed = cx.now.wall.since(deployment.begun);
+        let rest = cx.plan().deployment.warmup.checked_sub(elapsed);
+        let until = rest.map(|rest| cx.now.at.after(rest));
+        let unseen = if until.is_some() { deployment.holding.clone() } else { Vec::new() };
+        *self = Self { armed: cx.now.at, until, unseen };
     }
 
-    /// The rules that hold, or held a moment ago, and cannot fire for it. One that rests has no
-    /// state, but what it would see is known. One that holds only since a change that was detected
-    /// afterwards is none of them.
-    pub(crate) fn holding(&self) -> Vec<RuleName> {
-        let before = |ix| match (self.evaluator.rule(ix).state().since(), self.live.changed) {
-            (Some(since), Some(changed)) => since <= changed,
-            (Some(_), None) => true,
-            (None, _) => false,
-        };
-        let holds = |ix| match self.evaluator.applies(ix) {
-            true => before(ix),
-            false => self.evaluator.holds_now(ix),
-        };
-        let rules = self.plan().rules.iter().enumerate();
-        let holding = rules.filter(|(ix, rule)| !rule.relative && holds(RuleIx(*ix)));
-        holding.map(|(_, rule)| rule.name.clone()).collect()
+    /// When guarding began, or was resumed.
+    pub(crate) const fn armed(&self) -> Instant {
+        self.armed
     }
 
-    /// A rule that rests does not see since when it holds, no more than one that nothing was seen
-    /// of. To be called before its stage begins, or warm-up ends.
-    pub(crate) fn keep_resting(&mut self) {
-        let Some(deployment) = self.guarded() else { return };
-        let rests = |name: &&RuleName| {
-            let place = self.plan().rules.iter().position(|rule| rule.name == **name);
-            place.is_some_and(|ix| !self.evaluator.applies(RuleIx(ix)))
-        };
-        let resting: Vec<RuleName> = deployment.holding.iter().filter(rests).cloned().collect();
-        self.unseen.extend(resting);
+    /// Whether no rule can fire yet.
+    pub(crate) const fn is_under_way(&self) -> bool {
+        self.until.is_some()
+    }
+
+    /// The end of warm-up.
+    pub(crate) const fn deadline(&self) -> Option<Instant> {
+        self.until
+    }
+
+    /// Keeps in mind that rules held before that rest in the stage at hand: a rule that rests does
+    /// not see since when it holds. To be called before another stage begins.
+    pub(crate) fn keep_resting(&mut self, cx: ReadCx<'_>) {
+        let Some(deployment) = cx.guarded().filter(|_| self.is_under_way()) else { return };
+        let rests =
+            |name: &&RuleName| cx.rule_named(name).is_some_and(|ix| !cx.evaluator.applies(ix));
+        self.unseen.extend(deployment.holding.iter().filter(rests).cloned());
     }
 
     /// The rules that have held since before the deployment began.
-    fn held_before(&self) -> Vec<RuleName> {
-        let before = |since| since <= self.timers.armed;
-        let rules = self.plan().rules.iter().enumerate();
-        let held = rules
-            .filter(|(ix, _)| self.evaluator.rule(RuleIx(*ix)).state().since().is_some_and(before));
-        held.map(|(_, rule)| rule.name.clone()).collect()
+    fn held_before(&self, evaluator: &Evaluator) -> Vec<RuleIx> {
+        let since = |ix: &RuleIx| evaluator.rule(*ix).state().since();
+        let rules = (0..evaluator.plan().rules.len()).map(RuleIx);
+        rules.filter(|ix| since(ix).is_some_and(|since| since <= self.armed)).collect()
     }
 
-    /// Those of them about which warm-up has still to decide.
-    pub(crate) fn suspended(&self) -> Vec<RuleName> {
-        let warming = self.guarded().is_some() && self.timers.warm.is_some();
-        if warming { self.held_before() } else { Vec::new() }
+    /// The rules of which warm-up has still to decide whether they are set aside.
+    pub(crate) fn suspended(&self, cx: ReadCx<'_>) -> Vec<RuleName> {
+        let warming_up = cx.guarded().is_some() && self.is_under_way();
+        let held = if warming_up { self.held_before(cx.evaluator) } else { Vec::new() };
+        held.into_iter().map(|ix| cx.plan().rule(ix).name.clone()).collect()
     }
 
-    /// A rule that a reload changed starts anew, and with it the time since when it holds.
-    pub(crate) fn keep_suspended(&mut self, before: Vec<RuleName>) {
-        let kept = self.held_before();
-        let lost = before.into_iter().filter(|name| !kept.contains(name));
-        self.unseen.extend(lost);
+    /// Keeps in mind which of the rules that were suspended a reload changed: such a rule starts
+    /// anew, and with it the time since when it holds.
+    pub(crate) fn reload(&mut self, evaluator: &Evaluator, suspended: Vec<RuleName>) {
+        let plan = evaluator.plan();
+        let held = self.held_before(evaluator);
+        let lost = |name: &RuleName| held.iter().all(|ix| plan.rule(*ix).name != *name);
+        self.unseen.extend(suspended.into_iter().filter(lost));
     }
 
     /// At the end of warm-up, rules that have held since before the deployment began are set
     /// aside: what they saw cannot be its doing.
-    pub(crate) fn end_warmup(&mut self, now: Moment) {
-        let due = self.timers.warm.is_some_and(|warm| warm <= now.at);
-        if !due || self.guarded().is_none() {
+    pub(crate) fn end_due(&mut self, cx: &mut Cx<'_>) {
+        let due = self.until.is_some_and(|until| until <= cx.now.at);
+        if !due || cx.guarded().is_none() {
             return;
         }
-        self.timers.warm = None;
-        for ix in (0..self.plan().rules.len()).map(RuleIx) {
-            let since = self.evaluator.rule(ix).state().since();
-            if since.is_some_and(|since| since <= self.timers.armed) {
-                self.set_aside(now, ix);
-            }
+        for ix in self.held_before(cx.evaluator) {
+            set_aside(cx, ix);
         }
-        self.keep_resting();
+        self.keep_resting(cx.read());
+        self.until = None;
     }
 
-    /// A guard that was restarted in warm-up does not see since when a rule holds. One that held
-    /// when the deployment began, and holds when it is first seen again, has held all the while.
-    pub(crate) fn set_aside_unseen(&mut self, now: Moment) {
+    /// Sets aside each rule that held when the deployment began and holds when it is first seen
+    /// again: it has held all the while.
+    pub(crate) fn set_aside_unseen(&mut self, cx: &mut Cx<'_>) {
         for name in std::mem::take(&mut self.unseen) {
-            let place = |rule: &Rule| rule.name == name;
-            let Some(ix) = self.plan().rules.iter().position(place).map(RuleIx) else { continue };
-            match self.evaluator.rule(ix).verdict() {
-                Verdict::Holds => self.set_aside(now, ix),
+            let Some(ix) = cx.read().rule_named(&name) else { continue };
+            match cx.evaluator.rule(ix).verdict() {
+                Verdict::Holds => set_aside(cx, ix),
                 Verdict::Fails => {}
                 Verdict::NoData(_) => self.unseen.push(name),
             }
         }
     }
+}
 
-    fn set_aside(&mut self, now: Moment, ix: RuleIx) {
-        let rule = self.plan().rule(ix);
-        let Some(deployment) = self.guarded() else { return };
-        if !rule.relative && !deployment.set_aside.contains(&rule.name) {
-            let evidence = evidence::of_rule(&self.evaluator, ix, now);
-            self.record(now, RuleEvent::SetAside { evidence });
-        }
+fn set_aside(cx: &mut Cx<'_>, ix: RuleIx) {
+    let rule = cx.plan().rule(ix);
+    let Some(deployment) = cx.guarded() else { return };
+    if !rule.relative && !deployment.set_aside.contains(&rule.name) {
+        let evidence = evidence::of_rule(cx.evaluator, ix, cx.now);
+        cx.record(RuleEvent::SetAside { evidence });
     }
+}
+
+/// The rules that hold, or held a moment ago, and cannot fire for a deployment that begins. A rule
+/// that rests has no state, but what it would see is known. Where the deployment was live since
+/// `changed` before that was seen, a rule that holds only since then is not among them.
+pub(crate) fn holding(evaluator: &Evaluator, changed: Option<Instant>) -> Vec<RuleName> {
+    let holds = |ix: RuleIx| {
+        if evaluator.applies(ix) {
+            let since = evaluator.rule(ix).state().since();
+            since.is_some_and(|since| changed.is_none_or(|changed| since <= changed))
+        } else {
+            evaluator.holds_now(ix)
+        }
+    };
+    let rules = evaluator.plan().rules.iter().enumerate();
+    let holding = rules.filter(|(ix, rule)| !rule.relative && holds(RuleIx(*ix)));
+    holding.map(|(_, rule)| rule.name.clone()).collect()
 }
 
 /// Which signals have no baseline, for whoever begins a deployment.

@@ -20,7 +20,7 @@ use super::pause::Pause;
 use super::pending::Owed;
 use super::progress::HookProgress;
 use super::quarantine::Quarantine;
-use super::stage::{Staging, StrayAttempt};
+use super::stage::{Staging, Standing, StrayAttempt};
 
 /// How many deployment ids are remembered, so that none is used twice. Ids that rollguard makes
 /// hold the time to the millisecond; a pipeline's own would have to come back after this many.
@@ -355,6 +355,12 @@ impl Deployment {
     fn rolls_back_with(&self, attempt: &Attempt) -> bool {
         let decision = self.decision.as_ref().filter(|_| attempt.entering.is_none());
         decision.is_some_and(|(_, decision)| decision.hook == attempt.hook)
+    }
+
+    /// Whether the deployment is in a stage, or its hook is about to bring it there.
+    pub(crate) fn is_in_stage(&self, stage: &StageName) -> bool {
+        let entry = self.staging.entry.as_ref().map(|entry| &entry.standing);
+        self.stage.as_ref() == Some(stage) && !matches!(entry, Some(Standing::Failed(_)))
     }
 
     /// Whether a refusal of this rule for this reason is on record.

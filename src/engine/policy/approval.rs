@@ -85,8 +85,8 @@ impl Approvals {
     }
 
     /// Does what is to be done when nobody has answered in time; `None`: nothing follows from it.
-    pub(crate) fn end_due(&mut self, cx: &mut Cx<'_>, answered: bool) -> Option<Unheeded> {
-        if self.deadline(cx.read(), answered)? > cx.now.at {
+    pub(crate) fn end_due(&mut self, cx: &mut Cx<'_>) -> Option<Unheeded> {
+        if self.deadline(cx.read())? > cx.now.at {
             return None;
         }
         let ask = cx.guarded()?.ask.clone()?;
@@ -131,10 +131,10 @@ impl Approvals {
         incident::report_as(cx, ask.decision, "not rolled back", Some(why));
     }
 
-    /// When it is too late to answer. An answer that was given waits for the live version only.
-    pub(crate) fn deadline(&self, cx: ReadCx<'_>, answered: bool) -> Option<Instant> {
+    /// When it is too late to answer.
+    pub(crate) fn deadline(&self, cx: ReadCx<'_>) -> Option<Instant> {
         let asked = cx.active()?.ask.is_some();
-        self.until.filter(|_| asked && !answered)
+        self.until.filter(|_| asked)
     }
 
     /// Goes on with what the journal left open. People are asked again: the guard may have died
@@ -170,13 +170,12 @@ impl Approvals {
 }
 
 /// The rollback that a person says yes to. Everything that would keep a person's own rollback is
-/// looked at again. `comparing`: a person waits for the live version already.
+/// looked at again.
 pub(crate) fn approve(
     cx: ReadCx<'_>,
     id: Option<&DeploymentId>,
     reason: Option<String>,
     by: Caller,
-    comparing: bool,
 ) -> Result<(RollbackCase, Accepted), Rejection> {
     let (deployment, ask) = asked(cx, id)?;
     reason.as_deref().map_or(Ok(()), check_reason)?;
@@ -184,9 +183,6 @@ pub(crate) fn approve(
     let hook = cx.hook_named(name).ok_or_else(|| Rejection::HookGone(name.clone()))?;
     if let Some(refusal) = refusal::of_hook(deployment, hook) {
         return Err(Rejection::Refused(refusal));
-    }
-    if comparing {
-        return Err(Rejection::Comparing(deployment.id.clone()));
     }
     let now_says = match holds(cx, ask) {
         Some(true) => "still holds",

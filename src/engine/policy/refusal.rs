@@ -11,13 +11,14 @@ use crate::model::rule::{Rule, Severity, Then};
 
 use super::budget;
 use crate::engine::context::{Cx, ReadCx};
+use crate::engine::deployment::warmup::Warmup;
 use crate::engine::durable::state::{Deployment, Phase};
 use crate::engine::notify::incident;
 use crate::engine::run::order::Occasion;
 use crate::engine::view::evidence;
 
 /// Why a rule would not be acted on if it fired now; `None` if it would.
-pub(crate) fn of_rule(cx: ReadCx<'_>, warming_up: bool, ix: RuleIx) -> Option<Refusal> {
+pub(crate) fn of_rule(cx: ReadCx<'_>, warmup: &Warmup, ix: RuleIx) -> Option<Refusal> {
     let (plan, rule) = (cx.plan(), cx.plan().rule(ix));
     let Some(deployment) = cx.current() else { return Some(Refusal::NotArmed) };
     match deployment.phase {
@@ -30,7 +31,7 @@ pub(crate) fn of_rule(cx: ReadCx<'_>, warming_up: bool, ix: RuleIx) -> Option<Re
     let refused = first([
         (cx.log.is_halted(), Refusal::JournalUnusable),
         (!cx.evaluator.applies(ix), Refusal::OtherStage),
-        (warming_up, Refusal::WarmingUp),
+        (warmup.is_under_way(), Refusal::WarmingUp),
         (deployment.set_aside.contains(&rule.name), Refusal::SetAside),
     ]);
     refused.or_else(|| match rule.then {
@@ -81,7 +82,7 @@ pub(crate) fn first<const N: usize>(refusals: [(bool, Refusal); N]) -> Option<Re
 /// would keep it from acting.
 pub(crate) fn in_status(
     cx: ReadCx<'_>,
-    warming_up: bool,
+    warmup: &Warmup,
     live: Option<Refusal>,
     ix: RuleIx,
 ) -> Option<Refusal> {
@@ -89,7 +90,7 @@ pub(crate) fn in_status(
         _ if cx.guarded().is_some() && !cx.evaluator.applies(ix) => Some(Refusal::OtherStage),
         Verdict::NoData(NoData::EvidenceTooThin) => Some(Refusal::EvidenceTooThin),
         Verdict::NoData(_) => Some(Refusal::NoData),
-        Verdict::Holds | Verdict::Fails => of_rule(cx, warming_up, ix).or(live),
+        Verdict::Holds | Verdict::Fails => of_rule(cx, warmup, ix).or(live),
     }
 }
 

@@ -17,6 +17,7 @@ use crate::model::time::{Moment, Timestamp};
 use super::evidence;
 use super::health::{Health, colour};
 use super::stage::StageStatus;
+use crate::engine::deployment::bake;
 use crate::engine::durable::drills::DrillStatus;
 use crate::engine::durable::log::Halt;
 use crate::engine::durable::quarantine::Quarantined;
@@ -373,7 +374,7 @@ impl Guard {
     fn deployment(&self, current: &Deployment, now: Moment) -> DeploymentStatus {
         let guarded = current.phase == Phase::Guarding;
         let wall = |at: crate::model::time::Instant| now.wall.after(at.since(now.at));
-        let bakes = self.timers.bake.filter(|_| guarded);
+        let bakes = self.bake.until().filter(|_| guarded);
         let steps = self.rollback.hook().map(|hook| hook.steps.len()).unwrap_or_default();
         let steps = u32::try_from(steps).unwrap_or(u32::MAX);
         let running = current.phase == Phase::RollingBack && current.progress.step < steps;
@@ -382,12 +383,14 @@ impl Guard {
             version: current.version.clone(),
             good: current.good.clone(),
             stage: current.stage.clone(),
-            stages: self.stage_statuses(now),
+            stages: self.stage_gate.statuses(self.read(now), &self.warmup),
             lost: current.lost.clone(),
             begun: current.begun,
             bakes_at: bakes.map(wall),
-            withheld: bakes.filter(|bake| *bake <= now.at).and_then(|_| self.bake_withheld(now.at)),
-            warm_at: self.timers.warm.filter(|_| guarded).map(wall),
+            withheld: bakes
+                .filter(|bake| *bake <= now.at)
+                .and_then(|_| bake::withheld(self.read(now), self.warmup.armed())),
+            warm_at: self.warmup.deadline().filter(|_| guarded).map(wall),
             decision: current.decision.as_ref().map(|(_, decision)| decision.clone()),
             decided_at: current.decision.as_ref().map(|(at, _)| *at),
             irreversible: current.irreversible,
@@ -423,12 +426,7 @@ impl Guard {
 
     fn rule(&self, ix: RuleIx, now: Moment) -> RuleStatus {
         RuleStatus {
-            refusal: refusal::in_status(
-                self.read(now),
-                self.timers.warm.is_some(),
-                self.live_refusal(),
-                ix,
-            ),
+            refusal: refusal::in_status(self.read(now), &self.warmup, self.live_refusal(), ix),
             ..self.evaluator.rule_status(ix, now)
         }
     }

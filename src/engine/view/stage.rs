@@ -6,12 +6,10 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::model::name::{DeploymentId, StageName};
-use crate::model::stage::Stage;
 use crate::model::time::Moment;
 
-use super::evidence;
 use super::snapshot::GuardState;
-use crate::engine::durable::stage;
+use crate::engine::deployment::stages::standing;
 use crate::engine::guard::Guard;
 
 /// A stage.
@@ -106,45 +104,6 @@ pub enum NoStage {
 }
 
 impl Guard {
-    /// Every stage of a guarded deployment, in order; none where the configuration has none.
-    pub(crate) fn stage_statuses(&self, now: Moment) -> Vec<StageStatus> {
-        let stages = self.guarded().map(|_| self.plan().stages.as_slice()).unwrap_or_default();
-        stages.iter().map(|stage| self.stage_status(stage, now)).collect()
-    }
-
-    fn stage_status(&self, stage: &Stage, now: Moment) -> StageStatus {
-        let standing = self.stage_standing(&stage.name);
-        let (clean, why) = match standing {
-            StageStanding::Passed => (stage.hold, None),
-            StageStanding::Watched | StageStanding::Entering | StageStanding::NotEntered => {
-                (self.clean(stage), self.keeps(stage, now.at))
-            }
-            StageStanding::Done | StageStanding::Next => (std::time::Duration::ZERO, None),
-        };
-        let (clean_ms, hold_ms) = (evidence::millis(clean), evidence::millis(stage.hold));
-        StageStatus { stage: stage.name.clone(), standing, clean_ms, hold_ms, why }
-    }
-
-    /// Where a stage of the current deployment stands, guarded or not any more.
-    pub(crate) fn stage_standing(&self, name: &StageName) -> StageStanding {
-        let Some(current) = &self.log.state().current else { return StageStanding::Next };
-        let place = |name: &StageName| self.plan().stage(name).map(|(place, _)| place);
-        let at = current.stage.as_ref().and_then(place);
-        match (at, place(name)) {
-            (Some(at), Some(place)) if place < at => StageStanding::Done,
-            (Some(at), Some(place)) if place > at => StageStanding::Next,
-            (None, _) | (_, None) => StageStanding::Next,
-            (Some(_), Some(_)) if current.staging.passed.contains(name) => StageStanding::Passed,
-            (Some(_), Some(_)) => {
-                match current.staging.entry.as_ref().map(|entry| &entry.standing) {
-                    Some(stage::Standing::Running) => StageStanding::Entering,
-                    Some(stage::Standing::Failed(_)) => StageStanding::NotEntered,
-                    Some(stage::Standing::Done) | None => StageStanding::Watched,
-                }
-            }
-        }
-    }
-
     /// How far a stage of a deployment is.
     ///
     /// # Errors
@@ -163,7 +122,7 @@ impl Guard {
             return Err(if stages.is_empty() { NoStage::None } else { unknown });
         };
         let progress = self.progress(id).ok_or_else(|| NoStage::Deployment(id.clone()))?;
-        let mut stage = self.stage_status(stage, now);
+        let mut stage = self.stage_gate.status(self.read(now), &self.warmup, stage);
         if self.deployment_id() != Some(id) {
             (stage.standing, stage.clean_ms) = (StageStanding::Next, 0);
         }
@@ -183,6 +142,6 @@ impl Guard {
     #[must_use]
     pub fn stage_mark(&self) -> Option<(StageName, StageStanding)> {
         let name = self.log.state().current.as_ref()?.stage.as_ref()?;
-        Some((name.clone(), self.stage_standing(name)))
+        Some((name.clone(), standing(self.read(Moment::default()), name)))
     }
 }
