@@ -35,3 +35,4 @@ pub mod render;
 pub mod ruletest;
 pub mod serve;
 pub mod source;
+pub mod toml_text;

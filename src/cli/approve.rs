@@ -1,11 +1,9 @@
 //! `rollguard approve` and `rollguard deny`: a person answers a rule that asks for a rollback.
 
-use std::process::ExitCode;
-
 use clap::Args;
 
-use super::client::{Client, ClientError, Daemon, with_runtime};
-use super::{exit, out};
+use super::client::{ClientError, Daemon};
+use super::out;
 use crate::model::name::DeploymentId;
 
 #[derive(Args)]
@@ -43,24 +41,12 @@ pub(super) struct DenyArgs {
     daemon: Daemon,
 }
 
-pub(super) fn approve(args: ApproveArgs) -> ExitCode {
-    with_runtime(say_yes(args))
+pub(super) async fn approve(args: ApproveArgs) -> Result<u8, ClientError> {
+    let client = args.daemon.client();
+    out::accepted(&client.approve(args.deployment, args.reason).await?)
 }
 
-pub(super) fn deny(args: DenyArgs) -> ExitCode {
-    with_runtime(say_no(args))
-}
-
-async fn say_yes(args: ApproveArgs) -> Result<u8, ClientError> {
-    let client = Client::new(&args.daemon.control);
-    let accepted = client.approve(args.deployment, args.reason).await?;
-    out::note(&accepted.message);
-    Ok(exit::OK)
-}
-
-async fn say_no(args: DenyArgs) -> Result<u8, ClientError> {
-    let client = Client::new(&args.daemon.control);
-    let accepted = client.deny(args.deployment, args.reason).await?;
-    out::note(&accepted.message);
-    Ok(exit::OK)
+pub(super) async fn deny(args: DenyArgs) -> Result<u8, ClientError> {
+    let client = args.daemon.client();
+    out::accepted(&client.deny(args.deployment, args.reason).await?)
 }

@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 
 use super::approve::{ApproveArgs, DenyArgs};
 use super::check::CheckArgs;
+use super::client::with_runtime;
 use super::debug_command::DebugCommand;
 use super::demo::DemoArgs;
 use super::demo::app::AppArgs;
@@ -43,11 +44,11 @@ use super::{
 #[command(name = "rollguard", version, verbatim_doc_comment)]
 struct Arguments {
     #[command(subcommand)]
-    command: Command,
+    command: Subcommands,
 }
 
 #[derive(Subcommand)]
-enum Command {
+enum Subcommands {
     /// Watch a bad release be noticed and rolled back, here and now
     Demo(DemoArgs),
     /// The app that the demo guards
@@ -128,31 +129,31 @@ enum Command {
 #[must_use]
 pub fn main() -> ExitCode {
     match Arguments::parse().command {
-        Command::Demo(args) => demo::run(&args),
-        Command::DemoApp(args) => demo::app::run(args),
-        Command::Run(args) => run::run(&args),
-        Command::Check(args) => check::run(&args),
-        Command::Import(command) => import::run(&command),
-        Command::Init(args) => init::run(&args),
-        Command::Try(args) => try_out::run(&args),
-        Command::Test(args) => test::run(&args),
-        Command::Schema(args) => schema::run(&args),
-        Command::Deploy(command) => deploy::run(command),
-        Command::Rollback(args) => rollback::run(args),
-        Command::Approve(args) => approve::approve(args),
-        Command::Deny(args) => approve::deny(args),
-        Command::Pause(args) => pause::pause(args),
-        Command::Resume(args) => pause::resume(args),
-        Command::Doctor(args) => doctor::run(&args),
-        Command::Drill(args) => drill::run(args),
-        Command::Status(args) => status::run(&args),
-        Command::History(args) => history::run(&args),
-        Command::Report(args) => report::run(&args),
-        Command::Stats(args) => stats::run(&args),
-        Command::Journal(command) => journal::run(&command),
-        Command::Debug(command) => debug_command::run(&command),
-        Command::ExecStep { marker, parent, argv } => exec_step::run(&marker, parent, &argv),
-        Command::ExecUnit { marker } => exec_unit::run(&marker),
-        Command::EndUnit { marker } => exec_unit::end(&marker),
+        Subcommands::Demo(args) => with_runtime(demo::run(args)),
+        Subcommands::DemoApp(args) => with_runtime(demo::app::run(args)),
+        Subcommands::Run(args) => run::run(&args),
+        Subcommands::Check(args) => check::run(&args),
+        Subcommands::Import(command) => import::run(&command),
+        Subcommands::Init(args) => init::run(&args),
+        Subcommands::Try(args) => try_out::run(&args),
+        Subcommands::Test(args) => test::run(&args),
+        Subcommands::Schema(args) => schema::run(&args),
+        Subcommands::Deploy(command) => with_runtime(deploy::run(command)),
+        Subcommands::Rollback(args) => with_runtime(rollback::run(args)),
+        Subcommands::Approve(args) => with_runtime(approve::approve(args)),
+        Subcommands::Deny(args) => with_runtime(approve::deny(args)),
+        Subcommands::Pause(args) => with_runtime(pause::pause(args)),
+        Subcommands::Resume(args) => with_runtime(pause::resume(args)),
+        Subcommands::Doctor(args) => doctor::run(&args),
+        Subcommands::Drill(args) => drill::run(args),
+        Subcommands::Status(args) => with_runtime(status::run(args)),
+        Subcommands::History(args) => history::run(&args),
+        Subcommands::Report(args) => report::run(&args),
+        Subcommands::Stats(args) => stats::run(&args),
+        Subcommands::Journal(command) => journal::run(&command),
+        Subcommands::Debug(command) => debug_command::run(&command),
+        Subcommands::ExecStep { marker, parent, argv } => exec_step::run(&marker, parent, &argv),
+        Subcommands::ExecUnit { marker } => exec_unit::run(&marker),
+        Subcommands::EndUnit { marker } => exec_unit::end(&marker),
     }
 }

@@ -1,6 +1,7 @@
 //! `rollguard check`: validates configuration with the daemon's own code and shows everything
 //! that is wrong. It changes nothing and asks nobody.
 
+use std::fmt::Display;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -161,8 +162,10 @@ fn check_tests(file: &Path, color: Color, report: &mut Report) {
     }
 }
 
-fn count(number: usize, what: &str) -> String {
-    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+/// A number and what is counted, in the plural unless it is one.
+pub(super) fn count<N: Display + PartialEq + From<u8>>(number: N, what: &str) -> String {
+    let plural = if number == N::from(1) { "" } else { "s" };
+    format!("{number} {what}{plural}")
 }
 
 impl Report {

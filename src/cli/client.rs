@@ -24,7 +24,7 @@ use crate::facts::WHOLE;
 use crate::model::drill::Reach;
 use crate::model::name::{DeploymentId, HookName, StageName, Version};
 use crate::model::time::format_duration;
-use crate::preflight::Report;
+use crate::preflight::PreflightReport;
 use crate::serve::{
     ApproveRequest, BeginRequest, DrillRequest, PauseRequest, Problem, ReasonRequest,
     ResumeRequest, RollbackRequest, StageRequest, Status,
@@ -56,6 +56,12 @@ pub(super) struct Daemon {
         default_value = "/run/rollguard/rollguard.sock"
     )]
     pub(super) control: PathBuf,
+}
+
+impl Daemon {
+    pub(super) fn client(&self) -> Client {
+        Client::new(&self.control)
+    }
 }
 
 /// Why there is no answer, or not the wanted one.
@@ -294,7 +300,7 @@ impl Client {
     ///
     /// # Errors
     /// The daemon cannot be reached.
-    pub async fn doctor(&self) -> Result<Report, ClientError> {
+    pub async fn doctor(&self) -> Result<PreflightReport, ClientError> {
         self.ask_within(FOUND_WITHIN, Method::GET, "/v1/doctor", None::<&()>).await
     }
 

@@ -1,7 +1,5 @@
-//! `rollguard debug exposition`: what the reader makes of a page.
-//!
-//! For the writers of exporters, and for finding out why a series is not seen. It shows exactly
-//! what the daemon would read, through the same reader.
+//! `rollguard debug exposition`: shows what the daemon would read from a page, through the same
+//! reader. It is for the writers of exporters, and for finding out why a series is not seen.
 
 use std::io::{self, Read, Write};
 
@@ -15,7 +13,7 @@ const CHUNK_BYTES: usize = 64 << 10;
 
 /// How a page is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reading {
+pub enum PageReading {
     /// As a scrape reads it.
     Scrape(Format),
     /// As OpenMetrics to the letter.
@@ -24,7 +22,7 @@ pub enum Reading {
 
 /// What was found, for the exit status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
+pub enum PageVerdict {
     /// Every line is as it should be: exit status 0.
     Clean,
     /// A line, or the page as a whole, is not: exit status 1.
@@ -44,15 +42,15 @@ pub enum Outcome {
 /// # Errors
 /// The input cannot be read or an output cannot be written.
 pub fn exposition(
-    reading: Reading,
+    reading: PageReading,
     input: impl Read,
     out: impl Write,
     err: impl Write,
-) -> io::Result<Outcome> {
+) -> io::Result<PageVerdict> {
     let mut printer = Printer { out, err, failed: None };
     let page = match reading {
-        Reading::Scrape(format) => scrape(format, input, &mut printer)?,
-        Reading::Strict => strict(input, &mut printer)?,
+        PageReading::Scrape(format) => scrape(format, input, &mut printer)?,
+        PageReading::Strict => strict(input, &mut printer)?,
     };
     let Printer { mut out, mut err, failed } = printer;
     if let Some(error) = failed {
@@ -60,26 +58,26 @@ pub fn exposition(
     }
     out.flush()?;
     match page {
-        Ok(Tally { malformed: 0, .. }) => Ok(Outcome::Clean),
-        Ok(_) => Ok(Outcome::Malformed),
+        Ok(Tally { malformed: 0, .. }) => Ok(PageVerdict::Clean),
+        Ok(_) => Ok(PageVerdict::Malformed),
         Err(error) => {
             writeln!(err, "failed to {error}")?;
-            Ok(Outcome::Malformed)
+            Ok(PageVerdict::Malformed)
         }
     }
 }
 
 /// The outer error is the input's, the inner one the page's.
-type Page = io::Result<Result<Tally, PageError>>;
+type ReadPage = io::Result<Result<Tally, PageError>>;
 
-fn scrape(format: Format, input: impl Read, sink: &mut impl Sink) -> Page {
+fn scrape(format: Format, input: impl Read, sink: &mut impl Sink) -> ReadPage {
     let mut reader = Reader::new(format, limits(), None);
     let fed = chunks(input, |chunk| reader.feed(chunk, sink))?;
     // A file ends where it ends.
     Ok(fed.and_then(|()| reader.finish(Whole::Yes, sink)))
 }
 
-fn strict(input: impl Read, sink: &mut impl Sink) -> Page {
+fn strict(input: impl Read, sink: &mut impl Sink) -> ReadPage {
     let mut reader = StrictReader::new(limits());
     let fed = chunks(input, |chunk| reader.feed(chunk, sink))?;
     Ok(fed.and_then(|()| reader.finish(sink)))
@@ -135,30 +133,45 @@ impl<O: Write, E: Write> Sink for Printer<O, E> {
     }
 }
 
+/// What every line begins with: the object is left open.
+fn head(
+    out: &mut impl Write,
+    name: &str,
+    of: Labels<'_>,
+    value: f64,
+    timestamp: Option<impl std::fmt::Display>,
+) -> io::Result<()> {
+    write!(out, r#"{{"name":{},"labels":"#, json(name)?)?;
+    point(out, of, value, timestamp)
+}
+
+/// Labels, value and timestamp, after the key of the labels.
+fn point(
+    out: &mut impl Write,
+    of: Labels<'_>,
+    value: f64,
+    timestamp: Option<impl std::fmt::Display>,
+) -> io::Result<()> {
+    labels(out, of)?;
+    let timestamp = timestamp.map_or_else(|| "null".to_owned(), |at| at.to_string());
+    write!(out, r#","value":"{}","timestamp":{timestamp}"#, number(value))
+}
+
 fn print(out: &mut impl Write, sample: &Sample<'_>) -> io::Result<()> {
-    write!(out, r#"{{"name":{},"labels":"#, json(&sample.name)?)?;
-    labels(out, sample.labels)?;
-    write!(out, r#","value":"{}","timestamp":"#, number(sample.value))?;
-    optional(out, sample.timestamp)?;
-    write!(out, r#","exemplar":"#)?;
+    head(out, &sample.name, sample.labels, sample.value, sample.timestamp)?;
     match &sample.exemplar {
-        Some(Exemplar { labels: exemplar, value, timestamp }) => {
-            write!(out, r#"{{"labels":"#)?;
-            labels(out, *exemplar)?;
-            write!(out, r#","value":"{}","timestamp":"#, number(*value))?;
-            optional(out, *timestamp)?;
+        Some(Exemplar { labels, value, timestamp }) => {
+            write!(out, r#","exemplar":{{"labels":"#)?;
+            point(out, *labels, *value, *timestamp)?;
             writeln!(out, "}}}}")
         }
-        None => writeln!(out, "null}}"),
+        None => writeln!(out, r#","exemplar":null}}"#),
     }
 }
 
 fn print_native(out: &mut impl Write, native: &Native<'_>) -> io::Result<()> {
     let parts = native.histogram.parts();
-    write!(out, r#"{{"name":{},"labels":"#, json(&native.name)?)?;
-    labels(out, native.labels)?;
-    write!(out, r#","value":"{}","timestamp":"#, number(parts.count))?;
-    optional(out, native.timestamp)?;
+    head(out, &native.name, native.labels, parts.count, native.timestamp)?;
     let (schema, threshold) = (parts.schema, number(parts.zero_threshold));
     write!(out, r#","native":{{"schema":{schema},"zero_threshold":"{threshold}""#)?;
     for (name, value) in
@@ -182,13 +195,6 @@ fn labels(out: &mut impl Write, labels: Labels<'_>) -> io::Result<()> {
     write!(out, "}}")
 }
 
-fn optional(out: &mut impl Write, value: Option<impl std::fmt::Display>) -> io::Result<()> {
-    match value {
-        Some(value) => write!(out, "{value}"),
-        None => write!(out, "null"),
-    }
-}
-
 fn json(text: &str) -> io::Result<String> {
     serde_json::to_string(text).map_err(io::Error::from)
 }
@@ -209,7 +215,7 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(reading: Reading, page: &str, out: &str, err: &str, outcome: Outcome) {
+    fn check(reading: PageReading, page: &str, out: &str, err: &str, outcome: PageVerdict) {
         let (mut found_out, mut found_err) = (Vec::new(), Vec::new());
         let found = exposition(reading, page.as_bytes(), &mut found_out, &mut found_err).unwrap();
         assert_eq!(String::from_utf8(found_out).unwrap(), out);
@@ -217,8 +223,8 @@ mod tests {
         assert_eq!(found, outcome);
     }
 
-    const TEXT: Reading = Reading::Scrape(Format::Text);
-    const OPEN: Reading = Reading::Scrape(Format::OpenMetrics);
+    const TEXT: PageReading = PageReading::Scrape(Format::Text);
+    const OPEN: PageReading = PageReading::Scrape(Format::OpenMetrics);
 
     #[test]
     fn a_sample_is_one_line_of_json_with_an_exact_timestamp() {
@@ -229,7 +235,7 @@ mod tests {
              \"timestamp\":1700000000.123456789,\"exemplar\":{\"labels\":{\"t\":\"1\"},\
              \"value\":\"0.5\",\"timestamp\":-1.25}}\n",
             "",
-            Outcome::Clean,
+            PageVerdict::Clean,
         );
     }
 
@@ -250,7 +256,7 @@ mod tests {
             ("0.1", "1.5"),
         ];
         let out: String = rows.iter().map(|(value, timestamp)| row(value, timestamp)).collect();
-        check(TEXT, page, &out, "", Outcome::Clean);
+        check(TEXT, page, &out, "", PageVerdict::Clean);
     }
 
     #[test]
@@ -272,7 +278,7 @@ mod tests {
             shown("h_count", "", "3", none),
             shown("h", "", "3", native),
         ];
-        check(Reading::Scrape(Format::Protobuf), page, &out.concat(), "", Outcome::Clean);
+        check(PageReading::Scrape(Format::Protobuf), page, &out.concat(), "", PageVerdict::Clean);
     }
 
     #[test]
@@ -284,10 +290,10 @@ mod tests {
             "m{a=1} 1\nm 1",
             sample,
             "line 1, column 5: expected a quoted label value\n",
-            Outcome::Malformed,
+            PageVerdict::Malformed,
         );
-        check(OPEN, "m 1", sample, "", Outcome::Clean);
+        check(OPEN, "m 1", sample, "", PageVerdict::Clean);
         let truncated = "failed to read the page to its end: it is truncated after 4 bytes\n";
-        check(Reading::Strict, "m 1\n", sample, truncated, Outcome::Malformed);
+        check(PageReading::Strict, "m 1\n", sample, truncated, PageVerdict::Malformed);
     }
 }

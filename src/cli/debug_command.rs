@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::debug::{self, Outcome, Reading};
+use super::debug::{self, PageReading, PageVerdict};
 use crate::exposition::Format;
 
 /// The exit code for a page that cannot be read at all, as for any wrong use.
@@ -49,8 +49,8 @@ enum FormatName {
 pub(super) fn run(command: &DebugCommand) -> ExitCode {
     let DebugCommand::Exposition(arguments) = command;
     match show(arguments) {
-        Ok(Outcome::Clean) => ExitCode::SUCCESS,
-        Ok(Outcome::Malformed) => ExitCode::from(super::exit::FAILED),
+        Ok(PageVerdict::Clean) => ExitCode::SUCCESS,
+        Ok(PageVerdict::Malformed) => ExitCode::from(super::exit::FAILED),
         // Whoever read the output has enough of it.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
@@ -60,15 +60,15 @@ pub(super) fn run(command: &DebugCommand) -> ExitCode {
     }
 }
 
-fn show(arguments: &Exposition) -> io::Result<Outcome> {
+fn show(arguments: &Exposition) -> io::Result<PageVerdict> {
     let reading = match (arguments.format, arguments.strict) {
         (Some(FormatName::Text | FormatName::Protobuf), true) => {
             return Err(io::Error::other("--strict is about OpenMetrics, no other format"));
         }
-        (None | Some(FormatName::Openmetrics), true) => Reading::Strict,
-        (Some(FormatName::Openmetrics), false) => Reading::Scrape(Format::OpenMetrics),
-        (Some(FormatName::Protobuf), false) => Reading::Scrape(Format::Protobuf),
-        (None | Some(FormatName::Text), false) => Reading::Scrape(Format::Text),
+        (None | Some(FormatName::Openmetrics), true) => PageReading::Strict,
+        (Some(FormatName::Openmetrics), false) => PageReading::Scrape(Format::OpenMetrics),
+        (Some(FormatName::Protobuf), false) => PageReading::Scrape(Format::Protobuf),
+        (None | Some(FormatName::Text), false) => PageReading::Scrape(Format::Text),
     };
     let input: Box<dyn Read> = match &arguments.file {
         Some(file) if file.as_os_str() != "-" => Box::new(open(file)?),

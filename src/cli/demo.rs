@@ -1,37 +1,33 @@
 //! `rollguard demo`: the whole story on this machine, with no configuration. Everything in it is
 //! real: an app, requests, a deployment, the daemon, its scrapes, a hook, a cure and a report.
 
-#![expect(clippy::disallowed_methods, reason = "whether to colour is asked of the environment")]
-
 pub(super) mod app;
 mod children;
+mod directory;
+mod error;
 mod load;
-mod place;
 mod tell;
 mod watch;
 
-use std::io::{self, IsTerminal};
-use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use tokio::process::Child;
-use tokio::sync::oneshot;
 
 use self::children::{start_app, start_daemon, stop, switch_to};
+use self::directory::{DemoDirectory, Programs, Release};
+use self::error::{DemoError, failed};
 use self::load::Load;
-use self::place::{Place, Programs, Release};
-use self::tell::{Format, Happening, Summary, Teller};
-use self::watch::{Watch, WatchError};
+use self::tell::{DemoEvent, DemoSummary, OutputFormat, Teller};
+use self::watch::GuardWatch;
 use super::client::ClientError;
-use super::exit;
+use super::interrupts::Interrupts;
+use super::{exit, out};
 use crate::clock::Clock;
 use crate::engine::view::snapshot::{GuardState, RuleStatus};
 use crate::model::entry::{AttemptEvent, Event, RollbackEvent, Trigger};
 use crate::model::name::{DeploymentId, Version};
 use crate::model::time::{Timestamp, format_duration};
-use crate::render::Style;
 
 /// How long the whole story may take. It takes about half of that.
 const STORY_WITHIN: Duration = Duration::from_secs(30);
@@ -82,99 +78,68 @@ pub(super) struct DemoArgs {
 
 /// Which story is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Story {
+enum DemoStory {
     /// A bad release is rolled back.
     Bad,
     /// A good release bakes.
     Good,
 }
 
-/// Why the demo did not do what it promises.
-#[derive(Debug, thiserror::Error)]
-enum DemoError {
-    #[error("{what}: {source}")]
-    System { what: &'static str, source: io::Error },
-    #[error("{0}")]
-    Watch(#[from] WatchError),
-    #[error("begin the deployment: {0}")]
-    Begin(ClientError),
-    #[error("the {what} was not there in time; it said: {said}")]
-    NotReady { what: &'static str, said: String },
-    #[error("the deployment ended as `{0}`")]
-    WrongEnd(GuardState),
-    #[error("the link points to {0}")]
-    WrongRelease(String),
-    #[error("the story took longer than {} s", STORY_WITHIN.as_secs())]
-    TooSlow,
-    #[error("it was interrupted")]
-    Interrupted,
-}
-
-pub(super) fn run(args: &DemoArgs) -> ExitCode {
-    let story = if args.good { Story::Good } else { Story::Bad };
-    let colour = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let style = if colour { Style::Health } else { Style::Plain };
-    let format = if args.json { Format::Json } else { Format::Text(style) };
-    let teller = Teller::new(format);
-    let mut place = None;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let ended = match runtime {
-        Ok(runtime) => runtime.block_on(within_limits(story, teller, &mut place)),
-        Err(source) => Err(DemoError::System { what: "start the runtime", source }),
+pub(super) async fn run(args: DemoArgs) -> Result<u8, ClientError> {
+    let story = if args.good { DemoStory::Good } else { DemoStory::Bad };
+    let teller =
+        Teller::new(if args.json { OutputFormat::Json } else { OutputFormat::Text(out::style()) });
+    let mut directory = None;
+    let Err(error) = within_limits(story, teller, &mut directory).await else {
+        return Ok(exit::OK);
     };
-    let Err(error) = ended else { return ExitCode::from(exit::OK) };
-    let directory = place.map(|place: Place| place.root().display().to_string());
-    let failed = Happening::Failed { why: error.to_string(), directory };
-    if let Err(unheard) = teller.tell(None, &failed) {
-        complain(&format!("{error}; it cannot be told: {unheard}"));
+    let directory =
+        directory.map(|directory: DemoDirectory| directory.root().display().to_string());
+    let ended = DemoEvent::Failed { why: error.to_string(), directory };
+    if let Err(unheard) = teller.tell(None, &ended) {
+        out::error(&format!("{error}; it cannot be told: {unheard}"));
     }
-    ExitCode::from(exit::FAILED)
+    Ok(exit::FAILED)
 }
 
 /// The story, unless it takes too long or somebody ends it; its children end with it.
 async fn within_limits(
-    story: Story,
+    story: DemoStory,
     teller: Teller,
-    place: &mut Option<Place>,
+    directory: &mut Option<DemoDirectory>,
 ) -> Result<(), DemoError> {
     let clock = Clock::start();
-    let interrupted = interrupted().map_err(system("listen for signals"))?;
+    let interrupts = Interrupts::of(&[SIGINT, SIGTERM, SIGHUP]);
+    let mut interrupts = interrupts.map_err(failed("listen for signals"))?;
+    let end = clock.now().after(STORY_WITHIN);
     tokio::select! {
-        told = clock.before(clock.now().after(STORY_WITHIN), tell(story, teller, clock, place)) => {
-            told.unwrap_or(Err(DemoError::TooSlow))
-        }
-        _ = interrupted => Err(DemoError::Interrupted),
+        told = clock.before(end, tell(story, teller, clock, directory)) => told.unwrap_or_else(|| {
+            let most = STORY_WITHIN.as_secs();
+            Err(DemoError(format!("the story took longer than {most} s")))
+        }),
+        () = interrupts.next() => Err(DemoError("it was interrupted".to_owned())),
     }
 }
 
-/// Resolves when the demo is told to end.
-fn interrupted() -> io::Result<oneshot::Receiver<()>> {
-    let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM, SIGHUP])?;
-    let (interrupt, waiting) = oneshot::channel();
-    // A thread of its own, because waiting for a signal blocks; it ends with the process.
-    std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
-        signals.forever().next();
-        drop(interrupt);
-    })?;
-    Ok(waiting)
-}
-
 async fn tell(
-    story: Story,
+    story: DemoStory,
     teller: Teller,
     clock: Clock,
-    kept: &mut Option<Place>,
+    kept: &mut Option<DemoDirectory>,
 ) -> Result<(), DemoError> {
     let releases = story.releases();
-    let programs = Programs::find().map_err(system("find the programs of the hook"))?;
-    let place = Place::create(&releases).map_err(system("make a directory"))?;
-    let place = kept.insert(place).clone();
-    let app = start_app(&place).map_err(system("start the app"))?;
-    let port = port(&place, clock).await?;
+    let programs = Programs::find().map_err(failed("find the programs of the hook"))?;
+    let directory = DemoDirectory::create(&releases).map_err(failed("make a directory"))?;
+    let directory = kept.insert(directory).clone();
+    let mut app = start_app(&directory).map_err(failed("start the app"))?;
+    let port = found(clock, READY_WITHIN, || {
+        std::fs::read_to_string(directory.port_file()).ok()?.parse().ok()
+    });
+    let port: u16 = port.await.ok_or_else(|| not_ready("app", &directory))?;
     let load = Load::start(port, clock);
-    place.configure(port, &programs).map_err(system("write the configuration"))?;
-    let mut daemon = start_daemon(&place).map_err(system("start the daemon"))?;
-    let mut watch = Watch::new(&place, clock, teller);
+    directory.configure(port, &programs).map_err(failed("write the configuration"))?;
+    let mut daemon = start_daemon(&directory).map_err(failed("start the daemon"))?;
+    let mut watch = GuardWatch::new(&directory, clock, teller);
     let ready = async {
         tokio::select! {
             snapshot = watch.until_ready() => Some(snapshot),
@@ -182,27 +147,25 @@ async fn tell(
         }
     };
     let ready = clock.before(clock.now().after(READY_WITHIN), ready).await.flatten();
-    let rules = ready.ok_or_else(|| not_ready("daemon", &place))?.rules;
-    watch.tell(&introduction(&place, port, &rules))?;
+    let rules = ready.ok_or_else(|| not_ready("daemon", &directory))?.rules;
+    watch.tell(&introduction(&directory, port, &rules))?;
     watch.look_for(HEALTHY_FOR).await?;
     let before = load.seen.totals();
-    let deployed = deploy(&mut watch, &releases, &place, &programs).await?;
+    let deployed = deploy(&mut watch, &releases, &directory, &programs).await?;
     let state = watch.until_over().await?;
-    check(story, state, &place)?;
+    story.check_end(state, &directory)?;
     let after = load.seen.totals();
-    let report = report(story, &place, clock).await?;
-    let mut summary = summary(&watch, deployed, state, &place);
-    (summary.requests, summary.failed_requests) = (after.0 - before.0, after.1 - before.1);
-    if let Some(text) = report {
-        summary.report = Some(place.report(DEPLOYMENT).display().to_string());
-        summary.opening = text.lines().take(OPENING).map(str::to_owned).collect();
-    }
-    end(app, daemon, clock).await;
-    watch.tell(&Happening::Ended(summary))?;
-    Ok(())
+    let report = report(story, &directory, clock).await?;
+    let requests = (after.0 - before.0, after.1 - before.1);
+    let summary = summary(&watch, deployed, state, &directory, requests, report);
+    stop(daemon, clock).await;
+    // The app ends when its standard input does.
+    drop(app.stdin.take());
+    stop(app, clock).await;
+    watch.tell(&DemoEvent::Ended(summary))
 }
 
-impl Story {
+impl DemoStory {
     fn releases(self) -> [Release; 2] {
         let release = |version: &str, error_share, latency_ms| Release {
             version: version.to_owned(),
@@ -216,77 +179,74 @@ impl Story {
         }
     }
 
-    const fn state(self) -> GuardState {
-        match self {
-            Self::Bad => GuardState::RolledBack,
-            Self::Good => GuardState::Baked,
+    /// Checks that it ended as it should: what the guard says, and where the link points to.
+    fn check_end(self, state: GuardState, directory: &DemoDirectory) -> Result<(), DemoError> {
+        let (expected, version) = match self {
+            Self::Bad => (GuardState::RolledBack, "v1"),
+            Self::Good => (GuardState::Baked, "v2"),
+        };
+        if state != expected {
+            return Err(DemoError(format!("the deployment ended as `{state}`")));
         }
-    }
-
-    const fn version(self) -> &'static str {
-        match self {
-            Self::Bad => "v1",
-            Self::Good => "v2",
+        let release = std::fs::read_link(directory.current()).map_err(failed("read the link"))?;
+        if release.ends_with(version) {
+            return Ok(());
         }
+        Err(DemoError(format!("the link points to {}", release.display())))
     }
 }
 
-fn system(what: &'static str) -> impl Fn(io::Error) -> DemoError {
-    move |source| DemoError::System { what, source }
+/// Looks again and again until something is found.
+async fn found<T>(clock: Clock, within: Duration, look: impl Fn() -> Option<T>) -> Option<T> {
+    let looks = async {
+        loop {
+            if let Some(found) = look() {
+                return found;
+            }
+            clock.sleep_until(clock.now().after(LOOK)).await;
+        }
+    };
+    clock.before(clock.now().after(within), looks).await
 }
 
-fn not_ready(what: &'static str, place: &Place) -> DemoError {
-    let said = std::fs::read(place.log_path(what)).unwrap_or_default();
+fn not_ready(what: &str, directory: &DemoDirectory) -> DemoError {
+    let said = std::fs::read(directory.log(what)).unwrap_or_default();
     let end = &said[said.len().saturating_sub(LOG_END)..];
     let said = crate::render::plain(&String::from_utf8_lossy(end));
-    DemoError::NotReady { what, said }
+    DemoError(format!("the {what} was not there in time; it said: {said}"))
 }
 
-fn introduction(place: &Place, port: u16, rules: &[RuleStatus]) -> Happening {
+fn introduction(directory: &DemoDirectory, port: u16, rules: &[RuleStatus]) -> DemoEvent {
     let rule = |rule: &RuleStatus| {
         let hold = format_duration(Duration::from_millis(rule.evidence.for_ms));
         format!("{} for {hold}", rule.evidence.when)
     };
-    Happening::Ready {
+    DemoEvent::Ready {
         app: format!("http://127.0.0.1:{port}/"),
-        directory: place.root().display().to_string(),
-        config: place.config().display().to_string(),
+        directory: directory.root().display().to_string(),
+        config: directory.config().display().to_string(),
         requests_per_second: load::RATE,
         rules: rules.iter().map(rule).collect(),
     }
 }
 
-/// The port that the app listens on, once it says so.
-async fn port(place: &Place, clock: Clock) -> Result<u16, DemoError> {
-    let says = async {
-        loop {
-            let text = std::fs::read_to_string(place.port_file());
-            if let Some(port) = text.ok().and_then(|text| text.parse().ok()) {
-                return port;
-            }
-            clock.sleep_until(clock.now().after(LOOK)).await;
-        }
-    };
-    let port = clock.before(clock.now().after(READY_WITHIN), says).await;
-    port.ok_or_else(|| not_ready("app", place))
-}
-
-/// What a pipeline does: switch to the new release, and have it guarded.
+/// Does what a pipeline does: switches to the new release and has it guarded.
 async fn deploy(
-    watch: &mut Watch,
+    watch: &mut GuardWatch,
     [good, new]: &[Release; 2],
-    place: &Place,
+    directory: &DemoDirectory,
     programs: &Programs,
 ) -> Result<Timestamp, DemoError> {
-    switch_to(&new.version, place, programs).await.map_err(system("switch to the new release"))?;
+    let switched = switch_to(&new.version, directory, programs).await;
+    switched.map_err(failed("switch to the new release"))?;
     let deployed = watch.deployed();
     let version = |release: &Release| {
         Version::new(&release.version).expect("the demo's releases have names of versions")
     };
     let id = DeploymentId::new(DEPLOYMENT).expect("a constant that is an id");
     let begun = watch.client().begin(Some(id), version(new), Some(version(good))).await;
-    begun.map_err(DemoError::Begin)?;
-    let told = Happening::Deployed {
+    begun.map_err(failed("begin the deployment"))?;
+    let told = DemoEvent::Deployed {
         deployment: DEPLOYMENT.to_owned(),
         version: new.version.clone(),
         good: good.version.clone(),
@@ -295,37 +255,31 @@ async fn deploy(
     Ok(deployed)
 }
 
-/// Whether the story ended as it should: what the guard says, and what the link says.
-fn check(story: Story, state: GuardState, place: &Place) -> Result<(), DemoError> {
-    if state != story.state() {
-        return Err(DemoError::WrongEnd(state));
-    }
-    let release = std::fs::read_link(place.current()).map_err(system("read the link"))?;
-    if release.ends_with(story.version()) {
-        return Ok(());
-    }
-    Err(DemoError::WrongRelease(release.display().to_string()))
-}
-
 /// The report of a bad release, once it is written.
-async fn report(story: Story, place: &Place, clock: Clock) -> Result<Option<String>, DemoError> {
-    if story == Story::Good {
+async fn report(
+    story: DemoStory,
+    directory: &DemoDirectory,
+    clock: Clock,
+) -> Result<Option<String>, DemoError> {
+    if story == DemoStory::Good {
         return Ok(None);
     }
-    let end = clock.now().after(REPORT_WITHIN);
-    loop {
-        match std::fs::read_to_string(place.report(DEPLOYMENT)) {
-            Ok(text) => return Ok(Some(text)),
-            Err(source) if clock.now() > end => {
-                return Err(DemoError::System { what: "read the report", source });
-            }
-            Err(_) => clock.sleep_until(clock.now().after(LOOK)).await,
-        }
+    let read = || std::fs::read_to_string(directory.report(DEPLOYMENT));
+    match found(clock, REPORT_WITHIN, || read().ok()).await {
+        Some(report) => Ok(Some(report)),
+        None => read().map(Some).map_err(failed("read the report")),
     }
 }
 
-/// The times, from the journal.
-fn summary(watch: &Watch, deployed: Timestamp, state: GuardState, place: &Place) -> Summary {
+/// How it went. The times come from the journal.
+fn summary(
+    watch: &GuardWatch,
+    deployed: Timestamp,
+    state: GuardState,
+    directory: &DemoDirectory,
+    (requests, failed_requests): (u64, u64),
+    report: Option<String>,
+) -> DemoSummary {
     let at = |is: fn(&Event) -> bool| {
         let entry = watch.entries.iter().find(|entry| is(&entry.event));
         entry.map(|entry| entry.at.as_millis())
@@ -339,29 +293,22 @@ fn summary(watch: &Watch, deployed: Timestamp, state: GuardState, place: &Place)
         let Trigger::Rule(rule) = &decision.trigger else { return None };
         Some(rule.for_ms)
     });
-    Summary {
+    DemoSummary {
         state: state.to_string(),
         decided_after_ms: decided.map(|at| at - deployed.as_millis()),
         rule_for_ms,
         hook_after_ms: since_decision(started),
         cured_after_ms: since_decision(cured),
-        requests: 0,
-        failed_requests: 0,
-        report: None,
-        config: place.config().display().to_string(),
-        journal: place.journal().display().to_string(),
-        opening: Vec::new(),
+        requests,
+        failed_requests,
+        report: report.as_ref().map(|_| directory.report(DEPLOYMENT).display().to_string()),
+        config: directory.config().display().to_string(),
+        journal: directory.journal().display().to_string(),
+        opening: report
+            .iter()
+            .flat_map(|text| text.lines())
+            .take(OPENING)
+            .map(str::to_owned)
+            .collect(),
     }
-}
-
-async fn end(mut app: Child, daemon: Child, clock: Clock) {
-    stop(daemon, clock).await;
-    // Its standard input ends, and so does the app.
-    drop(app.stdin.take());
-    stop(app, clock).await;
-}
-
-#[expect(clippy::print_stderr, reason = "a command's errors go to standard error")]
-fn complain(message: &str) {
-    eprintln!("error: {message}");
 }

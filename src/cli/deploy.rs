@@ -1,11 +1,11 @@
 //! `rollguard deploy`: what a pipeline calls.
 
-use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
+use serde::Serialize;
 
-use super::client::{Client, ClientError, Daemon, with_runtime};
+use super::client::{Client, ClientError, Daemon};
 use super::{exit, out};
 use crate::clock::Clock;
 use crate::engine::view::snapshot::{DeploymentProgress, GuardState};
@@ -121,47 +121,49 @@ pub(super) struct WaitArgs {
     daemon: Daemon,
 }
 
-pub(super) fn run(command: DeployCommand) -> ExitCode {
+pub(super) async fn run(command: DeployCommand) -> Result<u8, ClientError> {
     match command {
-        DeployCommand::Begin(args) => with_runtime(begin(args)),
-        DeployCommand::Stage(args) => with_runtime(stage(args)),
-        DeployCommand::End(args) => with_runtime(end(args)),
-        DeployCommand::Wait(args) => with_runtime(wait(args)),
+        DeployCommand::Begin(args) => begin(args).await,
+        DeployCommand::Stage(args) => {
+            let client = args.daemon.client();
+            out::accepted(&client.stage(args.id, args.stage, args.force.into()).await?)
+        }
+        DeployCommand::End(args) => {
+            out::accepted(&args.daemon.client().end(args.id, args.reason).await?)
+        }
+        DeployCommand::Wait(args) => wait(args).await,
     }
 }
 
 async fn begin(args: BeginArgs) -> Result<u8, ClientError> {
-    let client = Client::new(&args.daemon.control);
-    let BeginArgs { id, version, good, irreversible, force, .. } = args;
+    let BeginArgs { id, version, good, irreversible, force, json, daemon } = args;
     let request = BeginRequest { id, version, good, irreversible, force };
-    let accepted = client.begin_as(&request).await?;
-    if args.json {
-        out::print(&format!("{}\n", json(&accepted)))?;
-    } else {
-        out::note(&accepted.message);
-        let id = accepted.deployment.map(|id| format!("{id}\n")).unwrap_or_default();
-        out::print(&id)?;
+    let accepted = daemon.client().begin_as(&request).await?;
+    if json {
+        out::print(&out::json_line(&accepted))?;
+        return Ok(exit::OK);
     }
+    out::note(&accepted.message);
+    out::print(&accepted.deployment.map(|id| format!("{id}\n")).unwrap_or_default())?;
     Ok(exit::OK)
 }
 
-async fn stage(args: StageArgs) -> Result<u8, ClientError> {
-    let accepted =
-        Client::new(&args.daemon.control).stage(args.id, args.stage, args.force.into()).await?;
-    out::note(&accepted.message);
-    Ok(exit::OK)
-}
-
-async fn end(args: EndArgs) -> Result<u8, ClientError> {
-    let accepted = Client::new(&args.daemon.control).end(args.id, args.reason).await?;
-    out::note(&accepted.message);
-    Ok(exit::OK)
+/// What is waited for, how long, and for whom.
+struct Wait {
+    client: Client,
+    deployment: DeploymentId,
+    clock: Clock,
+    /// When to give up.
+    end: Option<Instant>,
+    /// How long a daemon may be away.
+    patience: Duration,
+    json: bool,
 }
 
 async fn wait(args: WaitArgs) -> Result<u8, ClientError> {
-    let client = Client::new(&args.daemon.control);
-    let id = match (args.id, client.status().await) {
-        // It is ending, perhaps to start anew.
+    let client = args.daemon.client();
+    let deployment = match (args.id, client.status().await) {
+        // A daemon that is ending may start anew.
         (Some(id), Ok(_) | Err(ClientError::Lost { .. })) => id,
         (_, Err(error)) => return Err(error),
         (None, Ok(status)) => {
@@ -171,28 +173,16 @@ async fn wait(args: WaitArgs) -> Result<u8, ClientError> {
     };
     let clock = Clock::start();
     let end = args.timeout.map(|timeout| clock.now().after(timeout));
-    if let Some(stage) = &args.stage {
-        let form = if args.json { Form::Json } else { Form::Text };
-        let clocks = (clock, end, args.patience);
-        return wait_stage(&client, &id, stage, clocks, form).await;
+    let wait = Wait { client, deployment, clock, end, patience: args.patience, json: args.json };
+    match &args.stage {
+        Some(stage) => wait.for_stage(stage).await,
+        None => wait.for_verdict().await,
     }
-    let verdict = verdict(&client, &id, clock, args.patience);
-    let progress = match end {
-        Some(end) => clock.before(end, verdict).await.transpose()?,
-        None => Some(verdict.await?),
-    };
-    let Some(progress) = progress else {
-        let guard = client.status().await?.guard;
-        let withheld = guard.deployment.filter(|current| current.id == id);
-        let why = withheld.and_then(|current| current.withheld);
-        let why = why.map(|why| format!("the bake is over, but withheld: {why}"));
-        let state = guard.state;
-        let progress = DeploymentProgress { deployment: id, state, is_final: false, why };
-        show(&progress, args.json);
-        return Ok(exit::FAILED);
-    };
-    show(&progress, args.json);
-    Ok(match progress.state {
+}
+
+/// The exit code that a deployment's state stands for.
+const fn exit_code(state: GuardState) -> u8 {
+    match state {
         GuardState::Baked => exit::OK,
         GuardState::RolledBack => exit::ROLLED_BACK,
         GuardState::RollbackFailed => exit::ROLLBACK_FAILED,
@@ -202,146 +192,129 @@ async fn wait(args: WaitArgs) -> Result<u8, ClientError> {
         | GuardState::AwaitingApproval
         | GuardState::RollingBack
         | GuardState::Verifying => exit::FAILED,
-    })
-}
-
-/// Asks until the deployment will not change any more. The daemon, which was there, may go away for
-/// a while: it is restarted and resumes.
-async fn verdict(
-    client: &Client,
-    id: &DeploymentId,
-    clock: Clock,
-    patience: Duration,
-) -> Result<DeploymentProgress, ClientError> {
-    loop {
-        match client.wait(id).await {
-            Ok(progress) if progress.is_final => return Ok(progress),
-            Ok(_) => {}
-            Err(error) => come_back(client, clock, clock.now().after(patience), error).await?,
-        }
     }
 }
 
-/// Waits until the daemon answers again.
-async fn come_back(
-    client: &Client,
-    clock: Clock,
-    until: Instant,
-    gone: ClientError,
-) -> Result<(), ClientError> {
-    let mut last = gone;
-    loop {
-        if !last.is_away() || clock.now() >= until {
-            return Err(last);
+impl Wait {
+    async fn for_verdict(&self) -> Result<u8, ClientError> {
+        let progress = match self.end {
+            Some(end) => self.clock.before(end, self.verdict()).await.transpose()?,
+            None => Some(self.verdict().await?),
+        };
+        let (progress, code) = match progress {
+            Some(progress) => {
+                let code = exit_code(progress.state);
+                (progress, code)
+            }
+            None => (self.progress().await?, exit::FAILED),
+        };
+        if self.json {
+            print_verdict(&progress);
+            return Ok(code);
         }
-        clock.sleep_until(clock.now().after(PAUSE)).await;
-        match client.status().await {
-            Ok(_) => return Ok(()),
-            Err(error) => last = error,
+        let why = progress.why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+        let still = if progress.is_final { "" } else { "still " };
+        out::note(&format!("deployment {}: {still}{}{why}", progress.deployment, progress.state));
+        Ok(code)
+    }
+
+    /// Asks until the deployment will not change any more. The daemon, which was there, may go away
+    /// for a while: it is restarted and resumes.
+    async fn verdict(&self) -> Result<DeploymentProgress, ClientError> {
+        loop {
+            match self.client.wait(&self.deployment).await {
+                Ok(progress) if progress.is_final => return Ok(progress),
+                Ok(_) => {}
+                Err(error) => self.come_back(error).await?,
+            }
         }
     }
-}
 
-/// For whom something is printed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Form {
-    /// People.
-    Text,
-    /// Programs.
-    Json,
-}
+    /// How far the deployment is when nobody waits any longer.
+    async fn progress(&self) -> Result<DeploymentProgress, ClientError> {
+        let guard = self.client.status().await?.guard;
+        let current = guard.deployment.filter(|current| current.id == self.deployment);
+        let why = current.and_then(|current| current.withheld);
+        let why = why.map(|why| format!("the bake is over, but withheld: {why}"));
+        let (deployment, state) = (self.deployment.clone(), guard.state);
+        Ok(DeploymentProgress { deployment, state, is_final: false, why })
+    }
 
-/// Waits for a stage, and says how far it is whenever that is news.
-async fn wait_stage(
-    client: &Client,
-    id: &DeploymentId,
-    stage: &StageName,
-    (clock, end, patience): (Clock, Option<Instant>, Duration),
-    form: Form,
-) -> Result<u8, ClientError> {
-    let mut last: Option<StageProgress> = None;
-    loop {
-        let asked = match end {
-            Some(end) => clock.before(end, client.wait_stage(id, stage)).await,
-            None => Some(client.wait_stage(id, stage).await),
-        };
-        let is_late = asked.is_none() || end.is_some_and(|end| clock.now() >= end);
-        let asked = match asked {
-            Some(Ok(asked)) => Some(asked),
-            Some(Err(error)) => {
-                come_back(client, clock, clock.now().after(patience), error).await?;
-                None
+    /// Waits until the daemon answers again.
+    async fn come_back(&self, gone: ClientError) -> Result<(), ClientError> {
+        let until = self.clock.now().after(self.patience);
+        let mut last = gone;
+        loop {
+            if !last.is_away() || self.clock.now() >= until {
+                return Err(last);
             }
-            None => None,
-        };
-        if asked.is_some() && asked != last {
-            if let Some(progress) = asked.as_ref().filter(|_| form == Form::Text) {
-                out::note(&stage_line(progress));
+            self.clock.sleep_until(self.clock.now().after(PAUSE)).await;
+            match self.client.status().await {
+                Ok(_) => return Ok(()),
+                Err(error) => last = error,
             }
-            last = asked;
         }
-        let is_final = last.as_ref().is_some_and(|progress| progress.is_final);
-        if is_final || is_late {
-            return Ok(stage_verdict(last, id, form));
+    }
+
+    /// Waits for a stage, and says how far it is whenever that is news.
+    async fn for_stage(&self, stage: &StageName) -> Result<u8, ClientError> {
+        let mut last: Option<StageProgress> = None;
+        loop {
+            let asked = self.client.wait_stage(&self.deployment, stage);
+            let asked = match self.end {
+                Some(end) => self.clock.before(end, asked).await,
+                None => Some(asked.await),
+            };
+            let is_late = asked.is_none() || self.end.is_some_and(|end| self.clock.now() >= end);
+            match asked {
+                Some(Ok(progress)) if last.as_ref() != Some(&progress) => {
+                    if !self.json {
+                        out::note(&stage_line(&progress));
+                    }
+                    last = Some(progress);
+                }
+                Some(Ok(_)) | None => {}
+                Some(Err(error)) => self.come_back(error).await?,
+            }
+            if is_late || last.as_ref().is_some_and(|progress| progress.is_final) {
+                return Ok(self.stage_verdict(last));
+            }
         }
+    }
+
+    fn stage_verdict(&self, last: Option<StageProgress>) -> u8 {
+        let Some(progress) = last else {
+            let id = &self.deployment;
+            out::note(&format!("deployment {id}: the daemon did not answer in time"));
+            return exit::FAILED;
+        };
+        if self.json {
+            print_verdict(&progress);
+        }
+        let passed = progress.is_final && progress.stage.standing.is_over();
+        if passed && progress.state == GuardState::Guarding {
+            return exit::OK;
+        }
+        exit_code(progress.state)
     }
 }
 
 fn stage_line(progress: &StageProgress) -> String {
     let StageStatus { stage, standing, clean_ms, hold_ms, why } = &progress.stage;
     let span = |ms: u64| format_duration(Duration::from_secs(ms / 1000));
-    let clean = match standing {
-        StageStanding::Watched => format!(", clean for {} of {}", span(*clean_ms), span(*hold_ms)),
-        StageStanding::Done
-        | StageStanding::Passed
-        | StageStanding::Entering
-        | StageStanding::NotEntered
-        | StageStanding::Next => String::new(),
-    };
+    let watched = *standing == StageStanding::Watched;
+    let clean = watched.then(|| format!(", clean for {} of {}", span(*clean_ms), span(*hold_ms)));
+    let clean = clean.unwrap_or_default();
     let why = why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
     let guarding = progress.state == GuardState::Guarding;
     let state = if guarding { String::new() } else { format!(", deployment {}", progress.state) };
     format!("stage {stage}: {standing}{clean}{state}{why}")
 }
 
-fn stage_verdict(last: Option<StageProgress>, id: &DeploymentId, form: Form) -> u8 {
-    let Some(progress) = last else {
-        out::note(&format!("deployment {id}: the daemon did not answer in time"));
-        return exit::FAILED;
-    };
-    // The exit code is the verdict, and it holds whether or not this can be printed.
-    if form == Form::Json
-        && let Err(error) = out::print(&format!("{}\n", json(&progress)))
-    {
-        out::note(&format!("error: {error}"));
+/// Prints what was waited for. The exit code is the verdict, and it holds whether or not this can
+/// be printed.
+fn print_verdict(progress: &impl Serialize) {
+    if let Err(error) = out::print(&out::json_line(progress)) {
+        out::error(&error);
     }
-    match progress.state {
-        GuardState::Baked => exit::OK,
-        GuardState::Guarding if progress.is_final && progress.stage.standing.is_over() => exit::OK,
-        GuardState::RolledBack => exit::ROLLED_BACK,
-        GuardState::RollbackFailed => exit::ROLLBACK_FAILED,
-        GuardState::Guarding
-        | GuardState::Ended
-        | GuardState::Idle
-        | GuardState::AwaitingApproval
-        | GuardState::RollingBack
-        | GuardState::Verifying => exit::FAILED,
-    }
-}
-
-fn show(progress: &DeploymentProgress, as_json: bool) {
-    if as_json {
-        // The exit code is the verdict, and it holds whether or not this can be printed.
-        if let Err(error) = out::print(&format!("{}\n", json(progress))) {
-            out::note(&format!("error: {error}"));
-        }
-        return;
-    }
-    let why = progress.why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
-    let still = if progress.is_final { "" } else { "still " };
-    out::note(&format!("deployment {}: {still}{}{why}", progress.deployment, progress.state));
-}
-
-fn json(value: &impl serde::Serialize) -> String {
-    serde_json::to_string(value).expect("plain data with string keys always serializes")
 }

@@ -8,12 +8,12 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::client::{Client, ClientError, with_runtime};
-use super::place::{Place, bad_config};
+use super::target_daemon::{TargetDaemon, bad_config};
 use super::{exit, out};
 use crate::clock::Clock;
 use crate::facts::{Subject, examine};
 use crate::load::Loaded;
-use crate::preflight::{Finding, Inside, Level, Report};
+use crate::preflight::{Finding, FindingLevel, Inside, PreflightReport};
 use crate::render;
 
 #[derive(Args)]
@@ -37,18 +37,18 @@ pub(super) struct DoctorArgs {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    place: Place,
+    daemon: TargetDaemon,
 }
 
 pub(super) fn run(args: &DoctorArgs) -> ExitCode {
-    match args.place.load() {
+    match args.daemon.load() {
         Ok(loaded) => with_runtime(doctor(args, loaded)),
         Err(error) => bad_config(&error),
     }
 }
 
 async fn doctor(args: &DoctorArgs, loaded: Loaded) -> Result<u8, ClientError> {
-    let socket = args.place.socket(&loaded);
+    let socket = args.daemon.socket_of(&loaded);
     let client = Client::new(&socket);
     // One that hangs is not waited for as long as a look may take.
     let asked = match client.status().await {
@@ -59,29 +59,25 @@ async fn doctor(args: &DoctorArgs, loaded: Loaded) -> Result<u8, ClientError> {
         Ok(report) => report,
         Err(error) => look(args, loaded, vec![alone(&error)]).await,
     };
-    let other = other_file(&report, &args.place.config);
+    let other = other_file(&report, &args.daemon.config);
     if let Some(first) = report.groups.first_mut() {
         first.findings.extend(other);
     }
     if args.json {
-        let text = serde_json::to_string_pretty(&report);
-        let text = text.expect("plain data with string keys always serializes");
-        out::print(&format!("{text}\n"))?;
+        out::print_json(&report)?;
     } else {
-        let colour = out::may_colour(&std::io::stdout());
-        let style = if colour { render::Style::Health } else { render::Style::Plain };
-        out::print(&render::doctor(&report, style))?;
+        out::print(&render::doctor(&report, out::style()))?;
     }
     Ok(match report.worst() {
-        Level::Ok | Level::Warn => exit::OK,
-        Level::Fail => exit::FAILED,
+        FindingLevel::Ok | FindingLevel::Warn => exit::OK,
+        FindingLevel::Fail => exit::FAILED,
     })
 }
 
 /// Looks from here.
-async fn look(args: &DoctorArgs, loaded: Loaded, said: Vec<Finding>) -> Report {
+async fn look(args: &DoctorArgs, loaded: Loaded, said: Vec<Finding>) -> PreflightReport {
     let Loaded { plan, places, .. } = loaded;
-    let (plan, config, inside) = (Arc::new(plan), args.place.config.clone(), Inside::Command);
+    let (plan, config, inside) = (Arc::new(plan), args.daemon.config.clone(), Inside::Command);
     examine(Subject { plan, places, config, inside, said }, Clock::start()).await
 }
 
@@ -89,23 +85,17 @@ async fn look(args: &DoctorArgs, loaded: Loaded, said: Vec<Finding>) -> Report {
 fn alone(error: &ClientError) -> Finding {
     let why = error.to_string();
     let why = why.lines().next().unwrap_or_default();
-    match error {
-        ClientError::Unreachable { .. } => Finding::warn(
+    if matches!(error, ClientError::Unreachable { .. }) {
+        return Finding::warn(
             format!("{why}; what follows holds for you, not for the daemon"),
             "start it, then look again: its user and its sandbox are what hooks get",
-        ),
-        ClientError::Lost { .. }
-        | ClientError::Silent { .. }
-        | ClientError::Refused(_)
-        | ClientError::Usage(_)
-        | ClientError::Failed(_) => {
-            Finding::fail(why, "see its log; a daemon that does not answer guards nothing")
-        }
+        );
     }
+    Finding::fail(why, "see its log; a daemon that does not answer guards nothing")
 }
 
 /// Whether the daemon runs by another file than the one that is meant.
-fn other_file(report: &Report, meant: &Path) -> Option<Finding> {
+fn other_file(report: &PreflightReport, meant: &Path) -> Option<Finding> {
     let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
     (real(&report.config) != real(meant)).then(|| {
         let theirs = report.config.display();

@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::client::{Client, ClientError, with_runtime};
-use super::place::{Place, bad_config};
+use super::target_daemon::{TargetDaemon, bad_config};
 use super::{exit, out};
 use crate::clock::Clock;
 use crate::engine::durable::drills::DrillStatus;
@@ -49,21 +49,13 @@ pub(super) struct DrillArgs {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    place: Place,
+    daemon: TargetDaemon,
 }
 
 pub(super) fn run(args: DrillArgs) -> ExitCode {
-    match socket(&args.place) {
+    match args.daemon.socket() {
         Ok(socket) => with_runtime(drill(args, socket)),
         Err(error) => bad_config(&error),
-    }
-}
-
-/// The configuration is only asked where the daemon is.
-fn socket(place: &Place) -> Result<PathBuf, crate::load::LoadError> {
-    match place.named_socket() {
-        Some(socket) => Ok(socket),
-        None => place.load().map(|loaded| place.socket(&loaded)),
     }
 }
 
@@ -78,9 +70,7 @@ async fn drill(args: DrillArgs, socket: PathBuf) -> Result<u8, ClientError> {
     let id = accepted.deployment.ok_or_else(none)?;
     let drill = end(&client, &id, Clock::start()).await?;
     if args.json {
-        let text = serde_json::to_string_pretty(&drill);
-        let text = text.expect("plain data with string keys always serializes");
-        out::print(&format!("{text}\n"))?;
+        out::print_json(&drill)?;
     } else {
         out::print(&render::drill(&drill))?;
     }

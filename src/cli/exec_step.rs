@@ -32,13 +32,9 @@ pub fn run(marker: &Path, parent: i32, argv: &[OsString]) -> ExitCode {
     let Some((program, arguments)) = argv.split_first() else {
         return refuse(NOT_CLAIMED, "no program is named");
     };
-    let claim = match marker::claim(marker) {
-        Ok(Some(claim)) => claim,
-        Ok(None) => return refuse(ALREADY_STARTED, "this attempt was already started"),
-        Err(error) => {
-            let why = format!("could not create the marker `{}`: {error}", marker.display());
-            return refuse(NOT_CLAIMED, &why);
-        }
+    let claim = match claim(marker) {
+        Ok(claim) => claim,
+        Err(refused) => return refused,
     };
     // After the claim, not before: another guard may have given this attempt up in between.
     if getppid().map(Pid::as_raw_pid) != Some(parent) {
@@ -54,6 +50,18 @@ pub fn run(marker: &Path, parent: i32, argv: &[OsString]) -> ExitCode {
     }
     let error = command.exec();
     give_up(claim, NOT_EXECUTED, &reason(&error))
+}
+
+/// Claims the marker, or says why the program must not be started.
+pub(super) fn claim(marker: &Path) -> Result<Claim, ExitCode> {
+    match marker::claim(marker) {
+        Ok(Some(claim)) => Ok(claim),
+        Ok(None) => Err(refuse(ALREADY_STARTED, "this attempt was already started")),
+        Err(error) => {
+            let why = format!("could not create the marker `{}`: {error}", marker.display());
+            Err(refuse(NOT_CLAIMED, &why))
+        }
+    }
 }
 
 pub(super) fn give_up(claim: Claim, status: u8, why: &str) -> ExitCode {

@@ -12,8 +12,7 @@ use std::process::{Command, ExitCode, Stdio};
 
 use rustix::fs::{MemfdFlags, memfd_create};
 
-use super::exec_step::{ALREADY_STARTED, NOT_CLAIMED, NOT_EXECUTED, give_up, reason, refuse};
-use crate::hook::marker;
+use super::exec_step::{NOT_CLAIMED, NOT_EXECUTED, claim, give_up, reason, refuse};
 use crate::hook::unit::{self, Plan};
 
 /// Becomes the program of the plan beside the marker, if the marker can be claimed. Returns only
@@ -28,13 +27,9 @@ pub(super) fn run(marker: &Path) -> ExitCode {
     let Some((program, arguments)) = plan.argv.split_first() else {
         return refuse(NOT_CLAIMED, "no program is named");
     };
-    let claim = match marker::claim(marker) {
-        Ok(Some(claim)) => claim,
-        Ok(None) => return refuse(ALREADY_STARTED, "this attempt was already started"),
-        Err(error) => {
-            let why = format!("could not create the marker `{}`: {error}", marker.display());
-            return refuse(NOT_CLAIMED, &why);
-        }
+    let claim = match claim(marker) {
+        Ok(claim) => claim,
+        Err(refused) => return refused,
     };
     let input = match document(&plan.document) {
         Ok(input) => input,

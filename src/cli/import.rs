@@ -4,18 +4,15 @@
 #![expect(clippy::disallowed_methods, reason = "the rules go where the operator says")]
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
 use super::{exit, out};
-use crate::import::{Imported, Input, MAX_FILE, Options, TargetOf, prometheus};
+use crate::import::{Imported, Input, MAX_FILE, Options, TargetOf, YamlError, prometheus};
 use crate::model::name::TargetName;
-
-/// The exit code for input that cannot be read, as in sysexits.h.
-const BAD_CONFIGURATION: u8 = 78;
 
 #[derive(Subcommand)]
 pub(super) enum ImportCommand {
@@ -71,49 +68,25 @@ fn target_of(text: &str) -> Result<TargetOf, String> {
     Ok(TargetOf { job, target: target.to_owned() })
 }
 
-/// Why nothing was imported.
-#[derive(Debug, thiserror::Error)]
+/// Why nothing was imported, after "failed to".
 enum ImportError {
-    #[error("read {}: {source}", path.display())]
-    Read { path: PathBuf, source: io::Error },
-    #[error(
-        "read {}: it is larger than {} MiB, which no file of rules is",
-        .0.display(),
-        MAX_FILE >> 20
-    )]
-    TooLarge(PathBuf),
-    #[error("read {}: it is not UTF-8 text", .0.display())]
-    NotText(PathBuf),
-    #[error("read {place}: {reason}")]
-    NotRules { place: String, reason: String },
-    #[error("write {}: {source}", path.display())]
-    Write { path: PathBuf, source: io::Error },
-    #[error("{0}")]
-    Print(super::client::ClientError),
-}
-
-impl ImportError {
-    fn exit(&self) -> ExitCode {
-        match self {
-            Self::Read { .. } | Self::TooLarge(_) | Self::NotText(_) | Self::NotRules { .. } => {
-                ExitCode::from(BAD_CONFIGURATION)
-            }
-            Self::Write { .. } | Self::Print(_) => ExitCode::from(exit::FAILED),
-        }
-    }
+    /// The input cannot be read.
+    Input(String),
+    /// The output cannot be written.
+    Output(String),
 }
 
 /// Runs the command.
 pub(super) fn run(command: &ImportCommand) -> ExitCode {
     let ImportCommand::Prometheus(args) = command;
-    match import(args) {
-        Ok(imported) if imported.report.refused == 0 => ExitCode::SUCCESS,
-        Ok(_) => ExitCode::from(exit::FAILED),
-        Err(error) => {
-            out::note(&format!("error: failed to {error}"));
-            error.exit()
-        }
-    }
+    let (why, code) = match import(args) {
+        Ok(imported) if imported.report.refused == 0 => return ExitCode::SUCCESS,
+        Ok(_) => return ExitCode::from(exit::FAILED),
+        Err(ImportError::Input(why)) => (why, exit::BAD_CONFIG),
+        Err(ImportError::Output(why)) => (why, exit::FAILED),
+    };
+    out::error(&format!("failed to {why}"));
+    ExitCode::from(code)
 }
 
 fn import(args: &PrometheusArgs) -> Result<Imported, ImportError> {
@@ -121,40 +94,37 @@ fn import(args: &PrometheusArgs) -> Result<Imported, ImportError> {
     let labels = args.drop_label.split(',').map(str::trim).filter(|label| !label.is_empty());
     let drop_labels = labels.map(str::to_owned).collect();
     let options = Options { drop_labels, targets: args.target.clone() };
-    let imported = prometheus(&files, &options).map_err(|error| ImportError::NotRules {
-        place: format!("{}:{}", files[error.spot.file].path, error.spot),
-        reason: error.reason,
+    let imported = prometheus(&files, &options).map_err(|YamlError { spot, reason }| {
+        ImportError::Input(format!("read {}:{spot}: {reason}", files[spot.file].path))
     })?;
     let path = args.output.as_deref().filter(|path| path.as_os_str() != "-");
     out::note(imported.report.render().trim_end());
     if let Some(path) = path.filter(|_| !imported.report.kept.is_empty()) {
-        write(path, &imported.toml)?;
+        // A new file: what people changed in an old one is theirs.
+        let file = OpenOptions::new().write(true).create_new(true).open(path);
+        let written = file.and_then(|mut file| file.write_all(imported.toml.as_bytes()));
+        written
+            .map_err(|error| ImportError::Output(format!("write {}: {error}", path.display())))?;
     }
-    let printed = match (args.json, path) {
-        (true, None) => Some(imported.report.json(Some(&imported.toml))),
-        (true, Some(_)) => Some(imported.report.json(None)),
-        (false, None) => Some(imported.toml.clone()),
-        (false, Some(_)) => None,
-    };
-    printed.map_or(Ok(()), |text| out::print(&text)).map_err(ImportError::Print)?;
+    let toml = Some(imported.toml.as_str()).filter(|_| path.is_none());
+    let printed =
+        if args.json { Some(imported.report.json(toml)) } else { toml.map(str::to_owned) };
+    let printed = printed.map_or(Ok(()), |text| out::print(&text));
+    printed.map_err(|error| ImportError::Output(error.to_string()))?;
     Ok(imported)
 }
 
 fn read(path: &Path) -> Result<Input, ImportError> {
-    let failed = |source| ImportError::Read { path: path.to_owned(), source };
-    let file = File::open(path).map_err(failed)?;
+    let shown = path.display();
+    let failed = |why: String| ImportError::Input(format!("read {shown}: {why}"));
+    let file = File::open(path).map_err(|error| failed(error.to_string()))?;
     let mut bytes = Vec::new();
-    file.take(MAX_FILE as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
+    let read = file.take(MAX_FILE as u64 + 1).read_to_end(&mut bytes);
+    read.map_err(|error| failed(error.to_string()))?;
     if bytes.len() > MAX_FILE {
-        return Err(ImportError::TooLarge(path.to_owned()));
+        let most = MAX_FILE >> 20;
+        return Err(failed(format!("it is larger than {most} MiB, which no file of rules is")));
     }
-    let text = String::from_utf8(bytes).map_err(|_| ImportError::NotText(path.to_owned()))?;
-    Ok(Input { path: path.display().to_string(), text })
-}
-
-/// Writes a new file: what people changed in an old one is theirs.
-fn write(path: &Path, text: &str) -> Result<(), ImportError> {
-    let failed = |source| ImportError::Write { path: path.to_owned(), source };
-    let mut file = OpenOptions::new().write(true).create_new(true).open(path).map_err(failed)?;
-    file.write_all(text.as_bytes()).map_err(failed)
+    let text = String::from_utf8(bytes).map_err(|_| failed("it is not UTF-8 text".to_owned()))?;
+    Ok(Input { path: shown.to_string(), text })
 }

@@ -13,17 +13,15 @@ use std::process::ExitCode;
 use clap::Args;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
+use super::check::count;
 use super::{exit, out};
 use crate::clock::Clock;
 use crate::config::{Color, Level, SourceFile, compile};
-use crate::discovery::{Asked, Families, Found, configuration, toml_string};
+use crate::discovery::{ConfigRequest, PageFamilies, RequestsFound, configuration};
 use crate::model::name::ServiceName;
 use crate::model::scrape::{Failure, FailureClass, Page};
 use crate::model::target::{ScrapeUrl, Target};
 use crate::source::scrape_once;
-
-/// The exit code for wrong use.
-const USAGE: u8 = 2;
 
 /// How the file may be read and written; nothing in it is secret.
 const MODE: u32 = 0o644;
@@ -72,14 +70,14 @@ enum Existing {
     Replace,
 }
 
-/// What went wrong, and how it ends.
-struct Stop {
+/// What went wrong, after "failed to", and the exit code.
+struct InitError {
     code: u8,
     message: String,
     hint: Option<String>,
 }
 
-impl Stop {
+impl InitError {
     fn failed(message: String) -> Self {
         Self { code: exit::FAILED, message, hint: None }
     }
@@ -92,17 +90,15 @@ impl Stop {
 pub(super) fn run(args: &InitArgs) -> ExitCode {
     match init(args) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(Stop { code, message, hint }) => {
-            out::note(&format!("error: failed to {message}"));
-            if let Some(hint) = hint {
-                out::note(&format!("help: {hint}"));
-            }
+        Err(InitError { code, message, hint }) => {
+            out::error(&format!("failed to {message}"));
+            hint.iter().for_each(|hint| out::note(&format!("help: {hint}")));
             ExitCode::from(code)
         }
     }
 }
 
-fn init(args: &InitArgs) -> Result<(), Stop> {
+fn init(args: &InitArgs) -> Result<(), InitError> {
     let target = target(&args.url)?;
     let existing = if args.force { Existing::Replace } else { Existing::Keep };
     let file = (args.output.as_os_str() != "-").then_some(args.output.as_path());
@@ -112,23 +108,23 @@ fn init(args: &InitArgs) -> Result<(), Stop> {
     }
     let page = fetch(&target)?;
     let service = args.service.clone().unwrap_or_else(|| service_of(&target.url));
-    let asked = Asked { url: &target.url, service: &service };
-    let written = configuration(&Families::read(&page), asked);
+    let request = ConfigRequest { url: &target.url, service: &service };
+    let written = configuration(&PageFamilies::read(&page), request);
     let parts = verify(&written.text)?;
     match file {
         Some(file) => {
             write(file, existing, &written.text).map_err(|error| cannot_write(file, &error))?;
             out::note(&format!("wrote {}: {parts}", file.display()));
         }
-        None => out::print(&written.text).map_err(|error| Stop::failed(error.to_string()))?,
+        None => out::print(&written.text).map_err(|error| InitError::failed(error.to_string()))?,
     }
     remark(&page, written.found);
     Ok(())
 }
 
 /// The page as a target of a configuration, so that the URL is judged by the same code.
-fn target(url: &str) -> Result<Target, Stop> {
-    let url_written = toml_string(url);
+fn target(url: &str) -> Result<Target, InitError> {
+    let url_written = crate::toml_text::string(url);
     let text = format!(
         "[deployment]\nservice = \"x\"\n[target.page]\nscrape = {url_written}\n\
          interval = \"{PATIENCE}\"\n"
@@ -139,24 +135,26 @@ fn target(url: &str) -> Result<Target, Stop> {
         let message = first.map_or("", |found| found.message.as_str());
         let hint = first.and_then(|found| found.help.clone());
         let message = format!("use the URL `{}`: {message}", url.escape_debug());
-        Stop { code: USAGE, message, hint }
+        InitError { code: exit::USAGE, message, hint }
     })?;
     Ok(compiled.plan.targets.into_iter().next().expect("the text has one target"))
 }
 
-fn fetch(target: &Target) -> Result<Page, Stop> {
+fn fetch(target: &Target) -> Result<Page, InitError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Stop::failed(format!("start: {error}")))?;
+    let runtime = runtime.map_err(|error| InitError::failed(format!("start: {error}")))?;
     let scrape = runtime.block_on(async { scrape_once(target, None, Clock::start()).await });
     let page = scrape.result.map_err(|failure| unread(target, &failure))?;
     if page.sample_count == 0 {
         let message = format!("find anything on {}: it holds no sample", target.url);
-        return Err(Stop::failed(message).hint("is it a metrics page in the Prometheus format?"));
+        return Err(
+            InitError::failed(message).hint("is it a metrics page in the Prometheus format?")
+        );
     }
     Ok(page)
 }
 
-fn unread(target: &Target, failure: &Failure) -> Stop {
+fn unread(target: &Target, failure: &Failure) -> InitError {
     let hint = match failure.class {
         FailureClass::Refused => "is the service running, and is that the port of its metrics?",
         FailureClass::TimedOut => "is the address right, and does a firewall let it through?",
@@ -168,7 +166,7 @@ fn unread(target: &Target, failure: &Failure) -> Stop {
         FailureClass::Broken => "does the service answer `curl` with the same URL?",
     };
     let Failure { class, detail } = failure;
-    Stop::failed(format!("read {}: {class}: {detail}", target.url)).hint(hint)
+    InitError::failed(format!("read {}: {class}: {detail}", target.url)).hint(hint)
 }
 
 /// The first word of the host's name. An address is no name.
@@ -180,27 +178,24 @@ fn service_of(url: &ScrapeUrl) -> ServiceName {
 }
 
 /// Compiles what was written, as `check` would, and says what is in it.
-fn verify(text: &str) -> Result<String, Stop> {
+fn verify(text: &str) -> Result<String, InitError> {
     let file = SourceFile { path: DEFAULT_OUTPUT.to_owned(), text: text.to_owned() };
     let compiled = compile(&file, &[]).map_err(|wrong| {
         let wrong = wrong.render(Color::Plain);
         let message = format!("make a configuration that passes `rollguard check`:\n{wrong}");
-        Stop::failed(message).hint("this is a mistake in rollguard: please report it with the page")
+        InitError::failed(message)
+            .hint("this is a mistake in rollguard: please report it with the page")
     })?;
     let plan = compiled.plan;
     let (signals, rules) = (plan.signals.len(), plan.rules.len());
-    Ok(format!("{}, {}", count(signals as u64, "signal"), count(rules as u64, "rule")))
-}
-
-fn count(number: u64, what: &str) -> String {
-    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+    Ok(format!("{}, {}", count(signals, "signal"), count(rules, "rule")))
 }
 
 /// Refuses what is there and may not be replaced, and what is no file at all.
-fn may_write(file: &Path, existing: Existing) -> Result<(), Stop> {
+fn may_write(file: &Path, existing: Existing) -> Result<(), InitError> {
     match fs::metadata(file) {
         Ok(found) if !found.is_file() => {
-            Err(Stop::failed(format!("write {}: it is not a file", file.display())))
+            Err(InitError::failed(format!("write {}: it is not a file", file.display())))
         }
         Ok(_) if existing == Existing::Keep => {
             Err(cannot_write(file, &io::Error::from(io::ErrorKind::AlreadyExists)))
@@ -209,12 +204,12 @@ fn may_write(file: &Path, existing: Existing) -> Result<(), Stop> {
     }
 }
 
-fn cannot_write(file: &Path, error: &io::Error) -> Stop {
+fn cannot_write(file: &Path, error: &io::Error) -> InitError {
     if error.kind() == io::ErrorKind::AlreadyExists {
-        return Stop::failed(format!("write {}: the file exists", file.display()))
+        return InitError::failed(format!("write {}: the file exists", file.display()))
             .hint("name another with --output, or write over it with --force");
     }
-    Stop::failed(format!("write {}: {error}", file.display()))
+    InitError::failed(format!("write {}: {error}", file.display()))
 }
 
 /// Writes the whole file or none of it: beside its place first, then moved there. A link is
@@ -243,7 +238,7 @@ fn write(file: &Path, existing: Existing, text: &str) -> io::Result<()> {
 }
 
 /// What a person should know beside the file.
-fn remark(page: &Page, found: Found) {
+fn remark(page: &Page, found: RequestsFound) {
     if page.malformed_count > 0 {
         let lines = count(page.malformed_count, "malformed line");
         out::note(&format!(
@@ -251,11 +246,11 @@ fn remark(page: &Page, found: Found) {
         ));
     }
     match found {
-        Found::Errors => {}
-        Found::RequestsAlone => {
+        RequestsFound::Errors => {}
+        RequestsFound::RequestsAlone => {
             out::note("note: requests are counted, but not how they ended: no rule over errors");
         }
-        Found::NoRequests => {
+        RequestsFound::NoRequests => {
             out::note("note: nothing on the page counts requests: no rule over errors");
         }
     }

@@ -1,12 +1,11 @@
 //! `rollguard pause` and `rollguard resume`: a person switches automatic rollbacks off for a while.
 
-use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
 
-use super::client::{Client, ClientError, Daemon, with_runtime};
-use super::{exit, out};
+use super::client::{ClientError, Daemon};
+use super::out;
 use crate::engine::policy::pause::DEFAULT_PAUSE;
 use crate::model::time::parse_duration;
 
@@ -41,23 +40,11 @@ pub(super) struct ResumeArgs {
     daemon: Daemon,
 }
 
-pub(super) fn pause(args: PauseArgs) -> ExitCode {
-    with_runtime(begin(args))
-}
-
-pub(super) fn resume(args: ResumeArgs) -> ExitCode {
-    with_runtime(end(args))
-}
-
-async fn begin(args: PauseArgs) -> Result<u8, ClientError> {
+pub(super) async fn pause(args: PauseArgs) -> Result<u8, ClientError> {
     let span = args.span.unwrap_or(DEFAULT_PAUSE);
-    let accepted = Client::new(&args.daemon.control).pause(span, args.reason).await?;
-    out::note(&accepted.message);
-    Ok(exit::OK)
+    out::accepted(&args.daemon.client().pause(span, args.reason).await?)
 }
 
-async fn end(args: ResumeArgs) -> Result<u8, ClientError> {
-    let accepted = Client::new(&args.daemon.control).resume(args.reason).await?;
-    out::note(&accepted.message);
-    Ok(exit::OK)
+pub(super) async fn resume(args: ResumeArgs) -> Result<u8, ClientError> {
+    out::accepted(&args.daemon.client().resume(args.reason).await?)
 }

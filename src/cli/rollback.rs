@@ -1,11 +1,9 @@
-//! `rollguard rollback`: a person says so.
-
-use std::process::ExitCode;
+//! `rollguard rollback`: a person orders a rollback.
 
 use clap::Args;
 
-use super::client::{Client, ClientError, Daemon, with_runtime};
-use super::{exit, out};
+use super::client::{ClientError, Daemon};
+use super::out;
 use crate::model::name::DeploymentId;
 use crate::serve::RollbackRequest;
 
@@ -31,14 +29,7 @@ pub(super) struct RollbackArgs {
     daemon: Daemon,
 }
 
-pub(super) fn run(args: RollbackArgs) -> ExitCode {
-    with_runtime(rollback(args))
-}
-
-async fn rollback(args: RollbackArgs) -> Result<u8, ClientError> {
-    let client = Client::new(&args.daemon.control);
-    let (id, reason, force) = (args.deployment, args.reason, args.force);
-    let accepted = client.rollback(&RollbackRequest { id, reason, force }).await?;
-    out::note(&accepted.message);
-    Ok(exit::OK)
+pub(super) async fn run(args: RollbackArgs) -> Result<u8, ClientError> {
+    let RollbackArgs { deployment: id, reason, force, daemon } = args;
+    out::accepted(&daemon.client().rollback(&RollbackRequest { id, reason, force }).await?)
 }

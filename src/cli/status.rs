@@ -1,10 +1,8 @@
 //! `rollguard status`: what the guard sees now.
 
-use std::process::ExitCode;
-
 use clap::Args;
 
-use super::client::{Client, ClientError, Daemon, with_runtime};
+use super::client::{ClientError, Daemon};
 use super::{exit, out};
 use crate::render;
 
@@ -19,16 +17,11 @@ pub(super) struct StatusArgs {
     daemon: Daemon,
 }
 
-pub(super) fn run(args: &StatusArgs) -> ExitCode {
-    with_runtime(status(args))
-}
-
-async fn status(args: &StatusArgs) -> Result<u8, ClientError> {
-    let status = Client::new(&args.daemon.control).status().await?;
+pub(super) async fn run(args: StatusArgs) -> Result<u8, ClientError> {
+    let status = args.daemon.client().status().await?;
     if args.json {
-        let text = serde_json::to_string_pretty(&status);
-        let text = text.expect("plain data with string keys always serializes");
-        return printed(&format!("{text}\n"));
+        out::print_json(&status)?;
+        return Ok(exit::OK);
     }
     let mut text = String::new();
     if let Some(error) = &status.reload_error {
@@ -38,13 +31,7 @@ async fn status(args: &StatusArgs) -> Result<u8, ClientError> {
              {config}\n\n"
         );
     }
-    let colour = out::may_colour(&std::io::stdout());
-    let style = if colour { render::Style::Health } else { render::Style::Plain };
-    text.push_str(&render::status(&status.guard, style));
-    printed(&text)
-}
-
-fn printed(text: &str) -> Result<u8, ClientError> {
-    out::print(text)?;
+    text.push_str(&render::status(&status.guard, out::style()));
+    out::print(&text)?;
     Ok(exit::OK)
 }

@@ -4,7 +4,7 @@
 #![expect(clippy::disallowed_methods, reason = "writes the file that --junit names")]
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -12,7 +12,6 @@ use clap::Args;
 use serde::Serialize;
 
 use super::{exit, out};
-use crate::config::Color;
 use crate::load::{LoadError, load_tests, test_files};
 use crate::render;
 use crate::ruletest::{CaseResult, play};
@@ -65,7 +64,7 @@ pub(super) struct TestArgs {
 
 /// What `--json` prints. The field names are documented and stable.
 #[derive(Serialize)]
-struct Summary<'r> {
+struct TestSummary<'r> {
     /// How many tests passed.
     passed: usize,
     /// How many did not.
@@ -90,39 +89,30 @@ pub(super) fn run(args: &TestArgs) -> ExitCode {
     let text =
         if args.json { json(&results, passed, failed) } else { text(&results, passed, failed) };
     let written = args.junit.as_deref().map_or(Ok(()), |path| write(path, &results));
-    if let Err(error) = written {
-        out::note(&format!("error: {error}"));
+    let printed = written.and_then(|()| out::print(&text).map_err(|error| error.to_string()));
+    if let Err(error) = printed {
+        out::error(&error);
         return ExitCode::from(exit::FAILED);
     }
-    match (out::print(&text), unusable) {
-        (Err(error), _) => {
-            out::note(&format!("error: {error}"));
-            ExitCode::from(exit::FAILED)
-        }
-        (Ok(()), true) => ExitCode::from(exit::BAD_CONFIG),
-        (Ok(()), false) if failed > 0 => ExitCode::from(exit::FAILED),
-        (Ok(()), false) => ExitCode::from(exit::OK),
-    }
+    ExitCode::from(match (unusable, failed) {
+        (true, _) => exit::BAD_CONFIG,
+        (false, 0) => exit::OK,
+        (false, _) => exit::FAILED,
+    })
 }
 
 /// The results of every file that can be used, and whether there was one that cannot.
 fn results(paths: &[PathBuf]) -> (Vec<(String, Vec<CaseResult>)>, bool) {
     let (mut results, mut unusable) = (Vec::new(), false);
+    let mut complain = |error: LoadError| {
+        out::load_error(&error);
+        unusable = true;
+    };
     for path in paths {
-        let files = test_files(path).unwrap_or_else(|error| {
-            complain(&error);
-            unusable = true;
-            Vec::new()
-        });
+        let files = test_files(path).map_err(&mut complain).unwrap_or_default();
         for file in files {
-            match load_tests(&file) {
-                Ok(cases) => {
-                    results.push((file.display().to_string(), cases.iter().map(play).collect()));
-                }
-                Err(error) => {
-                    complain(&error);
-                    unusable = true;
-                }
+            if let Ok(cases) = load_tests(&file).map_err(&mut complain) {
+                results.push((file.display().to_string(), cases.iter().map(play).collect()));
             }
         }
     }
@@ -130,15 +120,14 @@ fn results(paths: &[PathBuf]) -> (Vec<(String, Vec<CaseResult>)>, bool) {
 }
 
 fn text(results: &[(String, Vec<CaseResult>)], passed: usize, failed: usize) -> String {
-    let colour = out::may_colour(&io::stdout());
-    let style = if colour { render::Style::Health } else { render::Style::Plain };
+    let style = out::style();
     let files = results.iter().map(|(file, results)| render::rehearsal(file, results, style));
     files.chain([render::tally(passed, failed)]).collect()
 }
 
 fn json(results: &[(String, Vec<CaseResult>)], passed: usize, failed: usize) -> String {
     let files = results.iter().map(|(file, tests)| FileSummary { file, tests }).collect();
-    let text = serde_json::to_string_pretty(&Summary { passed, failed, files });
+    let text = serde_json::to_string_pretty(&TestSummary { passed, failed, files });
     text.expect("plain data with string keys always serializes") + "\n"
 }
 
@@ -146,12 +135,4 @@ fn write(path: &Path, results: &[(String, Vec<CaseResult>)]) -> Result<(), Strin
     let written =
         File::create(path).and_then(|mut file| file.write_all(render::junit(results).as_bytes()));
     written.map_err(|error| format!("failed to write {}: {error}", path.display()))
-}
-
-fn complain(error: &LoadError) {
-    let LoadError::Wrong(wrong) = error else {
-        return out::note(&format!("error: failed to {error}"));
-    };
-    let color = if out::may_colour(&io::stderr()) { Color::Ansi } else { Color::Plain };
-    out::note(wrong.render(color).trim_end());
 }

@@ -10,10 +10,10 @@ use clap::Args;
 
 use super::check::DEFAULT_FILE;
 use super::client::{ClientError, with_runtime};
-use super::try_watch::{Tell, Watched, watch};
+use super::try_watch::{Tell, TrySamples, watch};
 use super::{exit, out};
 use crate::clock::Clock;
-use crate::config::{Color, target_at};
+use crate::config::target_at;
 use crate::load::{LoadError, is_main_file, load, load_rules_for};
 use crate::match_report;
 use crate::model::name::TargetName;
@@ -89,18 +89,13 @@ pub(super) fn run(args: &TryArgs) -> ExitCode {
     match plan(args) {
         Ok(plan) => with_runtime(try_out(plan, args)),
         Err(Unusable::Usage(what)) => {
-            out::note(&format!("error: {what}"));
+            out::error(&what);
             ExitCode::from(exit::USAGE)
         }
-        Err(Unusable::Config(LoadError::Wrong(wrong))) => {
-            let colour = out::may_colour(&std::io::stderr());
-            let text = wrong.render(if colour { Color::Ansi } else { Color::Plain });
-            out::note(text.trim_end());
-            ExitCode::from(exit::BAD_CONFIG)
-        }
         Err(Unusable::Config(error)) => {
-            out::note(&format!("error: failed to {error}"));
-            if args.files.is_empty() && args.config.is_none() {
+            out::load_error(&error);
+            let wrong = matches!(error, LoadError::Wrong(_));
+            if !wrong && args.files.is_empty() && args.config.is_none() {
                 out::note("hint: `--config FILE`, or `--url URL` with rules files alone");
             }
             ExitCode::from(exit::BAD_CONFIG)
@@ -156,19 +151,15 @@ async fn try_out(plan: Plan, args: &TryArgs) -> Result<u8, ClientError> {
     let failed = |error| ClientError::Failed(format!("interrupts cannot be listened for: {error}"));
     let terminal = std::io::stderr().is_terminal();
     let tell = if terminal && !args.json { Tell::Person } else { Tell::Nobody };
-    let Watched { evaluator, targets, surveys } =
+    let TrySamples { evaluator, targets, pages } =
         watch(plan, args.span, clock, tell).await.map_err(failed)?;
     let now = Moment { at: clock.now(), wall: clock.wall() };
     let watched = now.at.since(crate::model::time::Instant::ZERO);
-    let trial = match_report::trial(&evaluator, targets, &surveys, now, watched);
+    let trial = match_report::match_report(&evaluator, targets, &pages, now, watched);
     if args.json {
-        let text = serde_json::to_string_pretty(&trial);
-        let text = text.expect("plain data with string keys always serializes");
-        out::print(&format!("{text}\n"))?;
+        out::print_json(&trial)?;
     } else {
-        let colour = out::may_colour(&std::io::stdout());
-        let style = if colour { render::Style::Health } else { render::Style::Plain };
-        out::print(&render::trial(&trial, style))?;
+        out::print(&render::trial(&trial, out::style()))?;
     }
     Ok(if trial.ok { exit::OK } else { exit::FAILED })
 }

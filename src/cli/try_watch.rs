@@ -3,21 +3,18 @@
 
 use std::collections::HashSet;
 use std::io;
-use std::os::unix::net::UnixStream as StdStream;
 use std::sync::Arc;
 use std::time::Duration;
 
 use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::low_level::pipe;
-use tokio::io::AsyncReadExt;
-use tokio::net::UnixStream;
 use tokio::task::JoinSet;
 
+use super::interrupts::Interrupts;
 use super::out;
 use crate::clock::Clock;
 use crate::engine::{Evaluator, wanted_names, wanted_natives};
 use crate::exposition::NameSet;
-use crate::match_report::{Survey, TargetTrial, wanted};
+use crate::match_report::{PageContents, TargetMatch, wanted};
 use crate::model::plan::Plan;
 use crate::model::scrape::Scrape;
 use crate::model::target::Target;
@@ -50,25 +47,25 @@ pub(super) enum Tell {
 }
 
 /// What was watched.
-pub(super) struct Watched {
+pub(super) struct TrySamples {
     pub(super) evaluator: Evaluator,
     /// In the plan's order.
-    pub(super) targets: Vec<TargetTrial>,
+    pub(super) targets: Vec<TargetMatch>,
     /// Of the pages that could be looked at as a whole.
-    pub(super) surveys: Vec<Survey>,
+    pub(super) pages: Vec<PageContents>,
 }
 
 /// A trial under way.
-struct Watch {
+struct TrySampling {
     plan: Arc<Plan>,
     clock: Clock,
     evaluator: Evaluator,
-    targets: Vec<TargetTrial>,
+    targets: Vec<TargetMatch>,
     last: Vec<Instant>,
-    surveys: Vec<Option<Survey>>,
+    pages: Vec<Option<PageContents>>,
     /// Targets that have answered and whose page is still to be looked at.
     unseen: Vec<usize>,
-    looking: JoinSet<(usize, Option<Survey>)>,
+    looking: JoinSet<(usize, Option<PageContents>)>,
     wanted: Arc<HashSet<String>>,
 }
 
@@ -82,9 +79,9 @@ pub(super) async fn watch(
     span: Option<Duration>,
     clock: Clock,
     tell: Tell,
-) -> io::Result<Watched> {
-    let mut interrupted = interrupts()?;
-    let mut watch = Watch::new(plan, clock);
+) -> io::Result<TrySamples> {
+    let mut interrupts = Interrupts::of(&[SIGINT, SIGTERM])?;
+    let mut watch = TrySampling::new(plan, clock);
     let names = |target| {
         let names = NameSet::new(wanted_names(&watch.plan, target));
         Arc::new(names.with_natives(wanted_natives(&watch.plan, target)))
@@ -92,13 +89,12 @@ pub(super) async fn watch(
     let names: Vec<_> = watch.plan.targets.iter().map(names).collect();
     let mut sources = Sources::start(&watch.plan.targets, &names, clock);
     let end = clock.now().after(span.unwrap_or_else(|| watch.patience()));
-    let mut byte = [0];
     let mut told = clock.now();
     while !(span.is_none() && watch.is_done()) {
         watch.look_further();
         tokio::select! {
             biased;
-            _ = interrupted.read(&mut byte) => break,
+            () = interrupts.next() => break,
             () = clock.sleep_until(end) => break,
             Some(seen) = watch.looking.join_next() => watch.looked(seen.ok()),
             scrape = sources.next() => watch.observe(&scrape),
@@ -114,24 +110,15 @@ pub(super) async fn watch(
     Ok(watch.finish())
 }
 
-/// A stream that says something when a person, or whoever started this, has seen enough.
-fn interrupts() -> io::Result<UnixStream> {
-    let (read, write) = StdStream::pair()?;
-    pipe::register(SIGINT, write.try_clone()?)?;
-    pipe::register(SIGTERM, write)?;
-    read.set_nonblocking(true)?;
-    UnixStream::from_std(read)
-}
-
-impl Watch {
+impl TrySampling {
     fn new(plan: Plan, clock: Clock) -> Self {
         let plan = Arc::new(plan);
         Self {
             clock,
             evaluator: Evaluator::new(plan.clone()),
-            targets: plan.targets.iter().map(unscraped).collect(),
+            targets: plan.targets.iter().map(TargetMatch::unscraped).collect(),
             last: vec![clock.now(); plan.targets.len()],
-            surveys: vec![None; plan.targets.len()],
+            pages: vec![None; plan.targets.len()],
             unseen: Vec::new(),
             looking: JoinSet::new(),
             wanted: Arc::new(wanted(&plan)),
@@ -161,14 +148,14 @@ impl Watch {
             let wanted = self.wanted.clone();
             self.looking.spawn(async move {
                 let page = scrape_once(&target, None, clock).await.result;
-                (ix, page.ok().map(|page| Survey::read(&page, &target, &wanted)))
+                (ix, page.ok().map(|page| PageContents::read(&page, &target, &wanted)))
             });
         }
     }
 
-    fn looked(&mut self, seen: Option<(usize, Option<Survey>)>) {
+    fn looked(&mut self, seen: Option<(usize, Option<PageContents>)>) {
         if let Some((ix, survey)) = seen {
-            self.surveys[ix] = survey;
+            self.pages[ix] = survey;
         }
     }
 
@@ -209,7 +196,7 @@ impl Watch {
         ));
     }
 
-    fn finish(mut self) -> Watched {
+    fn finish(mut self) -> TrySamples {
         let now = self.clock.now();
         self.evaluator.advance(now);
         // What a deployment that is armed now would be judged by.
@@ -218,27 +205,7 @@ impl Watch {
         for (target, last) in self.targets.iter_mut().zip(&self.last) {
             target.since_last = now.since(*last);
         }
-        let surveys = self.surveys.into_iter().flatten().collect();
-        Watched { evaluator: self.evaluator, targets: self.targets, surveys }
-    }
-}
-
-/// A target that nothing is known of.
-fn unscraped(target: &Target) -> TargetTrial {
-    TargetTrial {
-        target: target.name.to_string(),
-        url: target.url.to_string(),
-        up: None,
-        failure: None,
-        hint: None,
-        scrapes: 0,
-        failed_scrapes: 0,
-        took_s: 0.0,
-        samples: None,
-        wanted_samples: 0,
-        malformed: 0,
-        first_malformed: None,
-        bytes: 0,
-        since_last: Duration::ZERO,
+        let pages = self.pages.into_iter().flatten().collect();
+        TrySamples { evaluator: self.evaluator, targets: self.targets, pages }
     }
 }

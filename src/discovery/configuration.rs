@@ -1,18 +1,18 @@
-//! The whole file: what is sampled, what is done, what is judged, and what was seen and left.
+//! The whole file: what is sampled, what is done, what is judged, and what was seen and left out.
 
 use std::time::Duration;
 
+use super::config_writer::{Active, ConfigSection, ConfigWriter, rule_table, signal_table};
+use super::conventions::{CountedBy, LATENCY, LIBRARIES, REACHED, REQUESTS};
+use super::family::{MetricFamily, PageFamilies};
+use super::gauges::{self, ProcessOwner};
+use super::latency;
+use super::text::{COLUMNS, quoted_names, shown};
+use super::traffic::{self, Traffic};
 use crate::model::name::{ServiceName, TargetName};
 use crate::model::target::ScrapeUrl;
 use crate::model::time::format_duration;
-
-use super::config_writer::{Active, Draft, Section, Table};
-use super::conventions::{LATENCY, LIBRARIES, REACHED, REQUESTS, Side};
-use super::family::{Families, Family};
-use super::gauges::{self, Process};
-use super::latency;
-use super::text::{comment, selector_string, shown, string};
-use super::traffic::{self, Traffic};
+use crate::toml_text::{Table, comment, selector_literal, string};
 
 /// Sizes of pages up to which each interval is chosen: reading a page costs both sides.
 const INTERVALS: [(u64, Duration); 2] =
@@ -32,16 +32,16 @@ const TARGET: &str = "app";
 
 /// What a person asked for.
 #[derive(Clone, Copy, Debug)]
-pub struct Asked<'a> {
+pub struct ConfigRequest<'a> {
     /// Where the page is.
     pub url: &'a ScrapeUrl,
     /// The service that is guarded. Never a word from the page: hooks are given it.
     pub service: &'a ServiceName,
 }
 
-/// What was found, for a summary.
+/// What the page says of requests, for a summary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Found {
+pub enum RequestsFound {
     /// A share of failed requests.
     Errors,
     /// Requests, but not how they ended.
@@ -56,32 +56,32 @@ pub struct Configuration {
     /// The file.
     pub text: String,
     /// What the page had.
-    pub found: Found,
+    pub found: RequestsFound,
 }
 
 /// Writes the configuration.
 #[must_use]
-pub fn configuration(families: &Families, asked: Asked<'_>) -> Configuration {
-    let service = asked.service.as_str();
+pub fn configuration(families: &PageFamilies, request: ConfigRequest<'_>) -> Configuration {
+    let service = request.service.as_str();
     let interval = interval(families.bytes);
     let window = format_duration(WINDOW.max(interval * 4));
-    let mut draft = Draft::default();
-    draft.heading("errors");
+    let mut writer = ConfigWriter::default();
+    writer.heading("errors");
     let candidates = traffic::candidates(families, service);
-    let traffic = traffic::write(&candidates, &window, &mut draft);
-    draft.heading("latency");
-    latency::write(families, service, traffic.as_ref(), &mut draft);
-    draft.heading("what runs full, waits or grows");
-    gauges::write(families, service, &mut draft);
-    draft.heading("the page itself");
-    alive(families, asked, traffic.as_ref(), &mut draft);
-    notes(families, &mut draft);
+    let traffic = traffic::write(&candidates, &window, &mut writer);
+    writer.heading("latency");
+    latency::write(families, service, traffic.as_ref(), &mut writer);
+    writer.heading("what runs full, waits or grows");
+    gauges::write(families, service, &mut writer);
+    writer.heading("the page itself");
+    alive(families, request, traffic.as_ref(), &mut writer);
+    notes(families, &mut writer);
     let limit = traffic.as_ref().and_then(|traffic| traffic.limit);
-    let text = head(families, asked, interval) + &hook(limit) + &draft.written();
+    let text = head(families, request, interval) + &hook(limit) + &writer.written();
     let found = match (&traffic, limit) {
-        (Some(_), Some(_)) => Found::Errors,
-        (Some(_), None) => Found::RequestsAlone,
-        (None, _) => Found::NoRequests,
+        (Some(_), Some(_)) => RequestsFound::Errors,
+        (Some(_), None) => RequestsFound::RequestsAlone,
+        (None, _) => RequestsFound::NoRequests,
     };
     Configuration { text, found }
 }
@@ -97,41 +97,34 @@ fn target(service: &ServiceName) -> TargetName {
         .expect("the constant is a target's name")
 }
 
-fn head(families: &Families, asked: Asked<'_>, interval: Duration) -> String {
+fn head(families: &PageFamilies, request: ConfigRequest<'_>, interval: Duration) -> String {
     let wrote = LIBRARIES.iter().find(|(name, _)| families.get(name).is_some());
     let wrote = wrote.map_or(String::new(), |(_, who)| format!(", written by {who}"));
     let origin = format!(
         "Written by `rollguard init` for {}: {} samples{wrote}. Read it, change what does not fit, \
          and check it with `rollguard check`. `#` without a space after it switches a line off; \
          take it away to switch the line on.",
-        shown(&asked.url.to_string()),
+        shown(&request.url.to_string()),
         families.samples,
     );
     let mode = "How much rollguard may do. `observe` says what it would do and acts only when it \
                 is asked to; `notify` tells people; `auto` rolls back.";
     let deploy = "`rollguard deploy begin` starts the guarding of a release; for `bake` it is \
                   guarded, and for `warmup` after its start no rule fires.";
-    let target = Table::new(format!("target.{}", target(asked.service)))
-        .text("scrape", &asked.url.to_string())
+    let deployment = Table::new("deployment")
+        .text("service", request.service.as_str())
+        .text("arm", "deploy")
+        .text("bake", "1h")
+        .text("warmup", "15s");
+    let target = Table::new(format!("target.{}", target(request.service)))
+        .text("scrape", &request.url.to_string())
         .text("interval", &format_duration(interval));
-    let mut out = Draft::default();
-    out.section(&Section {
-        prose: vec![deploy.to_owned()],
-        tables: vec![
-            Table::new("deployment")
-                .text("service", asked.service.as_str())
-                .text("arm", "deploy")
-                .text("bake", "1h")
-                .text("warmup", "15s"),
-        ],
-        active: Active::Yes,
-    });
-    let out = out.written() + &format!("#then   = {}\n", string("rollback"));
-    let mut sampled = Draft::default();
-    sampled.section(&Section { prose: Vec::new(), tables: vec![target], active: Active::Yes });
-    let sampled = sampled.written();
-    let (origin, mode) = (comment(&origin), comment(mode));
-    format!("{origin}\n{mode}mode = \"observe\"\n{out}{sampled}")
+    let (origin, mode) = (comment(&origin, COLUMNS), comment(mode, COLUMNS));
+    let deploy = comment(deploy, COLUMNS);
+    format!(
+        "{origin}\n{mode}mode = \"observe\"\n\n{deploy}{deployment}#then   = {}\n\n{target}",
+        string("rollback")
+    )
 }
 
 /// An example, switched off: only a person knows how this service goes back.
@@ -147,18 +140,23 @@ fn hook(limit: Option<f64>) -> String {
                  its bake, pinned when the release began.";
     let steps = "[{ run = [\"/usr/local/bin/switch-release\", \"{service}\", \"{good}\"], \
                  timeout = \"60s\" }]";
-    let mut draft = Draft::default();
+    let mut writer = ConfigWriter::default();
     let table = Table::new("hook.rollback")
         .raw("steps", steps)
         .raw("cure", format!("{{ when = {}, for = \"10s\", within = \"2m\" }}", string(&cure)));
-    draft.section(&Section { prose: vec![prose.into()], tables: vec![table], active: Active::No });
-    draft.written()
+    writer.section(&ConfigSection::new(prose, vec![table]).switched(Active::No));
+    writer.written()
 }
 
 /// A page that does not answer: of a service it says that the service is gone.
-fn alive(families: &Families, asked: Asked<'_>, traffic: Option<&Traffic>, draft: &mut Draft) {
-    let proxy = traffic.is_some_and(|traffic| traffic.side == Side::Proxy);
-    let own = gauges::process(families) == Process::Service && !proxy;
+fn alive(
+    families: &PageFamilies,
+    request: ConfigRequest<'_>,
+    traffic: Option<&Traffic>,
+    writer: &mut ConfigWriter,
+) {
+    let proxy = traffic.is_some_and(|traffic| traffic.counted_by == CountedBy::Proxy);
+    let own = gauges::process_owner(families) == ProcessOwner::Service && !proxy;
     let prose = if own {
         "A release that crashes has no page, and without a page nothing else here has a reading: \
          no data never rolls back by itself, this rule does. Where the way to the page breaks \
@@ -167,51 +165,49 @@ fn alive(families: &Families, asked: Asked<'_>, traffic: Option<&Traffic>, draft
         "This page is not the service's own, so that it is gone says little of the service: a \
          warning."
     };
-    let name = draft.signal("up");
+    let name = writer.signal("up");
     let rule =
-        Table::rule(&draft.rule("page-gone"), "no page for a minute", &format!("{name} < 1"));
-    let rule = rule.text("for", "1m");
-    let rule = if own { rule } else { rule.text("severity", "warning") };
-    let up = Table::signal(&name, "whether the last scrape succeeded");
-    let tables = vec![up.text("up", target(asked.service).as_str()), rule];
-    draft.section(&Section { prose: vec![prose.to_owned()], tables, active: Active::Yes });
-    REACHED.iter().filter_map(|name| families.get(name)).for_each(|family| reached(family, draft));
+        rule_table(&writer.rule("page-gone"), "no page for a minute", &format!("{name} < 1"));
+    let rule = rule.text("for", "1m").optional("severity", (!own).then_some("warning"));
+    let up = signal_table(&name, "whether the last scrape succeeded");
+    let tables = vec![up.text("up", target(request.service).as_str()), rule];
+    writer.section(&ConfigSection::new(prose, tables));
+    REACHED.iter().filter_map(|name| families.get(name)).for_each(|family| reached(family, writer));
 }
 
 /// Whether the exporter reaches what it tells of.
-fn reached(family: &Family, draft: &mut Draft) {
+fn reached(family: &MetricFamily, writer: &mut ConfigWriter) {
     let prose = format!(
         "`{}` says whether the exporter reaches what it tells of. A warning, as it may be the \
          exporter that fails.",
         shown(&family.name)
     );
-    let name = draft.signal("reached");
-    let signal = Table::signal(&name, "whether the exporter reaches what it tells of")
-        .raw("gauge", selector_string(&family.name, &[]))
+    let name = writer.signal("reached");
+    let signal = signal_table(&name, "whether the exporter reaches what it tells of")
+        .raw("gauge", selector_literal(&family.name, &[]))
         .text("across", "min");
     let what = "the exporter did not reach it for a minute";
-    let rule = Table::rule(&draft.rule("not-reached"), what, &format!("{name} < 1"));
+    let rule = rule_table(&writer.rule("not-reached"), what, &format!("{name} < 1"));
     let tables = vec![signal, rule.text("for", "1m").text("severity", "warning")];
-    draft.section(&Section { prose: vec![prose], tables, active: Active::Yes });
+    writer.section(&ConfigSection::new(prose, tables));
 }
 
-fn notes(families: &Families, draft: &mut Draft) {
+fn notes(families: &PageFamilies, writer: &mut ConfigWriter) {
     let known = |name: &&String| {
         let all = REQUESTS.iter().chain(LATENCY);
         all.into_iter().any(|convention| convention.name.fits(name))
     };
-    let empty: Vec<_> = families.empty.iter().filter(known).collect();
+    let empty = families.empty.iter().filter(known).map(String::as_str);
+    let empty = quoted_names(empty.take(MAX_NAMED));
     if !empty.is_empty() {
-        let named = empty.iter().take(MAX_NAMED).map(|name| format!("`{}`", shown(name)));
-        draft.note(&format!(
-            "Declared on the page, but without a single sample yet: {}. Send the service a few \
-             requests and write this file anew.",
-            named.collect::<Vec<_>>().join(", ")
+        writer.note(&format!(
+            "Declared on the page, but without a single sample yet: {empty}. Send the service a \
+             few requests and write this file anew."
         ));
     }
-    let own = gauges::process(families) == Process::Service;
+    let own = gauges::process_owner(families) == ProcessOwner::Service;
     if own && families.get("process_start_time_seconds").is_some() {
-        draft.note(
+        writer.note(
             "`process_start_time_seconds` needs no rule: rollguard sees by it that the process \
              started anew and counts its counters from 0.",
         );

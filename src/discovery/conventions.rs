@@ -1,5 +1,5 @@
-//! The tables: what the common libraries, proxies and exporters call things. A new convention is a
-//! new row; the code that reads the tables knows no metric by name.
+//! What the common libraries, proxies and exporters call things, as tables. A new convention is a
+//! new row. The code that reads the tables knows no metric by name.
 
 /// How a metric is known.
 #[derive(Clone, Copy, Debug)]
@@ -23,7 +23,7 @@ impl Name {
 
 /// Who counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Side {
+pub(super) enum CountedBy {
     /// The service itself.
     Service,
     /// A proxy before it.
@@ -34,17 +34,17 @@ pub(super) enum Side {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Convention {
     pub(super) name: Name,
-    pub(super) side: Side,
+    pub(super) counted_by: CountedBy,
     /// The label that tells services behind one proxy apart.
     pub(super) scope: Option<&'static str>,
 }
 
 const fn service(name: Name) -> Convention {
-    Convention { name, side: Side::Service, scope: None }
+    Convention { name, counted_by: CountedBy::Service, scope: None }
 }
 
 const fn proxy(name: &'static str, scope: &'static str) -> Convention {
-    Convention { name: Is(name), side: Side::Proxy, scope: Some(scope) }
+    Convention { name: Is(name), counted_by: CountedBy::Proxy, scope: Some(scope) }
 }
 
 /// Counters of requests, and histograms and summaries whose count is one; the best first. What a
@@ -78,7 +78,7 @@ pub(super) const REQUESTS: &[Convention] = &[
     proxy("envoy_cluster_upstream_rq_xx", "envoy_cluster_name"),
     proxy("nginx_vts_server_requests_total", "host"),
     proxy("nginx_ingress_controller_requests", "service"),
-    Convention { name: Is("nginx_http_requests_total"), side: Side::Proxy, scope: None },
+    Convention { name: Is("nginx_http_requests_total"), counted_by: CountedBy::Proxy, scope: None },
     proxy("traefik_service_requests_total", "service"),
     // Anything may be called so: only what says how it ended is taken.
     service(Ends(ANY_REQUESTS)),
@@ -307,31 +307,31 @@ pub(super) const POOLS: &[Pool] = &[
 
 /// What waits, lags or is busy.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Level {
+pub(super) struct LevelConvention {
     pub(super) what: &'static str,
     pub(super) signal: &'static str,
     pub(super) name: Name,
     pub(super) limit: f64,
-    pub(super) unit: Measure,
+    pub(super) unit: LevelUnit,
     pub(super) scope: Option<&'static str>,
 }
 
 /// What a level is measured in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Measure {
+pub(super) enum LevelUnit {
     Things,
     Seconds,
     Share,
 }
 
-const fn waiting(what: &'static str, name: Name, scope: Option<&'static str>) -> Level {
-    Level { what, signal: "waiting", name, limit: 10.0, unit: Measure::Things, scope }
+const fn waiting(what: &'static str, name: Name, scope: Option<&'static str>) -> LevelConvention {
+    LevelConvention { what, signal: "waiting", name, limit: 10.0, unit: LevelUnit::Things, scope }
 }
 
 const TASKS: &str = "tasks that wait";
 
 /// Levels, in the order in which they are written.
-pub(super) const LEVELS: &[Level] = &[
+pub(super) const LEVELS: &[LevelConvention] = &[
     waiting("requests that wait for a server", Is("haproxy_backend_current_queue"), Some("proxy")),
     waiting(
         "requests that wait for a connection",
@@ -344,20 +344,20 @@ pub(super) const LEVELS: &[Level] = &[
     waiting(TASKS, Ends("_queue_length"), None),
     waiting(TASKS, Ends("_queue_size"), None),
     waiting(TASKS, Ends("_queued_tasks"), None),
-    Level {
+    LevelConvention {
         what: "99th percentile of the lag of the event loop",
         signal: "loop_lag",
         name: Is("nodejs_eventloop_lag_p99_seconds"),
         limit: 0.5,
-        unit: Measure::Seconds,
+        unit: LevelUnit::Seconds,
         scope: None,
     },
-    Level {
+    LevelConvention {
         what: "share of the machine's processors that the process uses",
         signal: "cpu_use",
         name: Is("process_cpu_usage"),
         limit: 0.95,
-        unit: Measure::Share,
+        unit: LevelUnit::Share,
         scope: None,
     },
 ];

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::exposition::{Format, Limits, Malformed, Reader, Sample, Sink};
+use crate::exposition::{Sample, for_each_series};
 use crate::model::scrape::Page;
 
 /// Values of one label that are kept: more than any status, bucket or backend label has, and what
@@ -21,8 +21,8 @@ const MAX_FAMILIES: usize = 20_000;
 const MAX_TEXT: usize = 256;
 
 /// What kind of metric a family is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FamilyKind {
     /// Only grows.
     Counter,
     /// Any number.
@@ -32,19 +32,20 @@ pub enum Kind {
     /// Sum and count, possibly with quantiles.
     Summary,
     /// Neither the page nor the name tells.
+    #[default]
     Unknown,
 }
 
 /// A metric family.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Family {
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct MetricFamily {
     /// As a selector names it: of a counter with its `_total`, of a histogram or summary without
     /// `_bucket`, `_sum` and `_count`.
     pub name: String,
     /// Its type.
-    pub kind: Kind,
+    pub kind: FamilyKind,
     /// Its labels, without `le` and `quantile`, and their values.
-    pub labels: BTreeMap<String, Values>,
+    pub labels: BTreeMap<String, LabelValues>,
     /// How many series it has; of a histogram or summary, those of its count.
     pub series: u64,
     /// The sum over them: of a histogram or summary, all observations.
@@ -61,7 +62,7 @@ pub struct Family {
 
 /// Values of one label.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Values {
+pub struct LabelValues {
     /// Each with the number of series that have it and the sum over these.
     pub seen: BTreeMap<String, (u64, f64)>,
     /// There are more than are kept, or some too long to be.
@@ -70,8 +71,8 @@ pub struct Values {
 
 /// The families of a page.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Families {
-    list: BTreeMap<String, Family>,
+pub struct PageFamilies {
+    list: BTreeMap<String, MetricFamily>,
     /// Families that the page declares and has no sample of.
     pub empty: Vec<String>,
     /// The page's size in bytes.
@@ -83,12 +84,12 @@ pub struct Families {
 /// All samples of one name.
 #[derive(Clone, Debug, Default)]
 struct Samples {
-    labels: BTreeMap<String, Values>,
+    labels: BTreeMap<String, LabelValues>,
     series: u64,
     total: f64,
 }
 
-impl Values {
+impl LabelValues {
     fn add(&mut self, value: &str, sample: f64) {
         let fits = value.len() <= MAX_TEXT
             && (self.seen.len() < MAX_VALUES || self.seen.contains_key(value));
@@ -108,50 +109,32 @@ impl Values {
     }
 }
 
-/// Gathers samples by name. The value is the page's; the reader only takes the series apart.
-#[derive(Default)]
-struct Gather {
-    names: BTreeMap<String, Samples>,
-    value: f64,
-}
-
-impl Sink for Gather {
-    fn sample(&mut self, sample: Sample<'_>) {
-        let full = self.names.len() >= MAX_FAMILIES && !self.names.contains_key(&*sample.name);
-        if sample.name.len() > MAX_TEXT || full {
-            return;
-        }
-        let value = if self.value.is_finite() { self.value } else { 0.0 };
-        let samples = self.names.entry(sample.name.into_owned()).or_default();
-        samples.series += 1;
-        samples.total += value;
-        for (label, text) in sample.labels.iter() {
-            let known = samples.labels.contains_key(&*label);
-            if label.len() <= MAX_TEXT && (known || samples.labels.len() < MAX_LABELS) {
-                samples.labels.entry(label.into_owned()).or_default().add(&text, value);
-            }
+/// Adds a sample to those of its name.
+fn gather(names: &mut BTreeMap<String, Samples>, sample: &Sample<'_>, value: f64) {
+    let full = names.len() >= MAX_FAMILIES && !names.contains_key(&*sample.name);
+    if sample.name.len() > MAX_TEXT || full {
+        return;
+    }
+    let value = if value.is_finite() { value } else { 0.0 };
+    let samples = names.entry(sample.name.clone().into_owned()).or_default();
+    samples.series += 1;
+    samples.total += value;
+    for (label, text) in sample.labels.iter() {
+        let known = samples.labels.contains_key(&*label);
+        if label.len() <= MAX_TEXT && (known || samples.labels.len() < MAX_LABELS) {
+            samples.labels.entry(label.into_owned()).or_default().add(&text, value);
         }
     }
-
-    fn malformed(&mut self, _: Malformed<'_>) {}
 }
 
-impl Families {
+impl PageFamilies {
     /// Takes a page that was read whole.
     #[must_use]
     pub fn read(page: &Page) -> Self {
-        let mut gather = Gather::default();
-        let limits = Limits { samples: u64::MAX, body_bytes: u64::MAX, ..Limits::default() };
-        let mut reader = Reader::new(Format::Text, limits, None);
-        for sample in page.samples() {
-            gather.value = sample.value;
-            let line = format!("{} 0\n", sample.series);
-            if reader.feed(line.as_bytes(), &mut gather).is_err() {
-                break;
-            }
-        }
+        let mut names = BTreeMap::new();
+        for_each_series(page, |sample, value| gather(&mut names, sample, value));
         let kinds = page.kinds().iter().map(|(name, kind)| (name.as_str(), kind.as_str()));
-        let fold = Fold { names: gather.names, kinds: kinds.collect() };
+        let fold = Fold { names, kinds: kinds.collect() };
         let list = fold.families();
         let has = |name: &&str| {
             let with = |suffix: &str| list.contains_key(&format!("{name}{suffix}"));
@@ -166,12 +149,12 @@ impl Families {
 
     /// The family of that name.
     #[must_use]
-    pub fn get(&self, name: &str) -> Option<&Family> {
+    pub fn get(&self, name: &str) -> Option<&MetricFamily> {
         self.list.get(name)
     }
 
     /// All of them by name.
-    pub fn iter(&self) -> impl Iterator<Item = &Family> {
+    pub fn iter(&self) -> impl Iterator<Item = &MetricFamily> {
         self.list.values()
     }
 }
@@ -183,7 +166,7 @@ struct Fold<'p> {
 }
 
 impl Fold<'_> {
-    fn families(&self) -> BTreeMap<String, Family> {
+    fn families(&self) -> BTreeMap<String, MetricFamily> {
         let mut list = BTreeMap::new();
         for name in self.names.keys() {
             let family = match self.base(name) {
@@ -219,22 +202,22 @@ impl Fold<'_> {
         (buckets || counted(base)).then_some(base)
     }
 
-    fn plain(&self, name: &str) -> Family {
+    fn plain(&self, name: &str) -> MetricFamily {
         let bare = name.strip_suffix("_total").unwrap_or(name);
         let kind = match self.kinds.get(name).or(self.kinds.get(bare)).copied() {
-            Some("counter") => Kind::Counter,
-            Some("gauge" | "stateset" | "info") => Kind::Gauge,
-            Some(_) | None if name.ends_with("_total") => Kind::Counter,
-            Some(_) | None => Kind::Unknown,
+            Some("counter") => FamilyKind::Counter,
+            Some("gauge" | "stateset" | "info") => FamilyKind::Gauge,
+            Some(_) | None if name.ends_with("_total") => FamilyKind::Counter,
+            Some(_) | None => FamilyKind::Unknown,
         };
         let samples = &self.names[name];
-        Family { labels: samples.labels.clone(), ..family(name, kind, Some(samples)) }
+        MetricFamily { labels: samples.labels.clone(), ..family(name, kind, Some(samples)) }
     }
 
-    fn observed(&self, base: &str) -> Family {
+    fn observed(&self, base: &str) -> MetricFamily {
         let of = |suffix: &str| self.names.get(&format!("{base}{suffix}"));
         let (buckets, count, own) = (of("_bucket"), of("_count"), of(""));
-        let kind = if buckets.is_some() { Kind::Histogram } else { Kind::Summary };
+        let kind = if buckets.is_some() { FamilyKind::Histogram } else { FamilyKind::Summary };
         let mut labels = BTreeMap::new();
         if let Some(samples) = count.or(buckets).or(own) {
             labels.clone_from(&samples.labels);
@@ -242,7 +225,7 @@ impl Fold<'_> {
         labels.retain(|label, _| label != "le" && label != "quantile");
         let bounds = buckets.and_then(|samples| samples.labels.get("le"));
         let quantiles = own.and_then(|samples| samples.labels.get("quantile"));
-        Family {
+        MetricFamily {
             labels,
             sum: of("_sum").map_or(0.0, |samples| samples.total),
             alike: bounds.is_some_and(are_alike),
@@ -253,31 +236,28 @@ impl Fold<'_> {
     }
 }
 
-fn family(name: &str, kind: Kind, samples: Option<&Samples>) -> Family {
-    Family {
+fn family(name: &str, kind: FamilyKind, samples: Option<&Samples>) -> MetricFamily {
+    MetricFamily {
         name: name.to_owned(),
         kind,
-        labels: BTreeMap::new(),
         series: samples.map_or(0, |samples| samples.series),
         total: samples.map_or(0.0, |samples| samples.total),
-        sum: 0.0,
-        bounds: Vec::new(),
         alike: true,
-        quantiles: Vec::new(),
+        ..MetricFamily::default()
     }
 }
 
-fn numbers(values: &Values) -> impl Iterator<Item = f64> {
+fn numbers(values: &LabelValues) -> impl Iterator<Item = f64> {
     values.seen.keys().filter_map(|text| text.parse().ok()).filter(|number: &f64| !number.is_nan())
 }
 
-fn are_alike(values: &Values) -> bool {
+fn are_alike(values: &LabelValues) -> bool {
     let mut counts = values.seen.values().map(|(series, _)| series);
     let first = counts.next();
     !values.more && counts.all(|count| Some(count) == first)
 }
 
-fn ascending(values: &Values) -> Vec<(f64, f64)> {
+fn ascending(values: &LabelValues) -> Vec<(f64, f64)> {
     let parse = |(text, (_, total)): (&String, &(u64, f64))| Some((text.parse().ok()?, *total));
     let mut bounds: Vec<(f64, f64)> = values.seen.iter().filter_map(parse).collect();
     bounds.retain(|(bound, _)| !bound.is_nan());
@@ -288,7 +268,7 @@ fn ascending(values: &Values) -> Vec<(f64, f64)> {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::exposition::Whole;
+    use crate::exposition::{Format, Limits, Malformed, Reader, Sink, Whole};
 
     struct Fill(Page);
 
@@ -305,12 +285,12 @@ pub(super) mod tests {
     }
 
     /// The families of a page in the text format.
-    pub(in crate::discovery) fn families(text: &str) -> Families {
+    pub(in crate::discovery) fn families(text: &str) -> PageFamilies {
         let mut fill = Fill(Page::default());
         let mut reader = Reader::new(Format::Text, Limits::default(), None);
         reader.feed(text.as_bytes(), &mut fill).unwrap();
         reader.finish(Whole::Yes, &mut fill).unwrap();
-        Families::read(&fill.0)
+        PageFamilies::read(&fill.0)
     }
 
     #[test]
@@ -320,12 +300,12 @@ pub(super) mod tests {
              d_total 1\n# TYPE e counter\ne_total 1\n# TYPE \"f.g\" gauge\n{\"f.g\"} 1\n",
         );
         let kind = |name: &str| page.get(name).unwrap().kind;
-        assert_eq!(kind("a"), Kind::Counter);
-        assert_eq!(kind("b_total"), Kind::Counter);
-        assert_eq!(kind("c"), Kind::Unknown);
-        assert_eq!(kind("d_total"), Kind::Gauge);
-        assert_eq!(kind("e_total"), Kind::Counter);
-        assert_eq!(kind("f.g"), Kind::Gauge);
+        assert_eq!(kind("a"), FamilyKind::Counter);
+        assert_eq!(kind("b_total"), FamilyKind::Counter);
+        assert_eq!(kind("c"), FamilyKind::Unknown);
+        assert_eq!(kind("d_total"), FamilyKind::Gauge);
+        assert_eq!(kind("e_total"), FamilyKind::Counter);
+        assert_eq!(kind("f.g"), FamilyKind::Gauge);
         let a = page.get("a").unwrap();
         assert_eq!((a.series, a.total, a.labels["x"].weight("2")), (2, 5.0, 3.0));
         assert_eq!(page.empty, Vec::<String>::new());
@@ -341,11 +321,11 @@ pub(super) mod tests {
         let names: Vec<_> = page.iter().map(|family| family.name.as_str()).collect();
         assert_eq!(names, ["h", "lone_count", "m", "q"]);
         let h = page.get("h").unwrap();
-        assert_eq!((h.kind, h.total, h.sum, h.alike), (Kind::Histogram, 4.0, 9.0, true));
+        assert_eq!((h.kind, h.total, h.sum, h.alike), (FamilyKind::Histogram, 4.0, 9.0, true));
         assert_eq!(h.bounds, [(1.0, 1.0), (f64::INFINITY, 4.0)]);
         assert_eq!(h.labels.keys().collect::<Vec<_>>(), ["p"]);
         assert_eq!(page.get("q").unwrap().quantiles, [0.9]);
-        assert_eq!(page.get("m").unwrap().kind, Kind::Summary);
+        assert_eq!(page.get("m").unwrap().kind, FamilyKind::Summary);
         assert_eq!(page.empty, ["none"]);
     }
 

@@ -1,15 +1,15 @@
 //! How long requests take: a limit that the page's own buckets can tell apart, and that is not
 //! exceeded as it is.
 
+use super::config_writer::{Active, ConfigSection, ConfigWriter, rule_table, signal_table};
+use super::conventions::{CountedBy, IN_MILLISECONDS, LATENCY};
+use super::family::{FamilyKind, PageFamilies};
+use super::recognized::{Recognized, recognized};
+use super::text::{quoted_names, seconds, shown};
+use super::traffic::Traffic;
 use crate::model::signal::Unit;
 use crate::render::number;
-
-use super::config_writer::{Active, Draft, Section, Table};
-use super::conventions::{Convention, IN_MILLISECONDS, LATENCY, Side, row};
-use super::family::{Families, Family, Kind};
-use super::scope::{Scope, scope};
-use super::text::{seconds, selector_string, shown};
-use super::traffic::{Traffic, is_own};
+use crate::toml_text::{Table, selector_literal};
 
 /// The limits wished for, in seconds: nobody waits longer for a page.
 const SLOW: f64 = 2.0;
@@ -31,13 +31,6 @@ const QUANTILES: [f64; 4] = [0.95, 0.99, 0.98, 0.9];
 /// How many other timings are named.
 const MAX_NAMED: usize = 5;
 
-/// A family that times requests.
-struct Timed<'f> {
-    family: &'f Family,
-    scope: Scope,
-    rank: usize,
-}
-
 /// What can be said of it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Way {
@@ -55,54 +48,39 @@ enum Way {
 
 /// Writes signals and rules of the best timing and names the others.
 pub(super) fn write(
-    families: &Families,
+    families: &PageFamilies,
     service: &str,
     traffic: Option<&Traffic>,
-    draft: &mut Draft,
+    writer: &mut ConfigWriter,
 ) {
     let timed = timed(families, service);
     let Some(best) = timed.first() else {
-        return draft.note("Nothing on the page says how long requests take.");
+        return writer.note("Nothing on the page says how long requests take.");
     };
     let way = best.way();
-    let mut prose = vec![best.what(way)];
-    if let Some(limit) = best.limits(way) {
-        prose.push(limit);
-    }
+    let prose = std::iter::once(best.what(way)).chain(best.limits(way)).collect();
     let mut tables = Vec::new();
-    let floor = best.floor(way, traffic, &mut tables, draft);
-    tables.extend(best.tables(way, floor, draft));
+    let floor = best.floor(way, traffic, &mut tables, writer);
+    tables.extend(best.tables(way, floor, writer));
     let active = if way == Way::Blunt { Active::No } else { Active::Yes };
-    draft.section(&Section { prose, tables, active });
-    let others: Vec<_> = timed.iter().skip(1).map(|other| shown(&other.family.name)).collect();
+    writer.section(&ConfigSection { prose, tables, active });
+    let others = timed.iter().skip(1).take(MAX_NAMED);
+    let others = quoted_names(others.map(|other| other.family.name.as_str()));
     if !others.is_empty() {
-        let named = others.iter().take(MAX_NAMED).map(|name| format!("`{name}`"));
-        let named = named.collect::<Vec<_>>().join(", ");
-        draft.note(&format!("Not used, because the one above comes first: {named}."));
+        writer.note(&format!("Not used, because the one above comes first: {others}."));
     }
 }
 
-fn timed<'f>(families: &'f Families, service: &str) -> Vec<Timed<'f>> {
-    let mut all: Vec<Timed<'f>> = Vec::new();
-    for family in families.iter() {
-        let fits = |convention: &Convention| {
-            is_own(convention.name, family)
-                && match family.kind {
-                    Kind::Histogram | Kind::Summary => family.series > 0,
-                    Kind::Gauge | Kind::Unknown => convention.side == Side::Proxy,
-                    Kind::Counter => false,
-                }
-        };
-        if let Some(rank) = row(LATENCY, &family.name, fits) {
-            let scope = scope(family, &LATENCY[rank], service);
-            all.push(Timed { family, scope, rank });
-        }
-    }
-    all.sort_by(|a, b| a.rank.cmp(&b.rank).then(b.family.total.total_cmp(&a.family.total)));
-    all
+/// Everything on the page that times requests, the best first.
+fn timed<'f>(families: &'f PageFamilies, service: &str) -> Vec<Recognized<'f>> {
+    recognized(LATENCY, families, service, |family, convention| match family.kind {
+        FamilyKind::Histogram | FamilyKind::Summary => family.series > 0,
+        FamilyKind::Gauge | FamilyKind::Unknown => convention.counted_by == CountedBy::Proxy,
+        FamilyKind::Counter => false,
+    })
 }
 
-impl Timed<'_> {
+impl Recognized<'_> {
     /// What one of its units is in seconds.
     fn factor(&self) -> f64 {
         let name = self.family.name.as_str();
@@ -113,13 +91,13 @@ impl Timed<'_> {
     fn way(&self) -> Way {
         let family = self.family;
         match family.kind {
-            Kind::Histogram if !family.alike => Way::Mean,
-            Kind::Histogram => self.limit().map_or(Way::Blunt, Way::Buckets),
-            Kind::Summary => {
+            FamilyKind::Histogram if !family.alike => Way::Mean,
+            FamilyKind::Histogram => self.limit().map_or(Way::Blunt, Way::Buckets),
+            FamilyKind::Summary => {
                 let own = QUANTILES.into_iter().find(|q| family.quantiles.contains(q));
                 own.map_or(Way::Mean, Way::Quantile)
             }
-            Kind::Gauge | Kind::Counter | Kind::Unknown => Way::Average,
+            FamilyKind::Gauge | FamilyKind::Counter | FamilyKind::Unknown => Way::Average,
         }
     }
 
@@ -163,28 +141,25 @@ impl Timed<'_> {
         let what = match way {
             Way::Buckets(_) | Way::Blunt => "is a histogram of how long requests take",
             Way::Quantile(_) => "is a summary of how long requests take, with quantiles of its own",
-            Way::Mean if self.family.kind == Kind::Histogram => {
+            Way::Mean if self.family.kind == FamilyKind::Histogram => {
                 "is a histogram of how long requests take, but its series do not have the same \
                  buckets, so the mean is used"
             }
             Way::Mean => "is a summary of how long requests take, without quantiles",
             Way::Average => "is how long requests took on average",
         };
-        let mut text = format!("`{name}` {what}{unit}.");
-        self.scope.remarks.iter().for_each(|remark| text.push_str(&format!(" {remark}")));
-        text
+        format!("`{name}` {what}{unit}.{}", self.scope.remarks())
     }
 
     fn limits(&self, way: Way) -> Option<String> {
         let top = self.bounds().last().copied().unwrap_or_default();
         match way {
             Way::Buckets(limit) => {
-                let usual = self.usual();
-                let so_far = if usual.is_finite() && usual > 0.0 {
+                let usual = Some(self.usual()).filter(|usual| usual.is_finite() && *usual > 0.0);
+                let so_far = usual.map(|usual| {
                     format!("Of all on the page so far 95 in 100 took at most {}. ", rounded(usual))
-                } else {
-                    String::new()
-                };
+                });
+                let so_far = so_far.unwrap_or_default();
                 let told = if self.bounds().contains(&limit) {
                     "is the bound of a bucket, so that it is told exactly"
                 } else {
@@ -214,30 +189,29 @@ impl Timed<'_> {
         way: Way,
         traffic: Option<&Traffic>,
         tables: &mut Vec<Table>,
-        draft: &mut Draft,
+        writer: &mut ConfigWriter,
     ) -> Option<String> {
-        let known = traffic.filter(|traffic| traffic.limit.is_some());
         let metric = format!("{}_count", self.family.name);
-        let same = |traffic: &&Traffic| {
-            way == Way::Average
-                || (traffic.metric == metric && traffic.matchers == self.scope.matchers)
-        };
-        if known.filter(same).is_some() {
+        let known = traffic.is_some_and(|traffic| {
+            let same = traffic.metric == metric && traffic.matchers == self.scope.matchers;
+            traffic.limit.is_some() && (way == Way::Average || same)
+        });
+        if known {
             return Some("requests".to_owned());
         }
         if way == Way::Average {
             return None;
         }
-        let name = draft.signal("timed_requests");
-        let table = Table::signal(&name, "timed requests per second")
-            .raw("rate", selector_string(&metric, &self.scope.matchers))
+        let name = writer.signal("timed_requests");
+        let table = signal_table(&name, "timed requests per second")
+            .raw("rate", selector_literal(&metric, &self.scope.matchers))
             .text("unit", "per_second")
             .text("window", "1m");
         tables.push(table);
         Some(name)
     }
 
-    fn tables(&self, way: Way, floor: Option<String>, draft: &mut Draft) -> Vec<Table> {
+    fn tables(&self, way: Way, floor: Option<String>, writer: &mut ConfigWriter) -> Vec<Table> {
         let (base, what, limit) = match way {
             Way::Buckets(limit) => ("p95", "95th percentile", limit),
             Way::Quantile(0.95) => ("p95", "95th percentile", SLOW),
@@ -248,32 +222,29 @@ impl Timed<'_> {
             Way::Average => ("average_latency", "average", self.mean_limit()),
         };
         let what = format!("{what} of the time that a request takes");
-        let name = draft.signal(base);
+        let name = writer.signal(base);
         let mut tables = Vec::new();
         if self.factor() < 1.0 {
-            let millis = draft.signal(&format!("{base}_ms"));
-            let signal = Table::signal(&millis, &format!("{what}, in milliseconds"));
+            let millis = writer.signal(&format!("{base}_ms"));
+            let signal = signal_table(&millis, &format!("{what}, in milliseconds"));
             tables.push(self.measured(signal, way));
-            let signal = Table::signal(&name, &what).text("expr", &format!("{millis} / 1000"));
+            let signal = signal_table(&name, &what).text("expr", &format!("{millis} / 1000"));
             tables.push(signal.text("unit", "seconds"));
         } else {
-            let signal = self.measured(Table::signal(&name, &what), way);
+            let signal = self.measured(signal_table(&name, &what), way);
             tables.push(signal.text("unit", "seconds"));
         }
         let limit = seconds(limit);
         let description = format!("the {what} was above {limit} for 5 minutes");
-        let rule = draft.rule(&format!("{}-slow", base.replace('_', "-")));
-        let rule = Table::rule(&rule, &description, &format!("{name} > {limit}"));
-        let rule = match floor {
-            Some(floor) => rule.text("given", &format!("{floor} > 1")),
-            None => rule,
-        };
-        tables.push(rule.text("for", "5m"));
+        let rule = writer.rule(&format!("{}-slow", base.replace('_', "-")));
+        let rule = rule_table(&rule, &description, &format!("{name} > {limit}"));
+        let given = floor.map(|floor| format!("{floor} > 1"));
+        tables.push(rule.optional("given", given).text("for", "5m"));
         tables
     }
 
     fn measured(&self, table: Table, way: Way) -> Table {
-        let selector = selector_string(&self.family.name, &self.scope.matchers);
+        let selector = selector_literal(&self.family.name, &self.scope.matchers);
         match way {
             Way::Buckets(_) => {
                 table.raw("quantile", "0.95").raw("of", selector).text("window", "1m")
@@ -292,8 +263,10 @@ impl Timed<'_> {
     fn mean_limit(&self) -> f64 {
         let family = self.family;
         let mean = match family.kind {
-            Kind::Histogram | Kind::Summary => family.sum / family.total,
-            Kind::Gauge | Kind::Counter | Kind::Unknown => family.total / family.series as f64,
+            FamilyKind::Histogram | FamilyKind::Summary => family.sum / family.total,
+            FamilyKind::Gauge | FamilyKind::Counter | FamilyKind::Unknown => {
+                family.total / family.series as f64
+            }
         };
         let thrice = (3.0 * mean * self.factor()).ceil();
         if thrice.is_nan() { SLOW_MEAN } else { thrice.clamp(SLOW_MEAN, MOST_MEAN) }
@@ -311,7 +284,7 @@ mod tests {
     use super::*;
 
     /// A histogram with these bounds and, of 100 observations, so many at or below each.
-    fn page(name: &str, bounds: &[(f64, u32)]) -> Families {
+    fn page(name: &str, bounds: &[(f64, u32)]) -> PageFamilies {
         let line =
             |(bound, count): &(f64, u32)| format!("{name}_bucket{{le=\"{bound}\"}} {count}\n");
         let lines: String = bounds.iter().map(line).collect();

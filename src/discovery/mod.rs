@@ -13,11 +13,11 @@ mod conventions;
 mod family;
 mod gauges;
 mod latency;
+mod recognized;
 mod scope;
 mod status;
 mod text;
 mod traffic;
 
-pub use configuration::{Asked, Configuration, Found, configuration};
-pub use family::{Families, Family, Kind, Values};
-pub use text::string as toml_string;
+pub use configuration::{ConfigRequest, Configuration, RequestsFound, configuration};
+pub use family::{FamilyKind, LabelValues, MetricFamily, PageFamilies};

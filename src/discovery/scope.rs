@@ -2,8 +2,9 @@
 //! only machines ask.
 
 use super::conventions::{Convention, MACHINES, NEVER_SCOPE, ROUTES, SUM_SCOPE};
-use super::family::{Family, Values};
-use super::text::{Match, shown};
+use super::family::{LabelValues, MetricFamily};
+use super::text::shown;
+use crate::toml_text::MatcherText;
 
 /// How many other backends are named.
 const MAX_NAMED: usize = 5;
@@ -11,12 +12,12 @@ const MAX_NAMED: usize = 5;
 /// What narrows a family down, and what there is to say about it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Scope {
-    pub(super) matchers: Vec<Match>,
-    pub(super) remarks: Vec<String>,
+    pub(super) matchers: Vec<MatcherText>,
+    remarks: Vec<String>,
 }
 
 /// The part of a family that is about the service of that name.
-pub(super) fn scope(family: &Family, convention: &Convention, service: &str) -> Scope {
+pub(super) fn scope(family: &MetricFamily, convention: &Convention, service: &str) -> Scope {
     let mut scope = Scope::default();
     if let Some(label) = convention.scope {
         scope.backend(label, family, service);
@@ -26,11 +27,16 @@ pub(super) fn scope(family: &Family, convention: &Convention, service: &str) -> 
 }
 
 impl Scope {
+    /// What there is to say, each sentence after a space.
+    pub(super) fn remarks(&self) -> String {
+        self.remarks.iter().map(|remark| format!(" {remark}")).collect()
+    }
+
     /// One backend, by a label that tells them apart.
-    pub(super) fn backend(&mut self, label: &str, family: &Family, service: &str) {
+    pub(super) fn backend(&mut self, label: &str, family: &MetricFamily, service: &str) {
         let Some(values) = family.labels.get(label) else { return };
         let Some(chosen) = choose(values, service) else { return };
-        self.matchers.push(Match::new(label, "=", chosen));
+        self.matchers.push(MatcherText::new(label, "=", chosen));
         let others = values.seen.keys().filter(|value| *value != chosen);
         let others: Vec<_> = others.map(|value| shown(value)).collect();
         if chosen == SUM_SCOPE {
@@ -39,18 +45,15 @@ impl Scope {
             let named = others.iter().take(MAX_NAMED).cloned().collect::<Vec<_>>().join(", ");
             let more = others.len().saturating_sub(MAX_NAMED);
             let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-            let why = if is_named_like(chosen, service) {
-                "named like the service"
-            } else {
-                "the busiest"
-            };
+            let alike = is_named_like(chosen, service);
+            let why = if alike { "named like the service" } else { "the busiest" };
             self.remarks
                 .push(format!("Of several `{label}` this is {why}; the others are {named}{more}."));
         }
     }
 
     /// All routes but those that only machines ask, where people's are there as well.
-    fn routes(&mut self, family: &Family) {
+    fn routes(&mut self, family: &MetricFamily) {
         let Some((label, values)) = ROUTES
             .iter()
             .filter_map(|label| Some((*label, family.labels.get(*label)?)))
@@ -65,7 +68,7 @@ impl Scope {
             return;
         }
         let machines = MACHINES.iter().filter(|route| values.seen.contains_key(**route));
-        self.matchers.extend(machines.map(|route| Match::new(label, "!=", route)));
+        self.matchers.extend(machines.map(|route| MatcherText::new(label, "!=", route)));
         self.remarks.push("Routes that only machines ask are left out.".to_owned());
     }
 }
@@ -75,7 +78,7 @@ fn is_named_like(value: &str, service: &str) -> bool {
 }
 
 /// The sum over all if there is one, else what is named like the service, else the busiest.
-fn choose<'v>(values: &'v Values, service: &str) -> Option<&'v str> {
+fn choose<'v>(values: &'v LabelValues, service: &str) -> Option<&'v str> {
     if values.seen.contains_key(SUM_SCOPE) {
         return Some(SUM_SCOPE);
     }
@@ -90,15 +93,15 @@ fn choose<'v>(values: &'v Values, service: &str) -> Option<&'v str> {
 #[cfg(test)]
 mod tests {
     use super::super::family::tests::families;
-    use super::super::text::selector;
     use super::*;
+    use crate::toml_text::selector;
 
     #[track_caller]
     fn check(page: &str, label: Option<&'static str>, service: &str, expected: &str) {
         let page = families(page);
         let convention = Convention { scope: label, ..super::super::conventions::REQUESTS[0] };
         let found = scope(page.get("m").unwrap(), &convention, service);
-        assert_eq!(selector("m", &found.matchers), expected);
+        assert_eq!(selector("m", &found.matchers, ", "), expected);
     }
 
     #[test]

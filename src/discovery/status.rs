@@ -1,8 +1,8 @@
 //! Which label says how a request ended, in which language, and which of its values are the
 //! server's own failures. 4xx and their like are the clients' mistakes and no reason to go back.
 
-use super::family::{Family, Values};
-use super::text::Match;
+use super::family::{LabelValues, MetricFamily};
+use crate::toml_text::MatcherText;
 
 /// How a status label speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,15 +62,15 @@ const GRPC_USUAL: [&str; 5] = ["OK", "Canceled", "InvalidArgument", "NotFound", 
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Failing {
     /// Selects them.
-    pub(super) matcher: Match,
+    pub(super) matcher: MatcherText,
     /// Leaves out what is no request of its own, such as a sum over the others.
-    pub(super) leave_out: Option<Match>,
+    pub(super) leave_out: Option<MatcherText>,
     /// The share of all requests so far; NaN where there were none.
     pub(super) share: f64,
 }
 
 /// How the family says that a request failed, if it does.
-pub(super) fn failing(family: &Family) -> Option<Failing> {
+pub(super) fn failing(family: &MetricFamily) -> Option<Failing> {
     LABELS.iter().find_map(|(label, languages)| {
         let values = family.labels.get(*label).filter(|values| !values.more)?;
         let language = languages.iter().find(|language| language.is_spoken(values))?;
@@ -81,7 +81,7 @@ pub(super) fn failing(family: &Family) -> Option<Failing> {
 impl Language {
     /// Whether the values are of this language; one word of it is enough, one that its failures
     /// would wrongly take in is too many.
-    fn is_spoken(self, values: &Values) -> bool {
+    fn is_spoken(self, values: &LabelValues) -> bool {
         let mut seen = values.seen.keys();
         match self {
             Code => seen.any(|value| is_code(value)),
@@ -89,25 +89,28 @@ impl Language {
             Digit => seen.all(|value| matches!(value.as_str(), "1" | "2" | "3" | "4" | "5")),
             Outcome => seen.all(|value| OUTCOMES.contains(&value.as_str())),
             GrpcName => {
-                seen.clone().all(|value| is_word(value, char::is_alphabetic)) && {
-                    seen.any(|value| GRPC_USUAL.contains(&value.as_str()) || of(value, GRPC_NAMES))
-                }
+                let word =
+                    |value: &String| !value.is_empty() && value.chars().all(char::is_alphabetic);
+                let known =
+                    |value: &String| GRPC_USUAL.contains(&value.as_str()) || of(value, GRPC_NAMES);
+                seen.clone().all(word) && seen.any(known)
             }
             GrpcUpper => seen.any(|value| value == "OK" || of(value, GRPC_UPPER)),
             GrpcNumber => seen.all(|value| value.parse::<u8>().is_ok_and(|code| code <= 16)),
         }
     }
 
-    fn failing(self, label: &str, values: &Values) -> Failing {
-        let matcher = match self {
-            Code => Match::new(label, "=~", five_hundreds(values)),
-            Class => Match::new(label, "=", class_of_five(values)),
-            Digit => Match::new(label, "=", "5"),
-            Outcome => Match::new(label, "=", "SERVER_ERROR"),
-            GrpcName => Match::new(label, "=~", GRPC_NAMES),
-            GrpcUpper => Match::new(label, "=~", GRPC_UPPER),
-            GrpcNumber => Match::new(label, "=~", GRPC_NUMBERS),
+    fn failing(self, label: &str, values: &LabelValues) -> Failing {
+        let (op, value) = match self {
+            Code => ("=~", five_hundreds(values)),
+            Class => ("=", class_of_five(values)),
+            Digit => ("=", "5"),
+            Outcome => ("=", "SERVER_ERROR"),
+            GrpcName => ("=~", GRPC_NAMES),
+            GrpcUpper => ("=~", GRPC_UPPER),
+            GrpcNumber => ("=~", GRPC_NUMBERS),
         };
+        let matcher = MatcherText::new(label, op, value);
         let failed = |value: &str| match self {
             Code => is_code(value) && value.starts_with('5'),
             Class | Digit | Outcome => value == matcher.value,
@@ -116,17 +119,14 @@ impl Language {
         // nginx-vts counts every request once more under `total`.
         let sum = "total";
         let has_sum = self == Class && values.seen.contains_key(sum);
-        let leave_out = has_sum.then(|| Match::new(label, "!=", sum));
-        let all = values.seen.iter().filter(|(value, _)| !(has_sum && *value == sum));
-        let whole: f64 = all.map(|(_, (_, total))| total).sum();
-        let part = values.seen.iter().filter(|(value, _)| failed(value));
-        let part: f64 = part.map(|(_, (_, total))| total).sum();
-        Failing { matcher, leave_out, share: part / whole }
+        let leave_out = has_sum.then(|| MatcherText::new(label, "!=", sum));
+        let total = |counted: &dyn Fn(&str) -> bool| -> f64 {
+            let counted = values.seen.iter().filter(|(value, _)| counted(value));
+            counted.map(|(_, (_, total))| total).sum()
+        };
+        let share = total(&failed) / total(&|value| !has_sum || value != sum);
+        Failing { matcher, leave_out, share }
     }
-}
-
-fn is_word(value: &str, inside: fn(char) -> bool) -> bool {
-    !value.is_empty() && value.chars().all(inside)
 }
 
 fn of(value: &str, alternatives: &str) -> bool {
@@ -144,13 +144,13 @@ fn is_class(value: &str) -> bool {
 }
 
 /// The usual `5..`, unless that would take in something that is no code.
-fn five_hundreds(values: &Values) -> &'static str {
+fn five_hundreds(values: &LabelValues) -> &'static str {
     let foreign =
         |value: &&String| value.starts_with('5') && value.chars().count() == 3 && !is_code(value);
     if values.seen.keys().any(|value| foreign(&value)) { "5[0-9][0-9]" } else { "5.." }
 }
 
-fn class_of_five(values: &Values) -> &'static str {
+fn class_of_five(values: &LabelValues) -> &'static str {
     let upper = values.seen.keys().any(|value| is_class(value) && value.ends_with("XX"));
     if upper { "5XX" } else { "5xx" }
 }
@@ -158,15 +158,15 @@ fn class_of_five(values: &Values) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::super::family::tests::families;
-    use super::super::text::selector;
     use super::*;
+    use crate::toml_text::selector;
 
     #[track_caller]
     fn check(label: &str, values: &[&str], expected: Option<&str>) {
         let line = |value: &&str| format!("m_total{{{label}=\"{value}\"}} 1\n");
         let page = families(&values.iter().map(line).collect::<String>());
         let found = failing(page.get("m_total").unwrap());
-        let found = found.map(|found| selector("m", &[found.matcher]));
+        let found = found.map(|found| selector("m", &[found.matcher], ", "));
         assert_eq!(found.as_deref(), expected, "{label} {values:?}");
     }
 
@@ -195,6 +195,6 @@ mod tests {
         );
         let found = failing(page.get("m_total").unwrap()).unwrap();
         assert_eq!(found.share, 0.25);
-        assert_eq!(found.leave_out, Some(Match::new("code", "!=", "total")));
+        assert_eq!(found.leave_out, Some(MatcherText::new("code", "!=", "total")));
     }
 }

@@ -1,13 +1,12 @@
-//! Requests and how many of them failed.
+//! Requests, and how many of them failed.
 
-use super::config_writer::{Active, Draft, Section, Table};
-use super::conventions::{
-    Convention, NEVER_BEGINS, NEVER_PART, Name, OUTGOING, REQUESTS, Side, row,
-};
-use super::family::{Families, Family, Kind};
-use super::scope::{Scope, scope};
+use super::config_writer::{Active, ConfigSection, ConfigWriter, rule_table, signal_table};
+use super::conventions::{Convention, CountedBy, Name, REQUESTS};
+use super::family::{FamilyKind, MetricFamily, PageFamilies};
+use super::recognized::{Recognized, recognized};
 use super::status::{Failing, failing};
-use super::text::{Match, percent, selector_string, shown};
+use super::text::{percent, shown};
+use crate::toml_text::{MatcherText, Table, selector_literal};
 
 /// How many other counters are written out; nobody reads on.
 const MAX_ALTERNATIVES: usize = 4;
@@ -24,11 +23,9 @@ const MOST: f64 = 50.0;
 /// A family that counts requests.
 #[derive(Clone, Debug)]
 pub(super) struct Candidate<'f> {
-    pub(super) family: &'f Family,
-    pub(super) convention: &'static Convention,
-    rank: usize,
+    found: Recognized<'f>,
+    /// How it says that a request failed, if it does.
     failing: Option<Failing>,
-    scope: Scope,
 }
 
 /// What the rules are about.
@@ -36,83 +33,60 @@ pub(super) struct Candidate<'f> {
 pub(super) struct Traffic {
     /// The metric, as a selector names it, and what narrows it down.
     pub(super) metric: String,
-    pub(super) matchers: Vec<Match>,
-    pub(super) side: Side,
+    pub(super) matchers: Vec<MatcherText>,
+    pub(super) counted_by: CountedBy,
     /// The limit on the share of failures in per cent, where it can be told.
     pub(super) limit: Option<f64>,
 }
 
-/// Whether the name is one of the service's own requests.
-pub(super) fn is_own(name: Name, family: &Family) -> bool {
-    let outgoing = OUTGOING.iter().any(|(label, value)| {
-        family.labels.get(*label).is_some_and(|values| values.seen.contains_key(*value))
-    });
-    let named = match name {
-        Name::Is(_) => true,
-        Name::Ends(_) => {
-            !NEVER_BEGINS.iter().any(|start| family.name.starts_with(start))
-                && !family.name.split('_').any(|part| NEVER_PART.contains(&part))
-        }
-    };
-    named && !outgoing
-}
-
 /// Whether its samples count one for each request.
-fn counts(family: &Family, convention: &Convention) -> bool {
+fn counts(family: &MetricFamily, convention: &Convention) -> bool {
     let times = ["_seconds", "_ms", "_milliseconds"].iter().any(|end| family.name.ends_with(end));
     match family.kind {
-        Kind::Counter => !times,
+        FamilyKind::Counter => !times,
         // Without a count of its own there is nothing to select.
-        Kind::Histogram | Kind::Summary => family.series > 0,
-        Kind::Gauge => false,
+        FamilyKind::Histogram | FamilyKind::Summary => family.series > 0,
+        FamilyKind::Gauge => false,
         // The page says nothing and the name does not end like a counter's: only a known one.
-        Kind::Unknown => !times && matches!(convention.name, Name::Is(_)),
+        FamilyKind::Unknown => !times && matches!(convention.name, Name::Is(_)),
     }
 }
 
 /// Everything on the page that counts requests, the best first.
-pub(super) fn candidates<'f>(families: &'f Families, service: &str) -> Vec<Candidate<'f>> {
-    let mut all = Vec::new();
-    for family in families.iter() {
-        let own = |convention: &Convention| is_own(convention.name, family);
-        let Some(rank) = row(REQUESTS, &family.name, own) else { continue };
-        let convention = &REQUESTS[rank];
-        if counts(family, convention) {
-            let (failing, scope) = (failing(family), scope(family, convention, service));
-            if failing.is_some() || !convention.is_vague() {
-                all.push(Candidate { family, convention, rank, failing, scope });
-            }
-        }
-    }
-    all.sort_by(|a, b| {
-        let key = |c: &Candidate<'_>| (c.failing.is_none(), c.rank);
-        key(a).cmp(&key(b)).then(b.family.total.total_cmp(&a.family.total))
-    });
+pub(super) fn candidates<'f>(families: &'f PageFamilies, service: &str) -> Vec<Candidate<'f>> {
+    let found = recognized(REQUESTS, families, service, |_, _| true).into_iter();
+    let found = found.filter(|found| counts(found.family, found.convention));
+    let all = found.map(|found| Candidate { failing: failing(found.family), found });
+    // What is only called like a counter of requests is one if it says how they ended.
+    let mut all: Vec<_> =
+        all.filter(|one| one.failing.is_some() || !one.found.convention.is_vague()).collect();
+    all.sort_by_key(|one| one.failing.is_none());
     all
 }
 
 impl Candidate<'_> {
-    /// The metric that counts, as a selector names it.
     fn metric(&self) -> String {
-        match self.family.kind {
-            Kind::Histogram | Kind::Summary => format!("{}_count", self.family.name),
-            Kind::Counter | Kind::Gauge | Kind::Unknown => self.family.name.clone(),
-        }
+        self.found.family.counting_metric()
     }
 
-    fn all(&self) -> Vec<Match> {
+    fn counted_by(&self) -> CountedBy {
+        self.found.convention.counted_by
+    }
+
+    /// Selects all requests.
+    fn all(&self) -> Vec<MatcherText> {
         let leave_out = self.failing.iter().filter_map(|failing| failing.leave_out.clone());
-        self.scope.matchers.iter().cloned().chain(leave_out).collect()
+        self.found.scope.matchers.iter().cloned().chain(leave_out).collect()
     }
 
     /// What people call it.
-    pub(super) fn shown(&self) -> String {
+    fn shown(&self) -> String {
         shown(&self.metric())
     }
 
     fn traffic(&self, limit: Option<f64>) -> Traffic {
         let (metric, matchers) = (self.metric(), self.all());
-        Traffic { metric, matchers, side: self.convention.side, limit }
+        Traffic { metric, matchers, counted_by: self.counted_by(), limit }
     }
 }
 
@@ -120,10 +94,10 @@ impl Candidate<'_> {
 pub(super) fn write(
     candidates: &[Candidate<'_>],
     window: &str,
-    draft: &mut Draft,
+    writer: &mut ConfigWriter,
 ) -> Option<Traffic> {
     let Some(best) = candidates.first() else {
-        draft.note(
+        writer.note(
             "Nothing on the page counts requests by the conventions known here, so nothing is \
              said of errors. If something else on it does, name it in a `rate` and a `ratio` \
              and write a rule over them; `rollguard check` says what is wrong.",
@@ -131,7 +105,7 @@ pub(super) fn write(
         return None;
     };
     let Some(failing) = &best.failing else {
-        draft.note(&format!(
+        writer.note(&format!(
             "`{}` counts requests, but no label of it says how they ended, so there is no share \
              of failures. Count them where their status is known, best in the service itself.",
             best.shown(),
@@ -139,10 +113,10 @@ pub(super) fn write(
         return Some(best.traffic(None));
     };
     let limit = limit(failing.share);
-    let section = errors(best, failing, window, draft);
-    draft.section(&section);
+    let section = errors(best, failing, window, writer);
+    writer.section(&section);
     for other in candidates.iter().skip(1).take(MAX_ALTERNATIVES) {
-        alternative(best, other, window, draft);
+        alternative(best, other, window, writer);
     }
     Some(best.traffic(Some(limit)))
 }
@@ -153,29 +127,33 @@ fn limit(share: f64) -> f64 {
     if twice.is_nan() { SUSTAINED } else { twice.clamp(SUSTAINED, MOST) }
 }
 
-fn errors(best: &Candidate<'_>, failing: &Failing, window: &str, draft: &mut Draft) -> Section {
+fn errors(
+    best: &Candidate<'_>,
+    failing: &Failing,
+    window: &str,
+    writer: &mut ConfigWriter,
+) -> ConfigSection {
     let limit = limit(failing.share);
     let spike = (limit * 2.0).clamp(SPIKE, 2.0 * MOST - SPIKE);
-    let mut prose = vec![what(best, failing)];
-    prose.push(limits(failing.share, limit, spike));
-    let (requests, rate) = (draft.signal("requests"), draft.signal("error_rate"));
+    let prose = vec![what(best, failing), limits(failing.share, limit, spike)];
+    let (requests, rate) = (writer.signal("requests"), writer.signal("error_rate"));
     let floor = format!("{requests} > 1");
     let rule = |name: String, limit: f64, hold: &str, held: &str| {
         let description = format!("more than {limit}% of the requests failed for {held}");
-        Table::rule(&name, &description, &format!("{rate} > {limit}%"))
+        rule_table(&name, &description, &format!("{rate} > {limit}%"))
             .text("given", &floor)
             .text("for", hold)
     };
     let mut tables = signals(best, failing, (&requests, &rate), window);
-    tables.push(rule(draft.rule("error-rate-spike"), spike, "30s", "30 seconds"));
-    tables.push(rule(draft.rule("error-rate"), limit, "2m", "2 minutes"));
-    Section { prose, tables, active: Active::Yes }
+    tables.push(rule(writer.rule("error-rate-spike"), spike, "30s", "30 seconds"));
+    tables.push(rule(writer.rule("error-rate"), limit, "2m", "2 minutes"));
+    ConfigSection { prose, tables, active: Active::Yes }
 }
 
 fn what(best: &Candidate<'_>, failing: &Failing) -> String {
-    let who = match best.convention.side {
-        Side::Service => "the service's own count",
-        Side::Proxy => "the proxy's count",
+    let who = match best.counted_by() {
+        CountedBy::Service => "the service's own count",
+        CountedBy::Proxy => "the proxy's count",
     };
     let label = &failing.matcher.label;
     let mut text = format!(
@@ -186,8 +164,7 @@ fn what(best: &Candidate<'_>, failing: &Failing) -> String {
     if failing.leave_out.is_some() {
         text.push_str(" `total` is left out: it counts every request once more.");
     }
-    best.scope.remarks.iter().for_each(|remark| text.push_str(&format!(" {remark}")));
-    text
+    text + &best.found.scope.remarks()
 }
 
 fn limits(share: f64, limit: f64, spike: f64) -> String {
@@ -211,41 +188,48 @@ fn signals(
     window: &str,
 ) -> Vec<Table> {
     let (metric, all) = (candidate.metric(), candidate.all());
-    let failed = [candidate.scope.matchers.clone(), vec![failing.matcher.clone()]].concat();
-    let (of, to) = (selector_string(&metric, &failed), selector_string(&metric, &all));
+    let failed = [candidate.found.scope.matchers.clone(), vec![failing.matcher.clone()]].concat();
+    let (of, to) = (selector_literal(&metric, &failed), selector_literal(&metric, &all));
     vec![
-        Table::signal(requests, "requests per second")
+        signal_table(requests, "requests per second")
             .raw("rate", to.clone())
             .text("unit", "per_second")
             .text("window", window),
-        Table::signal(rate, "share of requests that failed")
+        signal_table(rate, "share of requests that failed")
             .raw("ratio", format!("{{ of = {of}, to = {to} }}"))
             .text("window", window),
     ]
 }
 
-fn alternative(best: &Candidate<'_>, other: &Candidate<'_>, window: &str, draft: &mut Draft) {
+fn alternative(
+    best: &Candidate<'_>,
+    other: &Candidate<'_>,
+    window: &str,
+    writer: &mut ConfigWriter,
+) {
     let Some(failing) = &other.failing else {
         let text = "counts requests as well, without saying how they ended";
-        return draft.note(&format!("`{}` {text}.", other.shown()));
+        return writer.note(&format!("`{}` {text}.", other.shown()));
     };
-    let why = match (best.convention.side, other.convention.side) {
-        (Side::Service, Side::Proxy) => "it is a proxy's count, and the service's own is nearer",
-        (Side::Service | Side::Proxy, Side::Service | Side::Proxy) => {
+    let why = match (best.counted_by(), other.counted_by()) {
+        (CountedBy::Service, CountedBy::Proxy) => {
+            "it is a proxy's count, and the service's own is nearer"
+        }
+        (CountedBy::Service | CountedBy::Proxy, CountedBy::Service | CountedBy::Proxy) => {
             "it may count the same requests once more, and the one above is the more usual name"
         }
     };
     let prose = format!("`{}` also counts requests. It is switched off: {why}.", other.shown());
-    let (requests, rate) = (draft.signal("requests"), draft.signal("error_rate"));
+    let (requests, rate) = (writer.signal("requests"), writer.signal("error_rate"));
     let mut tables = signals(other, failing, (&requests, &rate), window);
     let limit = limit(failing.share);
-    let rule = Table::rule(
-        &draft.rule("error-rate"),
+    let rule = rule_table(
+        &writer.rule("error-rate"),
         &format!("more than {limit}% of these requests failed for 2 minutes"),
         &format!("{rate} > {limit}%"),
     );
     tables.push(rule.text("given", &format!("{requests} > 1")).text("for", "2m"));
-    draft.section(&Section { prose: vec![prose], tables, active: Active::No });
+    writer.section(&ConfigSection::new(prose, tables).switched(Active::No));
 }
 
 #[cfg(test)]

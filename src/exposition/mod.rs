@@ -23,6 +23,7 @@ mod protobuf;
 mod reader;
 mod sample;
 mod scan;
+mod stored;
 mod strict;
 mod text;
 mod wire;
@@ -34,6 +35,7 @@ pub use limits::{Limits, PageError};
 pub use names::NameSet;
 pub use reader::{Reader, Tally, Whole};
 pub use sample::{Exemplar, Malformed, Native, Reason, Sample, Sink, Timestamp};
+pub use stored::for_each_series;
 pub use strict::StrictReader;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Files and directories: secrets, and where the daemon keeps things. Whether something may be
+//! Checks secrets and the directories where the daemon keeps things. Whether something may be
 //! written is asked of the system, not tried.
 
 use std::fs;
@@ -105,27 +105,27 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
-    use crate::preflight::Level;
+    use crate::preflight::FindingLevel;
 
     #[test]
     fn a_secret_that_would_not_work_is_found_and_never_told() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("token");
-        let check = |text: &str, mode: u32, level: Level, part: &str| {
+        let check = |text: &str, mode: u32, level: FindingLevel, part: &str| {
             fs::write(&path, text).unwrap();
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
             let found = secret("token", &Secret::File(path.clone()));
             assert!(found.level == level && found.what.contains(part), "{found:?}");
             assert!(!found.what.contains("hunter"), "{found:?}");
         };
-        check("hunter2\n", 0o600, Level::Ok, "is there");
-        check("hunter2", 0o640, Level::Ok, "is there");
-        check("\n", 0o600, Level::Fail, "empty");
-        check("hunter2\n\n", 0o600, Level::Fail, "newline");
-        check("hunter2 \n", 0o600, Level::Warn, "space");
-        check("hunter2\n", 0o644, Level::Fail, "everybody");
+        check("hunter2\n", 0o600, FindingLevel::Ok, "is there");
+        check("hunter2", 0o640, FindingLevel::Ok, "is there");
+        check("\n", 0o600, FindingLevel::Fail, "empty");
+        check("hunter2\n\n", 0o600, FindingLevel::Fail, "newline");
+        check("hunter2 \n", 0o600, FindingLevel::Warn, "space");
+        check("hunter2\n", 0o644, FindingLevel::Fail, "everybody");
         let absent = secret("token", &Secret::Env("ROLLGUARD_TEST_NO_SUCH_VARIABLE".to_owned()));
-        assert_eq!(absent.level, Level::Fail);
+        assert_eq!(absent.level, FindingLevel::Fail);
     }
 
     #[test]
@@ -135,11 +135,11 @@ mod tests {
         let listen = crate::config::Listen::Off;
         let at = Places { state: state.clone(), control: run.join("x.sock"), listen };
         let found = places(&at);
-        assert!(found.iter().any(|f| f.level == Level::Fail && f.what.contains("no state")));
+        assert!(found.iter().any(|f| f.level == FindingLevel::Fail && f.what.contains("no state")));
         assert!(!state.exists() && !run.exists());
         fs::create_dir(&state).unwrap();
         fs::create_dir(&run).unwrap();
-        assert!(places(&at).iter().all(|finding| finding.level != Level::Fail));
+        assert!(places(&at).iter().all(|finding| finding.level != FindingLevel::Fail));
         assert_eq!(fs::read_dir(&state).unwrap().count(), 0);
     }
 }

@@ -1,6 +1,6 @@
-//! L2: looks at everything that a rollback will need, before it is needed. It must never change
-//! anything, never send a request that a server could take for an order, and never take longer than
-//! it says. What is looked at, and what it means, `doctor` says.
+//! L2: gathers the facts for a preflight: it runs the checks that `preflight` lists. A check never
+//! changes anything, never sends a request that a server could take for an order, and never takes
+//! longer than its limit.
 
 mod files;
 mod network;

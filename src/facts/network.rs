@@ -1,4 +1,4 @@
-//! Servers and sockets: whether they accept a connection. Nothing is sent beyond a TLS handshake.
+//! Checks whether servers and sockets accept a connection. Nothing is sent beyond a TLS handshake.
 
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
@@ -7,20 +7,20 @@ use std::time::Duration;
 use tokio::net::{TcpStream, UnixStream};
 
 use crate::hook::client::Client;
-use crate::preflight::{Finding, OnFailure, Url};
+use crate::preflight::{CheckedUrl, Finding, OnFailure};
 use crate::source::secret;
 
 /// Whether the server of a URL accepts a connection.
 pub(super) async fn server(
     client: &Client,
-    url: Url,
+    url: CheckedUrl,
     on_failure: OnFailure,
     within: Duration,
 ) -> Finding {
-    let is_secret = matches!(url, Url::Secret(_));
+    let is_secret = matches!(url, CheckedUrl::Secret(_));
     let text = match url {
-        Url::Open(text) => Ok(text),
-        Url::Secret(from) => {
+        CheckedUrl::Open(text) => Ok(text),
+        CheckedUrl::Secret(from) => {
             let read = tokio::task::spawn_blocking(move || secret::value(&from)).await;
             read.unwrap_or_else(|error| Err(error.to_string()))
         }
@@ -95,7 +95,7 @@ mod tests {
     use tokio::net::{TcpListener, UnixListener};
 
     use super::*;
-    use crate::preflight::Level;
+    use crate::preflight::FindingLevel;
 
     #[tokio::test]
     async fn a_server_is_connected_to_and_nothing_is_sent() {
@@ -109,11 +109,13 @@ mod tests {
         });
         let within = Duration::from_secs(30);
         let found =
-            server(&Client::default(), Url::Open(url.clone()), OnFailure::Fail, within).await;
-        assert_eq!(found.level, Level::Ok, "{found:?}");
+            server(&Client::default(), CheckedUrl::Open(url.clone()), OnFailure::Fail, within)
+                .await;
+        assert_eq!(found.level, FindingLevel::Ok, "{found:?}");
         assert_eq!(served.await.unwrap(), b"");
-        let found = server(&Client::default(), Url::Open(url), OnFailure::Fail, within).await;
-        assert_eq!(found.level, Level::Fail, "{found:?}");
+        let found =
+            server(&Client::default(), CheckedUrl::Open(url), OnFailure::Fail, within).await;
+        assert_eq!(found.level, FindingLevel::Fail, "{found:?}");
     }
 
     #[test]
@@ -126,10 +128,10 @@ mod tests {
     async fn a_secret_url_is_not_shown() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://localhost:{}/hunter2", listener.local_addr().unwrap().port());
-        let url = Url::Secret(crate::model::target::Secret::Literal(url));
+        let url = CheckedUrl::Secret(crate::model::target::Secret::Literal(url));
         let within = Duration::from_secs(30);
         let found = server(&Client::default(), url, OnFailure::Fail, within).await;
-        assert!(found.level == Level::Ok && !found.what.contains("hunter2"), "{found:?}");
+        assert!(found.level == FindingLevel::Ok && !found.what.contains("hunter2"), "{found:?}");
         assert!(found.what.contains("the server of the secret URL accepts"), "{found:?}");
     }
 
@@ -137,13 +139,13 @@ mod tests {
     async fn a_socket_must_be_one_and_be_listened_on() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("s");
-        assert_eq!(socket(&path).await.level, Level::Fail);
+        assert_eq!(socket(&path).await.level, FindingLevel::Fail);
         std::fs::write(&path, "").unwrap();
         assert!(socket(&path).await.what.contains("no socket"));
         std::fs::remove_file(&path).unwrap();
         let listener = UnixListener::bind(&path).unwrap();
-        assert_eq!(socket(&path).await.level, Level::Ok);
+        assert_eq!(socket(&path).await.level, FindingLevel::Ok);
         drop(listener);
-        assert_eq!(socket(&path).await.level, Level::Fail);
+        assert_eq!(socket(&path).await.level, FindingLevel::Fail);
     }
 }

@@ -1,4 +1,5 @@
-//! Programs: where they are, who may change them, what runs them, and what this process may do.
+//! Gathers the facts about programs: where they are, who may change them, what runs them, and what
+//! this process may do.
 
 #![expect(clippy::disallowed_methods, reason = "programs are looked up in this environment")]
 
@@ -10,7 +11,9 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Access, AtFlags, CWD, accessat, getxattr};
 
 use crate::hook::unit;
-use crate::preflight::{Facts, Finding, Interpreter, Sandbox, Standing, arguments, judge, script};
+use crate::preflight::{
+    Finding, Interpreter, ProcessContext, ProgramFacts, Sandbox, arguments, judge, script,
+};
 
 /// How much of a program is read for its first line. The system reads 256 bytes.
 const HEAD: u64 = 256;
@@ -19,11 +22,11 @@ const HEAD: u64 = 256;
 const ELF: &[u8] = b"\x7fELF";
 
 /// What this process may do.
-pub(super) fn standing() -> Standing {
+pub(super) fn context() -> ProcessContext {
     let read = |path: &str| fs::read_to_string(path).ok();
     let sandbox = read("/proc/self/status").zip(read("/proc/self/mountinfo"));
     let home = std::env::var_os("HOME").map(PathBuf::from);
-    Standing {
+    ProcessContext {
         sandbox: sandbox.map(|(status, mounts)| Sandbox::read(&status, &mounts)),
         uid: rustix::process::geteuid().as_raw(),
         home: home.is_some_and(|home| may(&home, Access::READ_OK | Access::EXEC_OK)),
@@ -76,7 +79,7 @@ pub(super) async fn systemd_run(uid: u32) -> Vec<Finding> {
 }
 
 /// A program and the paths among its arguments.
-pub(super) fn program(program: &str, paths: &[PathBuf], standing: &Standing) -> Vec<Finding> {
+pub(super) fn program(program: &str, paths: &[PathBuf], context: &ProcessContext) -> Vec<Finding> {
     let Some(path) = found(program) else {
         let remedy = "install it, or name its whole path; PATH is that of the daemon";
         return vec![Finding::fail(format!("{program} is not there for the daemon"), remedy)];
@@ -88,8 +91,8 @@ pub(super) fn program(program: &str, paths: &[PathBuf], standing: &Standing) -> 
             return vec![Finding::fail(format!("{}: {why}", path.display()), remedy)];
         }
     };
-    let mut all = judge(&facts, standing);
-    if let Some(sandbox) = &standing.sandbox {
+    let mut all = judge(&facts, context);
+    if let Some(sandbox) = &context.sandbox {
         all.extend(arguments(paths.iter().map(PathBuf::as_path), sandbox, Path::exists));
     }
     all
@@ -108,7 +111,7 @@ fn found(program: &str) -> Option<PathBuf> {
     files.find(|file| may(file, Access::EXEC_OK))
 }
 
-fn facts(path: PathBuf) -> Result<Facts, String> {
+fn facts(path: PathBuf) -> Result<ProgramFacts, String> {
     const STICKY: u32 = 0o1000;
     const WORLD: u32 = 0o002;
     let metadata = fs::metadata(&path).map_err(|error| error.to_string())?;
@@ -118,7 +121,7 @@ fn facts(path: PathBuf) -> Result<Facts, String> {
     let real = fs::canonicalize(&path).map_err(|error| error.to_string())?;
     let parent = real.parent().and_then(|parent| fs::metadata(parent).ok());
     let replaceable = parent.is_some_and(|p| p.mode() & WORLD != 0 && p.mode() & STICKY == 0);
-    Ok(Facts {
+    Ok(ProgramFacts {
         mode: metadata.mode() & 0o7777,
         owner: metadata.uid(),
         group: metadata.gid(),
@@ -153,29 +156,35 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
-    use crate::preflight::Level;
+    use crate::preflight::FindingLevel;
 
     #[test]
     fn a_program_is_looked_at_as_it_would_be_run() {
         let dir = tempfile::tempdir().unwrap();
-        let standing = standing();
-        let check = |name: &str, text: &str, mode: u32, level: Level, part: &str| {
+        let context = context();
+        let check = |name: &str, text: &str, mode: u32, level: FindingLevel, part: &str| {
             let path = dir.path().join(name);
             fs::write(&path, text).unwrap();
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
-            let found = program(path.to_str().unwrap(), &[], &standing);
+            let found = program(path.to_str().unwrap(), &[], &context);
             let worst = found.iter().max_by_key(|finding| finding.level).unwrap();
             assert!(worst.level == level && worst.what.contains(part), "{name}: {found:?}");
         };
-        check("fine", "#!/bin/sh\n", 0o755, Level::Ok, "");
-        check("by-env", "#!/usr/bin/env sh\n", 0o755, Level::Ok, "");
-        check("windows", "#!/bin/sh\r\n", 0o755, Level::Fail, "first line");
-        check("absent", "#!/usr/bin/env no-such-thing\n", 0o755, Level::Fail, "no-such-thing");
-        check("bare", "echo\n", 0o755, Level::Warn, "neither");
-        check("open", "#!/bin/sh\n", 0o757, Level::Fail, "everybody can write");
-        check("plain", "#!/bin/sh\n", 0o644, Level::Fail, "may not be run");
-        let of = |name: &str| program(name, &[], &standing).remove(0);
-        assert_eq!(of("sh").level, Level::Ok);
+        check("fine", "#!/bin/sh\n", 0o755, FindingLevel::Ok, "");
+        check("by-env", "#!/usr/bin/env sh\n", 0o755, FindingLevel::Ok, "");
+        check("windows", "#!/bin/sh\r\n", 0o755, FindingLevel::Fail, "first line");
+        check(
+            "absent",
+            "#!/usr/bin/env no-such-thing\n",
+            0o755,
+            FindingLevel::Fail,
+            "no-such-thing",
+        );
+        check("bare", "echo\n", 0o755, FindingLevel::Warn, "neither");
+        check("open", "#!/bin/sh\n", 0o757, FindingLevel::Fail, "everybody can write");
+        check("plain", "#!/bin/sh\n", 0o644, FindingLevel::Fail, "may not be run");
+        let of = |name: &str| program(name, &[], &context).remove(0);
+        assert_eq!(of("sh").level, FindingLevel::Ok);
         assert!(of("no-such-program").what.contains("not there"));
         assert!(of(dir.path().to_str().unwrap()).what.contains("not a regular file"));
     }

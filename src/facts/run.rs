@@ -1,11 +1,11 @@
-//! All checks of a plan, side by side, each within its time.
+//! Runs all checks of a plan side by side, each within its time.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::{files, network, programs};
@@ -17,7 +17,10 @@ use crate::model::live::{Live, LiveSettings, LiveUnknown};
 use crate::model::plan::Plan;
 use crate::model::step::Via;
 use crate::model::target::Target;
-use crate::preflight::{Check, Checks, Finding, Group, Inside, Report, Sandbox, Standing, checks};
+use crate::preflight::{
+    CheckGroup, Finding, FindingGroup, Inside, PreflightCheck, PreflightReport, ProcessContext,
+    Sandbox, checks,
+};
 use crate::source::scrape_once;
 
 /// How long one check may take. What takes longer is too slow for a rollback, too.
@@ -46,21 +49,21 @@ pub struct Subject {
 }
 
 /// Looks at everything.
-pub async fn examine(subject: Subject, clock: Clock) -> Report {
+pub async fn examine(subject: Subject, clock: Clock) -> PreflightReport {
     let Subject { plan, places, config, inside, mut said } = subject;
-    let look = Arc::new(Look::new(clock));
-    said.push(look.standing.sandbox.as_ref().map_or_else(no_proc, Sandbox::describe));
+    let examiner = Arc::new(Examiner::new(clock));
+    said.push(examiner.context.sandbox.as_ref().map_or_else(no_proc, Sandbox::describe));
     said.extend(blocking(move || files::places(&places)).await);
     if inside == Inside::Daemon {
         said.extend(programs::supervisor());
         let (file, plan) = (config.clone(), plan.clone());
         said.push(on_disk(file, plan).await);
     }
-    let mut groups = vec![Group { group: "daemon".to_owned(), findings: said }];
-    groups.extend(look.all(checks(&plan)).await);
-    let (pid, uid) = (std::process::id(), look.standing.uid);
+    let mut groups = vec![FindingGroup { group: "daemon".to_owned(), findings: said }];
+    groups.extend(examiner.all(checks(&plan)).await);
+    let (pid, uid) = (std::process::id(), examiner.context.uid);
     let rollguard = env!("CARGO_PKG_VERSION").to_owned();
-    Report { rollguard, inside, pid, uid, config, groups }
+    PreflightReport { rollguard, inside, pid, uid, config, groups }
 }
 
 fn no_proc() -> Finding {
@@ -92,83 +95,78 @@ fn is_same(config: &Path, plan: &Plan) -> Result<bool, crate::load::LoadError> {
     Ok(load(config)?.plan == *plan)
 }
 
-/// What every check shares.
+/// What every check needs.
 #[derive(Debug)]
-struct Look {
+struct Examiner {
     clock: Clock,
     client: Client,
-    standing: Standing,
+    context: ProcessContext,
     room: Semaphore,
 }
 
-impl Look {
+impl Examiner {
     fn new(clock: Clock) -> Self {
-        let (client, standing) = (Client::default(), programs::standing());
-        Self { clock, client, standing, room: Semaphore::new(AT_ONCE) }
+        let (client, context) = (Client::default(), programs::context());
+        Self { clock, client, context, room: Semaphore::new(AT_ONCE) }
     }
 
-    async fn all(self: &Arc<Self>, all: Vec<Checks>) -> Vec<Group> {
-        let mut running = JoinSet::new();
-        let mut found: Vec<Vec<Option<Vec<Finding>>>> = Vec::new();
-        let mut names = Vec::new();
-        for (group, Checks { group: name, checks }) in all.into_iter().enumerate() {
-            found.push(vec![None; checks.len()]);
-            names.push(name);
-            for (place, check) in checks.into_iter().enumerate() {
-                let look = self.clone();
-                running.spawn(async move { (group, place, look.one(check).await) });
-            }
-        }
-        let collect = async {
-            while let Some(done) = running.join_next().await {
-                if let Ok((group, place, findings)) = done {
-                    found[group][place] = Some(findings);
-                }
-            }
+    /// Runs the checks of all groups side by side.
+    async fn all(self: &Arc<Self>, all: Vec<CheckGroup>) -> Vec<FindingGroup> {
+        let end = self.clock.now().after(WHOLE);
+        let start = |check| {
+            let examiner = self.clone();
+            tokio::spawn(async move { examiner.one(check).await })
         };
-        // What is not there by then is said to be missing.
-        let _ = timeout(WHOLE, collect).await;
-        let groups = names.into_iter().zip(found);
-        groups
-            .map(|(group, found)| {
-                let findings =
-                    found.into_iter().flat_map(|found| found.unwrap_or_else(|| vec![late()]));
-                Group { group, findings: findings.collect() }
-            })
-            .collect()
-    }
-
-    async fn one(&self, check: Check) -> Vec<Finding> {
-        let Ok(_place) = self.room.acquire().await else { return Vec::new() };
-        timeout(EACH, self.look(check)).await.unwrap_or_else(|_| vec![late()])
-    }
-
-    async fn look(&self, check: Check) -> Vec<Finding> {
-        match check {
-            Check::Said(finding) => vec![finding],
-            Check::Program { program, paths, via } => self.program(program, paths, via).await,
-            Check::Secret { what, secret } => {
-                vec![blocking(move || files::secret(&what, &secret)).await]
+        let started: Vec<(String, Vec<JoinHandle<_>>)> = all
+            .into_iter()
+            .map(|CheckGroup { group, checks }| (group, checks.into_iter().map(start).collect()))
+            .collect();
+        let mut groups = Vec::new();
+        for (group, checks) in started {
+            let mut findings = Vec::new();
+            for mut check in checks {
+                let found = self.clock.before(end, &mut check).await;
+                check.abort();
+                findings.extend(found.and_then(Result::ok).unwrap_or_else(|| vec![late()]));
             }
-            Check::Server { url, on_failure } => {
-                vec![network::server(&self.client, url, on_failure, EACH).await]
-            }
-            Check::Address(address) => vec![network::address(&address).await],
-            Check::Socket(path) => vec![network::socket(&path).await],
-            Check::Scrape(target) => vec![self.scrape(*target).await],
-            Check::Live(settings) => vec![live(&settings).await],
+            groups.push(FindingGroup { group, findings });
         }
+        groups
+    }
+
+    async fn one(&self, check: PreflightCheck) -> Vec<Finding> {
+        let _place = self.room.acquire().await.expect("the semaphore is never closed");
+        timeout(EACH, self.run(check)).await.unwrap_or_else(|_| vec![late()])
+    }
+
+    async fn run(&self, check: PreflightCheck) -> Vec<Finding> {
+        vec![match check {
+            PreflightCheck::Program { program, paths, via } => {
+                return self.program(program, paths, via).await;
+            }
+            PreflightCheck::Said(finding) => finding,
+            PreflightCheck::Secret { what, secret } => {
+                blocking(move || files::secret(&what, &secret)).await
+            }
+            PreflightCheck::Server { url, on_failure } => {
+                network::server(&self.client, url, on_failure, EACH).await
+            }
+            PreflightCheck::Address(address) => network::address(&address).await,
+            PreflightCheck::Socket(path) => network::socket(&path).await,
+            PreflightCheck::Scrape(target) => self.scrape(*target).await,
+            PreflightCheck::Live(settings) => live(&settings).await,
+        }]
     }
 
     async fn program(&self, program: String, paths: Vec<PathBuf>, via: Via) -> Vec<Finding> {
-        let mut standing = self.standing.clone();
+        let mut context = self.context.clone();
         let mut found = Vec::new();
         if via == Via::SystemdRun {
             // A unit of its own has neither the sandbox nor the environment of this one.
-            (standing.sandbox, standing.home) = (None, true);
-            found.extend(programs::systemd_run(standing.uid).await);
+            (context.sandbox, context.home) = (None, true);
+            found.extend(programs::systemd_run(context.uid).await);
         }
-        found.extend(blocking(move || programs::program(&program, &paths, &standing)).await);
+        found.extend(blocking(move || programs::program(&program, &paths, &context)).await);
         found
     }
 

@@ -1,29 +1,30 @@
-//! L1: other people's alerting rules, turned into ours. A file is read into alerts, each alert's
-//! expression into a tree with places, the tree is fitted to signals and a condition, and both are
-//! written as TOML. What does not fit is named with its place and a way out; nothing is ever
-//! imported so that it means less or more than it says without a comment that tells.
+//! L1: turns other people's alerting rules into rules of rollguard.
+//!
+//! `rule_files` reads the YAML into alerts, `promql` reads the expression of an alert into a tree
+//! with places, `converter` and its neighbours convert the tree into signals and a condition, and
+//! `writer` writes both as TOML. What cannot be converted is reported with its place, the reason
+//! and a way out. An alert is never imported with another meaning unless a comment says so.
 
-mod alert;
-mod ast;
-mod compare;
-mod fit;
-mod floor;
+mod algebra;
+mod conditions;
+mod converter;
+mod evidence_floor;
 mod functions;
-mod inline;
-mod json;
-mod lexer;
-mod measure;
 mod names;
-mod output;
-mod parser;
-mod place;
+mod numbers;
+mod options;
 mod prometheus;
+mod promql;
+mod recording_rules;
+mod report;
+mod rule_files;
 mod signal;
-mod table;
-mod write;
+mod spot;
+mod writer;
 mod yaml;
 
-pub use output::{Imported, Kept, Misfit, Report};
-pub use place::Spot;
-pub use prometheus::{Input, Options, TargetOf, prometheus};
+pub use options::{Options, TargetOf};
+pub use prometheus::{Input, prometheus};
+pub use report::{DroppedLabel, FilePlace, ImportReport, Imported, ImportedAlert, Misfit};
+pub use spot::Spot;
 pub use yaml::{MAX_FILE, YamlError};

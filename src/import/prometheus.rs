@@ -1,25 +1,30 @@
-//! Alerting rules of Prometheus: from files to rules, and what became of each alert.
+//! Imports alerting rules of Prometheus: from files to a file of rules and a report.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::config::{Diagnostics, SourceFile, check_rules};
-use crate::model::time::{MAX_DURATION, format_duration};
-
-use super::alert::{Alert, Rules, duration};
-use super::fit::{Fitted, Flaw, fit};
-use super::floor::signals_of;
-use super::inline::Records;
-use super::names::{Taken, rule_names, signal_names};
-use super::output::{Imported, Kept, Misfit, Report};
-use super::parser::parse;
-use super::place::Spot;
-use super::signal::Signal;
-use super::write::{self, Named};
+use super::algebra::signals_of;
+use super::converter::{Converted, Flaw, convert};
+use super::names::{rule_names, signal_names};
+use super::options::Options;
+use super::promql::{duration, parse};
+use super::recording_rules::Records;
+use super::report::{DroppedLabel, FilePlace, ImportReport, Imported, ImportedAlert, Misfit};
+use super::rule_files::{AlertingRule, RuleFiles};
+use super::signal::ImportedSignal;
+use super::spot::Spot;
+use super::writer::{NamedSignal, condition, signal_table};
 use super::yaml::YamlError;
+use crate::config::{SourceFile, check_rules};
+use crate::model::rule::Severity;
+use crate::model::time::{MAX_DURATION, format_duration};
+use crate::toml_text::{Table, UniqueNames, comment, fill};
 
 /// The longest description; more does not fit a line of the status.
 const MAX_DESCRIPTION: usize = 300;
+
+/// How wide comments are.
+const WIDTH: usize = 98;
 
 /// A file of rules.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,245 +35,153 @@ pub struct Input {
     pub text: String,
 }
 
-/// Which target a job of Prometheus is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TargetOf {
-    /// The job; `None` is any.
-    pub job: Option<String>,
-    /// The target's name.
-    pub target: String,
-}
-
-/// How alerts are to be read.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Options {
-    /// Labels that Prometheus adds and no page has.
-    pub drop_labels: Vec<String>,
-    /// Which target a job is.
-    pub targets: Vec<TargetOf>,
-}
-
-impl Options {
-    /// The target of a job; of any job where none is named.
-    pub(super) fn target_of(&self, job: Option<&str>) -> Option<&str> {
-        let named = self.targets.iter().find(|of| job.is_some() && of.job.as_deref() == job);
-        let any = || self.targets.iter().find(|of| of.job.is_none());
-        named.or_else(any).map(|of| of.target.as_str())
-    }
-}
-
 /// Turns the alerts of some files into rules.
 ///
 /// # Errors
 /// The first file that is not one of rules, and where.
 pub fn prometheus(files: &[Input], options: &Options) -> Result<Imported, YamlError> {
-    let mut rules = Rules::default();
-    for (place, file) in files.iter().enumerate() {
-        rules.read(place, &file.text)?;
+    let mut rules = RuleFiles::default();
+    for (index, file) in files.iter().enumerate() {
+        rules.read(index, &file.text)?;
     }
-    let paths: Vec<String> = files.iter().map(|file| file.path.clone()).collect();
-    let mut import = Import::new(options, &paths);
-    let records = Records::new(&rules.records);
+    let mut import = Import {
+        options,
+        records: Records::new(&rules.records),
+        files: files.iter().map(|file| file.path.as_str()).collect(),
+        signals: Vec::new(),
+        signal_names: UniqueNames::default(),
+        rule_names: UniqueNames::default(),
+        rules: String::new(),
+        dropped: BTreeMap::new(),
+        report: ImportReport { records: rules.records.len(), ..ImportReport::default() },
+    };
     for alert in &rules.alerts {
-        if let Err(flaws) = import.alert(alert, &records) {
+        if let Err(flaws) = import.alert(alert) {
             import.refuse(alert, flaws);
         }
     }
-    import.report.records = rules.records.len();
     Ok(import.finish())
 }
 
-/// A signal that is used, and the name that it was given.
+/// A signal that a rule uses, and the name that it was given.
 struct Used {
     name: String,
-    signal: Signal,
+    signal: ImportedSignal,
     from: Spot,
 }
 
 struct Import<'a> {
     options: &'a Options,
+    records: Records<'a>,
+    files: Vec<&'a str>,
     signals: Vec<Used>,
-    signal_names: Taken,
-    rule_names: Taken,
+    signal_names: UniqueNames,
+    rule_names: UniqueNames,
+    /// The rules as they are written.
     rules: String,
     dropped: BTreeMap<String, usize>,
-    report: Report,
+    report: ImportReport,
 }
 
-impl<'a> Import<'a> {
-    fn new(options: &'a Options, paths: &[String]) -> Self {
-        Self {
-            options,
-            signals: Vec::new(),
-            signal_names: Taken::default(),
-            rule_names: Taken::default(),
-            rules: String::new(),
-            dropped: BTreeMap::new(),
-            report: Report { files: paths.to_vec(), ..Report::default() },
-        }
+impl Import<'_> {
+    fn place(&self, spot: Spot) -> FilePlace {
+        let file = self.files[spot.file].to_owned();
+        FilePlace { file, line: spot.line, column: spot.column }
     }
 
-    fn refuse(&mut self, alert: &Alert, mut flaws: Vec<Flaw>) {
+    fn refuse(&mut self, alert: &AlertingRule, mut flaws: Vec<Flaw>) {
         flaws.dedup();
         self.report.refused += 1;
-        let misfits = flaws.into_iter().map(|Flaw { spot, why, instead }| Misfit {
-            alert: alert.name.clone(),
-            spot,
-            why,
-            instead,
-        });
-        self.report.misfits.extend(misfits);
+        for Flaw { spot, why, instead } in flaws {
+            let (alert, place) = (alert.name.clone(), self.place(spot));
+            self.report.misfits.push(Misfit { alert, place, spot, why, instead });
+        }
     }
 
-    fn alert(&mut self, alert: &Alert, records: &Records<'_>) -> Result<(), Vec<Flaw>> {
-        let expr = parse(&alert.expr).map_err(|error| {
-            let instead = "mend the expression; `promtool check rules` reads it as well".to_owned();
-            vec![Flaw { spot: error.spot, why: error.why, instead }]
+    /// Imports an alert, or says everything that cannot be converted.
+    fn alert(&mut self, alert: &AlertingRule) -> Result<(), Vec<Flaw>> {
+        let mut expr = parse(&alert.expr).map_err(|error| {
+            let instead = "mend the expression; `promtool check rules` reads it as well";
+            vec![Flaw::new(error.spot, error.why, instead)]
         })?;
-        let (expr, inlined) = records.inline(expr).map_err(|stuck| {
-            vec![Flaw { spot: stuck.spot, why: stuck.why, instead: stuck.instead }]
-        })?;
-        let mut fitted = fit(&expr, self.options)?;
+        let inlined = self.records.inline(&mut expr).map_err(|flaw| vec![flaw])?;
+        let mut converted = convert(&expr, self.options)?;
         if !inlined.is_empty() {
-            let names = inlined.join(", ");
-            fitted.notes.insert(0, format!("recorded series replaced by what they say: {names}"));
+            let note = format!("recorded series replaced by what they say: {}", inlined.join(", "));
+            converted.notes.insert(0, note);
         }
-        let hold = held(&alert.hold)?;
-        let keep = held(&alert.keep)?;
-        self.take(alert, fitted, hold, keep)
-    }
-
-    /// Takes what fits, unless our own reading of it fails.
-    fn take(
-        &mut self,
-        alert: &Alert,
-        mut fitted: Fitted,
-        hold: Duration,
-        keep: Duration,
-    ) -> Result<(), Vec<Flaw>> {
-        let severity = severity(alert, &mut fitted.notes);
-        let unknown = alert.unknown.iter().map(|(key, _)| {
-            let key: String = key.chars().take(40).collect();
-            format!("left out, not a key of alerts: {}", key.escape_debug())
-        });
-        fitted.notes.extend(unknown);
-        if fitted.in_turn && !hold.is_zero() {
-            let note = "`for` was about one series; here several may make it hold in turn";
-            fitted.notes.push(note.to_owned());
-        }
-        if alert.annotations.iter().any(|(_, text)| text.contains("{{")) {
-            fitted.notes.push("templates of annotations became `…`".to_owned());
-        }
-        let text = self.section(alert, &fitted, severity, hold, keep);
-        self.accepted(&text, &fitted, alert)?;
-        let names = self.name_signals(&fitted, alert);
-        let written = label(alert, "severity");
-        let name = self.rule_names.take(&rule_names(&alert.name, written), '-');
-        self.rules.push_str(&self.block(alert, &fitted.notes));
-        let section = Body { fitted: &fitted, names: &names, severity, hold, keep };
-        self.rules.push_str(&section.write(&name, alert));
-        for (label, times) in fitted.dropped {
+        let (hold, keep) = (span_of(&alert.hold)?, span_of(&alert.keep)?);
+        let severity = severity(alert, &mut converted.notes);
+        notes(alert, hold, &mut converted);
+        let section = RuleSection { alert, converted: &converted, severity, hold, keep };
+        section.accepted()?;
+        let names = self.name_signals(&converted, alert);
+        let candidates = rule_names(&alert.name, alert.label("severity"));
+        let rule = self.rule_names.take(&candidates, '-');
+        self.rules += &self.origin(alert, &converted.notes);
+        self.rules += &section.table(&rule, &names).to_string();
+        for (label, times) in converted.dropped {
             *self.dropped.entry(label).or_default() += times;
         }
-        self.report.kept.push(Kept {
-            alert: alert.name.clone(),
-            rule: name,
-            spot: alert.spot,
-            notes: fitted.notes,
-        });
+        let place = self.place(alert.spot);
+        let (alert, spot, notes) = (alert.name.clone(), alert.spot, converted.notes);
+        self.report.kept.push(ImportedAlert { alert, rule, place, spot, notes });
         Ok(())
     }
 
-    /// The rule by itself, with its signals numbered.
-    fn section(
-        &self,
-        alert: &Alert,
-        fitted: &Fitted,
-        severity: Severity,
-        hold: Duration,
-        keep: Duration,
-    ) -> String {
-        let names: Vec<String> = (0..fitted.signals.len()).map(|at| format!("s{at}")).collect();
-        let mut text = String::new();
-        for (name, signal) in names.iter().zip(&fitted.signals) {
-            write::signal(&mut text, name, signal);
-        }
-        let body = Body { fitted, names: &names, severity, hold, keep };
-        text + &body.write("r", alert)
-    }
-
-    /// Whether our own configuration accepts it: what cannot be loaded must not be written.
-    fn accepted(&self, text: &str, fitted: &Fitted, alert: &Alert) -> Result<(), Vec<Flaw>> {
-        let file = SourceFile { path: String::new(), text: text.to_owned() };
-        let wrong = |found: Diagnostics| {
-            let first = found.iter().next().map(|wrong| wrong.message.clone());
-            let why = first.unwrap_or_else(|| "the rule cannot be read".to_owned());
-            let spot = alert.expr.spots.first().copied().unwrap_or(alert.spot);
-            let instead = match fitted.signals.len() {
-                0 | 1 => "write the rule by hand",
-                _ => "split the alert, or write the rule by hand",
-            };
-            vec![Flaw { spot, why, instead: instead.to_owned() }]
-        };
-        check_rules(&[file]).map(|_| ()).map_err(wrong)
-    }
-
-    /// The names of the signals that are used; the others keep a place.
-    fn name_signals(&mut self, fitted: &Fitted, alert: &Alert) -> Vec<String> {
-        let mut used = signals_of(&fitted.when);
-        used.extend(fitted.given.iter().flat_map(signals_of));
-        let mut names = vec![String::new(); fitted.signals.len()];
+    /// The names of the signals that are used. A signal that is not used has none.
+    fn name_signals(&mut self, converted: &Converted, alert: &AlertingRule) -> Vec<String> {
+        let mut used = signals_of(&converted.when);
+        used.extend(converted.given.iter().flat_map(signals_of));
+        let mut names = vec![String::new(); converted.signals.len()];
         for ix in used {
-            let signal = &fitted.signals[ix.0];
-            names[ix.0] = match self.signals.iter().find(|used| used.signal == *signal) {
-                Some(used) => used.name.clone(),
-                None => {
-                    let name = self.signal_names.take(&signal_names(signal), '_');
-                    let (name, signal) = (name, signal.clone());
-                    self.signals.push(Used { name: name.clone(), signal, from: alert.spot });
-                    name
-                }
-            };
+            let signal = &converted.signals[ix.0];
+            let known = self.signals.iter().find(|used| used.signal == *signal);
+            names[ix.0] = known.map(|used| used.name.clone()).unwrap_or_else(|| {
+                let name = self.signal_names.take(&signal_names(signal), '_');
+                let (from, signal) = (alert.spot, signal.clone());
+                self.signals.push(Used { name: name.clone(), signal, from });
+                name
+            });
         }
         names
     }
 
-    fn place(&self, spot: Spot) -> String {
-        format!("{}:{}", self.report.files[spot.file], spot.line)
-    }
-
     /// The comments above a rule.
-    fn block(&self, alert: &Alert, notes: &[String]) -> String {
-        let mut out = String::from("\n");
-        let group =
-            if alert.group.is_empty() { String::new() } else { format!(", group {}", alert.group) };
-        write::comment(&mut out, "", &format!("{}: {}{group}", self.place(alert.spot), alert.name));
-        for (at, line) in alert.expr.text.lines().filter(|l| !l.trim().is_empty()).enumerate() {
-            write::comment(&mut out, if at == 0 { "  expr: " } else { "        " }, line);
+    fn origin(&self, alert: &AlertingRule, notes: &[String]) -> String {
+        let lead = |lead: &str, text: &str| {
+            let indent = " ".repeat(lead.len());
+            fill(&format!("# {lead}"), &format!("# {indent}"), text, WIDTH)
+        };
+        let FilePlace { file, line, .. } = self.place(alert.spot);
+        let group = &alert.group;
+        let group = if group.is_empty() { String::new() } else { format!(", group {group}") };
+        let mut out = format!("\n{}", lead("", &format!("{file}:{line}: {}{group}", alert.name)));
+        let lines = alert.expr.text.lines().filter(|line| !line.trim().is_empty());
+        for (at, line) in lines.enumerate() {
+            out += &lead(if at == 0 { "  expr: " } else { "        " }, line);
         }
-        for note in notes {
-            write::comment(&mut out, "  note: ", note);
-        }
+        notes.iter().for_each(|note| out += &lead("  note: ", note));
         out
     }
 
     fn finish(mut self) -> Imported {
-        self.report.dropped = self.dropped.clone().into_iter().collect();
-        let mut toml = String::new();
-        head(&mut toml, &self.report);
+        let dropped = std::mem::take(&mut self.dropped).into_iter();
+        let dropped = dropped.map(|(label, matchers)| DroppedLabel { label, matchers });
+        self.report.dropped = dropped.collect();
+        let mut toml = head(&self.files, &self.report.dropped);
         for Used { name, signal, from } in &self.signals {
-            toml.push('\n');
-            write::comment(&mut toml, "", &self.place(*from));
-            write::signal(&mut toml, name, signal);
+            let FilePlace { file, line, .. } = self.place(*from);
+            toml += &format!("\n{}", comment(&format!("{file}:{line}"), WIDTH));
+            toml += &signal_table(&NamedSignal { name, signal }).to_string();
         }
-        toml.push_str(&self.rules);
+        toml += &self.rules;
         Imported { toml, report: self.report }
     }
 }
 
 /// What a file of imported rules says first.
-fn head(out: &mut String, report: &Report) {
-    write::comment(out, "", &format!("Imported from {}.", report.files.join(", ")));
+fn head(files: &[&str], dropped: &[DroppedLabel]) -> String {
     const WHAT_DIFFERS: &str = "\
 #
 # Read before use: the words are the same, their meaning is not always.
@@ -280,75 +193,86 @@ fn head(out: &mut String, report: &Report) {
 #   - Rules are judged at every scrape, so a window of minutes can often be shorter.
 #   - An alert tells people; a critical rule rolls back. Decide for each whether it should.
 ";
-    out.push_str(WHAT_DIFFERS);
-    for (label, times) in &report.dropped {
+    let mut out = comment(&format!("Imported from {}.", files.join(", ")), WIDTH) + WHAT_DIFFERS;
+    for DroppedLabel { label, matchers } in dropped {
         let what = format!(
-            "Matchers of `{label}` were left out {times}×: Prometheus adds it, a page does not \
+            "Matchers of `{label}` were left out {matchers}×: Prometheus adds it, a page does not \
              have it. Restrict signals with `target` where several targets have the metric."
         );
-        out.push_str("#\n");
-        write::comment(out, "", &what);
+        out += &format!("#\n{}", comment(&what, WIDTH));
     }
+    out
 }
 
 /// A rule without its comments.
-struct Body<'b> {
-    fitted: &'b Fitted,
-    names: &'b [String],
+struct RuleSection<'b> {
+    alert: &'b AlertingRule,
+    converted: &'b Converted,
     severity: Severity,
     hold: Duration,
     keep: Duration,
 }
 
-impl Body<'_> {
-    fn write(&self, name: &str, alert: &Alert) -> String {
-        let named: Vec<_> = self
-            .names
-            .iter()
-            .zip(&self.fitted.signals)
-            .map(|(name, signal)| Named { name, signal })
-            .collect();
+impl RuleSection<'_> {
+    fn table(&self, name: &str, names: &[String]) -> Table {
+        let Self { alert, converted, .. } = self;
+        let signals = names.iter().zip(&converted.signals);
+        let signals: Vec<_> = signals.map(|(name, signal)| NamedSignal { name, signal }).collect();
         let annotation = |names: &[&str]| {
-            let found = names.iter().find_map(|name| find(&alert.annotations, name));
+            let found = names.iter().find_map(|name| alert.annotation(name));
             found.map(plain).filter(|text| !text.is_empty())
         };
-        let mut keys: Vec<(&str, String)> = Vec::new();
-        let mut text = |key, value: Option<String>| {
-            keys.extend(value.map(|value| (key, write::string(&value))));
-        };
-        text("description", annotation(&["summary", "description", "message"]));
-        text("when", Some(write::condition(&self.fitted.when, &named)));
-        text("given", self.fitted.given.as_ref().map(|given| write::condition(given, &named)));
+        let owner = ["team", "owner"].iter().find_map(|name| alert.label(name));
         let span = |span: Duration| (!span.is_zero()).then(|| format_duration(span));
-        text("for", span(self.hold));
-        text("keep_firing_for", span(self.keep));
-        text("severity", (self.severity == Severity::Warning).then(|| "warning".to_owned()));
-        text("runbook", annotation(&["runbook_url", "runbook"]));
-        let owner = ["team", "owner"].iter().find_map(|name| label(alert, name));
-        text("owner", owner.map(plain).filter(|text| !text.is_empty()));
-        let mut out = format!("[rule.{name}]\n");
-        write::entries(&mut out, &keys);
-        out
+        let warning = (self.severity == Severity::Warning).then_some("warning");
+        Table::new(format!("rule.{name}"))
+            .optional("description", annotation(&["summary", "description", "message"]))
+            .text("when", &condition(&converted.when, &signals))
+            .optional("given", converted.given.as_ref().map(|given| condition(given, &signals)))
+            .optional("for", span(self.hold))
+            .optional("keep_firing_for", span(self.keep))
+            .optional("severity", warning)
+            .optional("runbook", annotation(&["runbook_url", "runbook"]))
+            .optional("owner", owner.map(plain).filter(|text| !text.is_empty()))
+    }
+
+    /// Whether rollguard accepts the rule: what cannot be loaded must not be written.
+    fn accepted(&self) -> Result<(), Vec<Flaw>> {
+        let (alert, signals) = (self.alert, &self.converted.signals);
+        let names: Vec<String> = (0..signals.len()).map(|at| format!("s{at}")).collect();
+        let named = names.iter().zip(signals).map(|(name, signal)| NamedSignal { name, signal });
+        let mut text: String = named.map(|named| signal_table(&named).to_string()).collect();
+        text += &self.table("r", &names).to_string();
+        let checked = check_rules(&[SourceFile { path: String::new(), text }]);
+        checked.map(|_| ()).map_err(|found| {
+            let first = found.iter().next().map(|wrong| wrong.message.clone());
+            let why = first.unwrap_or_else(|| "the rule cannot be read".to_owned());
+            let spot = alert.expr.spots.first().copied().unwrap_or(alert.spot);
+            let several = signals.len() > 1;
+            let split = "split the alert, or write the rule by hand";
+            vec![Flaw::new(spot, why, if several { split } else { "write the rule by hand" })]
+        })
     }
 }
 
-#[derive(Clone, Copy, PartialEq)]
-enum Severity {
-    Critical,
-    Warning,
-}
-
-fn find<'p>(pairs: &'p [(String, String)], name: &str) -> Option<&'p str> {
-    pairs.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
-}
-
-fn label<'l>(alert: &'l Alert, name: &str) -> Option<&'l str> {
-    find(&alert.labels, name)
+/// What is not converted of an alert beside its expression.
+fn notes(alert: &AlertingRule, hold: Duration, converted: &mut Converted) {
+    for key in &alert.unknown_keys {
+        let key: String = key.chars().take(40).collect();
+        converted.notes.push(format!("left out, not a key of alerts: {}", key.escape_debug()));
+    }
+    if converted.in_turn && !hold.is_zero() {
+        let note = "`for` was about one series; here several may make it hold in turn";
+        converted.notes.push(note.to_owned());
+    }
+    if alert.annotations.iter().any(|(_, text)| text.contains("{{")) {
+        converted.notes.push("templates of annotations became `…`".to_owned());
+    }
 }
 
 /// What is not known to be critical does not roll back.
-fn severity(alert: &Alert, notes: &mut Vec<String>) -> Severity {
-    let Some(written) = label(alert, "severity") else {
+fn severity(alert: &AlertingRule, notes: &mut Vec<String>) -> Severity {
+    let Some(written) = alert.label("severity") else {
         let note = "no severity: a warning, which never rolls back; delete `severity` to change it";
         notes.push(note.to_owned());
         return Severity::Warning;
@@ -364,12 +288,13 @@ fn severity(alert: &Alert, notes: &mut Vec<String>) -> Severity {
     }
 }
 
-fn held(written: &Option<(String, Spot)>) -> Result<Duration, Vec<Flaw>> {
+/// The time that `for` or `keep_firing_for` says; zero where it is absent.
+fn span_of(written: &Option<(String, Spot)>) -> Result<Duration, Vec<Flaw>> {
     let Some((text, spot)) = written else { return Ok(Duration::ZERO) };
     duration(text).filter(|duration| *duration <= MAX_DURATION).ok_or_else(|| {
         let text: String = text.chars().take(40).collect();
         let why = format!("`{}` is not a duration up to a year", text.escape_debug());
-        vec![Flaw { spot: *spot, why, instead: "write one like 5m".to_owned() }]
+        vec![Flaw::new(*spot, why, "write one like 5m")]
     })
 }
 
@@ -384,9 +309,9 @@ fn plain(text: &str) -> String {
     }
     out.push_str(rest);
     let words: Vec<&str> = out.split_whitespace().collect();
-    let mut line: String = words.join(" ").chars().filter(|c| !c.is_control()).collect();
-    if line.chars().count() > MAX_DESCRIPTION {
-        line = line.chars().take(MAX_DESCRIPTION - 1).collect::<String>() + "…";
+    let line: String = words.join(" ").chars().filter(|c| !c.is_control()).collect();
+    if line.chars().count() <= MAX_DESCRIPTION {
+        return line;
     }
-    line
+    line.chars().take(MAX_DESCRIPTION - 1).collect::<String>() + "…"
 }

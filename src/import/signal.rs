@@ -1,49 +1,46 @@
-//! Signals as they will be written. Two that are equal are one.
+//! Signals as they will be written. Two that are equal become one.
 
 use std::time::Duration;
 
-use super::ast::Selector;
+use crate::import::promql::SeriesSelector;
+pub(super) use crate::model::signal::OverTime;
+use crate::model::signal::{AgeOf, Aggregation};
 
-/// A signal.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Signal {
-    pub(super) kind: Kind,
-    /// One reading for each value of these labels.
+pub(super) struct ImportedSignal {
+    pub(super) kind: ImportedKind,
+    /// What it reads; of a histogram its base name. Nothing for `up`.
+    pub(super) of: SeriesSelector,
+    /// Over how long it looks back.
+    pub(super) window: Option<Duration>,
+    /// It has one reading for each value of these labels.
     pub(super) by: Vec<String>,
     /// The only target that it looks at.
     pub(super) target: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Kind {
-    Rate(Selector, Duration),
-    Increase(Selector, Duration),
+pub(super) enum ImportedKind {
+    Rate,
+    Increase,
+    /// The increase of `of` by that of `to`.
     Ratio {
-        of: Selector,
-        to: Selector,
-        window: Duration,
+        to: SeriesSelector,
     },
-    /// By the base name of a histogram.
     Quantile {
         q: f64,
-        of: Selector,
-        window: Duration,
         buckets: Buckets,
     },
-    Mean(Selector, Duration),
+    Mean,
     Gauge {
-        of: Selector,
-        across: Option<Across>,
-        over: Option<(Over, Duration)>,
+        across: Option<Aggregation>,
+        over: Option<OverTime>,
     },
+    /// How many series pass a comparison.
     Count {
-        of: Selector,
         value: Option<String>,
     },
-    Age {
-        of: Selector,
-        since: Since,
-    },
+    Age(AgeOf),
     Up,
 }
 
@@ -54,86 +51,78 @@ pub(super) enum Buckets {
     Native,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Across {
-    Sum,
-    Avg,
-    Min,
-    Max,
-    Count,
+const ACROSS: [(&str, Aggregation); 5] = [
+    ("sum", Aggregation::Sum),
+    ("avg", Aggregation::Avg),
+    ("min", Aggregation::Min),
+    ("max", Aggregation::Max),
+    ("count", Aggregation::Count),
+];
+
+/// How an aggregation of PromQL puts series together, where it has a counterpart.
+pub(super) fn across_named(name: &str) -> Option<Aggregation> {
+    ACROSS.iter().find(|(known, _)| *known == name).map(|(_, across)| *across)
 }
 
-impl Across {
-    pub(super) fn named(name: &str) -> Option<Self> {
-        let all = [Self::Sum, Self::Avg, Self::Min, Self::Max, Self::Count];
-        all.into_iter().find(|across| across.text() == name)
-    }
-
-    pub(super) const fn text(self) -> &'static str {
-        match self {
-            Self::Sum => "sum",
-            Self::Avg => "avg",
-            Self::Min => "min",
-            Self::Max => "max",
-            Self::Count => "count",
-        }
-    }
+pub(super) fn across_text(across: Aggregation) -> &'static str {
+    let found = ACROSS.iter().find(|(_, known)| *known == across);
+    found.expect("every way is in the table").0
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Over {
-    Avg,
-    Min,
-    Max,
-    Median,
-    Stddev,
-    Delta,
-    Slope,
-}
+/// The function of PromQL, our word for it, and what it computes.
+const OVER_TIME: [(&str, &str, OverTime); 7] = [
+    ("avg_over_time", "avg", OverTime::Avg),
+    ("min_over_time", "min", OverTime::Min),
+    ("max_over_time", "max", OverTime::Max),
+    ("stddev_over_time", "stddev", OverTime::Stddev),
+    // Of all quantiles only the median.
+    ("quantile_over_time", "median", OverTime::Median),
+    ("delta", "delta", OverTime::Delta),
+    ("deriv", "slope", OverTime::Slope),
+];
 
-impl Over {
-    pub(super) const fn text(self) -> &'static str {
-        match self {
-            Self::Avg => "avg",
-            Self::Min => "min",
-            Self::Max => "max",
-            Self::Median => "median",
-            Self::Stddev => "stddev",
-            Self::Delta => "delta",
-            Self::Slope => "slope",
-        }
+impl OverTime {
+    /// What a function of PromQL computes, where it has a counterpart.
+    pub(super) fn named(function: &str) -> Option<Self> {
+        let found = OVER_TIME.iter().find(|(known, _, _)| *known == function);
+        found.map(|(_, _, over)| *over)
     }
 
-    /// Whether the value over time of what was put together across series is the same as what
-    /// Prometheus says, which puts together the values over time.
-    pub(super) const fn commutes(self, across: Across) -> bool {
+    pub(super) fn text(self) -> &'static str {
+        let found = OVER_TIME.iter().find(|(_, _, known)| *known == self);
+        found.expect("the newest sample alone is never imported").1
+    }
+
+    /// Whether it makes no difference if series are put together before or after. Here they are
+    /// put together before; Prometheus puts together the values over time.
+    pub(super) const fn commutes(self, across: Aggregation) -> bool {
         matches!(
             (self, across),
-            (Self::Avg | Self::Delta | Self::Slope, Across::Sum | Across::Avg)
-                | (Self::Min, Across::Min)
-                | (Self::Max, Across::Max)
+            (Self::Avg | Self::Delta | Self::Slope, Aggregation::Sum | Aggregation::Avg)
+                | (Self::Min, Aggregation::Min)
+                | (Self::Max, Aggregation::Max)
         )
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Since {
-    Sample,
-    Value,
-}
-
-impl Signal {
-    /// A series that has to be the only one for the signal to mean what a single series means:
-    /// counters are added up, whatever they belong to.
-    pub(super) fn counted(&self) -> Vec<Selector> {
+impl ImportedSignal {
+    /// The series of which there must be only one for the signal to mean what a single series
+    /// means: counters are added up, whatever they belong to.
+    pub(super) fn counted(&self) -> Vec<SeriesSelector> {
+        let of = || self.of.clone();
         match &self.kind {
-            Kind::Rate(of, _) | Kind::Increase(of, _) | Kind::Age { of, .. } => vec![of.clone()],
-            Kind::Ratio { of, to, .. } => vec![of.clone(), to.clone()],
-            Kind::Quantile { of, buckets: Buckets::Classic, .. } | Kind::Mean(of, _) => {
-                vec![of.named(format!("{}_count", of.metric))]
+            ImportedKind::Rate | ImportedKind::Increase | ImportedKind::Age(_) => vec![of()],
+            ImportedKind::Ratio { to } => vec![of(), to.clone()],
+            ImportedKind::Quantile { buckets: Buckets::Native, .. } => vec![of()],
+            ImportedKind::Quantile { .. } | ImportedKind::Mean => vec![self.count()],
+            ImportedKind::Gauge { .. } | ImportedKind::Count { .. } | ImportedKind::Up => {
+                Vec::new()
             }
-            Kind::Quantile { of, buckets: Buckets::Native, .. } => vec![of.clone()],
-            Kind::Gauge { .. } | Kind::Count { .. } | Kind::Up => Vec::new(),
         }
+    }
+
+    /// The number of observations of a histogram.
+    pub(super) fn count(&self) -> SeriesSelector {
+        self.of.named(format!("{}_count", self.of.metric))
     }
 }

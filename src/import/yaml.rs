@@ -1,12 +1,12 @@
-//! YAML as a tree with places, bounded in size and depth. Aliases share what they name, so nothing
-//! grows by them. It knows nothing of alerts.
+//! Reads YAML into a tree with places, bounded in size and depth. Aliases share the node that they
+//! name, so that they cannot multiply it. Nothing here knows what an alert is.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Span, StrInput};
 
-use super::place::{Chars, Spot, Style};
+use super::spot::{FileChars, Spot};
 
 /// The largest file. The rules of a large Kubernetes set are a tenth of it.
 pub const MAX_FILE: usize = 4 << 20;
@@ -31,61 +31,59 @@ pub struct YamlError {
 #[derive(Debug)]
 pub(super) struct Node {
     pub(super) spot: Spot,
-    pub(super) value: Value,
+    pub(super) content: Content,
 }
 
 #[derive(Debug)]
-pub(super) enum Value {
-    Text(Text),
+pub(super) enum Content {
+    Scalar(Scalar),
     List(Vec<Rc<Node>>),
     /// Keys in the order of the file.
     Map(Vec<(Rc<Node>, Rc<Node>)>),
 }
 
-/// A scalar.
 #[derive(Clone, Debug)]
-pub(super) struct Text {
+pub(super) struct Scalar {
     pub(super) value: String,
-    style: Style,
+    style: ScalarStyle,
     /// The index of its first character in the file.
     from: usize,
     spot: Spot,
 }
 
-impl Text {
-    /// Whether it says that there is nothing.
-    pub(super) fn is_null(&self) -> bool {
-        self.style == Style::Plain && matches!(&*self.value, "" | "~" | "null" | "Null" | "NULL")
-    }
-
-    /// The spot of each of its characters, and of its end.
-    pub(super) fn spots(&self, chars: &Chars) -> Vec<Spot> {
+impl Scalar {
+    /// The spot of each character, and of the end.
+    pub(super) fn spots(&self, chars: &FileChars) -> Vec<Spot> {
         chars.spots(&self.value, self.style, self.from, self.spot)
     }
 }
 
 impl Node {
-    pub(super) fn text(&self) -> Option<&Text> {
-        match &self.value {
-            Value::Text(text) => Some(text),
-            Value::List(_) | Value::Map(_) => None,
-        }
+    pub(super) fn scalar(&self) -> Option<&Scalar> {
+        if let Content::Scalar(scalar) = &self.content { Some(scalar) } else { None }
+    }
+
+    /// Keys and values, where it is a mapping.
+    pub(super) fn map(&self) -> Option<&[(Rc<Node>, Rc<Node>)]> {
+        if let Content::Map(entries) = &self.content { Some(entries) } else { None }
     }
 
     /// The value of a key.
-    pub(super) fn get(&self, key: &str) -> Option<&Rc<Node>> {
-        let Value::Map(entries) = &self.value else { return None };
-        let named = |node: &Node| node.text().is_some_and(|text| text.value == key);
-        entries.iter().find(|(name, _)| named(name)).map(|(_, value)| value)
+    pub(super) fn get(&self, key: &str) -> Option<&Node> {
+        let named = |node: &Node| node.scalar().is_some_and(|scalar| scalar.value == key);
+        self.map()?.iter().find(|(name, _)| named(name)).map(|(_, value)| &**value)
     }
 
     pub(super) fn is_null(&self) -> bool {
-        self.text().is_some_and(Text::is_null)
+        self.scalar().is_some_and(|scalar| {
+            let null = matches!(&*scalar.value, "" | "~" | "null" | "Null" | "NULL");
+            null && scalar.style == ScalarStyle::Plain
+        })
     }
 }
 
 /// Reads the documents of a text.
-pub(super) fn read(chars: &Chars, text: &str) -> Result<Vec<Rc<Node>>, YamlError> {
+pub(super) fn read(chars: &FileChars, text: &str) -> Result<Vec<Rc<Node>>, YamlError> {
     if text.len() > MAX_FILE {
         let reason = format!("larger than {} MiB, which no file of rules is", MAX_FILE >> 20);
         return Err(YamlError { spot: chars.spot(1, 1), reason });
@@ -103,8 +101,8 @@ pub(super) fn read(chars: &Chars, text: &str) -> Result<Vec<Rc<Node>>, YamlError
     Ok(documents)
 }
 
-/// A collection that is not closed yet.
-struct Open {
+/// A collection whose end has not come yet.
+struct OpenCollection {
     spot: Spot,
     anchor: usize,
     is_map: bool,
@@ -112,38 +110,45 @@ struct Open {
 }
 
 struct Builder<'c> {
-    chars: &'c Chars,
-    open: Vec<Open>,
+    chars: &'c FileChars,
+    open: Vec<OpenCollection>,
     anchors: HashMap<usize, Rc<Node>>,
     nodes: usize,
 }
 
 impl Builder<'_> {
-    fn spot(&self, span: Span) -> Spot {
-        self.chars.spot(span.start.line(), span.start.col() + 1)
-    }
-
-    /// The document, where the event completes one.
+    /// Takes an event; answers the document that it completes.
     fn take(&mut self, event: Event<'_>, span: Span) -> Result<Option<Rc<Node>>, YamlError> {
-        let spot = self.spot(span);
-        match event {
+        let spot = self.chars.spot(span.start.line(), span.start.col() + 1);
+        let node = match event {
             Event::Scalar(value, style, anchor, _) => {
-                let text = text(value.into_owned(), style, span, spot);
-                self.add(Node { spot, value: Value::Text(text) }, anchor)
+                let (value, from) = (value.into_owned(), span.start.index());
+                self.node(spot, Content::Scalar(Scalar { value, style, from, spot }), anchor)?
             }
-            Event::SequenceStart(anchor, _) => self.push(spot, anchor, false),
-            Event::MappingStart(anchor, _) => self.push(spot, anchor, true),
-            Event::SequenceEnd | Event::MappingEnd => self.close(),
+            Event::SequenceStart(anchor, _) => return self.push(spot, anchor, false),
+            Event::MappingStart(anchor, _) => return self.push(spot, anchor, true),
+            Event::SequenceEnd | Event::MappingEnd => {
+                let ended = self.open.pop().expect("the parser ends only what it has started");
+                let OpenCollection { spot, anchor, is_map, children } = ended;
+                let content = if is_map { map(children)? } else { Content::List(children) };
+                self.node(spot, content, anchor)?
+            }
             Event::Alias(anchor) => {
                 let wrong = || YamlError { spot, reason: "an alias of nothing".to_owned() };
-                let node = self.anchors.get(&anchor).cloned().ok_or_else(wrong)?;
-                self.place(node)
+                self.anchors.get(&anchor).cloned().ok_or_else(wrong)?
             }
             Event::Nothing
             | Event::StreamStart
             | Event::StreamEnd
             | Event::DocumentStart(_)
-            | Event::DocumentEnd => Ok(None),
+            | Event::DocumentEnd => return Ok(None),
+        };
+        match self.open.last_mut() {
+            None => Ok(Some(node)),
+            Some(parent) => {
+                parent.children.push(node);
+                Ok(None)
+            }
         }
     }
 
@@ -156,68 +161,40 @@ impl Builder<'_> {
         if self.open.len() >= MAX_DEPTH {
             return Err(YamlError { spot, reason: format!("nested deeper than {MAX_DEPTH}") });
         }
-        self.open.push(Open { spot, anchor, is_map, children: Vec::new() });
+        self.open.push(OpenCollection { spot, anchor, is_map, children: Vec::new() });
         Ok(None)
     }
 
-    fn close(&mut self) -> Result<Option<Rc<Node>>, YamlError> {
-        let Some(open) = self.open.pop() else { return Ok(None) };
-        let value = if open.is_map { self.map(open.children)? } else { Value::List(open.children) };
-        self.add(Node { spot: open.spot, value }, open.anchor)
-    }
-
-    /// Keys and values come in turn.
-    fn map(&self, children: Vec<Rc<Node>>) -> Result<Value, YamlError> {
-        let mut entries: Vec<(Rc<Node>, Rc<Node>)> = Vec::new();
-        let mut seen = std::collections::HashSet::new();
-        let mut children = children.into_iter();
-        while let (Some(key), Some(value)) = (children.next(), children.next()) {
-            let wrong = |reason: String| YamlError { spot: key.spot, reason };
-            let Some(name) = key.text() else {
-                return Err(wrong("a key is not a text".to_owned()));
-            };
-            if name.value == "<<" {
-                return Err(wrong("merge keys are not read; write the keys out".to_owned()));
-            }
-            if !seen.insert(name.value.clone()) {
-                let name: String = name.value.chars().take(60).collect();
-                return Err(wrong(format!("the key `{}` is there twice", name.escape_debug())));
-            }
-            entries.push((key, value));
-        }
-        Ok(Value::Map(entries))
-    }
-
-    fn add(&mut self, node: Node, anchor: usize) -> Result<Option<Rc<Node>>, YamlError> {
+    fn node(&mut self, spot: Spot, content: Content, anchor: usize) -> Result<Rc<Node>, YamlError> {
         self.nodes += 1;
         if self.nodes > MAX_NODES {
             let reason = format!("more than {MAX_NODES} values, which no file of rules has");
-            return Err(YamlError { spot: node.spot, reason });
+            return Err(YamlError { spot, reason });
         }
-        let node = Rc::new(node);
+        let node = Rc::new(Node { spot, content });
         if anchor > 0 {
             self.anchors.insert(anchor, node.clone());
         }
-        self.place(node)
-    }
-
-    fn place(&mut self, node: Rc<Node>) -> Result<Option<Rc<Node>>, YamlError> {
-        match self.open.last_mut() {
-            None => Ok(Some(node)),
-            Some(open) => {
-                open.children.push(node);
-                Ok(None)
-            }
-        }
+        Ok(node)
     }
 }
 
-fn text(value: String, style: ScalarStyle, span: Span, spot: Spot) -> Text {
-    let style = match style {
-        ScalarStyle::Plain => Style::Plain,
-        ScalarStyle::SingleQuoted => Style::Single,
-        ScalarStyle::DoubleQuoted => Style::Double,
-        ScalarStyle::Literal | ScalarStyle::Folded => Style::Block,
-    };
-    Text { value, style, from: span.start.index(), spot }
+/// A mapping of keys and values that come in turn.
+fn map(children: Vec<Rc<Node>>) -> Result<Content, YamlError> {
+    let mut entries: Vec<(Rc<Node>, Rc<Node>)> = Vec::new();
+    let mut seen = HashSet::new();
+    let mut children = children.into_iter();
+    while let (Some(key), Some(value)) = (children.next(), children.next()) {
+        let wrong = |reason: String| YamlError { spot: key.spot, reason };
+        let name = key.scalar().ok_or_else(|| wrong("a key is not a text".to_owned()))?;
+        if name.value == "<<" {
+            return Err(wrong("merge keys are not read; write the keys out".to_owned()));
+        }
+        if !seen.insert(name.value.clone()) {
+            let name: String = name.value.chars().take(60).collect();
+            return Err(wrong(format!("the key `{}` is there twice", name.escape_debug())));
+        }
+        entries.push((key, value));
+    }
+    Ok(Content::Map(entries))
 }

@@ -9,7 +9,7 @@ use crate::model::selector::{Matcher, Test};
 use crate::model::signal::{Selection, Shape};
 
 use super::nearest::{self, MAX_VALUES};
-use super::page::{Labels, Survey, label};
+use super::page::{PageContents, SeriesLabels, label};
 use super::wanted::{label_within, matcher_text, names, pattern};
 
 /// How many series are looked at to explain one selector. What the first of them show, the others
@@ -18,7 +18,7 @@ const MAX_SERIES: usize = 10_000;
 
 /// Why a selector finds nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Problem {
+pub struct SelectorProblem {
     /// What is wrong, for scripts.
     pub kind: ProblemKind,
     /// What is wrong, for people.
@@ -47,7 +47,7 @@ pub enum ProblemKind {
     NotSeen,
 }
 
-impl Problem {
+impl SelectorProblem {
     fn new(kind: ProblemKind, text: String) -> Self {
         Self { kind, text, hint: None, candidates: Vec::new() }
     }
@@ -64,16 +64,17 @@ impl Problem {
 }
 
 /// How many series a selector finds on a page. The buckets of one histogram count once.
-pub(super) fn count(asked: &Selection<'_>, survey: &Survey) -> usize {
+pub(super) fn count(asked: &Selection<'_>, page: &PageContents) -> usize {
     let names = names(asked);
-    let mut all = names.iter().map(|name| matching(asked, survey, name));
+    let mut all = names.iter().map(|name| matching(asked, page, name));
     let first = all.find(|found| !found.is_empty()).unwrap_or_default();
     let splits = label_within(asked.shape);
     if splits.is_empty() {
         return first.len();
     }
-    let whole = |labels: &&Labels| -> Vec<(String, String)> {
-        let mut rest: Labels = labels.iter().filter(|(name, _)| name != splits).cloned().collect();
+    let whole = |labels: &&SeriesLabels| -> Vec<(String, String)> {
+        let mut rest: SeriesLabels =
+            labels.iter().filter(|(name, _)| name != splits).cloned().collect();
         rest.sort();
         rest
     };
@@ -83,52 +84,57 @@ pub(super) fn count(asked: &Selection<'_>, survey: &Survey) -> usize {
 /// The series of a metric that are selected, and of use.
 pub(super) fn matching<'s>(
     asked: &Selection<'_>,
-    survey: &'s Survey,
+    page: &'s PageContents,
     metric: &str,
-) -> Vec<&'s Labels> {
+) -> Vec<&'s SeriesLabels> {
     let quantile = asked.shape.quantile().filter(|_| metric == asked.selector.metric);
-    let own_quantile = |labels: &&Labels| {
+    let own_quantile = |labels: &&SeriesLabels| {
         let is_own = |q| {
             let own = label(labels, "quantile").parse::<f64>();
             own.is_ok_and(|own| own.total_cmp(&q).is_eq())
         };
         quantile.is_none_or(is_own)
     };
-    let accepted = |labels: &&Labels| asked.selector.accepts(|name| label(labels, name));
-    survey.series(metric).iter().filter(accepted).filter(own_quantile).collect()
+    let accepted = |labels: &&SeriesLabels| asked.selector.accepts(|name| label(labels, name));
+    page.series(metric).iter().filter(accepted).filter(own_quantile).collect()
 }
 
 /// Why the selector finds nothing on any of the pages. `unseen` says that some targets could not
 /// be looked at.
-pub(super) fn explain(asked: &Selection<'_>, surveys: &[Survey], unseen: bool) -> Problem {
+pub(super) fn explain(
+    asked: &Selection<'_>,
+    pages: &[PageContents],
+    unseen: bool,
+) -> SelectorProblem {
     let names = names(asked);
-    let series = |name: &String| -> Vec<&Labels> {
-        surveys.iter().flat_map(|survey| survey.series(name)).take(MAX_SERIES).collect()
+    let series = |name: &String| -> Vec<&SeriesLabels> {
+        pages.iter().flat_map(|page| page.series(name)).take(MAX_SERIES).collect()
     };
     let there = names.iter().map(series).find(|series| !series.is_empty());
     match there {
         Some(series) => excluded(asked, &series),
-        None => absent(asked, surveys, unseen),
+        None => absent(asked, pages, unseen),
     }
 }
 
 /// The metric is not there under any name that would do.
-fn absent(asked: &Selection<'_>, surveys: &[Survey], unseen: bool) -> Problem {
+fn absent(asked: &Selection<'_>, pages: &[PageContents], unseen: bool) -> SelectorProblem {
     let metric = &asked.selector.metric;
-    if let Some(problem) = other_kind(asked, surveys) {
+    if let Some(problem) = other_kind(asked, pages) {
         return problem;
     }
-    let names = surveys.iter().flat_map(|survey| &survey.names).map(String::as_str);
+    let names = pages.iter().flat_map(|page| &page.names).map(String::as_str);
     let near = nearest::metrics(metric, asked.shape, names);
     if unseen && near.is_empty() {
         let text = format!("`{metric}` is on no page that could be looked at");
-        return Problem::new(ProblemKind::NotSeen, text).hint("a target that failed may have it");
+        return SelectorProblem::new(ProblemKind::NotSeen, text)
+            .hint("a target that failed may have it");
     }
-    let text = match surveys {
+    let text = match pages {
         [only] => format!("{} has no metric `{metric}`", only.target),
         _ => format!("no target has a metric `{metric}`"),
     };
-    let problem = Problem::new(ProblemKind::NoMetric, text);
+    let problem = SelectorProblem::new(ProblemKind::NoMetric, text);
     match near.as_slice() {
         [] => problem.hint("look at the page: nothing on it has a similar name"),
         [one] => problem.hint(format!("did you mean `{one}`?")),
@@ -138,10 +144,10 @@ fn absent(asked: &Selection<'_>, surveys: &[Survey], unseen: bool) -> Problem {
 }
 
 /// The metric is there, and is something else than what the signal needs.
-fn other_kind(asked: &Selection<'_>, surveys: &[Survey]) -> Option<Problem> {
+fn other_kind(asked: &Selection<'_>, pages: &[PageContents]) -> Option<SelectorProblem> {
     let metric = &asked.selector.metric;
-    let has = |name: &str| surveys.iter().any(|survey| survey.names.contains(name));
-    let kinds = surveys.iter().filter_map(|survey| survey.kind_of_family(metric));
+    let has = |name: &str| pages.iter().any(|page| page.names.contains(name));
+    let kinds = pages.iter().filter_map(|page| page.kind_of_family(metric));
     let kind = kinds.map(str::to_owned).next();
     let plain = has(metric);
     let histogram = has(&format!("{metric}_bucket"));
@@ -176,23 +182,24 @@ fn other_kind(asked: &Selection<'_>, surveys: &[Survey]) -> Option<Problem> {
         | Shape::Mean => return None,
     };
     let text = format!("`{metric}` is a {what}");
-    Some(Problem::new(ProblemKind::OtherKind, text).hint(hint))
+    Some(SelectorProblem::new(ProblemKind::OtherKind, text).hint(hint))
 }
 
 /// The metric is there, and no series of it is selected.
-fn excluded(asked: &Selection<'_>, series: &[&Labels]) -> Problem {
+fn excluded(asked: &Selection<'_>, series: &[&SeriesLabels]) -> SelectorProblem {
     let matchers = &asked.selector.matchers;
-    let accepts =
-        |matcher: &Matcher, labels: &Labels| matcher.test.accepts(label(labels, &matcher.label));
+    let accepts = |matcher: &Matcher, labels: &SeriesLabels| {
+        matcher.test.accepts(label(labels, &matcher.label))
+    };
     let alone = matchers.iter().position(|m| !series.iter().any(|labels| accepts(m, labels)));
     // What the other matchers leave; where that is nothing, what those before it leave.
-    let others = |ix: usize| -> Vec<&Labels> {
+    let others = |ix: usize| -> Vec<&SeriesLabels> {
         let rest = || matchers.iter().enumerate().filter(move |(other, _)| *other != ix);
-        let all = |labels: &&&Labels| rest().all(|(_, matcher)| accepts(matcher, labels));
+        let all = |labels: &&&SeriesLabels| rest().all(|(_, matcher)| accepts(matcher, labels));
         series.iter().filter(all).copied().collect()
     };
-    let before = |ix: usize| -> Vec<&Labels> {
-        let all = |labels: &&&Labels| matchers[..ix].iter().all(|m| accepts(m, labels));
+    let before = |ix: usize| -> Vec<&SeriesLabels> {
+        let all = |labels: &&&SeriesLabels| matchers[..ix].iter().all(|m| accepts(m, labels));
         series.iter().filter(all).copied().collect()
     };
     let mut together = (0..matchers.len()).filter(|ix| !others(*ix).is_empty());
@@ -211,24 +218,29 @@ fn excluded(asked: &Selection<'_>, series: &[&Labels]) -> Problem {
 }
 
 /// Every matcher accepts something, so it can only be the summary's quantile that is not there.
-fn other_quantile(asked: &Selection<'_>, series: &[&Labels]) -> Problem {
+fn other_quantile(asked: &Selection<'_>, series: &[&SeriesLabels]) -> SelectorProblem {
     let metric = &asked.selector.metric;
     let values = values(series, "quantile");
     let wanted = asked.shape.quantile().map(|q| q.to_string()).unwrap_or_default();
     if values.is_empty() {
         let text = format!("`{metric}` is neither a histogram nor a summary");
         let hint = "a quantile needs one of them; `gauge` takes the value as it is";
-        return Problem::new(ProblemKind::OtherKind, text).hint(hint);
+        return SelectorProblem::new(ProblemKind::OtherKind, text).hint(hint);
     }
     let values = nearest::sorted(&wanted, values);
     let text = format!("`{metric}` is a summary without the quantile {wanted}");
-    Problem::new(ProblemKind::OtherKind, text)
+    SelectorProblem::new(ProblemKind::OtherKind, text)
         .hint(format!("it has {}", bounded(&values)))
         .candidates(values.into_iter().take(MAX_VALUES).collect())
 }
 
 /// Why this matcher excludes what is `left`; `scope` says what else had a part in it.
-fn by_matcher(asked: &Selection<'_>, matcher: &Matcher, left: &[&Labels], scope: &str) -> Problem {
+fn by_matcher(
+    asked: &Selection<'_>,
+    matcher: &Matcher,
+    left: &[&SeriesLabels],
+    scope: &str,
+) -> SelectorProblem {
     let metric = &asked.selector.metric;
     let values = nearest::sorted(pattern(&matcher.test), values(left, &matcher.label));
     let candidates = values.iter().take(MAX_VALUES).cloned().collect();
@@ -242,7 +254,7 @@ fn by_matcher(asked: &Selection<'_>, matcher: &Matcher, left: &[&Labels], scope:
                 format!("`{metric}` is on {}, which {matcher} excludes", listed(&values, "and"))
             }
         };
-        return Problem::new(ProblemKind::OtherTarget, text).candidates(candidates);
+        return SelectorProblem::new(ProblemKind::OtherTarget, text).candidates(candidates);
     }
     if values.is_empty() {
         let labels = left.iter().flat_map(|labels| labels.iter().map(|(name, _)| name.clone()));
@@ -253,18 +265,18 @@ fn by_matcher(asked: &Selection<'_>, matcher: &Matcher, left: &[&Labels], scope:
             0 => "it has no labels at all".to_owned(),
             _ => format!("its labels: {}", bounded(&labels)),
         };
-        return Problem::new(ProblemKind::NoLabel, text)
+        return SelectorProblem::new(ProblemKind::NoLabel, text)
             .hint(hint)
             .candidates(labels.into_iter().take(MAX_VALUES).collect());
     }
     let text = format!("{} excludes every series of `{metric}`{scope}", matcher_text(matcher));
-    Problem::new(ProblemKind::NoValue, text)
+    SelectorProblem::new(ProblemKind::NoValue, text)
         .hint(format!("`{}` is {}", matcher.label, bounded(&values)))
         .candidates(candidates)
 }
 
 /// The values of a label.
-fn values(series: &[&Labels], name: &str) -> Vec<String> {
+fn values(series: &[&SeriesLabels], name: &str) -> Vec<String> {
     let mut values: Vec<&str> = series.iter().map(|labels| label(labels, name)).collect();
     values.sort_unstable();
     values.dedup();
@@ -330,14 +342,14 @@ mod tests {
         }
     }
 
-    fn survey(text: &str, asked: &Selection<'_>) -> Survey {
+    fn contents(text: &str, asked: &Selection<'_>) -> PageContents {
         let target = target_at(TargetName::new("api").unwrap(), "http://[::1]/").unwrap();
         let mut keep = Keep(Page::default());
         let mut reader = Reader::new(Format::Text, Limits::default(), None);
         reader.feed(text.as_bytes(), &mut keep).unwrap();
         reader.finish(Whole::Yes, &mut keep).unwrap();
         let wanted: HashSet<String> = names(asked).into_iter().collect();
-        Survey::read(&keep.0, &target, &wanted)
+        PageContents::read(&keep.0, &target, &wanted)
     }
 
     fn selector(metric: &str, matchers: &[(&str, &str)]) -> Selector {
@@ -357,9 +369,9 @@ mod tests {
         let selector = selector("m", matchers);
         let asked =
             Selection { kind: "rate", key: "rate", selector: &selector, shape: Shape::Counter };
-        let survey = survey(PAGE, &asked);
-        assert_eq!(count(&asked, &survey), 0);
-        let problem = explain(&asked, &[survey], false);
+        let page = contents(PAGE, &asked);
+        assert_eq!(count(&asked, &page), 0);
+        let problem = explain(&asked, &[page], false);
         assert_eq!(problem.kind, kind, "{problem:?}");
         let hint = problem.hint.unwrap_or_default();
         assert_eq!(format!("{}; {hint}", problem.text), text);
@@ -395,7 +407,7 @@ mod tests {
         };
         let page = "h_bucket{p=\"a\",le=\"1\"} 1\nh_bucket{p=\"a\",le=\"+Inf\"} 1\n\
                     h_bucket{p=\"b\",le=\"1\"} 1\nh_bucket{p=\"b\",le=\"+Inf\"} 1\n";
-        assert_eq!(count(&asked, &survey(page, &asked)), 2);
+        assert_eq!(count(&asked, &contents(page, &asked)), 2);
     }
 
     proptest! {
@@ -422,9 +434,9 @@ mod tests {
             let selector = selector(&metric, &matchers);
             let (kind, key, shape) = ("rate", "of", SHAPES[shape]);
             let asked = Selection { kind, key, selector: &selector, shape };
-            let survey = survey(&page, &asked);
-            if count(&asked, &survey) == 0 {
-                let problem = explain(&asked, &[survey], false);
+            let page = contents(&page, &asked);
+            if count(&asked, &page) == 0 {
+                let problem = explain(&asked, &[page], false);
                 prop_assert!(!problem.text.is_empty());
                 prop_assert!(problem.candidates.len() <= MAX_VALUES);
             }

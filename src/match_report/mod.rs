@@ -1,19 +1,19 @@
-//! L1: how rules fit what is really sampled: which series each selector finds on each page, why
-//! one finds nothing and what was probably meant, and what a reading lacks. Pure: pages and
-//! readings come in, plain values for people and scripts come out. It never judges: that is
-//! `engine`'s business alone.
+//! L1: reports how rules match what is really sampled: which series each selector finds on each
+//! page, why one finds nothing and what was probably meant, and what a reading lacks. Pages and
+//! readings come in, plain values for people and programs come out. Nothing here judges, which only
+//! `engine` does.
 
-mod doubt;
 mod explain;
+mod lints;
 mod nearest;
 mod page;
 mod report;
 mod wanted;
 
-pub use explain::{Problem, ProblemKind};
-pub use page::Survey;
+pub use explain::{ProblemKind, SelectorProblem};
+pub use page::PageContents;
 pub use report::{
-    GroupTrial, Limit, RuleTrial, SelectorTrial, SeriesCount, SignalTrial, TargetTrial, Trial,
-    trial,
+    GroupMatch, LimitUse, MatchReport, RuleMatch, SelectorMatch, SeriesCount, SignalMatch,
+    TargetMatch, match_report,
 };
 pub use wanted::wanted;

@@ -1,9 +1,9 @@
-//! A survey: what one target's page holds, as far as anybody may ask. Of the metrics that are
-//! wanted every series is kept with its labels, of all others the name and the kind.
+//! What one target's page holds, as far as anybody may ask. Of the metrics that are wanted every
+//! series is kept with its labels, of all others the name and the kind.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use crate::exposition::{Format, Limits, Malformed, Reader, Sample, Sink, Whole};
+use crate::exposition::{Sample, for_each_series};
 use crate::model::scrape::Page;
 use crate::model::target::Target;
 
@@ -12,45 +12,54 @@ use crate::model::target::Target;
 const MAX_NAMES: usize = 20_000;
 
 /// A series' labels: those of the page, those of the target, and `target`.
-pub(super) type Labels = Vec<(String, String)>;
+pub(super) type SeriesLabels = Vec<(String, String)>;
 
 /// What a page holds.
 #[derive(Clone, Debug, Default)]
-pub struct Survey {
+pub struct PageContents {
     pub(super) target: String,
     pub(super) names: BTreeSet<String>,
     kinds: HashMap<String, String>,
-    series: HashMap<String, Vec<Labels>>,
+    series: HashMap<String, Vec<SeriesLabels>>,
     /// How many samples the page has.
     pub(super) samples: u64,
 }
 
-impl Survey {
+impl PageContents {
     /// Reads a page that was scraped whole; the series of `wanted` metrics are kept.
     #[must_use]
     pub fn read(page: &Page, target: &Target, wanted: &HashSet<String>) -> Self {
-        let survey = Self {
+        let mut contents = Self {
             target: target.name.to_string(),
             samples: page.sample_count,
             kinds: page.kinds().iter().cloned().collect(),
             ..Self::default()
         };
-        let mut taker = Taker { survey, target, wanted };
-        let mut reader = Reader::new(Format::Text, Limits::default(), None);
-        for sample in page.samples() {
-            // A page that passed the limits once passes them again: its text only got shorter.
-            let fed = reader.feed(sample.series.as_bytes(), &mut taker);
-            if fed.and_then(|()| reader.feed(b" 0\n", &mut taker)).is_err() {
-                break;
+        for_each_series(page, |sample, _| contents.take(sample, target, wanted));
+        contents
+    }
+
+    fn take(&mut self, sample: &Sample<'_>, target: &Target, wanted: &HashSet<String>) {
+        if self.names.len() < MAX_NAMES && !self.names.contains(&*sample.name) {
+            self.names.insert(sample.name.clone().into_owned());
+        }
+        if !wanted.contains(&*sample.name) {
+            return;
+        }
+        // The target's own labels win over the page's, as in the engine.
+        let own = ("target".to_owned(), target.name.to_string());
+        let mut labels: SeriesLabels = vec![own];
+        labels.extend(target.labels.iter().cloned());
+        for (name, value) in sample.labels.iter() {
+            if label(&labels, &name).is_empty() && !value.is_empty() {
+                labels.push((name.into_owned(), value.into_owned()));
             }
         }
-        let read = reader.finish(Whole::Yes, &mut taker);
-        debug_assert!(read.is_ok(), "a reader takes back what it gave: {read:?}");
-        taker.survey
+        self.series.entry(sample.name.clone().into_owned()).or_default().push(labels);
     }
 
     /// The series of a wanted metric.
-    pub(super) fn series(&self, metric: &str) -> &[Labels] {
+    pub(super) fn series(&self, metric: &str) -> &[SeriesLabels] {
         self.series.get(metric).map_or(&[], Vec::as_slice)
     }
 
@@ -70,37 +79,6 @@ impl Survey {
 }
 
 /// A label's value; an absent label equals the empty text.
-pub(super) fn label<'l>(labels: &'l Labels, name: &str) -> &'l str {
+pub(super) fn label<'l>(labels: &'l SeriesLabels, name: &str) -> &'l str {
     labels.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
-}
-
-/// Takes series in.
-struct Taker<'a> {
-    survey: Survey,
-    target: &'a Target,
-    wanted: &'a HashSet<String>,
-}
-
-impl Sink for Taker<'_> {
-    fn sample(&mut self, sample: Sample<'_>) {
-        if self.survey.names.len() < MAX_NAMES && !self.survey.names.contains(&*sample.name) {
-            self.survey.names.insert(sample.name.clone().into_owned());
-        }
-        if !self.wanted.contains(&*sample.name) {
-            return;
-        }
-        let own = sample.labels.iter().map(|(name, value)| (name.into_owned(), value.into_owned()));
-        let given = self.target.labels.iter().cloned();
-        let target = ("target".to_owned(), self.target.name.to_string());
-        // The target's own labels win over the page's, as in the engine.
-        let mut labels: Labels = std::iter::once(target).chain(given).collect();
-        for (name, value) in own {
-            if label(&labels, &name).is_empty() && !value.is_empty() {
-                labels.push((name, value));
-            }
-        }
-        self.survey.series.entry(sample.name.into_owned()).or_default().push(labels);
-    }
-
-    fn malformed(&mut self, _: Malformed<'_>) {}
 }

@@ -1,4 +1,4 @@
-//! A trial: what targets, signals and rules were after the targets were sampled for a while, with
+//! The report: what targets, signals and rules were after the targets were sampled for a while, and
 //! what each lacks. The field names are documented and stable.
 
 use std::collections::BTreeSet;
@@ -20,9 +20,9 @@ use crate::model::signal::Selection;
 use crate::model::target::Target;
 use crate::model::time::Moment;
 
-use super::doubt;
-use super::explain::{Problem, ProblemKind, count, explain};
-use super::page::Survey;
+use super::explain::{ProblemKind, SelectorProblem, count, explain};
+use super::lints;
+use super::page::PageContents;
 use super::wanted::text;
 
 /// Scrapes that a window needs.
@@ -33,7 +33,7 @@ const MAX_GROUPS: usize = 16;
 
 /// What was tried and what came of it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Trial {
+pub struct MatchReport {
     /// Whether every target answers, every selector finds something, and every signal has a
     /// reading or will have one.
     pub ok: bool,
@@ -42,11 +42,11 @@ pub struct Trial {
     /// The longest window of any signal, in seconds.
     pub longest_window_s: f64,
     /// Every target.
-    pub targets: Vec<TargetTrial>,
+    pub targets: Vec<TargetMatch>,
     /// Every signal.
-    pub signals: Vec<SignalTrial>,
+    pub signals: Vec<SignalMatch>,
     /// Every rule.
-    pub rules: Vec<RuleTrial>,
+    pub rules: Vec<RuleMatch>,
     /// What can be done and will hardly do what was meant.
     pub lints: Vec<String>,
     /// What keeps `ok` from being true, a sentence each.
@@ -54,8 +54,8 @@ pub struct Trial {
 }
 
 /// A target.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct TargetTrial {
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct TargetMatch {
     /// Its name.
     pub target: String,
     /// Where it is.
@@ -87,9 +87,18 @@ pub struct TargetTrial {
     pub since_last: Duration,
 }
 
+impl TargetMatch {
+    /// A target that was not scraped yet.
+    #[must_use]
+    pub fn unscraped(target: &Target) -> Self {
+        let (target, url) = (target.name.to_string(), target.url.to_string());
+        Self { target, url, ..Self::default() }
+    }
+}
+
 /// A signal.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct SignalTrial {
+pub struct SignalMatch {
     /// Its reading; of a signal that is read by labels, why it has none where no group is known.
     #[serde(flatten)]
     pub status: SignalStatus,
@@ -104,12 +113,12 @@ pub struct SignalTrial {
     /// Seconds until its window can be full enough.
     pub needs_s: Option<f64>,
     /// What it looks at.
-    pub selectors: Vec<SelectorTrial>,
+    pub selectors: Vec<SelectorMatch>,
 }
 
 /// A selector of a signal.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct SelectorTrial {
+pub struct SelectorMatch {
     /// The key that holds it: `rate`, `of`, `to`…
     pub key: String,
     /// The selector, with what the signal's `target` and `labels` add.
@@ -117,7 +126,7 @@ pub struct SelectorTrial {
     /// How many series it finds on each page that could be looked at.
     pub series: Vec<SeriesCount>,
     /// Why it finds none at all.
-    pub problem: Option<Problem>,
+    pub problem: Option<SelectorProblem>,
 }
 
 /// How many series a selector finds on a page. The buckets of one histogram count once.
@@ -131,34 +140,34 @@ pub struct SeriesCount {
 
 /// A rule.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct RuleTrial {
+pub struct RuleMatch {
     /// The rule with its readings.
     #[serde(flatten)]
     pub status: RuleStatus,
     /// The comparisons of `when`; of a rule over groups, those of its worst group.
-    pub limits: Vec<Limit>,
+    pub limits: Vec<LimitUse>,
     /// The comparisons of `given`.
-    pub floors: Vec<Limit>,
+    pub floors: Vec<LimitUse>,
     /// The same by groups, nearest to its limit first; bounded.
-    pub by_group: Vec<GroupTrial>,
+    pub by_group: Vec<GroupMatch>,
     /// How many groups there are.
     pub group_count: usize,
 }
 
 /// A rule's comparisons in one of its groups.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct GroupTrial {
+pub struct GroupMatch {
     /// The group.
     pub group: String,
     /// The comparisons of `when`.
-    pub limits: Vec<Limit>,
+    pub limits: Vec<LimitUse>,
     /// The comparisons of `given`.
-    pub floors: Vec<Limit>,
+    pub floors: Vec<LimitUse>,
 }
 
 /// A comparison, the reading on its left.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Limit {
+pub struct LimitUse {
     /// The signal, where that side is one and nothing else.
     pub signal: Option<SignalName>,
     /// What it measures.
@@ -179,33 +188,33 @@ pub struct Limit {
     pub compare: Compare,
 }
 
-/// Puts a trial together. `targets` are in the plan's order, `surveys` those of the pages that
+/// Puts the report together. `targets` are in the plan's order, `pages` those of the pages that
 /// could be looked at.
 #[must_use]
-pub fn trial(
+pub fn match_report(
     judge: &Evaluator,
-    targets: Vec<TargetTrial>,
-    surveys: &[Survey],
+    targets: Vec<TargetMatch>,
+    pages: &[PageContents],
     now: Moment,
     watched: Duration,
-) -> Trial {
+) -> MatchReport {
     let plan = judge.plan();
     let mut targets = targets;
     for (shown, target) in targets.iter_mut().zip(&plan.targets) {
         shown.hint = shown.failure.as_ref().map(|failure| hint(failure, target).to_owned());
-        let survey = surveys.iter().find(|survey| survey.target == shown.target);
-        shown.samples = survey.map(|survey| survey.samples);
+        let page = pages.iter().find(|page| page.target == shown.target);
+        shown.samples = page.map(|page| page.samples);
     }
-    let unseen = surveys.len() < targets.len();
-    let signals: Vec<SignalTrial> = (0..plan.signals.len())
-        .map(|ix| signal(judge, SignalIx(ix), &targets, surveys, unseen))
+    let unseen = pages.len() < targets.len();
+    let signals: Vec<SignalMatch> = (0..plan.signals.len())
+        .map(|ix| signal(judge, SignalIx(ix), &targets, pages, unseen))
         .collect();
-    let kinds = plan.signals.iter().flat_map(|signal| doubt::kinds(signal, surveys));
+    let kinds = plan.signals.iter().flat_map(|signal| lints::kinds(signal, pages));
     let mut lints: Vec<String> = kinds.collect();
-    lints.extend(doubt::limits(plan, surveys));
+    lints.extend(lints::limits(plan, pages));
     let problems = problems(&targets, &signals, judge);
     let windows = plan.signals.iter().map(|signal| signal.kind.window());
-    Trial {
+    MatchReport {
         ok: problems.is_empty(),
         watched_s: watched.as_secs_f64(),
         longest_window_s: windows.max().unwrap_or_default().as_secs_f64(),
@@ -242,13 +251,13 @@ fn hint(failure: &Failure, target: &Target) -> &'static str {
 fn signal(
     judge: &Evaluator,
     ix: SignalIx,
-    targets: &[TargetTrial],
-    surveys: &[Survey],
+    targets: &[TargetMatch],
+    pages: &[PageContents],
     unseen: bool,
-) -> SignalTrial {
+) -> SignalMatch {
     let kind = &judge.plan().signal(ix).kind;
-    let selectors: Vec<SelectorTrial> =
-        kind.selections().map(|asked| selector(&asked, surveys, unseen)).collect();
+    let selectors: Vec<SelectorMatch> =
+        kind.selections().map(|asked| selector(&asked, pages, unseen)).collect();
     let by = judge.plan().signal(ix).by.clone();
     let readings: Vec<Reading> = match judge.readings(ix) {
         [] => vec![judge.reading(ix)],
@@ -268,7 +277,7 @@ fn signal(
         groups.push(first);
         groups.sort_by(|a, b| a.group.cmp(&b.group));
     }
-    SignalTrial {
+    SignalMatch {
         status,
         by,
         group_count: if groups.is_empty() { 0 } else { readings.len() },
@@ -289,8 +298,8 @@ const fn is_benign(reading: Reading) -> bool {
 
 /// Seconds until each target that the signal finds something on was scraped often enough; `None`
 /// where more scrapes change nothing.
-fn needs(judge: &Evaluator, selectors: &[SelectorTrial], targets: &[TargetTrial]) -> Option<f64> {
-    let feeds = |target: &TargetTrial| {
+fn needs(judge: &Evaluator, selectors: &[SelectorMatch], targets: &[TargetMatch]) -> Option<f64> {
+    let feeds = |target: &TargetMatch| {
         let on = |count: &SeriesCount| count.target == target.target && count.count > 0;
         selectors.is_empty() || selectors.iter().any(|selector| selector.series.iter().any(on))
     };
@@ -303,23 +312,23 @@ fn needs(judge: &Evaluator, selectors: &[SelectorTrial], targets: &[TargetTrial]
     missing.max().map(|rest| rest.as_secs_f64())
 }
 
-fn selector(asked: &Selection<'_>, surveys: &[Survey], unseen: bool) -> SelectorTrial {
-    let count = |survey: &Survey| SeriesCount {
-        target: survey.target.clone(),
-        count: count(asked, survey),
+fn selector(asked: &Selection<'_>, pages: &[PageContents], unseen: bool) -> SelectorMatch {
+    let count = |page: &PageContents| SeriesCount {
+        target: page.target.clone(),
+        count: count(asked, page),
     };
-    let series: Vec<SeriesCount> = surveys.iter().map(count).collect();
+    let series: Vec<SeriesCount> = pages.iter().map(count).collect();
     let nothing = series.iter().all(|found| found.count == 0);
-    SelectorTrial {
+    SelectorMatch {
         key: asked.key.to_owned(),
         selector: text(asked.selector),
         series,
-        problem: nothing.then(|| explain(asked, surveys, unseen)),
+        problem: nothing.then(|| explain(asked, pages, unseen)),
     }
 }
 
 /// What keeps a trial from being good.
-fn problems(targets: &[TargetTrial], signals: &[SignalTrial], judge: &Evaluator) -> Vec<String> {
+fn problems(targets: &[TargetMatch], signals: &[SignalMatch], judge: &Evaluator) -> Vec<String> {
     let mut all = Vec::new();
     for target in targets.iter().filter(|target| target.up != Some(true)) {
         let why = target.failure.as_ref().map_or("not scraped".to_owned(), |f| f.class.to_string());
@@ -340,11 +349,11 @@ fn problems(targets: &[TargetTrial], signals: &[SignalTrial], judge: &Evaluator)
     all
 }
 
-impl SelectorTrial {
+impl SelectorMatch {
     /// Whether it finds nothing although it should. The part of a ratio may find nothing, as a
     /// healthy service has no series of errors yet, and so may a count.
     #[must_use]
-    pub fn is_wrong(&self, signal: &SignalTrial) -> bool {
+    pub fn is_wrong(&self, signal: &SignalMatch) -> bool {
         let ratio = self.key == "of" && signal.selectors.iter().any(|other| other.key == "to");
         let may_be_none = ratio || self.key == "count";
         match self.problem.as_ref().map(|problem| problem.kind) {
@@ -361,19 +370,19 @@ impl SelectorTrial {
     }
 }
 
-fn rule(judge: &Evaluator, ix: RuleIx, now: Moment) -> RuleTrial {
+fn rule(judge: &Evaluator, ix: RuleIx, now: Moment) -> RuleMatch {
     let rule = judge.plan().rule(ix);
-    let in_group = |group: &Group| GroupTrial {
+    let in_group = |group: &Group| GroupMatch {
         group: group.to_string(),
         limits: limits(judge, &rule.when.cond, group),
         floors: rule.given.as_ref().map(|g| limits(judge, &g.cond, group)).unwrap_or_default(),
     };
     let groups = groups_of(judge, rule);
-    let mut by_group: Vec<GroupTrial> = groups.iter().map(in_group).collect();
+    let mut by_group: Vec<GroupMatch> = groups.iter().map(in_group).collect();
     by_group.sort_by(|a, b| nearness(b).total_cmp(&nearness(a)));
     by_group.truncate(MAX_GROUPS);
     let all = by_group.first().cloned().unwrap_or_else(|| in_group(&Group::ALL));
-    RuleTrial {
+    RuleMatch {
         status: judge.rule_status(ix, now),
         limits: all.limits,
         floors: all.floors,
@@ -390,14 +399,14 @@ fn groups_of(judge: &Evaluator, rule: &Rule) -> BTreeSet<Group> {
 }
 
 /// How near a group is to its limits: the most that it uses of any.
-fn nearness(group: &GroupTrial) -> f64 {
+fn nearness(group: &GroupMatch) -> f64 {
     group.limits.iter().filter_map(|limit| limit.used).fold(-1.0, f64::max)
 }
 
 /// A condition's comparisons in a group, with the signals that they read.
-fn limits(judge: &Evaluator, cond: &Cond, group: &Group) -> Vec<Limit> {
+fn limits(judge: &Evaluator, cond: &Cond, group: &Group) -> Vec<LimitUse> {
     let mut sides: Vec<(&Num, Compare, &Num)> = Vec::new();
-    doubt::for_each_comparison(cond, &mut |left, op, right| sides.push((left, op, right)));
+    cond.for_each_comparison(&mut |left, op, right| sides.push((left, op, right)));
     let signal = |num: &Num| match num {
         Num::Signal(ix) => Some(*ix),
         Num::Const(_) | Num::Neg(_) | Num::Arith(..) | Num::Extreme(..) | Num::Abs(_) => None,
@@ -418,9 +427,9 @@ fn limit(
     reading: Option<f64>,
     compare: Compare,
     limit: Option<f64>,
-) -> Limit {
+) -> LimitUse {
     let both = reading.zip(limit);
-    Limit {
+    LimitUse {
         signal: signal.map(|ix| judge.plan().signal(ix).name.clone()),
         unit: signal.and_then(|ix| judge.signal_status(ix).swap_remove(0).unit),
         reading,

@@ -23,7 +23,7 @@ pub(super) const fn label_within(shape: Shape) -> &'static str {
     if let Shape::Histogram(_) = shape { "le" } else { "" }
 }
 
-/// The metrics whose series a survey must keep for a plan.
+/// The metrics whose series a page must keep for a plan.
 #[must_use]
 pub fn wanted(plan: &Plan) -> HashSet<String> {
     let all = plan.signals.iter().flat_map(|signal| signal.kind.selections());

@@ -181,4 +181,16 @@ impl Cond {
             Self::Not(inner) => inner.for_each_signal(f),
         }
     }
+
+    /// Calls `f` with the sides of every comparison, in the order in which they are written.
+    pub fn for_each_comparison<'c>(&'c self, f: &mut impl FnMut(&'c Num, Compare, &'c Num)) {
+        match self {
+            Self::Compare(left, op, right) => f(left, *op, right),
+            Self::And(left, right) | Self::Or(left, right) => {
+                left.for_each_comparison(f);
+                right.for_each_comparison(f);
+            }
+            Self::Not(inner) => inner.for_each_comparison(f),
+        }
+    }
 }

@@ -1,5 +1,5 @@
-//! Which checks a configuration asks for: for each hook, target and channel everything that must
-//! be there before it is needed. None of them changes anything.
+//! Lists the checks that a configuration asks for: everything that its hooks, targets and channels
+//! need and that must be there beforehand. No check changes anything.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,18 +15,18 @@ use crate::model::target::{Secret, Target};
 
 use super::report::Finding;
 
-/// Checks that belong together.
+/// CheckGroup that belong together.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Checks {
+pub struct CheckGroup {
     /// What they are about: `hook rollback`.
     pub group: String,
     /// In the order in which their findings are shown.
-    pub checks: Vec<Check>,
+    pub checks: Vec<PreflightCheck>,
 }
 
-/// Something to be looked at.
+/// One thing to be checked.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Check {
+pub enum PreflightCheck {
     /// A program that a step runs.
     Program {
         /// As it is written.
@@ -46,7 +46,7 @@ pub enum Check {
     /// A server that must accept connections; no request is sent.
     Server {
         /// Where it is.
-        url: Url,
+        url: CheckedUrl,
         /// What it means that it does not.
         on_failure: OnFailure,
     },
@@ -58,13 +58,13 @@ pub enum Check {
     Scrape(Box<Target>),
     /// The live version, which must be known: a rollback starts only then.
     Live(Arc<LiveSettings>),
-    /// Nothing: it is known already.
+    /// What is known without looking.
     Said(Finding),
 }
 
 /// A URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Url {
+pub enum CheckedUrl {
     /// Anybody may see it.
     Open(String),
     /// It is a secret.
@@ -82,7 +82,7 @@ pub enum OnFailure {
 
 /// Everything that a plan asks for.
 #[must_use]
-pub fn checks(plan: &Plan) -> Vec<Checks> {
+pub fn checks(plan: &Plan) -> Vec<CheckGroup> {
     let hooks = plan.hooks.iter().map(|hook| of_hook(plan, hook));
     let targets = plan.targets.iter().map(of_target);
     let channels = plan.channels.iter().map(of_channel);
@@ -95,7 +95,7 @@ pub fn checks(plan: &Plan) -> Vec<Checks> {
         .collect()
 }
 
-fn of_hook(plan: &Plan, hook: &Hook) -> Checks {
+fn of_hook(plan: &Plan, hook: &Hook) -> CheckGroup {
     let mut checks = Vec::new();
     for (place, step) in hook.steps.iter().enumerate() {
         of_step(plan, place + 1, step, &mut checks);
@@ -106,17 +106,18 @@ fn of_hook(plan: &Plan, hook: &Hook) -> Checks {
     {
         let what = "it needs a good version, which only deployments can tell";
         let remedy = "`deploy begin --good`, or `good` in [deployment], until a version has baked";
-        checks.push(Check::Said(Finding::warn(what, remedy)));
+        checks.push(PreflightCheck::Said(Finding::warn(what, remedy)));
     }
-    Checks { group: format!("hook {}", hook.name), checks }
+    CheckGroup { group: format!("hook {}", hook.name), checks }
 }
 
-fn of_step(plan: &Plan, place: usize, step: &Step, checks: &mut Vec<Check>) {
+fn of_step(plan: &Plan, place: usize, step: &Step, checks: &mut Vec<PreflightCheck>) {
     checks.push(match step.action.destination() {
         Destination::Program { argv, via } => {
-            let program = argv.first().and_then(literal).unwrap_or_default();
+            let program =
+                argv.first().and_then(|program| filled(program, None)).unwrap_or_default();
             let paths = argv.iter().skip(1).filter_map(known_path).collect();
-            Check::Program { program, paths, via }
+            PreflightCheck::Program { program, paths, via }
         }
         Destination::Server(url) => {
             // A probe waits for something that may not be there yet.
@@ -125,18 +126,20 @@ fn of_step(plan: &Plan, place: usize, step: &Step, checks: &mut Vec<Check>) {
             match url {
                 Wording::Open(url) => server(plan, place, url, on_failure),
                 Wording::Secret(secret) => {
-                    Check::Server { url: Url::Secret(secret.from), on_failure }
+                    PreflightCheck::Server { url: CheckedUrl::Secret(secret.from), on_failure }
                 }
             }
         }
-        Destination::Address(address) => match filled(plan, address) {
-            Some(address) => Check::Address(address),
-            None => unknown(place, "address"),
-        },
-        Destination::Socket(path) => Check::Socket(path.to_owned()),
+        Destination::Address(address) => {
+            match filled(address, Some(plan.deployment.service.as_str())) {
+                Some(address) => PreflightCheck::Address(address),
+                None => unknown(place, "address"),
+            }
+        }
+        Destination::Socket(path) => PreflightCheck::Socket(path.to_owned()),
         Destination::Pause(pause) => {
             let pause = crate::model::time::format_duration(pause);
-            Check::Said(Finding::ok(format!("step {place} sleeps for {pause}")))
+            PreflightCheck::Said(Finding::ok(format!("step {place} sleeps for {pause}")))
         }
     });
     let secrets = step.action.secrets();
@@ -144,25 +147,31 @@ fn of_step(plan: &Plan, place: usize, step: &Step, checks: &mut Vec<Check>) {
     checks.extend(secrets.into_iter().map(secret));
 }
 
-fn server(plan: &Plan, place: usize, url: &Template, on_failure: OnFailure) -> Check {
-    // What stands behind the host does not matter here.
-    let authority = authority(url);
-    match filled(plan, &authority) {
-        Some(url) => Check::Server { url: Url::Open(url), on_failure },
-        None => unknown(place, "host"),
+fn server(plan: &Plan, place: usize, url: &Template, on_failure: OnFailure) -> PreflightCheck {
+    const UNKNOWN: &str = "\0";
+    let service = plan.deployment.service.as_str();
+    let known = |placeholder| if placeholder == Placeholder::Service { service } else { UNKNOWN };
+    let url = url.fill(known);
+    // What stands behind scheme, host and port does not matter here.
+    let host = url.find("://").map_or(0, |at| at + 3);
+    let end = url[host..].find(['/', '?', '#']).map_or(url.len(), |at| host + at);
+    let authority = &url[..end];
+    if authority.contains(UNKNOWN) {
+        return unknown(place, "host");
     }
+    PreflightCheck::Server { url: CheckedUrl::Open(authority.to_owned()), on_failure }
 }
 
-fn unknown(place: usize, what: &str) -> Check {
+fn unknown(place: usize, what: &str) -> PreflightCheck {
     let what = format!("the {what} of step {place} is only known when it runs: not looked at");
-    Check::Said(Finding::warn(what, "try it: rollguard drill"))
+    PreflightCheck::Said(Finding::warn(what, "try it: rollguard drill"))
 }
 
-fn secret_check(what: String, secret: &Secret) -> Check {
-    Check::Secret { what, secret: secret.clone() }
+fn secret_check(what: String, secret: &Secret) -> PreflightCheck {
+    PreflightCheck::Secret { what, secret: secret.clone() }
 }
 
-fn of_drill(plan: &Plan) -> Checks {
+fn of_drill(plan: &Plan) -> CheckGroup {
     let finding = match &plan.drill {
         None => Finding::warn(
             "there is no [drill], so no hook was ever tried in full",
@@ -177,7 +186,7 @@ fn of_drill(plan: &Plan) -> Checks {
             Some(hook) => drillable(hook, drill),
         },
     };
-    Checks { group: "drill".to_owned(), checks: vec![Check::Said(finding)] }
+    CheckGroup { group: "drill".to_owned(), checks: vec![PreflightCheck::Said(finding)] }
 }
 
 fn drillable(hook: &Hook, drill: &DrillSettings) -> Finding {
@@ -191,7 +200,7 @@ fn drillable(hook: &Hook, drill: &DrillSettings) -> Finding {
     }
 }
 
-fn of_live(settings: &Arc<LiveSettings>) -> Checks {
+fn of_live(settings: &Arc<LiveSettings>) -> CheckGroup {
     let mut checks = Vec::new();
     match &settings.source {
         LiveSource::Symlink(_) | LiveSource::File { .. } => {}
@@ -200,34 +209,34 @@ fn of_live(settings: &Arc<LiveSettings>) -> Checks {
             let program = argv.first().cloned().unwrap_or_default();
             let paths = argv.iter().skip(1).filter(|word| word.starts_with('/'));
             let paths = paths.map(PathBuf::from).collect();
-            checks.push(Check::Program { program, paths, via: Via::Child });
+            checks.push(PreflightCheck::Program { program, paths, via: Via::Child });
         }
         LiveSource::Metric { of, label } => {
             let what = format!("it is the label {label} of {}, as sampled", of.metric);
-            checks.push(Check::Said(Finding::ok(what)));
+            checks.push(PreflightCheck::Said(Finding::ok(what)));
         }
     }
     if !matches!(settings.source, LiveSource::Metric { .. }) {
-        checks.push(Check::Live(settings.clone()));
+        checks.push(PreflightCheck::Live(settings.clone()));
     }
-    Checks { group: "live version".to_owned(), checks }
+    CheckGroup { group: "live version".to_owned(), checks }
 }
 
-fn of_target(target: &Target) -> Checks {
-    let mut checks: Vec<Check> = secrets(&target.headers).collect();
-    checks.push(Check::Scrape(Box::new(target.clone())));
-    Checks { group: format!("target {}", target.name), checks }
+fn of_target(target: &Target) -> CheckGroup {
+    let mut checks: Vec<PreflightCheck> = secrets(&target.headers).collect();
+    checks.push(PreflightCheck::Scrape(Box::new(target.clone())));
+    CheckGroup { group: format!("target {}", target.name), checks }
 }
 
-fn secrets(headers: &[(String, Secret)]) -> impl Iterator<Item = Check> {
+fn secrets(headers: &[(String, Secret)]) -> impl Iterator<Item = PreflightCheck> {
     headers.iter().map(|(name, secret)| secret_check(format!("header {name}"), secret))
 }
 
-fn of_channel(channel: &Channel) -> Checks {
-    let open = |url: &String| Url::Open(url.clone());
-    let hidden = |url: &Secret| vec![Url::Secret(url.clone())];
+fn of_channel(channel: &Channel) -> CheckGroup {
+    let open = |url: &String| CheckedUrl::Open(url.clone());
+    let hidden = |url: &Secret| vec![CheckedUrl::Secret(url.clone())];
     let key = |what: &str, secret: &Secret| secret_check(what.to_owned(), secret);
-    let (urls, secrets): (Vec<Url>, Vec<Check>) = match &channel.system {
+    let (urls, secrets): (Vec<CheckedUrl>, Vec<PreflightCheck>) = match &channel.system {
         System::Slack { url } => (hidden(url), vec![key("url", url)]),
         System::PagerDuty { url, routing_key, .. } => {
             (vec![open(url)], vec![key("routing_key", routing_key)])
@@ -244,52 +253,19 @@ fn of_channel(channel: &Channel) -> Checks {
         }
     };
     // Nobody is told, and a rollback runs all the same; but then nobody knows.
-    let server = |url| Check::Server { url, on_failure: OnFailure::Fail };
+    let server = |url| PreflightCheck::Server { url, on_failure: OnFailure::Fail };
     let checks = secrets.into_iter().chain(urls.into_iter().map(server)).collect();
-    Checks { group: format!("notify {}", channel.name), checks }
+    CheckGroup { group: format!("notify {}", channel.name), checks }
 }
 
-/// The text, where it holds no placeholder.
-fn literal(template: &Template) -> Option<String> {
-    let mut text = String::new();
-    for piece in &template.0 {
-        match piece {
-            Piece::Text(part) => text.push_str(part),
-            Piece::Fill(_) => return None,
-        }
-    }
-    Some(text)
-}
-
-/// The text, as far as the configuration alone fills it; `None`: something is missing.
-fn filled(plan: &Plan, template: &Template) -> Option<String> {
-    let known = |placeholder: &Placeholder| *placeholder == Placeholder::Service;
-    let missing = |piece: &Piece| matches!(piece, Piece::Fill(other) if !known(other));
-    let service = plan.deployment.service.as_str();
-    (!template.0.iter().any(missing)).then(|| template.fill(|_| service))
-}
-
-/// Scheme, host and port of a URL.
-fn authority(url: &Template) -> Template {
-    let mut pieces = Vec::new();
-    let mut seen = String::new();
-    for piece in &url.0 {
-        let Piece::Text(text) = piece else {
-            seen.push('x');
-            pieces.push(piece.clone());
-            continue;
-        };
-        let whole = format!("{seen}{text}");
-        let begins = whole.find("://").map_or(0, |at| at + 3);
-        let end = whole[begins..].find(['/', '?', '#']).map(|at| begins + at);
-        if let Some(end) = end.filter(|end| *end >= seen.len()) {
-            pieces.push(Piece::Text(whole[seen.len()..end].to_owned()));
-            break;
-        }
-        pieces.push(Piece::Text(text.clone()));
-        seen = whole;
-    }
-    Template(pieces)
+/// The text, as far as the service alone fills it; `None`: something is only known later.
+fn filled(template: &Template, service: Option<&str>) -> Option<String> {
+    let known = |piece: &Piece| match piece {
+        Piece::Text(_) => true,
+        Piece::Fill(placeholder) => *placeholder == Placeholder::Service && service.is_some(),
+    };
+    let is_known = template.0.iter().all(known);
+    is_known.then(|| template.fill(|_| service.unwrap_or_default()))
 }
 
 /// The absolute path that an argument is or begins with: a directory where the rest is not known.
@@ -318,7 +294,7 @@ mod tests {
         compile(&file, &[]).unwrap().plan
     }
 
-    fn of_group(hooks: &str, group: &str) -> Vec<Check> {
+    fn of_group(hooks: &str, group: &str) -> Vec<PreflightCheck> {
         let all = checks(&plan(hooks));
         let found = all.into_iter().find(|checks| checks.group == group);
         found.map(|found| found.checks).unwrap_or_default()
@@ -337,13 +313,17 @@ steps = [
         let found = of_group(steps, "hook h");
         let paths = vec![PathBuf::from("/srv"), PathBuf::from("/srv/api/current")];
         let program = "/opt/switch".to_owned();
-        assert_eq!(found[0], Check::Program { program, paths, via: Via::Child });
-        let url = Url::Open("https://api.example:8443".to_owned());
-        assert_eq!(found[1], Check::Server { url, on_failure: OnFailure::Fail });
-        assert!(matches!(&found[2], Check::Secret { what, .. } if what == "header a of step 2"));
-        assert!(matches!(&found[3], Check::Said(said) if said.what.contains("only known when")));
-        assert_eq!(found[4], Check::Socket("/run/h.sock".into()));
-        assert!(matches!(&found[5], Check::Said(said) if said.what.contains("sleeps")));
+        assert_eq!(found[0], PreflightCheck::Program { program, paths, via: Via::Child });
+        let url = CheckedUrl::Open("https://api.example:8443".to_owned());
+        assert_eq!(found[1], PreflightCheck::Server { url, on_failure: OnFailure::Fail });
+        assert!(
+            matches!(&found[2], PreflightCheck::Secret { what, .. } if what == "header a of step 2")
+        );
+        assert!(
+            matches!(&found[3], PreflightCheck::Said(said) if said.what.contains("only known when"))
+        );
+        assert_eq!(found[4], PreflightCheck::Socket("/run/h.sock".into()));
+        assert!(matches!(&found[5], PreflightCheck::Said(said) if said.what.contains("sleeps")));
     }
 
     #[test]
@@ -353,9 +333,11 @@ steps = [
                     version = \"v2\"\ngood = \"v1\"";
         assert_eq!(of_group(more, "target api").len(), 2);
         let pager = of_group(more, "notify pager");
-        assert!(matches!(&pager[0], Check::Secret { what, .. } if what == "routing_key"));
-        assert!(matches!(&pager[1], Check::Server { url: Url::Open(_), .. }));
+        assert!(matches!(&pager[0], PreflightCheck::Secret { what, .. } if what == "routing_key"));
+        assert!(matches!(&pager[1], PreflightCheck::Server { url: CheckedUrl::Open(_), .. }));
         let drill = of_group(more, "drill");
-        assert!(matches!(&drill[0], Check::Said(said) if said.what.contains("guarded service")));
+        assert!(
+            matches!(&drill[0], PreflightCheck::Said(said) if said.what.contains("guarded service"))
+        );
     }
 }

@@ -1,12 +1,13 @@
-//! L1: what is to be proved before a rollback is needed, and what was found. Which checks a plan
-//! asks for, and what a sandbox means for a program, is said here; looking is done by `examine`.
+//! L1: the checks that prove beforehand that a rollback has what it needs, and their findings. This
+//! module says which checks a plan asks for and what the facts mean for a hook; `facts` gathers the
+//! facts.
 
 mod checks;
 mod program;
 mod report;
 mod sandbox;
 
-pub use checks::{Check, Checks, OnFailure, Url, checks};
-pub use program::{Facts, Interpreter, Standing, arguments, judge, script};
-pub use report::{Finding, Group, Inside, Level, Report};
+pub use checks::{CheckGroup, CheckedUrl, OnFailure, PreflightCheck, checks};
+pub use program::{Interpreter, ProcessContext, ProgramFacts, arguments, judge, script};
+pub use report::{Finding, FindingGroup, FindingLevel, Inside, PreflightReport};
 pub use sandbox::{Mount, Sandbox};

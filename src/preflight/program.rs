@@ -1,5 +1,4 @@
-//! What the facts about a program mean for a step that runs it. Pure: the facts are gathered by
-//! `examine`.
+//! Says what the facts about a program mean for a step that runs it. `facts` gathers them.
 
 use std::path::{Path, PathBuf};
 
@@ -35,9 +34,9 @@ const READ_ONLY: [&str; 9] =
 /// What to do about a sandbox that is too tight.
 const DROP_IN: &str = "see rollguard-hooks.conf, a drop-in for the unit";
 
-/// What a program is.
+/// The facts about a program.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Facts {
+pub struct ProgramFacts {
     /// Where it is.
     pub path: PathBuf,
     /// Its permission bits, with setuid and setgid.
@@ -69,9 +68,9 @@ pub enum Interpreter {
     Unknown,
 }
 
-/// Under what a program is run.
+/// The rights and the environment that a program is run with.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Standing {
+pub struct ProcessContext {
     /// Its sandbox; `None`: it is run outside of it.
     pub sandbox: Option<Sandbox>,
     /// The effective user.
@@ -80,9 +79,9 @@ pub struct Standing {
     pub home: bool,
 }
 
-/// What the facts mean.
+/// Says what the facts mean for a program that is run in this context.
 #[must_use]
-pub fn judge(facts: &Facts, standing: &Standing) -> Vec<Finding> {
+pub fn judge(facts: &ProgramFacts, context: &ProcessContext) -> Vec<Finding> {
     let path = facts.path.display();
     let mut all = Vec::new();
     if facts.executable {
@@ -91,12 +90,12 @@ pub fn judge(facts: &Facts, standing: &Standing) -> Vec<Finding> {
         let remedy = format!("chmod a+x {path}; or it is on a file system mounted noexec");
         all.push(Finding::fail(format!("{path} may not be run"), remedy));
     }
-    all.extend(trust(facts, standing.uid));
+    all.extend(trust(facts, context.uid));
     all.extend(interpreter(facts));
-    if let Some(sandbox) = &standing.sandbox {
+    if let Some(sandbox) = &context.sandbox {
         all.extend(in_sandbox(facts, sandbox));
     }
-    if !standing.home && names(facts).any(|name| AT_HOME.contains(&name)) {
+    if !context.home && names(facts).any(|name| AT_HOME.contains(&name)) {
         let what = format!("{path} looks for its settings at home, and HOME is not usable");
         all.push(Finding::warn(what, format!("Environment=HOME=… in the unit; {DROP_IN}")));
     }
@@ -104,7 +103,7 @@ pub fn judge(facts: &Facts, standing: &Standing) -> Vec<Finding> {
 }
 
 /// Who else decides what is run.
-fn trust(facts: &Facts, uid: u32) -> Option<Finding> {
+fn trust(facts: &ProgramFacts, uid: u32) -> Option<Finding> {
     const WORLD: u32 = 0o002;
     const GROUP: u32 = 0o020;
     let path = facts.path.display();
@@ -127,7 +126,7 @@ fn trust(facts: &Facts, uid: u32) -> Option<Finding> {
     })
 }
 
-fn interpreter(facts: &Facts) -> Option<Finding> {
+fn interpreter(facts: &ProgramFacts) -> Option<Finding> {
     let path = facts.path.display();
     match &facts.interpreter {
         Interpreter::None => None,
@@ -143,7 +142,7 @@ fn interpreter(facts: &Facts) -> Option<Finding> {
     }
 }
 
-fn in_sandbox(facts: &Facts, sandbox: &Sandbox) -> Vec<Finding> {
+fn in_sandbox(facts: &ProgramFacts, sandbox: &Sandbox) -> Vec<Finding> {
     const SETUID: u32 = 0o4000;
     const SETGID: u32 = 0o2000;
     let path = facts.path.display();
@@ -171,7 +170,7 @@ fn in_sandbox(facts: &Facts, sandbox: &Sandbox) -> Vec<Finding> {
 }
 
 /// The names of the program and of what runs it.
-fn names(facts: &Facts) -> impl Iterator<Item = &str> {
+fn names(facts: &ProgramFacts) -> impl Iterator<Item = &str> {
     let by = match &facts.interpreter {
         Interpreter::Found(by) => Some(by.as_path()),
         Interpreter::None | Interpreter::Missing(_) | Interpreter::Unknown => None,
@@ -230,12 +229,12 @@ pub fn script(head: &str) -> Option<(String, Option<String>)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::preflight::report::Level;
+    use crate::preflight::report::FindingLevel;
 
-    fn facts(path: &str, mode: u32, interpreter: Interpreter) -> Facts {
+    fn facts(path: &str, mode: u32, interpreter: Interpreter) -> ProgramFacts {
         let path = path.into();
         let (owner, group, replaceable, executable, capable) = (0, 0, false, true, false);
-        Facts { path, mode, owner, group, replaceable, executable, capable, interpreter }
+        ProgramFacts { path, mode, owner, group, replaceable, executable, capable, interpreter }
     }
 
     fn strict() -> Sandbox {
@@ -245,33 +244,56 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(facts: &Facts, sandbox: Option<Sandbox>, level: Level, part: &str) {
-        let found = judge(facts, &Standing { sandbox, uid: 998, home: false });
+    fn check(facts: &ProgramFacts, sandbox: Option<Sandbox>, level: FindingLevel, part: &str) {
+        let found = judge(facts, &ProcessContext { sandbox, uid: 998, home: false });
         let worst = found.iter().max_by_key(|finding| finding.level).unwrap();
         assert!(worst.level == level && worst.what.contains(part), "{found:?}");
-        assert!(found.iter().all(|f| f.remedy.is_some() != (f.level == Level::Ok)), "{found:?}");
+        assert!(
+            found.iter().all(|f| f.remedy.is_some() != (f.level == FindingLevel::Ok)),
+            "{found:?}"
+        );
     }
 
     #[test]
     fn what_would_break_a_program_is_found() {
         let plain = |path: &str, mode| facts(path, mode, Interpreter::None);
-        check(&plain("/bin/true", 0o755), Some(strict()), Level::Ok, "may be run");
-        check(&plain("/usr/bin/sudo", 0o4755), Some(strict()), Level::Fail, "setuid");
-        check(&plain("/usr/bin/sudo", 0o4755), None, Level::Ok, "may be run");
-        check(&plain("/opt/x", 0o777), None, Level::Fail, "everybody can write");
-        check(&Facts { replaceable: true, ..plain("/opt/x", 0o755) }, None, Level::Fail, "replace");
-        check(&Facts { executable: false, ..plain("/opt/x", 0o644) }, None, Level::Fail, "not be");
-        check(&Facts { owner: 1000, ..plain("/opt/x", 0o755) }, None, Level::Warn, "user 1000");
-        check(&Facts { group: 50, ..plain("/opt/x", 0o775) }, None, Level::Warn, "group 50");
-        let capable = Facts { capable: true, ..plain("/bin/ping", 0o755) };
-        check(&capable, Some(strict()), Level::Warn, "capabilities");
-        check(&plain("/usr/bin/node", 0o755), Some(strict()), Level::Warn, "MemoryDeny");
+        check(&plain("/bin/true", 0o755), Some(strict()), FindingLevel::Ok, "may be run");
+        check(&plain("/usr/bin/sudo", 0o4755), Some(strict()), FindingLevel::Fail, "setuid");
+        check(&plain("/usr/bin/sudo", 0o4755), None, FindingLevel::Ok, "may be run");
+        check(&plain("/opt/x", 0o777), None, FindingLevel::Fail, "everybody can write");
+        check(
+            &ProgramFacts { replaceable: true, ..plain("/opt/x", 0o755) },
+            None,
+            FindingLevel::Fail,
+            "replace",
+        );
+        check(
+            &ProgramFacts { executable: false, ..plain("/opt/x", 0o644) },
+            None,
+            FindingLevel::Fail,
+            "not be",
+        );
+        check(
+            &ProgramFacts { owner: 1000, ..plain("/opt/x", 0o755) },
+            None,
+            FindingLevel::Warn,
+            "user 1000",
+        );
+        check(
+            &ProgramFacts { group: 50, ..plain("/opt/x", 0o775) },
+            None,
+            FindingLevel::Warn,
+            "group 50",
+        );
+        let capable = ProgramFacts { capable: true, ..plain("/bin/ping", 0o755) };
+        check(&capable, Some(strict()), FindingLevel::Warn, "capabilities");
+        check(&plain("/usr/bin/node", 0o755), Some(strict()), FindingLevel::Warn, "MemoryDeny");
         let script = facts("/opt/x", 0o755, Interpreter::Found("/usr/bin/java".into()));
-        check(&script, Some(strict()), Level::Warn, "java makes code");
-        check(&plain("/usr/bin/kubectl", 0o755), None, Level::Warn, "HOME");
+        check(&script, Some(strict()), FindingLevel::Warn, "java makes code");
+        check(&plain("/usr/bin/kubectl", 0o755), None, FindingLevel::Warn, "HOME");
         let missing = Interpreter::Missing("/bin/bash\r".to_owned());
-        check(&facts("/opt/x", 0o755, missing), None, Level::Fail, "first line names");
-        check(&facts("/opt/x", 0o755, Interpreter::Unknown), None, Level::Warn, "neither");
+        check(&facts("/opt/x", 0o755, missing), None, FindingLevel::Fail, "first line names");
+        check(&facts("/opt/x", 0o755, Interpreter::Unknown), None, FindingLevel::Warn, "neither");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What was found, as plain values. The field names are documented and stable.
+//! The findings of a preflight as plain values. The field names are documented and stable.
 
 use std::path::PathBuf;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// How good or bad something is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Level {
+pub enum FindingLevel {
     /// It was seen to work.
     Ok,
     /// It may be in the way, or cannot be seen from here.
@@ -20,7 +20,7 @@ pub enum Level {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
     /// How good or bad it is.
-    pub level: Level,
+    pub level: FindingLevel,
     /// What it is, in a line; it holds no secret.
     pub what: String,
     /// What is to be done, unless it is fine.
@@ -30,30 +30,30 @@ pub struct Finding {
 impl Finding {
     /// Something that works.
     pub fn ok(what: impl Into<String>) -> Self {
-        Self { level: Level::Ok, what: what.into(), remedy: None }
+        Self { level: FindingLevel::Ok, what: what.into(), remedy: None }
     }
 
     /// Something that may be in the way.
     pub fn warn(what: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { level: Level::Warn, what: what.into(), remedy: Some(remedy.into()) }
+        Self { level: FindingLevel::Warn, what: what.into(), remedy: Some(remedy.into()) }
     }
 
     /// Something that does not work.
     pub fn fail(what: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { level: Level::Fail, what: what.into(), remedy: Some(remedy.into()) }
+        Self { level: FindingLevel::Fail, what: what.into(), remedy: Some(remedy.into()) }
     }
 }
 
 /// What was found about one hook, target or channel.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Group {
+pub struct FindingGroup {
     /// What it is about: `hook rollback`.
     pub group: String,
-    /// In the order of what was looked at.
+    /// In the order of the checks.
     pub findings: Vec<Finding>,
 }
 
-/// Where it was looked from.
+/// Which process ran the checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Inside {
@@ -65,36 +65,35 @@ pub enum Inside {
 
 /// Everything that was found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Report {
+pub struct PreflightReport {
     /// rollguard's own version.
     pub rollguard: String,
-    /// Where it was looked from.
+    /// Which process ran the checks.
     pub inside: Inside,
-    /// The process that looked.
+    /// The id of that process.
     pub pid: u32,
-    /// Its effective user.
+    /// The effective user of that process.
     pub uid: u32,
-    /// The configuration that was looked at.
+    /// The configuration that was checked.
     pub config: PathBuf,
     /// What was found.
-    pub groups: Vec<Group>,
+    pub groups: Vec<FindingGroup>,
 }
 
-impl Report {
+impl PreflightReport {
     /// The worst of all findings.
     #[must_use]
-    pub fn worst(&self) -> Level {
-        self.count_by().map(|(level, _)| level).max().unwrap_or(Level::Ok)
+    pub fn worst(&self) -> FindingLevel {
+        self.levels().max().unwrap_or(FindingLevel::Ok)
     }
 
     /// How many findings there are of a level.
     #[must_use]
-    pub fn count(&self, wanted: Level) -> usize {
-        self.count_by().filter(|(level, _)| *level == wanted).count()
+    pub fn count(&self, wanted: FindingLevel) -> usize {
+        self.levels().filter(|level| *level == wanted).count()
     }
 
-    fn count_by(&self) -> impl Iterator<Item = (Level, &Finding)> {
-        let findings = self.groups.iter().flat_map(|group| &group.findings);
-        findings.map(|finding| (finding.level, finding))
+    fn levels(&self) -> impl Iterator<Item = FindingLevel> {
+        self.groups.iter().flat_map(|group| &group.findings).map(|finding| finding.level)
     }
 }

@@ -1,5 +1,5 @@
-//! What the system keeps a process from doing, as `/proc/self/status` and `/proc/self/mountinfo`
-//! say it. Children inherit all of it.
+//! Reads from `/proc/self/status` and `/proc/self/mountinfo` what the system keeps a process from
+//! doing. Children inherit all of it.
 
 use std::path::{Path, PathBuf};
 

@@ -1,6 +1,6 @@
 //! What was found before a rollback is needed, group by group, with a remedy for what is wrong.
 
-use crate::preflight::{Finding, Group, Inside, Level, Report};
+use crate::preflight::{Finding, FindingGroup, FindingLevel, Inside, PreflightReport};
 
 use super::line::{Paint, Style, WIDTH, line, pad, plain, wrap};
 
@@ -12,7 +12,7 @@ const INDENT: usize = 2 + WORD;
 
 /// Everything that was found.
 #[must_use]
-pub fn doctor(report: &Report, style: Style) -> String {
+pub fn doctor(report: &PreflightReport, style: Style) -> String {
     let mut text = String::new();
     for group in &report.groups {
         text.push_str(&about(group, style));
@@ -25,9 +25,9 @@ pub fn doctor(report: &Report, style: Style) -> String {
     let (pid, uid) = (report.pid, report.uid);
     let counts = format!(
         "{} ok, {} to look at, {} failed; {inside}, process {pid} of user {uid}",
-        report.count(Level::Ok),
-        report.count(Level::Warn),
-        report.count(Level::Fail)
+        report.count(FindingLevel::Ok),
+        report.count(FindingLevel::Warn),
+        report.count(FindingLevel::Fail)
     );
     for part in wrap(&counts, WIDTH) {
         text.push_str(&format!("{part}\n"));
@@ -35,7 +35,7 @@ pub fn doctor(report: &Report, style: Style) -> String {
     text
 }
 
-fn about(group: &Group, style: Style) -> String {
+fn about(group: &FindingGroup, style: Style) -> String {
     let mut text = format!("{}\n", line(style, &[(Paint::Bold, &group.group)]));
     for finding in &group.findings {
         text.push_str(&of(finding, style));
@@ -45,9 +45,9 @@ fn about(group: &Group, style: Style) -> String {
 
 fn of(finding: &Finding, style: Style) -> String {
     let (word, paint) = match finding.level {
-        Level::Ok => ("ok", Paint::Green),
-        Level::Warn => ("warn", Paint::Yellow),
-        Level::Fail => ("FAIL", Paint::Red),
+        FindingLevel::Ok => ("ok", Paint::Green),
+        FindingLevel::Warn => ("warn", Paint::Yellow),
+        FindingLevel::Fail => ("FAIL", Paint::Red),
     };
     let mut text = String::new();
     let mut word = word;
@@ -75,13 +75,13 @@ mod tests {
             Finding::warn(format!("{long} is odd"), "look at it"),
             Finding::fail("c is not there", format!("install it from {long}")),
         ];
-        let report = Report {
+        let report = PreflightReport {
             rollguard: "1".to_owned(),
             inside: Inside::Daemon,
             pid: 7,
             uid: 998,
             config: "/etc/x".into(),
-            groups: vec![Group { group: "hook h".to_owned(), findings }],
+            groups: vec![FindingGroup { group: "hook h".to_owned(), findings }],
         };
         let text = doctor(&report, Style::Plain);
         assert!(text.lines().all(|line| line.chars().count() <= WIDTH), "{text}");
@@ -90,6 +90,6 @@ mod tests {
         {
             assert!(text.contains(part), "no {part:?}: {text}");
         }
-        assert_eq!(report.worst(), Level::Fail);
+        assert_eq!(report.worst(), FindingLevel::Fail);
     }
 }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::match_report::{
-    Limit, RuleTrial, SelectorTrial, SeriesCount, SignalTrial, TargetTrial, Trial,
+    LimitUse, MatchReport, RuleMatch, SelectorMatch, SeriesCount, SignalMatch, TargetMatch,
 };
 use crate::model::entry::{RuleStanding, SignalEvidence};
 use crate::model::signal::Unit;
@@ -26,7 +26,7 @@ const MAX_PROBLEMS: usize = 12;
 
 /// The whole trial.
 #[must_use]
-pub fn trial(trial: &Trial, style: Style) -> String {
+pub fn trial(trial: &MatchReport, style: Style) -> String {
     let mut page = Page { text: String::new(), style };
     page.line(&[(Paint::Dim, &pad("TARGET", NAME + 2)), (Paint::Dim, "STATE")]);
     trial.targets.iter().for_each(|target| about_target(&mut page, target));
@@ -70,7 +70,7 @@ fn seconds(seconds: f64) -> String {
     span(Duration::try_from_secs_f64(seconds).unwrap_or_default())
 }
 
-fn about_target(page: &mut Page, target: &TargetTrial) {
+fn about_target(page: &mut Page, target: &TargetMatch) {
     match (target.up, &target.failure) {
         (None, _) => page.row(&target.target, Paint::Grey, "not scraped", ""),
         (Some(_), Some(failure)) => {
@@ -102,7 +102,7 @@ fn about_target(page: &mut Page, target: &TargetTrial) {
     }
 }
 
-fn about_signal(page: &mut Page, signal: &SignalTrial) {
+fn about_signal(page: &mut Page, signal: &SignalMatch) {
     let needs = signal.needs_s.map(|needs| format!(": needs {} more", seconds(needs)));
     let needs = needs.as_deref().unwrap_or_default();
     let name = signal.status.reading.signal.as_str();
@@ -134,7 +134,7 @@ fn more(page: &mut Page, count: usize, shown: usize) {
 }
 
 /// A reading, or why there is none, and how that looks.
-fn read(reading: &SignalEvidence, signal: &SignalTrial) -> (String, Paint) {
+fn read(reading: &SignalEvidence, signal: &SignalMatch) -> (String, Paint) {
     let unit = signal.status.unit.as_deref().and_then(unit_named);
     match (reading.value, reading.at_least) {
         (Some(value), true) => (format!("at least {}", number(value, unit)), Paint::Plain),
@@ -146,7 +146,7 @@ fn read(reading: &SignalEvidence, signal: &SignalTrial) -> (String, Paint) {
     }
 }
 
-fn about_selector(page: &mut Page, selector: &SelectorTrial, signal: &SignalTrial) {
+fn about_selector(page: &mut Page, selector: &SelectorMatch, signal: &SignalMatch) {
     let total: usize = selector.series.iter().map(|found| found.count).sum();
     let text = match total {
         0 if selector.is_wrong(signal) => format!("no series of {}", selector.selector),
@@ -180,7 +180,7 @@ fn places(series: &[SeriesCount]) -> String {
     }
 }
 
-fn about_rule(page: &mut Page, rule: &RuleTrial) {
+fn about_rule(page: &mut Page, rule: &RuleMatch) {
     let evidence = &rule.status.evidence;
     let word = match (evidence.state, &rule.status.no_data) {
         (RuleStanding::Inactive, Some(_)) => "unknown".to_owned(),
@@ -215,7 +215,7 @@ fn about_rule(page: &mut Page, rule: &RuleTrial) {
     }
 }
 
-fn compared(limit: &Limit) -> Compared<'_> {
+fn compared(limit: &LimitUse) -> Compared<'_> {
     Compared {
         signal: limit.signal.as_ref(),
         unit: limit.unit.as_deref().and_then(unit_named),
@@ -226,7 +226,7 @@ fn compared(limit: &Limit) -> Compared<'_> {
 }
 
 /// A reading, its limit, and how much of the limit is used.
-fn distance(limit: &Limit) -> String {
+fn distance(limit: &LimitUse) -> String {
     let text = compared(limit).named();
     match limit.used.map(|used| used * 100.0) {
         None => text,
@@ -238,7 +238,7 @@ fn distance(limit: &Limit) -> String {
     }
 }
 
-fn conclusion(page: &mut Page, trial: &Trial) {
+fn conclusion(page: &mut Page, trial: &MatchReport) {
     let watched = seconds(trial.watched_s);
     if trial.ok {
         let text = format!("watched for {watched}: nothing is wrong with targets and signals");

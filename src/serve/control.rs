@@ -30,7 +30,7 @@ use crate::model::drill::Reach;
 use crate::model::entry::Caller;
 use crate::model::name::{DeploymentId, HookName, StageName};
 use crate::model::time::Timestamp;
-use crate::preflight::Report;
+use crate::preflight::PreflightReport;
 
 use super::people::{ApproveRequest, BeginRequest, PauseRequest, ResumeRequest, RollbackRequest};
 
@@ -100,7 +100,7 @@ pub enum Answer {
     /// The newest drill, if there was one.
     Drill(Option<Box<DrillStatus>>),
     /// What was found.
-    Doctor(Box<Report>),
+    Doctor(Box<PreflightReport>),
     /// What became of a command.
     Command(Result<Accepted, Rejection>),
 }

@@ -16,7 +16,7 @@ use proptest::prelude::*;
 
 use rollguard::cli::check::{Lints, check};
 use rollguard::config::{Color, Compiled, SourceFile, compile};
-use rollguard::discovery::{Asked, Families, configuration};
+use rollguard::discovery::{ConfigRequest, PageFamilies, configuration};
 use rollguard::engine::Evaluator;
 use rollguard::exposition::{Format, Limits, Malformed, Reader, Sample, Sink, Whole};
 use rollguard::model::index::{SignalIx, TargetIx};
@@ -208,7 +208,8 @@ fn surveyed(text: &str, service: &str) -> String {
     let url =
         ScrapeUrl { scheme: Scheme::Http, host: "h".into(), port: 9000, path: "/metrics".into() };
     let service = ServiceName::new(service).unwrap();
-    configuration(&Families::read(&page(text)), Asked { url: &url, service: &service }).text
+    configuration(&PageFamilies::read(&page(text)), ConfigRequest { url: &url, service: &service })
+        .text
 }
 
 #[test]
@@ -484,10 +485,10 @@ proptest! {
     ) {
         const OURS: [&str; 4] = ["5xx", "5XX", "5", "UP"];
         let page = hostile_page(&names, &values, &numbers);
-        let families = Families::read(&page);
+        let families = PageFamilies::read(&page);
         let url = ScrapeUrl { scheme: Scheme::Http, host: "h".into(), port: 1, path: "/m".into() };
         let service = ServiceName::new("shop").unwrap();
-        let text = configuration(&families, Asked { url: &url, service: &service }).text;
+        let text = configuration(&families, ConfigRequest { url: &url, service: &service }).text;
         let plan = examine(&text).plan;
         let all = compiled(&switched_on(&text)).plan;
         prop_assert_eq!((plan.targets.len(), &plan.targets[0].url), (1, &url));

@@ -8,7 +8,6 @@ pub(crate) const CIRCLES: &[(&str, usize)] = &[
     ("engine", 22),
     ("exposition", 4),
     ("hook", 2),
-    ("import", 5),
     ("journal", 2),
     ("load", 4),
     ("message", 8),
@@ -16,7 +15,7 @@ pub(crate) const CIRCLES: &[(&str, usize)] = &[
     ("render", 3),
 ];
 /// Names that more than one type has.
-pub(crate) const SHARED_TYPE_NAMES: usize = 84;
+pub(crate) const SHARED_TYPE_NAMES: usize = 47;
 /// Comparisons with string literals where an enum should be compared.
 pub(crate) const COMPARED_STRINGS: usize = 39;
 /// Files other than `src/engine/guard.rs` with an `impl Guard`.

@@ -22,6 +22,7 @@ const LAYERS: [(u8, &[&str]); 5] = [
             "record",
             "render",
             "ruletest",
+            "toml_text",
         ],
     ),
     (

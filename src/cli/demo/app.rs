@@ -8,7 +8,6 @@ use std::fmt::Write;
 use std::io::{self, Read};
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
-use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -22,7 +21,8 @@ use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, oneshot};
 
-use super::place::{Release, write};
+use super::directory::{Release, write};
+use crate::cli::client::ClientError;
 use crate::cli::exit;
 use crate::clock::Clock;
 
@@ -47,23 +47,17 @@ pub(in crate::cli) struct AppArgs {
 }
 
 /// Runs the app until its standard input ends.
-pub(in crate::cli) fn run(args: AppArgs) -> ExitCode {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let ended = runtime.and_then(|runtime| runtime.block_on(serve(args)));
-    match ended {
-        Ok(()) => ExitCode::from(exit::OK),
-        Err(error) => {
-            super::complain(&format!("the app cannot serve: {error}"));
-            ExitCode::from(exit::FAILED)
-        }
-    }
+pub(in crate::cli) async fn run(args: AppArgs) -> Result<u8, ClientError> {
+    let served = serve(args).await;
+    served.map_err(|error| ClientError::Failed(format!("the app cannot serve: {error}")))?;
+    Ok(exit::OK)
 }
 
 async fn serve(args: AppArgs) -> io::Result<()> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     write(&args.port_file, &listener.local_addr()?.port().to_string())?;
     let clock = Clock::start();
-    let counts = Mutex::new(Counts::default());
+    let counts = Mutex::new(RequestCounts::default());
     let app = Arc::new(App { root: args.root, clock, counts });
     let places = Arc::new(Semaphore::new(MAX_CLIENTS));
     let mut parent_gone = parent_gone()?;
@@ -99,12 +93,12 @@ fn parent_gone() -> io::Result<oneshot::Receiver<()>> {
 struct App {
     root: PathBuf,
     clock: Clock,
-    counts: Mutex<Counts>,
+    counts: Mutex<RequestCounts>,
 }
 
 /// What the metrics page tells.
 #[derive(Default)]
-struct Counts {
+struct RequestCounts {
     /// Requests by status.
     by_status: BTreeMap<u16, u64>,
     /// Requests not slower than each bound.
@@ -156,7 +150,7 @@ impl App {
         respond(status, text)
     }
 
-    fn counts(&self) -> std::sync::MutexGuard<'_, Counts> {
+    fn counts(&self) -> std::sync::MutexGuard<'_, RequestCounts> {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -170,7 +164,7 @@ impl App {
     }
 }
 
-impl Counts {
+impl RequestCounts {
     /// How the next request goes. Errors come at even distances, latencies spread evenly from a
     /// half to one and a half of the mean.
     fn plan(&mut self, release: &Release) -> (StatusCode, Duration) {
@@ -232,7 +226,7 @@ mod tests {
 
     #[test]
     fn a_release_fails_exactly_its_share_of_requests() {
-        let mut counts = Counts::default();
+        let mut counts = RequestCounts::default();
         for _ in 0..1_000 {
             let (status, took) = counts.plan(&release(0.2));
             assert!((0.05..=0.15).contains(&took.as_secs_f64()), "{took:?}");
@@ -243,7 +237,7 @@ mod tests {
 
     #[test]
     fn the_page_counts_every_request_once() {
-        let mut counts = Counts::default();
+        let mut counts = RequestCounts::default();
         counts.observe(StatusCode::OK, Duration::from_millis(120));
         counts.observe(StatusCode::INTERNAL_SERVER_ERROR, Duration::from_secs(2));
         let page = counts.page();

@@ -28,12 +28,12 @@ const PERIOD: Duration = Duration::from_millis(1_000 * USERS as u64 / RATE as u6
 
 /// What the users saw.
 #[derive(Debug, Default)]
-pub(super) struct Seen {
+pub(super) struct UserTotals {
     answered: AtomicU64,
     failed: AtomicU64,
 }
 
-impl Seen {
+impl UserTotals {
     /// Requests answered, and how many of them with an error or not at all.
     pub(super) fn totals(&self) -> (u64, u64) {
         (self.answered.load(Ordering::Relaxed), self.failed.load(Ordering::Relaxed))
@@ -43,14 +43,14 @@ impl Seen {
 /// The users. They go away when this is dropped.
 pub(super) struct Load {
     _users: JoinSet<()>,
-    pub(super) seen: Arc<Seen>,
+    pub(super) seen: Arc<UserTotals>,
 }
 
 impl Load {
     /// Users of the app on this port, from now on.
     pub(super) fn start(port: u16, clock: Clock) -> Self {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        let seen = Arc::new(Seen::default());
+        let seen = Arc::new(UserTotals::default());
         let mut users = JoinSet::new();
         for user in 0..USERS {
             let first = clock.now().after(PERIOD * user / USERS);
@@ -61,7 +61,7 @@ impl Load {
 }
 
 /// One user: a request in every period. One that comes too late for its period is left out.
-async fn ask_for_ever(address: SocketAddr, clock: Clock, first: Instant, seen: Arc<Seen>) {
+async fn ask_for_ever(address: SocketAddr, clock: Clock, first: Instant, seen: Arc<UserTotals>) {
     let mut next = first;
     let mut connection = None;
     loop {

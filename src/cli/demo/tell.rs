@@ -1,5 +1,5 @@
-//! What the demo tells: a line for people or a JSON object for programs, as it happens. Lines are
-//! never wider than a terminal and never move the cursor.
+//! Tells the story as it happens: a line for people or a JSON object for programs. Lines are never
+//! wider than a terminal and never move the cursor.
 
 use std::io::{self, Write};
 
@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use crate::engine::view::snapshot::GuardState;
 use crate::model::entry::{
-    AttemptEvent, DaemonEvent, DeploymentEvent, Entry, Event, RollbackEvent, RuleStanding,
-    StepResult, Trigger,
+    AttemptEvent, DaemonEvent, Decision, DeploymentEvent, Entry, Event, RollbackEvent,
+    RuleStanding, StepResult, Trigger,
 };
 use crate::model::name::{RuleName, SignalName};
 use crate::render::{self, Paint, Style, WIDTH};
@@ -19,10 +19,12 @@ const OFFSET: usize = 9;
 /// Cells of a bar.
 const BAR: usize = 10;
 
+const INTRO: &str = ": a real app, real requests, a real guard; nothing is acted";
+
 /// Something that happened. The names of its fields are what `--json` prints.
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
-pub(super) enum Happening {
+pub(super) enum DemoEvent {
     /// App, users and guard are there.
     Ready {
         app: String,
@@ -34,20 +36,20 @@ pub(super) enum Happening {
     /// The bad or the good new release answers from here on.
     Deployed { deployment: String, version: String, good: String },
     /// What the guard reads.
-    Reading(Reading),
+    Reading(GuardReading),
     /// A rule's state changed.
     Rule { rule: RuleName, state: RuleStanding },
     /// The journal has an entry more.
     Recorded { entry: Box<Entry>, text: String },
     /// It ended as it should.
-    Ended(Summary),
+    Ended(DemoSummary),
     /// It did not.
     Failed { why: String, directory: Option<String> },
 }
 
 /// What the guard reads of the rule that the demo is about.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub(super) struct Reading {
+pub(super) struct GuardReading {
     pub(super) rule: RuleName,
     pub(super) signal: Option<SignalName>,
     pub(super) value: Option<f64>,
@@ -66,7 +68,7 @@ pub(super) struct Reading {
 
 /// How it went.
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct Summary {
+pub(super) struct DemoSummary {
     /// The state in which the deployment ended.
     pub(super) state: String,
     /// From the new release's first moment to the decision.
@@ -90,7 +92,7 @@ pub(super) struct Summary {
 
 /// How it is told.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Format {
+pub(super) enum OutputFormat {
     /// A timeline for people.
     Text(Style),
     /// One JSON object a line.
@@ -102,47 +104,46 @@ struct Stamped<'a> {
     /// Milliseconds since the new release was there; negative before.
     offset_ms: Option<i64>,
     #[serde(flatten)]
-    happening: &'a Happening,
+    event: &'a DemoEvent,
 }
 
 /// Standard output, told what happens.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Teller {
-    format: Format,
+    format: OutputFormat,
 }
 
 impl Teller {
-    pub(super) const fn new(format: Format) -> Self {
+    pub(super) const fn new(format: OutputFormat) -> Self {
         Self { format }
     }
 
     /// Tells one thing; `offset_ms` is the time since the new release was there.
-    pub(super) fn tell(self, offset_ms: Option<i64>, happening: &Happening) -> io::Result<()> {
-        let failed =
-            matches!((self.format, happening), (Format::Text(_), Happening::Failed { .. }));
-        let mut out: Box<dyn Write> =
-            if failed { Box::new(io::stderr().lock()) } else { Box::new(io::stdout().lock()) };
-        match self.format {
-            Format::Json => {
-                let line = serde_json::to_string(&Stamped { offset_ms, happening })?;
-                writeln!(out, "{line}")?;
+    pub(super) fn tell(self, offset_ms: Option<i64>, event: &DemoEvent) -> io::Result<()> {
+        let text: String = match self.format {
+            OutputFormat::Json => serde_json::to_string(&Stamped { offset_ms, event })? + "\n",
+            OutputFormat::Text(style) => {
+                let lines = lines(style, offset_ms, event);
+                lines.into_iter().map(|line| line + "\n").collect()
             }
-            Format::Text(style) => {
-                for line in lines(style, offset_ms, happening) {
-                    writeln!(out, "{line}")?;
-                }
-            }
-        }
+        };
+        let for_people = matches!(self.format, OutputFormat::Text(_));
+        let mut out: Box<dyn Write> = if for_people && matches!(event, DemoEvent::Failed { .. }) {
+            Box::new(io::stderr().lock())
+        } else {
+            Box::new(io::stdout().lock())
+        };
+        out.write_all(text.as_bytes())?;
         out.flush()
     }
 }
 
-fn lines(style: Style, offset_ms: Option<i64>, happening: &Happening) -> Vec<String> {
+fn lines(style: Style, offset_ms: Option<i64>, event: &DemoEvent) -> Vec<String> {
     let at = offset_ms.map_or_else(|| "before".to_owned(), render::offset);
     let at = format!("{at:>OFFSET$}  ");
     let line = |paint, text: &str| render::line(style, &[(Paint::Dim, &at), (paint, text)]);
-    match happening {
-        Happening::Ready { app, directory, config: _, requests_per_second, rules } => vec![
+    match event {
+        DemoEvent::Ready { app, directory, config: _, requests_per_second, rules } => vec![
             render::line(style, &[(Paint::Bold, "rollguard demo"), (Paint::Plain, INTRO)]),
             String::new(),
             format!("  app    {app}, release v1, {requests_per_second} requests a second"),
@@ -150,44 +151,33 @@ fn lines(style: Style, offset_ms: Option<i64>, happening: &Happening) -> Vec<Str
             format!("  rules  {}", rules.join(", ")),
             String::new(),
         ],
-        Happening::Deployed { version, good, .. } => vec![line(
-            Paint::Bold,
-            &format!("DEPLOY  {version} answers now; the good version is {good}"),
-        )],
-        Happening::Reading(reading) => vec![reading.line(style, &at)],
-        Happening::Rule { rule, state } => match state {
+        DemoEvent::Deployed { version, good, .. } => {
+            let text = format!("DEPLOY  {version} answers now; the good version is {good}");
+            vec![line(Paint::Bold, &text)]
+        }
+        DemoEvent::Reading(reading) => vec![reading.line(style, &at)],
+        DemoEvent::Rule { rule, state } => match state {
             RuleStanding::Pending => vec![line(Paint::Yellow, &format!("PENDING rule {rule}"))],
             RuleStanding::Inactive => vec![line(Paint::Green, &format!("CLEAR   rule {rule}"))],
             // The decision says so, with its reasons.
             RuleStanding::Firing => Vec::new(),
         },
-        Happening::Recorded { entry, text } => {
+        DemoEvent::Recorded { entry, text } => {
             recorded(&entry.event, text).iter().map(|(paint, text)| line(*paint, text)).collect()
         }
-        Happening::Ended(summary) => summary.lines(style),
-        Happening::Failed { why, directory } => {
+        DemoEvent::Ended(summary) => summary.lines(style),
+        DemoEvent::Failed { why, directory } => {
             let mut lines = wrapped("", &format!("error: the demo failed: {why}"));
-            let files = directory.iter().map(|directory| format!("its files are in {directory}"));
-            lines.extend(files);
+            lines.extend(directory.iter().map(|files| format!("its files are in {files}")));
             lines
         }
     }
 }
 
-const INTRO: &str = ": a real app, real requests, a real guard; nothing is acted";
-
-impl Reading {
+impl GuardReading {
     fn line(&self, style: Style, at: &str) -> String {
-        let doing = match self.guard {
-            GuardState::RollingBack | GuardState::Verifying => format!("{}  ", self.guard),
-            GuardState::Idle
-            | GuardState::Guarding
-            | GuardState::AwaitingApproval
-            | GuardState::RolledBack
-            | GuardState::RollbackFailed
-            | GuardState::Baked
-            | GuardState::Ended => String::new(),
-        };
+        let acting = matches!(self.guard, GuardState::RollingBack | GuardState::Verifying);
+        let doing = if acting { format!("{}  ", self.guard) } else { String::new() };
         let (paint, doing) = match self.state {
             RuleStanding::Inactive => (Paint::Green, doing),
             RuleStanding::Pending => {
@@ -199,62 +189,40 @@ impl Reading {
         };
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 10")]
         let full = (self.progress.clamp(0.0, 1.0) * BAR as f64).round() as usize;
-        let (full, empty) = ("#".repeat(full), "·".repeat(BAR - full));
-        render::line(
-            style,
-            &[
-                (Paint::Dim, at),
-                (Paint::Plain, &format!("{:<23} [", self.text)),
-                (paint, &full),
-                (Paint::Dim, &empty),
-                (Paint::Plain, &format!("] {doing}")),
-                (Paint::Dim, &self.also),
-            ],
-        )
+        let pieces = [
+            (Paint::Dim, at),
+            (Paint::Plain, &*format!("{:<23} [", self.text)),
+            (paint, &*"#".repeat(full)),
+            (Paint::Dim, &*"·".repeat(BAR - full)),
+            (Paint::Plain, &*format!("] {doing}")),
+            (Paint::Dim, &*self.also),
+        ];
+        render::line(style, &pieces)
     }
 }
 
 /// An entry of the journal, as the demo's reader needs it.
 fn recorded(event: &Event, text: &str) -> Vec<(Paint, String)> {
-    match event {
+    let (paint, text) = match event {
         // Said by the demo itself, or of no interest to its reader.
-        Event::Daemon(DaemonEvent::Started { .. })
-        | Event::Daemon(DaemonEvent::Stopped { .. })
-        | Event::Deployment(DeploymentEvent::Begun(_)) => Vec::new(),
-        Event::Rollback(RollbackEvent::Decided(decision)) => {
-            let good = decision.good.as_ref().map_or("?", |good| good.as_str());
-            let fires = match &decision.trigger {
-                Trigger::Rule(rule) => {
-                    let text =
-                        format!("FIRING  rule {}: {} held long enough", rule.rule, rule.when);
-                    vec![(Paint::Red, text)]
-                }
-                Trigger::Person { .. } => Vec::new(),
-            };
-            let text = format!("DECIDED back to {good} with hook {}, once", decision.hook);
-            [fires, vec![(Paint::Red, text)]].concat()
-        }
+        Event::Daemon(DaemonEvent::Started { .. } | DaemonEvent::Stopped { .. })
+        | Event::Deployment(DeploymentEvent::Begun(_)) => return Vec::new(),
+        Event::Rollback(RollbackEvent::Decided(decision)) => return decided(decision),
         Event::Attempt(AttemptEvent::Intent { attempt, .. }) => {
             let what = text.split_once(": ").map_or(text, |(_, what)| what);
-            vec![(Paint::Plain, format!("STEP {}  {what}", attempt.step + 1))]
+            (Paint::Plain, format!("STEP {}  {what}", attempt.step + 1))
         }
         Event::Attempt(AttemptEvent::Outcome {
             attempt,
             result: StepResult::Done,
             took_ms,
             ..
-        }) => {
-            vec![(Paint::Plain, format!("STEP {}  done in {took_ms} ms", attempt.step + 1))]
-        }
-        Event::Rollback(RollbackEvent::Cured { .. }) => {
-            vec![(Paint::Green, format!("CURED   {text}"))]
-        }
+        }) => (Paint::Plain, format!("STEP {}  done in {took_ms} ms", attempt.step + 1)),
+        Event::Rollback(RollbackEvent::Cured { .. }) => (Paint::Green, format!("CURED   {text}")),
         Event::Deployment(DeploymentEvent::Baked { .. }) => {
-            vec![(Paint::Green, format!("BAKED   {text}"))]
+            (Paint::Green, format!("BAKED   {text}"))
         }
-        Event::Rollback(RollbackEvent::Failed { .. }) => {
-            vec![(Paint::Red, format!("FAILED  {text}"))]
-        }
+        Event::Rollback(RollbackEvent::Failed { .. }) => (Paint::Red, format!("FAILED  {text}")),
         Event::Daemon(_)
         | Event::Deployment(_)
         | Event::Stage(_)
@@ -264,30 +232,38 @@ fn recorded(event: &Event, text: &str) -> Vec<(Paint, String)> {
         | Event::Live(_)
         | Event::Attempt(_)
         | Event::Drill(_)
-        | Event::Notice(_) => vec![(Paint::Plain, text.to_owned())],
-    }
+        | Event::Notice(_) => (Paint::Plain, text.to_owned()),
+    };
+    vec![(paint, text)]
 }
 
-impl Summary {
+/// The rule that fired, and the decision.
+fn decided(decision: &Decision) -> Vec<(Paint, String)> {
+    let good = decision.good.as_ref().map_or("?", |good| good.as_str());
+    let decided = format!("DECIDED back to {good} with hook {}, once", decision.hook);
+    let fires = match &decision.trigger {
+        Trigger::Rule(rule) => {
+            Some(format!("FIRING  rule {}: {} held long enough", rule.rule, rule.when))
+        }
+        Trigger::Person { .. } => None,
+    };
+    fires.into_iter().chain([decided]).map(|text| (Paint::Red, text)).collect()
+}
+
+impl DemoSummary {
     fn lines(&self, style: Style) -> Vec<String> {
         let seconds = |millis: i64| format!("{:.2} s", millis as f64 / 1000.0);
-        let head = format!(
-            "The new release {}.",
-            match self.report {
-                Some(_) => "was bad and is gone",
-                None => "was good and stays",
-            }
-        );
+        let bad = self.report.is_some();
+        let end = if bad { "was bad and is gone" } else { "was good and stays" };
+        let head = format!("The new release {end}.");
         let mut lines = vec![String::new(), render::line(style, &[(Paint::Bold, &head)])];
         let mut fact = |name: &str, value: String| {
             lines.push(format!("  {name:<16} {value}").trim_end().to_owned())
         };
         if let (Some(after), Some(hold)) = (self.decided_after_ms, self.rule_for_ms) {
-            let hold = hold as f64 / 1000.0;
-            let detail = format!(
-                "{} after it was there ({hold:.0} s of it the rule's own `for`)",
-                seconds(after)
-            );
+            let (after, hold) = (seconds(after), hold as f64 / 1000.0);
+            let detail =
+                format!("{after} after it was there ({hold:.0} s of it the rule's own `for`)");
             fact("noticed", detail);
         }
         if let Some(after) = self.hook_after_ms {
@@ -301,8 +277,7 @@ impl Summary {
         fact("users saw", format!("{failed} errors in {requests} requests since the deployment"));
         if let Some(report) = &self.report {
             fact("incident report", String::new());
-            lines.push(format!("  {report}"));
-            lines.push(String::new());
+            lines.extend([format!("  {report}"), String::new()]);
             lines.extend(self.opening.iter().flat_map(|line| wrapped("  | ", line)));
         }
         lines.extend([

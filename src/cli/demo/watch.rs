@@ -1,12 +1,12 @@
 //! Looks at the guard from outside, as an operator would: through its control socket and its
 //! journal. It tells what changed and knows when the story is over.
 
-use std::io;
 use std::time::Duration;
 
-use super::place::Place;
-use super::tell::{Happening, Reading, Teller};
-use crate::cli::client::{Client, ClientError};
+use super::directory::DemoDirectory;
+use super::error::{DemoError, failed};
+use super::tell::{DemoEvent, GuardReading, Teller};
+use crate::cli::client::Client;
 use crate::clock::Clock;
 use crate::engine::view::snapshot::{GuardState, RuleStatus, Snapshot};
 use crate::model::entry::{Entry, RuleStanding};
@@ -26,24 +26,10 @@ const RULE: &str = "error-rate";
 /// The signal that is shown beside it.
 const BESIDE: &str = "p95";
 
-/// Why nothing can be seen or told any more.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum WatchError {
-    /// The daemon does not answer.
-    #[error("ask the guard: {0}")]
-    Guard(#[from] ClientError),
-    /// The journal cannot be read.
-    #[error("read the journal: {0}")]
-    Journal(String),
-    /// Nobody reads what is told.
-    #[error("tell it: {0}")]
-    Tell(#[source] io::Error),
-}
-
-/// Who looks.
-pub(super) struct Watch {
+/// Looks at the guard, and tells what is new.
+pub(super) struct GuardWatch {
     client: Client,
-    place: Place,
+    directory: DemoDirectory,
     clock: Clock,
     teller: Teller,
     /// When the new release was there.
@@ -51,16 +37,16 @@ pub(super) struct Watch {
     /// Entries that were told.
     pub(super) entries: Vec<Entry>,
     standings: Vec<RuleStanding>,
-    reading: Option<(Instant, Reading)>,
+    reading: Option<(Instant, GuardReading)>,
     /// The newest time told, so that the timeline never goes back.
     told: Option<Timestamp>,
 }
 
-impl Watch {
-    pub(super) fn new(place: &Place, clock: Clock, teller: Teller) -> Self {
+impl GuardWatch {
+    pub(super) fn new(directory: &DemoDirectory, clock: Clock, teller: Teller) -> Self {
         Self {
-            client: Client::new(&place.control()),
-            place: place.clone(),
+            client: Client::new(&directory.control()),
+            directory: directory.clone(),
             clock,
             teller,
             deployed: None,
@@ -82,21 +68,17 @@ impl Watch {
     }
 
     /// Tells something that happened at a time.
-    pub(super) fn tell_at(
-        &mut self,
-        at: Timestamp,
-        happening: &Happening,
-    ) -> Result<(), WatchError> {
+    pub(super) fn tell_at(&mut self, at: Timestamp, event: &DemoEvent) -> Result<(), DemoError> {
         // What a scrape saw is known a moment after other things were told.
         let at = self.told.map_or(at, |told| told.max(at));
         self.told = Some(at);
         let offset = self.deployed.map(|deployed| at.as_millis() - deployed.as_millis());
-        self.teller.tell(offset, happening).map_err(WatchError::Tell)
+        self.teller.tell(offset, event).map_err(failed("tell it"))
     }
 
     /// Tells something that happens now.
-    pub(super) fn tell(&mut self, happening: &Happening) -> Result<(), WatchError> {
-        self.tell_at(self.clock.wall(), happening)
+    pub(super) fn tell(&mut self, event: &DemoEvent) -> Result<(), DemoError> {
+        self.tell_at(self.clock.wall(), event)
     }
 
     /// Looks until the daemon answers and every rule can tell.
@@ -113,7 +95,7 @@ impl Watch {
     }
 
     /// Looks and tells for a while.
-    pub(super) async fn look_for(&mut self, span: Duration) -> Result<(), WatchError> {
+    pub(super) async fn look_for(&mut self, span: Duration) -> Result<(), DemoError> {
         let end = self.clock.now().after(span);
         while self.clock.now() < end {
             self.look().await?;
@@ -123,7 +105,7 @@ impl Watch {
     }
 
     /// Looks and tells until the deployment will not change any more.
-    pub(super) async fn until_over(&mut self) -> Result<GuardState, WatchError> {
+    pub(super) async fn until_over(&mut self) -> Result<GuardState, DemoError> {
         loop {
             let state = self.look().await?;
             if state.is_final() {
@@ -139,52 +121,53 @@ impl Watch {
     }
 
     /// One look: what is new, in the order in which it happened.
-    async fn look(&mut self) -> Result<GuardState, WatchError> {
-        let snapshot = self.client.status().await?.guard;
+    async fn look(&mut self) -> Result<GuardState, DemoError> {
+        let status = self.client.status().await;
+        let snapshot = status.map_err(failed("ask the guard"))?.guard;
         let mut news = self.rules(&snapshot);
         news.extend(self.reading(&snapshot));
         news.extend(self.entries()?);
         news.sort_by_key(|(at, _)| *at);
-        for (at, happening) in &news {
-            self.tell_at(*at, happening)?;
+        for (at, event) in &news {
+            self.tell_at(*at, event)?;
         }
         Ok(snapshot.state)
     }
 
     /// Rules whose state changed.
-    fn rules(&mut self, snapshot: &Snapshot) -> Vec<News> {
+    fn rules(&mut self, snapshot: &Snapshot) -> Vec<Timed> {
         self.standings.resize(snapshot.rules.len(), RuleStanding::Inactive);
-        let mut news = Vec::new();
-        for (known, rule) in self.standings.iter_mut().zip(&snapshot.rules) {
-            let (rule, since) = (&rule.evidence, rule.evidence.since);
-            if *known != rule.state {
+        let rules = snapshot.rules.iter().map(|rule| &rule.evidence);
+        let changed =
+            self.standings.iter_mut().zip(rules).filter(|(known, rule)| **known != rule.state);
+        changed
+            .map(|(known, rule)| {
                 *known = rule.state;
-                let at = since.filter(|_| rule.state == RuleStanding::Pending);
-                let changed = Happening::Rule { rule: rule.rule.clone(), state: rule.state };
-                news.push((at.unwrap_or(snapshot.at), changed));
-            }
-        }
-        news
+                let at = rule.since.filter(|_| rule.state == RuleStanding::Pending);
+                let event = DemoEvent::Rule { rule: rule.rule.clone(), state: rule.state };
+                (at.unwrap_or(snapshot.at), event)
+            })
+            .collect()
     }
 
     /// Entries that the journal has more than before.
-    fn entries(&mut self) -> Result<Vec<News>, WatchError> {
-        let journal = self.place.journal();
-        let bytes = std::fs::read(journal).map_err(|e| WatchError::Journal(e.to_string()))?;
-        let read = record::read(&bytes).map_err(|e| WatchError::Journal(e.to_string()))?;
+    fn entries(&mut self) -> Result<Vec<Timed>, DemoError> {
+        let bytes = std::fs::read(self.directory.journal());
+        let bytes = bytes.map_err(failed("read the journal"))?;
+        let read = record::read(&bytes).map_err(failed("read the journal"))?;
         let new: Vec<Entry> = read.entries.into_iter().skip(self.entries.len()).collect();
         self.entries.extend(new.iter().cloned());
-        let root = format!("{}/", self.place.root().display());
+        let root = format!("{}/", self.directory.root().display());
         let news = new.into_iter().map(|entry| {
             // The directory is told once and would fill every line.
             let text = render::event(&entry.event).replace(&root, "");
-            (entry.at, Happening::Recorded { entry: Box::new(entry), text })
+            (entry.at, DemoEvent::Recorded { entry: Box::new(entry), text })
         });
         Ok(news.collect())
     }
 
     /// What is read now, where it is due.
-    fn reading(&mut self, snapshot: &Snapshot) -> Option<News> {
+    fn reading(&mut self, snapshot: &Snapshot) -> Option<Timed> {
         let rule = snapshot.rules.iter().find(|rule| rule.evidence.rule.as_str() == RULE)?;
         let reading = reading(rule, snapshot);
         let now = self.clock.now();
@@ -193,47 +176,44 @@ impl Watch {
         });
         due.then(|| {
             self.reading = Some((now, reading.clone()));
-            (snapshot.at, Happening::Reading(reading))
+            (snapshot.at, DemoEvent::Reading(reading))
         })
     }
 }
 
 /// Something to be told, and when it happened.
-type News = (Timestamp, Happening);
+type Timed = (Timestamp, DemoEvent);
 
-fn reading(rule: &RuleStatus, snapshot: &Snapshot) -> Reading {
+fn reading(rule: &RuleStatus, snapshot: &Snapshot) -> GuardReading {
     let unit = |name: &_| {
         let signal = snapshot.signals.iter().find(|signal| signal.reading.signal == *name)?;
         unit_named(signal.unit.as_deref()?)
     };
     let evidence = &rule.evidence;
     let compared = render::comparisons(evidence, unit).into_iter().next();
-    let name = compared.as_ref().and_then(|compared| compared.signal);
-    let text = compared.as_ref().map_or_else(
-        || rule.no_data.clone().unwrap_or_default(),
-        |compared| {
-            let name = name.map(|name| format!("{name} ")).unwrap_or_default();
-            let (left, right) = compared.sides();
-            let between = if compared.holds() == Some(true) { ">" } else { "of" };
-            format!("{name}{left} {between} {right}")
-        },
-    );
-    let share = compared.as_ref().and_then(render::Compared::share).unwrap_or(0.0);
+    let compared = compared.as_ref();
+    let text = compared.map(|compared| {
+        let name = compared.signal.map(|name| format!("{name} ")).unwrap_or_default();
+        let (left, right) = compared.sides();
+        let between = if compared.holds() == Some(true) { ">" } else { "of" };
+        format!("{name}{left} {between} {right}")
+    });
+    let share = compared.and_then(render::Compared::share).unwrap_or(0.0);
     let held = evidence.held_ms as f64 / evidence.for_ms.max(1) as f64;
     let progress = match evidence.state {
         RuleStanding::Inactive | RuleStanding::Firing => share,
         RuleStanding::Pending => held,
     };
-    Reading {
+    GuardReading {
         rule: evidence.rule.clone(),
-        signal: name.cloned(),
-        value: compared.as_ref().and_then(|compared| compared.left),
-        limit: compared.as_ref().and_then(|compared| compared.right),
+        signal: compared.and_then(|compared| compared.signal).cloned(),
+        value: compared.and_then(|compared| compared.left),
+        limit: compared.and_then(|compared| compared.right),
         state: evidence.state,
         guard: snapshot.state,
         held_ms: evidence.held_ms,
         for_ms: evidence.for_ms,
-        text,
+        text: text.or_else(|| rule.no_data.clone()).unwrap_or_default(),
         progress: progress.min(1.0),
         also: beside(snapshot),
     }

@@ -1,4 +1,4 @@
-//! Which daemon is meant: the one of a configuration, unless its socket is named.
+//! The daemon that a command is about: the one of a configuration, unless its socket is named.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -7,12 +7,11 @@ use clap::Args;
 
 use super::check::DEFAULT_FILE;
 use super::{exit, out};
-use crate::config::Color;
 use crate::load::{LoadError, Loaded, load};
 
 /// A configuration and its daemon
 #[derive(Args, Clone, Debug)]
-pub(super) struct Place {
+pub(super) struct TargetDaemon {
     /// The daemon's configuration
     #[arg(long, value_name = "FILE", default_value = DEFAULT_FILE)]
     pub(super) config: PathBuf,
@@ -21,7 +20,7 @@ pub(super) struct Place {
     control: Option<PathBuf>,
 }
 
-impl Place {
+impl TargetDaemon {
     /// The configuration.
     ///
     /// # Errors
@@ -31,24 +30,24 @@ impl Place {
     }
 
     /// The socket of its daemon.
-    pub(super) fn socket(&self, loaded: &Loaded) -> PathBuf {
+    pub(super) fn socket_of(&self, loaded: &Loaded) -> PathBuf {
         self.control.clone().unwrap_or_else(|| loaded.places.control.clone())
     }
 
-    /// The socket where it is named, whatever the configuration says.
-    pub(super) fn named_socket(&self) -> Option<PathBuf> {
-        self.control.clone()
+    /// The same, where the configuration is read only if the socket is not named.
+    ///
+    /// # Errors
+    /// The configuration is not in order.
+    pub(super) fn socket(&self) -> Result<PathBuf, LoadError> {
+        match &self.control {
+            Some(socket) => Ok(socket.clone()),
+            None => self.load().map(|loaded| loaded.places.control),
+        }
     }
 }
 
-/// Shows what is wrong with a configuration.
+/// Ends a command whose configuration is not in order.
 pub(super) fn bad_config(error: &LoadError) -> ExitCode {
-    let colour = out::may_colour(&std::io::stderr());
-    let colour = if colour { Color::Ansi } else { Color::Plain };
-    out::note(&if let LoadError::Wrong(wrong) = error {
-        wrong.render(colour)
-    } else {
-        format!("error: failed to {error}")
-    });
+    out::load_error(error);
     ExitCode::from(exit::BAD_CONFIG)
 }

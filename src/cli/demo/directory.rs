@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::journal::reports_dir;
+use crate::journal::{journal_file, reports_dir};
+use crate::toml_text::string;
 
 /// How many directories of one name there may be before something is wrong with the place.
 const MAX_TRIES: u32 = 100;
@@ -20,7 +21,6 @@ const RELEASE_FILE: &str = "release.json";
 /// How a release behaves.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Release {
-    /// Its version.
     pub(super) version: String,
     /// The share of requests that it answers with 500.
     pub(super) error_share: f64,
@@ -36,12 +36,10 @@ impl Release {
     }
 }
 
-/// Programs that the demo and its hook call.
+/// Programs that the demo and its hook call: they make links and move them.
 #[derive(Clone, Debug)]
 pub(super) struct Programs {
-    /// Makes links.
     pub(super) ln: PathBuf,
-    /// Moves them.
     pub(super) mv: PathBuf,
 }
 
@@ -52,9 +50,8 @@ impl Programs {
         let find = |name: &str| {
             let all = std::env::split_paths(&path).filter(|directory| directory.is_absolute());
             let found = all.map(|directory| directory.join(name)).find(|file| file.is_file());
-            found.ok_or_else(|| {
-                io::Error::new(io::ErrorKind::NotFound, format!("`{name}` is not in PATH"))
-            })
+            let absent = || io::Error::other(format!("`{name}` is not in PATH"));
+            found.ok_or_else(absent)
         };
         Ok(Self { ln: find("ln")?, mv: find("mv")? })
     }
@@ -62,48 +59,45 @@ impl Programs {
 
 /// The demo's directory.
 #[derive(Clone, Debug)]
-pub(super) struct Place {
+pub(super) struct DemoDirectory {
     root: PathBuf,
 }
 
-impl Place {
+impl DemoDirectory {
     /// Makes the directory with its releases; `current` points to the first.
-    pub(super) fn create(releases: &[Release]) -> io::Result<Self> {
-        let place = Self { root: fresh_directory(&std::env::temp_dir())? };
+    pub(super) fn create(releases: &[Release; 2]) -> io::Result<Self> {
+        let directory = Self { root: fresh_directory(&std::env::temp_dir())? };
         for release in releases {
-            let text = serde_json::to_string_pretty(release)?;
-            let directory = place.root.join("releases").join(&release.version);
-            place.write(&directory.join(RELEASE_FILE), &format!("{text}\n"))?;
+            let text = serde_json::to_string_pretty(release)? + "\n";
+            let of_release = directory.root.join("releases").join(&release.version);
+            directory.write(&of_release.join(RELEASE_FILE), &text)?;
         }
-        if let Some(first) = releases.first() {
-            symlink(Path::new("releases").join(&first.version), place.current())?;
-        }
-        Ok(place)
+        let first = Path::new("releases").join(&releases[0].version);
+        symlink(first, directory.current())?;
+        Ok(directory)
     }
 
     /// Writes the configuration for an app on this port.
     pub(super) fn configure(&self, port: u16, programs: &Programs) -> io::Result<()> {
         let app = format!("http://127.0.0.1:{port}");
-        let mut text = include_str!("rollguard.toml").to_owned();
+        let path = |path: PathBuf| path.display().to_string();
         let values = [
-            ("@STATE@", self.state().display().to_string()),
-            ("@CONTROL@", self.control().display().to_string()),
+            ("@STATE@", path(self.state())),
+            ("@CONTROL@", path(self.control())),
             ("@METRICS@", format!("{app}/metrics")),
             ("@HEALTH@", format!("{app}/health")),
-            ("@LN@", programs.ln.display().to_string()),
-            ("@MV@", programs.mv.display().to_string()),
-            ("@NEXT@", self.next().display().to_string()),
-            ("@CURRENT@", self.current().display().to_string()),
+            ("@LN@", path(programs.ln.clone())),
+            ("@MV@", path(programs.mv.clone())),
+            ("@NEXT@", path(self.next())),
+            ("@CURRENT@", path(self.current())),
         ];
-        for (name, value) in values {
-            // What quotes a JSON string quotes a TOML string.
-            text = text.replace(name, &serde_json::to_string(&value)?);
-        }
+        let text = include_str!("rollguard.toml").to_owned();
+        let text =
+            values.iter().fold(text, |text, (name, value)| text.replace(name, &string(value)));
         self.write(&self.config(), &text)?;
         self.write(&self.root.join("rules.d/http.toml"), include_str!("http.toml"))
     }
 
-    /// The directory.
     pub(super) fn root(&self) -> &Path {
         &self.root
     }
@@ -118,7 +112,6 @@ impl Place {
         self.root.join(".current.new")
     }
 
-    /// The configuration.
     pub(super) fn config(&self) -> PathBuf {
         self.root.join("rollguard.toml")
     }
@@ -138,19 +131,12 @@ impl Place {
         reports_dir(&self.state()).join(format!("{deployment}.md"))
     }
 
-    /// The journal.
     pub(super) fn journal(&self) -> PathBuf {
-        self.state().join("journal.jsonl")
+        journal_file(&self.state())
     }
 
-    /// What a child prints.
-    pub(super) fn log(&self, name: &str) -> io::Result<std::fs::File> {
-        let path = self.log_path(name);
-        std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(path)
-    }
-
-    /// Where that is.
-    pub(super) fn log_path(&self, name: &str) -> PathBuf {
+    /// The file for what a child prints.
+    pub(super) fn log(&self, name: &str) -> PathBuf {
         self.root.join(format!("{name}.log"))
     }
 
@@ -169,12 +155,8 @@ impl Place {
 /// Writes a new file whole: who reads it reads all of it.
 pub(super) fn write(path: &Path, text: &str) -> io::Result<()> {
     let new = path.with_extension("new");
-    let mut file = std::fs::OpenOptions::new()
-        .create(true)
-        .write(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&new)?;
+    let mut options = std::fs::OpenOptions::new();
+    let mut file = options.create(true).write(true).truncate(true).mode(0o600).open(&new)?;
     file.write_all(text.as_bytes())?;
     std::fs::rename(new, path)
 }

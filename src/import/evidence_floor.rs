@@ -1,22 +1,20 @@
-//! The evidence floor of a rule: what must be there before its condition means anything. Only what
-//! follows from the alert itself is derived; a floor that is a matter of taste is left to people.
+//! Derives the evidence floor of a rule: what must be there before its condition means anything.
+//! Only what follows from the alert itself is derived. A floor that is a matter of taste is left to
+//! people.
 
-use std::time::Duration;
-
+use super::algebra::{and, compared, constant, linear, only_signal, signals_of};
+use super::converter::Converter;
+use super::promql::SeriesSelector;
+use super::signal::{Buckets, ImportedKind, ImportedSignal};
+use super::spot::Spot;
 use crate::model::condition::{Compare, Cond, Num};
-use crate::model::index::SignalIx;
+use crate::model::signal::Aggregation;
 use crate::model::time::format_duration;
-
-use super::ast::Selector;
-use super::compare::{and, linear};
-use super::fit::Fitter;
-use super::place::Spot;
-use super::signal::{Across, Buckets, Kind, Signal};
 
 /// A floor above this is not reached by what people roll back: the limit is not about shares.
 const MAX_FLOOR: f64 = 1e6;
 
-impl Fitter<'_> {
+impl Converter<'_> {
     /// `given` of a rule.
     pub(super) fn given(&mut self, when: &Cond, spot: Spot) -> Option<Cond> {
         let any_of = has_or(when);
@@ -25,18 +23,20 @@ impl Fitter<'_> {
             return self.flaw(spot, why, "sum them, or write one alert for each side");
         }
         let mut floors = self.single_series();
-        let thin =
-            |ix: &SignalIx| matches!(self.kind(*ix), Kind::Ratio { .. } | Kind::Quantile { .. });
-        if any_of && signals_of(when).iter().any(thin) {
-            self.note("no evidence floor: `given` would be for both sides of `or`");
-        } else if !any_of {
-            for_each_compare(when, &mut |left, op, right| {
+        let reads = |converter: &Self, what: fn(&ImportedKind) -> bool| {
+            signals_of(when).iter().any(|ix| what(converter.kind(*ix)))
+        };
+        if !any_of {
+            when.for_each_comparison(&mut |left, op, right| {
                 let floor = self.floor(left, op, right);
                 floors.extend(floor.filter(|floor| !floors.contains(floor)));
             });
+        } else if reads(self, |kind| {
+            matches!(kind, ImportedKind::Ratio { .. } | ImportedKind::Quantile { .. })
+        }) {
+            self.note("no evidence floor: `given` would be for both sides of `or`");
         }
-        let alone = |ix: &SignalIx| matches!(self.kind(*ix), Kind::Gauge { across: None, .. });
-        if signals_of(when).iter().any(alone) {
+        if reads(self, |kind| matches!(kind, ImportedKind::Gauge { across: None, .. })) {
             self.note(
                 "each series was judged alone; here there is a reading only while one matches. For \
                  several, name the label that tells them apart in `by`",
@@ -51,9 +51,9 @@ impl Fitter<'_> {
         for single in std::mem::take(&mut self.singles) {
             let signal = self.signals[single.0].clone();
             for of in signal.counted() {
-                let kind = Kind::Gauge { of, across: Some(Across::Count), over: None };
-                let ix = self.add(Signal { kind, ..signal.clone() });
-                let one = Cond::Compare(Num::Signal(ix), Compare::Less, Num::Const(2.0));
+                let kind = ImportedKind::Gauge { across: Some(Aggregation::Count), over: None };
+                let count = ImportedSignal { kind, of, window: None, ..signal.clone() };
+                let one = compared(self.add(count), Compare::Less, 2.0);
                 if !floors.contains(&one) {
                     floors.push(one);
                 }
@@ -67,14 +67,12 @@ impl Fitter<'_> {
     }
 
     fn floor(&mut self, left: &Num, op: Compare, right: &Num) -> Option<Cond> {
-        let limit = super::compare::constant(right)?;
-        let ix = super::compare::only_signal(left)?;
+        let (limit, ix) = (constant(right)?, only_signal(left)?);
         let signal = self.signals[ix.0].clone();
         match &signal.kind {
-            Kind::Ratio { to, window, .. } => {
+            ImportedKind::Ratio { to } => {
                 let (slope, offset) = linear(left, ix)?;
-                let share = deciding_share(slope, op, (limit - offset) / slope);
-                let Some(share) = share else {
+                let Some(share) = deciding_share(slope, op, (limit - offset) / slope) else {
                     self.note("no evidence floor: its limit is no share; add `given`");
                     return None;
                 };
@@ -84,44 +82,38 @@ impl Fitter<'_> {
                         (1.0 / share - 1e-9).ceil()
                     }
                 };
-                self.at_least(to.clone(), *window, least, &signal)
+                self.at_least(to.clone(), least, &signal)
             }
-            Kind::Quantile { q, of, window, buckets: Buckets::Classic } if *q < 1.0 => {
+            ImportedKind::Quantile { q, buckets: Buckets::Classic } if *q < 1.0 => {
                 let least = (1.0 / (1.0 - q) - 1e-9).ceil();
-                self.at_least(of.named(format!("{}_count", of.metric)), *window, least, &signal)
+                self.at_least(signal.count(), least, &signal)
             }
-            Kind::Quantile { .. } => {
+            ImportedKind::Quantile { .. } => {
                 self.note("no evidence floor: add `given`");
                 None
             }
-            Kind::Rate(..)
-            | Kind::Increase(..)
-            | Kind::Mean(..)
-            | Kind::Gauge { .. }
-            | Kind::Count { .. }
-            | Kind::Age { .. }
-            | Kind::Up => None,
+            ImportedKind::Rate
+            | ImportedKind::Increase
+            | ImportedKind::Mean
+            | ImportedKind::Gauge { .. }
+            | ImportedKind::Count { .. }
+            | ImportedKind::Age(_)
+            | ImportedKind::Up => None,
         }
     }
 
-    /// So many events in the window that one alone does not decide.
-    fn at_least(
-        &mut self,
-        of: Selector,
-        window: Duration,
-        least: f64,
-        like: &Signal,
-    ) -> Option<Cond> {
+    /// So many events in the window of a signal that one alone does not decide.
+    fn at_least(&mut self, of: SeriesSelector, least: f64, like: &ImportedSignal) -> Option<Cond> {
         if least > MAX_FLOOR {
             self.note("no evidence floor: its limit is too close to none; add `given`");
             return None;
         }
-        let ix = self.add(Signal { kind: Kind::Increase(of, window), ..like.clone() });
+        let window = format_duration(like.window.unwrap_or_default());
         self.note(format!(
-            "evidence floor, not in the alert: below {least} in {} a single one decides",
-            format_duration(window)
+            "evidence floor, not in the alert: below {least} in {window} a single one decides"
         ));
-        Some(Cond::Compare(Num::Signal(ix), Compare::GreaterOrEqual, Num::Const(least)))
+        let events = ImportedSignal { kind: ImportedKind::Increase, of, ..like.clone() };
+        Some(compared(self.add(events), Compare::GreaterOrEqual, least))
     }
 }
 
@@ -143,22 +135,4 @@ fn has_or(cond: &Cond) -> bool {
         Cond::Not(of) => has_or(of),
         Cond::Compare(..) => false,
     }
-}
-
-fn for_each_compare(cond: &Cond, f: &mut impl FnMut(&Num, Compare, &Num)) {
-    match cond {
-        Cond::Compare(left, op, right) => f(left, *op, right),
-        Cond::And(left, right) | Cond::Or(left, right) => {
-            for_each_compare(left, f);
-            for_each_compare(right, f);
-        }
-        Cond::Not(of) => for_each_compare(of, f),
-    }
-}
-
-/// The signals that a condition reads.
-pub(super) fn signals_of(cond: &Cond) -> Vec<SignalIx> {
-    let mut found = Vec::new();
-    cond.for_each_signal(&mut |ix| found.push(ix));
-    found
 }

@@ -1,0 +1,276 @@
+//! What is collected while the expression of an alert is converted, and how the labels of both
+//! sides of an operator must agree. `conditions` converts conditions, `numbers` and `functions`
+//! convert numbers, `evidence_floor` derives `given`.
+
+use std::collections::BTreeMap;
+
+use super::options::Options;
+use super::promql::{Expr, SeriesSelector};
+use super::signal::{ImportedKind, ImportedSignal};
+use super::spot::Spot;
+use crate::config::{SourceFile, check_rules};
+use crate::model::condition::{Cond, Num};
+use crate::model::index::SignalIx;
+use crate::model::signal::Aggregation;
+use crate::toml_text::{MatcherText, string};
+
+/// A part of an alert that cannot be converted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Flaw {
+    pub(super) spot: Spot,
+    pub(super) why: String,
+    pub(super) instead: String,
+}
+
+impl Flaw {
+    pub(super) fn new(spot: Spot, why: impl Into<String>, instead: impl Into<String>) -> Self {
+        Self { spot, why: why.into(), instead: instead.into() }
+    }
+}
+
+/// Which labels tell the values of an expression apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum ValueLabels {
+    /// It is a constant.
+    Constant,
+    /// These; none where everything was put together.
+    Only(Vec<String>),
+    /// All that the series have.
+    Every,
+    /// They do not matter any more: a condition that holds for any one series.
+    Any,
+}
+
+/// A number and what tells its values apart.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Number {
+    pub(super) num: Num,
+    pub(super) labels: ValueLabels,
+}
+
+impl Number {
+    pub(super) fn new(num: Num, labels: ValueLabels) -> Option<Self> {
+        Some(Self { num, labels })
+    }
+}
+
+/// How series are put together, and by which labels.
+#[derive(Clone, Copy)]
+pub(super) struct GroupedBy<'g> {
+    pub(super) across: Aggregation,
+    pub(super) labels: &'g [String],
+}
+
+/// What an alert becomes.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Converted {
+    pub(super) signals: Vec<ImportedSignal>,
+    pub(super) when: Cond,
+    pub(super) given: Option<Cond>,
+    pub(super) notes: Vec<String>,
+    /// Labels whose matchers were left out, and how often.
+    pub(super) dropped: BTreeMap<String, usize>,
+    /// Whether several series or groups can make it hold in turn.
+    pub(super) in_turn: bool,
+}
+
+/// What is collected while an expression is converted.
+pub(super) struct Converter<'o> {
+    pub(super) options: &'o Options,
+    pub(super) signals: Vec<ImportedSignal>,
+    /// Signals that mean one series and would add up several.
+    pub(super) singles: Vec<SignalIx>,
+    pub(super) flaws: Vec<Flaw>,
+    notes: Vec<String>,
+    dropped: BTreeMap<String, usize>,
+    /// Whether a condition over any one series became one over their extreme.
+    pub(super) extremes: bool,
+    /// Selectors as they are on a page, their target, and what was left out of them.
+    left_out: Vec<(SeriesSelector, Option<String>, Vec<MatcherText>)>,
+}
+
+/// Converts an expression, or says everything that cannot be converted.
+pub(super) fn convert(expr: &Expr, options: &Options) -> Result<Converted, Vec<Flaw>> {
+    let mut converter = Converter {
+        options,
+        signals: Vec::new(),
+        singles: Vec::new(),
+        flaws: Vec::new(),
+        notes: Vec::new(),
+        dropped: BTreeMap::new(),
+        extremes: false,
+        left_out: Vec::new(),
+    };
+    let when = converter.whole_condition(expr).filter(|_| converter.flaws.is_empty());
+    let Some(when) = when else { return Err(converter.flaws) };
+    let given = converter.given(&when, expr.spot);
+    if !converter.flaws.is_empty() {
+        return Err(converter.flaws);
+    }
+    let Converter { signals, notes, dropped, extremes, .. } = converter;
+    let in_turn = extremes || signals.iter().any(|signal| !signal.by.is_empty());
+    Ok(Converted { signals, when, given, notes, dropped, in_turn })
+}
+
+impl Converter<'_> {
+    /// Reports what cannot be converted.
+    pub(super) fn flaw<T>(
+        &mut self,
+        spot: Spot,
+        why: impl Into<String>,
+        instead: impl Into<String>,
+    ) -> Option<T> {
+        self.flaws.push(Flaw::new(spot, why, instead));
+        None
+    }
+
+    /// Notes what is not the same as it was.
+    pub(super) fn note(&mut self, note: impl Into<String>) {
+        let note = note.into();
+        if !self.notes.contains(&note) {
+            self.notes.push(note);
+        }
+    }
+
+    /// The signal's index; equal signals are one.
+    pub(super) fn add(&mut self, signal: ImportedSignal) -> SignalIx {
+        let known = self.signals.iter().position(|known| *known == signal);
+        SignalIx(known.unwrap_or_else(|| {
+            self.signals.push(signal);
+            self.signals.len() - 1
+        }))
+    }
+
+    pub(super) fn kind(&self, ix: SignalIx) -> &ImportedKind {
+        &self.signals[ix.0].kind
+    }
+
+    /// Adds the same signal of another kind.
+    pub(super) fn add_like(&mut self, ix: SignalIx, kind: ImportedKind) -> SignalIx {
+        let signal = ImportedSignal { kind, ..self.signals[ix.0].clone() };
+        self.add(signal)
+    }
+
+    /// A signal over a selector, which loses what is not on a page.
+    pub(super) fn signal(
+        &mut self,
+        spot: Spot,
+        of: &SeriesSelector,
+        labels: &[String],
+        kind: ImportedKind,
+        window: Option<std::time::Duration>,
+    ) -> Option<SignalIx> {
+        let (of, target) = self.on_page(spot, of)?;
+        let by = self.by(labels);
+        Some(self.add(ImportedSignal { kind, of, window, by, target }))
+    }
+
+    /// The selector as it can match on a page, and the one target that it was restricted to.
+    fn on_page(
+        &mut self,
+        spot: Spot,
+        of: &SeriesSelector,
+    ) -> Option<(SeriesSelector, Option<String>)> {
+        const ONE_EACH: &str = "write one alert for each metric";
+        if of.metric.is_empty() {
+            return self.flaw(spot, "a selector that names no metric", ONE_EACH);
+        }
+        if of.matchers.iter().any(|matcher| matcher.label == "__name__") {
+            return self.flaw(spot, "several metrics are selected by `__name__`", ONE_EACH);
+        }
+        let options = self.options;
+        let (left_out, matchers): (Vec<_>, Vec<_>) =
+            of.matchers.iter().cloned().partition(|matcher| options.drops(&matcher.label));
+        let mut target = None;
+        for MatcherText { label, op, value } in &left_out {
+            if (label.as_str(), *op) == ("job", "=")
+                && let Some(found) = options.target_of(Some(value))
+            {
+                target = Some(found.to_owned());
+                continue;
+            }
+            *self.dropped.entry(label.clone()).or_default() += 1;
+            self.note(format!("left out, not on the page: {label}{op}\"{value}\""));
+        }
+        let kept = SeriesSelector { metric: of.metric.clone(), matchers };
+        self.readable(spot, &kept)?;
+        let known = self.left_out.iter().find(|known| known.0 == kept && known.1 == target);
+        if known.is_some_and(|known| known.2 != left_out) {
+            let why = "two of its selectors differ only by labels that a page does not have";
+            return self.flaw(spot, why, "name their targets with --target JOB=TARGET");
+        }
+        self.left_out.push((kept.clone(), target.clone(), left_out));
+        Some((kept, target))
+    }
+
+    /// Checks that rollguard reads the selector: its regular expressions are not quite the same.
+    fn readable(&mut self, spot: Spot, selector: &SeriesSelector) -> Option<()> {
+        let text = format!("[signal.s]\ngauge = {}\n", string(&selector.text()));
+        let Err(wrong) = check_rules(&[SourceFile { path: String::new(), text }]) else {
+            return Some(());
+        };
+        let why = wrong.iter().next().map(|wrong| match &wrong.label {
+            Some(label) => format!("{}: {label}", wrong.message),
+            None => wrong.message.clone(),
+        });
+        let why = why.unwrap_or_else(|| "the selector cannot be read".to_owned());
+        // What a regular expression's error draws below the text does not fit a line.
+        let why = why.lines().last().unwrap_or_default();
+        self.flaw(spot, why, "select the same with `=`, `!=` or a plainer expression")
+    }
+
+    /// The labels that a page has. An instance of Prometheus is a target here.
+    fn by(&mut self, labels: &[String]) -> Vec<String> {
+        let mut by = Vec::new();
+        for label in labels {
+            if !self.options.drops(label) {
+                by.push(label.clone());
+            } else if label == "instance" {
+                by.push("target".to_owned());
+                self.note("`instance` is `target` here: one target is one instance");
+            } else {
+                self.note(format!("all values of `{label}` are put together, it is not on a page"));
+            }
+        }
+        by.sort_unstable();
+        by
+    }
+
+    /// What both sides of an operator have in common.
+    pub(super) fn agree(
+        &mut self,
+        spot: Spot,
+        left: ValueLabels,
+        right: ValueLabels,
+    ) -> Option<ValueLabels> {
+        use ValueLabels::{Any, Constant};
+        match (left, right) {
+            (Constant, other) | (other, Constant) | (Any, other) | (other, Any) => Some(other),
+            (left, right) if left == right => Some(left),
+            (left, right) => {
+                let why = format!(
+                    "its sides have different labels, {} and {}, so Prometheus finds no pair",
+                    left.described(),
+                    right.described()
+                );
+                self.flaw(spot, why, "aggregate both sides by the same labels")
+            }
+        }
+    }
+}
+
+impl ValueLabels {
+    fn described(&self) -> String {
+        match self {
+            Self::Constant | Self::Any => "any".to_owned(),
+            Self::Every => "all of the series".to_owned(),
+            Self::Only(labels) if labels.is_empty() => "none".to_owned(),
+            Self::Only(labels) => labels.join(", "),
+        }
+    }
+
+    /// Whether it is one value, or several that no label of a group tells apart.
+    pub(super) fn is_ungrouped(&self) -> bool {
+        !matches!(self, Self::Only(labels) if !labels.is_empty())
+    }
+}

@@ -1,0 +1,289 @@
+//! Converts numbers: series, aggregations and arithmetic. `functions` converts calls.
+
+use super::algebra::{arith, scaled};
+use super::converter::{Converter, GroupedBy, Number, ValueLabels};
+use super::promql::{Binary, Expr, ExprKind, Grouping, Op, SeriesSelector};
+use super::signal::{ImportedKind, ImportedSignal, OverTime, across_named};
+use super::spot::Spot;
+use crate::model::condition::{Arith, Num};
+use crate::model::index::SignalIx;
+use crate::model::signal::Aggregation;
+
+impl Converter<'_> {
+    pub(super) fn number(&mut self, expr: &Expr) -> Option<Number> {
+        let spot = expr.spot;
+        match &expr.kind {
+            ExprKind::Number(number) if number.is_finite() => {
+                Number::new(Num::Const(*number), ValueLabels::Constant)
+            }
+            ExprKind::Number(_) => self.flaw(spot, "a number that is not finite", "name a limit"),
+            ExprKind::Text => self.flaw(spot, "a text where a number belongs", "mend the alert"),
+            ExprKind::Series(_, Some(_)) => {
+                self.flaw(spot, "a range where a number belongs", "mend the alert")
+            }
+            ExprKind::Series(selector, None) if selector.metric == "up" => self.up(selector, spot),
+            // Exactly one series may match, else there is no reading.
+            ExprKind::Series(selector, None) => {
+                let kind = ImportedKind::Gauge { across: None, over: None };
+                let ix = self.signal(spot, selector, &[], kind, None)?;
+                Number::new(Num::Signal(ix), ValueLabels::Every)
+            }
+            ExprKind::Call { name, args } => self.call(name, args, spot),
+            ExprKind::Aggregate { op, grouping, args } => self.aggregate(op, grouping, args, spot),
+            ExprKind::Neg(of) => {
+                let Number { num, labels } = self.number(of)?;
+                let constant = if let Num::Const(number) = num { Some(-number) } else { None };
+                let num = constant.map_or_else(|| Num::Neg(Box::new(num)), Num::Const);
+                Number::new(num, labels)
+            }
+            ExprKind::Shifted(what, _) => {
+                let why = format!("{what} looks at another time than now");
+                let instead = "compare with a baseline: `x > 2 * x.before` is one window ago";
+                self.flaw(spot, why, instead)
+            }
+            ExprKind::Binary(binary) => self.binary(binary, spot),
+        }
+    }
+
+    /// Both sides of an operator. Both are looked at even if one cannot be converted, so that
+    /// everything is said at once.
+    pub(super) fn both(&mut self, binary: &Binary) -> Option<(Number, Number)> {
+        let (left, right) = (self.number(&binary.left), self.number(&binary.right));
+        left.zip(right)
+    }
+
+    fn up(&mut self, selector: &SeriesSelector, spot: Spot) -> Option<Number> {
+        let job = selector.matchers.iter().find(|m| m.label == "job" && m.op == "=");
+        let job = job.map(|m| m.value.as_str());
+        let Some(target) = self.options.target_of(job) else {
+            let why = "`up` is about a target, and it is not known which one is meant";
+            return self.flaw(
+                spot,
+                why,
+                format!("name it: --target {}=TARGET", job.unwrap_or("JOB")),
+            );
+        };
+        for matcher in selector.matchers.iter().filter(|m| m.label != "job") {
+            let written = format!("{}{}\"{}\"", matcher.label, matcher.op, matcher.value);
+            self.note(format!("left out, `up` has no labels here: {written}"));
+        }
+        let ix = self.add(ImportedSignal {
+            kind: ImportedKind::Up,
+            of: SeriesSelector::default(),
+            window: None,
+            by: Vec::new(),
+            target: Some(target.to_owned()),
+        });
+        Number::new(Num::Signal(ix), ValueLabels::Every)
+    }
+
+    /// The labels of a grouping.
+    pub(super) fn grouping(&mut self, grouping: &Grouping) -> Option<Vec<String>> {
+        match grouping {
+            Grouping::All => Some(Vec::new()),
+            Grouping::By(labels) => Some(labels.clone()),
+            Grouping::Without(spot) => {
+                let why = "`without` groups by labels that it does not name";
+                self.flaw(*spot, why, "name the labels to keep: `by (…)`")
+            }
+        }
+    }
+
+    fn aggregate(
+        &mut self,
+        op: &str,
+        grouping: &Grouping,
+        args: &[Expr],
+        spot: Spot,
+    ) -> Option<Number> {
+        let (Some(across), [of]) = (across_named(op), args) else {
+            let why = format!("`{op}` has no counterpart");
+            let instead = "use sum, avg, min, max or count, or one reading each with `by`";
+            return self.flaw(spot, why, instead);
+        };
+        let labels = self.grouping(grouping)?;
+        match &of.kind {
+            ExprKind::Series(selector, _) if selector.metric == "up" => {
+                self.flaw(of.spot, "`up` of several targets", "write one rule for each target")
+            }
+            ExprKind::Series(selector, None) => {
+                let kind = ImportedKind::Gauge { across: Some(across), over: None };
+                let ix = self.signal(of.spot, selector, &labels, kind, None)?;
+                Number::new(Num::Signal(ix), ValueLabels::Only(labels))
+            }
+            ExprKind::Call { name, args } if matches!(name.as_str(), "rate" | "increase") => {
+                match across {
+                    Aggregation::Sum => self.counter(name, args, of.spot, Some(&labels)),
+                    Aggregation::Avg => self.mean_rate(name, args, of.spot, &labels),
+                    Aggregation::Min | Aggregation::Max | Aggregation::Count => {
+                        let why = format!("`{op}` of `{name}`: counters are only added up");
+                        self.flaw(spot, why, "use `sum`, with `by` for one reading each")
+                    }
+                }
+            }
+            ExprKind::Call { name, args } if OverTime::named(name).is_some() => {
+                let group = GroupedBy { across, labels: &labels };
+                self.over_time(name, args, of.spot, Some(group))
+            }
+            // A sum of sums is a sum.
+            ExprKind::Aggregate { op: inner, grouping: finer, args }
+                if op == "sum" && inner == "sum" && is_finer(finer, &labels) =>
+            {
+                self.aggregate(op, grouping, args, of.spot)
+            }
+            ExprKind::Binary(binary)
+                if across == Aggregation::Count && matches!(binary.op, Op::Compare(_)) =>
+            {
+                self.count(binary, of.spot, labels)
+            }
+            ExprKind::Number(_)
+            | ExprKind::Text
+            | ExprKind::Series(..)
+            | ExprKind::Call { .. }
+            | ExprKind::Aggregate { .. }
+            | ExprKind::Neg(_)
+            | ExprKind::Binary(_)
+            | ExprKind::Shifted(..) => {
+                let why = format!("`{op}` of something other than series or their rate");
+                self.flaw(of.spot, why, "aggregate each series first, then calculate")
+            }
+        }
+    }
+
+    /// `count(gauge > 5)`.
+    fn count(&mut self, binary: &Binary, spot: Spot, labels: Vec<String>) -> Option<Number> {
+        let why = "`count` of a comparison other than `gauge > number`";
+        let (ExprKind::Series(selector, range), ExprKind::Number(limit)) =
+            (&binary.left.kind, &binary.right.kind)
+        else {
+            return self.flaw(spot, why, "compare the series itself with a number");
+        };
+        let plain = range.is_none() && binary.modifier.is_none() && limit.is_finite();
+        if !plain || selector.metric == "up" {
+            let instead = "compare the series itself; for targets write a rule for each";
+            return self.flaw(spot, why, instead);
+        }
+        let value = Some(format!("{} {limit}", binary.op.text()));
+        let kind = ImportedKind::Count { value };
+        let ix = self.signal(binary.left.spot, selector, &labels, kind, None)?;
+        Number::new(Num::Signal(ix), ValueLabels::Only(labels))
+    }
+
+    fn binary(&mut self, binary: &Binary, spot: Spot) -> Option<Number> {
+        self.unmodified(binary)?;
+        let op = match binary.op {
+            Op::Arith(op) => op,
+            Op::Pow => return self.folded(binary, spot, f64::powf),
+            Op::Mod => return self.folded(binary, spot, |a, b| a % b),
+            Op::Atan2 => return self.folded(binary, spot, f64::atan2),
+            Op::Or | Op::And | Op::Unless => {
+                let why = format!("`{}` within arithmetic", binary.op.text());
+                return self.flaw(spot, why, "join whole comparisons");
+            }
+            Op::Compare(_) => {
+                let why = "a comparison within arithmetic or another comparison";
+                return self.flaw(spot, why, "join comparisons with `and`");
+            }
+        };
+        if let (Arith::Sub, ExprKind::Call { name, .. }) = (op, &binary.left.kind)
+            && name == "time"
+        {
+            return self.age(&binary.right);
+        }
+        let (left, right) = self.both(binary)?;
+        let labels = self.agree(spot, left.labels, right.labels)?;
+        if op == Arith::Div
+            && let (Some((of, factor)), Num::Signal(to)) = (scaled(&left.num), &right.num)
+        {
+            // `100 * a / b` is read from the left, and means a hundred times the ratio.
+            let Number { num, labels } = self.quotient(of, *to, labels, spot)?;
+            let num = match factor {
+                Some(factor) => arith(Arith::Mul, factor, num),
+                None => num,
+            };
+            return Number::new(num, labels);
+        }
+        Number::new(arith(op, left.num, right.num), labels)
+    }
+
+    /// Refuses an operator with a modifier.
+    pub(super) fn unmodified(&mut self, binary: &Binary) -> Option<()> {
+        match binary.modifier {
+            None => Some(()),
+            Some(("bool", spot)) => {
+                self.flaw(spot, "`bool` makes a number of a comparison", "compare directly")
+            }
+            Some((word, spot)) => {
+                let why = format!("`{word}` pairs series by some of their labels");
+                self.flaw(spot, why, "aggregate both sides by the same labels")
+            }
+        }
+    }
+
+    /// Computes an operator that only constants have.
+    fn folded(
+        &mut self,
+        binary: &Binary,
+        spot: Spot,
+        compute: impl Fn(f64, f64) -> f64,
+    ) -> Option<Number> {
+        let (left, right) = self.both(binary)?;
+        let (Num::Const(a), Num::Const(b)) = (&left.num, &right.num) else {
+            let why = format!("`{}` of series has no counterpart", binary.op.text());
+            return self.flaw(spot, why, "use + - * / and a limit that fits");
+        };
+        let value = compute(*a, *b);
+        if !value.is_finite() {
+            return self.flaw(spot, "a number that is not finite", "name a limit");
+        }
+        Number::new(Num::Const(value), ValueLabels::Constant)
+    }
+
+    /// One signal divided by another: a ratio or a mean, where it is one.
+    fn quotient(
+        &mut self,
+        of: SignalIx,
+        to: SignalIx,
+        labels: ValueLabels,
+        spot: Spot,
+    ) -> Option<Number> {
+        let (part, whole) = (self.signals[of.0].clone(), self.signals[to.0].clone());
+        let counters = matches!(part.kind, ImportedKind::Rate | ImportedKind::Increase);
+        let same = |part: &ImportedSignal, whole: &ImportedSignal| {
+            part.kind == whole.kind && part.window == whole.window && part.target == whole.target
+        };
+        if !counters || !same(&part, &whole) {
+            return Number::new(arith(Arith::Div, Num::Signal(of), Num::Signal(to)), labels);
+        }
+        let single = labels == ValueLabels::Every;
+        if single && part.of.metric == whole.of.metric {
+            let why = "every series is divided by itself, since nothing is summed";
+            return self.flaw(spot, why, "write `sum(rate(…)) / sum(rate(…))`");
+        }
+        let base = part.of.metric.strip_suffix("_sum");
+        let mean = base.is_some()
+            && base == whole.of.metric.strip_suffix("_count")
+            && part.of.matchers == whole.of.matchers;
+        let signal = match base.filter(|_| mean) {
+            Some(base) => {
+                ImportedSignal { kind: ImportedKind::Mean, of: part.of.named(base), ..part }
+            }
+            None => ImportedSignal { kind: ImportedKind::Ratio { to: whole.of }, ..part },
+        };
+        let ix = self.add(signal);
+        if single {
+            self.singles.retain(|single| *single != of && *single != to);
+            self.singles.push(ix);
+        }
+        Number::new(Num::Signal(ix), labels)
+    }
+}
+
+/// Whether a grouping keeps at least these labels.
+fn is_finer(grouping: &Grouping, labels: &[String]) -> bool {
+    match grouping {
+        Grouping::By(finer) => labels.iter().all(|label| finer.contains(label)),
+        Grouping::All => labels.is_empty(),
+        Grouping::Without(_) => false,
+    }
+}

@@ -1,0 +1,123 @@
+//! Replaces recorded series by what they record, because a page does not have them. A series is
+//! never replaced where its expression would then mean something else.
+
+use std::collections::HashMap;
+
+use super::converter::Flaw;
+use super::promql::{Expr, ExprKind, Grouping, parse};
+use super::rule_files::RecordingRule;
+use super::spot::Spot;
+use crate::toml_text::MatcherText;
+
+/// How many recording rules may stand on each other; three is a lot.
+const MAX_DEPTH: usize = 16;
+
+/// The most recorded series that one alert may be replaced by: each stands for an expression, and
+/// those for more.
+const MAX_INLINED: usize = 256;
+
+/// What to do about a series that cannot be replaced.
+const INSTEAD: &str = "write what is recorded into the alert";
+
+/// Recording rules by name.
+pub(super) struct Records<'r> {
+    by_name: HashMap<&'r str, Vec<&'r RecordingRule>>,
+}
+
+impl<'r> Records<'r> {
+    pub(super) fn new(records: &'r [RecordingRule]) -> Self {
+        let mut by_name: HashMap<&str, Vec<&RecordingRule>> = HashMap::new();
+        for record in records {
+            by_name.entry(&record.name).or_default().push(record);
+        }
+        Self { by_name }
+    }
+
+    /// Replaces every recorded series of an expression; answers their names.
+    pub(super) fn inline(&self, expr: &mut Expr) -> Result<Vec<String>, Flaw> {
+        let mut inliner = Inliner { records: self, names: Vec::new(), left: MAX_INLINED };
+        inliner.replace(expr, 0)?;
+        Ok(inliner.names)
+    }
+}
+
+struct Inliner<'a, 'r> {
+    records: &'a Records<'r>,
+    names: Vec<String>,
+    left: usize,
+}
+
+impl Inliner<'_, '_> {
+    fn replace(&mut self, expr: &mut Expr, depth: usize) -> Result<(), Flaw> {
+        if let ExprKind::Series(selector, range) = &expr.kind
+            && let Some(records) = self.records.by_name.get(selector.metric.as_str())
+        {
+            let name = &selector.metric;
+            if let (Some(_), [_]) = (range, &records[..]) {
+                let why = format!("it looks back over `{name}`, which is recorded");
+                let instead = "a page has no recorded series; judge its sources instead";
+                return Err(Flaw::new(expr.spot, why, instead));
+            }
+            *expr = self.recorded(name, &selector.matchers, records, expr.spot, depth)?;
+            return self.replace(expr, depth + 1);
+        }
+        expr.children_mut().into_iter().try_for_each(|child| self.replace(child, depth))
+    }
+
+    /// What is recorded under a name, restricted by the matchers.
+    fn recorded(
+        &mut self,
+        name: &str,
+        matchers: &[MatcherText],
+        records: &[&RecordingRule],
+        spot: Spot,
+        depth: usize,
+    ) -> Result<Expr, Flaw> {
+        let stuck = |why: String| Flaw::new(spot, why, INSTEAD);
+        let [record] = records else {
+            return Err(stuck(format!("`{name}` is recorded by {} rules", records.len())));
+        };
+        self.left = self.left.saturating_sub(1);
+        if depth >= MAX_DEPTH || self.left == 0 {
+            return Err(stuck(format!(
+                "`{name}` stands on too many recording rules, or on itself"
+            )));
+        }
+        let mut recorded = parse(&record.expr).map_err(|error| {
+            Flaw::new(error.spot, error.why, format!("mend the recording rule `{name}`"))
+        })?;
+        for matcher in matchers {
+            let added = record.labels.contains(&matcher.label);
+            if added || !restrict(&mut recorded, matcher) {
+                let why = format!("`{name}` is recorded and matched by `{}`", matcher.label);
+                return Err(stuck(why));
+            }
+        }
+        if !self.names.iter().any(|known| known == name) {
+            self.names.push(name.to_owned());
+        }
+        Ok(recorded)
+    }
+}
+
+/// Adds a matcher to every selector, where that selects the same: the label has to survive all the
+/// way up. Answers whether it did.
+fn restrict(expr: &mut Expr, matcher: &MatcherText) -> bool {
+    const KEEPING: [&str; 5] = ["rate", "increase", "histogram_quantile", "delta", "deriv"];
+    let keeps = match &mut expr.kind {
+        ExprKind::Series(selector, _) => {
+            selector.matchers.push(matcher.clone());
+            true
+        }
+        ExprKind::Text => false,
+        ExprKind::Call { name, .. } => {
+            KEEPING.contains(&name.as_str()) || name.ends_with("_over_time")
+        }
+        ExprKind::Aggregate { grouping, .. } => {
+            matches!(grouping, Grouping::By(labels) if labels.contains(&matcher.label))
+        }
+        ExprKind::Binary(binary) => binary.modifier.is_none(),
+        ExprKind::Number(_) | ExprKind::Neg(_) | ExprKind::Shifted(..) => true,
+    };
+    keeps && expr.children_mut().into_iter().all(|child| restrict(child, matcher))
+}
