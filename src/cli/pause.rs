@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::client::{ClientError, Daemon};
 use super::out;
-use crate::engine::policy::pause::DEFAULT_PAUSE;
+use crate::engine::command::DEFAULT_PAUSE;
 use crate::model::time::parse_duration;
 
 #[derive(Args)]

@@ -1,27 +1,25 @@
 //! What people and pipelines ask of the guard, and its answers.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::deployment::Milestone;
 use crate::model::drill::{DrillRefusal, Reach};
-use crate::model::entry::{Caller, DaemonEvent, DeploymentBegun, DeploymentEvent, Entry, Refusal};
+use crate::model::entry::Refusal;
 use crate::model::live::Live;
 use crate::model::name::{DeploymentId, HookName, StageName, Version};
-use crate::model::plan::Plan;
-use crate::model::time::{Moment, Timestamp, format_duration};
+use crate::model::time::format_duration;
 
-use super::effect::Effect;
-use super::guard::Guard;
-use crate::engine::context::Cx;
-use crate::engine::deployment::warmup::{holding, thin};
-use crate::engine::durable::drills;
 use crate::engine::durable::quarantine::Quarantined;
-use crate::engine::durable::state::Phase;
-use crate::engine::policy::pause::{MAX_PAUSE, MIN_PAUSE};
-use crate::engine::view::evidence;
+
+/// How long a pause is where nobody says: half an hour's work on the service.
+pub const DEFAULT_PAUSE: Duration = Duration::from_secs(30 * 60);
+
+/// The longest pause. What is needed for longer than a day is another `mode`.
+pub const MAX_PAUSE: Duration = Duration::from_secs(24 * 3600);
+
+/// The shortest pause: less is over before it was read that it began.
+pub const MIN_PAUSE: Duration = Duration::from_secs(1);
 
 /// The longest reason that a person may give, in bytes: a sentence or two. It goes into the
 /// journal and to hooks.
@@ -243,221 +241,6 @@ pub enum Rejection {
     /// The guard refuses to act.
     #[error("refused: {0}")]
     Refused(Refusal),
-}
-
-impl Guard {
-    /// Carries out a command.
-    ///
-    /// # Errors
-    /// Why it cannot be carried out; nothing has changed then, but that the live version may have
-    /// been compared and put on record. Where a person must wait for that, see
-    /// [`is_asked`](Guard::is_asked).
-    pub fn command(
-        &mut self,
-        now: Moment,
-        command: Command,
-        by: Caller,
-    ) -> (Result<Accepted, Rejection>, Vec<Effect>) {
-        let answer = match command {
-            _ if self.log.is_halted() => Err(Rejection::Refused(Refusal::JournalUnusable)),
-            Command::Begin { id, version, good, terms } => {
-                self.begin(now, id, version, good, terms, by)
-            }
-            Command::Stage { id, stage, force } => self.stage(now, id, stage, force, by),
-            Command::End { id, reason } => self.end(now, id, reason, by),
-            Command::Rollback { id, reason, force } => {
-                self.roll_back_on_demand(now, id, reason, force, by)
-            }
-            Command::Approve { id, reason } => self.approve(now, id.as_ref(), reason, by),
-            Command::Deny { id, reason } => self.deny(now, id.as_ref(), reason, by),
-            Command::Pause { span, reason } => {
-                let mut cx = Cx::new(now, &self.evaluator, &mut self.log);
-                self.pauses.begin(&mut cx, span, reason, by)
-            }
-            Command::Resume { reason } => {
-                let mut cx = Cx::new(now, &self.evaluator, &mut self.log);
-                let resumed = self.pauses.resume(&mut cx, reason, by);
-                // What fires already does not wait for the next scrape.
-                if resumed.is_ok() {
-                    self.decide(now);
-                }
-                resumed
-            }
-            Command::Drill { hook, reach } => self.drill(now, hook.as_ref(), reach, by),
-        };
-        // What was not carried out asks for nothing.
-        if answer.is_ok() {
-            self.keep_pace(now.at);
-        }
-        (answer, self.finish(now))
-    }
-
-    /// Replaces the plan; windows and rule states that still mean the same are kept. Not to be
-    /// called during a rollback, see [`is_rolling_back`](Guard::is_rolling_back).
-    pub fn reload(&mut self, now: Moment, plan: Arc<Plan>, by: Caller) -> Vec<Effect> {
-        let rules = plan.rules.len();
-        let old = self.plan().clone();
-        let suspended = self.warmup.suspended(self.read(now));
-        let judge = std::mem::replace(&mut self.evaluator, super::Evaluator::new(plan.clone()));
-        self.sampling.reload(&old, &plan);
-        if old != plan {
-            self.bake.reload(&plan, now.at);
-        }
-        self.rollback.reload(&old, &plan);
-        self.evaluator = judge.reloaded(plan, now.at);
-        if let Some(current) = &self.log.state().current {
-            // Rules that change back have their baselines again, as they would after a restart.
-            self.evaluator.freeze(&current.baselines, now.at);
-            self.evaluator.note_seen(&current.lost);
-        }
-        self.warmup.reload(&self.evaluator, suspended);
-        if old != *self.plan() {
-            self.stage_gate.start_anew(now.at);
-        }
-        self.check.give_up();
-        if old.deployment.live != self.plan().deployment.live || old.targets != self.plan().targets
-        {
-            self.watch_live(now);
-        }
-        self.record(now, DaemonEvent::Reloaded { by, rules });
-        crate::engine::notify::outbox::send_open(&mut self.log, &self.evaluator);
-        self.keep_pace(now.at);
-        self.effects()
-    }
-
-    /// New rules were refused; the old ones stay.
-    pub fn reload_refused(
-        &mut self,
-        now: Moment,
-        by: Caller,
-        errors: usize,
-        first: String,
-    ) -> Vec<Effect> {
-        self.record(now, DaemonEvent::ReloadRefused { by, errors, first });
-        self.effects()
-    }
-
-    pub(crate) fn arm_always(&mut self, now: Moment) {
-        let version = self.plan().deployment.version.clone();
-        let version = version.or_else(|| Version::new("unknown").ok());
-        if let Some(version) = version {
-            // What runs must be guarded, whatever became of it before.
-            let terms = Terms { irreversible: false, force: Force::Yes };
-            let begun = self.begin(now, None, version, None, terms, Caller::Guard);
-            debug_assert!(begun.is_ok(), "nothing is known that could be in the way");
-        }
-    }
-
-    pub(crate) fn begin(
-        &mut self,
-        now: Moment,
-        id: Option<DeploymentId>,
-        version: Version,
-        good: Option<Version>,
-        terms: Terms,
-        by: Caller,
-    ) -> Result<Accepted, Rejection> {
-        let id = id.unwrap_or_else(|| self.fresh_id(&version, now.wall));
-        if let Some(known) = self.begun_already(&id, &version)? {
-            return Ok(known);
-        }
-        let forced = self.admit(&version, terms.force)?;
-        if drills::is_drill(&id) {
-            return Err(Rejection::DrillId(id));
-        }
-        if self.guarded().is_some() {
-            self.record(now, DeploymentEvent::Superseded { by: id.clone() });
-        }
-        let plan = self.plan().clone();
-        let good = good.or(plan.deployment.good.clone()).or(self.good_by_default());
-        let known = self.describe_good(good.as_ref());
-        self.rollback.reset();
-        self.check.reset();
-        let baselines = self.evaluator.baselines(self.live.changed.unwrap_or(now.at));
-        self.evaluator.freeze(&baselines, now.at);
-        self.evaluator.enter(None, now.at);
-        let thin = thin(&plan, &baselines);
-        let paused = self.log.state().pause.as_ref().map(|pause| pause.until);
-        let paused = paused.map(|until| format!("; PAUSED until {until}")).unwrap_or_default();
-        let message = format!("guarding {version} as deployment {id}; {known}{thin}{paused}");
-        let event = DeploymentEvent::Begun(Box::new(DeploymentBegun {
-            service: plan.deployment.service.clone(),
-            version,
-            good,
-            mode: plan.mode,
-            signals: evidence::of_signals(&self.evaluator),
-            holding: holding(&self.evaluator, self.live.changed),
-            baselines,
-            irreversible: terms.irreversible,
-            forced,
-            by: by.clone(),
-        }));
-        self.record_entry(Entry {
-            at: now.wall,
-            deployment: Some(id.clone()),
-            event: event.into(),
-        });
-        self.start_timers(now);
-        self.enter_first(now, by);
-        self.go_along(now, Milestone::Begin);
-        Ok(Accepted { deployment: Some(id), message })
-    }
-
-    /// What a pipeline that asks again is told: it did not hear the answer.
-    fn begun_already(
-        &self,
-        id: &DeploymentId,
-        version: &Version,
-    ) -> Result<Option<Accepted>, Rejection> {
-        if let Some(current) = &self.log.state().current {
-            match current.phase {
-                Phase::RollingBack => return Err(Rejection::RollingBack(current.id.clone())),
-                Phase::Guarding if current.id == *id && current.version == *version => {
-                    let message = format!("deployment {id} is guarded already");
-                    return Ok(Some(Accepted { deployment: Some(id.clone()), message }));
-                }
-                Phase::Guarding
-                | Phase::RolledBack
-                | Phase::Failed(_)
-                | Phase::Baked
-                | Phase::Ended(_) => {}
-            }
-        }
-        if self.log.state().knows(id) {
-            return Err(Rejection::IdUsed(id.clone()));
-        }
-        Ok(None)
-    }
-
-    /// An id of version and time that was never used.
-    fn fresh_id(&self, version: &Version, at: Timestamp) -> DeploymentId {
-        let safe = |c: char| if c.is_ascii_alphanumeric() || ".-_+".contains(c) { c } else { '-' };
-        let version: String = version.as_str().chars().map(safe).take(64).collect();
-        let version = version.trim_start_matches('.');
-        let time: String = at.to_string().chars().filter(|c| !"-:".contains(*c)).collect();
-        (0..)
-            .map(|n: u32| if n == 0 { String::new() } else { format!("-{n}") })
-            .filter_map(|suffix| DeploymentId::new(&format!("{version}-{time}{suffix}")).ok())
-            .find(|id| !self.log.state().knows(id))
-            .expect("of endless suffixes only finitely many are used")
-    }
-
-    fn end(
-        &mut self,
-        now: Moment,
-        id: Option<DeploymentId>,
-        reason: String,
-        by: Caller,
-    ) -> Result<Accepted, Rejection> {
-        let view = self.read(now);
-        view.addressed(id.as_ref())?;
-        check_reason(&reason)?;
-        let deployment = view.addressed_guarded(id.as_ref())?.id.clone();
-        self.check.give_up();
-        self.record(now, DeploymentEvent::Ended { reason, by });
-        let message = format!("deployment {deployment} is not guarded any more");
-        Ok(Accepted { deployment: Some(deployment), message })
-    }
 }
 
 /// Whether a person's reason can be passed on.

@@ -9,29 +9,30 @@ use std::sync::Arc;
 use crate::model::deployment::{Arm, Milestone, Mode};
 use crate::model::drill::Reach;
 use crate::model::entry::{
-    Caller, DaemonEvent, Entry, Event, NoticeEvent, Refusal, StageEvent, Trigger,
+    Caller, DaemonEvent, DeploymentBegun, DeploymentEvent, Entry, Event, NoticeEvent, Refusal,
+    StageEvent, Trigger,
 };
 use crate::model::hook::Hook;
-use crate::model::index::{HookIx, RuleIx};
+use crate::model::index::{HookIx, RuleIx, SignalIx, TargetIx};
 use crate::model::live::Live;
-use crate::model::name::{DeploymentId, HookName, StageName};
+use crate::model::name::{DeploymentId, HookName, StageName, Version};
 use crate::model::plan::Plan;
 use crate::model::rule::Then;
 use crate::model::scrape::Scrape;
-use crate::model::time::{Instant, Moment};
+use crate::model::time::{Instant, Moment, Timestamp};
 
-use super::command::{Accepted, Force, Rejection};
+use super::command::{Accepted, Command, Force, Rejection, Terms, check_reason};
 use super::effect::{Announced, Effect, Outcome};
 use crate::engine::context::{Cx, ReadCx};
-use crate::engine::deployment::bake::Bake;
+use crate::engine::deployment::bake::{self, Bake};
 use crate::engine::deployment::live_version::LiveState;
-use crate::engine::deployment::stages::StageGate;
+use crate::engine::deployment::stages::{self, StageGate};
 use crate::engine::deployment::telemetry;
 use crate::engine::deployment::version_check::{
     self, CheckPurpose, CheckStep, Checked, RollbackCase, VersionCheck,
 };
-use crate::engine::deployment::warmup::Warmup;
-use crate::engine::durable::drills::DrillStatus;
+use crate::engine::deployment::warmup::{self, Warmup};
+use crate::engine::durable::drills::{self, DrillStatus};
 use crate::engine::durable::log::{Halt, Log};
 use crate::engine::durable::stage::Standing;
 use crate::engine::durable::state::{Deployment, Durable, Phase};
@@ -39,7 +40,7 @@ use crate::engine::notify::incident;
 use crate::engine::notify::outbox;
 use crate::engine::policy::approval::{self, Approvals, Unheeded};
 use crate::engine::policy::pause::Pauses;
-use crate::engine::policy::refusal;
+use crate::engine::policy::{budget, refusal};
 use crate::engine::rules::evaluator::Evaluator;
 use crate::engine::rules::state::RuleState;
 use crate::engine::run::drill::{self, DrillRunner, DrillStep};
@@ -49,6 +50,14 @@ use crate::engine::run::stage_entry::{EntryStep, StageEntry};
 use crate::engine::run::{along, manual_rollback};
 use crate::engine::sampling::interval::{Deciding, PaceChange, Sampling};
 use crate::engine::view::evidence;
+use crate::engine::view::health::{Health, colour};
+use crate::engine::view::snapshot::{
+    DeploymentProgress, DeploymentStatus, GuardState, RuleStatus, Snapshot, TargetStatus,
+};
+use crate::engine::view::stage::{NoStage, StageProgress, StageStanding};
+
+/// What those who wait are told when the journal cannot be written.
+const JOURNAL_LOST: &str = "the journal cannot be written, so the guard does not act any more";
 
 /// The deterministic core.
 #[derive(Debug)]
@@ -900,5 +909,405 @@ impl Guard {
     fn stage_deadline(&self, view: ReadCx<'_>) -> Option<Instant> {
         let all = [self.stage_entry.deadline(), self.stage_gate.deadline(view)];
         all.into_iter().flatten().min().filter(|_| !self.log.is_halted())
+    }
+}
+
+// Commands.
+impl Guard {
+    /// Carries out a command.
+    ///
+    /// # Errors
+    /// Why it cannot be carried out; nothing has changed then, but that the live version may have
+    /// been compared and put on record. Where a person must wait for that, see
+    /// [`is_asked`](Guard::is_asked).
+    pub fn command(
+        &mut self,
+        now: Moment,
+        command: Command,
+        by: Caller,
+    ) -> (Result<Accepted, Rejection>, Vec<Effect>) {
+        let answer = match command {
+            _ if self.log.is_halted() => Err(Rejection::Refused(Refusal::JournalUnusable)),
+            Command::Begin { id, version, good, terms } => {
+                self.begin(now, id, version, good, terms, by)
+            }
+            Command::Stage { id, stage, force } => self.stage(now, id, stage, force, by),
+            Command::End { id, reason } => self.end(now, id, reason, by),
+            Command::Rollback { id, reason, force } => {
+                self.roll_back_on_demand(now, id, reason, force, by)
+            }
+            Command::Approve { id, reason } => self.approve(now, id.as_ref(), reason, by),
+            Command::Deny { id, reason } => self.deny(now, id.as_ref(), reason, by),
+            Command::Pause { span, reason } => {
+                let mut cx = Cx::new(now, &self.evaluator, &mut self.log);
+                self.pauses.begin(&mut cx, span, reason, by)
+            }
+            Command::Resume { reason } => {
+                let mut cx = Cx::new(now, &self.evaluator, &mut self.log);
+                let resumed = self.pauses.resume(&mut cx, reason, by);
+                // What fires already does not wait for the next scrape.
+                if resumed.is_ok() {
+                    self.decide(now);
+                }
+                resumed
+            }
+            Command::Drill { hook, reach } => self.drill(now, hook.as_ref(), reach, by),
+        };
+        // What was not carried out asks for nothing.
+        if answer.is_ok() {
+            self.keep_pace(now.at);
+        }
+        (answer, self.finish(now))
+    }
+
+    /// Replaces the plan; windows and rule states that still mean the same are kept. Not to be
+    /// called during a rollback, see [`is_rolling_back`](Guard::is_rolling_back).
+    pub fn reload(&mut self, now: Moment, plan: Arc<Plan>, by: Caller) -> Vec<Effect> {
+        let rules = plan.rules.len();
+        let old = self.plan().clone();
+        let suspended = self.warmup.suspended(self.read(now));
+        let judge = std::mem::replace(&mut self.evaluator, Evaluator::new(plan.clone()));
+        self.sampling.reload(&old, &plan);
+        if old != plan {
+            self.bake.reload(&plan, now.at);
+        }
+        self.rollback.reload(&old, &plan);
+        self.evaluator = judge.reloaded(plan, now.at);
+        if let Some(current) = &self.log.state().current {
+            // Rules that change back have their baselines again, as they would after a restart.
+            self.evaluator.freeze(&current.baselines, now.at);
+            self.evaluator.note_seen(&current.lost);
+        }
+        self.warmup.reload(&self.evaluator, suspended);
+        if old != *self.plan() {
+            self.stage_gate.start_anew(now.at);
+        }
+        self.check.give_up();
+        if old.deployment.live != self.plan().deployment.live || old.targets != self.plan().targets
+        {
+            self.watch_live(now);
+        }
+        self.record(now, DaemonEvent::Reloaded { by, rules });
+        outbox::send_open(&mut self.log, &self.evaluator);
+        self.keep_pace(now.at);
+        self.effects()
+    }
+
+    /// New rules were refused; the old ones stay.
+    pub fn reload_refused(
+        &mut self,
+        now: Moment,
+        by: Caller,
+        errors: usize,
+        first: String,
+    ) -> Vec<Effect> {
+        self.record(now, DaemonEvent::ReloadRefused { by, errors, first });
+        self.effects()
+    }
+
+    pub(crate) fn arm_always(&mut self, now: Moment) {
+        let version = self.plan().deployment.version.clone();
+        let version = version.or_else(|| Version::new("unknown").ok());
+        if let Some(version) = version {
+            // What runs must be guarded, whatever became of it before.
+            let terms = Terms { irreversible: false, force: Force::Yes };
+            let begun = self.begin(now, None, version, None, terms, Caller::Guard);
+            debug_assert!(begun.is_ok(), "nothing is known that could be in the way");
+        }
+    }
+
+    pub(crate) fn begin(
+        &mut self,
+        now: Moment,
+        id: Option<DeploymentId>,
+        version: Version,
+        good: Option<Version>,
+        terms: Terms,
+        by: Caller,
+    ) -> Result<Accepted, Rejection> {
+        let id = id.unwrap_or_else(|| self.fresh_id(&version, now.wall));
+        if let Some(known) = self.begun_already(&id, &version)? {
+            return Ok(known);
+        }
+        let forced = self.admit(&version, terms.force)?;
+        if drills::is_drill(&id) {
+            return Err(Rejection::DrillId(id));
+        }
+        if self.guarded().is_some() {
+            self.record(now, DeploymentEvent::Superseded { by: id.clone() });
+        }
+        let plan = self.plan().clone();
+        let good = good.or(plan.deployment.good.clone()).or(self.good_by_default());
+        let known = self.describe_good(good.as_ref());
+        self.rollback.reset();
+        self.check.reset();
+        let baselines = self.evaluator.baselines(self.live.changed.unwrap_or(now.at));
+        self.evaluator.freeze(&baselines, now.at);
+        self.evaluator.enter(None, now.at);
+        let thin = warmup::thin(&plan, &baselines);
+        let paused = self.log.state().pause.as_ref().map(|pause| pause.until);
+        let paused = paused.map(|until| format!("; PAUSED until {until}")).unwrap_or_default();
+        let message = format!("guarding {version} as deployment {id}; {known}{thin}{paused}");
+        let event = DeploymentEvent::Begun(Box::new(DeploymentBegun {
+            service: plan.deployment.service.clone(),
+            version,
+            good,
+            mode: plan.mode,
+            signals: evidence::of_signals(&self.evaluator),
+            holding: warmup::holding(&self.evaluator, self.live.changed),
+            baselines,
+            irreversible: terms.irreversible,
+            forced,
+            by: by.clone(),
+        }));
+        self.record_entry(Entry {
+            at: now.wall,
+            deployment: Some(id.clone()),
+            event: event.into(),
+        });
+        self.start_timers(now);
+        self.enter_first(now, by);
+        self.go_along(now, Milestone::Begin);
+        Ok(Accepted { deployment: Some(id), message })
+    }
+
+    /// What a pipeline that asks again is told: it did not hear the answer.
+    fn begun_already(
+        &self,
+        id: &DeploymentId,
+        version: &Version,
+    ) -> Result<Option<Accepted>, Rejection> {
+        if let Some(current) = &self.log.state().current {
+            match current.phase {
+                Phase::RollingBack => return Err(Rejection::RollingBack(current.id.clone())),
+                Phase::Guarding if current.id == *id && current.version == *version => {
+                    let message = format!("deployment {id} is guarded already");
+                    return Ok(Some(Accepted { deployment: Some(id.clone()), message }));
+                }
+                Phase::Guarding
+                | Phase::RolledBack
+                | Phase::Failed(_)
+                | Phase::Baked
+                | Phase::Ended(_) => {}
+            }
+        }
+        if self.log.state().knows(id) {
+            return Err(Rejection::IdUsed(id.clone()));
+        }
+        Ok(None)
+    }
+
+    /// An id of version and time that was never used.
+    fn fresh_id(&self, version: &Version, at: Timestamp) -> DeploymentId {
+        let safe = |c: char| if c.is_ascii_alphanumeric() || ".-_+".contains(c) { c } else { '-' };
+        let version: String = version.as_str().chars().map(safe).take(64).collect();
+        let version = version.trim_start_matches('.');
+        let time: String = at.to_string().chars().filter(|c| !"-:".contains(*c)).collect();
+        (0..)
+            .map(|n: u32| if n == 0 { String::new() } else { format!("-{n}") })
+            .filter_map(|suffix| DeploymentId::new(&format!("{version}-{time}{suffix}")).ok())
+            .find(|id| !self.log.state().knows(id))
+            .expect("of endless suffixes only finitely many are used")
+    }
+
+    fn end(
+        &mut self,
+        now: Moment,
+        id: Option<DeploymentId>,
+        reason: String,
+        by: Caller,
+    ) -> Result<Accepted, Rejection> {
+        let view = self.read(now);
+        view.addressed(id.as_ref())?;
+        check_reason(&reason)?;
+        let deployment = view.addressed_guarded(id.as_ref())?.id.clone();
+        self.check.give_up();
+        self.record(now, DeploymentEvent::Ended { reason, by });
+        let message = format!("deployment {deployment} is not guarded any more");
+        Ok(Accepted { deployment: Some(deployment), message })
+    }
+}
+
+// View.
+impl Guard {
+    /// What may be seen of the guard now.
+    #[must_use]
+    pub fn snapshot(&self, now: Moment) -> Snapshot {
+        let plan = self.plan();
+        let mut snapshot = Snapshot {
+            at: now.wall,
+            service: plan.deployment.service.to_string(),
+            mode: plan.mode,
+            state: self.state(),
+            colour: Health::Unknown,
+            deployment: self
+                .log
+                .state()
+                .current
+                .as_ref()
+                .map(|current| self.deployment(current, now)),
+            good: self.log.state().good.clone(),
+            paused: self.pauses.status(now, self.log.state()),
+            budget: budget::status(self.read(now)),
+            quarantine: self.log.state().quarantine.all(),
+            live: self.live_status(now),
+            targets: (0..plan.targets.len()).map(|target| self.target(target, now)).collect(),
+            signals: (0..plan.signals.len())
+                .flat_map(|ix| self.evaluator.signal_status(SignalIx(ix)))
+                .collect(),
+            rules: (0..plan.rules.len()).map(|rule| self.rule(RuleIx(rule), now)).collect(),
+            journal_ok: self.log.halted() != Some(Halt::JournalLost),
+            drill: self.last_drill().cloned(),
+        };
+        snapshot.colour = colour(&snapshot);
+        snapshot
+    }
+
+    /// The guard's state.
+    #[must_use]
+    pub fn state(&self) -> GuardState {
+        match &self.log.state().current {
+            None => GuardState::Idle,
+            Some(current) if current.ask.is_some() => GuardState::AwaitingApproval,
+            Some(current) => self.state_in(&current.phase),
+        }
+    }
+
+    fn state_in(&self, phase: &Phase) -> GuardState {
+        match phase {
+            Phase::Guarding => GuardState::Guarding,
+            Phase::RollingBack if self.rollback.is_verifying() => GuardState::Verifying,
+            Phase::RollingBack => GuardState::RollingBack,
+            Phase::RolledBack => GuardState::RolledBack,
+            Phase::Failed(_) => GuardState::RollbackFailed,
+            Phase::Baked => GuardState::Baked,
+            Phase::Ended(_) => GuardState::Ended,
+        }
+    }
+
+    /// Where a deployment stands; `None` if it is not known.
+    #[must_use]
+    pub fn progress(&self, id: &DeploymentId) -> Option<DeploymentProgress> {
+        let phase = self.log.state().phase_of(id)?;
+        let why = match phase {
+            Phase::Failed(why) | Phase::Ended(why) => Some(why.clone()),
+            Phase::Guarding | Phase::RollingBack | Phase::RolledBack | Phase::Baked => None,
+        };
+        let state =
+            if self.deployment_id() == Some(id) { self.state() } else { self.state_in(phase) };
+        // Without a journal nothing is decided any more, so nothing is worth waiting for.
+        let lost = !state.is_final() && self.log.halted() == Some(Halt::JournalLost);
+        let why = if lost { Some(JOURNAL_LOST.to_owned()) } else { why };
+        let is_final = state.is_final() || lost;
+        Some(DeploymentProgress { deployment: id.clone(), state, is_final, why })
+    }
+
+    /// The current deployment's id.
+    #[must_use]
+    pub fn deployment_id(&self) -> Option<&DeploymentId> {
+        self.log.state().current.as_ref().map(|deployment| &deployment.id)
+    }
+
+    fn deployment(&self, current: &Deployment, now: Moment) -> DeploymentStatus {
+        let guarded = current.phase == Phase::Guarding;
+        let wall = |at: crate::model::time::Instant| now.wall.after(at.since(now.at));
+        let bakes = self.bake.until().filter(|_| guarded);
+        let steps = self.rollback.hook().map(|hook| hook.steps.len()).unwrap_or_default();
+        let steps = u32::try_from(steps).unwrap_or(u32::MAX);
+        let running = current.phase == Phase::RollingBack && current.progress.step < steps;
+        DeploymentStatus {
+            id: current.id.clone(),
+            version: current.version.clone(),
+            good: current.good.clone(),
+            stage: current.stage.clone(),
+            stages: self.stage_gate.statuses(self.read(now), &self.warmup),
+            lost: current.lost.clone(),
+            begun: current.begun,
+            bakes_at: bakes.map(wall),
+            withheld: bakes
+                .filter(|bake| *bake <= now.at)
+                .and_then(|_| bake::withheld(self.read(now), self.warmup.armed())),
+            warm_at: self.warmup.deadline().filter(|_| guarded).map(wall),
+            decision: current.decision.as_ref().map(|(_, decision)| decision.clone()),
+            decided_at: current.decision.as_ref().map(|(at, _)| *at),
+            irreversible: current.irreversible,
+            forced: current.forced,
+            approval: self.approvals.status(self.read(now)),
+            step: running.then_some((current.progress.step + 1, steps)),
+            why: match &current.phase {
+                Phase::Failed(why) | Phase::Ended(why) => Some(why.clone()),
+                Phase::Guarding | Phase::RollingBack | Phase::RolledBack | Phase::Baked => None,
+            },
+        }
+    }
+
+    fn target(&self, index: usize, now: Moment) -> TargetStatus {
+        let (target, sampling) =
+            (&self.plan().targets[index], self.sampling.target(TargetIx(index)));
+        let last = sampling.last();
+        TargetStatus {
+            name: target.name.to_string(),
+            url: target.url.to_string(),
+            up: last.at.map(|_| last.failure.is_none()),
+            failure: last.failure.clone(),
+            age_s: last.at.map(|at| now.at.since(at).as_secs_f64()),
+            took_s: last.took.as_secs_f64(),
+            samples: last.samples,
+            malformed: last.malformed,
+            bytes: last.bytes,
+            interval_ms: evidence::millis(sampling.interval(target)),
+            sharpened: sampling.interval(target) < target.interval,
+            pace: sampling.pace(),
+        }
+    }
+
+    fn rule(&self, ix: RuleIx, now: Moment) -> RuleStatus {
+        RuleStatus {
+            refusal: refusal::in_status(self.read(now), &self.warmup, self.live_refusal(), ix),
+            ..self.evaluator.rule_status(ix, now)
+        }
+    }
+}
+
+impl Guard {
+    /// How far a stage of a deployment is.
+    ///
+    /// # Errors
+    /// There is no such stage, or no such deployment.
+    pub fn stage_progress(
+        &self,
+        now: Moment,
+        id: &DeploymentId,
+        name: &StageName,
+    ) -> Result<StageProgress, NoStage> {
+        let stages = &self.plan().stages;
+        let Some((_, stage)) = self.plan().stage(name) else {
+            let known: Vec<String> = stages.iter().map(|stage| stage.name.to_string()).collect();
+            let asked = name.clone();
+            let unknown = NoStage::Unknown { asked, known };
+            return Err(if stages.is_empty() { NoStage::None } else { unknown });
+        };
+        let progress = self.progress(id).ok_or_else(|| NoStage::Deployment(id.clone()))?;
+        let mut stage = self.stage_gate.status(self.read(now), &self.warmup, stage);
+        if self.deployment_id() != Some(id) {
+            (stage.standing, stage.clean_ms) = (StageStanding::Next, 0);
+        }
+        // While it is rolled back, or people are asked whether to, nobody may go on.
+        let goes_on = progress.state == GuardState::Guarding;
+        let over = stage.standing.is_over() || stage.standing == StageStanding::NotEntered;
+        let is_final = progress.is_final || (goes_on && over);
+        // Without a journal nobody may go on, whatever was passed before.
+        if goes_on && progress.is_final {
+            stage.standing = StageStanding::Watched;
+        }
+        stage.why = progress.why.or(stage.why);
+        Ok(StageProgress { deployment: id.clone(), state: progress.state, is_final, stage })
+    }
+
+    /// What those who wait for a stage must be woken for.
+    #[must_use]
+    pub fn stage_mark(&self) -> Option<(StageName, StageStanding)> {
+        let name = self.log.state().current.as_ref()?.stage.as_ref()?;
+        Some((name.clone(), stages::standing(self.read(Moment::default()), name)))
     }
 }

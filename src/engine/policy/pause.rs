@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::model::entry::{Caller, PauseEvent};
 use crate::model::time::{Instant, Moment, format_duration};
 
-use crate::engine::command::{Accepted, Rejection, check_reason};
+use crate::engine::command::{Accepted, MAX_PAUSE, MIN_PAUSE, Rejection, check_reason};
 use crate::engine::context::Cx;
 use crate::engine::durable::log::Log;
 use crate::engine::durable::pause::Pause;
@@ -15,15 +15,6 @@ use crate::engine::durable::state::{Durable, Phase};
 use crate::engine::notify::incident;
 use crate::engine::run::order::Occasion;
 use crate::engine::view::snapshot::PauseStatus;
-
-/// How long a pause is where nobody says: half an hour's work on the service.
-pub const DEFAULT_PAUSE: Duration = Duration::from_secs(30 * 60);
-
-/// The longest pause. What is needed for longer than a day is another `mode`.
-pub const MAX_PAUSE: Duration = Duration::from_secs(24 * 3600);
-
-/// The shortest pause: less is over before it was read that it began.
-pub const MIN_PAUSE: Duration = Duration::from_secs(1);
 
 /// The end of the pause, on the monotonic clock.
 #[derive(Debug, Default)]

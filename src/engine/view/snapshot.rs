@@ -7,7 +7,7 @@ use crate::model::condition::Cond;
 use crate::model::deployment::{Mode, Unanswered};
 use crate::model::entry::{Caller, Comparison, Decision, Refusal, RuleEvidence, SignalEvidence};
 use crate::model::group::Group;
-use crate::model::index::{RuleIx, SignalIx, TargetIx};
+use crate::model::index::{RuleIx, SignalIx};
 use crate::model::name::{DeploymentId, HookName, RuleName, StageName, Version};
 use crate::model::reading::Verdict;
 use crate::model::scrape::Failure;
@@ -15,20 +15,12 @@ use crate::model::signal::Unit;
 use crate::model::time::{Moment, Timestamp};
 
 use super::evidence;
-use super::health::{Health, colour};
+use super::health::Health;
 use super::stage::StageStatus;
-use crate::engine::deployment::bake;
 use crate::engine::durable::drills::DrillStatus;
-use crate::engine::durable::log::Halt;
 use crate::engine::durable::quarantine::Quarantined;
-use crate::engine::durable::state::{Deployment, Phase};
 use crate::engine::effect::Pace;
-use crate::engine::guard::Guard;
-use crate::engine::policy::{budget, refusal};
 use crate::engine::rules::evaluator::Evaluator;
-
-/// What those who wait are told when the journal cannot be written.
-const JOURNAL_LOST: &str = "the journal cannot be written, so the guard does not act any more";
 
 /// The guard at one moment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -290,146 +282,6 @@ pub struct RuleStatus {
     pub no_data: Option<String>,
     /// Why nothing would be done if it fired now; `None` if it would roll back.
     pub refusal: Option<Refusal>,
-}
-
-impl Guard {
-    /// What may be seen of the guard now.
-    #[must_use]
-    pub fn snapshot(&self, now: Moment) -> Snapshot {
-        let plan = self.plan();
-        let mut snapshot = Snapshot {
-            at: now.wall,
-            service: plan.deployment.service.to_string(),
-            mode: plan.mode,
-            state: self.state(),
-            colour: Health::Unknown,
-            deployment: self
-                .log
-                .state()
-                .current
-                .as_ref()
-                .map(|current| self.deployment(current, now)),
-            good: self.log.state().good.clone(),
-            paused: self.pauses.status(now, self.log.state()),
-            budget: budget::status(self.read(now)),
-            quarantine: self.log.state().quarantine.all(),
-            live: self.live_status(now),
-            targets: (0..plan.targets.len()).map(|target| self.target(target, now)).collect(),
-            signals: (0..plan.signals.len())
-                .flat_map(|ix| self.evaluator.signal_status(SignalIx(ix)))
-                .collect(),
-            rules: (0..plan.rules.len()).map(|rule| self.rule(RuleIx(rule), now)).collect(),
-            journal_ok: self.log.halted() != Some(Halt::JournalLost),
-            drill: self.last_drill().cloned(),
-        };
-        snapshot.colour = colour(&snapshot);
-        snapshot
-    }
-
-    /// The guard's state.
-    #[must_use]
-    pub fn state(&self) -> GuardState {
-        match &self.log.state().current {
-            None => GuardState::Idle,
-            Some(current) if current.ask.is_some() => GuardState::AwaitingApproval,
-            Some(current) => self.state_in(&current.phase),
-        }
-    }
-
-    fn state_in(&self, phase: &Phase) -> GuardState {
-        match phase {
-            Phase::Guarding => GuardState::Guarding,
-            Phase::RollingBack if self.rollback.is_verifying() => GuardState::Verifying,
-            Phase::RollingBack => GuardState::RollingBack,
-            Phase::RolledBack => GuardState::RolledBack,
-            Phase::Failed(_) => GuardState::RollbackFailed,
-            Phase::Baked => GuardState::Baked,
-            Phase::Ended(_) => GuardState::Ended,
-        }
-    }
-
-    /// Where a deployment stands; `None` if it is not known.
-    #[must_use]
-    pub fn progress(&self, id: &DeploymentId) -> Option<DeploymentProgress> {
-        let phase = self.log.state().phase_of(id)?;
-        let why = match phase {
-            Phase::Failed(why) | Phase::Ended(why) => Some(why.clone()),
-            Phase::Guarding | Phase::RollingBack | Phase::RolledBack | Phase::Baked => None,
-        };
-        let state =
-            if self.deployment_id() == Some(id) { self.state() } else { self.state_in(phase) };
-        // Without a journal nothing is decided any more, so nothing is worth waiting for.
-        let lost = !state.is_final() && self.log.halted() == Some(Halt::JournalLost);
-        let why = if lost { Some(JOURNAL_LOST.to_owned()) } else { why };
-        let is_final = state.is_final() || lost;
-        Some(DeploymentProgress { deployment: id.clone(), state, is_final, why })
-    }
-
-    /// The current deployment's id.
-    #[must_use]
-    pub fn deployment_id(&self) -> Option<&DeploymentId> {
-        self.log.state().current.as_ref().map(|deployment| &deployment.id)
-    }
-
-    fn deployment(&self, current: &Deployment, now: Moment) -> DeploymentStatus {
-        let guarded = current.phase == Phase::Guarding;
-        let wall = |at: crate::model::time::Instant| now.wall.after(at.since(now.at));
-        let bakes = self.bake.until().filter(|_| guarded);
-        let steps = self.rollback.hook().map(|hook| hook.steps.len()).unwrap_or_default();
-        let steps = u32::try_from(steps).unwrap_or(u32::MAX);
-        let running = current.phase == Phase::RollingBack && current.progress.step < steps;
-        DeploymentStatus {
-            id: current.id.clone(),
-            version: current.version.clone(),
-            good: current.good.clone(),
-            stage: current.stage.clone(),
-            stages: self.stage_gate.statuses(self.read(now), &self.warmup),
-            lost: current.lost.clone(),
-            begun: current.begun,
-            bakes_at: bakes.map(wall),
-            withheld: bakes
-                .filter(|bake| *bake <= now.at)
-                .and_then(|_| bake::withheld(self.read(now), self.warmup.armed())),
-            warm_at: self.warmup.deadline().filter(|_| guarded).map(wall),
-            decision: current.decision.as_ref().map(|(_, decision)| decision.clone()),
-            decided_at: current.decision.as_ref().map(|(at, _)| *at),
-            irreversible: current.irreversible,
-            forced: current.forced,
-            approval: self.approvals.status(self.read(now)),
-            step: running.then_some((current.progress.step + 1, steps)),
-            why: match &current.phase {
-                Phase::Failed(why) | Phase::Ended(why) => Some(why.clone()),
-                Phase::Guarding | Phase::RollingBack | Phase::RolledBack | Phase::Baked => None,
-            },
-        }
-    }
-
-    fn target(&self, index: usize, now: Moment) -> TargetStatus {
-        let (target, sampling) =
-            (&self.plan().targets[index], self.sampling.target(TargetIx(index)));
-        let last = sampling.last();
-        TargetStatus {
-            name: target.name.to_string(),
-            url: target.url.to_string(),
-            up: last.at.map(|_| last.failure.is_none()),
-            failure: last.failure.clone(),
-            age_s: last.at.map(|at| now.at.since(at).as_secs_f64()),
-            took_s: last.took.as_secs_f64(),
-            samples: last.samples,
-            malformed: last.malformed,
-            bytes: last.bytes,
-            interval_ms: evidence::millis(sampling.interval(target)),
-            sharpened: sampling.interval(target) < target.interval,
-            pace: sampling.pace(),
-        }
-    }
-
-    fn rule(&self, ix: RuleIx, now: Moment) -> RuleStatus {
-        RuleStatus {
-            refusal: refusal::in_status(self.read(now), &self.warmup, self.live_refusal(), ix),
-            ..self.evaluator.rule_status(ix, now)
-        }
-    }
 }
 
 impl Evaluator {

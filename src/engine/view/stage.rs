@@ -6,11 +6,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::model::name::{DeploymentId, StageName};
-use crate::model::time::Moment;
 
 use super::snapshot::GuardState;
-use crate::engine::deployment::stages::standing;
-use crate::engine::guard::Guard;
 
 /// A stage.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -101,47 +98,4 @@ pub enum NoStage {
     /// The deployment is not known.
     #[error("deployment {0} is not known")]
     Deployment(DeploymentId),
-}
-
-impl Guard {
-    /// How far a stage of a deployment is.
-    ///
-    /// # Errors
-    /// There is no such stage, or no such deployment.
-    pub fn stage_progress(
-        &self,
-        now: Moment,
-        id: &DeploymentId,
-        name: &StageName,
-    ) -> Result<StageProgress, NoStage> {
-        let stages = &self.plan().stages;
-        let Some((_, stage)) = self.plan().stage(name) else {
-            let known: Vec<String> = stages.iter().map(|stage| stage.name.to_string()).collect();
-            let asked = name.clone();
-            let unknown = NoStage::Unknown { asked, known };
-            return Err(if stages.is_empty() { NoStage::None } else { unknown });
-        };
-        let progress = self.progress(id).ok_or_else(|| NoStage::Deployment(id.clone()))?;
-        let mut stage = self.stage_gate.status(self.read(now), &self.warmup, stage);
-        if self.deployment_id() != Some(id) {
-            (stage.standing, stage.clean_ms) = (StageStanding::Next, 0);
-        }
-        // While it is rolled back, or people are asked whether to, nobody may go on.
-        let goes_on = progress.state == GuardState::Guarding;
-        let over = stage.standing.is_over() || stage.standing == StageStanding::NotEntered;
-        let is_final = progress.is_final || (goes_on && over);
-        // Without a journal nobody may go on, whatever was passed before.
-        if goes_on && progress.is_final {
-            stage.standing = StageStanding::Watched;
-        }
-        stage.why = progress.why.or(stage.why);
-        Ok(StageProgress { deployment: id.clone(), state: progress.state, is_final, stage })
-    }
-
-    /// What those who wait for a stage must be woken for.
-    #[must_use]
-    pub fn stage_mark(&self) -> Option<(StageName, StageStanding)> {
-        let name = self.log.state().current.as_ref()?.stage.as_ref()?;
-        Some((name.clone(), standing(self.read(Moment::default()), name)))
-    }
 }
