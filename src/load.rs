@@ -13,8 +13,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::config::{
-    CheckedRules, Diagnostic, Diagnostics, Level, Listen, SourceFile, check_rules, compile_found,
-    compile_rules, is_main, patterns, rules_path, state_path,
+    CheckedRules, Diagnostic, DiagnosticLevel, Diagnostics, Listen, SourceFile, check_rules,
+    compile_found, compile_rules, is_main, patterns, rules_path, state_path,
 };
 use crate::model::plan::Plan;
 use crate::model::target::Target;
@@ -73,7 +73,7 @@ pub enum LoadError {
         who: String,
     },
     /// What the files say is wrong.
-    #[error("use the configuration: {} errors in it", .0.count(Level::Error))]
+    #[error("use the configuration: {} errors in it", .0.count(DiagnosticLevel::Error))]
     Wrong(Diagnostics),
 }
 

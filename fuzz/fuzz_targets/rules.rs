@@ -6,7 +6,9 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use rollguard::config::{Color, Level, SourceFile, check_rules, compile, patterns, rules_path};
+use rollguard::config::{
+    Color, DiagnosticLevel, SourceFile, check_rules, compile, patterns, rules_path,
+};
 
 fuzz_target!(|text: &str| {
     let file = SourceFile { path: "fuzz.toml".to_owned(), text: text.to_owned() };
@@ -16,7 +18,7 @@ fuzz_target!(|text: &str| {
     let shown = match checked {
         Ok(checked) => checked.lints.render(Color::Plain),
         Err(wrong) => {
-            assert!(wrong.count(Level::Error) > 0);
+            assert!(wrong.count(DiagnosticLevel::Error) > 0);
             wrong.render(Color::Ansi)
         }
     };

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::out;
-use crate::config::{Color, Diagnostics, Level};
+use crate::config::{Color, DiagnosticLevel, Diagnostics};
 use crate::load::{
     Directories, Found, Hides, LoadError, find, is_main_file, is_test_file, load_rules, load_tests,
 };
@@ -186,7 +186,7 @@ impl Report {
 
     fn pass(&mut self, parts: &[String], found: &Diagnostics, lints: Lints, color: Color) {
         self.err.push_str(&found.render(color));
-        let number = found.count(Level::Lint);
+        let number = found.count(DiagnosticLevel::Lint);
         if number > 0 && lints == Lints::Deny {
             self.failed = true;
             self.err.push_str(&format!("failed: {}, denied\n", count(number, "lint")));
@@ -203,8 +203,8 @@ impl Report {
             return;
         };
         self.err.push_str(&wrong.render(color));
-        let errors = count(wrong.count(Level::Error), "error");
-        let lints = wrong.count(Level::Lint);
+        let errors = count(wrong.count(DiagnosticLevel::Error), "error");
+        let lints = wrong.count(DiagnosticLevel::Lint);
         let more = if lints > 0 { format!(", {}", count(lints, "lint")) } else { String::new() };
         self.err.push_str(&format!("failed: {errors}{more}\n"));
     }

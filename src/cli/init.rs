@@ -16,7 +16,7 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 use super::check::count;
 use super::{exit, out};
 use crate::clock::Clock;
-use crate::config::{Color, Level, SourceFile, compile};
+use crate::config::{Color, DiagnosticLevel, SourceFile, compile};
 use crate::discovery::{ConfigRequest, PageFamilies, RequestsFound, configuration};
 use crate::model::name::ServiceName;
 use crate::model::scrape::{Failure, FailureClass, Page};
@@ -131,7 +131,7 @@ fn target(url: &str) -> Result<Target, InitError> {
     );
     let file = SourceFile { path: String::new(), text };
     let compiled = compile(&file, &[]).map_err(|wrong| {
-        let first = wrong.iter().find(|found| found.level == Level::Error);
+        let first = wrong.iter().find(|found| found.level == DiagnosticLevel::Error);
         let message = first.map_or("", |found| found.message.as_str());
         let hint = first.and_then(|found| found.help.clone());
         let message = format!("use the URL `{}`: {message}", url.escape_debug());

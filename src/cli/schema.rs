@@ -1,6 +1,5 @@
 //! `rollguard schema`: prints what an editor needs to complete and check rollguard's files. What it
-//! prints is made of schema/language.json; it must never say more or less than the reader of these
-//! files does, for which tests/cli/schema.rs stands.
+//! prints is made of src/config/language.toml, which the reader of these files reads by, too.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -23,13 +22,13 @@ Examples:
 Exit codes: 0 ok, 1 cannot be written.")]
 pub(super) struct SchemaArgs {
     /// Of which file.
-    #[arg(value_enum, default_value_t = Kind::Rules)]
-    file: Kind,
+    #[arg(value_enum, default_value_t = SchemaFile::Rules)]
+    file: SchemaFile,
 }
 
 /// A kind of file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Kind {
+enum SchemaFile {
     /// The main file, rollguard.toml.
     Main,
     /// A file with signals and rules.
@@ -38,7 +37,7 @@ enum Kind {
     Test,
 }
 
-impl Kind {
+impl SchemaFile {
     const fn schema(self) -> &'static str {
         match self {
             Self::Main => include_str!("../../schema/main.json"),

@@ -1,5 +1,5 @@
-//! From files to a plan. Every file is walked to its end whatever is wrong with it, so that one
-//! run of `check` shows everything.
+//! From files to a plan. Every file is read to its end whatever is wrong with it, so that one run
+//! of `check` shows everything.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -8,34 +8,35 @@ use toml::Spanned;
 use toml::de::DeTable;
 
 use crate::model::deployment::{Along, Arm, Budget, DeploymentSettings, Mode};
-use crate::model::hook::Hook;
 use crate::model::index::{HookIx, SignalIx};
 use crate::model::name::ServiceName;
 use crate::model::plan::Plan;
-use crate::model::rule::Rule;
 use crate::model::signal::Signal;
-use crate::model::stage::Stage;
 use crate::model::target::Target;
 
-use crate::config::expr::lowering::{Names, mentioned};
-use crate::config::lint::lints::Origins;
-use crate::config::lint::plan::{bake_is_long_enough, nothing_is_entered_unasked};
-use crate::config::syntax::diagnostic::{Diagnostic, Diagnostics, Level, Place, SourceFile};
-use crate::config::syntax::errors::{MAX_SYNTAX, Sink};
-use crate::config::syntax::tree::Section;
-use crate::config::tables::channel::channels;
-use crate::config::tables::deployment::{
-    DEFAULT_BAKE, MAIN_KEYS, SHARED_KEYS, Settings, deployment, settings,
+use crate::config::expr::lexer::mentioned;
+use crate::config::expr::scope::SignalScope;
+use crate::config::lint::plan::{
+    PlanLints, bake_is_long_enough, nothing_is_entered_unasked, rules_can_change,
 };
-use crate::config::tables::derived::{baseline, before};
+use crate::config::syntax::declaration::declaration;
+use crate::config::syntax::source::{body, parse, without_bom};
+use crate::config::syntax::{
+    Diagnostic, DiagnosticLevel, Diagnostics, ErrorSink, SourceFile, TomlTable, all,
+};
+use crate::config::tables::baseline::{baseline, before};
+use crate::config::tables::channel::channels;
+use crate::config::tables::deployment::{DEFAULT_BAKE, deployment};
 use crate::config::tables::drill::drill;
 use crate::config::tables::hook::{hook, refuse_circles};
-use crate::config::tables::named::{Declared, Listed, declared};
-use crate::config::tables::rule::{Refers, rule};
-use crate::config::tables::rules_files::{read_rules_path, rules_patterns};
+use crate::config::tables::main_file::{
+    Settings, main_keys, read_rules_path, rules_patterns, settings,
+};
+use crate::config::tables::named_table::{KnownNames, NamedTable, named_tables};
+use crate::config::tables::rule::{RuleScope, rule};
 use crate::config::tables::signal::signal;
 use crate::config::tables::signal_order::order;
-use crate::config::tables::stage::{self, Stages};
+use crate::config::tables::stage::{StageScope, StageTables};
 use crate::config::tables::target::target;
 
 /// A configuration that can be used.
@@ -78,19 +79,14 @@ pub fn compile_found(
     rules: &[SourceFile],
     problems: Vec<Diagnostic>,
 ) -> Result<Compiled, Diagnostics> {
-    let files = without_bom(std::iter::once(main).chain(rules));
-    let mut sink = Sink::default();
-    if problems.iter().any(|problem| problem.level == Level::Error) {
+    let mut sink = ErrorSink::default();
+    if problems.iter().any(|problem| problem.level == DiagnosticLevel::Error) {
         sink.incomplete();
     }
     problems.into_iter().for_each(|problem| sink.report(problem));
-    let compiled = Parsed::new(&files, &mut sink).compile(&mut sink);
-    match compiled {
-        Some((settings, plan)) if !sink.has_errors() => {
-            Ok(Compiled { settings, plan, lints: sink.finish(files) })
-        }
-        Some(_) | None => Err(sink.finish(files)),
-    }
+    let files = std::iter::once(main).chain(rules);
+    let ((settings, plan), lints) = finish(files, sink, |files, sink| files.compile(sink))?;
+    Ok(Compiled { settings, plan, lints })
 }
 
 /// Checks rules files alone: what they say of targets and hooks is not checked.
@@ -98,17 +94,8 @@ pub fn compile_found(
 /// # Errors
 /// Everything that is wrong with any of the files, lints included.
 pub fn check_rules(rules: &[SourceFile]) -> Result<CheckedRules, Diagnostics> {
-    let files = without_bom(rules.iter());
-    let mut sink = Sink::default();
-    let checked = Parsed::new(&files, &mut sink).check_rules(&Listed::Unknown, None, &mut sink);
-    match checked {
-        Some(plan) if !sink.has_errors() => Ok(CheckedRules {
-            signals: plan.written_signals(),
-            rules: plan.rules.len(),
-            lints: sink.finish(files),
-        }),
-        Some(_) | None => Err(sink.finish(files)),
-    }
+    let (plan, lints) = rules_alone(rules, &KnownNames::Unknown, None)?;
+    Ok(CheckedRules { signals: plan.written_signals(), rules: plan.rules.len(), lints })
 }
 
 /// Compiles rules files alone, for these targets: nothing is guarded, and what they say of hooks
@@ -117,29 +104,41 @@ pub fn check_rules(rules: &[SourceFile]) -> Result<CheckedRules, Diagnostics> {
 /// # Errors
 /// Everything that is wrong with any of the files, lints included.
 pub fn compile_rules(rules: &[SourceFile], targets: &[Target]) -> Result<Plan, Diagnostics> {
-    let files = without_bom(rules.iter());
-    let mut sink = Sink::default();
     let names = targets.iter().map(|target| target.name.to_string()).collect();
-    let names = if targets.is_empty() { Listed::Unknown } else { Listed::All(names) };
-    let compiled = Parsed::new(&files, &mut sink).check_rules(&names, None, &mut sink);
-    match compiled {
-        Some(plan) if !sink.has_errors() => Ok(Plan { targets: targets.to_vec(), ..plan }),
-        Some(_) | None => Err(sink.finish(files)),
-    }
+    let names = if targets.is_empty() { KnownNames::Unknown } else { KnownNames::All(names) };
+    let (plan, _) = rules_alone(rules, &names, None)?;
+    Ok(Plan { targets: targets.to_vec(), ..plan })
 }
 
 /// Compiles rules files alone for rule tests: what a rule does where the main file would say is
-/// left to the hook at the first place, which the caller puts there; so are the targets.
+/// left to the first hook, which the caller puts there; so are the targets.
 ///
 /// # Errors
 /// Everything that is wrong with any of the files, lints included.
 pub(crate) fn compile_alone(rules: &[SourceFile]) -> Result<Plan, Diagnostics> {
-    let files = without_bom(rules.iter());
-    let mut sink = Sink::default();
-    let plan =
-        Parsed::new(&files, &mut sink).check_rules(&Listed::Unknown, Some(HookIx(0)), &mut sink);
-    match plan {
-        Some(plan) if !sink.has_errors() => Ok(plan),
+    rules_alone(rules, &KnownNames::Unknown, Some(HookIx(0))).map(|(plan, _)| plan)
+}
+
+fn rules_alone(
+    rules: &[SourceFile],
+    targets: &KnownNames,
+    then: Option<HookIx>,
+) -> Result<(Plan, Diagnostics), Diagnostics> {
+    let read =
+        |files: &ParsedFiles<'_>, sink: &mut ErrorSink| files.rules_alone(targets, then, sink);
+    finish(rules.iter(), ErrorSink::default(), read)
+}
+
+/// Parses and reads files; the answer is what they say and the lints, unless there are errors.
+fn finish<'f, T>(
+    files: impl Iterator<Item = &'f SourceFile>,
+    mut sink: ErrorSink,
+    read: impl FnOnce(&ParsedFiles<'_>, &mut ErrorSink) -> Option<T>,
+) -> Result<(T, Diagnostics), Diagnostics> {
+    let files = without_bom(files);
+    let read = read(&ParsedFiles::new(&files, &mut sink), &mut sink);
+    match read {
+        Some(read) if !sink.has_errors() => Ok((read, sink.finish(files))),
         Some(_) | None => Err(sink.finish(files)),
     }
 }
@@ -148,62 +147,45 @@ pub(crate) fn compile_alone(rules: &[SourceFile]) -> Result<Plan, Diagnostics> {
 #[must_use]
 pub fn is_main(file: &SourceFile) -> bool {
     // Most rules files hold none of the words, and need not be read twice.
-    if !MAIN_KEYS.iter().any(|key| file.text.contains(key)) {
+    if !main_keys().any(|key| file.text.contains(key)) {
         return false;
     }
     let (table, _) = DeTable::parse_recoverable(body(&file.text));
-    let keys = table.get_ref();
-    MAIN_KEYS.iter().any(|key| keys.contains_key(*key))
-}
-
-/// The text without a byte order mark.
-pub(crate) fn body(text: &str) -> &str {
-    text.strip_prefix('\u{feff}').unwrap_or(text)
-}
-
-pub(crate) fn without_bom<'f>(files: impl Iterator<Item = &'f SourceFile>) -> Vec<SourceFile> {
-    let clean =
-        |f: &SourceFile| SourceFile { path: f.path.clone(), text: body(&f.text).to_owned() };
-    files.map(clean).collect()
+    main_keys().any(|key| table.get_ref().contains_key(key))
 }
 
 /// The files' trees.
-struct Parsed<'f> {
+struct ParsedFiles<'f> {
     files: &'f [SourceFile],
     trees: Vec<Spanned<DeTable<'f>>>,
 }
 
 /// Everything that files declare.
 struct Tables<'a> {
-    targets: Vec<Declared<'a>>,
-    hooks: Vec<Declared<'a>>,
-    signals: Vec<Declared<'a>>,
-    rules: Vec<Declared<'a>>,
-    stages: Stages<'a>,
+    targets: Vec<NamedTable<'a>>,
+    hooks: Vec<NamedTable<'a>>,
+    signals: Vec<NamedTable<'a>>,
+    rules: Vec<NamedTable<'a>>,
+    stages: StageTables<'a>,
 }
 
-impl<'f> Parsed<'f> {
-    fn new(files: &'f [SourceFile], sink: &mut Sink) -> Self {
-        let mut trees = Vec::new();
-        for (ix, file) in files.iter().enumerate() {
-            let (tree, errors) = DeTable::parse_recoverable(&file.text);
-            for error in errors.into_iter().take(MAX_SYNTAX) {
-                let end = file.text.len();
-                let place = Place::new(ix, error.span().unwrap_or(end..end));
-                sink.syntax(&file.text, place, error.message());
-            }
-            trees.push(tree);
-        }
-        Self { files, trees }
+impl<'f> ParsedFiles<'f> {
+    fn new(files: &'f [SourceFile], sink: &mut ErrorSink) -> Self {
+        let trees = files.iter().enumerate().map(|(ix, file)| parse(ix, &file.text, sink));
+        Self { files, trees: trees.collect() }
     }
 
-    fn roots(&self) -> Vec<Section<'_>> {
-        let files = self.files.iter().zip(&self.trees).enumerate();
-        files.map(|(ix, (file, tree))| Section::root(ix, &file.text, tree.get_ref())).collect()
+    /// The files as tables; the first may be a main file.
+    fn roots(&self, first: &'static str) -> Vec<TomlTable<'_>> {
+        let kinds = std::iter::once(first).chain(std::iter::repeat("rules"));
+        let files = self.files.iter().zip(&self.trees).zip(kinds).enumerate();
+        files
+            .map(|(ix, ((file, tree), kind))| TomlTable::root(ix, &file.text, tree.get_ref(), kind))
+            .collect()
     }
 
-    fn compile(&self, sink: &mut Sink) -> Option<(Settings, Plan)> {
-        let roots = self.roots();
+    fn compile(&self, sink: &mut ErrorSink) -> Option<(Settings, Plan)> {
+        let roots = self.roots("main");
         let (main, rules_files) = roots.split_first()?;
         let general = settings(main, sink);
         if rules_patterns(main, sink).is_none() | read_rules_path(main, sink).is_none() {
@@ -211,186 +193,190 @@ impl<'f> Parsed<'f> {
         }
         rules_files.iter().for_each(|root| only_rules(root, sink));
         let tables = Tables {
-            targets: declared(&roots[..1], "target", sink),
-            hooks: declared(&roots[..1], "hook", sink),
-            signals: declared(&roots, "signal", sink),
-            rules: declared(&roots, "rule", sink),
-            stages: Stages::of(&roots, true, sink),
+            targets: named_tables(&roots[..1], "target", sink),
+            hooks: named_tables(&roots[..1], "hook", sink),
+            signals: named_tables(&roots, "signal", sink),
+            rules: named_tables(&roots, "rule", sink),
+            stages: StageTables::find(&roots, true, sink),
         };
-        let (targets, hooks) = (Listed::of(&tables.targets), Listed::of(&tables.hooks));
+        let (targets, hooks) = (KnownNames::of(&tables.targets), KnownNames::of(&tables.hooks));
         let deployment = deployment(main, &hooks, general.as_ref().map(|(mode, _)| *mode), sink);
         let channels = channels(&roots[..1], sink);
         let drill = drill(main, &hooks, sink);
         if tables.targets.is_empty() {
-            let error = Diagnostic::error(main.place.clone(), "the file has no target to sample");
+            let error = main.error("the file has no target to sample");
             sink.missing(error.help("write [target.NAME] and scrape = \"http://…\" below it"));
         }
-        let then = deployment.as_ref().and_then(|deployment| deployment.then);
-        let core = tables.core(&targets, &hooks, then, sink);
+        let plan = tables.plan(&targets, &hooks, deployment, sink);
         let (mode, settings) = general?;
-        let Core { targets, signals, rules, hooks, stages, order } = core?;
-        let (deployment, channels, drill) = (deployment?, channels?, drill?);
-        let plan =
-            Plan { mode, deployment, targets, signals, rules, hooks, stages, channels, drill };
+        let (mut plan, order) = plan?;
+        (plan.mode, plan.channels, plan.drill) = (mode, channels?, drill?);
         bake_is_long_enough(main, &plan, sink);
         nothing_is_entered_unasked(main, &plan, sink);
         rules_can_change(&plan, &tables.rules, sink);
         if !sink.has_errors() {
-            tables.origins(&plan, &order).whole(main.place.clone(), sink);
+            tables.lints(&plan, &order).whole(main.span.clone(), sink);
         }
         Some((settings, plan))
     }
 
-    fn check_rules(&self, targets: &Listed, then: Option<HookIx>, sink: &mut Sink) -> Option<Plan> {
-        let roots = self.roots();
+    fn rules_alone(
+        &self,
+        targets: &KnownNames,
+        then: Option<HookIx>,
+        sink: &mut ErrorSink,
+    ) -> Option<Plan> {
+        let roots = self.roots("rules");
         roots.iter().for_each(|root| only_rules(root, sink));
         let tables = Tables {
             targets: Vec::new(),
             hooks: Vec::new(),
-            signals: declared(&roots, "signal", sink),
-            rules: declared(&roots, "rule", sink),
-            stages: Stages::of(&roots, false, sink),
+            signals: named_tables(&roots, "signal", sink),
+            rules: named_tables(&roots, "rule", sink),
+            stages: StageTables::find(&roots, false, sink),
         };
-        let core = tables.core(targets, &Listed::Unknown, then, sink)?;
-        let Core { targets, signals, rules, hooks, stages, order } = core;
-        let deployment = nothing_guarded()?;
-        let (mode, channels, drill) = (Mode::Observe, Vec::new(), None);
-        let plan =
-            Plan { mode, deployment, targets, signals, rules, hooks, stages, channels, drill };
+        let deployment = Some(nothing_guarded(then));
+        let (plan, order) = tables.plan(targets, &KnownNames::Unknown, deployment, sink)?;
         rules_can_change(&plan, &tables.rules, sink);
         if !sink.has_errors() {
             roots.iter().for_each(|root| not_empty(root, sink));
-            tables.origins(&plan, &order).rules_alone(sink);
+            tables.lints(&plan, &order).rules_alone(sink);
         }
         Some(plan)
     }
 }
 
-/// What the core of a plan consists of, and the order of its signals among the declared ones.
-struct Core {
-    targets: Vec<Target>,
-    signals: Vec<Signal>,
-    rules: Vec<Rule>,
-    hooks: Vec<Hook>,
-    stages: Vec<Stage>,
-    order: Vec<usize>,
-}
-
 /// Signals in the order of the plan, so far.
-struct Placed {
+struct PlacedSignals {
     /// `None` where one of them could not be read.
     signals: Option<Vec<Signal>>,
-    names: Names,
+    scope: SignalScope,
     /// For each the declared signal that it is or follows from.
     order: Vec<usize>,
     /// For each the longest window of it and of all that it is computed from.
     windows: Vec<Duration>,
 }
 
-impl Placed {
+impl PlacedSignals {
     fn push(&mut self, signal: Signal, declared: usize) -> SignalIx {
-        let place = SignalIx(self.order.len());
+        let ix = SignalIx(self.order.len());
         let mut window = signal.kind.window();
         signal.kind.for_each_signal(&mut |ix| {
             // What could not be read has no place.
             window = window.max(self.windows.get(ix.0).copied().unwrap_or_default());
         });
         self.windows.push(window);
-        self.names.insert(signal.name.as_str(), place, signal.unit);
-        self.names.read_by(place, &signal.by);
+        self.scope.insert(signal.name.as_str(), ix, signal.unit);
+        self.scope.read_by(ix, &signal.by);
         self.order.push(declared);
         if let Some(signals) = &mut self.signals {
             signals.push(signal);
         }
-        place
+        ix
     }
 
-    fn push_before(&mut self, place: SignalIx, declared: usize) {
+    fn push_before(&mut self, ix: SignalIx, declared: usize) {
         let Some(signals) = &self.signals else { return };
-        let signal = &signals[place.0];
-        match before(signal, place, self.windows[place.0]) {
+        let signal = &signals[ix.0];
+        match before(signal, ix, self.windows[ix.0]) {
             Ok(before) => {
                 self.push(before, declared);
             }
-            Err(why) => self.names.refuse_before(signal.name.as_str(), why),
+            Err(why) => self.scope.refuse_before(signal.name.as_str(), why),
         }
     }
 
     /// A signal that could not be read: its users are judged for their own mistakes only.
     fn unread(&mut self, name: &str) {
-        self.names.insert(name, SignalIx(usize::MAX), None);
+        self.scope.insert(name, SignalIx(usize::MAX), None);
         self.signals = None;
     }
 }
 
 impl<'a> Tables<'a> {
-    fn core(
+    /// The plan but for mode, channels and drill, and for each of its signals the declared one that
+    /// it is or follows from.
+    fn plan(
         &self,
-        targets: &Listed,
-        hooks: &Listed,
-        then: Option<HookIx>,
-        sink: &mut Sink,
-    ) -> Option<Core> {
-        let sampled: Vec<_> = self.targets.iter().map(|d| target(d, sink)).collect();
+        targets: &KnownNames,
+        hooks: &KnownNames,
+        deployment: Option<DeploymentSettings>,
+        sink: &mut ErrorSink,
+    ) -> Option<(Plan, Vec<usize>)> {
+        let then = deployment.as_ref().and_then(|deployment| deployment.then);
+        let sampled = all(self.targets.iter().map(|table| target(table, sink)));
         let sorted = order(&self.signals, sink);
-        let Placed { signals, names, order, .. } = self.signals(&sorted, targets, sink);
-        let refers = Refers { signals: &names, hooks, then, stages: &self.stages };
-        let rules: Vec<_> = self.rules.iter().map(|d| rule(d, refers, sink)).collect();
-        let done: Vec<_> = self.hooks.iter().map(|d| hook(d, &names, hooks, sink)).collect();
-        refuse_circles(&done, &self.hooks, sink);
-        let refers = stage::Refers {
-            signals: &names,
+        let PlacedSignals { signals, scope, order, .. } = self.signals(&sorted, targets, sink);
+        let rule_scope = RuleScope { signals: &scope, hooks, then, stages: &self.stages };
+        let rules: Vec<_> = self.rules.iter().map(|table| rule(table, rule_scope, sink)).collect();
+        let read_hooks: Vec<_> =
+            self.hooks.iter().map(|table| hook(table, &scope, hooks, sink)).collect();
+        refuse_circles(&read_hooks, &self.hooks, sink);
+        let stage_scope = StageScope {
+            signals: &scope,
             hooks,
-            declared: &self.rules,
+            rule_tables: &self.rules,
             rules: &rules,
-            read: &done,
+            read_hooks: &read_hooks,
         };
-        let stages = self.stages.read(refers, sink);
+        let stages = self.stages.read(stage_scope, sink);
         if sorted.len() < self.signals.len() {
             // Signals of a circle have no place, so rules over them cannot be looked at.
             return None;
         }
-        Some(Core {
-            targets: sampled.into_iter().collect::<Option<_>>()?,
+        let plan = Plan {
+            mode: Mode::Observe,
+            deployment: deployment?,
+            targets: sampled?,
             signals: signals?,
             rules: rules.into_iter().collect::<Option<_>>()?,
-            hooks: done.into_iter().collect::<Option<_>>()?,
+            hooks: read_hooks.into_iter().collect::<Option<_>>()?,
             stages: stages?,
-            order,
-        })
+            channels: Vec::new(),
+            drill: None,
+            secrets: sink.take_secrets(),
+        };
+        Some((plan, order))
     }
 
     /// The signals in the order in which they are computed, what is derived from one right after
     /// it, and all their names.
-    fn signals(&self, order: &[usize], targets: &Listed, sink: &mut Sink) -> Placed {
-        let mut names = Names::default();
+    fn signals(
+        &self,
+        order: &[usize],
+        targets: &KnownNames,
+        sink: &mut ErrorSink,
+    ) -> PlacedSignals {
+        let mut scope = SignalScope::default();
         // Signals that could not be read and those of a circle keep a place that is never used:
         // there is no plan then.
-        for declared in &self.signals {
-            names.insert(declared.name, SignalIx(usize::MAX), None);
+        for table in &self.signals {
+            scope.insert(table.name, SignalIx(usize::MAX), None);
         }
         let earlier = self.looked_back_at();
-        let mut placed =
-            Placed { signals: Some(Vec::new()), names, order: Vec::new(), windows: Vec::new() };
+        let mut placed = PlacedSignals {
+            signals: Some(Vec::new()),
+            scope,
+            order: Vec::new(),
+            windows: Vec::new(),
+        };
         for at in order {
-            let declared = &self.signals[*at];
-            match signal(declared, &placed.names, targets, sink) {
-                Some(signal) => {
-                    let place = placed.push(signal.clone(), *at);
-                    if let Some(baseline) = baseline(declared, &signal, place, targets, sink) {
-                        placed.push(baseline, *at);
-                    } else if declared.section.get("baseline").is_some() {
-                        placed.unread(&format!("{}.baseline", declared.name));
-                    }
-                    if earlier.contains(declared.name) {
-                        placed.push_before(place, *at);
-                    }
-                }
-                None => {
-                    placed.unread(declared.name);
-                    placed.unread(&format!("{}.baseline", declared.name));
-                    placed.unread(&format!("{}.before", declared.name));
-                }
+            let table = &self.signals[*at];
+            let derived = |what: &str| format!("{}.{what}", table.name);
+            let Some(signal) = signal(table, &placed.scope, targets, sink) else {
+                placed.unread(table.name);
+                placed.unread(&derived("baseline"));
+                placed.unread(&derived("before"));
+                continue;
+            };
+            let ix = placed.push(signal.clone(), *at);
+            if let Some(baseline) = baseline(table, &signal, ix, targets, sink) {
+                placed.push(baseline, *at);
+            } else if table.table.get("baseline").is_some() {
+                placed.unread(&derived("baseline"));
+            }
+            if earlier.contains(table.name) {
+                placed.push_before(ix, *at);
             }
         }
         placed
@@ -398,77 +384,56 @@ impl<'a> Tables<'a> {
 
     /// The signals whose earlier readings are named.
     fn looked_back_at(&self) -> HashSet<String> {
-        let texts = |declared: &Declared<'_>, keys: &[&str]| -> Vec<String> {
-            let items = keys.iter().filter_map(|key| declared.section.get(key));
-            items.filter_map(|item| item.value().as_str().map(str::to_owned)).collect()
-        };
+        let text = |table: &NamedTable<'a>, key: &str| table.table.get(key)?.as_str();
         let cures = self.hooks.iter().filter_map(|hook| {
-            let cure = hook.section.get("cure")?;
-            Some(cure.value().as_table()?.get("when")?.get_ref().as_str()?.to_owned())
+            let cure = hook.table.get("cure")?.toml().as_table()?;
+            cure.get("when")?.get_ref().as_str()
         });
-        let rules = self.rules.iter().flat_map(|rule| texts(rule, &["when", "given"]));
-        let exprs = self.signals.iter().flat_map(|signal| texts(signal, &["expr"]));
-        // Few say so, and cutting a text into words is most of the work.
-        let limits = self.stages.limits();
-        let all =
-            rules.chain(exprs).chain(cures).chain(limits).filter(|text| text.contains(".before"));
-        let all = all.flat_map(|text| mentioned(&text));
-        all.filter_map(|name| Some(name.strip_suffix(".before")?.to_owned())).collect()
+        let whens = self.rules.iter().filter_map(|rule| text(rule, "when"));
+        let givens = self.rules.iter().filter_map(|rule| text(rule, "given"));
+        let exprs = self.signals.iter().filter_map(|signal| text(signal, "expr"));
+        let texts = whens.chain(givens).chain(exprs).chain(cures).chain(self.stages.conditions());
+        // Few say so, and cutting a text into tokens is most of the work.
+        let names = texts.filter(|text| text.contains(".before")).flat_map(mentioned);
+        names.filter_map(|name| Some(name.strip_suffix(".before")?.to_owned())).collect()
     }
 
-    fn origins<'p>(&'p self, plan: &'p Plan, order: &[usize]) -> Origins<'p, 'a> {
+    fn lints<'p>(&'p self, plan: &'p Plan, order: &[usize]) -> PlanLints<'p, 'a> {
         let signals = order.iter().map(|at| &self.signals[*at]).collect();
-        Origins { plan, signals, rules: &self.rules, hooks: &self.hooks }
+        PlanLints { plan, signals, rules: &self.rules, hooks: &self.hooks }
     }
 }
 
 /// A rules file has signals, rules and stages, nothing else.
-fn only_rules(root: &Section<'_>, sink: &mut Sink) {
-    for entry in root.entries() {
-        if MAIN_KEYS.contains(&entry.key) {
-            let message = format!("`{}` belongs into the main file", entry.key);
-            let error = Diagnostic::error(entry.key_place(), message);
-            sink.report(error.help("a rules file holds [signal.NAME], [rule.NAME] and [[stage]]"));
-        } else if !SHARED_KEYS.contains(&entry.key) {
-            let message = format!("unknown key `{}` in a rules file", entry.key);
-            let error = Diagnostic::error(entry.key_place(), message);
-            let error = sink.suggest(error, entry.key, SHARED_KEYS);
-            sink.report(error.help("a rules file holds [signal.NAME], [rule.NAME] and [[stage]]"));
-        }
+fn only_rules(root: &TomlTable<'_>, sink: &mut ErrorSink) {
+    let known = declaration("rules").names();
+    for entry in root.entries().iter().filter(|entry| !known.contains(&entry.key)) {
+        let error = if main_keys().any(|key| key == entry.key) {
+            entry.key_error(format!("`{}` belongs into the main file", entry.key))
+        } else {
+            let error = entry.key_error(format!("unknown key `{}` in a rules file", entry.key));
+            sink.suggest(error, entry.key, known.iter().copied())
+        };
+        sink.report(error.help("a rules file holds [signal.NAME], [rule.NAME] and [[stage]]"));
     }
 }
 
 /// A file without a key is in order, and hardly what somebody wanted to be told of it.
-fn not_empty(root: &Section<'_>, sink: &mut Sink) {
+fn not_empty(root: &TomlTable<'_>, sink: &mut ErrorSink) {
     if root.entries().is_empty() {
         let message = "the file holds neither signals nor rules nor stages";
-        sink.report(Diagnostic::lint(root.place.clone(), message));
-    }
-}
-
-/// A condition over constants alone never changes.
-fn rules_can_change(plan: &Plan, rules: &[Declared<'_>], sink: &mut Sink) {
-    let sampled = plan.gathered(|_, signal| signal.kind.is_sampled(), |a, b| a || b);
-    for (rule, declared) in plan.rules.iter().zip(rules) {
-        let mut changes = false;
-        rule.when.cond.for_each_signal(&mut |ix| changes |= sampled[ix.0]);
-        if !changes {
-            let when = declared.section.get("when").map(|item| item.place());
-            let place = when.unwrap_or(declared.place.clone());
-            let message = "the condition is made of constants alone, it never changes";
-            sink.report(Diagnostic::error(place, message));
-        }
+        sink.report(Diagnostic::lint(root.span.clone(), message));
     }
 }
 
 /// Stands where a deployment would, while rules files are checked alone.
-fn nothing_guarded() -> Option<DeploymentSettings> {
-    Some(DeploymentSettings {
-        service: ServiceName::new("none").ok()?,
+fn nothing_guarded(then: Option<HookIx>) -> DeploymentSettings {
+    DeploymentSettings {
+        service: ServiceName::new("none").expect("a constant that is a name"),
         arm: Arm::Deploy,
         bake: Some(DEFAULT_BAKE),
         warmup: Duration::ZERO,
-        then: None,
+        then,
         good: None,
         version: None,
         notify: None,
@@ -476,5 +441,5 @@ fn nothing_guarded() -> Option<DeploymentSettings> {
         budget: Budget::default(),
         along: Along::default(),
         live: None,
-    })
+    }
 }

@@ -10,7 +10,10 @@ pub(crate) mod tables;
 pub use compile::{
     CheckedRules, Compiled, check_rules, compile, compile_found, compile_rules, is_main,
 };
-pub use syntax::diagnostic::{Color, Diagnostic, Diagnostics, Level, Place, SourceFile};
-pub use tables::deployment::{Listen, Settings};
-pub use tables::rules_files::{Pattern, patterns, rules_path, state_path, wrong_patterns};
+pub use syntax::diagnostic::{
+    Color, Diagnostic, DiagnosticLevel, Diagnostics, SourceFile, SourceSpan,
+};
+pub use tables::main_file::{
+    Listen, Pattern, Settings, patterns, rules_path, state_path, wrong_patterns,
+};
 pub use tables::target::target_at;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::clock::Clock;
-use crate::config::{Diagnostics, Level, Listen};
+use crate::config::{DiagnosticLevel, Diagnostics, Listen};
 use crate::engine::command::{Command, Rejection};
 use crate::engine::effect::Announced;
 use crate::engine::effect::{Effect, Outcome};
@@ -189,7 +189,7 @@ pub(crate) async fn run(config: &Path) -> Result<(), DaemonError> {
 
 fn executor(loaded: &Loaded) -> Arc<Executor> {
     let executor = Executor::new(&loaded.places.state, SELF.into());
-    executor.keep_secret(loaded.plan.secrets());
+    executor.keep_secret(loaded.plan.secrets.clone());
     Arc::new(executor)
 }
 
@@ -384,7 +384,7 @@ impl Daemon {
                 let plan = Arc::new(loaded.plan);
                 self.sources.replace(&plan.targets, &names(&plan));
                 self.shell.channels.replace(&plan.channels);
-                self.shell.executor.keep_secret(plan.secrets());
+                self.shell.executor.keep_secret(plan.secrets.clone());
                 self.reload_error = None;
                 self.guard.reload(now, plan, by)
             }
@@ -443,7 +443,7 @@ fn warn_of(lints: &Diagnostics) {
 /// How many errors there are, and the first of them in a line, with its file and line.
 fn summary(error: &LoadError) -> (usize, String) {
     let LoadError::Wrong(diagnostics) = error else { return (1, chain(error)) };
-    (diagnostics.count(Level::Error), diagnostics.first_error().unwrap_or_default())
+    (diagnostics.count(DiagnosticLevel::Error), diagnostics.first_error().unwrap_or_default())
 }
 
 impl DaemonError {

@@ -33,7 +33,7 @@ use crate::engine::effect::{Order, Outcome};
 use crate::journal::steps_dir;
 use crate::model::entry::{Attempt, StepResult};
 use crate::model::name::DeploymentId;
-use crate::model::secrecy::Kept;
+use crate::model::secrecy::RegisteredSecret;
 use crate::model::step::{Action, Via};
 
 /// How long reading secrets may take, once an attempt is over. Files on a disk take none.
@@ -48,7 +48,7 @@ pub struct Executor {
     rollguard: PathBuf,
     client: Client,
     /// The secrets that the configuration names.
-    kept: Mutex<Arc<[Kept]>>,
+    kept: Mutex<Arc<[RegisteredSecret]>>,
     /// The orders that are being performed, once for each.
     busy: Mutex<Vec<Performed>>,
 }
@@ -74,7 +74,7 @@ impl Executor {
     }
 
     /// From now on these are kept out of what attempts print. Call it with each configuration.
-    pub fn keep_secret(&self, kept: Vec<Kept>) {
+    pub fn keep_secret(&self, kept: Vec<RegisteredSecret>) {
         *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = kept.into();
     }
 

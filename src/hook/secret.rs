@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use reqwest::Url;
 
-use crate::model::secrecy::Kept;
+use crate::model::secrecy::RegisteredSecret;
 use crate::model::step::{SecretText, Wording};
 use crate::model::target::Secret;
 use crate::source::secret;
@@ -51,12 +51,16 @@ impl Secrets {
     /// program that is a child of the guard can print. May block.
     ///
     /// What cannot be read now is left out: a program could not have read it either.
-    pub(super) fn known(kept: &[Kept]) -> Self {
+    pub(super) fn known(kept: &[RegisteredSecret]) -> Self {
         let mut secrets = Self::default();
         for kept in kept {
             match kept {
-                Kept::Text(from) => secret::value(from).iter().for_each(|text| secrets.add(text)),
-                Kept::Url(from) => secret::value(from).iter().for_each(|url| secrets.add_url(url)),
+                RegisteredSecret::Text(from) => {
+                    secret::value(from).iter().for_each(|text| secrets.add(text))
+                }
+                RegisteredSecret::Url(from) => {
+                    secret::value(from).iter().for_each(|url| secrets.add_url(url))
+                }
             }
         }
         for (name, value) in std::env::vars_os() {

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::config::wrong_patterns;
-use crate::ruletest::Case;
+use crate::ruletest::TestCase;
 use crate::ruletest::{Basis, basics, rehearsal};
 
 use super::file::{Opened, Use, read};
@@ -49,7 +49,7 @@ pub fn test_files(path: &Path) -> Result<Vec<PathBuf>, LoadError> {
 /// # Errors
 /// A file that cannot be read, or everything that is wrong with what the files say: first with
 /// the rules, because what tests say depends on them.
-pub fn load_tests(path: &Path) -> Result<Vec<Case>, LoadError> {
+pub fn load_tests(path: &Path) -> Result<Vec<TestCase>, LoadError> {
     let file = read(path, Use::Look)?.source;
     let basics = basics(&file).map_err(LoadError::Wrong)?;
     let config = basics.config.map(|config| path.parent().unwrap_or(Path::new("")).join(config));

@@ -10,6 +10,7 @@ use super::hook::Hook;
 use super::index::{HookIx, RuleIx, SignalIx, TargetIx};
 use super::name::StageName;
 use super::rule::Rule;
+use super::secrecy::RegisteredSecret;
 use super::signal::Signal;
 use super::stage::Stage;
 use super::target::Target;
@@ -35,6 +36,8 @@ pub struct Plan {
     pub channels: Vec<Channel>,
     /// What hooks are drilled with.
     pub drill: Option<DrillSettings>,
+    /// Every secret that the configuration names.
+    pub secrets: Vec<RegisteredSecret>,
 }
 
 impl Plan {

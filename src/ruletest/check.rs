@@ -7,22 +7,22 @@ use crate::model::name::{RuleName, StageName};
 
 use super::decisions::Decisions;
 use super::result::Aspect;
-use super::script::{Expect, SignalExpect, Standing, Wanted};
+use super::script::{Expectation, ExpectedFact, ExpectedReading, VerdictKind};
 
 /// Everything that can be seen at one instant.
-pub(crate) struct Sight<'s> {
+pub(crate) struct TestView<'s> {
     pub(crate) snapshot: &'s Snapshot,
     pub(crate) decisions: &'s Decisions,
 }
 
 /// Every thing that is expected beside what is seen.
-pub(crate) fn compare(expect: &Expect, sight: &Sight<'_>) -> Vec<Aspect> {
-    expect.wanted.iter().map(|wanted| aspect(wanted, expect.rule.as_ref(), sight)).collect()
+pub(crate) fn compare(expect: &Expectation, observed: &TestView<'_>) -> Vec<Aspect> {
+    expect.facts.iter().map(|wanted| aspect(wanted, expect.rule.as_ref(), observed)).collect()
 }
 
 /// Whether all that is expected is so.
-pub(crate) fn is_met(expect: &Expect, sight: &Sight<'_>) -> bool {
-    compare(expect, sight).iter().all(|aspect| aspect.met)
+pub(crate) fn is_met(expect: &Expectation, observed: &TestView<'_>) -> bool {
+    compare(expect, observed).iter().all(|aspect| aspect.met)
 }
 
 /// A rule as the snapshot shows it.
@@ -30,27 +30,27 @@ pub(crate) fn rule<'s>(snapshot: &'s Snapshot, name: &RuleName) -> Option<&'s Ru
     snapshot.rules.iter().find(|rule| rule.evidence.rule == *name)
 }
 
-fn aspect(wanted: &Wanted, name: Option<&RuleName>, sight: &Sight<'_>) -> Aspect {
-    let rule = name.and_then(|name| rule(sight.snapshot, name));
+fn aspect(wanted: &ExpectedFact, name: Option<&RuleName>, observed: &TestView<'_>) -> Aspect {
+    let rule = name.and_then(|name| rule(observed.snapshot, name));
     let none = || "none".to_owned();
     match wanted {
-        Wanted::State(state) => {
+        ExpectedFact::State(state) => {
             let got = rule.map(|rule| rule.evidence.state.to_string());
             same("state", state.to_string(), got.unwrap_or_else(none))
         }
-        Wanted::Verdict(verdict) => {
-            let got = rule.map(verdict_of).unwrap_or(Standing::NoData.name());
+        ExpectedFact::Verdict(verdict) => {
+            let got = rule.map(verdict_of).unwrap_or(VerdictKind::NoData.name());
             same("verdict", verdict.name().to_owned(), got.to_owned())
         }
-        Wanted::Reason(reason) => {
+        ExpectedFact::Reason(reason) => {
             let got = rule.and_then(|rule| rule.no_data.clone());
             same("reason", reason.clone(), got.unwrap_or_else(none))
         }
-        Wanted::Decision(decision) => {
-            let got = sight.decisions.of(name);
+        ExpectedFact::Decision(decision) => {
+            let got = observed.decisions.of(name);
             same("decision", decision.name().to_owned(), got.name().to_owned())
         }
-        Wanted::Refusal(refusal) => {
+        ExpectedFact::Refusal(refusal) => {
             let got = rule.and_then(|rule| rule.refusal);
             let show = |refusal: Option<_>| {
                 refusal
@@ -58,18 +58,18 @@ fn aspect(wanted: &Wanted, name: Option<&RuleName>, sight: &Sight<'_>) -> Aspect
             };
             same("refusal", show(*refusal), show(got))
         }
-        Wanted::Health(colour) => {
-            let got = sight.snapshot.colour;
+        ExpectedFact::Health(colour) => {
+            let got = observed.snapshot.colour;
             same("colour", colour.name().to_owned(), got.name().to_owned())
         }
-        Wanted::Stage(stage) => {
-            let deployment = sight.snapshot.deployment.as_ref();
+        ExpectedFact::Stage(stage) => {
+            let deployment = observed.snapshot.deployment.as_ref();
             let got = deployment.and_then(|deployment| deployment.stage.as_ref());
             same("stage", stage.to_string(), got.map_or_else(none, ToString::to_string))
         }
-        Wanted::Passed(stage) => passed(stage, sight),
-        Wanted::Signal(signal, group, reading, tolerance) => {
-            let named = || sight.snapshot.signals.iter().filter(|s| s.reading.signal == *signal);
+        ExpectedFact::Passed(stage) => passed(stage, observed),
+        ExpectedFact::Signal(signal, group, reading, tolerance) => {
+            let named = || observed.snapshot.signals.iter().filter(|s| s.reading.signal == *signal);
             let found = named().find(|s| group_of(&s.reading) == group.as_deref());
             let met = found.is_some_and(|found| fits(reading, &found.reading, *tolerance));
             let others = || {
@@ -84,8 +84,8 @@ fn aspect(wanted: &Wanted, name: Option<&RuleName>, sight: &Sight<'_>) -> Aspect
 }
 
 /// Whether a stage has passed; where it has not, what keeps it.
-fn passed(stage: &StageName, sight: &Sight<'_>) -> Aspect {
-    let deployment = sight.snapshot.deployment.as_ref();
+fn passed(stage: &StageName, observed: &TestView<'_>) -> Aspect {
+    let deployment = observed.snapshot.deployment.as_ref();
     let stages = deployment.map(|deployment| deployment.stages.as_slice()).unwrap_or_default();
     let shown = stages.iter().find(|shown| shown.stage == *stage);
     let met = shown.is_some_and(|shown| shown.standing.is_over());
@@ -106,9 +106,9 @@ fn same(what: &str, expected: String, got: String) -> Aspect {
 /// The rule's verdict, as a word.
 pub(crate) fn verdict_of(rule: &RuleStatus) -> &'static str {
     match rule.verdict.as_str() {
-        "holds" => Standing::Holds.name(),
-        "fails" => Standing::Fails.name(),
-        _ => Standing::NoData.name(),
+        "holds" => VerdictKind::Holds.name(),
+        "fails" => VerdictKind::Fails.name(),
+        _ => VerdictKind::NoData.name(),
     }
 }
 
@@ -117,24 +117,24 @@ fn group_of(reading: &SignalEvidence) -> Option<&str> {
     reading.group.as_deref()
 }
 
-fn fits(wanted: &SignalExpect, reading: &SignalEvidence, tolerance: f64) -> bool {
+fn fits(wanted: &ExpectedReading, reading: &SignalEvidence, tolerance: f64) -> bool {
     let near = |value: f64| reading.value.is_some_and(|got| (got - value).abs() <= tolerance);
     match wanted {
-        SignalExpect::Value(value) => !reading.at_least && near(*value),
-        SignalExpect::AtLeast(value) => reading.at_least && near(*value),
-        SignalExpect::NoData(why) => {
+        ExpectedReading::Value(value) => !reading.at_least && near(*value),
+        ExpectedReading::AtLeast(value) => reading.at_least && near(*value),
+        ExpectedReading::NoData(why) => {
             let reason = |why: &String| reading.no_data.as_ref() == Some(why);
             reading.value.is_none() && why.as_ref().is_none_or(reason)
         }
     }
 }
 
-fn expected(wanted: &SignalExpect) -> String {
+fn expected(wanted: &ExpectedReading) -> String {
     match wanted {
-        SignalExpect::Value(value) => value.to_string(),
-        SignalExpect::AtLeast(value) => format!("at least {value}"),
-        SignalExpect::NoData(None) => "no data".to_owned(),
-        SignalExpect::NoData(Some(why)) => format!("no data: {why}"),
+        ExpectedReading::Value(value) => value.to_string(),
+        ExpectedReading::AtLeast(value) => format!("at least {value}"),
+        ExpectedReading::NoData(None) => "no data".to_owned(),
+        ExpectedReading::NoData(Some(why)) => format!("no data: {why}"),
     }
 }
 

@@ -14,10 +14,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use toml::de::DeTable;
-
 use crate::engine::command::Force;
-use crate::model::deployment::Mode;
+use crate::model::deployment::{Arm, Mode};
 use crate::model::hook::{Hook, Piece, Step, Template};
 use crate::model::index::HookIx;
 use crate::model::name::{HookName, StageName, TargetName};
@@ -25,20 +23,14 @@ use crate::model::plan::Plan;
 use crate::model::step::{Action, Via};
 use crate::model::target::{NativeHistograms, Scheme, ScrapeUrl, Target};
 use crate::model::time::{format_duration, parse_duration};
-use crate::ruletest::{Case, Expect};
 
-use super::expectation::{expectation, stage as stage_named};
-use super::series::{Series, feeds, series};
-use crate::config::compile::{body, compile_alone};
-use crate::config::syntax::diagnostic::{Diagnostic, Diagnostics, SourceFile};
-use crate::config::syntax::errors::{MAX_SYNTAX, Sink};
-use crate::config::syntax::tree::{Item, Section};
-use crate::config::tables::rules_files::{Pattern, rules_patterns};
-use crate::config::tables::target::{MAX_INTERVAL, MIN_INTERVAL};
-
-/// The most tests of a file, and the most expectations, series or stages of a test. Who reads a
-/// failed one must find it.
-const MAX_LISTED: usize = 1000;
+use super::expectation::{TestScope, expectation, stage as stage_named};
+use super::script::{TargetPages, TestCase};
+use super::series::{TestSeries, pages, series};
+use crate::config::compile::compile_alone;
+use crate::config::syntax::source::{body, parse, without_bom};
+use crate::config::syntax::{Diagnostics, ErrorSink, SourceFile, TomlTable, TomlValue, all};
+use crate::config::tables::main_file::{Pattern, rules_patterns};
 
 /// The most samples that one test may play: a day of one scrape a second with 200 series, which
 /// takes some seconds.
@@ -48,10 +40,9 @@ const MAX_SAMPLES: u64 = 20_000_000;
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The target where nobody names one.
-const DEFAULT_TARGET: &str = "test";
-
-const FILE_KEYS: [&str; 3] = ["rules", "config", "test"];
-const TEST_KEYS: [&str; 7] = ["name", "interval", "series", "arm", "warmup", "stages", "expect"];
+fn default_target() -> TargetName {
+    TargetName::new("test").expect("a constant that is a name")
+}
 
 /// The files that a test file is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,166 +103,142 @@ fn done_at_once() -> Hook {
 /// # Errors
 /// It names none, or they cannot be names of files.
 pub fn basics(file: &SourceFile) -> Result<Basics, Diagnostics> {
-    let text = body(&file.text);
-    let mut sink = Sink::default();
-    let tree = parse(text, &mut sink);
-    let root = Section::root(0, text, tree.get_ref());
-    let config = root.opt("config", |item| item.string(&mut sink));
-    let rules = rules_patterns(&root, &mut sink);
-    if root.get("config").is_none() && rules.as_ref().is_some_and(Vec::is_empty) {
-        let error = Diagnostic::error(root.place.clone(), "the file names no rules to test");
-        sink.missing(error.help("write rules = [\"http.toml\"] or config = \"rollguard.toml\""));
-    }
-    match (config, rules) {
-        (Some(config), Some(rules)) if !sink.has_errors() => Ok(Basics { config, rules }),
-        (Some(_) | None, Some(_) | None) => Err(sink.finish(vec![clean(file)])),
-    }
+    read_file(file, |root, sink| {
+        let config = root.opt("config", sink, TomlValue::string);
+        let rules = rules_patterns(root, sink);
+        if root.get("config").is_none() && rules.as_ref().is_some_and(Vec::is_empty) {
+            let error = root.error("the file names no rules to test");
+            let help = "write rules = [\"http.toml\"] or config = \"rollguard.toml\"";
+            sink.missing(error.help(help));
+        }
+        Some(Basics { config: config?, rules: rules? })
+    })
 }
 
 /// Reads the tests of a file.
 ///
 /// # Errors
 /// Everything that is wrong with the file.
-pub fn rehearsal(file: &SourceFile, basis: &Basis) -> Result<Vec<Case>, Diagnostics> {
+pub fn rehearsal(file: &SourceFile, basis: &Basis) -> Result<Vec<TestCase>, Diagnostics> {
+    read_file(file, |root, sink| {
+        root.check_keys(sink);
+        cases(root, body(&file.text), basis, sink)
+    })
+}
+
+fn read_file<T>(
+    file: &SourceFile,
+    read: impl FnOnce(&TomlTable<'_>, &mut ErrorSink) -> Option<T>,
+) -> Result<T, Diagnostics> {
     let text = body(&file.text);
-    let mut sink = Sink::default();
-    let tree = parse(text, &mut sink);
-    let root = Section::root(0, text, tree.get_ref());
-    root.only(&FILE_KEYS, &[], &mut sink);
-    let cases = cases(&root, text, basis, &mut sink);
-    match cases {
-        Some(cases) if !sink.has_errors() => Ok(cases),
-        Some(_) | None => Err(sink.finish(vec![clean(file)])),
+    let mut sink = ErrorSink::default();
+    let tree = parse(0, text, &mut sink);
+    let read = read(&TomlTable::root(0, text, tree.get_ref(), "test_file"), &mut sink);
+    match read {
+        Some(read) if !sink.has_errors() => Ok(read),
+        Some(_) | None => Err(sink.finish(without_bom(std::iter::once(file)))),
     }
 }
 
-fn clean(file: &SourceFile) -> SourceFile {
-    SourceFile { path: file.path.clone(), text: body(&file.text).to_owned() }
-}
-
-fn parse<'t>(text: &'t str, sink: &mut Sink) -> toml::Spanned<DeTable<'t>> {
-    let (tree, errors) = DeTable::parse_recoverable(text);
-    for error in errors.into_iter().take(MAX_SYNTAX) {
-        let span = error.span().unwrap_or(text.len()..text.len());
-        sink.syntax(text, crate::config::syntax::diagnostic::Place::new(0, span), error.message());
-    }
-    tree
-}
-
-fn cases(root: &Section<'_>, text: &str, basis: &Basis, sink: &mut Sink) -> Option<Vec<Case>> {
-    let Some(item) = root.get("test") else {
-        let error = Diagnostic::error(root.place.clone(), "the file holds no test");
+fn cases(
+    root: &TomlTable<'_>,
+    text: &str,
+    basis: &Basis,
+    sink: &mut ErrorSink,
+) -> Option<Vec<TestCase>> {
+    let Some(value) = root.get("test") else {
+        let error = root.error("the file holds no test");
         sink.missing(error.help("write [[test]] and name = \"…\" below it"));
         return None;
     };
-    if item.is_table() {
-        let error = Diagnostic::error(item.place(), "tests are a list");
-        sink.report(error.label("write `[[test]]`"));
-        return None;
+    if value.is_table() {
+        return sink.refuse(value.error("tests are a list").label("write `[[test]]`"));
     }
     let mut names: Vec<&str> = Vec::new();
-    let mut all = Some(Vec::new());
-    for item in listed(item, sink)? {
-        let read = case(item, text, basis, sink);
-        let name = item.value().as_table().and_then(|table| table.get("name"));
+    all(value.list(sink)?.into_iter().map(|value| {
+        let read = case(value, text, basis, sink);
+        let name = value.toml().as_table().and_then(|table| table.get("name"));
         if let Some(name) = name.and_then(|name| name.get_ref().as_str()) {
             if names.contains(&name) {
                 let message = format!("two tests are called `{}`", name.escape_debug());
-                sink.report(Diagnostic::error(item.place(), message));
+                sink.report(value.error(message));
             }
             names.push(name);
         }
-        all = all.zip(read).map(|(mut all, case)| {
-            all.push(case);
-            all
-        });
-    }
-    all
+        read
+    }))
 }
 
-/// The elements of a list that people can overlook.
-fn listed<'a>(item: Item<'a>, sink: &mut Sink) -> Option<Vec<Item<'a>>> {
-    let list = item.list(sink)?;
-    if list.len() <= MAX_LISTED {
-        return Some(list);
-    }
-    let message = format!("{} are too many, {MAX_LISTED} is the most", list.len());
-    sink.report(Diagnostic::error(item.place(), message));
-    None
-}
-
-fn case(item: Item<'_>, text: &str, basis: &Basis, sink: &mut Sink) -> Option<Case> {
-    let section = item.section("[[test]]", sink)?;
-    section.only(&TEST_KEYS, &[], sink);
-    let name = section.required("name", sink).and_then(|item| item.string(sink));
-    let interval =
-        section.opt("interval", |item| item.duration_within(MIN_INTERVAL, MAX_INTERVAL, sink));
-    let warmup = section.opt("warmup", |item| item.duration(sink));
-    let arm = section.or("arm", Some(Duration::ZERO), |item| arm(item, sink));
-    let stages = section.or("stages", Vec::new(), |item| stages(item, basis.plan(), sink));
-    let written = section.required("series", sink).and_then(|item| {
-        let all: Vec<_> = listed(item, sink)?.into_iter().map(|item| series(item, sink)).collect();
-        all.into_iter().collect::<Option<Vec<Series<'_>>>>()
-    });
+fn case(value: TomlValue<'_>, text: &str, basis: &Basis, sink: &mut ErrorSink) -> Option<TestCase> {
+    let table = TomlTable::of(value, "test", sink)?;
+    table.check_keys(sink);
+    let name = table.read("name", sink, TomlValue::string);
+    let interval = table.opt("interval", sink, TomlValue::duration);
+    let warmup = table.opt("warmup", sink, TomlValue::duration);
+    let arm = table.read("arm", sink, arm);
+    let stages = table.opt("stages", sink, |value, sink| stages(value, basis.plan(), sink));
+    let written = table.read("series", sink, |value, sink| value.each(sink, series));
     let (interval, written) = (interval?, written?);
     let plan = plan(basis, interval, warmup?, &written);
-    let feeds = feeds(&plan, written, &section.place, sink);
-    let line = |item: &Item<'_>| text[..item.place().start].matches('\n').count() + 1;
-    let (end, feeds) = match feeds {
-        Some(feeds) => (end(&plan, &feeds, &section, sink), feeds),
+    let (end, pages) = match pages(&plan, written, &table, sink) {
+        Some(pages) => (end(&plan, &pages, &table, sink), pages),
         None => (Some(Duration::MAX), Vec::new()),
     };
     let (end, arm) = (end?, arm?);
-    let expects = section.required("expect", sink).and_then(|item| {
-        let context = super::expectation::Context { plan: &plan, arm, end };
-        let list = listed(item, sink)?;
-        if list.is_empty() {
-            sink.report(Diagnostic::error(item.place(), "the test expects nothing"));
+    let line = |value: &TomlValue<'_>| text[..value.span().start].matches('\n').count() + 1;
+    let expects = table.read("expect", sink, |value, sink| {
+        let scope = TestScope { plan: &plan, arm, end };
+        if value.toml().as_array().is_some_and(|list| list.is_empty()) {
+            sink.report(value.error("the test expects nothing"));
         }
-        let read = |item: Item<'_>| expectation(item, line(&item), &context, sink);
-        let all: Vec<_> = list.into_iter().map(read).collect();
-        all.into_iter().collect::<Option<Vec<Expect>>>()
+        value.each(sink, |value, sink| expectation(value, line(&value), &scope, sink))
     });
-    let (name, stages, expects) = (name?, stages?, expects?);
-    let plan = Arc::new(plan);
-    Some(Case { name, line: line(&item), plan, feeds, arm, stages, expects, end })
+    Some(TestCase {
+        name: name?,
+        line: line(&value),
+        stages: stages?.unwrap_or_default(),
+        expects: expects?,
+        plan: Arc::new(plan),
+        pages,
+        arm,
+        end,
+    })
 }
 
 /// The outer `None` means that it says nothing sensible, the inner that nothing begins.
 #[expect(clippy::option_option, reason = "as everywhere in this walk")]
-fn arm(item: Item<'_>, sink: &mut Sink) -> Option<Option<Duration>> {
-    let text = item.text(sink)?;
-    if text.value == "never" {
+fn arm(value: TomlValue<'_>, sink: &mut ErrorSink) -> Option<Option<Duration>> {
+    if value.text(sink)? == "never" {
         return Some(None);
     }
-    let wrong = |e| {
-        let error = Diagnostic::error(item.place(), format!("not a duration: {e}"));
-        sink.report(error.help("or write \"never\""));
-    };
-    parse_duration(text.value).map_err(wrong).ok().map(Some)
+    match parse_duration(value.text(sink)?) {
+        Ok(arm) => Some(Some(arm)),
+        Err(why) => {
+            let error = value.error(format!("not a duration: {why}"));
+            sink.refuse(error.help("or write \"never\""))
+        }
+    }
 }
 
 fn stages(
-    item: Item<'_>,
+    value: TomlValue<'_>,
     plan: &Plan,
-    sink: &mut Sink,
+    sink: &mut ErrorSink,
 ) -> Option<Vec<(Duration, StageName, Force)>> {
-    let mut all: Vec<(Duration, StageName, Force)> = Vec::new();
-    for item in listed(item, sink)? {
-        let section = item.section("a stage", sink)?;
-        section.only(&["at", "stage", "force"], &[], sink);
-        let at = section.required("at", sink).and_then(|item| item.duration(sink));
-        let stage = section.required("stage", sink);
-        let stage = stage.and_then(|item| stage_named(item, plan, sink));
-        let force = section.or("force", false, |item| item.boolean(sink));
+    let mut last = Duration::ZERO;
+    value.each(sink, |value, sink| {
+        let table = TomlTable::of(value, "stages", sink)?;
+        table.check_keys(sink);
+        let at = table.read("at", sink, TomlValue::duration);
+        let stage = table.read("stage", sink, |value, sink| stage_named(value, plan, sink));
+        let force = table.read("force", sink, TomlValue::boolean);
         let (at, stage, force) = (at?, stage?, force?);
-        if all.last().is_some_and(|(last, ..)| *last > at) {
-            let message = "stages stand in the order of time";
-            sink.report(Diagnostic::error(item.place(), message));
+        if last > at {
+            sink.report(value.error("stages stand in the order of time"));
         }
-        all.push((at, stage, Force::from(force)));
-    }
-    Some(all)
+        last = at;
+        Some((at, stage, Force::from(force)))
+    })
 }
 
 /// The plan of one test: the basis with the test's own times, and where there is no configuration
@@ -280,12 +247,12 @@ fn plan(
     basis: &Basis,
     interval: Option<Duration>,
     warmup: Option<Duration>,
-    series: &[Series<'_>],
+    series: &[TestSeries<'_>],
 ) -> Plan {
     let mut plan = basis.plan().clone();
     plan.deployment.warmup = warmup.unwrap_or(plan.deployment.warmup);
     // The test says when the deployment begins.
-    plan.deployment.arm = crate::model::deployment::Arm::Deploy;
+    plan.deployment.arm = Arm::Deploy;
     match basis {
         Basis::Configuration(_) => {
             for target in &mut plan.targets {
@@ -295,9 +262,9 @@ fn plan(
         }
         Basis::Rules(_) => {
             for each in series {
-                let name = each.target.as_ref().map_or(DEFAULT_TARGET, |(name, _)| name.as_str());
-                if plan.targets.iter().all(|target| target.name.as_str() != name) {
-                    let name = TargetName::new(name).expect("checked when it was read");
+                let name =
+                    each.target.as_ref().map_or_else(default_target, |(name, _)| name.clone());
+                if plan.targets.iter().all(|target| target.name != name) {
                     plan.targets.push(answering(name, interval.unwrap_or(DEFAULT_INTERVAL)));
                 }
             }
@@ -326,23 +293,22 @@ fn answering(name: TargetName, interval: Duration) -> Target {
 /// When the last value is scraped.
 fn end(
     plan: &Plan,
-    feeds: &[crate::ruletest::Feed],
-    section: &Section<'_>,
-    sink: &mut Sink,
+    pages: &[TargetPages],
+    test: &TomlTable<'_>,
+    sink: &mut ErrorSink,
 ) -> Option<Duration> {
-    let last = |(feed, target): (&crate::ruletest::Feed, &Target)| {
-        let count = feed.series.iter().map(|(_, values)| values.count()).max()?;
+    let last = |(pages, target): (&TargetPages, &Target)| {
+        let count = pages.series.iter().map(|(_, points)| points.count()).max()?;
         let times = u32::try_from(count.checked_sub(1)?).unwrap_or(u32::MAX);
         Some(target.interval.saturating_mul(times))
     };
-    let end = feeds.iter().zip(&plan.targets).filter_map(last).max();
-    let Some(end) = end else {
-        sink.missing(Diagnostic::error(section.place.clone(), "the test has no values"));
+    let Some(end) = pages.iter().zip(&plan.targets).filter_map(last).max() else {
+        sink.missing(test.error("the test has no values"));
         return None;
     };
-    let samples = feeds.iter().zip(&plan.targets).map(|(feed, target)| {
+    let samples = pages.iter().zip(&plan.targets).map(|(pages, target)| {
         let scrapes = end.as_nanos() / target.interval.as_nanos().max(1) + 1;
-        u64::try_from(scrapes).unwrap_or(u64::MAX).saturating_mul(feed.series.len().max(1) as u64)
+        u64::try_from(scrapes).unwrap_or(u64::MAX).saturating_mul(pages.series.len().max(1) as u64)
     });
     let samples = samples.fold(0, u64::saturating_add);
     if samples <= MAX_SAMPLES {
@@ -350,6 +316,5 @@ fn end(
     }
     let span = format_duration(end);
     let message = format!("{samples} samples in {span} are too many, {MAX_SAMPLES} is the most");
-    sink.report(Diagnostic::error(section.place.clone(), message));
-    None
+    sink.refuse(test.error(message))
 }

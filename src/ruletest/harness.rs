@@ -18,8 +18,8 @@ use crate::model::scrape::{Failure, Page, Scrape};
 use crate::model::time::{Instant, Moment, Timestamp};
 
 use super::decisions::Decisions;
-use super::script::{Case, Feed};
-use super::values::Point;
+use super::points::Point;
+use super::script::{TargetPages, TestCase};
 
 /// The first scrape's place on the core's clock: a day after its origin, so that no window reaches
 /// behind that. The wall clock shows the epoch, so a time on a page is in seconds from the start.
@@ -29,8 +29,8 @@ const START: Instant = Instant::from_millis(86_400_000);
 const VERSIONS: [&str; 2] = ["v2", "v1"];
 
 /// A test being played.
-pub(crate) struct Stage<'c> {
-    case: &'c Case,
+pub(crate) struct Harness<'c> {
+    case: &'c TestCase,
     guard: Guard,
     at: Duration,
     /// How many scrapes each target has had.
@@ -42,9 +42,9 @@ pub(crate) struct Stage<'c> {
     decisions: Decisions,
 }
 
-impl<'c> Stage<'c> {
+impl<'c> Harness<'c> {
     /// Before the first scrape.
-    pub(crate) fn new(case: &'c Case) -> Self {
+    pub(crate) fn new(case: &'c TestCase) -> Self {
         let guard = Guard::new(untold(&case.plan), &[]);
         let scraped = vec![0; case.plan.targets.len()];
         let (at, decisions) = (Duration::ZERO, Decisions::default());
@@ -134,7 +134,7 @@ impl<'c> Stage<'c> {
 
     fn scrape(&mut self, target: usize) {
         let Moment { at, wall } = moment(self.at);
-        let result = page(&self.case.feeds[target], self.scraped[target]);
+        let result = page(&self.case.pages[target], self.scraped[target]);
         self.scraped[target] += 1;
         let scrape = Scrape { target: TargetIx(target), at, wall, took: Duration::ZERO, result };
         let effects = self.guard.observe(moment(self.at), &scrape);
@@ -196,7 +196,7 @@ fn moment(at: Duration) -> Moment {
 }
 
 /// What a target answers to a scrape, from 0. The page is whole: what is not on it is not there.
-fn page(feed: &Feed, scrape: u64) -> Result<Page, Failure> {
+fn page(feed: &TargetPages, scrape: u64) -> Result<Page, Failure> {
     let mut page = Page::default();
     for (series, values) in &feed.series {
         match values.at(scrape) {

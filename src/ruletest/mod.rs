@@ -7,14 +7,16 @@ mod expectation;
 mod file;
 mod harness;
 mod notation;
+mod points;
 mod result;
 mod runner;
 mod script;
 mod series;
-mod values;
 
 pub use file::{Basics, Basis, basics, rehearsal};
-pub use result::{Aspect, CaseResult, Miss, Row, Told};
+pub use points::{Point, PointRun, Points};
+pub use result::{Aspect, CaseResult, Miss, Row, RuleRow};
 pub use runner::play;
-pub use script::{Acted, Case, Expect, Feed, SignalExpect, Standing, Wanted, When};
-pub use values::{Part, Point, Values};
+pub use script::{
+    Acted, Expectation, ExpectedFact, ExpectedReading, TargetPages, TestCase, VerdictKind, When,
+};

@@ -5,10 +5,10 @@
 use std::ops::Range;
 
 use crate::model::scrape::FailureClass;
-use crate::ruletest::{Part, Point, Values};
+use crate::ruletest::{Point, PointRun, Points};
 
+use crate::config::syntax::TextError;
 use crate::config::syntax::diagnostic::nearest;
-use crate::config::syntax::tree::Fault;
 
 /// The most values of one series: a week of one each second.
 pub(crate) const MAX_VALUES: u64 = 604_801;
@@ -26,35 +26,35 @@ const CLASSES: [(&str, FailureClass); 8] = [
 ];
 
 /// Reads the values of a series.
-pub(crate) fn values(text: &str) -> Result<Values, Fault> {
+pub(crate) fn points(text: &str) -> Result<Points, TextError> {
     if let Some(at) = text.find("{{") {
-        let fault = Fault::new(at..text.len(), "native histograms are not in this notation");
-        return Err(fault.help("write the buckets as series, as in `name_bucket{le=\"0.5\"}`"));
+        let error = TextError::new(at..text.len(), "native histograms are not in this notation");
+        return Err(error.help("write the buckets as series, as in `name_bucket{le=\"0.5\"}`"));
     }
-    let mut values = Values::default();
+    let mut points = Points::default();
     let mut at = 0;
     for word in text.split_ascii_whitespace() {
         // Each word stands behind the one before it, so the first find is the word itself.
         at += text[at..].find(word).unwrap_or_default();
-        let part = Reader { word, at: 0, start: at }.part()?;
-        values.push(part);
-        if part.count > MAX_VALUES || values.count() > MAX_VALUES {
+        let part = NotationParser { word, at: 0, start: at }.part()?;
+        points.push(part);
+        if part.count > MAX_VALUES || points.count() > MAX_VALUES {
             let message = format!("more than {MAX_VALUES} values");
-            return Err(Fault::new(at..at + word.len(), message));
+            return Err(TextError::new(at..at + word.len(), message));
         }
         at += word.len();
     }
-    Ok(values)
+    Ok(points)
 }
 
-struct Reader<'a> {
+struct NotationParser<'a> {
     word: &'a str,
     at: usize,
     /// Where the word stands in the text.
     start: usize,
 }
 
-impl Reader<'_> {
+impl NotationParser<'_> {
     fn rest(&self) -> &str {
         &self.word[self.at..]
     }
@@ -69,12 +69,12 @@ impl Reader<'_> {
         there
     }
 
-    fn part(&mut self) -> Result<Part, Fault> {
+    fn part(&mut self) -> Result<PointRun, TextError> {
         let point = if self.eat("_") {
             Point::Absent
         } else if self.eat("stale") {
             self.end()?;
-            return Ok(Part { first: Point::Absent, step: 0.0, count: 1 });
+            return Ok(PointRun { first: Point::Absent, step: 0.0, count: 1 });
         } else if self.eat("fail") {
             Point::Failed(self.class()?)
         } else {
@@ -82,10 +82,10 @@ impl Reader<'_> {
         };
         let count = self.times()?.unwrap_or(1);
         self.end()?;
-        Ok(Part { first: point, step: 0.0, count })
+        Ok(PointRun { first: point, step: 0.0, count })
     }
 
-    fn class(&mut self) -> Result<FailureClass, Fault> {
+    fn class(&mut self) -> Result<FailureClass, TextError> {
         if !self.eat(":") {
             return Ok(FailureClass::Refused);
         }
@@ -97,19 +97,19 @@ impl Reader<'_> {
         }
         let names = || CLASSES.iter().map(|(word, _)| *word);
         let unknown = self.rest();
-        let fault = Fault::new(
+        let error = TextError::new(
             self.span(from, self.word.len()),
             format!("a scrape does not fail like `{}`", unknown.escape_debug()),
         );
-        let fault = match nearest(unknown, names()) {
-            Some(near) => fault.label(format!("did you mean `{near}`?")),
-            None => fault,
+        let error = match nearest(unknown, names()) {
+            Some(near) => error.label(format!("did you mean `{near}`?")),
+            None => error,
         };
-        Err(fault.help(format!("known are {}", names().collect::<Vec<_>>().join(", "))))
+        Err(error.help(format!("known are {}", names().collect::<Vec<_>>().join(", "))))
     }
 
     /// `a`, `axn`, `a+bxn` or `a-bxn`: with `xn` the first value and n more.
-    fn samples(&mut self) -> Result<Part, Fault> {
+    fn samples(&mut self) -> Result<PointRun, TextError> {
         let first = self.number()?;
         let sign = match self.rest().as_bytes().first() {
             Some(b'+') => 1.0,
@@ -129,14 +129,14 @@ impl Reader<'_> {
             Some(times) => times.saturating_add(1),
             None if sign == 0.0 => 1,
             None => {
-                let fault = Fault::new(self.span(from, from), "how often is not said");
-                return Err(fault.help("write `0+80x600` for 0 and 600 more, each 80 larger"));
+                let error = TextError::new(self.span(from, from), "how often is not said");
+                return Err(error.help("write `0+80x600` for 0 and 600 more, each 80 larger"));
             }
         };
-        Ok(Part { first: Point::Sample(first), step, count })
+        Ok(PointRun { first: Point::Sample(first), step, count })
     }
 
-    fn number(&mut self) -> Result<f64, Fault> {
+    fn number(&mut self) -> Result<f64, TextError> {
         let from = self.at;
         let bytes = self.word.as_bytes();
         let digits = |mut at: usize| {
@@ -162,7 +162,7 @@ impl Reader<'_> {
             }
         }
         let number = self.word[from..end].parse().map_err(|_| {
-            Fault::new(self.span(0, self.word.len()), "not a value")
+            TextError::new(self.span(0, self.word.len()), "not a value")
                 .help("write `5`, `0+80x600`, `5x9`, `_`, `_x5`, `stale`, `fail` or `failx5`")
         })?;
         self.at = end;
@@ -170,7 +170,7 @@ impl Reader<'_> {
     }
 
     /// `xn`
-    fn times(&mut self) -> Result<Option<u64>, Fault> {
+    fn times(&mut self) -> Result<Option<u64>, TextError> {
         if !self.eat("x") {
             return Ok(None);
         }
@@ -180,9 +180,9 @@ impl Reader<'_> {
         let times = rest[..len].parse();
         self.at += len;
         let end = self.word.len();
-        let wrong = || Fault::new(self.span(from, end), "expected a number behind `x`");
+        let wrong = || TextError::new(self.span(from, end), "expected a number behind `x`");
         let too_many =
-            || Fault::new(self.span(from, self.at), format!("more than {MAX_VALUES} values"));
+            || TextError::new(self.span(from, self.at), format!("more than {MAX_VALUES} values"));
         match times {
             Ok(times) => Ok(Some(times)),
             Err(_) if len > 0 => Err(too_many()),
@@ -190,12 +190,13 @@ impl Reader<'_> {
         }
     }
 
-    fn end(&self) -> Result<(), Fault> {
+    fn end(&self) -> Result<(), TextError> {
         if self.rest().is_empty() {
             return Ok(());
         }
         let span = self.span(self.at, self.word.len());
-        Err(Fault::new(span, "the value should end here").help("values are separated by blanks"))
+        Err(TextError::new(span, "the value should end here")
+            .help("values are separated by blanks"))
     }
 }
 
@@ -204,7 +205,7 @@ mod tests {
     use super::*;
 
     fn shown(text: &str) -> String {
-        let values = values(text).unwrap();
+        let values = points(text).unwrap();
         let point = |at| match values.at(at) {
             Point::Sample(value) => value.to_string(),
             Point::Absent => "_".to_owned(),
@@ -241,8 +242,8 @@ mod tests {
     #[test]
     fn what_is_not_in_the_notation_is_refused_where_it_goes_wrong() {
         let check = |text: &str, wrong: &str| {
-            let fault = values(text).unwrap_err();
-            assert_eq!(&text[fault.span], wrong, "{text}: {}", fault.message);
+            let error = points(text).unwrap_err();
+            assert_eq!(&text[error.span], wrong, "{text}: {}", error.message);
         };
         check("1 2a", "a");
         check("0+80", "");

@@ -67,14 +67,14 @@ pub struct Row {
     /// The instant, in milliseconds from the first scrape.
     pub at_ms: u64,
     /// The rule's standing, where the expectation names a rule.
-    pub rule: Option<Told>,
+    pub rule: Option<RuleRow>,
     /// The readings of the signals that matter.
     pub signals: Vec<SignalStatus>,
 }
 
 /// A rule at one instant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Told {
+pub struct RuleRow {
     /// Its state.
     pub state: RuleStanding,
     /// For how long it was observed to hold, in milliseconds.

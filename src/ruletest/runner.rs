@@ -7,10 +7,10 @@ use std::time::Duration;
 use crate::engine::view::snapshot::{SignalStatus, Snapshot};
 use crate::model::time::format_duration;
 
-use super::check::{Sight, compare, is_met, rule, verdict_of};
-use super::harness::Stage;
-use super::result::{Aspect, CaseResult, Miss, Row, Told};
-use super::script::{Case, Expect, Wanted, When};
+use super::check::{TestView, compare, is_met, rule, verdict_of};
+use super::harness::Harness;
+use super::result::{Aspect, CaseResult, Miss, Row, RuleRow};
+use super::script::{Expectation, ExpectedFact, TestCase, When};
 
 /// How many scrapes before an instant at which something went wrong are shown, and how many after.
 const BEFORE: u32 = 3;
@@ -21,16 +21,18 @@ const MAX_ROWS: usize = 8;
 
 /// Plays a test.
 #[must_use]
-pub fn play(case: &Case) -> CaseResult {
-    let mut watches: Vec<Watch<'_>> = case.expects.iter().map(Watch::new).collect();
+pub fn play(case: &TestCase) -> CaseResult {
+    let mut watches: Vec<ExpectationCheck<'_>> =
+        case.expects.iter().map(ExpectationCheck::new).collect();
     let scrapes = each_instant(case, |at, stage| {
         if watches.iter().any(|watch| watch.looks_at(at)) {
             let snapshot = stage.snapshot();
-            let sight = Sight { snapshot: &snapshot, decisions: stage.decisions() };
-            watches.iter_mut().for_each(|watch| watch.look(at, &sight));
+            let observed = TestView { snapshot: &snapshot, decisions: stage.decisions() };
+            watches.iter_mut().for_each(|watch| watch.look(at, &observed));
         }
     });
-    let mut missed: Vec<(&Expect, Miss)> = watches.into_iter().filter_map(Watch::miss).collect();
+    let mut missed: Vec<(&Expectation, Miss)> =
+        watches.into_iter().filter_map(ExpectationCheck::miss).collect();
     if !missed.is_empty() {
         look_around(case, &mut missed);
     }
@@ -40,8 +42,8 @@ pub fn play(case: &Case) -> CaseResult {
 }
 
 /// Calls `see` after everything that happens at each instant; answers the number of scrapes.
-fn each_instant(case: &Case, mut see: impl FnMut(Duration, &Stage<'_>)) -> u64 {
-    let mut stage = Stage::new(case);
+fn each_instant(case: &TestCase, mut see: impl FnMut(Duration, &Harness<'_>)) -> u64 {
+    let mut stage = Harness::new(case);
     let mut stops: Vec<Duration> = Vec::new();
     for expect in &case.expects {
         let (from, to) = expect.when.reach();
@@ -61,12 +63,12 @@ fn each_instant(case: &Case, mut see: impl FnMut(Duration, &Stage<'_>)) -> u64 {
 }
 
 /// One expectation, while the test goes on.
-struct Watch<'c> {
-    expect: &'c Expect,
-    state: Progress,
+struct ExpectationCheck<'c> {
+    expect: &'c Expectation,
+    state: CheckState,
 }
 
-enum Progress {
+enum CheckState {
     /// Nothing is known yet; whether it was met at the instant before.
     Open { before: bool },
     /// It is met, whatever comes.
@@ -75,14 +77,14 @@ enum Progress {
     Missed { at: Duration, why: String, aspects: Vec<Aspect> },
 }
 
-impl<'c> Watch<'c> {
-    const fn new(expect: &'c Expect) -> Self {
-        Self { expect, state: Progress::Open { before: false } }
+impl<'c> ExpectationCheck<'c> {
+    const fn new(expect: &'c Expectation) -> Self {
+        Self { expect, state: CheckState::Open { before: false } }
     }
 
     /// Whether what is seen at this instant matters.
     fn looks_at(&self, at: Duration) -> bool {
-        let Progress::Open { .. } = self.state else { return false };
+        let CheckState::Open { .. } = self.state else { return false };
         match self.expect.when {
             When::At(when) => at == when,
             When::Between(_, to) => at <= to,
@@ -90,31 +92,31 @@ impl<'c> Watch<'c> {
         }
     }
 
-    fn look(&mut self, at: Duration, sight: &Sight<'_>) {
+    fn look(&mut self, at: Duration, observed: &TestView<'_>) {
         if !self.looks_at(at) {
             return;
         }
-        let met = is_met(self.expect, sight);
+        let met = is_met(self.expect, observed);
         match self.expect.when {
-            When::At(_) if met => self.state = Progress::Met,
-            When::At(_) => self.state = self.missed(at, "not as expected".to_owned(), sight),
-            When::Throughout(_, to) if met && at == to => self.state = Progress::Met,
+            When::At(_) if met => self.state = CheckState::Met,
+            When::At(_) => self.state = self.missed(at, "not as expected".to_owned(), observed),
+            When::Throughout(_, to) if met && at == to => self.state = CheckState::Met,
             When::Throughout(..) if met => {}
             When::Throughout(..) => {
                 let why = format!("not as expected at {}", instant(at));
-                self.state = self.missed(at, why, sight);
+                self.state = self.missed(at, why, observed);
             }
-            When::Between(from, _) if at < from => self.look_before(at, met, sight),
-            When::Between(from, to) => self.look_within(at, (from, to), met, sight),
+            When::Between(from, _) if at < from => self.look_before(at, met, observed),
+            When::Between(from, to) => self.look_within(at, (from, to), met, observed),
         }
     }
 
     /// An instant before the time at which it should become so.
-    fn look_before(&mut self, at: Duration, met: bool, sight: &Sight<'_>) {
-        self.state = Progress::Open { before: met };
+    fn look_before(&mut self, at: Duration, met: bool, observed: &TestView<'_>) {
+        self.state = CheckState::Open { before: met };
         if met && self.expect.is_final() {
             let why = format!("too early, at {}", instant(at));
-            self.state = self.missed(at, why, sight);
+            self.state = self.missed(at, why, observed);
         }
     }
 
@@ -123,30 +125,30 @@ impl<'c> Watch<'c> {
         at: Duration,
         (from, to): (Duration, Duration),
         met: bool,
-        sight: &Sight<'_>,
+        observed: &TestView<'_>,
     ) {
-        let Progress::Open { before } = self.state else { return };
+        let CheckState::Open { before } = self.state else { return };
         if before {
             let why = format!("it was so already before {}", format_duration(from));
-            self.state = self.missed(at, why, sight);
+            self.state = self.missed(at, why, observed);
         } else if met {
-            self.state = Progress::Met;
+            self.state = CheckState::Met;
         } else if at == to {
-            self.state = self.missed(at, "it never became so".to_owned(), sight);
+            self.state = self.missed(at, "it never became so".to_owned(), observed);
         }
     }
 
-    fn missed(&self, at: Duration, why: String, sight: &Sight<'_>) -> Progress {
-        Progress::Missed { at, why, aspects: compare(self.expect, sight) }
+    fn missed(&self, at: Duration, why: String, observed: &TestView<'_>) -> CheckState {
+        CheckState::Missed { at, why, aspects: compare(self.expect, observed) }
     }
 
-    fn miss(self) -> Option<(&'c Expect, Miss)> {
+    fn miss(self) -> Option<(&'c Expectation, Miss)> {
         let expect = self.expect;
         let (at, why, aspects) = match self.state {
-            Progress::Met => return None,
-            Progress::Missed { at, why, aspects } => (at, why, aspects),
+            CheckState::Met => return None,
+            CheckState::Missed { at, why, aspects } => (at, why, aspects),
             // Every time lies within the test, so each was looked at.
-            Progress::Open { .. } => {
+            CheckState::Open { .. } => {
                 (expect.when.reach().1, "the test ended before that".to_owned(), Vec::new())
             }
         };
@@ -157,7 +159,7 @@ impl<'c> Watch<'c> {
 }
 
 /// Plays the test again for the readings around what went wrong.
-fn look_around(case: &Case, missed: &mut [(&Expect, Miss)]) {
+fn look_around(case: &TestCase, missed: &mut [(&Expectation, Miss)]) {
     let interval = case.plan.targets.iter().map(|target| target.interval).max();
     let interval = interval.unwrap_or(Duration::from_secs(1));
     let wanted: Vec<(u64, u64)> = missed
@@ -188,9 +190,9 @@ fn look_around(case: &Case, missed: &mut [(&Expect, Miss)]) {
     }
 }
 
-fn row(at: Duration, expect: &Expect, snapshot: &Snapshot) -> Row {
+fn row(at: Duration, expect: &Expectation, snapshot: &Snapshot) -> Row {
     let rule = expect.rule.as_ref().and_then(|name| rule(snapshot, name));
-    let told = rule.map(|rule| Told {
+    let told = rule.map(|rule| RuleRow {
         state: rule.evidence.state,
         held_ms: rule.evidence.held_ms,
         verdict: verdict_of(rule).to_owned(),
@@ -198,8 +200,10 @@ fn row(at: Duration, expect: &Expect, snapshot: &Snapshot) -> Row {
     });
     let named = |signal: &&SignalStatus| {
         let name = &signal.reading.signal;
-        let asks = |wanted: &Wanted| matches!(wanted, Wanted::Signal(asked, ..) if asked == name);
-        let asked = expect.wanted.iter().any(asks);
+        let asked = expect
+            .facts
+            .iter()
+            .any(|fact| matches!(fact, ExpectedFact::Signal(asked, ..) if asked == name));
         asked || rule.is_some_and(|rule| rule.evidence.signals.iter().any(|s| s.signal == *name))
     };
     let mut signals: Vec<_> = snapshot.signals.iter().filter(named).cloned().collect();

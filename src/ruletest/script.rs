@@ -12,11 +12,11 @@ use crate::model::name::{RuleName, SignalName, StageName};
 use crate::model::plan::Plan;
 use crate::model::time::format_duration;
 
-use super::values::Values;
+use super::points::Points;
 
 /// One test.
 #[derive(Clone, Debug)]
-pub struct Case {
+pub struct TestCase {
     /// Its name, for people.
     pub name: String,
     /// The line on which it stands in its file, from 1.
@@ -24,29 +24,29 @@ pub struct Case {
     /// What the core is driven by.
     pub plan: Arc<Plan>,
     /// What each target of the plan answers, in the plan's order.
-    pub feeds: Vec<Feed>,
+    pub pages: Vec<TargetPages>,
     /// When the deployment begins, from the first scrape on; `None`: never.
     pub arm: Option<Duration>,
     /// When the deployment enters which stage, in the order of time, and whether even if the one
     /// before it has not passed.
     pub stages: Vec<(Duration, StageName, Force)>,
     /// What is expected.
-    pub expects: Vec<Expect>,
+    pub expects: Vec<Expectation>,
     /// The last instant that is played.
     pub end: Duration,
 }
 
 /// What one target answers.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Feed {
+pub struct TargetPages {
     /// Name and labels as they stand on the page, and the values. A target without series answers
     /// with pages on which nothing stands that anybody reads.
-    pub series: Vec<(String, Values)>,
+    pub series: Vec<(String, Points)>,
 }
 
 /// One expectation: all that it wants must be so at the same instant.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Expect {
+pub struct Expectation {
     /// The line on which it stands in its file, from 1.
     pub line: usize,
     /// When.
@@ -54,7 +54,7 @@ pub struct Expect {
     /// The rule that it is about.
     pub rule: Option<RuleName>,
     /// What must be so; at least one thing.
-    pub wanted: Vec<Wanted>,
+    pub facts: Vec<ExpectedFact>,
 }
 
 /// When an expectation must be met. Times count from the first scrape.
@@ -72,16 +72,16 @@ pub enum When {
 
 /// One thing that is wanted.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Wanted {
+pub enum ExpectedFact {
     /// The rule's state.
     State(RuleStanding),
     /// The rule's verdict.
-    Verdict(Standing),
+    Verdict(VerdictKind),
     /// Why the rule has no verdict.
     Reason(String),
     /// A signal's reading, in one of its groups where it is read by labels, and how far it may be
     /// off.
-    Signal(SignalName, Option<String>, SignalExpect, f64),
+    Signal(SignalName, Option<String>, ExpectedReading, f64),
     /// What was decided so far, because of the rule if one is named.
     Decision(Acted),
     /// Why nothing would be done if the rule fired now; `None`: it would roll back.
@@ -96,7 +96,7 @@ pub enum Wanted {
 
 /// A verdict, as a word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum VerdictKind {
     /// The condition holds.
     Holds,
     /// It does not.
@@ -107,7 +107,7 @@ pub enum Standing {
 
 /// What a signal should read.
 #[derive(Clone, Debug, PartialEq)]
-pub enum SignalExpect {
+pub enum ExpectedReading {
     /// This value.
     Value(f64),
     /// This value or more is all that is known.
@@ -129,7 +129,7 @@ pub enum Acted {
     None,
 }
 
-impl Standing {
+impl VerdictKind {
     /// The word.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -176,21 +176,21 @@ impl When {
     }
 }
 
-impl Expect {
+impl Expectation {
     /// Whether it must not be met at any instant before its time: what was done too early cannot
     /// be undone.
     #[must_use]
     pub fn is_final(&self) -> bool {
-        self.wanted.iter().any(|wanted| match wanted {
-            Wanted::State(state) => *state == RuleStanding::Firing,
-            Wanted::Decision(decision) => *decision != Acted::None,
-            Wanted::Passed(_) => true,
-            Wanted::Verdict(_)
-            | Wanted::Reason(_)
-            | Wanted::Signal(..)
-            | Wanted::Refusal(_)
-            | Wanted::Stage(_)
-            | Wanted::Health(_) => false,
+        self.facts.iter().any(|wanted| match wanted {
+            ExpectedFact::State(state) => *state == RuleStanding::Firing,
+            ExpectedFact::Decision(decision) => *decision != Acted::None,
+            ExpectedFact::Passed(_) => true,
+            ExpectedFact::Verdict(_)
+            | ExpectedFact::Reason(_)
+            | ExpectedFact::Signal(..)
+            | ExpectedFact::Refusal(_)
+            | ExpectedFact::Stage(_)
+            | ExpectedFact::Health(_) => false,
         })
     }
 }

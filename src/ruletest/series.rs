@@ -4,64 +4,59 @@ use crate::engine::wanted_names;
 use crate::model::name::TargetName;
 use crate::model::plan::Plan;
 use crate::model::selector::Test;
-use crate::ruletest::{Feed, Values};
 
-use super::notation::values;
-use crate::config::syntax::diagnostic::{Diagnostic, Place};
-use crate::config::syntax::errors::Sink;
+use super::notation::points;
+use super::points::Points;
+use super::script::TargetPages;
 use crate::config::syntax::selector::selector;
-use crate::config::syntax::tree::{Fault, Item};
+use crate::config::syntax::{Diagnostic, ErrorSink, SourceSpan, TextError, TomlTable, TomlValue};
 
 /// One series as it is written.
-pub(crate) struct Series<'a> {
-    item: Item<'a>,
+pub(crate) struct TestSeries<'a> {
+    value: TomlValue<'a>,
     metric: String,
     /// Labels by name.
     labels: Vec<(String, String)>,
-    /// The target that it names, and where.
-    pub(crate) target: Option<(String, Place)>,
-    values: Values,
+    /// The target that it names.
+    pub(crate) target: Option<(TargetName, SourceSpan)>,
+    points: Points,
 }
 
 /// Reads one series.
-pub(crate) fn series<'a>(item: Item<'a>, sink: &mut Sink) -> Option<Series<'a>> {
-    let section = item.section("a series", sink)?;
-    section.only(&["name", "values", "target"], &[], sink);
-    let name = section.required("name", sink);
-    let name = name.and_then(|item| item.text(sink)?.parse(sink, identity));
-    let values = section.required("values", sink).and_then(|item| {
-        let Some(text) = item.value().as_str() else { return item.expected("a string", sink) };
-        if text.trim().is_empty() {
-            sink.report(Diagnostic::error(item.place(), "a series has at least one value"));
-            return None;
+pub(crate) fn series<'a>(value: TomlValue<'a>, sink: &mut ErrorSink) -> Option<TestSeries<'a>> {
+    let table = TomlTable::of(value, "series", sink)?;
+    table.check_keys(sink);
+    let name = table.read("name", sink, |value, sink| value.parse(sink, identity));
+    let points = table.read("values", sink, |value, sink| {
+        if value.as_str().is_some_and(|text| text.trim().is_empty()) {
+            return sink.refuse(value.error("a series has at least one value"));
         }
-        item.text(sink)?.parse(sink, values)
+        value.parse(sink, points)
     });
-    let target = section.opt("target", |item| {
-        let name = item.text(sink)?.name(sink, TargetName::new)?;
-        Some((name.as_str().to_owned(), item.place()))
+    let target = table.opt("target", sink, |value, sink| {
+        Some((value.name(sink, TargetName::new)?, value.span()))
     });
     let (metric, labels) = name?;
-    Some(Series { item, metric, labels, target: target?, values: values? })
+    Some(TestSeries { value, metric, labels, target: target?, points: points? })
 }
 
 /// A selector that says which series it is: by `=` alone.
-fn identity(text: &str) -> Result<(String, Vec<(String, String)>), Fault> {
+fn identity(text: &str) -> Result<(String, Vec<(String, String)>), TextError> {
     let whole = 0..text.len();
     let selector = selector(text)?;
     let mut labels: Vec<(String, String)> = Vec::new();
     for matcher in selector.matchers {
         let Test::Equal(value) = matcher.test else {
             let message = "a series has one value for each label, written with `=`";
-            return Err(Fault::new(whole, message));
+            return Err(TextError::new(whole, message));
         };
         if matcher.label == "target" {
-            let fault = Fault::new(whole, "the label `target` is given by rollguard");
-            return Err(fault.help("write target = \"…\" beside name and values"));
+            let error = TextError::new(whole, "the label `target` is given by rollguard");
+            return Err(error.help("write target = \"…\" beside name and values"));
         }
         if labels.iter().any(|(name, _)| *name == matcher.label) {
             let message = format!("the label `{}` stands twice", matcher.label.escape_debug());
-            return Err(Fault::new(whole, message));
+            return Err(TextError::new(whole, message));
         }
         // An empty value is no label.
         if !value.is_empty() {
@@ -73,38 +68,38 @@ fn identity(text: &str) -> Result<(String, Vec<(String, String)>), Fault> {
 }
 
 /// What each target of the plan answers.
-pub(crate) fn feeds(
+pub(crate) fn pages(
     plan: &Plan,
-    all: Vec<Series<'_>>,
-    place: &Place,
-    sink: &mut Sink,
-) -> Option<Vec<Feed>> {
+    all: Vec<TestSeries<'_>>,
+    test: &TomlTable<'_>,
+    sink: &mut ErrorSink,
+) -> Option<Vec<TargetPages>> {
     if all.is_empty() {
-        sink.missing(Diagnostic::error(place.clone(), "the test has no series"));
+        sink.missing(test.error("the test has no series"));
         return None;
     }
-    let mut feeds = Some(vec![Feed::default(); plan.targets.len()]);
-    let mut seen: Vec<Vec<(String, Values, Place)>> = vec![Vec::new(); plan.targets.len()];
+    let mut seen: Vec<Vec<(String, TestSeries<'_>)>> = Vec::new();
+    seen.resize_with(plan.targets.len(), Vec::new);
+    let mut all_known = true;
     for each in all {
-        let target = target(plan, &each, sink);
-        let Some(target) = target else {
-            feeds = None;
+        let Some(target) = target(plan, &each, sink) else {
+            all_known = false;
             continue;
         };
         let text = on_page(&each.metric, &each.labels);
-        is_read(plan, target, &each, sink);
-        is_alone(&text, &each, &seen[target], sink);
-        if let Some(feeds) = &mut feeds {
-            feeds[target].series.push((text.clone(), each.values.clone()));
-        }
-        seen[target].push((text, each.values, each.item.place()));
+        check_read(plan, target, &each, sink);
+        check_alone(&text, &each, &seen[target], sink);
+        seen[target].push((text, each));
     }
-    feeds
+    let page = |series: Vec<(String, TestSeries<'_>)>| TargetPages {
+        series: series.into_iter().map(|(text, each)| (text, each.points)).collect(),
+    };
+    all_known.then(|| seen.into_iter().map(page).collect())
 }
 
-fn target(plan: &Plan, series: &Series<'_>, sink: &mut Sink) -> Option<usize> {
+fn target(plan: &Plan, series: &TestSeries<'_>, sink: &mut ErrorSink) -> Option<usize> {
     let names = || plan.targets.iter().map(|target| target.name.as_str());
-    let Some((name, place)) = &series.target else {
+    let Some((name, span)) = &series.target else {
         // Without a configuration there is a target for series that name none.
         if let Some(default) = names().position(|name| name == "test") {
             return Some(default);
@@ -112,50 +107,49 @@ fn target(plan: &Plan, series: &Series<'_>, sink: &mut Sink) -> Option<usize> {
         if plan.targets.len() == 1 {
             return Some(0);
         }
-        let message = "which target answers with this series is not said";
-        let error = Diagnostic::error(series.item.place(), message);
+        let error = series.value.error("which target answers with this series is not said");
         let list: Vec<_> = names().collect();
-        sink.report(error.help(format!("write target = \"…\"; known are {}", list.join(", "))));
-        return None;
+        let help = format!("write target = \"…\"; known are {}", list.join(", "));
+        return sink.refuse(error.help(help));
     };
-    let found = names().position(|known| known == name);
-    if found.is_none() {
-        let error = Diagnostic::error(place.clone(), format!("unknown target `{name}`"));
-        sink.report(error.suggest(name, names()));
-    }
-    found
+    let found = names().position(|known| known == name.as_str());
+    found.or_else(|| {
+        let error = Diagnostic::error(span.clone(), format!("unknown target `{name}`"));
+        sink.refuse(error.suggest(name.as_str(), names()))
+    })
 }
 
 /// A series that nobody reads is most often a mistyped one.
-fn is_read(plan: &Plan, target: usize, series: &Series<'_>, sink: &mut Sink) {
+fn check_read(plan: &Plan, target: usize, series: &TestSeries<'_>, sink: &mut ErrorSink) {
     let target = &plan.targets[target];
     let wanted = wanted_names(plan, target);
     if wanted.contains(&series.metric) {
         return;
     }
     let metric = series.metric.escape_debug();
-    let message = format!("no signal reads `{metric}` of target {}", target.name);
-    let error = Diagnostic::error(series.item.place(), message);
+    let error = series.value.error(format!("no signal reads `{metric}` of target {}", target.name));
     sink.report(error.suggest(&series.metric, wanted.iter().map(String::as_str)));
 }
 
 /// The same series twice, or two that say differently how a scrape fails, mean nothing.
-fn is_alone(text: &str, series: &Series<'_>, seen: &[(String, Values, Place)], sink: &mut Sink) {
-    if let Some((_, _, first)) = seen.iter().find(|(other, ..)| other == text) {
-        let error = Diagnostic::error(series.item.place(), "the series is written twice");
-        sink.report(error.also(first.clone(), "first written here"));
+fn check_alone(
+    text: &str,
+    series: &TestSeries<'_>,
+    seen: &[(String, TestSeries<'_>)],
+    sink: &mut ErrorSink,
+) {
+    if let Some((_, first)) = seen.iter().find(|(other, _)| other == text) {
+        let error = series.value.error("the series is written twice");
+        sink.report(error.also(first.value.span(), "first written here"));
     }
-    for (_, other, first) in seen {
-        if differ(&series.values, other) {
-            let message = "two series of a target say differently how a scrape of it fails";
-            let error = Diagnostic::error(series.item.place(), message);
-            sink.report(error.also(first.clone(), "otherwise here"));
-        }
+    for (_, other) in seen.iter().filter(|(_, other)| differ(&series.points, &other.points)) {
+        let message = "two series of a target say differently how a scrape of it fails";
+        sink.report(series.value.error(message).also(other.value.span(), "otherwise here"));
     }
 }
 
 /// Whether a scrape fails by both, and not in the same way.
-fn differ(a: &Values, b: &Values) -> bool {
+fn differ(a: &Points, b: &Points) -> bool {
     let (mut left, mut right) = (a.failures().peekable(), b.failures().peekable());
     while let (Some(one), Some(other)) = (left.peek(), right.peek()) {
         let ((from, count, class), (start, length, as_class)) = (*one, *other);
@@ -214,7 +208,7 @@ mod tests {
     #[test]
     fn scrapes_that_fail_in_two_ways_are_found_wherever_they_are() {
         let check = |a: &str, b: &str, wanted: bool| {
-            let (a, b) = (values(a).unwrap(), values(b).unwrap());
+            let (a, b) = (points(a).unwrap(), points(b).unwrap());
             assert_eq!((differ(&a, &b), differ(&b, &a)), (wanted, wanted));
         };
         check("1 fail 1", "1 fail 1", false);

@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use proptest::prelude::*;
 
 use rollguard::cli::check::{Lints, check};
-use rollguard::config::{Color, Level, SourceFile, check_rules, compile, is_main, patterns};
+use rollguard::config::{
+    Color, DiagnosticLevel, SourceFile, check_rules, compile, is_main, patterns,
+};
 use rollguard::ruletest::{Basis, basics, rehearsal};
 
 const SEPARATOR: &str = "#--- ";
@@ -147,7 +149,7 @@ fn every_error_is_reported_before_every_lint() {
     let text = format!("{text}\n[rule.thin]\nwhen = \"error_rate > 1%\"\n");
     let wrong = check_rules(&[SourceFile { path: "a".into(), text }]).unwrap_err();
     let levels: Vec<_> = wrong.iter().map(|d| d.level).collect();
-    assert!(levels.contains(&Level::Error) && levels.is_sorted());
+    assert!(levels.contains(&DiagnosticLevel::Error) && levels.is_sorted());
 }
 
 /// Anything that an operator's editor can save, and worse.
@@ -212,7 +214,7 @@ proptest! {
     fn no_text_makes_it_panic_and_every_answer_can_be_shown(text in any_text()) {
         let file = SourceFile { path: "any.toml".into(), text };
         if let Err(wrong) = check_rules(std::slice::from_ref(&file)) {
-            prop_assert!(wrong.count(Level::Error) > 0);
+            prop_assert!(wrong.count(DiagnosticLevel::Error) > 0);
             prop_assert!(wrong.render(Color::Ansi).len() >= wrong.render(Color::Plain).len());
         }
         let _ = patterns(&file);

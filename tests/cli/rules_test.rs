@@ -15,7 +15,7 @@ use tempfile::TempDir;
 
 use rollguard::config::{Color, SourceFile};
 use rollguard::ruletest::{Basis, rehearsal};
-use rollguard::ruletest::{Case, Point, When, play};
+use rollguard::ruletest::{Point, TestCase, When, play};
 
 const RULES: &str = r#"
 [signal.errors]
@@ -236,7 +236,7 @@ fn basis() -> Basis {
     Basis::rules(&[SourceFile { path: "app.toml".into(), text: RULES.into() }]).unwrap()
 }
 
-fn cases(text: &str) -> Result<Vec<Case>, String> {
+fn cases(text: &str) -> Result<Vec<TestCase>, String> {
     let file = SourceFile { path: "app.test.toml".into(), text: text.into() };
     rehearsal(&file, &basis()).map_err(|wrong| wrong.render(Color::Plain))
 }
@@ -645,7 +645,7 @@ fn the_notation_means_what_it_means_to_promtool() {
         // One page at the end that does not have the series: nothing may stand there.
         let case = cases(&queue(&format!("{text} _"), "", "{ at = \"0s\", colour = \"unknown\" }"));
         let case = case.unwrap_or_else(|wrong| panic!("{text}: {wrong}")).remove(0);
-        let values = &case.feeds[0].series[0].1;
+        let values = &case.pages[0].series[0].1;
         writeln!(yaml, "- name: case {number}\n  interval: 1s\n  input_series:").unwrap();
         writeln!(yaml, "  - series: m\n    values: '{text}'\n  promql_expr_test:").unwrap();
         for at in 0..values.count() {

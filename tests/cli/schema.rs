@@ -1,15 +1,17 @@
-//! The JSON schemas of rollguard's files: made of schema/language.json, and held against the reader
-//! of these files key by key. `ROLLGUARD_BLESS=1 cargo test --test cli schema::` makes them anew.
+//! The JSON schemas of rollguard's files and the tables of options in its manual: both are made of
+//! the declarations in src/config/language.toml, which the reader of these files reads by, too.
+//! `ROLLGUARD_BLESS=1 cargo test --test cli schema::` makes them anew.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde_json::{Map, Value, json};
+use toml::de::DeTable;
 
-use rollguard::config::{Diagnostics, Level, SourceFile, check_rules, compile, is_main};
+use rollguard::config::{DiagnosticLevel, Diagnostics, SourceFile, check_rules, compile, is_main};
 
 const KINDS: [&str; 3] = ["main", "rules", "test"];
 
@@ -21,71 +23,423 @@ fn read(name: &str) -> Value {
     serde_json::from_str(&fs::read_to_string(path(name)).unwrap()).unwrap()
 }
 
+/// The declarations.
 fn language() -> Value {
-    read("schema/language.json")
+    let text = fs::read_to_string(path("src/config/language.toml")).unwrap();
+    serde_json::to_value(toml::from_str::<toml::Table>(&text).unwrap()).unwrap()
 }
 
-/// The definition that a reference names.
-fn referred<'l>(language: &'l Value, reference: &str) -> (&'l str, &'l Value) {
-    let name = reference.strip_prefix("#/definitions/").unwrap();
-    let (name, definition) =
-        language["definitions"].as_object().unwrap().get_key_value(name).unwrap();
-    (name, definition)
+/// Words of a list, none where it is not there.
+fn words(list: &Value) -> Vec<&str> {
+    list.as_array().into_iter().flatten().map(|word| word.as_str().unwrap()).collect()
 }
 
-/// A schema in which every reference to a text, a list or a condition is replaced by what it refers
-/// to: draft-07 forbids keys beside a reference, and editors show the description that stands
-/// there. References to tables stay, their names are collected.
-fn resolve(schema: &Value, language: &Value, used: &mut BTreeSet<String>) -> Value {
-    match schema {
-        Value::Object(map) => {
-            let mut new = Map::new();
-            if let Some(reference) = map.get("$ref") {
-                let (name, definition) = referred(language, reference.as_str().unwrap());
-                if definition["type"] == "object" && map.len() == 1 {
-                    used.insert(name.to_owned());
-                    return schema.clone();
-                }
-                new = resolve(definition, language, used).as_object().unwrap().clone();
-            }
-            for (key, value) in map.iter().filter(|(key, _)| *key != "$ref") {
-                // What stands in a default is a value and no schema.
-                let literal = ["default", "enum", "const", "required"].contains(&key.as_str());
-                let value = if literal { value.clone() } else { resolve(value, language, used) };
-                new.insert(key.clone(), value);
-            }
-            Value::Object(new)
+/// Makes the schemas of one kind of file, and notes which tables they refer to.
+struct Generator<'l> {
+    language: &'l Value,
+    used: BTreeSet<String>,
+}
+
+impl Generator<'_> {
+    fn refer(&mut self, table: &str) -> Value {
+        self.used.insert(table.to_owned());
+        json!({ "$ref": format!("#/definitions/{table}") })
+    }
+
+    /// What a value of a type may be, whatever else its key says.
+    fn of_type(&mut self, name: &str, key: &Value) -> Value {
+        if let Some((one, other)) = name.split_once(" or ") {
+            return json!({ "anyOf": [self.of_type(one, key), self.of_type(other, key)] });
         }
-        Value::Array(all) => all.iter().map(|each| resolve(each, language, used)).collect(),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => schema.clone(),
+        if let Some(element) = name.strip_prefix("list of ") {
+            let mut list = json!({ "type": "array", "items": self.of_type(element, key) });
+            add_count(&mut list, key, ["minItems", "maxItems"]);
+            return list;
+        }
+        if let Some(table) = name.strip_prefix("table ") {
+            return self.refer(table);
+        }
+        if let Some(kind) = name.strip_prefix("named ") {
+            let names = match kind {
+                "signal" => json!({ "pattern": "^[a-z_][a-z0-9_]*$", "maxLength": 128 }),
+                "rule" => pattern("^[a-z0-9-]+$", 128),
+                "hook" => {
+                    let mut names = pattern(NAME, 128);
+                    names["not"] = json!({ "enum": ["notify", "report"] });
+                    names
+                }
+                _ => pattern(NAME, 128),
+            };
+            let tables = self.refer(kind);
+            let mut all =
+                json!({ "type": "object", "propertyNames": names, "additionalProperties": tables });
+            add_count(&mut all, key, ["minProperties", "maxProperties"]);
+            return all;
+        }
+        match name {
+            "secret" => json!({ "anyOf": [self.refer("reference")] }),
+            "secret text" => self.refer("secret"),
+            "reply" => json!({ "anyOf": [{ "type": "string" }, self.refer("reply")] }),
+            "headers" => {
+                let reference = self.refer("reference");
+                pairs(&pattern(HEADER, 0), &json!({ "anyOf": [text(), reference] }))
+            }
+            "sent headers" => {
+                let secret = self.refer("secret");
+                pairs(&pattern(HEADER, 0), &json!({ "anyOf": [text(), secret] }))
+            }
+            "choice" => json!({ "enum": key["words"] }),
+            "integer" | "number" => {
+                let mut number = json!({ "type": name });
+                if let Some(range) = key["range"].as_array() {
+                    (number["minimum"], number["maximum"]) = (range[0].clone(), range[1].clone());
+                }
+                number
+            }
+            _ => simple(name),
+        }
+    }
+
+    /// What a key may hold.
+    fn of_key(&mut self, key: &Value) -> Value {
+        let kind = key["type"].as_str().unwrap();
+        let mut schema = self.of_type(kind, key);
+        if schema.get("$ref").is_some() {
+            return schema;
+        }
+        let mut about = key["about"].as_str().unwrap().to_owned();
+        if let Some(range) = range(key) {
+            about.insert_str(about.len() - 1, &format!(", {range}"));
+        }
+        if let Some(otherwise) = key["otherwise"].as_str() {
+            about = format!("{about} Default: {otherwise}.");
+        }
+        schema["description"] = json!(about);
+        if let Some(default) = key.get("default") {
+            schema["default"] = default.clone();
+        }
+        schema
+    }
+
+    /// A table and what its keys may hold.
+    fn of_table(&mut self, name: &str) -> Value {
+        let table = &self.language[name];
+        let mut schema = json!({ "type": "object", "additionalProperties": false });
+        if let Some(about) = table.get("about") {
+            schema["description"] = about.clone();
+        }
+        if let Some(title) = table.get("schema_title") {
+            schema["title"] = title.clone();
+        }
+        let (mut properties, mut required) = (Map::new(), Vec::new());
+        let mut dependencies = Map::new();
+        for (name, key) in keys(self.language, name) {
+            properties.insert(name.to_owned(), self.of_key(key));
+            if key["required"] == true {
+                required.push(name);
+            }
+            let depends = depends(table, name, key);
+            dependencies.extend(depends.map(|depends| (name.to_owned(), depends)));
+        }
+        schema["properties"] = Value::Object(properties);
+        if !required.is_empty() {
+            schema["required"] = json!(required);
+        }
+        if !dependencies.is_empty() {
+            schema["dependencies"] = Value::Object(dependencies);
+        }
+        if let Some(either) = words(&table["at_most_one"]).first_chunk::<2>() {
+            schema["not"] = json!({ "required": either });
+        }
+        let there = |key: &&str| json!({ "required": [key] });
+        if let any @ [_, ..] = words(&table["any_of"]).as_slice() {
+            schema["anyOf"] = any.iter().map(there).collect();
+        }
+        if let one @ [_, ..] = words(&table["one_of"]).as_slice() {
+            let alone = |key: &&str| {
+                let mut alone = there(key);
+                if let Some(other) = words(&table["keys"][*key]["with"]).first() {
+                    alone["not"] = there(other);
+                }
+                alone
+            };
+            schema["oneOf"] = one.iter().map(alone).collect();
+        }
+        schema
+    }
+}
+
+/// Adds how many elements or tables there are.
+fn add_count(schema: &mut Value, key: &Value, [least, most]: [&str; 2]) {
+    if key["not_empty"] == true {
+        schema[least] = json!(1);
+    }
+    for (end, bound) in [("least", least), ("most", most)] {
+        if let Some(count) = key.get("count").and_then(|count| count.get(end)) {
+            schema[bound] = count.clone();
+        }
+    }
+}
+
+/// The keys of a table with those of the one that it extends.
+fn keys<'l>(language: &'l Value, table: &str) -> Vec<(&'l str, &'l Value)> {
+    let own = language[table]["keys"].as_object().unwrap();
+    let mut keys: Vec<_> = own.iter().map(|(name, key)| (name.as_str(), key)).collect();
+    if let Some(base) = language[table]["extends"].as_str() {
+        keys.extend(self::keys(language, base));
+    }
+    keys
+}
+
+/// What else must be there, or must not, where the key is.
+fn depends(table: &Value, name: &str, key: &Value) -> Option<Value> {
+    if key["alone"] == true {
+        return Some(json!({ "maxProperties": 1 }));
+    }
+    if let Some(needs) = key.get("needs") {
+        return Some(needs.clone());
+    }
+    let is_kind = words(&table["one_of"]).contains(&name);
+    match words(&key["with"]).as_slice() {
+        _ if is_kind || table.get("by").is_some() => None,
+        [] => None,
+        [one] => Some(json!([one])),
+        several => {
+            let several: Vec<_> = several.iter().map(|key| json!({ "required": [key] })).collect();
+            Some(json!({ "anyOf": several }))
+        }
+    }
+}
+
+/// The range of a duration or a number, in words.
+fn range(key: &Value) -> Option<String> {
+    let range = key["range"].as_array()?;
+    let show = |end: &Value| end.as_str().map_or(end.to_string(), str::to_owned);
+    Some(format!("{} to {}", show(&range[0]), show(&range[1])))
+}
+
+const NAME: &str = "^[A-Za-z][A-Za-z0-9_-]*$";
+const READING: &str = "^[a-z_][a-z0-9_]*(\\.(baseline|before))?(\\{[\\s\\S]*\\})?$";
+const HEADER: &str = "^[-A-Za-z0-9!#$%&'*+.^_`|~]+$";
+
+fn pattern(pattern: &str, most: usize) -> Value {
+    match most {
+        0 => json!({ "pattern": pattern }),
+        most => json!({ "pattern": pattern, "maxLength": most }),
+    }
+}
+
+fn text() -> Value {
+    json!({ "type": "string", "pattern": "\\S" })
+}
+
+fn pairs(names: &Value, values: &Value) -> Value {
+    json!({
+        "type": "object",
+        "maxProperties": 64,
+        "propertyNames": names,
+        "additionalProperties": values,
+    })
+}
+
+/// Types that are made of nothing else.
+fn simple(name: &str) -> Value {
+    let string = |text: &str, most: usize| {
+        let mut string = pattern(text, most);
+        string["type"] = json!("string");
+        string
+    };
+    match name {
+        "string" | "boolean" => json!({ "type": name }),
+        "positive number" => json!({ "type": "number", "minimum": 0 }),
+        "true" => json!({ "const": true }),
+        "never" => json!({ "const": "never" }),
+        "json" => json!({}),
+        "text" => text(),
+        "word" => string("\\S", 256),
+        "condition" => string("\\S", 4096),
+        "path" => string("^/", 0),
+        "pattern" => string("^([^*]*/)?[^/]+$", 0),
+        "duration" => {
+            let mut duration = string("^([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$", 0);
+            duration["minLength"] = json!(2);
+            duration
+        }
+        "instants" => {
+            json!({ "type": "array", "minItems": 2, "maxItems": 2, "items": simple("duration") })
+        }
+        "size" => string("^[0-9]+(B|KB|KiB|MB|MiB)$", 0),
+        "share" => json!({ "anyOf": [
+            { "type": "number", "exclusiveMinimum": 0, "maximum": 1 },
+            { "type": "string", "pattern": "^[0-9]+(\\.[0-9]+)?%?$" },
+        ] }),
+        "selector" => {
+            string("^\\s*([A-Za-z_:][A-Za-z0-9_:]*\\s*(\\{[\\s\\S]*\\})?|\\{[\\s\\S]*\\})\\s*$", 0)
+        }
+        "readings" => json!({
+            "type": "object",
+            "propertyNames": pattern(READING, 0),
+            "additionalProperties": { "type": ["number", "string"] },
+        }),
+        "labels" => {
+            let reserved = ["__name__", "target", "le", "quantile"];
+            pairs(&json!({ "minLength": 1, "not": { "enum": reserved } }), &text())
+        }
+        "hook name" | "target name" => string(NAME, 128),
+        "rule name" => string("^[a-z0-9-]+$", 128),
+        "stage name" => string("^[A-Za-z0-9][A-Za-z0-9_-]*$", 128),
+        "service" => string("^[A-Za-z0-9._-]+$", 128),
+        "version" => {
+            string("^(?!/)(?!(.*/)?\\.\\.(/|$))[A-Za-z0-9._+:/@=][A-Za-z0-9._+:/@=-]*$", 128)
+        }
+        "url" => string("^https?://[^\\s#@]+$", 0),
+        "events url" => string("^https?://[^\\s#@]+/v2/enqueue$", 0),
+        "url template" => string("^https?://", 0),
+        "address" => string("^[^/?#@]+:[^/?#@]+$", 0),
+        "listen address" => string("^(off|.+:[0-9]+)$", 0),
+        "pointer" => string("^(/([^~]|~[01])*)?$", 0),
+        "variable" => string("^[A-Za-z_][A-Za-z0-9_]*$", 0),
+        _ => panic!("`{name}` is no type of language.toml"),
     }
 }
 
 /// The schema of one kind of file, with the definitions that it needs.
 fn schema(kind: &str) -> Value {
     let language = language();
-    let mut used = BTreeSet::new();
-    let mut root = resolve(&language["roots"][kind], &language, &mut used);
+    let mut generator = Generator { language: &language, used: BTreeSet::new() };
+    let mut root = generator.of_table(if kind == "test" { "test_file" } else { kind });
     let mut definitions = Map::new();
-    while let Some(name) = used.iter().find(|name| !definitions.contains_key(*name)).cloned() {
-        let definition = resolve(&language["definitions"][&name], &language, &mut used);
-        definitions.insert(name, definition);
+    loop {
+        let next = generator.used.iter().find(|name| !definitions.contains_key(*name)).cloned();
+        let Some(name) = next else { break };
+        let table = generator.of_table(&name);
+        definitions.insert(name, table);
     }
     root["$schema"] = json!("http://json-schema.org/draft-07/schema#");
     root["definitions"] = Value::Object(definitions);
     root
 }
 
-#[test]
-fn the_shipped_schemas_are_made_of_the_language() {
-    for kind in KINDS {
-        let name = format!("schema/{kind}.json");
-        let text = serde_json::to_string_pretty(&schema(kind)).unwrap() + "\n";
-        if std::env::var_os("ROLLGUARD_BLESS").is_some() {
-            fs::write(path(&name), &text).unwrap();
-        }
-        assert!(fs::read_to_string(path(&name)).unwrap() == text, "{name} is out of date");
+/// Compares a file that is made of the declarations, or writes it anew.
+fn is_made(name: &str, text: &str) {
+    if std::env::var_os("ROLLGUARD_BLESS").is_some() {
+        fs::write(path(name), text).unwrap();
     }
+    assert!(fs::read_to_string(path(name)).unwrap() == text, "{name} is out of date");
+}
+
+#[test]
+fn the_shipped_schemas_are_made_of_the_declarations() {
+    for kind in KINDS {
+        let text = serde_json::to_string_pretty(&schema(kind)).unwrap() + "\n";
+        is_made(&format!("schema/{kind}.json"), &text);
+    }
+}
+
+/// A table of the manual: the keys of a table, or some of them, in the order of their declaration.
+fn manual_table(table: &str, only: &str) -> String {
+    let text = fs::read_to_string(path("src/config/language.toml")).unwrap();
+    let document = DeTable::parse(&text).unwrap();
+    let declared = document.get_ref()[table].get_ref().as_table().unwrap();
+    let mut order: Vec<_> = declared["keys"].get_ref().as_table().unwrap().keys().collect();
+    order.sort_by_key(|key| key.span().start);
+    let language = language();
+    let one_of = words(&language[table]["one_of"]);
+    let common = |key: &Value| key.get("with").is_none();
+    let mut lines = vec![
+        "| key | type | default | range | meaning |".to_owned(),
+        "| --- | --- | --- | --- | --- |".to_owned(),
+    ];
+    for name in order.into_iter().map(|key| AsRef::<str>::as_ref(key.get_ref())) {
+        let key = &language[table]["keys"][name];
+        let is_meant = match only {
+            "kinds" => one_of.contains(&name),
+            "options" => !one_of.contains(&name) || !common(key),
+            "common" => !one_of.contains(&name) && common(key),
+            _ => true,
+        };
+        if is_meant {
+            lines.push(manual_line(name, key));
+        }
+    }
+    lines.join("\n")
+}
+
+fn manual_line(name: &str, key: &Value) -> String {
+    let kind = match key["type"].as_str().unwrap() {
+        "choice" => code(&words(&key["words"])),
+        kind if kind.starts_with("choice or ") => {
+            let other = spoken(kind.trim_start_matches("choice or "));
+            format!("{} or {other}", code(&words(&key["words"])))
+        }
+        kind => kind.split(" or ").map(spoken).collect::<Vec<_>>().join(" or "),
+    };
+    let default = match (key.get("default"), key["otherwise"].as_str()) {
+        (_, Some(otherwise)) => otherwise.to_owned(),
+        (Some(default), None) => format!("`{default}`"),
+        (None, None) if key["required"] == true => "must be said".to_owned(),
+        (None, None) => "none".to_owned(),
+    };
+    let count = key.get("count").map(|count| match (count.get("least"), count.get("most")) {
+        (Some(least), Some(most)) => format!("{least} to {most} of them"),
+        (None, Some(most)) => format!("{most} of them at most"),
+        (Some(least), None) => format!("{least} of them at least"),
+        (None, None) => String::new(),
+    });
+    let limits: Vec<_> = range(key).into_iter().chain(count).collect();
+    let mut about = key["about"].as_str().unwrap().to_owned();
+    let beside = |list: &Value, what: &str| match words(list).as_slice() {
+        [] => String::new(),
+        words => format!(" {what} {}.", code(words)),
+    };
+    about += &beside(&key["needs"], "Needs");
+    about += &beside(&key["with"], "Goes with");
+    let cells = [format!("`{name}`"), kind, default, limits.join("; "), about];
+    format!("| {} |", cells.map(|cell| cell.replace('|', "\\|")).join(" | "))
+}
+
+/// A type as people say it.
+fn spoken(kind: &str) -> String {
+    match kind {
+        "duration" => "time".to_owned(),
+        "integer" => "whole number".to_owned(),
+        "boolean" => "`true` `false`".to_owned(),
+        "true" | "never" => format!("`{kind}`"),
+        "url" => "URL".to_owned(),
+        "url template" => "URL with placeholders".to_owned(),
+        "secret text" => "secret".to_owned(),
+        "sent headers" => "headers".to_owned(),
+        "json" => "any".to_owned(),
+        _ if kind.starts_with("table ") => "table".to_owned(),
+        _ if kind.starts_with("list of table ") => "list of tables".to_owned(),
+        _ if kind.starts_with("list of ") => format!("{}s", kind.trim_end_matches('s')),
+        _ => kind.to_owned(),
+    }
+}
+
+fn code(words: &[&str]) -> String {
+    words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn the_tables_of_options_in_the_manual_are_made_of_the_declarations() {
+    let mut tables = 0;
+    for entry in fs::read_dir(path("docs")).unwrap() {
+        let name = format!("docs/{}", entry.unwrap().file_name().to_str().unwrap());
+        let mut rest = fs::read_to_string(path(&name)).unwrap();
+        let mut made = String::new();
+        while let Some((before, after)) = rest.split_once("<!-- keys of ") {
+            let (mark, after) = after.split_once(" -->").unwrap();
+            let (_, after) = after.split_once("<!-- end of keys -->").unwrap();
+            let (table, only) = mark.split_once(' ').unwrap_or((mark, ""));
+            let table = manual_table(table, only);
+            made += &format!("{before}<!-- keys of {mark} -->\n{table}\n<!-- end of keys -->");
+            rest = after.to_owned();
+            tables += 1;
+        }
+        is_made(&name, &(made + &rest));
+    }
+    assert!(tables >= 8, "only {tables} tables are made");
 }
 
 #[test]
@@ -184,45 +538,6 @@ hold = "1m"
 @stage@
 "#;
 
-/// The places of [`ALL`] and the tables of the schema that they stand for.
-const TABLES: [(&str, &[&str]); 35] = [
-    ("stage", &["/definitions/stage"]),
-    ("root", &["/roots/main"]),
-    ("deployment", &["/definitions/deployment"]),
-    ("confirm", &["/definitions/deployment/properties/confirm"]),
-    ("budget", &["/definitions/deployment/properties/budget"]),
-    ("drill", &["/definitions/drill"]),
-    ("target", &["/definitions/target"]),
-    ("header", &["/definitions/reference"]),
-    ("hook", &["/definitions/hook"]),
-    ("run", &["/definitions/step"]),
-    ("probe", &["/definitions/step"]),
-    ("http", &["/definitions/step/properties/probe"]),
-    ("json", &["/definitions/step/properties/probe/properties/json"]),
-    ("sent", &["/definitions/step"]),
-    ("line", &["/definitions/step"]),
-    ("pause", &["/definitions/step"]),
-    ("request", &["/definitions/request"]),
-    ("secret", &["/definitions/secret"]),
-    ("expect", &["/definitions/request/properties/expect"]),
-    ("answer", &["/definitions/request/properties/expect/properties/json"]),
-    ("reply", &["/definitions/reply/anyOf/1"]),
-    ("socket", &["/definitions/socket"]),
-    ("cure", &["/definitions/hook/properties/cure"]),
-    ("ratio", &["/definitions/signal/properties/ratio"]),
-    ("reference", &["/definitions/reference"]),
-    ("channel", &["/definitions/channel"]),
-    ("slack", &["/definitions/slack"]),
-    ("pagerduty", &["/definitions/pagerduty"]),
-    ("opsgenie", &["/definitions/opsgenie"]),
-    ("alertmanager", &["/definitions/alertmanager"]),
-    ("grafana", &["/definitions/grafana"]),
-    ("statuspage", &["/definitions/statuspage"]),
-    ("webhook", &["/definitions/webhook"]),
-    ("cloudevent", &["/definitions/cloudevent"]),
-    ("rule", &["/definitions/rule"]),
-];
-
 /// [`ALL`] with something written at one place.
 fn with(place: &str, key: &str) -> String {
     let mut text = ALL.to_owned();
@@ -253,28 +568,7 @@ fn found(text: &str) -> Diagnostics {
 
 fn errors(text: &str) -> Vec<String> {
     let found = found(text);
-    found.iter().filter(|d| d.level == Level::Error).map(|d| d.message.clone()).collect()
-}
-
-/// The keys that the reader says it knows where it found one that it does not.
-fn known(text: &str) -> BTreeSet<String> {
-    let found = found(text);
-    let help = found.iter().find(|d| d.message.starts_with("unknown key `zz`"));
-    let help = help.unwrap_or_else(|| panic!("{text}\n{found:?}")).help.clone().unwrap();
-    let keys = help.strip_prefix("known keys: ").unwrap();
-    keys.split(", ").map(str::to_owned).collect()
-}
-
-/// The keys of a table of the schema.
-fn keys(language: &Value, table: &str) -> BTreeSet<String> {
-    let table = language.pointer(table).unwrap();
-    table["properties"].as_object().unwrap().keys().cloned().collect()
-}
-
-/// Keys of the language that the reader calls not available; they are in the schema all the same.
-fn is_later(place: &str, key: &str) -> bool {
-    let message = format!("`{key}` is not available in this version");
-    errors(&with(place, &format!("{key} = 1"))).contains(&message)
+    found.iter().filter(|d| d.level == DiagnosticLevel::Error).map(|d| d.message.clone()).collect()
 }
 
 #[test]
@@ -282,31 +576,47 @@ fn the_configuration_that_has_every_table_is_in_order() {
     assert_eq!(errors(&with("", "")), Vec::<String>::new());
 }
 
-#[test]
-fn the_schema_has_exactly_the_keys_that_the_reader_has() {
-    let language = language();
-    // A table may stand at several places, of which each has a part of its keys.
-    let mut read: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
-    for (place, tables) in TABLES {
-        let known = known(&with(place, "zz = 1"));
-        tables.iter().for_each(|table| read.entry(table).or_default().extend(known.clone()));
-        for table in tables {
-            for key in keys(&language, table) {
-                if is_later(place, &key) {
-                    read.entry(table).or_default().insert(key);
-                }
-            }
-        }
-    }
-    for (table, read) in read {
-        assert_eq!(keys(&language, table), read, "{table}");
-    }
-}
+/// The places of [`ALL`] and the tables that stand there.
+const PLACES: [(&str, &str); 10] = [
+    ("root", "main"),
+    ("stage", "stage"),
+    ("deployment", "deployment"),
+    ("target", "target"),
+    ("run", "step"),
+    ("probe", "step"),
+    ("socket", "socket"),
+    ("cure", "cure"),
+    ("statuspage", "statuspage"),
+    ("rule", "rule"),
+];
 
 #[test]
-fn the_schema_has_exactly_the_keys_of_live_that_the_reader_has() {
-    let known = known(&with("deployment", "live = { zz = 1 }"));
-    assert_eq!(keys(&language(), "/definitions/live"), known);
+fn a_default_changes_nothing_where_it_is_written() {
+    let language = language();
+    let plan = |text: &str| {
+        let file = SourceFile { path: "a.toml".into(), text: text.into() };
+        let compiled =
+            compile(&file, &[]).map_err(|wrong| wrong.render(rollguard::config::Color::Plain));
+        compiled.map(|compiled| (compiled.settings, compiled.plan))
+    };
+    let mut seen = 0;
+    for (place, table) in PLACES {
+        for (key, declared) in keys(&language, table) {
+            let with = words(&declared["with"]);
+            let is_foreign = !with.is_empty() && !with.contains(&place);
+            let Some(default) = declared.get("default").filter(|_| !is_foreign) else { continue };
+            if key == "rules" {
+                continue;
+            }
+            // A share means something only beside a time.
+            let needs = if key == "share" { "for = \"1m\"\n" } else { "" };
+            let without = plan(&self::with(place, needs)).unwrap();
+            let changed = plan(&self::with(place, &format!("{needs}{key} = {default}")));
+            assert_eq!(changed.as_ref().ok(), Some(&without), "{place} {key} {changed:?}");
+            seen += 1;
+        }
+    }
+    assert!(seen >= 18, "only {seen} defaults were tried");
 }
 
 /// The kinds of signals, each with what it needs to be in order.
@@ -347,92 +657,6 @@ fn signal(body: &str) -> String {
 
 fn is_unavailable(text: &str) -> bool {
     errors(text).iter().any(|message| message.ends_with("is not available in this version"))
-}
-
-#[test]
-fn the_schema_has_exactly_the_keys_of_signals_that_the_reader_has() {
-    let mut read: BTreeSet<String> = SIGNALS.iter().map(|(kind, _)| (*kind).to_owned()).collect();
-    for (_, body) in SIGNALS {
-        let text = signal(&format!("{body}\nzz = 1"));
-        if !is_unavailable(&text) {
-            read.extend(known(&text));
-        }
-    }
-    let offered = keys(&language(), "/definitions/signal");
-    let missing: Vec<_> = read.difference(&offered).collect();
-    assert!(missing.is_empty(), "the schema lacks {missing:?}");
-    for key in offered.difference(&read) {
-        let text = signal(&format!("gauge = 'a'\n{key} = 1"));
-        assert!(is_unavailable(&text), "the reader does not know {key}");
-    }
-    let nothing = found("[signal.s]\n[rule.r]\nwhen = \"s > 1\"\n");
-    let help = nothing.iter().find_map(|d| d.help.as_deref()?.strip_prefix("give it one of "));
-    for kind in help.unwrap().split(", ") {
-        assert!(SIGNALS.iter().any(|(known, _)| *known == kind), "{kind} is not looked at here");
-    }
-}
-
-#[test]
-fn the_schema_has_exactly_the_words_that_the_reader_has() {
-    let cases = [
-        ("root", "mode", "/roots/main", ""),
-        ("deployment", "arm", "/definitions/deployment", ""),
-        ("rule", "severity", "/definitions/rule", ""),
-        ("rule", "on_no_data", "/definitions/rule", ""),
-        ("signal", "unit", "/definitions/signal", ""),
-        ("signal", "across", "/definitions/signal", "gauge = 'a'"),
-        ("signal", "over", "/definitions/signal", "gauge = 'a'\nwindow = \"1m\""),
-    ];
-    for (place, key, table, before) in cases {
-        let write = |word: &str| match before {
-            "" => with(place, &format!("{key} = \"{word}\"")),
-            body => signal(&format!("{body}\n{key} = \"{word}\"")),
-        };
-        let messages = errors(&write("zz"));
-        let list = messages.iter().find_map(|m| m.strip_prefix("`zz` is none of ")).unwrap();
-        let mut read: BTreeSet<&str> = list.split('`').skip(1).step_by(2).collect();
-        let language = language();
-        let words = language.pointer(table).unwrap()["properties"][key]["enum"].as_array().unwrap();
-        let words: BTreeSet<&str> = words.iter().map(|word| word.as_str().unwrap()).collect();
-        read.extend(words.iter().filter(|word| is_unavailable(&write(word))));
-        assert_eq!(words, read, "{table} {key}");
-    }
-}
-
-#[test]
-fn what_the_schema_calls_a_default_changes_nothing_where_it_is_written() {
-    let language = language();
-    let plan = |text: &str| {
-        let file = SourceFile { path: "a.toml".into(), text: text.into() };
-        let compiled =
-            compile(&file, &[]).map_err(|wrong| wrong.render(rollguard::config::Color::Plain));
-        compiled.map(|compiled| (compiled.settings, compiled.plan))
-    };
-    let mut seen = 0;
-    for (place, tables) in TABLES {
-        for (key, property) in
-            language.pointer(tables[0]).unwrap()["properties"].as_object().unwrap()
-        {
-            // Options of another kind of step are tried there.
-            let foreign = tables[0] == "/definitions/step"
-                && !known(&with(place, "zz = 1")).contains(key.as_str());
-            let Some(default) = property.get("default").filter(|_| !foreign) else { continue };
-            if key == "rules" || is_later(place, key) {
-                continue;
-            }
-            // A share means something only beside a time.
-            let needs = if key == "share" { "for = \"1m\"\n" } else { "" };
-            let without = plan(&with(place, needs)).unwrap();
-            let changed = plan(&with(place, &format!("{needs}{key} = {default}")));
-            assert_eq!(
-                changed.as_ref().ok(),
-                Some(&without),
-                "{place} {key} {default} {changed:?}"
-            );
-            seen += 1;
-        }
-    }
-    assert!(seen >= 18, "only {seen} defaults were tried");
 }
 
 /// What the validator says of texts; `None` if it is not there, which is said.

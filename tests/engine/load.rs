@@ -4,7 +4,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
-use rollguard::config::{Color, Level, Listen};
+use rollguard::config::{Color, DiagnosticLevel, Listen};
 use rollguard::load::{Directories, Hidden, Hides, LoadError, find, load, load_rules, load_with};
 use tempfile::TempDir;
 
@@ -91,7 +91,7 @@ fn a_pattern_that_matches_nothing_is_a_lint_and_a_named_file_that_is_not_there_a
     let (_directory, path) = configuration(MAIN, &[]);
     let lints = load(&path).unwrap().lints;
     assert!(lints.iter().any(|lint| lint.message == "no file matches `rules.d/*.toml`"));
-    assert_eq!(lints.count(Level::Error), 0);
+    assert_eq!(lints.count(DiagnosticLevel::Error), 0);
     let main = MAIN.replace("*.toml", "absent.toml");
     let (_directory, path) = configuration(&main, &[]);
     let shown = wrong(&path);

@@ -125,8 +125,19 @@ pub(crate) fn plan(targets: Vec<Target>, signals: Vec<Signal>, rules: Vec<Rule>)
         live: None,
     };
     let (mode, hooks) = (Mode::Observe, Vec::new());
-    let (stages, channels, drill) = (Vec::new(), Vec::new(), None);
-    Arc::new(Plan { mode, deployment, targets, signals, rules, hooks, stages, channels, drill })
+    let (stages, channels, drill, secrets) = (Vec::new(), Vec::new(), None, Vec::new());
+    Arc::new(Plan {
+        mode,
+        deployment,
+        targets,
+        signals,
+        rules,
+        hooks,
+        stages,
+        channels,
+        drill,
+        secrets,
+    })
 }
 
 /// A page of lines `SERIES VALUE`, `SERIES VALUE @AGE_SECONDS` or `!METRIC` for one that cannot be

@@ -1,4 +1,4 @@
-//! The words of a condition: cut, located and checked for their order before anything else sees
+//! The tokens of a condition: cut, located and checked for their order before anything else sees
 //! them. What leaves here is an expression that every parser reads the same way: it is short, it
 //! is not deep, its parentheses match and no operator stands where an operand belongs.
 
@@ -7,21 +7,22 @@ use std::ops::Range;
 use crate::model::signal::Unit;
 use crate::model::time::parse_duration;
 
-use crate::config::syntax::tree::Fault;
+use crate::config::syntax::TextError;
+use crate::config::syntax::diagnostic::nearest;
 
 /// The longest condition in bytes. Nobody can judge at a glance whether a longer one is right.
 pub(crate) const MAX_TEXT: usize = 4096;
 
-/// The most words in a condition. A chain of operators becomes a tree as deep as it is long, and
+/// The most tokens in a condition. A chain of operators becomes a tree as deep as it is long, and
 /// everything that walks trees does so on the stack.
 pub(crate) const MAX_TOKENS: usize = 512;
 
 /// How deep parentheses and prefix operators may nest; ten times what people write.
 pub(crate) const MAX_DEPTH: usize = 64;
 
-/// A word of a condition.
+/// A token of a condition.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Token {
+pub(crate) enum ExprToken {
     /// A literal, its unit already applied.
     Number(f64, Option<Unit>),
     /// A signal or a function.
@@ -40,58 +41,60 @@ pub(crate) enum Token {
     Comma,
 }
 
-/// A word and its place.
+/// A token and where it stands.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Word {
-    pub(crate) token: Token,
+pub(crate) struct LocatedToken {
+    pub(crate) token: ExprToken,
     pub(crate) span: Range<usize>,
 }
 
 /// The functions of the language.
 pub(crate) const FUNCTIONS: [&str; 3] = ["min", "max", "abs"];
 
-/// Cuts a condition into words and checks their order.
-pub(crate) fn tokenize(text: &str) -> Result<Vec<Word>, Fault> {
+/// Cuts a condition into tokens and checks their order.
+pub(crate) fn tokenize(text: &str) -> Result<Vec<LocatedToken>, TextError> {
     if text.len() > MAX_TEXT {
         let message = format!("longer than {MAX_TEXT} bytes");
-        return Err(Fault::new(0..text.len(), message).help("give parts of it names with `expr`"));
+        return Err(
+            TextError::new(0..text.len(), message).help("give parts of it names with `expr`")
+        );
     }
-    let mut words = Vec::new();
+    let mut tokens = Vec::new();
     let mut at = 0;
     while let Some(c) = text[at..].chars().next() {
         if c.is_ascii_whitespace() {
             at += 1;
             continue;
         }
-        let (token, len) = word(text, at)?;
-        words.push(Word { token, span: at..at + len });
+        let (token, len) = token_at(text, at)?;
+        tokens.push(LocatedToken { token, span: at..at + len });
         at += len;
-        if words.len() > MAX_TOKENS {
+        if tokens.len() > MAX_TOKENS {
             let message = format!("more than {MAX_TOKENS} words");
-            let fault = Fault::new(at - len..at, message);
-            return Err(fault.help("give parts of it names with `expr`"));
+            let error = TextError::new(at - len..at, message);
+            return Err(error.help("give parts of it names with `expr`"));
         }
     }
-    check_order(text, &words)?;
-    Ok(words)
+    check_order(text, &tokens)?;
+    Ok(tokens)
 }
 
-fn word(text: &str, at: usize) -> Result<(Token, usize), Fault> {
+fn token_at(text: &str, at: usize) -> Result<(ExprToken, usize), TextError> {
     const BINARY: [&str; 11] = ["&&", "||", ">=", "<=", "==", "!=", ">", "<", "+", "*", "/"];
     let rest = &text[at..];
     if let Some(operator) = BINARY.into_iter().find(|operator| rest.starts_with(operator)) {
-        return Ok((Token::Binary(operator), operator.len()));
+        return Ok((ExprToken::Binary(operator), operator.len()));
     }
     let one = |token| Ok((token, 1));
     match rest.as_bytes()[0] {
-        b'-' => one(Token::Minus),
-        b'!' => one(Token::Not),
-        b'(' => one(Token::Open),
-        b')' => one(Token::Close),
-        b',' => one(Token::Comma),
+        b'-' => one(ExprToken::Minus),
+        b'!' => one(ExprToken::Not),
+        b'(' => one(ExprToken::Open),
+        b')' => one(ExprToken::Close),
+        b',' => one(ExprToken::Comma),
         b'0'..=b'9' => number(text, at),
         b'.' if rest[1..].starts_with(|c: char| c.is_ascii_digit()) => {
-            Err(Fault::new(at..at + 1, "a number starts with a digit").label("write `0.`"))
+            Err(TextError::new(at..at + 1, "a number starts with a digit").label("write `0.`"))
         }
         c if c.is_ascii_alphabetic() || c == b'_' => name(text, at),
         _ => Err(stranger(text, at)),
@@ -103,7 +106,7 @@ fn run(text: &str) -> usize {
     text.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(text.len())
 }
 
-fn name(text: &str, at: usize) -> Result<(Token, usize), Fault> {
+fn name(text: &str, at: usize) -> Result<(ExprToken, usize), TextError> {
     let rest = &text[at..];
     let len = run(rest);
     let name = &rest[..len];
@@ -111,8 +114,8 @@ fn name(text: &str, at: usize) -> Result<(Token, usize), Fault> {
         let end = at + len + 1 + run(&rest[len + 1..]);
         let what = &text[at..end];
         return match &text[at + len..end] {
-            ".baseline" | ".before" => Ok((Token::Name(what.to_owned()), end - at)),
-            _ => Err(Fault::new(at..end, format!("`{what}` is not a signal's name"))
+            ".baseline" | ".before" => Ok((ExprToken::Name(what.to_owned()), end - at)),
+            _ => Err(TextError::new(at..end, format!("`{what}` is not a signal's name"))
                 .help("a signal has a `.baseline` and a `.before`, nothing else")),
         };
     }
@@ -122,17 +125,17 @@ fn name(text: &str, at: usize) -> Result<(Token, usize), Fault> {
         "not" | "NOT" => "!",
         "true" | "false" => {
             let message = format!("`{name}` is not offered, a condition compares readings");
-            return Err(Fault::new(at..at + len, message));
+            return Err(TextError::new(at..at + len, message));
         }
-        _ => return Ok((Token::Name(name.to_owned()), len)),
+        _ => return Ok((ExprToken::Name(name.to_owned()), len)),
     };
-    Err(Fault::new(at..at + len, format!("`{name}` is not an operator"))
+    Err(TextError::new(at..at + len, format!("`{name}` is not an operator"))
         .label(format!("write `{instead}`")))
 }
 
-fn number(text: &str, at: usize) -> Result<(Token, usize), Fault> {
+fn number(text: &str, at: usize) -> Result<(ExprToken, usize), TextError> {
     let rest = &text[at..];
-    let fault = |len: usize, message: String| Fault::new(at..at + len, message);
+    let error = |len: usize, message: String| TextError::new(at..at + len, message);
     let digits = |from: usize| {
         rest[from..].find(|c: char| !c.is_ascii_digit()).map_or(rest.len(), |n| from + n)
     };
@@ -140,7 +143,7 @@ fn number(text: &str, at: usize) -> Result<(Token, usize), Fault> {
     if rest[end..].starts_with('.') {
         let after = digits(end + 1);
         if after == end + 1 {
-            return Err(fault(after, format!("`{}` is not a number", &rest[..after])));
+            return Err(error(after, format!("`{}` is not a number", &rest[..after])));
         }
         end = after;
     }
@@ -148,35 +151,38 @@ fn number(text: &str, at: usize) -> Result<(Token, usize), Fault> {
     if let Some(exponent) = exponent.filter(|e| e.starts_with(|c: char| c.is_ascii_digit())) {
         end = digits(rest.len() - exponent.len());
     }
-    let value: f64 = rest[..end].parse().map_err(|_| fault(end, "not a number".into()))?;
+    let value: f64 = rest[..end].parse().map_err(|_| error(end, "not a number".into()))?;
     let unit_len = if rest[end..].starts_with('%') { 1 } else { run(&rest[end..]) };
     let len = end + unit_len;
     let written = &rest[..len];
     let (value, unit) = apply_unit(value, &rest[end..len], written)
         .ok_or_else(|| unknown_unit(at + end..at + len, &rest[end..len]))?;
     if !value.is_finite() {
-        return Err(fault(len, format!("`{written}` is too large a number")));
+        return Err(error(len, format!("`{written}` is too large a number")));
     }
-    Ok((Token::Number(value, unit), len))
+    Ok((ExprToken::Number(value, unit), len))
 }
 
 /// Reads a literal that stands alone.
-pub(crate) fn literal(text: &str) -> Result<(f64, Option<Unit>), Fault> {
-    let fault = || {
-        Fault::new(0..text.len(), format!("`{}` is not a number with a unit", text.escape_debug()))
-            .help("write a number, or one with a unit like \"500ms\", \"5%\" or \"64MiB\"")
+pub(crate) fn literal(text: &str) -> Result<(f64, Option<Unit>), TextError> {
+    let error = || {
+        TextError::new(
+            0..text.len(),
+            format!("`{}` is not a number with a unit", text.escape_debug()),
+        )
+        .help("write a number, or one with a unit like \"500ms\", \"5%\" or \"64MiB\"")
     };
     if !text.starts_with(|c: char| c.is_ascii_digit()) {
-        return Err(fault());
+        return Err(error());
     }
     match number(text, 0)? {
-        (Token::Number(value, unit), len) if len == text.len() => Ok((value, unit)),
-        _ => Err(fault()),
+        (ExprToken::Number(value, unit), len) if len == text.len() => Ok((value, unit)),
+        _ => Err(error()),
     }
 }
 
-fn unknown_unit(span: Range<usize>, unit: &str) -> Fault {
-    Fault::new(span, format!("unknown unit `{unit}`"))
+fn unknown_unit(span: Range<usize>, unit: &str) -> TextError {
+    TextError::new(span, format!("unknown unit `{unit}`"))
         .help("units are %, ms, s, m, h, d, B, KB, MB, GB, TB, KiB, MiB, GiB and TiB")
 }
 
@@ -208,134 +214,127 @@ fn apply_unit(value: f64, unit: &str, written: &str) -> Option<(f64, Option<Unit
 }
 
 /// A character that the language does not use, and what to write instead.
-fn stranger(text: &str, at: usize) -> Fault {
+fn stranger(text: &str, at: usize) -> TextError {
     let c = text[at..].chars().next().unwrap_or(' ');
-    let fault = |message: &str| Fault::new(at..at + c.len_utf8(), message);
+    let error = |message: &str| TextError::new(at..at + c.len_utf8(), message);
     match c {
-        '%' => fault("`%` stands behind a number").label("write `5%`, without a space"),
-        '=' => fault("`=` is not a comparison").label("write `==`"),
-        '&' => fault("`&` is not an operator").label("write `&&`"),
-        '|' => fault("`|` is not an operator").label("write `||`"),
-        ';' => fault("a condition is a single expression").label("join both with `&&`"),
-        '"' | '\'' => fault("strings are not offered, a condition compares readings"),
-        '{' | '}' => fault("a selector does not stand in a condition")
+        '%' => error("`%` stands behind a number").label("write `5%`, without a space"),
+        '=' => error("`=` is not a comparison").label("write `==`"),
+        '&' => error("`&` is not an operator").label("write `&&`"),
+        '|' => error("`|` is not an operator").label("write `||`"),
+        ';' => error("a condition is a single expression").label("join both with `&&`"),
+        '"' | '\'' => error("strings are not offered, a condition compares readings"),
+        '{' | '}' => error("a selector does not stand in a condition")
             .help("define a [signal.NAME] with it and use the name here"),
-        '^' => fault("`^` is not offered").label("multiply instead"),
-        _ => fault(&format!("`{}` means nothing here", c.escape_debug())),
+        '^' => error("`^` is not offered").label("multiply instead"),
+        _ => error(&format!("`{}` means nothing here", c.escape_debug())),
     }
 }
 
-/// What a parenthesis encloses.
-#[derive(Clone, Copy, PartialEq)]
-enum Kind {
-    Group,
-    Call,
-}
-
 /// An open parenthesis.
-struct Frame {
-    kind: Kind,
-    /// Where it was opened.
-    open: Range<usize>,
+struct OpenGroup {
+    /// Whether it holds the operands of a function.
+    is_call: bool,
+    span: Range<usize>,
     /// How many prefix operators wait for it and for those around it.
     prefixes: usize,
 }
 
 /// Checks that operands and operators alternate, that parentheses match and how deep they go.
-fn check_order(text: &str, words: &[Word]) -> Result<(), Fault> {
-    let mut frames: Vec<Frame> = Vec::new();
+fn check_order(text: &str, tokens: &[LocatedToken]) -> Result<(), TextError> {
+    let mut open: Vec<OpenGroup> = Vec::new();
     let mut operand_next = true;
     let mut prefixes = 0;
-    for (place, word) in words.iter().enumerate() {
-        let called = place.checked_sub(1).is_some_and(|before| is_function(&words[before].token));
-        match &word.token {
-            Token::Number(..) | Token::Name(_) if operand_next => {
-                check_call(word, words.get(place + 1))?;
+    for (index, located) in tokens.iter().enumerate() {
+        let LocatedToken { token, span } = located;
+        let is_call = index.checked_sub(1).is_some_and(|before| is_function(&tokens[before].token));
+        match (token, operand_next) {
+            (ExprToken::Number(..) | ExprToken::Name(_), true) => {
+                check_call(located, tokens.get(index + 1))?;
                 operand_next = false;
             }
-            Token::Open if operand_next || called => {
-                let kind = if called { Kind::Call } else { Kind::Group };
-                frames.push(Frame { kind, open: word.span.clone(), prefixes });
+            (ExprToken::Open, _) if operand_next || is_call => {
+                open.push(OpenGroup { is_call, span: span.clone(), prefixes });
                 operand_next = true;
             }
-            Token::Close if !operand_next => {
-                frames.pop().ok_or_else(|| Fault::new(word.span.clone(), "`)` closes nothing"))?;
+            (ExprToken::Close, false) => {
+                open.pop().ok_or_else(|| TextError::new(span.clone(), "`)` closes nothing"))?;
             }
-            Token::Comma if !operand_next && in_call(&frames) => operand_next = true,
-            Token::Binary(_) | Token::Minus if !operand_next => operand_next = true,
-            Token::Minus | Token::Not if operand_next => prefixes += 1,
-            Token::Number(..)
-            | Token::Name(_)
-            | Token::Binary(_)
-            | Token::Minus
-            | Token::Not
-            | Token::Open
-            | Token::Close
-            | Token::Comma => return Err(misplaced(text, word, operand_next)),
+            (ExprToken::Comma, false) if open.last().is_some_and(|group| group.is_call) => {
+                operand_next = true;
+            }
+            (ExprToken::Binary(_) | ExprToken::Minus, false) => operand_next = true,
+            (ExprToken::Minus | ExprToken::Not, true) => prefixes += 1,
+            _ => return Err(misplaced(text, located, operand_next)),
         }
-        if frames.len() + prefixes > MAX_DEPTH {
-            let message = format!("nested deeper than {MAX_DEPTH}");
-            return Err(Fault::new(word.span.clone(), message));
+        if open.len() + prefixes > MAX_DEPTH {
+            return Err(TextError::new(span.clone(), format!("nested deeper than {MAX_DEPTH}")));
         }
         if !operand_next {
-            prefixes = frames.last().map_or(0, |frame| frame.prefixes);
+            prefixes = open.last().map_or(0, |group| group.prefixes);
         }
     }
-    if let Some(frame) = frames.pop() {
-        return Err(Fault::new(frame.open, "`(` is never closed"));
+    if let Some(group) = open.pop() {
+        return Err(TextError::new(group.span, "`(` is never closed"));
     }
     if operand_next {
-        let end = words.last().map_or(0..text.len(), |word| word.span.clone());
-        return Err(Fault::new(end, "the condition ends where a signal or a number should follow"));
+        let end = tokens.last().map_or(0..text.len(), |located| located.span.clone());
+        let message = "the condition ends where a signal or a number should follow";
+        return Err(TextError::new(end, message));
     }
     Ok(())
 }
 
-fn in_call(frames: &[Frame]) -> bool {
-    frames.last().is_some_and(|frame| frame.kind == Kind::Call)
+fn is_function(token: &ExprToken) -> bool {
+    matches!(token, ExprToken::Name(name) if FUNCTIONS.contains(&name.as_str()))
 }
 
-fn is_function(token: &Token) -> bool {
-    matches!(token, Token::Name(name) if FUNCTIONS.contains(&name.as_str()))
+/// Whether the token is the name of a signal.
+pub(crate) fn is_signal(token: &ExprToken) -> bool {
+    matches!(token, ExprToken::Name(name) if !FUNCTIONS.contains(&name.as_str()))
+}
+
+/// The names of signals in an expression, each once; nothing where it cannot be read.
+pub(crate) fn mentioned(text: &str) -> Vec<String> {
+    let mut all = Vec::new();
+    for located in tokenize(text).unwrap_or_default() {
+        if let ExprToken::Name(name) = located.token
+            && !FUNCTIONS.contains(&name.as_str())
+            && !all.contains(&name)
+        {
+            all.push(name);
+        }
+    }
+    all
 }
 
 /// A function is called, a signal is not.
-fn check_call(word: &Word, next: Option<&Word>) -> Result<(), Fault> {
-    let Token::Name(name) = &word.token else { return Ok(()) };
-    let called = next.is_some_and(|next| next.token == Token::Open);
-    if called == is_function(&word.token) {
+fn check_call(located: &LocatedToken, next: Option<&LocatedToken>) -> Result<(), TextError> {
+    let ExprToken::Name(name) = &located.token else { return Ok(()) };
+    let called = next.is_some_and(|next| next.token == ExprToken::Open);
+    if called == is_function(&located.token) {
         return Ok(());
     }
-    let fault = |message| Fault::new(word.span.clone(), message);
+    let error = |message| TextError::new(located.span.clone(), message);
     if !called {
-        return Err(fault(format!("`{name}` is a function")).label(format!("write `{name}(…)`")));
+        return Err(error(format!("`{name}` is a function")).label(format!("write `{name}(…)`")));
     }
-    let error = fault(format!("unknown function `{name}`"));
-    Err(match crate::config::syntax::diagnostic::nearest(name, FUNCTIONS) {
+    let error = error(format!("unknown function `{name}`"));
+    Err(match nearest(name, FUNCTIONS) {
         Some(near) => error.label(format!("did you mean `{near}`?")),
         None => error.help("functions are min, max and abs"),
     })
 }
 
-fn misplaced(text: &str, word: &Word, operand_next: bool) -> Fault {
-    let found = &text[word.span.clone()];
-    let fault = |message| Fault::new(word.span.clone(), message);
-    match word.token {
-        Token::Comma if !operand_next => {
-            fault("`,` stands only between the operands of `min` and `max`".to_owned())
-        }
-        Token::Number(..)
-        | Token::Name(_)
-        | Token::Binary(_)
-        | Token::Minus
-        | Token::Not
-        | Token::Open
-        | Token::Close
-        | Token::Comma => {
-            let wanted = if operand_next { "a signal, a number or `(`" } else { "an operator" };
-            fault(format!("expected {wanted}, found `{found}`"))
-        }
+fn misplaced(text: &str, located: &LocatedToken, operand_next: bool) -> TextError {
+    let LocatedToken { token, span } = located;
+    if *token == ExprToken::Comma && !operand_next {
+        let message = "`,` stands only between the operands of `min` and `max`";
+        return TextError::new(span.clone(), message);
     }
+    let wanted = if operand_next { "a signal, a number or `(`" } else { "an operator" };
+    let found = &text[span.clone()];
+    TextError::new(span.clone(), format!("expected {wanted}, found `{found}`"))
 }
 
 #[cfg(test)]

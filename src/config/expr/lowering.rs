@@ -1,119 +1,49 @@
 //! Conditions: text to the typed program that the core evaluates. evalexpr builds the tree, for
-//! which every operand is renamed to its place among the words; so each node of the tree is
-//! known by where it stands, and nothing that evalexpr makes of a literal matters.
+//! which every operand is renamed to its index among the tokens; so each node of the tree is known
+//! by where it stands, and nothing that evalexpr makes of a literal matters.
 //!
-//! It must never hand evalexpr a text that was not cut and checked by `token` first: evalexpr
+//! It must never hand evalexpr a text that the lexer did not cut and check first: evalexpr
 //! overflows the stack on deep ones.
 
-use std::cell::Cell;
-use std::collections::HashMap;
 use std::ops::Range;
 
 use evalexpr::{Node, Operator};
 
 use crate::model::condition::{Arith, Compare, Cond, Condition, Extreme, Num};
-use crate::model::index::SignalIx;
-use crate::model::signal::Unit;
 
-use super::lexer::{Token, Word, tokenize};
-use super::units::{self, Measure};
-use crate::config::syntax::diagnostic::{MAX_SUGGESTED, nearest};
-use crate::config::syntax::tree::Fault;
-
-/// The signals that a condition may name.
-#[derive(Debug, Default)]
-pub(crate) struct Names {
-    /// Where a signal is and what it measures. A signal that could not be read has a place too,
-    /// so that its users are judged for their own mistakes only.
-    signals: HashMap<String, (SignalIx, Option<Unit>)>,
-    /// The labels by which a signal is read, where it is.
-    by: HashMap<SignalIx, Vec<String>>,
-    /// Why a signal has no earlier reading.
-    no_before: HashMap<String, String>,
-    /// For how many unknown names a near one was looked up.
-    suggested: Cell<usize>,
-    /// How many words were read.
-    words: Cell<usize>,
-}
-
-/// The most words in the conditions and expressions of all files: a thousand rules of fifty
-/// words each, where people write ten. Each takes most of a microsecond.
-const MAX_WORDS: usize = 50_000;
-
-impl Names {
-    pub(crate) fn insert(&mut self, name: &str, ix: SignalIx, unit: Option<Unit>) {
-        self.signals.insert(name.to_owned(), (ix, unit));
-    }
-
-    /// Says by which labels a signal is read.
-    pub(crate) fn read_by(&mut self, ix: SignalIx, by: &[String]) {
-        self.by.insert(ix, by.to_vec());
-    }
-
-    /// Says why a signal has no earlier reading.
-    pub(crate) fn refuse_before(&mut self, name: &str, why: String) {
-        self.no_before.insert(name.to_owned(), why);
-    }
-
-    /// The labels by which the signals are read that `each` goes through; an error says which two
-    /// are read by different ones.
-    pub(crate) fn by(
-        &self,
-        each: impl FnOnce(&mut dyn FnMut(SignalIx)),
-    ) -> Result<Vec<String>, String> {
-        let mut found: Option<SignalIx> = None;
-        let mut odd: Option<(SignalIx, SignalIx)> = None;
-        each(&mut |ix| {
-            let Some(by) = self.by.get(&ix).filter(|by| !by.is_empty()) else { return };
-            match found {
-                None => found = Some(ix),
-                Some(first) if self.by.get(&first) != Some(by) => odd = odd.or(Some((first, ix))),
-                Some(_) => {}
-            }
-        });
-        match (found, odd) {
-            (_, Some((a, b))) => Err(format!("{} but {}", self.describe(a), self.describe(b))),
-            (Some(ix), None) => Ok(self.by[&ix].clone()),
-            (None, None) => Ok(Vec::new()),
-        }
-    }
-
-    fn describe(&self, ix: SignalIx) -> String {
-        let named = |(name, (at, _)): (&String, &(SignalIx, Option<Unit>))| {
-            (*at == ix).then(|| name.clone())
-        };
-        let name = self.signals.iter().filter_map(named).min().unwrap_or_default();
-        let by = self.by.get(&ix).map(|by| by.join(", ")).unwrap_or_default();
-        format!("`{name}` is read by {by}")
-    }
-}
+use super::lexer::{ExprToken, LocatedToken, is_signal, tokenize};
+use super::scope::{MAX_WORDS, SignalScope};
+use super::units::{self, Quantity};
+use crate::config::syntax::TextError;
 
 /// Why a condition cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Refused {
+pub(crate) enum ExprError {
     /// It says something wrong.
-    Wrong(Fault),
+    Wrong(TextError),
     /// It names a signal that is not there.
-    Missing(Fault),
+    Missing(TextError),
 }
 
-impl From<Fault> for Refused {
-    fn from(fault: Fault) -> Self {
-        Self::Wrong(fault)
+impl From<TextError> for ExprError {
+    fn from(error: TextError) -> Self {
+        Self::Wrong(error)
     }
 }
 
 /// Reads a truth value.
-pub(crate) fn condition(text: &str, names: &Names) -> Result<Condition, Refused> {
-    let whole = 0..text.len();
-    let Lowered { value, signals, span } = lower(text, names)?;
-    let Value::Truth(cond) = value else {
-        return Err(Fault::new(span, "a condition compares, this is a number")
-            .label("add a limit, as in `> 5%`")
-            .into());
+pub(crate) fn condition(text: &str, signals: &SignalScope) -> Result<Condition, ExprError> {
+    let (lowered, names_signal) = lower(text, signals)?;
+    let cond = match lowered {
+        Lowered::Truth(cond, _) => cond,
+        Lowered::Number(_, _, span) => {
+            let error = TextError::new(span, "a condition compares, this is a number");
+            return Err(error.label("add a limit, as in `> 5%`").into());
+        }
     };
-    if signals == 0 {
-        return Err(Fault::new(whole, "the condition names no signal, it never changes").into());
+    if !names_signal {
+        let message = "the condition names no signal, it never changes";
+        return Err(TextError::new(0..text.len(), message).into());
     }
     // In one line, because it is shown in tables and in the journal.
     let lines: Vec<_> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
@@ -121,256 +51,194 @@ pub(crate) fn condition(text: &str, names: &Names) -> Result<Condition, Refused>
 }
 
 /// Reads arithmetic.
-pub(crate) fn arithmetic(text: &str, names: &Names) -> Result<Num, Refused> {
-    let Lowered { value, signals, span } = lower(text, names)?;
-    match value {
-        Value::Number(..) if signals == 0 => {
-            Err(Fault::new(span, "the expression names no signal")
-                .help("a constant is written with `value`")
-                .into())
+pub(crate) fn arithmetic(text: &str, signals: &SignalScope) -> Result<Num, ExprError> {
+    match lower(text, signals)? {
+        (Lowered::Number(_, _, span), false) => {
+            let error = TextError::new(span, "the expression names no signal");
+            Err(error.help("a constant is written with `value`").into())
         }
-        Value::Number(num, _) => Ok(num),
-        Value::Truth(_) => Err(Fault::new(span, "an `expr` is a number, this compares")
-            .help("comparisons belong into a rule's `when`")
-            .into()),
-    }
-}
-
-/// The names that an expression mentions, each once, functions left out; nothing where it cannot
-/// be read.
-pub(crate) fn mentioned(text: &str) -> Vec<String> {
-    let mut all = Vec::new();
-    for word in tokenize(text).unwrap_or_default() {
-        if let Token::Name(name) = word.token
-            && !super::lexer::FUNCTIONS.contains(&name.as_str())
-            && !all.contains(&name)
-        {
-            all.push(name);
+        (Lowered::Number(num, ..), true) => Ok(num),
+        (Lowered::Truth(_, span), _) => {
+            let error = TextError::new(span, "an `expr` is a number, this compares");
+            Err(error.help("comparisons belong into a rule's `when`").into())
         }
     }
-    all
 }
 
-/// A lowered expression.
-struct Lowered {
-    value: Value,
-    /// How many signals it reads.
-    signals: usize,
-    /// Where it stands.
-    span: Range<usize>,
+/// A lowered expression and where it stands.
+enum Lowered {
+    Number(Num, Quantity, Range<usize>),
+    Truth(Cond, Range<usize>),
 }
 
-enum Value {
-    Number(Num, Measure),
-    Truth(Cond),
-}
-
-/// The text that evalexpr is given: the word's place for every name and literal.
-fn rename(words: &[Word]) -> String {
+/// The text that evalexpr is given: the token's index for every name and literal.
+fn rename(tokens: &[LocatedToken]) -> String {
     let mut text = String::new();
-    for (place, word) in words.iter().enumerate() {
-        match &word.token {
-            Token::Number(..) | Token::Name(_) => text.push_str(&format!("t{place}")),
-            Token::Binary(operator) => text.push_str(operator),
-            Token::Minus => text.push('-'),
-            Token::Not => text.push('!'),
-            Token::Open => text.push('('),
-            Token::Close => text.push(')'),
-            Token::Comma => text.push(','),
+    for (index, located) in tokens.iter().enumerate() {
+        match &located.token {
+            ExprToken::Number(..) | ExprToken::Name(_) => text.push_str(&format!("t{index}")),
+            ExprToken::Binary(operator) => text.push_str(operator),
+            ExprToken::Minus => text.push('-'),
+            ExprToken::Not => text.push('!'),
+            ExprToken::Open => text.push('('),
+            ExprToken::Close => text.push(')'),
+            ExprToken::Comma => text.push(','),
         }
         text.push(' ');
     }
     text
 }
 
-fn lower(text: &str, names: &Names) -> Result<Lowered, Refused> {
-    let words = tokenize(text)?;
-    let all = names.words.get() + words.len();
-    if all > MAX_WORDS {
+/// The lowered text, and whether it names a signal.
+fn lower(text: &str, signals: &SignalScope) -> Result<(Lowered, bool), ExprError> {
+    let tokens = tokenize(text)?;
+    if !signals.count_words(tokens.len()) {
         let message = format!("all conditions together have more than {MAX_WORDS} words");
-        return Err(Fault::new(0..text.len(), message).into());
+        return Err(TextError::new(0..text.len(), message).into());
     }
-    names.words.set(all);
-    let unreadable = |_| Fault::new(0..text.len(), "the expression cannot be read");
-    let tree = evalexpr::build_operator_tree(&rename(&words)).map_err(unreadable)?;
-    Lowering { words: &words, names, text }.node(&tree)
+    let lowering = Lowering { tokens: &tokens, signals, text };
+    let tree = evalexpr::build_operator_tree(&rename(&tokens));
+    let lowered = lowering.node(&tree.map_err(|_| lowering.unreadable())?)?;
+    Ok((lowered, tokens.iter().any(|located| is_signal(&located.token))))
 }
 
 /// Walks the tree.
 struct Lowering<'a> {
-    words: &'a [Word],
-    names: &'a Names,
+    tokens: &'a [LocatedToken],
+    signals: &'a SignalScope,
     text: &'a str,
 }
 
 impl Lowering<'_> {
-    fn node(&self, node: &Node) -> Result<Lowered, Refused> {
-        let children = node.children();
-        match (node.operator(), children) {
+    fn node(&self, node: &Node) -> Result<Lowered, ExprError> {
+        match (node.operator(), node.children()) {
             (Operator::RootNode, [inner]) => self.node(inner),
             (Operator::VariableIdentifierRead { identifier }, []) => self.leaf(identifier),
             (Operator::FunctionIdentifier { identifier }, [operands]) => {
                 self.call(identifier, operands)
             }
-            (Operator::Neg, [operand]) => self.negate(operand),
-            (Operator::Not, [operand]) => self.not(operand),
-            (operator, [left, right]) => {
-                if let Some(arith) = arith(operator) {
-                    self.arith(arith, left, right)
-                } else if let Some(compare) = compare(operator) {
-                    self.compare(compare, left, right)
-                } else {
-                    self.logic(operator, left, right)
-                }
+            (Operator::Neg, [operand]) => {
+                let (num, quantity, span) = self.number(operand, "-")?;
+                Ok(Lowered::Number(Num::Neg(Box::new(num)), quantity, span))
             }
+            (Operator::Not, [operand]) => {
+                let (cond, span) = self.truth(operand, "!")?;
+                Ok(Lowered::Truth(Cond::Not(Box::new(cond)), span))
+            }
+            (Operator::Add, [left, right]) => self.arith(Arith::Add, "+", left, right),
+            (Operator::Sub, [left, right]) => self.arith(Arith::Sub, "-", left, right),
+            (Operator::Mul, [left, right]) => self.arith(Arith::Mul, "*", left, right),
+            (Operator::Div, [left, right]) => self.arith(Arith::Div, "/", left, right),
+            (Operator::Lt, [left, right]) => self.compare(Compare::Less, left, right),
+            (Operator::Leq, [left, right]) => self.compare(Compare::LessOrEqual, left, right),
+            (Operator::Gt, [left, right]) => self.compare(Compare::Greater, left, right),
+            (Operator::Geq, [left, right]) => self.compare(Compare::GreaterOrEqual, left, right),
+            (Operator::Eq, [left, right]) => self.compare(Compare::Equal, left, right),
+            (Operator::Neq, [left, right]) => self.compare(Compare::NotEqual, left, right),
+            (Operator::And, [left, right]) => self.logic(Cond::And, "&&", left, right),
+            (Operator::Or, [left, right]) => self.logic(Cond::Or, "||", left, right),
             _ => Err(self.unreadable()),
         }
     }
 
-    fn unreadable(&self) -> Refused {
-        Fault::new(0..self.text.len(), "the expression cannot be read").into()
+    fn unreadable(&self) -> ExprError {
+        TextError::new(0..self.text.len(), "the expression cannot be read").into()
     }
 
-    fn word(&self, identifier: &str) -> Result<&Word, Refused> {
-        let place: Option<usize> = identifier.strip_prefix('t').and_then(|n| n.parse().ok());
-        place.and_then(|place| self.words.get(place)).ok_or_else(|| self.unreadable())
+    fn token(&self, identifier: &str) -> Result<&LocatedToken, ExprError> {
+        let index: Option<usize> = identifier.strip_prefix('t').and_then(|n| n.parse().ok());
+        index.and_then(|index| self.tokens.get(index)).ok_or_else(|| self.unreadable())
     }
 
-    fn leaf(&self, identifier: &str) -> Result<Lowered, Refused> {
-        let Word { token, span } = self.word(identifier)?;
-        let number = |num, measure, signals| {
-            Ok(Lowered { value: Value::Number(num, measure), signals, span: span.clone() })
-        };
-        match token {
-            Token::Number(value, None) => number(Num::Const(*value), Measure::PLAIN, 0),
-            Token::Number(value, unit @ Some(_)) => {
-                let measure = Measure { literal: Some(span.clone()), ..Measure::of(*unit) };
-                number(Num::Const(*value), measure, 0)
-            }
-            Token::Name(name) => match self.names.signals.get(name) {
-                Some((ix, unit)) => number(Num::Signal(*ix), Measure::of(*unit), 1),
-                None => Err(Refused::Missing(self.unknown(name, span))),
-            },
-            Token::Binary(_)
-            | Token::Minus
-            | Token::Not
-            | Token::Open
-            | Token::Close
-            | Token::Comma => Err(self.unreadable()),
+    fn leaf(&self, identifier: &str) -> Result<Lowered, ExprError> {
+        let LocatedToken { token, span } = self.token(identifier)?;
+        let number = |num, quantity| Ok(Lowered::Number(num, quantity, span.clone()));
+        if let ExprToken::Number(value, unit) = token {
+            let quantity = match unit {
+                None => Quantity::PLAIN,
+                Some(_) => Quantity { literal: Some(span.clone()), ..Quantity::of(*unit) },
+            };
+            return number(Num::Const(*value), quantity);
+        }
+        let ExprToken::Name(name) = token else { return Err(self.unreadable()) };
+        match self.signals.get(name) {
+            Some((ix, unit)) => number(Num::Signal(ix), Quantity::of(unit)),
+            None => Err(ExprError::Missing(self.signals.unknown(name, span))),
         }
     }
 
-    fn unknown(&self, name: &str, span: &Range<usize>) -> Fault {
-        let derived = name.split_once('.').filter(|(of, _)| self.names.signals.contains_key(*of));
-        match derived {
-            Some((of, "baseline")) => {
-                return Fault::new(span.clone(), format!("signal `{of}` has no baseline"))
-                    .help(format!("write [signal.{of}.baseline], as in `from = \"before\"`"));
-            }
-            Some((of, _)) => {
-                let why = self.names.no_before.get(of).map_or("", String::as_str);
-                return Fault::new(span.clone(), format!("there is no `{name}`")).label(why);
-            }
-            None => {}
-        }
-        let fault = Fault::new(span.clone(), format!("unknown signal `{name}`"));
-        let suggested = self.names.suggested.get();
-        if suggested == MAX_SUGGESTED {
-            return fault;
-        }
-        self.names.suggested.set(suggested + 1);
-        let mut known: Vec<_> = self.names.signals.keys().map(String::as_str).collect();
-        known.sort_unstable();
-        match nearest(name, known) {
-            Some(near) => fault.label(format!("did you mean `{near}`?")),
-            None => fault,
-        }
-    }
-
-    fn call(&self, identifier: &str, operands: &Node) -> Result<Lowered, Refused> {
-        let Word { token, span } = self.word(identifier)?;
-        let Token::Name(name) = token else { return Err(self.unreadable()) };
+    fn call(&self, identifier: &str, operands: &Node) -> Result<Lowered, ExprError> {
+        let LocatedToken { token, span } = self.token(identifier)?;
+        let ExprToken::Name(name) = token else { return Err(self.unreadable()) };
         let mut end = span.end;
-        let (mut nums, mut signals, mut all) = (Vec::new(), 0, Measure::PLAIN);
+        let (mut nums, mut all) = (Vec::new(), Quantity::PLAIN);
         for operand in flatten(operands) {
-            let (num, measure, lowered) = self.number(operand, name)?;
-            all = if nums.is_empty() { measure } else { self.agree(all, measure)? };
+            let (num, quantity, span) = self.number(operand, name)?;
+            all = if nums.is_empty() { quantity } else { self.agree(all, quantity)? };
             nums.push(num);
-            signals += lowered.signals;
-            end = lowered.span.end;
+            end = span.end;
         }
+        let span = span.start..end;
         let num = match name.as_str() {
             "min" => Num::Extreme(Extreme::Min, nums),
             "max" => Num::Extreme(Extreme::Max, nums),
-            "abs" => {
-                let mut nums = nums.into_iter();
-                match (nums.next(), nums.next()) {
-                    (Some(operand), None) => Num::Abs(Box::new(operand)),
-                    _ => return Err(Fault::new(span.start..end, "`abs` takes one operand").into()),
-                }
-            }
-            _ => return Err(self.unreadable()),
+            _ => match nums.pop() {
+                Some(operand) if nums.is_empty() => Num::Abs(Box::new(operand)),
+                _ => return Err(TextError::new(span, "`abs` takes one operand").into()),
+            },
         };
-        Ok(Lowered { value: Value::Number(num, all), signals, span: span.start..end })
+        Ok(Lowered::Number(num, all, span))
     }
 
-    fn negate(&self, operand: &Node) -> Result<Lowered, Refused> {
-        let (num, measure, inner) = self.number(operand, "-")?;
-        Ok(inner.with(Value::Number(Num::Neg(Box::new(num)), measure)))
-    }
-
-    fn not(&self, operand: &Node) -> Result<Lowered, Refused> {
-        let (cond, inner) = self.truth(operand, "!")?;
-        Ok(inner.with(Value::Truth(Cond::Not(Box::new(cond)))))
-    }
-
-    fn arith(&self, operator: Arith, left: &Node, right: &Node) -> Result<Lowered, Refused> {
-        let symbol = match operator {
-            Arith::Add => "+",
-            Arith::Sub => "-",
-            Arith::Mul => "*",
-            Arith::Div => "/",
-        };
-        let (left, left_measure, inner) = self.number(left, symbol)?;
-        let (right, right_measure, other) = self.number(right, symbol)?;
+    fn arith(
+        &self,
+        operator: Arith,
+        symbol: &str,
+        left: &Node,
+        right: &Node,
+    ) -> Result<Lowered, ExprError> {
+        let (left, left_quantity, left_span) = self.number(left, symbol)?;
+        let (right, right_quantity, right_span) = self.number(right, symbol)?;
         if operator == Arith::Div && right == Num::Const(0.0) {
-            return Err(Fault::new(other.span, "dividing by zero never gives a reading").into());
+            let message = "dividing by zero never gives a reading";
+            return Err(TextError::new(right_span, message).into());
         }
-        let measure = match operator {
-            Arith::Add | Arith::Sub => self.agree(left_measure, right_measure)?,
-            Arith::Mul | Arith::Div => left_measure.scaled(operator, right_measure),
+        let quantity = match operator {
+            Arith::Add | Arith::Sub => self.agree(left_quantity, right_quantity)?,
+            Arith::Mul | Arith::Div => left_quantity.scaled(operator, right_quantity),
         };
         let num = Num::Arith(operator, Box::new(left), Box::new(right));
-        Ok(join(Value::Number(num, measure), &inner, &other))
+        Ok(Lowered::Number(num, quantity, left_span.start..right_span.end))
     }
 
-    fn compare(&self, operator: Compare, left: &Node, right: &Node) -> Result<Lowered, Refused> {
+    fn compare(&self, operator: Compare, left: &Node, right: &Node) -> Result<Lowered, ExprError> {
         let symbol = operator.to_string();
-        let (left, left_measure, inner) = self.number(left, &symbol)?;
-        let (right, right_measure, other) = self.number(right, &symbol)?;
-        self.agree(left_measure, right_measure)?;
-        Ok(join(Value::Truth(Cond::Compare(left, operator, right)), &inner, &other))
+        let (left, left_quantity, left_span) = self.number(left, &symbol)?;
+        let (right, right_quantity, right_span) = self.number(right, &symbol)?;
+        self.agree(left_quantity, right_quantity)?;
+        let cond = Cond::Compare(left, operator, right);
+        Ok(Lowered::Truth(cond, left_span.start..right_span.end))
     }
 
-    fn logic(&self, operator: &Operator, left: &Node, right: &Node) -> Result<Lowered, Refused> {
-        let and = *operator == Operator::And;
-        if !and && *operator != Operator::Or {
-            return Err(self.unreadable());
-        }
-        let symbol = if and { "&&" } else { "||" };
-        let (left, inner) = self.truth(left, symbol)?;
-        let (right, other) = self.truth(right, symbol)?;
-        let (left, right) = (Box::new(left), Box::new(right));
-        let cond = if and { Cond::And(left, right) } else { Cond::Or(left, right) };
-        Ok(join(Value::Truth(cond), &inner, &other))
+    fn logic(
+        &self,
+        join: fn(Box<Cond>, Box<Cond>) -> Cond,
+        symbol: &str,
+        left: &Node,
+        right: &Node,
+    ) -> Result<Lowered, ExprError> {
+        let (left, left_span) = self.truth(left, symbol)?;
+        let (right, right_span) = self.truth(right, symbol)?;
+        let cond = join(Box::new(left), Box::new(right));
+        Ok(Lowered::Truth(cond, left_span.start..right_span.end))
     }
 
     /// What both operands measure, if a literal does not say otherwise.
-    fn agree(&self, left: Measure, right: Measure) -> Result<Measure, Refused> {
+    fn agree(&self, left: Quantity, right: Quantity) -> Result<Quantity, ExprError> {
         left.agree(right).map_err(|(left, right, literal)| {
             let (left, right) = (units::name(left), units::name(right));
             let written = &self.text[literal.clone()];
-            Fault::new(literal, format!("`{written}` does not fit"))
+            TextError::new(literal, format!("`{written}` does not fit"))
                 .label(format!("{left} against {right}"))
                 .help("a signal's `unit` says what it measures, where its name misleads")
                 .into()
@@ -378,51 +246,32 @@ impl Lowering<'_> {
     }
 
     /// The operand of something that needs a number.
-    fn number(&self, node: &Node, of: &str) -> Result<(Num, Measure, Operand), Refused> {
-        let Lowered { value, signals, span } = self.node(node)?;
-        match value {
-            Value::Number(num, measure) => Ok((num, measure, Operand { signals, span })),
-            Value::Truth(_) => {
-                let fault =
-                    Fault::new(span, format!("`{of}` needs numbers, this is true or false"));
-                Err(fault.help("comparisons are joined with `&&`, as in `1 < a && a < 5`").into())
+    fn number(&self, node: &Node, of: &str) -> Result<(Num, Quantity, Range<usize>), ExprError> {
+        match self.node(node)? {
+            Lowered::Number(num, quantity, span) => Ok((num, quantity, span)),
+            Lowered::Truth(_, span) => {
+                let message = format!("`{of}` needs numbers, this is true or false");
+                let error = TextError::new(span, message);
+                Err(error.help("comparisons are joined with `&&`, as in `1 < a && a < 5`").into())
             }
         }
     }
 
     /// The operand of something that needs a truth value.
-    fn truth(&self, node: &Node, of: &str) -> Result<(Cond, Operand), Refused> {
-        let Lowered { value, signals, span } = self.node(node)?;
-        match value {
-            Value::Truth(cond) => Ok((cond, Operand { signals, span })),
-            Value::Number(..) => {
-                let fault =
-                    Fault::new(span, format!("`{of}` needs true or false, this is a number"));
+    fn truth(&self, node: &Node, of: &str) -> Result<(Cond, Range<usize>), ExprError> {
+        match self.node(node)? {
+            Lowered::Truth(cond, span) => Ok((cond, span)),
+            Lowered::Number(_, _, span) => {
+                let message = format!("`{of}` needs true or false, this is a number");
+                let error = TextError::new(span, message);
                 Err(match of {
-                    "!" => fault.help("put the comparison into parentheses, as in `!(a > 5)`"),
-                    _ => fault.label("add a limit, as in `> 5%`"),
+                    "!" => error.help("put the comparison into parentheses, as in `!(a > 5)`"),
+                    _ => error.label("add a limit, as in `> 5%`"),
                 }
                 .into())
             }
         }
     }
-}
-
-/// What is known of an operand apart from its value.
-struct Operand {
-    signals: usize,
-    span: Range<usize>,
-}
-
-impl Operand {
-    fn with(self, value: Value) -> Lowered {
-        Lowered { value, signals: self.signals, span: self.span }
-    }
-}
-
-fn join(value: Value, left: &Operand, right: &Operand) -> Lowered {
-    let span = left.span.start.min(right.span.start)..left.span.end.max(right.span.end);
-    Lowered { value, signals: left.signals + right.signals, span }
 }
 
 /// The operands of a call: evalexpr wraps several in a tuple, each in a root of its own.
@@ -438,37 +287,17 @@ fn flatten(operands: &Node) -> Vec<&Node> {
     }
 }
 
-fn arith(operator: &Operator) -> Option<Arith> {
-    let all = [
-        (Operator::Add, Arith::Add),
-        (Operator::Sub, Arith::Sub),
-        (Operator::Mul, Arith::Mul),
-        (Operator::Div, Arith::Div),
-    ];
-    all.into_iter().find(|(theirs, _)| theirs == operator).map(|(_, ours)| ours)
-}
-
-fn compare(operator: &Operator) -> Option<Compare> {
-    let all = [
-        (Operator::Lt, Compare::Less),
-        (Operator::Leq, Compare::LessOrEqual),
-        (Operator::Gt, Compare::Greater),
-        (Operator::Geq, Compare::GreaterOrEqual),
-        (Operator::Eq, Compare::Equal),
-        (Operator::Neq, Compare::NotEqual),
-    ];
-    all.into_iter().find(|(theirs, _)| theirs == operator).map(|(_, ours)| ours)
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
     use crate::config::expr::lexer::{MAX_DEPTH, MAX_TOKENS};
+    use crate::model::index::SignalIx;
+    use crate::model::signal::Unit;
 
-    fn names() -> Names {
-        let mut names = Names::default();
+    fn names() -> SignalScope {
+        let mut names = SignalScope::default();
         names.insert("a", SignalIx(0), None);
         names.insert("b", SignalIx(1), None);
         names.insert("error_rate", SignalIx(2), Some(Unit::Ratio));
@@ -479,9 +308,9 @@ mod tests {
         names
     }
 
-    fn fault(text: &str) -> Fault {
+    fn error(text: &str) -> TextError {
         match condition(text, &names()) {
-            Err(Refused::Wrong(fault) | Refused::Missing(fault)) => fault,
+            Err(ExprError::Wrong(error) | ExprError::Missing(error)) => error,
             Ok(condition) => panic!("{text} reads as {:?}", condition.cond),
         }
     }
@@ -512,8 +341,8 @@ mod tests {
     #[test]
     fn what_is_wrong_is_found_where_it_stands() {
         let check = |text: &str, wrong: &str| {
-            let fault = fault(text);
-            assert_eq!(&text[fault.span.clone()], wrong, "{text}: {}", fault.message);
+            let error = error(text);
+            assert_eq!(&text[error.span.clone()], wrong, "{text}: {}", error.message);
         };
         check("eror_rate > 5%", "eror_rate");
         check("a < b < 3", "a < b");
@@ -560,7 +389,7 @@ mod tests {
             "abs(p95 - 1s) > 100ms",
         ];
         for text in fits {
-            assert!(condition(text, &names()).is_ok(), "{text}: {:?}", fault(text));
+            assert!(condition(text, &names()).is_ok(), "{text}: {:?}", error(text));
         }
         let contradicts = [
             ("error_rate > 5s", "5s"),
@@ -577,7 +406,7 @@ mod tests {
             ("p95 * 2 > 5%", "5%"),
         ];
         for (text, wrong) in contradicts {
-            assert_eq!(&text[fault(text).span], wrong, "{text}");
+            assert_eq!(&text[error(text).span], wrong, "{text}");
         }
     }
 
@@ -719,7 +548,7 @@ mod tests {
         }
 
         #[test]
-        fn no_soup_of_words_makes_it_panic_and_every_fault_stands_within_the_text(
+        fn no_soup_of_words_makes_it_panic_and_every_error_stands_within_the_text(
             words in proptest::collection::vec(proptest::sample::select(vec![
                 "a", "b", "p95", "min", "abs", "(", ")", ",", "-", "!", "+", "/", "*", ">", "<=",
                 "==",
@@ -728,8 +557,8 @@ mod tests {
         ) {
             let text = words.concat();
             let read = condition(&text, &names());
-            if let Err(Refused::Wrong(fault) | Refused::Missing(fault)) = read {
-                prop_assert!(text.get(fault.span.clone()).is_some(), "{} {:?}", text, fault);
+            if let Err(ExprError::Wrong(error) | ExprError::Missing(error)) = read {
+                prop_assert!(text.get(error.span.clone()).is_some(), "{} {:?}", text, error);
             }
         }
     }

@@ -19,12 +19,12 @@ pub(crate) enum Dimension {
 
 /// What an operand measures, and the literal with a unit in it, if there is one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Measure {
+pub(crate) struct Quantity {
     pub(crate) dimension: Dimension,
     pub(crate) literal: Option<Range<usize>>,
 }
 
-impl Measure {
+impl Quantity {
     pub(crate) const PLAIN: Self = Self { dimension: Dimension::Plain, literal: None };
 
     pub(crate) fn of(unit: Option<Unit>) -> Self {

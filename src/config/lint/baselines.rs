@@ -15,9 +15,8 @@ use crate::model::rule::Rule;
 use crate::model::signal::{Signal, SignalKind, Unit};
 use crate::model::time::format_duration;
 
-use crate::config::syntax::diagnostic::{Diagnostic, Place};
-use crate::config::syntax::errors::Sink;
-use crate::config::tables::named::Declared;
+use crate::config::syntax::{Diagnostic, ErrorSink, TomlTable};
+use crate::config::tables::named_table::NamedTable;
 
 /// What becomes of an expression when every reading shrinks to the same fraction.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -64,7 +63,7 @@ impl Scale {
 
 /// What is known of a signal.
 #[derive(Clone, Copy)]
-struct Form {
+struct SignalScale {
     scale: Scale,
     /// The first baseline or earlier reading that it is made of.
     past: Option<SignalIx>,
@@ -75,38 +74,32 @@ struct Form {
 /// The rules of a plan, to be looked at for floors.
 pub(crate) struct Floors<'p> {
     plan: &'p Plan,
-    forms: Vec<Form>,
+    scales: Vec<SignalScale>,
 }
 
 /// A comparison that shrinks with the past.
-struct Bare {
+struct PastComparison {
     past: SignalIx,
     op: Compare,
-    /// On which side the past stands.
-    side: Side,
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum Side {
-    Left,
-    Right,
+    /// Whether the past stands on the left side.
+    is_left: bool,
 }
 
 impl<'p> Floors<'p> {
     /// Looks at each signal once.
     pub(crate) fn of(plan: &'p Plan) -> Self {
-        let mut floors = Self { plan, forms: Vec::with_capacity(plan.signals.len()) };
-        for (place, signal) in plan.signals.iter().enumerate() {
-            let form = floors.form(SignalIx(place), signal);
-            floors.forms.push(form);
+        let mut floors = Self { plan, scales: Vec::with_capacity(plan.signals.len()) };
+        for (ix, signal) in plan.signals.iter().enumerate() {
+            let scale = floors.signal_scale(SignalIx(ix), signal);
+            floors.scales.push(scale);
         }
         floors
     }
 
     /// What a signal derives from comes right before it, and so do all that it is computed from.
-    fn form(&self, ix: SignalIx, signal: &Signal) -> Form {
+    fn signal_scale(&self, ix: SignalIx, signal: &Signal) -> SignalScale {
         let derived = signal.name.is_derived();
-        let base = self.forms.last().filter(|_| derived).map_or(ix, |before| before.base);
+        let base = self.scales.last().filter(|_| derived).map_or(ix, |before| before.base);
         let (scale, past) = match &signal.kind {
             SignalKind::Value(number) => (Scale::of(*number), None),
             SignalKind::Expr(num) => (self.scale(num), self.past(num)),
@@ -115,13 +108,13 @@ impl<'p> Floors<'p> {
             | SignalKind::Before { .. }
             | SignalKind::Up(_) => (Scale::Power(1), None),
         };
-        Form { scale, past: if derived { Some(ix) } else { past }, base }
+        SignalScale { scale, past: if derived { Some(ix) } else { past }, base }
     }
 
     fn scale(&self, num: &Num) -> Scale {
         match num {
             Num::Const(number) => Scale::of(*number),
-            Num::Signal(ix) => self.forms[ix.0].scale,
+            Num::Signal(ix) => self.scales[ix.0].scale,
             Num::Neg(inner) | Num::Abs(inner) => self.scale(inner),
             Num::Arith(operator, left, right) => {
                 let (left, right) = (self.scale(left), self.scale(right));
@@ -140,12 +133,12 @@ impl<'p> Floors<'p> {
 
     fn past(&self, num: &Num) -> Option<SignalIx> {
         let mut past = None;
-        num.for_each_signal(&mut |ix| past = past.or(self.forms[ix.0].past));
+        num.for_each_signal(&mut |ix| past = past.or(self.scales[ix.0].past));
         past
     }
 
     /// Says so of a rule that compares with the past and with nothing else.
-    pub(crate) fn check(&self, rule: &Rule, declared: &Declared<'_>, sink: &mut Sink) {
+    pub(crate) fn check(&self, rule: &Rule, named: &NamedTable<'_>, sink: &mut ErrorSink) {
         let mut floors = HashSet::new();
         if let Some(given) = &rule.given {
             self.add(&given.cond, &mut floors);
@@ -153,8 +146,8 @@ impl<'p> Floors<'p> {
         let Some(bare) = self.bare(&rule.when.cond, &floors) else { return };
         let past = self.plan.signal(bare.past);
         let message =
-            format!("rule `{}` compares with `{}` and has no floor", declared.name, past.name);
-        let place = declared.section.get("when").map_or(declared.place.clone(), |w| w.place());
+            format!("rule `{}` compares with `{}` and has no floor", named.name, past.name);
+        let place = named.span_of("when");
         let help = format!(
             "where `{}` is next to nothing, so is what it is compared with; add a floor, as in \
              \"&& {}\"",
@@ -164,9 +157,9 @@ impl<'p> Floors<'p> {
         sink.report(Diagnostic::lint(place, message).help(help));
     }
 
-    fn advice(&self, bare: &Bare) -> String {
+    fn advice(&self, bare: &PastComparison) -> String {
         let past = self.plan.signal(bare.past);
-        let base = self.plan.signal(self.forms[bare.past.0].base);
+        let base = self.plan.signal(self.scales[bare.past.0].base);
         let step = match base.unit {
             Some(Unit::Seconds) => "50ms",
             Some(Unit::Ratio) => "1%",
@@ -174,8 +167,8 @@ impl<'p> Floors<'p> {
             Some(Unit::PerSecond | Unit::Count) | None => "10",
         };
         let rises = match bare.op {
-            Compare::Greater | Compare::GreaterOrEqual => bare.side == Side::Right,
-            Compare::Less | Compare::LessOrEqual => bare.side == Side::Left,
+            Compare::Greater | Compare::GreaterOrEqual => !bare.is_left,
+            Compare::Less | Compare::LessOrEqual => bare.is_left,
             Compare::Equal | Compare::NotEqual => false,
         };
         match rises {
@@ -185,15 +178,17 @@ impl<'p> Floors<'p> {
     }
 
     /// The first comparison with the past beside which no floor stands.
-    fn bare(&self, cond: &Cond, floors: &HashSet<SignalIx>) -> Option<Bare> {
+    fn bare(&self, cond: &Cond, floors: &HashSet<SignalIx>) -> Option<PastComparison> {
         match cond {
             Cond::Compare(left, op, right) => {
-                let (past, side) = self
-                    .past(left)
-                    .map(|past| (past, Side::Left))
-                    .or_else(|| Some((self.past(right)?, Side::Right)))?;
+                let is_left = self.past(left).is_some();
+                let past = self.past(left).or_else(|| self.past(right))?;
                 let floored = self.named(cond).iter().any(|base| floors.contains(base));
-                (self.shrinks(left, right) && !floored).then_some(Bare { past, op: *op, side })
+                (self.shrinks(left, right) && !floored).then_some(PastComparison {
+                    past,
+                    op: *op,
+                    is_left,
+                })
             }
             Cond::And(..) => {
                 let mut all = Vec::new();
@@ -237,7 +232,7 @@ impl<'p> Floors<'p> {
     /// The signals that a condition names, baselines as what they are the baseline of.
     fn named(&self, cond: &Cond) -> Vec<SignalIx> {
         let mut all = Vec::new();
-        cond.for_each_signal(&mut |ix| all.push(self.forms[ix.0].base));
+        cond.for_each_signal(&mut |ix| all.push(self.scales[ix.0].base));
         all
     }
 }
@@ -259,16 +254,15 @@ pub(crate) fn never_taken(
     plan: &Plan,
     ix: SignalIx,
     most: u128,
-    declared: &Declared<'_>,
-    sink: &mut Sink,
+    named: &NamedTable<'_>,
+    sink: &mut ErrorSink,
 ) {
     let SignalKind::Baseline { window, min_readings, .. } = &plan.signal(ix).kind else { return };
-    let item = declared.section.get("baseline");
-    let place = item.map_or(declared.place.clone(), |item| item.place());
+    let value = named.table.get("baseline");
     match plan.deployment.arm {
         Arm::Always => {
             let message = "the guard is armed as it starts, so nothing was read before";
-            sink.report(Diagnostic::lint(place, message).help(
+            sink.report(Diagnostic::lint(named.span_of("baseline"), message).help(
                 "with arm = \"always\" take the baseline from = \"target\" or \"value\", or \
                  compare with `.before`",
             ));
@@ -279,16 +273,12 @@ pub(crate) fn never_taken(
             }
             let window = format_duration(*window);
             let message = format!("{min_readings} readings never fit into {window}, {most} do");
-            let place = item.and_then(|item| key_place(item, "min_readings")).unwrap_or(place);
-            sink.report(
-                Diagnostic::lint(place, message)
-                    .help("give the baseline a longer `window` or fewer `min_readings`"),
-            );
+            let ignored = &mut ErrorSink::default();
+            let table = value.and_then(|value| TomlTable::of(value, "baseline", ignored));
+            let written = table.and_then(|table| table.get("min_readings"));
+            let span = written.map_or(named.span_of("baseline"), |value| value.span());
+            let help = "give the baseline a longer `window` or fewer `min_readings`";
+            sink.report(Diagnostic::lint(span, message).help(help));
         }
     }
-}
-
-fn key_place(item: crate::config::syntax::tree::Item<'_>, key: &str) -> Option<Place> {
-    let section = item.section("", &mut Sink::default())?;
-    section.get(key).map(|item| item.place())
 }

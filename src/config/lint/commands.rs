@@ -1,19 +1,19 @@
 //! Commands that people roll back with, and which of them do something else when they are run a
-//! second time, or not what they seem to do. It must never call bad what names where to go.
+//! second time, or not what they seem to do. It must never call risky what names where to go.
 
 use std::path::Path;
 
 /// A command and what is wrong with it.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Habit {
+pub(crate) struct RiskyCommand {
     pub(crate) what: &'static str,
-    pub(crate) kind: Kind,
+    pub(crate) risk: Risk,
     pub(crate) instead: &'static str,
 }
 
 /// What is wrong with a command.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Kind {
+pub(crate) enum Risk {
     /// Goes back to whatever came before: run twice it goes forward again.
     Toggles,
     /// Goes one step back: run twice it goes two.
@@ -28,11 +28,130 @@ pub(crate) enum Kind {
     GoesInto,
 }
 
-impl Kind {
-    const fn of(self, what: &'static str, instead: &'static str) -> Habit {
-        Habit { what, kind: self, instead }
+/// A command that is known to be risky.
+struct CommandPattern {
+    /// A program and words that come one after another, whatever else stands between them.
+    /// Alternatives are separated by `|`.
+    words: &'static str,
+    found: RiskyCommand,
+    /// Whether it is risky with all of its arguments, and with those after the words.
+    is_risky: fn(&[&str], &[&str]) -> bool,
+}
+
+const fn pattern(words: &'static str, risk: Risk, instead: &'static str) -> CommandPattern {
+    let found = RiskyCommand { what: words, risk, instead };
+    CommandPattern { words, found, is_risky: |_, _| true }
+}
+
+impl CommandPattern {
+    /// The same, where another name says more than its words.
+    const fn called(mut self, what: &'static str) -> Self {
+        self.found.what = what;
+        self
+    }
+
+    /// The same, where it is only risky with some arguments.
+    const fn when(self, is_risky: fn(&[&str], &[&str]) -> bool) -> Self {
+        Self { is_risky, ..self }
     }
 }
+
+const UNDO: &str = "kubectl rollout undo";
+const PIN_UNDO: &str = "add `--to-revision` or set the image";
+const BY_DIGEST: &str = "name the image by its digest";
+const BY_COMMIT: &str = "name the good commit";
+const UPDATE_IMAGE: &str = "use `docker service update --image`";
+const FORWARD: &str = "migrate forward to the good schema";
+const NEW_LINK: &str = "make a link of another name, then `mv -T` it over the old one";
+const ONE_ATTEMPT: &str = "give it one attempt, and let the cure tell after an interruption";
+const BY_NAME: &str = "deploy the good version or image by its name";
+
+/// The first that matches is meant.
+const PATTERNS: &[CommandPattern] = {
+    use Risk::{HasAGap, Newest, Repeats, Steps, Toggles};
+    &[
+        pattern("kubectl|oc rollout|rollouts undo", Toggles, PIN_UNDO).called(UNDO).when(unpinned),
+        pattern("kubectl-argo-rollouts undo", Toggles, PIN_UNDO).called(UNDO).when(unpinned),
+        pattern("kubectl|oc|kubectl-argo-rollouts set image", Newest, BY_DIGEST)
+            .called(":latest")
+            .when(names_latest),
+        pattern("helm rollback", Toggles, "name the revision after the release")
+            .when(|_, after| operand(after, 1).is_none_or(|revision| revision == "0")),
+        pattern("argocd app rollback", Toggles, "name the id after the application")
+            .when(|_, after| operand(after, 1).is_none()),
+        pattern("docker|podman service rollback", Toggles, UPDATE_IMAGE)
+            .called("docker service rollback"),
+        pattern("docker|podman service update --rollback", Toggles, UPDATE_IMAGE)
+            .called("docker service rollback"),
+        pattern("docker|podman", Newest, BY_DIGEST).called(":latest").when(names_latest),
+        pattern("nomad revert", Toggles, "name the version after the job")
+            .called("nomad job revert")
+            .when(|_, after| operand(after, 1).is_none_or(|version| version.starts_with('-'))),
+        pattern("cap deploy:rollback", Toggles, "deploy the good revision by its name"),
+        pattern("aws deploy create-deployment", Repeats, ONE_ATTEMPT),
+        pattern("aws ecs update-service", Newest, "write `--task-definition FAMILY:REVISION`")
+            .called("--task-definition")
+            .when(|all, _| {
+                let family = value(all, "--task-definition");
+                family.is_some_and(|family| !family.contains(':') && family != "{}")
+            }),
+        pattern("gcloud deploy targets rollback", Toggles, "name the release with `--release`")
+            .when(|all, _| value(all, "--release").is_none()),
+        pattern("gcloud deploy targets rollback", Repeats, "give it one attempt"),
+        pattern("gcloud update-traffic --to-latest", Newest, "write `--to-revisions=REVISION=100`")
+            .called("--to-latest"),
+        pattern(
+            "heroku rollback|releases:rollback",
+            Toggles,
+            "name the release, as in `heroku rollback v40`",
+        )
+        .called("heroku rollback")
+        .when(|_, after| operands(after).is_empty()),
+        pattern("git revert", Toggles, BY_COMMIT).called("git revert HEAD").when(|_, after| {
+            after.iter().any(|word| word.starts_with("HEAD") || word.starts_with('@'))
+        }),
+        pattern("git checkout|switch|reset", Toggles, BY_COMMIT)
+            .called("git checkout -")
+            .when(|_, after| after.contains(&"-")),
+        pattern("git checkout|switch|reset", Toggles, BY_COMMIT)
+            .called("git reset ORIG_HEAD")
+            .when(|_, after| after.iter().any(|w| w.contains("@{") || *w == "ORIG_HEAD")),
+        pattern("git checkout|switch|reset", Steps, BY_COMMIT)
+            .called("git reset HEAD~1")
+            .when(|_, after| after.iter().any(|word| is_before_head(word))),
+        pattern("rpm-ostree|bootc rollback", Toggles, BY_NAME).called("rpm-ostree rollback"),
+        pattern("snap revert", Steps, "add `--revision`")
+            .when(|_, after| value(after, "--revision").is_none()),
+        pattern("nixos-rebuild|nix-env --rollback", Steps, "use `--switch-generation NUMBER`")
+            .called("nix-env --rollback"),
+        pattern("ln", HasAGap, NEW_LINK)
+            .called("ln -sf")
+            .when(|all, _| has_flag(all, 's', "--symbolic") && has_flag(all, 'f', "--force")),
+        pattern("alembic downgrade", Steps, "name the revision to go back to")
+            .called("alembic downgrade -1")
+            .when(|_, after| {
+                let target = after.iter().find(|word| !word.starts_with("--"));
+                target.is_some_and(|target| target.starts_with('-'))
+            }),
+        pattern("goose down", Steps, "use `goose down-to VERSION`"),
+        pattern("migrate down", Steps, "use `migrate goto VERSION`"),
+        pattern("dbmate down|rollback", Steps, FORWARD).called("dbmate down"),
+        pattern("rake|rails db:rollback", Steps, "use `rails db:migrate VERSION=…`")
+            .called("rails db:rollback"),
+        pattern(
+            "sequelize|sequelize-cli db:migrate:undo",
+            Steps,
+            "use `db:migrate:undo:all --to NAME`",
+        )
+        .called("sequelize db:migrate:undo"),
+        pattern("flyway undo", Steps, "add `-target=VERSION`")
+            .when(|all, _| value(all, "-target").is_none()),
+        pattern("artisan|knex migrate:rollback|migrate:down", Steps, FORWARD)
+            .called("migrate:rollback"),
+        pattern("mix ecto.rollback", Steps, "add `--to VERSION`")
+            .when(|all, _| value(all, "--to").or(value(all, "--to-exclusive")).is_none()),
+    ]
+};
 
 /// The commands of a program with its arguments, each the words of one: a script for a shell is
 /// one argument and several commands.
@@ -49,25 +168,64 @@ pub(crate) fn program(word: &str) -> Option<&str> {
 
 /// What is wrong with a command, where it is one of those that are known. The program may stand
 /// anywhere in it, after `sudo` or `sh -c`.
-pub(crate) fn habit(command: &[&str]) -> Option<Habit> {
+pub(crate) fn risky(command: &[&str]) -> Option<RiskyCommand> {
     command.iter().enumerate().find_map(|(at, word)| {
-        let (name, rest) = (program(word)?, &command[at + 1..]);
-        of_orchestrator(name, rest)
-            .or_else(|| of_cloud(name, rest))
-            .or_else(|| of_git(name, rest))
-            .or_else(|| of_host(name, rest))
-            .or_else(|| of_database(name, rest))
+        let (name, all) = (program(word)?, &command[at + 1..]);
+        if name == "curl" {
+            return all.iter().find_map(|word| risky_url(word.trim_matches(['"', '\''])));
+        }
+        let is_of = |pattern: &&CommandPattern| {
+            let (programs, words) = pattern.words.split_once(' ').unwrap_or((pattern.words, ""));
+            let after = behind(all, words).filter(|_| is_one_of(name, programs));
+            after.is_some_and(|after| (pattern.is_risky)(all, after))
+        };
+        PATTERNS.iter().find(is_of).map(|pattern| pattern.found)
     })
 }
 
-/// The words after this one.
-fn after<'r, 'w>(rest: &'r [&'w str], word: &str) -> Option<&'r [&'w str]> {
-    rest.iter().position(|w| *w == word).map(|at| &rest[at + 1..])
+/// A URL that turns something over.
+pub(crate) fn risky_url(url: &str) -> Option<RiskyCommand> {
+    let toggles = |what, instead| Some(RiskyCommand { what, risk: Risk::Toggles, instead });
+    let (path, query) = url.split_once('?').unwrap_or((url, ""));
+    if query.split('&').any(|pair| pair == "rollback=previous") {
+        return toggles("rollback=previous", "update the service with the good image");
+    }
+    if path.contains("://") && path.ends_with("/toggle") {
+        return toggles("/toggle", "ask for `on` or `off`");
+    }
+    None
 }
 
-/// Whether the words come one after another, whatever else stands between them.
-fn in_order(rest: &[&str], words: &[&str]) -> bool {
-    words.iter().try_fold(rest, |rest, word| after(rest, word)).is_some()
+fn is_one_of(word: &str, alternatives: &str) -> bool {
+    alternatives.split('|').any(|alternative| alternative == word)
+}
+
+/// What stands behind the last of the words, if they come one after another.
+fn behind<'r, 'w>(all: &'r [&'w str], words: &str) -> Option<&'r [&'w str]> {
+    words.split_whitespace().try_fold(all, |rest, wanted| {
+        rest.iter().position(|word| is_one_of(word, wanted)).map(|at| &rest[at + 1..])
+    })
+}
+
+/// Whether no revision is named to go back to.
+fn unpinned(all: &[&str], _: &[&str]) -> bool {
+    value(all, "--to-revision").is_none_or(|revision| revision == "0")
+}
+
+/// Whether an image's name says "whatever is newest".
+fn names_latest(all: &[&str], _: &[&str]) -> bool {
+    all.iter().any(|word| word.ends_with(":latest"))
+}
+
+/// Whether it names a commit by its distance from the current one.
+fn is_before_head(word: &str) -> bool {
+    let from_head = word.strip_prefix("HEAD").or_else(|| word.strip_prefix('@'));
+    from_head.is_some_and(|rest| rest.starts_with(['~', '^']))
+}
+
+fn has_flag(all: &[&str], short: char, long: &str) -> bool {
+    let is_short = |word: &str| word.starts_with('-') && !word.starts_with("--");
+    all.iter().any(|word| (is_short(word) && word.contains(short)) || *word == long)
 }
 
 /// The value of a flag, `--flag=value` or `--flag value`.
@@ -83,209 +241,6 @@ fn value<'w>(rest: &[&'w str], flag: &str) -> Option<&'w str> {
         }
     }
     None
-}
-
-fn of_orchestrator(name: &str, rest: &[&str]) -> Option<Habit> {
-    match name {
-        "kubectl" | "kubectl-argo-rollouts" | "oc" => of_kubectl(name, rest),
-        "helm" => {
-            let operands = operands(after(rest, "rollback")?);
-            let pinned = operands.get(1).is_some_and(|revision| *revision != "0");
-            let instead = "name the revision after the release";
-            (!pinned).then(|| Kind::Toggles.of("helm rollback", instead))
-        }
-        "argocd" => {
-            let pinned = operands(after(after(rest, "app")?, "rollback")?).len() > 1;
-            let instead = "name the id after the application";
-            (!pinned).then(|| Kind::Toggles.of("argocd app rollback", instead))
-        }
-        "docker" | "podman" => {
-            let instead = "use `docker service update --image`";
-            let toggles = Kind::Toggles.of("docker service rollback", instead);
-            let service = after(rest, "service");
-            let rolls = service.is_some_and(|rest| {
-                rest.contains(&"rollback") || in_order(rest, &["update", "--rollback"])
-            });
-            rolls.then_some(toggles).or_else(|| latest(rest))
-        }
-        "nomad" => {
-            let operands = operands(after(rest, "revert")?);
-            let pinned = operands.get(1).is_some_and(|version| !version.starts_with('-'));
-            let instead = "name the version after the job";
-            (!pinned).then(|| Kind::Toggles.of("nomad job revert", instead))
-        }
-        "cap" => {
-            after(rest, "deploy:rollback")?;
-            let instead = "deploy the good revision by its name";
-            Some(Kind::Toggles.of("cap deploy:rollback", instead))
-        }
-        _ => None,
-    }
-}
-
-fn of_kubectl(name: &str, rest: &[&str]) -> Option<Habit> {
-    let rollouts = name == "kubectl-argo-rollouts"
-        || rest.iter().any(|word| ["rollout", "rollouts"].contains(word));
-    if rollouts && rest.contains(&"undo") {
-        let pinned = value(rest, "--to-revision").is_some_and(|revision| revision != "0");
-        let instead = "add `--to-revision` or set the image";
-        return (!pinned).then(|| Kind::Toggles.of("kubectl rollout undo", instead));
-    }
-    if in_order(rest, &["set", "image"]) { latest(rest) } else { None }
-}
-
-/// An image whose name says "whatever is newest".
-fn latest(rest: &[&str]) -> Option<Habit> {
-    let instead = "name the image by its digest";
-    rest.iter().any(|word| word.ends_with(":latest")).then(|| Kind::Newest.of(":latest", instead))
-}
-
-fn of_cloud(name: &str, rest: &[&str]) -> Option<Habit> {
-    match name {
-        "aws" if in_order(rest, &["deploy", "create-deployment"]) => {
-            let instead = "give it one attempt, and let the cure tell after an interruption";
-            Some(Kind::Repeats.of("aws deploy create-deployment", instead))
-        }
-        "aws" if in_order(rest, &["ecs", "update-service"]) => {
-            let what = "--task-definition";
-            let family = value(rest, "--task-definition")?;
-            let instead = "write `--task-definition FAMILY:REVISION`";
-            (!family.contains(':') && family != "{}").then(|| Kind::Newest.of(what, instead))
-        }
-        "gcloud" if in_order(rest, &["deploy", "targets", "rollback"]) => {
-            let what = "gcloud deploy targets rollback";
-            Some(match value(rest, "--release") {
-                None => Kind::Toggles.of(what, "name the release with `--release`"),
-                Some(_) => Kind::Repeats.of(what, "give it one attempt"),
-            })
-        }
-        "gcloud" if in_order(rest, &["update-traffic", "--to-latest"]) => {
-            let instead = "write `--to-revisions=REVISION=100`";
-            Some(Kind::Newest.of("--to-latest", instead))
-        }
-        "heroku" => {
-            let verb = |word: &&str| ["rollback", "releases:rollback"].contains(word);
-            let at = rest.iter().position(verb)?;
-            let instead = "name the release, as in `heroku rollback v40`";
-            operands(&rest[at + 1..])
-                .is_empty()
-                .then(|| Kind::Toggles.of("heroku rollback", instead))
-        }
-        _ => None,
-    }
-}
-
-fn of_git(name: &str, rest: &[&str]) -> Option<Habit> {
-    if name != "git" {
-        return None;
-    }
-    let is_relative = |word: &&&str| {
-        let from_head = word.strip_prefix("HEAD").or_else(|| word.strip_prefix('@'));
-        from_head.is_some_and(|rest| rest.starts_with(['~', '^']))
-    };
-    let instead = "name the good commit";
-    if let Some(rest) = after(rest, "revert") {
-        let is_head = |word: &&str| word.starts_with("HEAD") || word.starts_with('@');
-        return rest.iter().any(is_head).then(|| Kind::Toggles.of("git revert HEAD", instead));
-    }
-    let verb = |word: &&str| ["checkout", "switch", "reset"].contains(word);
-    let rest = &rest[rest.iter().position(verb)? + 1..];
-    if rest.contains(&"-") {
-        return Some(Kind::Toggles.of("git checkout -", instead));
-    }
-    if rest.iter().any(|word| word.contains("@{") || *word == "ORIG_HEAD") {
-        return Some(Kind::Toggles.of("git reset ORIG_HEAD", instead));
-    }
-    rest.iter().find(is_relative).map(|_| Kind::Steps.of("git reset HEAD~1", instead))
-}
-
-fn of_host(name: &str, rest: &[&str]) -> Option<Habit> {
-    match name {
-        "rpm-ostree" | "bootc" => {
-            after(rest, "rollback")?;
-            let instead = "deploy the good version or image by its name";
-            Some(Kind::Toggles.of("rpm-ostree rollback", instead))
-        }
-        "snap" => {
-            let rest = after(rest, "revert")?;
-            let instead = "add `--revision`";
-            value(rest, "--revision").is_none().then(|| Kind::Steps.of("snap revert", instead))
-        }
-        "nixos-rebuild" | "nix-env" => {
-            rest.contains(&"--rollback").then_some(())?;
-            Some(Kind::Steps.of("nix-env --rollback", "use `--switch-generation NUMBER`"))
-        }
-        "curl" => rest.iter().find_map(|word| of_url(word.trim_matches(['"', '\'']))),
-        "ln" => link(rest),
-        _ => None,
-    }
-}
-
-/// A URL that turns something over.
-pub(crate) fn of_url(url: &str) -> Option<Habit> {
-    let (path, query) = url.split_once('?').unwrap_or((url, ""));
-    if query.split('&').any(|pair| pair == "rollback=previous") {
-        let instead = "update the service with the good image";
-        return Some(Kind::Toggles.of("rollback=previous", instead));
-    }
-    let toggles = path.contains("://") && path.ends_with("/toggle");
-    toggles.then(|| Kind::Toggles.of("/toggle", "ask for `on` or `off`"))
-}
-
-fn of_database(name: &str, rest: &[&str]) -> Option<Habit> {
-    let steps = |what, instead| Some(Kind::Steps.of(what, instead));
-    let verb = |words: &[&str]| rest.iter().any(|word| words.contains(word)).then_some(());
-    match name {
-        "alembic" => {
-            let target = after(rest, "downgrade")?.iter().find(|w| !w.starts_with("--"))?;
-            target.starts_with('-').then_some(())?;
-            steps("alembic downgrade -1", "name the revision to go back to")
-        }
-        "goose" => {
-            verb(&["down"])?;
-            steps("goose down", "use `goose down-to VERSION`")
-        }
-        "migrate" => {
-            verb(&["down"])?;
-            steps("migrate down", "use `migrate goto VERSION`")
-        }
-        "dbmate" => {
-            verb(&["down", "rollback"])?;
-            steps("dbmate down", "migrate forward to the good schema")
-        }
-        "rake" | "rails" => {
-            verb(&["db:rollback"])?;
-            steps("rails db:rollback", "use `rails db:migrate VERSION=…`")
-        }
-        "sequelize" | "sequelize-cli" => {
-            verb(&["db:migrate:undo"])?;
-            steps("sequelize db:migrate:undo", "use `db:migrate:undo:all --to NAME`")
-        }
-        "flyway" => {
-            verb(&["undo"])?;
-            let pinned = value(rest, "-target").is_some();
-            (!pinned).then(|| Kind::Steps.of("flyway undo", "add `-target=VERSION`"))
-        }
-        "artisan" | "knex" => {
-            verb(&["migrate:rollback", "migrate:down"])?;
-            steps("migrate:rollback", "migrate forward to the good schema")
-        }
-        "mix" => {
-            verb(&["ecto.rollback"])?;
-            let pinned = value(rest, "--to").or(value(rest, "--to-exclusive")).is_some();
-            (!pinned).then(|| Kind::Steps.of("mix ecto.rollback", "add `--to VERSION`"))
-        }
-        _ => None,
-    }
-}
-
-fn link(rest: &[&str]) -> Option<Habit> {
-    let is_short = |word: &&&str| word.starts_with('-') && !word.starts_with("--");
-    let has = |short: char, long: &str| {
-        rest.iter().filter(is_short).any(|word| word.contains(short)) || rest.contains(&long)
-    };
-    let instead = "make a link of another name, then `mv -T` it over the old one";
-    (has('s', "--symbolic") && has('f', "--force")).then(|| Kind::HasAGap.of("ln -sf", instead))
 }
 
 /// The words that are neither flags nor values of flags. A negative number is one.
@@ -315,19 +270,24 @@ fn operands<'w>(words: &[&'w str]) -> Vec<&'w str> {
     operands
 }
 
+/// The operand of this index.
+fn operand<'w>(words: &[&'w str], index: usize) -> Option<&'w str> {
+    operands(words).get(index).copied()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn commands_that_must_not_run_twice_are_told_from_those_that_name_where_to_go() {
-        let check = |line: &str, kind: Option<Kind>| {
+        let check = |line: &str, risk: Option<Risk>| {
             let argv: Vec<String> = line.split('|').map(str::to_owned).collect();
-            let found = commands(&argv).iter().find_map(|command| habit(command));
-            assert_eq!(found.map(|habit| habit.kind), kind, "{line}");
+            let found = commands(&argv).iter().find_map(|command| risky(command));
+            assert_eq!(found.map(|found| found.risk), risk, "{line}");
         };
-        let (toggles, steps, gap) = (Some(Kind::Toggles), Some(Kind::Steps), Some(Kind::HasAGap));
-        let (repeats, newest) = (Some(Kind::Repeats), Some(Kind::Newest));
+        let (toggles, steps, gap) = (Some(Risk::Toggles), Some(Risk::Steps), Some(Risk::HasAGap));
+        let (repeats, newest) = (Some(Risk::Repeats), Some(Risk::Newest));
         check("kubectl|-n|prod|rollout|undo|deployment/api", toggles);
         check("kubectl|rollout|undo|deployment/api|--to-revision=0", toggles);
         check("/usr/bin/kubectl|argo|rollouts|undo|api", toggles);

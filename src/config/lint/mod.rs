@@ -2,7 +2,8 @@
 
 pub(crate) mod baselines;
 pub(crate) mod commands;
-pub(crate) mod lints;
+pub(crate) mod hooks;
 pub(crate) mod plan;
+pub(crate) mod rules;
 pub(crate) mod selectors;
-pub(crate) mod steps;
+pub(crate) mod signals;

@@ -1,29 +1,76 @@
-//! What only the whole of a configuration shows: settings of the deployment that do not go together
-//! with its rules and stages. Nothing is read here.
+//! What only a whole plan shows: settings that do not go together, which are errors, and all lints,
+//! in the order in which they are found. PlanLints are about plans without errors.
 
 use crate::model::deployment::Arm;
+use crate::model::index::SignalIx;
 use crate::model::plan::Plan;
 use crate::model::time::format_duration;
 
-use crate::config::syntax::diagnostic::{Diagnostic, Place};
-use crate::config::syntax::errors::Sink;
-use crate::config::syntax::tree::Section;
+use super::baselines::{Floors, never_taken};
+use super::hooks::{empty_good, unrepeatable_steps};
+use super::rules::{evidence_sources, no_evidence_floor, no_hook, short_hold};
+use super::signals::{interval_of, readings_of, short_window, unused_signals};
+use crate::config::syntax::{Diagnostic, ErrorSink, SourceSpan, TomlTable};
+use crate::config::tables::named_table::NamedTable;
 
-pub(crate) fn bake_is_long_enough(main: &Section<'_>, plan: &Plan, sink: &mut Sink) {
+/// A plan and the tables of its parts, each list in the plan's order.
+pub(crate) struct PlanLints<'p, 'a> {
+    pub(crate) plan: &'p Plan,
+    pub(crate) signals: Vec<&'p NamedTable<'a>>,
+    pub(crate) rules: &'p [NamedTable<'a>],
+    pub(crate) hooks: &'p [NamedTable<'a>],
+}
+
+impl PlanLints<'_, '_> {
+    /// PlanLints that need nothing but rules and signals.
+    pub(crate) fn rules_alone(&self, sink: &mut ErrorSink) {
+        let thin = evidence_sources(self.plan);
+        let floors = Floors::of(self.plan);
+        for (rule, named) in self.plan.rules.iter().zip(self.rules) {
+            no_evidence_floor(self.plan, rule, &thin, named, sink);
+            floors.check(rule, named, sink);
+        }
+    }
+
+    /// PlanLints of a whole configuration; `root` is where the main file begins.
+    pub(crate) fn whole(&self, root: SourceSpan, sink: &mut ErrorSink) {
+        self.rules_alone(sink);
+        let plan = self.plan;
+        let intervals = plan.gathered(|ix, _| interval_of(plan, ix), Option::max);
+        for (rule, named) in plan.rules.iter().zip(self.rules) {
+            short_hold(rule, &intervals, named, sink);
+            no_hook(rule, named, sink);
+        }
+        for (ix, named) in self.signals.iter().enumerate() {
+            let ix = SignalIx(ix);
+            if !plan.signal(ix).name.is_derived() {
+                short_window(plan, ix, named, sink);
+            }
+            never_taken(plan, ix, readings_of(plan, ix), named, sink);
+        }
+        unused_signals(plan, &self.signals, sink);
+        unrepeatable_steps(plan, self.hooks, sink);
+        empty_good(plan, self.hooks, sink);
+        if plan.rules.is_empty() {
+            let lint = Diagnostic::lint(root, "there is no rule, so nothing is judged");
+            sink.report(lint.help("name files with rules, as in rules = [\"rules.d/*.toml\"]"));
+        }
+    }
+}
+
+/// Refuses a bake that is over before every rule could fire.
+pub(crate) fn bake_is_long_enough(main: &TomlTable<'_>, plan: &Plan, sink: &mut ErrorSink) {
     let Some((slowest, reach)) = plan.slowest() else { return };
     let Some(bake) = plan.deployment.bake.filter(|bake| *bake < reach) else { return };
-    let place = place_of(main, "bake");
     let (bake, reach) = (format_duration(bake), format_duration(reach));
-    let error =
-        Diagnostic::error(place, format!("a bake of {bake} ends before every rule can fire"));
+    let message = format!("a bake of {bake} ends before every rule can fire");
     let rule = &slowest.name;
-    sink.report(
-        error.help(format!("rule `{rule}` needs {reach}: its longest window and its `for`")),
-    );
+    let help = format!("rule `{rule}` needs {reach}: its longest window and its `for`");
+    sink.report(at_deployment(main, "bake", message).help(help));
 }
 
 /// Where nobody says that a deployment begins, nobody says either that traffic is to be shifted.
-pub(crate) fn nothing_is_entered_unasked(main: &Section<'_>, plan: &Plan, sink: &mut Sink) {
+pub(crate) fn nothing_is_entered_unasked(main: &TomlTable<'_>, plan: &Plan, sink: &mut ErrorSink) {
     let Some(first) = plan.stages.first().filter(|stage| stage.enter.is_some()) else { return };
     let arm = match plan.deployment.arm {
         Arm::Deploy => return,
@@ -31,18 +78,25 @@ pub(crate) fn nothing_is_entered_unasked(main: &Section<'_>, plan: &Plan, sink: 
         Arm::Always => "always",
     };
     let message = format!("with `arm = \"{arm}\"` nobody asks to enter stage {}", first.name);
-    let error = Diagnostic::error(place_of(main, "arm"), message);
     let help = "write `arm = \"deploy\"`, or take `enter` out of the first stage";
-    sink.report(error.help(help));
+    sink.report(at_deployment(main, "arm", message).help(help));
 }
 
-fn place_of(main: &Section<'_>, key: &str) -> Place {
-    let deployment = main.get("deployment").and_then(|item| item.value().as_table());
-    let written = deployment.and_then(|table| table.get(key));
-    let table = main.entries().into_iter().find(|entry| entry.key == "deployment");
-    match (written, table) {
-        (Some(value), _) => Place::new(main.place.file, value.span()),
-        (None, Some(table)) => table.key_place(),
-        (None, None) => main.place.clone(),
+/// An error about a key of `[deployment]`.
+fn at_deployment(main: &TomlTable<'_>, key: &str, message: String) -> Diagnostic {
+    let table = main.subtable("deployment", &mut ErrorSink::default());
+    table.map_or_else(|| main.error(message.clone()), |table| table.error_at(key, message.clone()))
+}
+
+/// Refuses a condition over constants alone, which never changes.
+pub(crate) fn rules_can_change(plan: &Plan, rules: &[NamedTable<'_>], sink: &mut ErrorSink) {
+    let sampled = plan.gathered(|_, signal| signal.kind.is_sampled(), |a, b| a || b);
+    for (rule, named) in plan.rules.iter().zip(rules) {
+        let mut changes = false;
+        rule.when.cond.for_each_signal(&mut |ix| changes |= sampled[ix.0]);
+        if !changes {
+            let message = "the condition is made of constants alone, it never changes";
+            sink.report(named.table.error_at("when", message));
+        }
     }
 }

@@ -1,22 +1,16 @@
-//! Lints about a single selector or hook: what can match nothing, and what may be filled in with
-//! nothing. It must never call suspicious what has one sensible reading.
+//! Lints about a single selector: what can match nothing. It must never call suspicious what has
+//! one sensible reading.
 
-use crate::model::hook::Placeholder;
-use crate::model::index::HookIx;
-use crate::model::plan::Plan;
 use crate::model::selector::{Matcher, Selector, Test};
 
-use crate::config::syntax::diagnostic::Diagnostic;
-use crate::config::syntax::errors::Sink;
-use crate::config::syntax::tree::Item;
-use crate::config::tables::named::Declared;
+use crate::config::syntax::{Diagnostic, ErrorSink, TomlValue};
 
 /// Says what is suspicious of a selector.
-pub(crate) fn selector(item: Item<'_>, selector: &Selector, sink: &mut Sink) {
+pub(crate) fn selector(value: TomlValue<'_>, selector: &Selector, sink: &mut ErrorSink) {
     let found = contradiction(selector).map(|message| (message, "no series is ever selected"));
     let found = found.or_else(|| selector.matchers.iter().find_map(empty));
     if let Some((message, help)) = found {
-        sink.report(Diagnostic::lint(item.place(), message).help(help));
+        sink.report(Diagnostic::lint(value.span(), message).help(help));
     }
 }
 
@@ -65,20 +59,4 @@ fn empty(matcher: &Matcher) -> Option<(String, &'static str)> {
 fn inner(anchored: &str) -> &str {
     let inner = anchored.strip_prefix("^(?:").and_then(|rest| rest.strip_suffix(")$"));
     inner.unwrap_or(anchored)
-}
-
-/// Hooks that tell people run while no good version is known, too.
-pub(crate) fn empty_good(plan: &Plan, hooks: &[Declared<'_>], sink: &mut Sink) {
-    let next = |HookIx(hook): &HookIx| plan.hooks.get(*hook)?.on_failure;
-    for HookIx(at) in std::iter::successors(plan.deployment.notify, next) {
-        let (Some(hook), Some(declared)) = (plan.hooks.get(at), hooks.get(at)) else { return };
-        if hook.steps.iter().any(|step| step.action.names(Placeholder::Good)) {
-            let steps = declared.section.get("steps").map(|item| item.place());
-            let place = steps.unwrap_or(declared.place.clone());
-            let message = format!("`{{good}}` may be empty in hook `{}`", declared.name);
-            sink.report(Diagnostic::lint(place, message).help(
-                "people are also told while no good version is known; `{reason}` says what is",
-            ));
-        }
-    }
 }

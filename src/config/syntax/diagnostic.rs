@@ -19,7 +19,7 @@ pub struct SourceFile {
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Level {
+pub enum DiagnosticLevel {
     /// The configuration cannot be used.
     Error,
     /// It can, but it will hardly do what was meant.
@@ -37,8 +37,8 @@ pub enum Color {
 
 /// A stretch of a file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
-    /// The file's place in the list of files.
+pub struct SourceSpan {
+    /// The file's index in the list of files.
     pub file: usize,
     /// The first byte.
     pub start: usize,
@@ -46,7 +46,7 @@ pub struct Place {
     pub end: usize,
 }
 
-impl Place {
+impl SourceSpan {
     pub(crate) fn new(file: usize, span: Range<usize>) -> Self {
         Self { file, start: span.start, end: span.end }
     }
@@ -56,30 +56,30 @@ impl Place {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
     /// How bad it is.
-    pub level: Level,
+    pub level: DiagnosticLevel,
     /// What is wrong.
     pub message: String,
     /// Where.
-    pub place: Place,
+    pub span: SourceSpan,
     /// What stands beside the underline: most often what to write instead.
     pub label: Option<String>,
     /// Another place that belongs to it, and why.
-    pub also: Option<(Place, String)>,
+    pub also: Option<(SourceSpan, String)>,
     /// Advice.
     pub help: Option<String>,
 }
 
 impl Diagnostic {
-    pub(crate) fn error(place: Place, message: impl Into<String>) -> Self {
-        Self::new(Level::Error, place, message.into())
+    pub(crate) fn error(span: SourceSpan, message: impl Into<String>) -> Self {
+        Self::new(DiagnosticLevel::Error, span, message.into())
     }
 
-    pub(crate) fn lint(place: Place, message: impl Into<String>) -> Self {
-        Self::new(Level::Lint, place, message.into())
+    pub(crate) fn lint(span: SourceSpan, message: impl Into<String>) -> Self {
+        Self::new(DiagnosticLevel::Lint, span, message.into())
     }
 
-    fn new(level: Level, place: Place, message: String) -> Self {
-        Self { level, message, place, label: None, also: None, help: None }
+    fn new(level: DiagnosticLevel, span: SourceSpan, message: String) -> Self {
+        Self { level, message, span, label: None, also: None, help: None }
     }
 
     pub(crate) fn label(mut self, label: impl Into<String>) -> Self {
@@ -92,8 +92,8 @@ impl Diagnostic {
         self
     }
 
-    pub(crate) fn also(mut self, place: Place, why: impl Into<String>) -> Self {
-        self.also = Some((place, why.into()));
+    pub(crate) fn also(mut self, span: SourceSpan, why: impl Into<String>) -> Self {
+        self.also = Some((span, why.into()));
         self
     }
 
@@ -110,7 +110,7 @@ impl Diagnostic {
 /// at all must not fill a screen for minutes.
 const MAX_SHOWN: usize = 100;
 
-/// The longest line that is quoted; of a longer one the place is told. Each quote is laid out
+/// The longest line that is quoted; of a longer one the span is told. Each quote is laid out
 /// letter by letter, and the longest condition fits into it twice, escapes and all.
 const MAX_QUOTED: usize = 16 << 10;
 
@@ -123,7 +123,7 @@ pub struct Diagnostics {
 
 impl Diagnostics {
     pub(crate) fn new(files: Vec<SourceFile>, mut list: Vec<Diagnostic>) -> Self {
-        list.sort_by(|a, b| (a.level, &a.place).cmp(&(b.level, &b.place)));
+        list.sort_by(|a, b| (a.level, &a.span).cmp(&(b.level, &b.span)));
         list.dedup();
         Self { files, list }
     }
@@ -142,7 +142,7 @@ impl Diagnostics {
 
     /// How many there are of this level.
     #[must_use]
-    pub fn count(&self, level: Level) -> usize {
+    pub fn count(&self, level: DiagnosticLevel) -> usize {
         self.list.iter().filter(|d| d.level == level).count()
     }
 
@@ -150,9 +150,9 @@ impl Diagnostics {
     /// nothing of the file.
     #[must_use]
     pub fn first_error(&self) -> Option<String> {
-        let first = self.list.iter().find(|d| d.level == Level::Error)?;
-        let file = &self.files[first.place.file];
-        let start = first.place.start.min(file.text.len());
+        let first = self.list.iter().find(|d| d.level == DiagnosticLevel::Error)?;
+        let file = &self.files[first.span.file];
+        let start = first.span.start.min(file.text.len());
         let line = file.text[..start].matches('\n').count() + 1;
         Some(format!("{}:{line}: {}", file.path, first.message))
     }
@@ -183,18 +183,18 @@ impl Diagnostics {
 
     fn group<'a>(&'a self, diagnostic: &'a Diagnostic) -> Group<'a> {
         let level = match diagnostic.level {
-            Level::Error => annotate_snippets::Level::ERROR,
-            Level::Lint => annotate_snippets::Level::WARNING.with_name("lint"),
+            DiagnosticLevel::Error => annotate_snippets::Level::ERROR,
+            DiagnosticLevel::Lint => annotate_snippets::Level::WARNING.with_name("lint"),
         };
-        let place = &diagnostic.place;
+        let span = &diagnostic.span;
         let label = diagnostic.label.as_deref();
         let mut group = level.primary_title(&*diagnostic.message).element(self.snippet(
-            place,
+            span,
             label,
             AnnotationKind::Primary,
         ));
-        if let Some((place, why)) = &diagnostic.also {
-            group = group.element(self.snippet(place, Some(why), AnnotationKind::Context));
+        if let Some((span, why)) = &diagnostic.also {
+            group = group.element(self.snippet(span, Some(why), AnnotationKind::Context));
         }
         if let Some(help) = &diagnostic.help {
             group = group.element(annotate_snippets::Level::HELP.message(&**help));
@@ -206,17 +206,17 @@ impl Diagnostics {
     /// showing it does not depend on the size of the file.
     fn snippet<'a>(
         &'a self,
-        place: &Place,
+        span: &SourceSpan,
         label: Option<&'a str>,
         kind: AnnotationKind,
     ) -> Element<'a> {
-        let file = &self.files[place.file];
-        let start = place.start.min(file.text.len());
+        let file = &self.files[span.file];
+        let start = span.start.min(file.text.len());
         let line_start = file.text[..start].rfind('\n').map_or(0, |newline| newline + 1);
         let rest = &file.text[line_start..];
         let line = rest[..rest.find('\n').unwrap_or(rest.len())].trim_end_matches('\r');
         let from = (start - line_start).min(line.len());
-        let to = place.end.saturating_sub(line_start).clamp(from, line.len());
+        let to = span.end.saturating_sub(line_start).clamp(from, line.len());
         let number = memchr_iter(b'\n', &file.text.as_bytes()[..line_start]).count() + 1;
         if line.len() > MAX_QUOTED {
             let column = line.get(..from).map_or(0, |before| before.chars().count()) + 1;
@@ -272,7 +272,7 @@ mod tests {
 
     fn render(text: &str, span: Range<usize>) -> String {
         let file = SourceFile { path: "a.toml".into(), text: text.into() };
-        let diagnostic = Diagnostic::error(Place::new(0, span), "wrong").label("here");
+        let diagnostic = Diagnostic::error(SourceSpan::new(0, span), "wrong").label("here");
         Diagnostics::new(vec![file], vec![diagnostic]).render(Color::Plain)
     }
 
@@ -300,10 +300,10 @@ error: wrong
     #[test]
     fn the_first_error_is_told_with_its_file_and_line() {
         let file = SourceFile { path: "a.toml".into(), text: "first\nx = y\n".into() };
-        let lint = Diagnostic::lint(Place::new(0, 0..1), "odd");
+        let lint = Diagnostic::lint(SourceSpan::new(0, 0..1), "odd");
         let all = Diagnostics::new(vec![file.clone()], vec![lint.clone()]);
         assert_eq!(all.first_error(), None);
-        let error = Diagnostic::error(Place::new(0, 8..9), "wrong");
+        let error = Diagnostic::error(SourceSpan::new(0, 8..9), "wrong");
         let all = Diagnostics::new(vec![file], vec![lint, error]);
         assert_eq!(all.first_error().as_deref(), Some("a.toml:2: wrong"));
     }

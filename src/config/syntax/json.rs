@@ -6,33 +6,29 @@ use toml::de::DeValue;
 use crate::model::hook::{Piece, Template};
 use crate::model::step::Json;
 
-use super::diagnostic::Diagnostic;
-use super::errors::Sink;
+use super::error_sink::ErrorSink;
 use super::template::template;
-use super::tree::{Entry, Item};
+use super::value::{TomlValue, all};
 
 /// The value as JSON. Dates are refused: JSON has none.
-pub(crate) fn json(item: Item<'_>, sink: &mut Sink) -> Option<Value> {
-    match item.value() {
-        DeValue::String(text) => plain(item, text, sink),
+pub(crate) fn json(value: TomlValue<'_>, sink: &mut ErrorSink) -> Option<Value> {
+    match value.toml() {
+        DeValue::String(text) => plain(value, text, sink),
         DeValue::Boolean(truth) => Some(Value::Bool(*truth)),
         DeValue::Integer(number) => {
             let read = i64::from_str_radix(number.as_str(), number.radix());
-            read.ok().map(|n| Value::Number(n.into())).or_else(|| not_json(item, sink))
+            read.ok().map(|n| Value::Number(n.into())).or_else(|| not_json(value, sink))
         }
         DeValue::Float(number) => {
             let read = number.as_str().parse().ok().and_then(Number::from_f64);
-            read.map(Value::Number).or_else(|| not_json(item, sink))
+            read.map(Value::Number).or_else(|| not_json(value, sink))
         }
-        DeValue::Datetime(_) => not_json(item, sink),
-        DeValue::Array(_) => {
-            let items: Vec<_> = item.list(sink)?.into_iter().map(|i| json(i, sink)).collect();
-            items.into_iter().collect::<Option<_>>().map(Value::Array)
-        }
+        DeValue::Datetime(_) => not_json(value, sink),
+        DeValue::Array(_) => value.each(sink, json).map(Value::Array),
         DeValue::Table(_) => {
             let mut map = Map::new();
-            for entry in item.section("the table", sink)?.entries() {
-                map.insert(entry.key.to_owned(), json(entry.item, sink)?);
+            for entry in value.entries(sink)? {
+                map.insert(entry.key.to_owned(), json(entry.value, sink)?);
             }
             Some(Value::Object(map))
         }
@@ -41,51 +37,39 @@ pub(crate) fn json(item: Item<'_>, sink: &mut Sink) -> Option<Value> {
 
 /// The value as JSON whose strings may hold placeholders. What is filled in stays within its
 /// string; escaping is the writer's business.
-pub(crate) fn json_with_texts(item: Item<'_>, sink: &mut Sink) -> Option<Json<Template>> {
-    match item.value() {
+pub(crate) fn json_with_texts(
+    value: TomlValue<'_>,
+    sink: &mut ErrorSink,
+) -> Option<Json<Template>> {
+    match value.toml() {
         DeValue::String(text) if text.is_empty() => Some(Json::Text(Template::default())),
         DeValue::String(text) if text.trim().is_empty() => {
             Some(Json::Exactly(Value::String(text.to_string())))
         }
-        DeValue::String(_) => item.text(sink)?.parse(sink, template).map(Json::Text),
-        DeValue::Array(_) => {
-            let items = item.list(sink)?.into_iter();
-            let items: Vec<_> = items.map(|item| json_with_texts(item, sink)).collect();
-            items.into_iter().collect::<Option<_>>().map(Json::List)
-        }
+        DeValue::String(_) => value.parse(sink, template).map(Json::Text),
+        DeValue::Array(_) => value.each(sink, json_with_texts).map(Json::List),
         DeValue::Table(_) => {
-            let entries = item.section("the table", sink)?.entries().into_iter();
-            let read = |entry: Entry<'_>, sink: &mut Sink| {
-                Some((entry.key.to_owned(), json_with_texts(entry.item, sink)?))
-            };
-            let entries: Vec<_> = entries.map(|entry| read(entry, sink)).collect();
-            entries.into_iter().collect::<Option<_>>().map(Json::Table)
+            let entries = value.entries(sink)?.into_iter();
+            let read = entries
+                .map(|entry| Some((entry.key.to_owned(), json_with_texts(entry.value, sink)?)));
+            all(read).map(Json::Table)
         }
         DeValue::Boolean(_) | DeValue::Integer(_) | DeValue::Float(_) | DeValue::Datetime(_) => {
-            json(item, sink).map(Json::Exactly)
+            json(value, sink).map(Json::Exactly)
         }
     }
 }
 
 /// A string without placeholders: deep within a document nobody would fill them in.
-fn plain(item: Item<'_>, text: &str, sink: &mut Sink) -> Option<Value> {
+fn plain(value: TomlValue<'_>, text: &str, sink: &mut ErrorSink) -> Option<Value> {
+    let is_placeholder = |piece: &Piece| matches!(piece, Piece::Fill(_));
     if template(text).is_ok_and(|template| !template.0.iter().any(is_placeholder)) {
         return Some(Value::String(text.to_owned()));
     }
-    let message = "a placeholder is not filled in here";
-    let error = Diagnostic::error(item.place(), message);
-    sink.report(error.help("let `pointer` lead to the string and `equals` be the string"));
-    None
+    let error = value.error("a placeholder is not filled in here");
+    sink.refuse(error.help("let `pointer` lead to the string and `equals` be the string"))
 }
 
-const fn is_placeholder(piece: &Piece) -> bool {
-    match piece {
-        Piece::Fill(_) => true,
-        Piece::Text(_) => false,
-    }
-}
-
-fn not_json(item: Item<'_>, sink: &mut Sink) -> Option<Value> {
-    sink.report(Diagnostic::error(item.place(), "JSON has no such value"));
-    None
+fn not_json<T>(value: TomlValue<'_>, sink: &mut ErrorSink) -> Option<T> {
+    sink.refuse(value.error("JSON has no such value"))
 }

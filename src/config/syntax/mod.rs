@@ -1,9 +1,21 @@
 //! TOML with places, and the texts inside it that have a syntax of their own: selectors and
 //! templates. Diagnostics say what is wrong, where, and what to write instead.
 
+pub(crate) mod declaration;
 pub(crate) mod diagnostic;
-pub(crate) mod errors;
+pub(crate) mod error_sink;
 pub(crate) mod json;
+pub(crate) mod regex_budget;
 pub(crate) mod selector;
+pub(crate) mod source;
+pub(crate) mod table;
 pub(crate) mod template;
-pub(crate) mod tree;
+pub(crate) mod text_error;
+pub(crate) mod value;
+
+pub(crate) use diagnostic::{Diagnostic, DiagnosticLevel, Diagnostics, SourceFile, SourceSpan};
+pub(crate) use error_sink::ErrorSink;
+pub(crate) use table::TomlTable;
+pub(crate) use template::template;
+pub(crate) use text_error::TextError;
+pub(crate) use value::{TomlEntry, TomlValue, all};

@@ -3,112 +3,58 @@
 
 use std::ops::Range;
 
-use regex_lite::{Regex, RegexBuilder};
-
 use crate::model::selector::{Matcher, Selector, Test};
 
-use super::tree::Fault;
-
-/// The most memory that one compiled regular expression may take. A hundred alternatives need a
-/// tenth of it; `(a{100}){100}` needs more. A file may hold thousands of them.
-const MAX_REGEX_BYTES: usize = 1 << 17;
-
-/// What compiled expressions are counted as: a code of three letters fits into the first, a dozen
-/// words into the second. The compiler does not say how large an expression became.
-const REGEX_STEPS: [usize; 3] = [1 << 11, 1 << 14, MAX_REGEX_BYTES];
-
-/// How much the regular expressions of all files may take: four thousand small ones, or 64 of the
-/// largest, of which each takes a third of a millisecond to compile.
-const MAX_ALL_REGEXES: usize = 1 << 23;
+use super::regex_budget::RegexBudget;
+use super::text_error::TextError;
 
 /// The most matchers of a selector; each is compared with every other. Series have a dozen labels.
 const MAX_MATCHERS: usize = 64;
 
-/// How deep a regular expression may nest; far beyond what people write, far below what would
-/// exhaust the stack.
-const MAX_REGEX_DEPTH: u32 = 50;
-
-/// How much the regular expressions that are still to come may take.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Room(usize);
-
-impl Default for Room {
-    fn default() -> Self {
-        Self(MAX_ALL_REGEXES)
-    }
-}
-
 /// Reads a selector by itself.
-pub(crate) fn selector(text: &str) -> Result<Selector, Fault> {
-    selector_within(text, &mut Room::default())
+pub(crate) fn selector(text: &str) -> Result<Selector, TextError> {
+    selector_within(text, &mut RegexBudget::default())
 }
 
-/// Reads a selector, whose regular expressions take some of the room that all of them have.
-pub(crate) fn selector_within(text: &str, room: &mut Room) -> Result<Selector, Fault> {
-    let mut reader = Reader { text, at: 0, room };
-    reader.skip_space();
-    let mut metric = reader.bare_name(Bare::Metric).map(|span| text[span].to_owned());
+/// Reads a selector, whose regular expressions take some of the budget of all.
+pub(crate) fn selector_within(
+    text: &str,
+    regexes: &mut RegexBudget,
+) -> Result<Selector, TextError> {
+    let mut parser = SelectorParser { text, at: 0, regexes };
+    parser.skip_space();
+    let mut metric = parser.bare_name(NameKind::Metric).map(|span| text[span].to_owned());
     let mut matchers = Vec::new();
-    reader.skip_space();
-    if reader.eat("{") {
-        reader.matchers(&mut metric, &mut matchers)?;
+    parser.skip_space();
+    if parser.eat("{") {
+        parser.matchers(&mut metric, &mut matchers)?;
     }
-    reader.skip_space();
-    if reader.at < text.len() {
-        return Err(reader.trailing());
+    parser.skip_space();
+    if parser.at < text.len() {
+        return Err(parser.trailing());
     }
     match metric {
         Some(metric) => Ok(Selector { metric, matchers }),
-        None => Err(Fault::new(0..text.len(), "a selector names a metric")
+        None => Err(TextError::new(0..text.len(), "a selector names a metric")
             .help("write it before the braces, as in `http_requests_total{status=\"500\"}`")),
     }
 }
 
-/// An expression anchored at both ends, in the smallest of the steps that it fits into. The outer
-/// `None` means that there is no room for it.
-fn anchored(pattern: &str, room: &mut Room) -> Option<Result<Regex, regex_lite::Error>> {
-    let mut built = None;
-    for step in REGEX_STEPS {
-        let left = room.0.checked_sub(step)?;
-        let regex = anchored_within(pattern, step);
-        let done = regex.is_ok() || step == MAX_REGEX_BYTES;
-        built = Some(regex);
-        if done {
-            room.0 = left;
-            break;
-        }
-    }
-    built
-}
-
-fn anchored_within(pattern: &str, bytes: usize) -> Result<Regex, regex_lite::Error> {
-    let build = |pattern: &str| {
-        RegexBuilder::new(pattern)
-            .size_limit(bytes)
-            .nest_limit(MAX_REGEX_DEPTH)
-            .dot_matches_new_line(true)
-            .build()
-    };
-    // On its own first: `a)|(b` must not become valid by what is put around it.
-    build(pattern)?;
-    build(&format!("^(?:{pattern})$"))
-}
-
 /// Which names need no quotes.
 #[derive(Clone, Copy, PartialEq)]
-enum Bare {
+enum NameKind {
     /// `:` is allowed.
     Metric,
     Label,
 }
 
-struct Reader<'a> {
+struct SelectorParser<'a> {
     text: &'a str,
     at: usize,
-    room: &'a mut Room,
+    regexes: &'a mut RegexBudget,
 }
 
-impl Reader<'_> {
+impl SelectorParser<'_> {
     fn rest(&self) -> &str {
         &self.text[self.at..]
     }
@@ -128,10 +74,11 @@ impl Reader<'_> {
         self.at..self.at + self.rest().chars().next().map_or(0, char::len_utf8)
     }
 
-    fn bare_name(&mut self, bare: Bare) -> Option<Range<usize>> {
+    fn bare_name(&mut self, kind: NameKind) -> Option<Range<usize>> {
         let rest = self.rest();
-        let inside =
-            |c: char| c.is_ascii_alphanumeric() || c == '_' || (c == ':' && bare == Bare::Metric);
+        let inside = |c: char| {
+            c.is_ascii_alphanumeric() || c == '_' || (c == ':' && kind == NameKind::Metric)
+        };
         let len = rest.find(|c| !inside(c)).unwrap_or(rest.len());
         if len == 0 || rest.starts_with(|c: char| c.is_ascii_digit()) {
             return None;
@@ -144,7 +91,7 @@ impl Reader<'_> {
         &mut self,
         metric: &mut Option<String>,
         matchers: &mut Vec<Matcher>,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), TextError> {
         loop {
             self.skip_space();
             if self.eat("}") {
@@ -153,7 +100,7 @@ impl Reader<'_> {
             self.matcher(metric, matchers)?;
             if matchers.len() > MAX_MATCHERS {
                 let message = format!("more than {MAX_MATCHERS} matchers");
-                return Err(Fault::new(self.here(), message));
+                return Err(TextError::new(self.here(), message));
             }
             self.skip_space();
             if !self.eat(",") && !self.rest().starts_with('}') {
@@ -162,7 +109,7 @@ impl Reader<'_> {
                 } else {
                     "expected `,` or `}`"
                 };
-                return Err(Fault::new(self.here(), what));
+                return Err(TextError::new(self.here(), what));
             }
         }
     }
@@ -171,14 +118,14 @@ impl Reader<'_> {
         &mut self,
         metric: &mut Option<String>,
         matchers: &mut Vec<Matcher>,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), TextError> {
         let start = self.at;
         let quoted = self.rest().starts_with(['"', '\'', '`']);
         let label = if quoted {
             self.quoted()?
         } else {
-            let name = self.bare_name(Bare::Label);
-            let missing = || Fault::new(self.here(), "expected a label's name");
+            let name = self.bare_name(NameKind::Label);
+            let missing = || TextError::new(self.here(), "expected a label's name");
             self.text[name.ok_or_else(missing)?].to_owned()
         };
         let name = start..self.at;
@@ -188,25 +135,25 @@ impl Reader<'_> {
                 return set_metric(metric, label, name);
             }
             let what = format!("expected `=`, `!=`, `=~` or `!~` after `{}`", label.escape_debug());
-            return Err(Fault::new(self.here(), what));
+            return Err(TextError::new(self.here(), what));
         };
         if label == "__name__" {
-            let fault = Fault::new(name, "the metric is named before the braces");
-            return Err(fault.label("write `metric{…}`"));
+            let error = TextError::new(name, "the metric is named before the braces");
+            return Err(error.label("write `metric{…}`"));
         }
         self.skip_space();
         let value_start = self.at;
         if !self.rest().starts_with(['"', '\'', '`']) {
-            return Err(Fault::new(self.here(), "a label's value stands in quotes"));
+            return Err(TextError::new(self.here(), "a label's value stands in quotes"));
         }
         let value = self.quoted()?;
-        let test = test(operator, value, value_start..self.at, self.room)?;
+        let test = test(operator, value, value_start..self.at, self.regexes)?;
         matchers.push(Matcher { label, test });
         Ok(())
     }
 
     /// A quoted text. In backquotes nothing is escaped.
-    fn quoted(&mut self) -> Result<String, Fault> {
+    fn quoted(&mut self) -> Result<String, TextError> {
         let start = self.at;
         let quote = self.rest().chars().next().unwrap_or_default();
         self.at += quote.len_utf8();
@@ -214,20 +161,21 @@ impl Reader<'_> {
         loop {
             let from = self.at;
             let Some(c) = self.rest().chars().next() else {
-                return Err(Fault::new(start..start + 1, "the quote is never closed"));
+                return Err(TextError::new(start..start + 1, "the quote is never closed"));
             };
             self.at += c.len_utf8();
             match c {
                 c if c == quote => return Ok(value),
                 '\\' if quote != '`' => {
                     let escaped = self.escape(quote);
-                    let wrong =
-                        || Fault::new(from..self.here().end, "unknown escape in a label's value");
+                    let wrong = || {
+                        TextError::new(from..self.here().end, "unknown escape in a label's value")
+                    };
                     value
                         .push(escaped.ok_or_else(|| wrong().help("write `\\\\` for a backslash"))?);
                 }
                 '\n' if quote != '`' => {
-                    return Err(Fault::new(start..start + 1, "the quote is never closed"));
+                    return Err(TextError::new(start..start + 1, "the quote is never closed"));
                 }
                 c => value.push(c),
             }
@@ -264,34 +212,43 @@ impl Reader<'_> {
         Some(c)
     }
 
-    fn trailing(&self) -> Fault {
+    fn trailing(&self) -> TextError {
         match self.rest().chars().next() {
-            Some('[') => Fault::new(self.at..self.text.len(), "a selector has no range")
+            Some('[') => TextError::new(self.at..self.text.len(), "a selector has no range")
                 .help("the signal's `window` says over how long"),
-            _ => Fault::new(self.here(), "the selector should end here"),
+            _ => TextError::new(self.here(), "the selector should end here"),
         }
     }
 }
 
-fn set_metric(metric: &mut Option<String>, name: String, span: Range<usize>) -> Result<(), Fault> {
+fn set_metric(
+    metric: &mut Option<String>,
+    name: String,
+    span: Range<usize>,
+) -> Result<(), TextError> {
     if metric.is_some() {
-        return Err(Fault::new(span, "the metric is named twice"));
+        return Err(TextError::new(span, "the metric is named twice"));
     }
     if name.is_empty() {
-        return Err(Fault::new(span, "a metric's name is not empty"));
+        return Err(TextError::new(span, "a metric's name is not empty"));
     }
     *metric = Some(name);
     Ok(())
 }
 
-fn test(operator: &str, value: String, span: Range<usize>, room: &mut Room) -> Result<Test, Fault> {
+fn test(
+    operator: &str,
+    value: String,
+    span: Range<usize>,
+    regexes: &mut RegexBudget,
+) -> Result<Test, TextError> {
     let full = || {
         let message = "the regular expressions of all files are too large";
-        Fault::new(span.clone(), message).help("select by fewer, simpler or equal values")
+        TextError::new(span.clone(), message).help("select by fewer, simpler or equal values")
     };
     let mut regex = |value: &str| {
-        anchored(value, room).ok_or_else(full)?.map_err(|error| {
-            Fault::new(span.clone(), "invalid regular expression").label(error.to_string())
+        regexes.compile(value).ok_or_else(full)?.map_err(|error| {
+            TextError::new(span.clone(), "invalid regular expression").label(error.to_string())
         })
     };
     Ok(match operator {
@@ -340,8 +297,8 @@ mod tests {
     #[test]
     fn what_is_not_a_selector_is_refused_where_it_goes_wrong() {
         let check = |text: &str, wrong: &str| {
-            let fault = selector(text).unwrap_err();
-            assert_eq!(&text[fault.span], wrong, "{text}: {}", fault.message);
+            let error = selector(text).unwrap_err();
+            assert_eq!(&text[error.span], wrong, "{text}: {}", error.message);
         };
         check("m{status=~\"5(\"}", "\"5(\"");
         check("m{status=~\"a)|(b\"}", "\"a)|(b\"");

@@ -8,10 +8,10 @@ use std::ops::Range;
 use crate::model::hook::{Piece, Placeholder, Template};
 
 use super::diagnostic::nearest;
-use super::tree::Fault;
+use super::text_error::TextError;
 
 /// Reads a text with placeholders.
-pub(crate) fn template(text: &str) -> Result<Template, Fault> {
+pub(crate) fn template(text: &str) -> Result<Template, TextError> {
     let mut pieces = Vec::new();
     let mut done = 0;
     let mut at = 0;
@@ -35,7 +35,7 @@ pub(crate) fn template(text: &str) -> Result<Template, Fault> {
 }
 
 /// What the braces at this place mean; `None` if they are text.
-fn placeholder(text: &str, span: Range<usize>) -> Result<Option<Placeholder>, Fault> {
+fn placeholder(text: &str, span: Range<usize>) -> Result<Option<Placeholder>, TextError> {
     let Some(inner) = text[span.clone()].strip_prefix('{').and_then(|t| t.strip_suffix('}')) else {
         return Ok(None);
     };
@@ -45,8 +45,8 @@ fn placeholder(text: &str, span: Range<usize>) -> Result<Option<Placeholder>, Fa
         let name = inner.trim();
         return match known(name) {
             Some(_) => {
-                let fault = Fault::new(span, "this is not how a placeholder is written");
-                Err(fault.label(format!("write `{{{name}}}`")))
+                let error = TextError::new(span, "this is not how a placeholder is written");
+                Err(error.label(format!("write `{{{name}}}`")))
             }
             None => Ok(None),
         };
@@ -59,13 +59,13 @@ fn placeholder(text: &str, span: Range<usize>) -> Result<Option<Placeholder>, Fa
     known(inner).map(Some).ok_or_else(|| unknown(inner, span))
 }
 
-fn unknown(name: &str, span: Range<usize>) -> Fault {
-    let fault = Fault::new(span, format!("unknown placeholder `{{{name}}}`"));
+fn unknown(name: &str, span: Range<usize>) -> TextError {
+    let error = TextError::new(span, format!("unknown placeholder `{{{name}}}`"));
     match nearest(name, Placeholder::ALL.iter().map(|(name, _)| *name)) {
-        Some(near) => fault.label(format!("did you mean `{{{near}}}`?")),
+        Some(near) => error.label(format!("did you mean `{{{near}}}`?")),
         None => {
             let names: Vec<_> = Placeholder::ALL.iter().map(|(n, _)| format!("{{{n}}}")).collect();
-            fault.help(format!("placeholders are {}", names.join(" ")))
+            error.help(format!("placeholders are {}", names.join(" ")))
         }
     }
 }

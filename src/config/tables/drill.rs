@@ -4,33 +4,23 @@ use crate::model::drill::DrillSettings;
 use crate::model::name::{ServiceName, Version};
 
 use super::deployment::hook_named;
-use super::named::Listed;
-use crate::config::syntax::errors::Sink;
-use crate::config::syntax::tree::Section;
-
-/// The table's keys.
-const KEYS: [&str; 4] = ["service", "version", "good", "hook"];
+use super::named_table::KnownNames;
+use crate::config::syntax::{ErrorSink, TomlTable};
 
 /// Reads `[drill]`; the outer `None`: it is wrong, the inner one: it is not there.
 pub(crate) fn drill(
-    root: &Section<'_>,
-    hooks: &Listed,
-    sink: &mut Sink,
+    root: &TomlTable<'_>,
+    hooks: &KnownNames,
+    sink: &mut ErrorSink,
 ) -> Option<Option<DrillSettings>> {
-    let Some(entry) = root.entries().into_iter().find(|entry| entry.key == "drill") else {
+    if root.get("drill").is_none() {
         return Some(None);
-    };
-    let mut section = entry.item.section("[drill]", sink)?;
-    section.place = entry.key_place();
-    section.only(&KEYS, &[], sink);
-    let service = section.required("service", sink);
-    let service = service.and_then(|item| item.text(sink)?.name(sink, ServiceName::new));
-    let mut version = |key: &str| {
-        let item = section.required(key, sink)?;
-        item.text(sink)?.name(sink, Version::new)
-    };
+    }
+    let table = root.subtable("drill", sink)?;
+    table.check_keys(sink);
+    let service = table.read("service", sink, |value, sink| value.name(sink, ServiceName::new));
+    let mut version = |key| table.read(key, sink, |value, sink| value.name(sink, Version::new));
     let (version, good) = (version("version"), version("good"));
-    let hook = section.opt("hook", |item| hook_named(item, hooks, sink));
-    let (service, version, good, hook) = (service?, version?, good?, hook?);
-    Some(Some(DrillSettings { service, good, version, hook }))
+    let hook = table.opt("hook", sink, |value, sink| hook_named(value, hooks, sink));
+    Some(Some(DrillSettings { service: service?, good: good?, version: version?, hook: hook? }))
 }

@@ -3,58 +3,58 @@
 
 use std::collections::HashMap;
 
-use super::named::Declared;
-use super::signal::expression_fault;
-use crate::config::expr::lowering::mentioned;
-use crate::config::syntax::errors::Sink;
+use super::named_table::NamedTable;
+use super::signal::report_expression;
+use crate::config::expr::lexer::mentioned;
+use crate::config::syntax::ErrorSink;
 
 /// How far the search has come with a signal.
 #[derive(Clone, Copy, PartialEq)]
-enum State {
+enum Visit {
     New,
     /// On the path that is being followed.
     Open,
     Done,
 }
 
-/// The signals' places in the order in which they are computed; those of a circle are reported
+/// The signals' indices in the order in which they are computed; those of a circle are reported
 /// and left out.
-pub(crate) fn order(signals: &[Declared<'_>], sink: &mut Sink) -> Vec<usize> {
-    let places: HashMap<&str, usize> =
+pub(crate) fn order(signals: &[NamedTable<'_>], sink: &mut ErrorSink) -> Vec<usize> {
+    let indices: HashMap<&str, usize> =
         signals.iter().enumerate().map(|(i, s)| (s.name, i)).collect();
-    let uses = |signal: &Declared<'_>| {
-        let text = signal.section.get("expr").and_then(|item| item.value().as_str());
+    let uses = |signal: &NamedTable<'_>| {
+        let text = signal.table.get("expr").and_then(|value| value.as_str());
         let names = text.map(mentioned).unwrap_or_default();
         // What is derived from a signal comes right after it.
-        let of = |name: &String| name.split('.').next().and_then(|of| places.get(of).copied());
+        let of = |name: &String| name.split('.').next().and_then(|of| indices.get(of).copied());
         names.iter().filter_map(of).collect::<Vec<_>>()
     };
     let uses: Vec<Vec<usize>> = signals.iter().map(uses).collect();
-    let mut states = vec![State::New; signals.len()];
+    let mut visits = vec![Visit::New; signals.len()];
     let mut order = Vec::new();
     let mut circular = vec![false; signals.len()];
     for first in 0..signals.len() {
         // Each entry is a signal and how many of its uses were followed; a stack of its own,
         // because a chain of signals may be as long as a file allows.
         let mut path = vec![(first, 0)];
-        if states[first] != State::New {
+        if visits[first] != Visit::New {
             continue;
         }
-        states[first] = State::Open;
+        visits[first] = Visit::Open;
         while let Some((signal, followed)) = path.pop() {
             let Some(next) = uses[signal].get(followed).copied() else {
-                states[signal] = State::Done;
+                visits[signal] = Visit::Done;
                 order.push(signal);
                 continue;
             };
             path.push((signal, followed + 1));
-            match states[next] {
-                State::Done => {}
-                State::New => {
-                    states[next] = State::Open;
+            match visits[next] {
+                Visit::Done => {}
+                Visit::New => {
+                    visits[next] = Visit::Open;
                     path.push((next, 0));
                 }
-                State::Open => {
+                Visit::Open => {
                     let start = path.iter().position(|(on, _)| *on == next).unwrap_or(0);
                     let circle: Vec<_> = path[start..].iter().map(|(on, _)| *on).collect();
                     report(signals, &circle, sink);
@@ -67,11 +67,11 @@ pub(crate) fn order(signals: &[Declared<'_>], sink: &mut Sink) -> Vec<usize> {
     order
 }
 
-fn report(signals: &[Declared<'_>], circle: &[usize], sink: &mut Sink) {
+fn report(signals: &[NamedTable<'_>], circle: &[usize], sink: &mut ErrorSink) {
     let Some(first) = circle.iter().min().copied() else { return };
     let start = circle.iter().position(|on| *on == first).unwrap_or(0);
     let round = circle.iter().cycle().skip(start).take(circle.len() + 1);
     let names: Vec<_> = round.map(|on| format!("`{}`", signals[*on].name)).collect();
     let message = format!("a signal is computed from itself: {}", names.join(" from "));
-    expression_fault(&signals[first], message, sink);
+    report_expression(&signals[first], message, sink);
 }

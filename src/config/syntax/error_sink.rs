@@ -2,8 +2,12 @@
 //! several: what stands on a line that is not even TOML is not judged, and what seems to be
 //! missing is not reported while a part of a file could not be read.
 
-use super::diagnostic::{Diagnostic, Diagnostics, Level, MAX_SUGGESTED, Place, SourceFile};
-use super::selector::Room;
+use crate::model::secrecy::RegisteredSecret;
+
+use super::diagnostic::{
+    Diagnostic, DiagnosticLevel, Diagnostics, MAX_SUGGESTED, SourceFile, SourceSpan,
+};
+use super::regex_budget::RegexBudget;
 
 /// The most lines that are remembered as not being TOML. A file with more is not a configuration,
 /// and from there on nothing of it is judged.
@@ -13,32 +17,53 @@ const MAX_BROKEN: usize = 100;
 /// from which on nothing is judged.
 pub(crate) const MAX_SYNTAX: usize = MAX_BROKEN + 1;
 
-/// Collects diagnostics.
+/// Collects diagnostics, and the secrets that are named.
 #[derive(Debug, Default)]
-pub(crate) struct Sink {
+pub(crate) struct ErrorSink {
     list: Vec<Diagnostic>,
     /// Lines, by file, first and last byte, that are not TOML.
-    broken: Vec<Place>,
+    broken: Vec<SourceSpan>,
     /// Files are known to be missing.
     incomplete: bool,
     /// For how many names a near one was looked up.
     suggested: usize,
-    /// How much regular expressions may still take.
-    pub(crate) room: Room,
+    regexes: RegexBudget,
+    secrets: Vec<RegisteredSecret>,
 }
 
-impl Sink {
+impl ErrorSink {
     /// Reports an error or a lint.
     pub(crate) fn report(&mut self, diagnostic: Diagnostic) {
-        let place = &diagnostic.place;
+        let span = &diagnostic.span;
         let hidden = self.broken.iter().any(|broken| {
-            broken.file == place.file
-                && (place.end == 0 || (place.start <= broken.end && place.end >= broken.start))
+            broken.file == span.file
+                && (span.end == 0 || (span.start <= broken.end && span.end >= broken.start))
                 && broken.end > 0
         });
         if !hidden {
             self.list.push(diagnostic);
         }
+    }
+
+    /// Reports an error; the answer stands for the value that could not be read.
+    pub(crate) fn refuse<T>(&mut self, error: Diagnostic) -> Option<T> {
+        self.report(error);
+        None
+    }
+
+    /// What the regular expressions that are still to come may take.
+    pub(crate) fn regexes(&mut self) -> &mut RegexBudget {
+        &mut self.regexes
+    }
+
+    /// Registers a secret, so that it is kept out of whatever is shown.
+    pub(crate) fn register(&mut self, secret: RegisteredSecret) {
+        self.secrets.push(secret);
+    }
+
+    /// The secrets that were registered.
+    pub(crate) fn take_secrets(&mut self) -> Vec<RegisteredSecret> {
+        std::mem::take(&mut self.secrets)
     }
 
     /// Reports that something is not there, unless it may be in a part that could not be read.
@@ -68,29 +93,29 @@ impl Sink {
     }
 
     /// Reports that a stretch of a file is not TOML.
-    pub(crate) fn syntax(&mut self, source: &str, place: Place, message: &str) {
-        let here = self.broken.iter().filter(|broken| broken.file == place.file).count();
+    pub(crate) fn syntax(&mut self, source: &str, span: SourceSpan, message: &str) {
+        let here = self.broken.iter().filter(|broken| broken.file == span.file).count();
         if here > MAX_BROKEN {
             return;
         }
         if here == MAX_BROKEN {
-            self.broken.push(Place { end: source.len(), ..place });
+            self.broken.push(SourceSpan { end: source.len(), ..span });
             return;
         }
-        let start = place.start.min(source.len());
+        let start = span.start.min(source.len());
         let line = source[..start].rfind('\n').map_or(0, |newline| newline + 1);
         // Below the broken head of a table nobody knows which table it is.
         let next = if source[line..].trim_start().starts_with('[') { "\n[" } else { "\n" };
         let end = source[start..].find(next).map_or(source.len(), |newline| start + newline);
-        let broken = Place { file: place.file, start: line, end: end.max(place.end) };
+        let broken = SourceSpan { file: span.file, start: line, end: end.max(span.end) };
         // What is wrong after the first error of a line is most often its consequence.
-        self.report(Diagnostic::error(place, message));
+        self.report(Diagnostic::error(span, message));
         self.broken.push(broken);
     }
 
     /// Whether anything was an error.
     pub(crate) fn has_errors(&self) -> bool {
-        self.list.iter().any(|d| d.level == Level::Error)
+        self.list.iter().any(|d| d.level == DiagnosticLevel::Error)
     }
 
     pub(crate) fn finish(self, files: Vec<SourceFile>) -> Diagnostics {

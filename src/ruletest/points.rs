@@ -16,7 +16,7 @@ pub enum Point {
 
 /// Some points in a row.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Part {
+pub struct PointRun {
     /// The first point.
     pub first: Point,
     /// What each sample adds to the one before it.
@@ -27,15 +27,15 @@ pub struct Part {
 
 /// The points of a series in the order of its target's scrapes.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Values {
+pub struct Points {
     /// The parts, and how many points there are before each.
-    parts: Vec<(u64, Part)>,
+    parts: Vec<(u64, PointRun)>,
     count: u64,
 }
 
-impl Values {
+impl Points {
     /// Adds points at the end.
-    pub fn push(&mut self, part: Part) {
+    pub fn push(&mut self, part: PointRun) {
         self.parts.push((self.count, part));
         self.count = self.count.saturating_add(part.count);
     }
@@ -77,11 +77,11 @@ mod tests {
 
     #[test]
     fn a_point_is_found_in_its_part_and_nothing_is_behind_the_last() {
-        let mut values = Values::default();
+        let mut values = Points::default();
         assert_eq!(values.at(0), Point::Absent);
-        values.push(Part { first: Point::Sample(1.0), step: 0.5, count: 3 });
-        values.push(Part { first: Point::Failed(FailureClass::Dns), step: 0.0, count: 2 });
-        values.push(Part { first: Point::Sample(f64::INFINITY), step: 0.0, count: 1 });
+        values.push(PointRun { first: Point::Sample(1.0), step: 0.5, count: 3 });
+        values.push(PointRun { first: Point::Failed(FailureClass::Dns), step: 0.0, count: 2 });
+        values.push(PointRun { first: Point::Sample(f64::INFINITY), step: 0.0, count: 1 });
         let points: Vec<_> = (0..8).map(|scrape| values.at(scrape)).collect();
         let failed = Point::Failed(FailureClass::Dns);
         let sample = Point::Sample;

@@ -1,0 +1,41 @@
+//! Files of text as TOML trees.
+
+use toml::Spanned;
+use toml::de::DeTable;
+
+use super::diagnostic::{SourceFile, SourceSpan};
+use super::error_sink::{ErrorSink, MAX_SYNTAX};
+use super::table::TomlTable;
+
+/// The text without a byte order mark.
+pub(crate) fn body(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
+}
+
+/// The files, each without a byte order mark.
+pub(crate) fn without_bom<'f>(files: impl Iterator<Item = &'f SourceFile>) -> Vec<SourceFile> {
+    let clean =
+        |f: &SourceFile| SourceFile { path: f.path.clone(), text: body(&f.text).to_owned() };
+    files.map(clean).collect()
+}
+
+/// The tree of a file as far as it is TOML. What is not is reported.
+pub(crate) fn parse<'t>(file: usize, text: &'t str, sink: &mut ErrorSink) -> Spanned<DeTable<'t>> {
+    let (tree, errors) = DeTable::parse_recoverable(text);
+    for error in errors.into_iter().take(MAX_SYNTAX) {
+        let span = error.span().unwrap_or(text.len()..text.len());
+        sink.syntax(text, SourceSpan::new(file, span), error.message());
+    }
+    tree
+}
+
+/// Reads a part of a file, whatever else may be wrong with it.
+pub(crate) fn read_part<T>(
+    file: &SourceFile,
+    table: &str,
+    read: impl FnOnce(&TomlTable<'_>, &mut ErrorSink) -> T,
+) -> T {
+    let text = body(&file.text);
+    let (tree, _) = DeTable::parse_recoverable(text);
+    read(&TomlTable::root(0, text, tree.get_ref(), table), &mut ErrorSink::default())
+}

@@ -1,0 +1,173 @@
+//! What only the main file says: the settings at its top, and which rules files there are. Finding
+//! those is `load`'s business.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use crate::model::deployment::Mode;
+
+use crate::config::syntax::declaration::declaration;
+use crate::config::syntax::source::{read_part, without_bom};
+use crate::config::syntax::{
+    Diagnostic, DiagnosticLevel, Diagnostics, ErrorSink, SourceFile, SourceSpan, TextError,
+    TomlTable, TomlValue,
+};
+
+/// The longest path of a Unix socket, in bytes: the system's 108 without the final NUL.
+const MAX_SOCKET: usize = 107;
+
+/// Where the daemon keeps and shows things. Paths that are not given are the shell's business: it
+/// knows which directories the service manager made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// The state directory.
+    pub state: Option<PathBuf>,
+    /// The control socket.
+    pub control: Option<PathBuf>,
+    /// Page and metrics.
+    pub listen: Listen,
+}
+
+/// Whether there is a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listen {
+    /// None.
+    Off,
+    /// At this address.
+    Addr(SocketAddr),
+}
+
+/// A pattern of the main file's `rules`, and where it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pattern {
+    /// Relative to the main file.
+    pub text: String,
+    span: SourceSpan,
+}
+
+impl Pattern {
+    /// Says that no file is named so.
+    #[must_use]
+    pub fn matches_nothing(&self) -> Diagnostic {
+        let message = format!("no file matches `{}`", self.text.escape_debug());
+        Diagnostic::lint(self.span.clone(), message)
+    }
+
+    /// Says why what it names cannot be used.
+    #[must_use]
+    pub fn fails(&self, message: String) -> Diagnostic {
+        Diagnostic::error(self.span.clone(), message)
+    }
+
+    /// Says that it leads to a file that was read under another name.
+    #[must_use]
+    pub fn repeats(&self, path: &str, known: &str) -> Diagnostic {
+        let message =
+            format!("`{}` is the same file as `{}`", path.escape_debug(), known.escape_debug());
+        Diagnostic::lint(self.span.clone(), message).help("it is read once, as the latter")
+    }
+}
+
+/// What is wrong with the patterns of a file of rule tests: tests of no rules test nothing.
+#[must_use]
+pub fn wrong_patterns(file: &SourceFile, problems: Vec<Diagnostic>) -> Diagnostics {
+    let mut sink = ErrorSink::default();
+    for problem in problems {
+        sink.report(Diagnostic { level: DiagnosticLevel::Error, ..problem });
+    }
+    sink.finish(without_bom(std::iter::once(file)))
+}
+
+/// The patterns of the main file's `rules`. [`crate::config::compile()`] reports what is wrong with
+/// them.
+#[must_use]
+pub fn patterns(main: &SourceFile) -> Vec<Pattern> {
+    read_part(main, "main", rules_patterns).unwrap_or_default()
+}
+
+/// The main file's `rules_path`: the directories in which patterns of the drop-in directory are
+/// looked up too, lowest first. `None` where it says nothing sensible of them.
+#[must_use]
+pub fn rules_path(main: &SourceFile) -> Option<Vec<PathBuf>> {
+    read_part(main, "main", read_rules_path)?
+}
+
+/// The main file's `state`, whatever else may be wrong with the file. `None` where it says nothing
+/// sensible of it.
+#[must_use]
+pub fn state_path(main: &SourceFile) -> Option<PathBuf> {
+    read_part(main, "main", |root, sink| root.opt("state", sink, TomlValue::path))?
+}
+
+/// The keys that only main files have.
+pub(crate) fn main_keys() -> impl Iterator<Item = &'static str> {
+    let shared = declaration("rules").names();
+    declaration("main").names().into_iter().filter(move |key| !shared.contains(key))
+}
+
+/// Checks the keys at the top of the main file and reads its settings.
+pub(crate) fn settings(root: &TomlTable<'_>, sink: &mut ErrorSink) -> Option<(Mode, Settings)> {
+    let mut misplaced = root.entries();
+    // Keys of [deployment] that one looks for beside `mode` first.
+    misplaced.retain(|entry| ["confirm", "budget"].contains(&entry.key));
+    for entry in &misplaced {
+        let message = format!("`{}` belongs below [deployment]", entry.key);
+        sink.report(entry.key_error(message));
+    }
+    let misplaced: Vec<&str> = misplaced.iter().map(|entry| entry.key).collect();
+    root.check_keys_but(&misplaced, sink);
+    let modes = [Mode::Observe, Mode::Notify, Mode::Confirm, Mode::Auto];
+    let modes = modes.map(|mode| (mode.to_string(), mode));
+    let mode = root.read("mode", sink, |value, sink| value.choice(&modes, sink));
+    let state = root.opt("state", sink, TomlValue::path);
+    let control = root.opt("control", sink, socket);
+    let listen = root.read("listen", sink, listen);
+    Some((mode?, Settings { state: state?, control: control?, listen: listen? }))
+}
+
+fn socket(value: TomlValue<'_>, sink: &mut ErrorSink) -> Option<PathBuf> {
+    let path = value.path(sink)?;
+    let length = path.as_os_str().len();
+    if length <= MAX_SOCKET {
+        return Some(path);
+    }
+    let message = format!("a socket's path has {MAX_SOCKET} bytes at most, this has {length}");
+    sink.refuse(value.error(message))
+}
+
+fn listen(value: TomlValue<'_>, sink: &mut ErrorSink) -> Option<Listen> {
+    value.parse(sink, |text| match text {
+        "off" => Ok(Listen::Off),
+        _ => text.parse().map(Listen::Addr).map_err(|_| {
+            TextError::new(0..text.len(), "not an address and a port")
+                .help("write one like \"127.0.0.1:9786\", or \"off\"")
+        }),
+    })
+}
+
+/// Reads `rules_path`; the outer `None` means that it says nothing sensible.
+pub(crate) fn read_rules_path(
+    root: &TomlTable<'_>,
+    sink: &mut ErrorSink,
+) -> Option<Option<Vec<PathBuf>>> {
+    root.opt("rules_path", sink, |value, sink| value.each(sink, TomlValue::path))
+}
+
+/// `None` where one of them is wrong: which files belong to the configuration is unknown then.
+pub(crate) fn rules_patterns(root: &TomlTable<'_>, sink: &mut ErrorSink) -> Option<Vec<Pattern>> {
+    let patterns = root.opt("rules", sink, |value, sink| value.each(sink, pattern));
+    patterns.map(Option::unwrap_or_default)
+}
+
+fn pattern(value: TomlValue<'_>, sink: &mut ErrorSink) -> Option<Pattern> {
+    let text = value.text(sink)?;
+    let message = match text.rsplit_once('/') {
+        _ if text.contains('\0') => "a path holds no NUL character",
+        Some((directory, _)) if directory.contains('*') => {
+            "only the last part of the path may hold `*`"
+        }
+        Some((_, "")) => "the path names no file",
+        Some(_) | None => return Some(Pattern { text: text.to_owned(), span: value.span() }),
+    };
+    sink.refuse(value.error(message))
+}

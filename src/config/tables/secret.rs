@@ -1,0 +1,161 @@
+//! Secrets. A secret stands in a file or in the environment, never in a configuration, which is
+//! read by many and kept for ever. This is the only file that makes a [`Secret`], and it registers
+//! each one that it makes, so that none is ever shown.
+
+use crate::model::hook::Template;
+use crate::model::secrecy::RegisteredSecret;
+use crate::model::step::{SecretText, Wording};
+use crate::model::target::Secret;
+
+use super::url::http_url;
+use crate::config::syntax::{ErrorSink, TextError, TomlTable, TomlValue, template};
+
+pub(crate) const ELSEWHERE: &str = "write { file = \"/run/credentials/…\" } or { env = \"NAME\" }";
+
+/// What a header's name has in it whose value is a secret even where it is written out.
+const SECRET_HEADERS: [&str; 5] = ["auth", "token", "key", "cookie", "secret"];
+
+/// How a secret may come back in what is shown.
+type SecretForm = fn(Secret) -> RegisteredSecret;
+
+/// `{ file = "…" }` or `{ env = "…" }` of a token or key; `what` is its name in messages.
+pub(crate) fn token(value: TomlValue<'_>, what: &str, sink: &mut ErrorSink) -> Option<Secret> {
+    required(value, what, RegisteredSecret::Text, sink)
+}
+
+/// The same of a URL that is itself the secret.
+pub(crate) fn secret_url(value: TomlValue<'_>, what: &str, sink: &mut ErrorSink) -> Option<Secret> {
+    required(value, what, RegisteredSecret::Url, sink)
+}
+
+fn required(
+    value: TomlValue<'_>,
+    what: &str,
+    form: SecretForm,
+    sink: &mut ErrorSink,
+) -> Option<Secret> {
+    if value.is_table() {
+        let otherwise = format!("{what} is `{{ file = \"…\" }}` or `{{ env = \"…\" }}`");
+        return reference(value, what, &otherwise, form, sink);
+    }
+    let message = format!("{what} is a secret and does not stand in a configuration");
+    sink.refuse(value.error(message).help(ELSEWHERE))
+}
+
+/// A URL, or where a secret one stands.
+pub(crate) fn url_or_secret(value: TomlValue<'_>, sink: &mut ErrorSink) -> Option<Secret> {
+    if value.is_table() {
+        return secret_url(value, "the URL", sink);
+    }
+    // Written in the configuration, it is there for everybody who may read that.
+    http_url(value, sink).map(Secret::Literal)
+}
+
+/// The value of a header: a text, `{ file = "…" }` or `{ env = "…" }`.
+pub(crate) fn header_value(
+    name: &str,
+    value: TomlValue<'_>,
+    sink: &mut ErrorSink,
+) -> Option<Secret> {
+    if value.is_table() {
+        let message = "a header is a string, `{ file = \"…\" }` or `{ env = \"…\" }`";
+        return reference(value, "the header", message, RegisteredSecret::Text, sink);
+    }
+    let text = value.text(sink)?;
+    if text.chars().any(char::is_control) {
+        let message = "a header's value holds no line breaks or other control characters";
+        return sink.refuse(value.error(message));
+    }
+    let written = Secret::Literal(text.to_owned());
+    let name = name.to_ascii_lowercase();
+    if SECRET_HEADERS.iter().any(|part| name.contains(part)) {
+        sink.register(RegisteredSecret::Text(written.clone()));
+    }
+    Some(written)
+}
+
+fn reference(
+    value: TomlValue<'_>,
+    title: &str,
+    otherwise: &str,
+    form: SecretForm,
+    sink: &mut ErrorSink,
+) -> Option<Secret> {
+    let table = TomlTable::titled(value, "reference", title, sink)?;
+    if !table.check_keys(sink) {
+        return None;
+    }
+    source(&table, value, otherwise, form, sink)
+}
+
+/// `file = "…"` or `env = "…"` of a table; `otherwise` is said where it has neither or both.
+fn source(
+    table: &TomlTable<'_>,
+    value: TomlValue<'_>,
+    otherwise: &str,
+    form: SecretForm,
+    sink: &mut ErrorSink,
+) -> Option<Secret> {
+    let secret = match (table.get("file"), table.get("env")) {
+        (Some(file), None) => Secret::File(file.path(sink)?),
+        (None, Some(env)) => Secret::Env(env.parse(sink, variable)?),
+        (Some(_), Some(_)) | (None, None) => return sink.refuse(value.error(otherwise)),
+    };
+    sink.register(form(secret.clone()));
+    Some(secret)
+}
+
+fn variable(name: &str) -> Result<String, TextError> {
+    let is_word = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
+    if name.bytes().all(is_word) && !name.starts_with(|c: char| c.is_ascii_digit()) {
+        return Ok(name.to_owned());
+    }
+    Err(TextError::new(0..name.len(), "not the name of an environment variable"))
+}
+
+/// A text with placeholders, or `{ file = "…" }` or `{ env = "…" }` with a `prefix`.
+pub(crate) fn text_or_secret(
+    value: TomlValue<'_>,
+    sink: &mut ErrorSink,
+) -> Option<Wording<Template>> {
+    if value.is_table() {
+        return secret_text(value, RegisteredSecret::Text, sink);
+    }
+    let text = |text: &str| {
+        no_control(text)?;
+        template(text)
+    };
+    value.parse(sink, text).map(Wording::Open)
+}
+
+/// A secret text that is sent, which comes back in this form.
+pub(crate) fn secret_text(
+    value: TomlValue<'_>,
+    form: SecretForm,
+    sink: &mut ErrorSink,
+) -> Option<Wording<Template>> {
+    let table = TomlTable::of(value, "secret", sink)?;
+    if !table.check_keys(sink) {
+        return None;
+    }
+    let prefix = table.opt("prefix", sink, |value, sink| value.parse(sink, plain));
+    let otherwise = "it is a text, `{ file = \"…\" }` or `{ env = \"…\" }`";
+    let from = source(&table, value, otherwise, form, sink)?;
+    Some(Wording::Secret(SecretText { prefix: prefix?.unwrap_or_default(), from }))
+}
+
+/// A text on one line.
+pub(crate) fn plain(text: &str) -> Result<String, TextError> {
+    no_control(text).map(|()| text.to_owned())
+}
+
+/// Refuses what would end a line or drive a terminal.
+pub(crate) fn no_control(text: &str) -> Result<(), TextError> {
+    match text.char_indices().find(|(_, c)| c.is_control()) {
+        Some((at, c)) => {
+            let message = "there are no line breaks or other control characters here";
+            Err(TextError::new(at..at + c.len_utf8(), message))
+        }
+        None => Ok(()),
+    }
+}
