@@ -332,6 +332,9 @@ impl Guard {
     fn proceed(&mut self, now: Moment, scrape: Option<&Scrape>) {
         let cx = &mut Cx::new(now, &self.evaluator, &mut self.log);
         self.warmup.end_due(cx);
+        if let Some(scrape) = scrape {
+            self.warmup.set_aside_late(cx, scrape);
+        }
         self.warmup.set_aside_unseen(cx);
         self.pauses.end_due(cx);
         approval::lift_denials(cx, self.started);

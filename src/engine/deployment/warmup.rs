@@ -6,6 +6,7 @@ use crate::model::index::{RuleIx, SignalIx};
 use crate::model::name::RuleName;
 use crate::model::plan::Plan;
 use crate::model::reading::Verdict;
+use crate::model::scrape::Scrape;
 use crate::model::signal::SignalKind;
 use crate::model::time::Instant;
 
@@ -103,6 +104,16 @@ impl Warmup {
         }
         self.keep_resting(cx.read());
         self.until = None;
+    }
+
+    /// Sets aside the rules that hold since a scrape of before the deployment began, which came in
+    /// after warm-up: it was under way then, and what it saw cannot be the deployment's doing.
+    pub(crate) fn set_aside_late(&self, cx: &mut Cx<'_>, scrape: &Scrape) {
+        if scrape.at <= self.armed && !self.is_under_way() {
+            for ix in self.held_before(cx.evaluator) {
+                set_aside(cx, ix);
+            }
+        }
     }
 
     /// Sets aside each rule that held when the deployment began and holds when it is first seen

@@ -239,6 +239,7 @@ impl Bed {
                 let live = Live::Version(Version::new(words[1]).unwrap());
                 self.guard.live(now, self.asked, live)
             }
+            "late" => self.scrape_sent(Duration::from_millis(700), 5.0),
             "tick" => self.guard.tick(now),
             other => panic!("what is {other}?"),
         }
@@ -254,6 +255,15 @@ impl Bed {
             None => Err(Failure { class: FailureClass::TimedOut, detail: String::new() }),
         };
         self.scrape_page(result)
+    }
+
+    /// A page that was asked for a while ago comes in now.
+    fn scrape_sent(&mut self, ago: Duration, latency: f64) -> Vec<Effect> {
+        let mut page = Page::default();
+        page.push("latency_seconds", latency, None);
+        let (at, wall) = (self.now.at.before(ago), self.now.wall.before(ago));
+        let (target, took) = (TargetIx(0), ago);
+        self.guard.observe(self.now, &Scrape { target, at, wall, took, result: Ok(page) })
     }
 
     fn scrape_page(&mut self, result: Result<Page, Failure>) -> Vec<Effect> {
@@ -762,6 +772,15 @@ fn what_held_before_the_deployment_began_is_set_aside_and_a_relative_rule_is_not
     let again = "30..32 fine; 32.5 begin v3 good=v1; 33..36 fine; 37..39 sick";
     let decided = "begun v2 over v1, slow set aside, superseded, begun v3 over v1, decided by slow";
     check(&[], &format!("{sick}; {again}"), &format!("{decided}, run 0.1"));
+}
+
+#[test]
+fn what_a_page_of_before_the_deployment_shows_is_set_aside_although_it_came_in_later() {
+    let no_warmup = ("warmup = \"3s\"", "warmup = \"0s\"");
+    let late = "0..3 fine; 4.2 begin v2 good=v1; 4.5 late; 5..9 sick";
+    check(&[no_warmup], late, "begun v2 over v1, slow set aside");
+    let in_time = "0..3 fine; 4.2 begin v2 good=v1; 5..9 sick";
+    check(&[no_warmup], in_time, "begun v2 over v1, decided by slow, run 0.1");
 }
 
 #[test]
