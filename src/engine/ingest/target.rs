@@ -52,6 +52,8 @@ struct PastPages {
     /// The last scrape, and whether it succeeded.
     last: Option<(Instant, Result<(), ()>)>,
     last_success: Option<Instant>,
+    /// A reload brought the target in at this instant: an older page is another target's.
+    begun: Instant,
 }
 
 /// The metrics about which a page cannot be believed.
@@ -89,6 +91,17 @@ impl TargetIngest {
         self.accumulators.inherit(&old.accumulators, same);
         self.history = old.history;
         self.reassign(self.history.successes);
+    }
+
+    /// Begins to sample a target that a reload has brought in.
+    pub(crate) const fn begin(&mut self, at: Instant) {
+        self.history.begun = at;
+    }
+
+    /// Whether a scrape is no newer than the last one, or older than the target.
+    pub(crate) fn is_late(&self, scrape: &Scrape) -> bool {
+        let PastPages { last, begun, .. } = &self.history;
+        scrape.at < *begun || last.is_some_and(|(at, _)| scrape.at <= at)
     }
 
     fn reassign(&mut self, scrape: u64) {

@@ -164,10 +164,15 @@ impl Evaluator {
         let mut next = Self::new(plan.clone());
         let unchanged = definition::unchanged(&self.plan, &plan);
         let old_plan = self.plan.clone();
+        let mut inherited = vec![false; plan.targets.len()];
         for (ingest, target) in self.targets.into_iter().zip(&old_plan.targets) {
             if let Some(place) = plan.targets.iter().position(|t| t == target) {
                 next.targets[place].inherit(ingest, |signal| unchanged[signal.0]);
+                inherited[place] = true;
             }
+        }
+        for (target, _) in next.targets.iter_mut().zip(inherited).filter(|(_, kept)| !kept) {
+            target.begin(at);
         }
         next.signals.inherit(self.signals, &plan, &unchanged);
         next.stage = self.stage;
@@ -213,11 +218,11 @@ impl Evaluator {
         }
     }
 
-    /// Whether it is no newer than what was taken in from its target. It would look like counters
-    /// that fell and were set back, and what it says was over before what is known.
+    /// Whether it is no newer than what was taken in from its target, or was begun before its
+    /// target was. It would look like counters that fell and were set back, and what it says was
+    /// over before what is known.
     pub(crate) fn is_late(&self, scrape: &Scrape) -> bool {
-        let last = self.targets.get(scrape.target.0).and_then(TargetIngest::last);
-        last.is_some_and(|(at, _)| scrape.at <= at)
+        self.targets.get(scrape.target.0).is_some_and(|target| target.is_late(scrape))
     }
 
     /// Lets the time before a scrape pass, deadline by deadline, as if each had been kept. The

@@ -8,6 +8,7 @@ use rollguard::model::index::SignalIx;
 use rollguard::model::reading::{NoData, Reading};
 use rollguard::model::rule::{OnNoData, Rule};
 use rollguard::model::signal::{Aggregation, OverTime, Reduction, SignalKind};
+use rollguard::model::target::Target;
 use rollguard::model::time::Instant;
 
 use crate::support::bed::{Bed, above, given, plan, rule, secs, selector, signal, target};
@@ -210,6 +211,20 @@ fn a_reload_keeps_what_is_unchanged_and_never_makes_a_jump() {
     assert_eq!(bed.reading(2), Reading::Value(9.0));
     bed.feed(0, 10.0, "g 9; c 1010; d 9000");
     assert_eq!(bed.standing(2), Firing, "it has held since second 0");
+}
+
+#[test]
+fn a_page_of_before_a_reload_says_nothing_of_a_target_that_the_reload_changed() {
+    let signals = vec![signal("g", gauge("g"))];
+    let with = |target: Target| plan(vec![target], signals.clone(), vec![hot()]);
+    let moved = Target { timeout: secs(9), ..target("a", secs(1)) };
+    let mut bed = Bed::new(&with(target("a", secs(1))));
+    bed.feed(0, 0.0, "g 9");
+    bed.judge = bed.judge.reloaded(with(moved), Instant::from_millis(5500));
+    bed.feed(0, 5.0, "g 9");
+    assert!(matches!(bed.reading(0), Reading::NoData(_)), "it was asked for under the other plan");
+    bed.feed(0, 6.0, "g 9");
+    assert_eq!(bed.reading(0), Reading::Value(9.0));
 }
 
 #[test]
