@@ -28,6 +28,7 @@ pub mod load;
 pub mod match_report;
 pub mod message;
 pub mod model;
+mod net;
 pub mod notify;
 pub mod preflight;
 pub mod record;

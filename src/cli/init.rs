@@ -20,7 +20,7 @@ use crate::config::{Color, DiagnosticLevel, SourceFile, compile};
 use crate::discovery::{ConfigRequest, PageFamilies, RequestsFound, configuration};
 use crate::model::name::ServiceName;
 use crate::model::scrape::{Failure, FailureClass, Page};
-use crate::model::target::{ScrapeUrl, Target};
+use crate::model::target::Target;
 use crate::source::scrape_once;
 
 /// How the file may be read and written; nothing in it is secret.
@@ -107,8 +107,9 @@ fn init(args: &InitArgs) -> Result<(), InitError> {
         may_write(file, existing)?;
     }
     let page = fetch(&target)?;
-    let service = args.service.clone().unwrap_or_else(|| service_of(&target.url));
-    let request = ConfigRequest { url: &target.url, service: &service };
+    let service = args.service.clone().unwrap_or_else(|| service_of(target.kind.host()));
+    let url = target.kind.to_string();
+    let request = ConfigRequest { url: &url, service: &service };
     let written = configuration(&PageFamilies::read(&page), request);
     let parts = verify(&written.text)?;
     match file {
@@ -146,7 +147,7 @@ fn fetch(target: &Target) -> Result<Page, InitError> {
     let scrape = runtime.block_on(async { scrape_once(target, None, Clock::start()).await });
     let page = scrape.result.map_err(|failure| unread(target, &failure))?;
     if page.sample_count == 0 {
-        let message = format!("find anything on {}: it holds no sample", target.url);
+        let message = format!("find anything on {}: it holds no sample", target.kind);
         return Err(
             InitError::failed(message).hint("is it a metrics page in the Prometheus format?")
         );
@@ -166,13 +167,13 @@ fn unread(target: &Target, failure: &Failure) -> InitError {
         FailureClass::Broken => "does the service answer `curl` with the same URL?",
     };
     let Failure { class, detail } = failure;
-    InitError::failed(format!("read {}: {class}: {detail}", target.url)).hint(hint)
+    InitError::failed(format!("read {}: {class}: {detail}", target.kind)).hint(hint)
 }
 
 /// The first word of the host's name. An address is no name.
-fn service_of(url: &ScrapeUrl) -> ServiceName {
-    let first = url.host.split('.').next().unwrap_or_default();
-    let named = url.host.parse::<IpAddr>().is_err() && first != "localhost";
+fn service_of(host: &str) -> ServiceName {
+    let first = host.split('.').next().unwrap_or_default();
+    let named = host.parse::<IpAddr>().is_err() && first != "localhost";
     let name = if named { ServiceName::new(first).ok() } else { None };
     name.unwrap_or_else(|| ServiceName::new(DEFAULT_SERVICE).expect("the constant is a name"))
 }
@@ -264,7 +265,7 @@ mod tests {
     fn the_service_is_named_by_the_host_unless_that_is_no_name() {
         let check = |url: &str, expected: &str| {
             let target = target(url).unwrap_or_else(|stop| panic!("{}", stop.message));
-            assert_eq!(service_of(&target.url).as_str(), expected, "{url}");
+            assert_eq!(service_of(target.kind.host()).as_str(), expected, "{url}");
         };
         check("http://api.prod.example:9000/metrics", "api");
         check("http://localhost:9000/metrics", "app");

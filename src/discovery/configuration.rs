@@ -10,7 +10,6 @@ use super::latency;
 use super::text::{COLUMNS, quoted_names, shown};
 use super::traffic::{self, Traffic};
 use crate::model::name::{ServiceName, TargetName};
-use crate::model::target::ScrapeUrl;
 use crate::model::time::format_duration;
 use crate::toml_text::{Table, comment, selector_literal, string};
 
@@ -34,7 +33,7 @@ const TARGET: &str = "app";
 #[derive(Clone, Copy, Debug)]
 pub struct ConfigRequest<'a> {
     /// Where the page is.
-    pub url: &'a ScrapeUrl,
+    pub url: &'a str,
     /// The service that is guarded. Never a word from the page: hooks are given it.
     pub service: &'a ServiceName,
 }
@@ -104,7 +103,7 @@ fn head(families: &PageFamilies, request: ConfigRequest<'_>, interval: Duration)
         "Written by `rollguard init` for {}: {} samples{wrote}. Read it, change what does not fit, \
          and check it with `rollguard check`. `#` without a space after it switches a line off; \
          take it away to switch the line on.",
-        shown(&request.url.to_string()),
+        shown(request.url),
         families.samples,
     );
     let mode = "How much rollguard may do. `observe` says what it would do and acts only when it \
@@ -117,7 +116,7 @@ fn head(families: &PageFamilies, request: ConfigRequest<'_>, interval: Duration)
         .text("bake", "1h")
         .text("warmup", "15s");
     let target = Table::new(format!("target.{}", target(request.service)))
-        .text("scrape", &request.url.to_string())
+        .text("scrape", request.url)
         .text("interval", &format_duration(interval));
     let (origin, mode) = (comment(&origin, COLUMNS), comment(mode, COLUMNS));
     let deploy = comment(deploy, COLUMNS);

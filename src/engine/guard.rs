@@ -1250,7 +1250,7 @@ impl Guard {
         let last = sampling.last();
         TargetStatus {
             name: target.name.to_string(),
-            url: target.url.to_string(),
+            url: target.kind.to_string(),
             up: last.at.map(|_| last.failure.is_none()),
             failure: last.failure.clone(),
             age_s: last.at.map(|at| now.at.since(at).as_secs_f64()),

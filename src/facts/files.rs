@@ -10,8 +10,8 @@ use rustix::fs::{Access, AtFlags, CWD, accessat, statvfs};
 use crate::journal::journal_file;
 use crate::load::Places;
 use crate::model::target::Secret;
+use crate::net::credential;
 use crate::preflight::Finding;
-use crate::source::secret;
 
 /// With less space than this evidence is soon lost: some thousand deployments.
 const LITTLE_SPACE: u64 = 64 << 20;
@@ -26,7 +26,7 @@ pub(super) fn secret(what: &str, secret: &Secret) -> Finding {
         Secret::File(path) => path.display().to_string(),
         Secret::Env(name) => format!("variable {name}"),
     };
-    let value = match secret::value(secret) {
+    let value = match credential::value(secret) {
         Ok(value) => value,
         Err(why) => {
             let remedy = "let the daemon's user read it, or LoadCredential= in the unit";

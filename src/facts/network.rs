@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use tokio::net::{TcpStream, UnixStream};
 
-use crate::hook::client::Client;
+use crate::net::client::Client;
+use crate::net::credential;
 use crate::preflight::{CheckedUrl, Finding, OnFailure};
-use crate::source::secret;
 
 /// Whether the server of a URL accepts a connection.
 pub(super) async fn server(
@@ -20,10 +20,7 @@ pub(super) async fn server(
     let is_secret = matches!(url, CheckedUrl::Secret(_));
     let text = match url {
         CheckedUrl::Open(text) => Ok(text),
-        CheckedUrl::Secret(from) => {
-            let read = tokio::task::spawn_blocking(move || secret::value(&from)).await;
-            read.unwrap_or_else(|error| Err(error.to_string()))
-        }
+        CheckedUrl::Secret(from) => credential::aside(move || credential::value(&from)).await,
     };
     let text = match text {
         Ok(text) => text,

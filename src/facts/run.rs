@@ -10,13 +10,13 @@ use tokio::time::timeout;
 
 use super::{files, network, programs};
 use crate::clock::Clock;
-use crate::hook::client::Client;
 use crate::live_version::Reader;
 use crate::load::{Places, load};
 use crate::model::live::{Live, LiveSettings, LiveUnknown};
 use crate::model::plan::Plan;
 use crate::model::step::Via;
 use crate::model::target::Target;
+use crate::net::client::Client;
 use crate::preflight::{
     CheckGroup, Finding, FindingGroup, Inside, PreflightCheck, PreflightReport, ProcessContext,
     Sandbox, checks,
@@ -176,10 +176,10 @@ impl Examiner {
         match scrape.result {
             Ok(page) => {
                 let samples = page.samples().count();
-                Finding::ok(format!("{} answers in {took} ms with {samples} samples", target.url))
+                Finding::ok(format!("{} answers in {took} ms with {samples} samples", target.kind))
             }
             Err(failure) => Finding::fail(
-                format!("{}: {}", target.url, failure.detail),
+                format!("{}: {}", target.kind, failure.detail),
                 "see it with: rollguard try; without it, its rules see nothing",
             ),
         }

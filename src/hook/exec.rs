@@ -32,10 +32,11 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::group::Group;
 use super::marker::{self, Marker, Process};
-use super::output::{Output, neutral};
+use super::output::Output;
 use super::strays::Strays;
 use crate::engine::effect::Order;
 use crate::model::entry::StepResult;
+use crate::net::redact::neutral;
 
 /// The hidden subcommand that claims a marker and becomes the program.
 pub const SUBCOMMAND: &str = "exec-step";

@@ -19,13 +19,12 @@ use tokio::sync::Notify;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::client::Client;
 use super::exec::{self, Program};
 use super::http;
 use super::inspect;
 use super::marker;
+use super::output::hide_secrets;
 use super::probe::{self, Probe};
-use super::secret::Secrets;
 use super::unit;
 use super::unix;
 use crate::engine::durable::drills::is_drill;
@@ -35,6 +34,8 @@ use crate::model::entry::{Attempt, StepResult};
 use crate::model::name::DeploymentId;
 use crate::model::secrecy::RegisteredSecret;
 use crate::model::step::{Action, Via};
+use crate::net::client::Client;
+use crate::net::redact::Secrets;
 
 /// How long reading secrets may take, once an attempt is over. Files on a disk take none.
 const SECRETS_WAIT: Duration = Duration::from_secs(2);
@@ -110,7 +111,7 @@ impl Executor {
             | StepResult::CalledOff
             | StepResult::Unknown) => other,
         };
-        (result, secrets.hide_printed(&output))
+        (result, hide_secrets(&secrets, &output))
     }
 
     /// Performs an order.
@@ -154,7 +155,7 @@ impl Executor {
                 let json = json.as_ref().map(|(pointer, json)| (pointer.as_str(), json.value()));
                 let (status, within) = (*status, *within);
                 let probe = Probe { url, headers, status, json, within, timeout };
-                probe::ask(&self.client, probe).await
+                probe::ask(&self.client, &probe).await
             }
             Action::Tcp { address, within } => probe::connect(address, *within, timeout).await,
             Action::Sleep(pause) => {

@@ -12,17 +12,17 @@ use std::path::Path;
 use std::time::Duration;
 
 use reqwest::Method;
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use serde_json::Value;
 
 use super::claim::claim;
-use super::client::{Answer, Client, Request, RequestError};
-use super::output::neutral;
-use super::probe::compare;
-use super::secret::Secrets;
+use super::expect::{check_json, check_text, shortened};
 use crate::engine::effect::Rerun;
 use crate::model::entry::StepResult;
-use crate::model::step::{self, Body, HttpCall, HttpExpectation, ReplyTest, Wording};
+use crate::model::step::{self, Body, HttpCall, HttpExpectation, Wording};
+use crate::net::client::{Answer, Client, Request, RequestError};
+use crate::net::credential::{aside, header};
+use crate::net::redact::{Secrets, neutral};
 
 /// The longest body that is read, in bytes. Answers of APIs are a few KiB.
 const MAX_BODY: usize = 1024 * 1024;
@@ -75,10 +75,8 @@ fn unanswered(error: &RequestError, why: &str, rerun: Rerun) -> StepResult {
 
 /// The request with its secrets; reading them may block, so it is done aside.
 async fn prepare(call: HttpCall<String>, timeout: Duration) -> Result<(Request, Secrets), String> {
-    let read = tokio::task::spawn_blocking(move || request(&call, timeout));
-    let read = tokio::time::timeout(timeout, read).await;
-    let read = read.map_err(|_| "failed to read a secret in time".to_owned())?;
-    read.map_err(|error| format!("failed to read a secret: {error}"))?
+    let read = tokio::time::timeout(timeout, aside(move || request(&call, timeout))).await;
+    read.unwrap_or_else(|_| Err("failed to read a secret in time".to_owned()))
 }
 
 fn request(call: &HttpCall<String>, timeout: Duration) -> Result<(Request, Secrets), String> {
@@ -110,17 +108,7 @@ pub(super) fn fill_headers(
     headers: &[(String, Wording<String>)],
     secrets: &mut Secrets,
 ) -> Result<HeaderMap, String> {
-    let mut map = HeaderMap::with_capacity(headers.len());
-    for (name, wording) in headers {
-        let wrong = |why: &str| format!("failed to set header {name}: {why}");
-        let key = HeaderName::try_from(name).map_err(|_| wrong("not a header name"))?;
-        let text = secrets.reveal(wording).map_err(|why| wrong(&why))?;
-        let value = HeaderValue::try_from(text);
-        let mut value = value.map_err(|_| wrong("the value cannot stand in a header"))?;
-        value.set_sensitive(true);
-        map.append(key, value);
-    }
-    Ok(map)
+    headers.iter().map(|(name, wording)| header(name, secrets.reveal(wording))).collect()
 }
 
 const fn method(method: step::Method) -> Method {
@@ -169,27 +157,13 @@ fn refused(status: u16, retry_after: Option<Duration>) -> StepResult {
 fn check(body: &[u8], expect: &HttpExpectation<String>, secrets: &Secrets) -> Result<(), String> {
     if let Some((pointer, expected)) = &expect.json {
         let expected: Value = expected.value();
-        compare(body, pointer, &expected, secrets)?;
+        check_json(body, pointer, &expected, secrets)?;
     }
     match &expect.text {
         Some(test) => check_text(&String::from_utf8_lossy(body), test, secrets),
         None => Ok(()),
     }
 }
-
-/// Compares a reply with what is expected; the error shows both, the reply shortened once no secret
-/// is in it.
-pub(super) fn check_text(reply: &str, test: &ReplyTest, secrets: &Secrets) -> Result<(), String> {
-    if test.accepts(reply) {
-        return Ok(());
-    }
-    let said = shortened(secrets.hide(reply).trim(), MAX_SHOWN);
-    let said = if said.is_empty() { "nothing".to_owned() } else { format!("{said:?}") };
-    Err(format!("the answer is {said}, expected {test}"))
-}
-
-/// How much of an unexpected reply is shown, in characters: a line or two.
-const MAX_SHOWN: usize = 200;
 
 /// What is kept of an answer, without secrets and harmless.
 fn kept(answer: &Answer, secrets: &Secrets) -> String {
@@ -200,13 +174,6 @@ fn kept(answer: &Answer, secrets: &Secrets) -> String {
     let body = shortened(&neutral(&secrets.hide(&body)), MAX_KEPT);
     let line = if body.is_empty() { "" } else { "\n" };
     format!("status {}{line}{body}", answer.status)
-}
-
-fn shortened(text: &str, most: usize) -> String {
-    match text.char_indices().nth(most) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
 }
 
 #[cfg(test)]

@@ -2,16 +2,15 @@
 //! what became of an attempt that a dead guard left behind. Nothing here decides whether to act.
 
 mod claim;
-pub(crate) mod client;
 mod exec;
 mod executor;
+mod expect;
 mod group;
 mod http;
 mod inspect;
 pub mod marker;
 mod output;
 mod probe;
-pub(crate) mod secret;
 pub(crate) mod strays;
 pub mod unit;
 mod unix;

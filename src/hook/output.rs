@@ -5,6 +5,8 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
+use crate::net::redact::{Secrets, neutral};
+
 /// How much of the beginning is kept, in bytes: some twenty lines.
 const HEAD: usize = 2 * 1024;
 /// How much of the end is kept, in bytes: a stack trace with what led to it.
@@ -14,7 +16,7 @@ const TAIL: usize = 6 * 1024;
 const LEFT_OUT: &str = " bytes left out]\n";
 
 /// Where a text says for the first time that something is left out.
-pub(super) fn cut(text: &str) -> Option<Range<usize>> {
+fn cut(text: &str) -> Option<Range<usize>> {
     text.match_indices(LEFT_OUT).find_map(|(end, _)| {
         let start = text[..end].rfind("\n[")?;
         let number = &text[start + 2..end];
@@ -54,14 +56,17 @@ impl Output {
     }
 }
 
-/// The text without what could drive a terminal or mislead a reader: control characters other than
-/// line feed and tab, and the marks that change the direction of writing, become U+FFFD.
-pub(super) fn neutral(text: &str) -> String {
-    let is_harmful = |c: char| {
-        (c.is_control() && c != '\n' && c != '\t')
-            || matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
-    };
-    text.replace("\r\n", "\n").replace(is_harmful, "\u{FFFD}")
+/// What a program printed without any secret. Where the middle is left out, that may have gone
+/// through a secret, so the parts of one beside it are taken out as well.
+pub(super) fn hide_secrets(secrets: &Secrets, printed: &str) -> String {
+    let text = secrets.hide(printed);
+    let (mut shown, mut rest) = (String::new(), text.as_str());
+    while let Some(cut) = cut(rest) {
+        shown.push_str(secrets.without_end(&rest[..cut.start]));
+        shown.push_str(&rest[cut.clone()]);
+        rest = secrets.without_beginning(&rest[cut.end..]);
+    }
+    shown + rest
 }
 
 #[cfg(test)]
@@ -96,6 +101,22 @@ mod tests {
         let told = format!("\n[{} bytes left out]\n", 1_000_010 - HEAD - TAIL);
         assert_eq!(cut(&kept).map(|cut| &kept[cut]), Some(told.as_str()));
         assert!(kept.len() < HEAD + TAIL + 40);
+    }
+
+    #[test]
+    fn a_secret_that_was_cut_off_is_hidden_as_far_as_it_is_there() {
+        let mut secrets = Secrets::default();
+        secrets.add("hunter2-token");
+        for cut in 0..="hunter2-token".len() {
+            let (head, tail) = "hunter2-token".split_at(cut);
+            let text = format!("begin {head}\n[7 bytes left out]\n{tail} end");
+            let shown = hide_secrets(&secrets, &text);
+            assert!(shown.starts_with("begin ") && shown.ends_with(" end"), "{shown}");
+            assert!(shown.contains("\n[7 bytes left out]\n"), "{shown}");
+            assert!(!shown.contains("hunt") && !shown.contains("oken"), "{shown}");
+        }
+        assert_eq!(hide_secrets(&secrets, "no [x bytes left out]\n"), "no [x bytes left out]\n");
+        assert_eq!(hide_secrets(&secrets, "hunt"), "hunt");
     }
 
     proptest! {

@@ -32,8 +32,9 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::exec::{KILL_WAIT, Program};
 use super::marker::{self, Marker, Process};
-use super::output::{Output, neutral};
+use super::output::Output;
 use crate::model::entry::StepResult;
+use crate::net::redact::neutral;
 
 /// The hidden subcommand that becomes a unit's program.
 pub const START: &str = "exec-unit";

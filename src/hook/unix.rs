@@ -13,13 +13,13 @@ use tokio::net::UnixStream;
 use tokio::time::{Instant, timeout_at};
 
 use super::claim::claim;
-use super::http::check_text;
+use super::expect::check_text;
 use super::marker::Claim;
-use super::output::{Output, neutral};
-use super::secret::Secrets;
+use super::output::Output;
 use crate::engine::effect::Rerun;
 use crate::model::entry::StepResult;
 use crate::model::step::{Connections, UnixCall};
+use crate::net::redact::{Secrets, neutral};
 
 /// The longest reply that is read, in bytes. A long table of servers has some ten KiB.
 const MAX_REPLY: usize = 64 * 1024;

@@ -9,9 +9,9 @@ use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use serde_json::Value;
 
-use crate::hook::client::{Client, Request};
 use crate::model::live::{Live, LiveEncoding, LiveHttp, LiveMethod};
-use crate::source::secrets;
+use crate::net::client::{Client, Request};
+use crate::net::credential;
 
 /// The longest answer that is read, in bytes: a status page with a version on it.
 const MAX_BODY: usize = 1 << 20;
@@ -47,8 +47,8 @@ pub(super) async fn read(client: &Client, request: &LiveHttp, timeout: Duration)
 }
 
 async fn headers(request: &LiveHttp) -> Result<HeaderMap, String> {
-    let secrets = secrets(&request.headers).await;
-    let mut headers = secrets.map_err(|failure| failure.detail)?;
+    let configured = request.headers.clone();
+    let mut headers = credential::aside(move || credential::headers(&configured)).await?;
     if request.json.is_some() && !headers.contains_key(CONTENT_TYPE) {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     }

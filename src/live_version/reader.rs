@@ -8,9 +8,9 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::{file, http, run, symlink};
-use crate::hook::client::Client;
 use crate::model::live::{Live, LiveSettings, LiveSource};
 use crate::model::time::format_duration;
+use crate::net::client::Client;
 
 /// How many readings of files may hang at once, each in a thread of its own: one that was made to
 /// look and one that a rollback waits for.

@@ -91,7 +91,7 @@ impl TargetMatch {
     /// A target that was not scraped yet.
     #[must_use]
     pub fn unscraped(target: &Target) -> Self {
-        let (target, url) = (target.name.to_string(), target.url.to_string());
+        let (target, url) = (target.name.to_string(), target.kind.to_string());
         Self { target, url, ..Self::default() }
     }
 }
@@ -235,7 +235,7 @@ fn hint(failure: &Failure, target: &Target) -> &'static str {
             "give the target a longer `timeout` or `interval`, or make the page faster"
         }
         (FailureClass::Dns, _) => "does this machine know the name?",
-        (FailureClass::Tls, _) if target.ca_file.is_none() => {
+        (FailureClass::Tls, _) if !target.kind.names_authorities() => {
             "is its certificate signed by your own authority? name that with `ca_file`"
         }
         (FailureClass::Tls, _) => "does the certificate of `ca_file` sign for this host?",

@@ -5,23 +5,39 @@ use std::time::Duration;
 
 use super::name::TargetName;
 
-/// A metrics page that is scraped.
+/// Something that is sampled.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
     /// Its name; matchable as the label `target`.
     pub name: TargetName,
-    /// Where the page is.
-    pub url: ScrapeUrl,
+    /// What it is.
+    pub kind: TargetKind,
     /// The time between two scrapes, 100 ms to 5 min.
     pub interval: Duration,
     /// The time between two scrapes while something that the target feeds is about to be decided,
     /// 100 ms to less than the interval; `None`: the interval. The timeout stays what it is: a
-    /// page that takes longer than this is still worth having.
+    /// sample that takes longer than this is still worth having.
     pub sharpen: Option<Duration>,
     /// How long one scrape may take, from connecting to the last byte; at most the interval.
     pub timeout: Duration,
-    /// Labels that every series of the page gets; they win over the page's own.
+    /// Labels that every series gets; they win over its own.
     pub labels: Vec<(String, String)>,
+}
+
+/// What is sampled, with what only this kind of target has. A kind is added here, in
+/// `config/tables/target.rs` and in `source/kind.rs` with a file of its own; nothing else knows
+/// kinds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TargetKind {
+    /// A metrics page over HTTP.
+    Page(HttpPage),
+}
+
+/// A metrics page over HTTP.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpPage {
+    /// Where the page is.
+    pub url: ScrapeUrl,
     /// Headers of the request.
     pub headers: Vec<(String, Secret)>,
     /// Authorities that sign for an https page; `None`: those of the system.
@@ -102,6 +118,59 @@ impl Target {
             return Some(self.name.as_str());
         }
         self.labels.iter().find(|(label, _)| label == name).map(|(_, value)| value.as_str())
+    }
+}
+
+impl HttpPage {
+    /// The largest page that may be allowed, and the default: ten times the largest page of a sane
+    /// service, and what can be read within one interval.
+    pub const MAX_BODY: u64 = 64 << 20;
+
+    /// The page at this URL, everything else as it is by default.
+    #[must_use]
+    pub const fn new(url: ScrapeUrl) -> Self {
+        Self {
+            url,
+            headers: Vec::new(),
+            ca_file: None,
+            max_body: Self::MAX_BODY,
+            native_histograms: NativeHistograms::Ask,
+        }
+    }
+}
+
+impl TargetKind {
+    /// The headers that are sent, which may hold secrets.
+    #[must_use]
+    pub fn headers(&self) -> &[(String, Secret)] {
+        match self {
+            Self::Page(page) => &page.headers,
+        }
+    }
+
+    /// The host that it is on.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        match self {
+            Self::Page(page) => &page.url.host,
+        }
+    }
+
+    /// Whether its server is verified by authorities that the configuration names.
+    #[must_use]
+    pub const fn names_authorities(&self) -> bool {
+        match self {
+            Self::Page(page) => page.ca_file.is_some(),
+        }
+    }
+}
+
+impl std::fmt::Display for TargetKind {
+    /// Where it is.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Page(page) => page.url.fmt(f),
+        }
     }
 }
 

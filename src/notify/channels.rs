@@ -8,9 +8,9 @@ use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
 use crate::engine::effect::{Announced, Telling};
-use crate::hook::client::Client;
 use crate::message::Sender;
 use crate::model::channel::{Change, Channel};
+use crate::net::client::Client;
 
 use super::worker::Worker;
 

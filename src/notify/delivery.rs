@@ -4,14 +4,14 @@
 use std::time::Duration;
 
 use reqwest::Method as HttpMethod;
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 
-use crate::hook::client::{self, Answer, Client};
-use crate::hook::secret::Secrets;
-use crate::message::{Fate, Method, Repeat, Request, fate};
+use crate::message::{Fate, Header, Method, Repeat, Request, fate};
 use crate::model::target::Secret;
+use crate::net::client::{self, Answer, Client};
+use crate::net::credential::{aside, header, value};
+use crate::net::redact::Secrets;
 use crate::render::plain;
-use crate::source::secret;
 
 /// How long one request may take. These systems answer within a second or not at all.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -35,7 +35,7 @@ pub(super) enum Sent {
 
 /// Sends a request once.
 pub(super) async fn send(client: &Client, request: &Request, repeat: Repeat) -> Sent {
-    let (filled, secrets) = match fill(request.clone()).await {
+    let (filled, secrets) = match filled(request.clone()).await {
         Ok(filled) => filled,
         // A credential that is being replaced is there again in a moment.
         Err(why) => return Sent::Again(None, why),
@@ -64,15 +64,14 @@ fn judge(answer: Answer, secrets: &Secrets) -> Sent {
 }
 
 /// The request with its secrets, and these. Files are read away from the one thread.
-async fn fill(request: Request) -> Result<(client::Request, Secrets), String> {
-    let filled = tokio::task::spawn_blocking(move || fill_now(request)).await;
-    filled.map_err(|error| format!("could not read secrets: {error}"))?
+async fn filled(request: Request) -> Result<(client::Request, Secrets), String> {
+    aside(move || fill(request)).await
 }
 
-fn fill_now(request: Request) -> Result<(client::Request, Secrets), String> {
+fn fill(request: Request) -> Result<(client::Request, Secrets), String> {
     let mut secrets = Secrets::default();
     let mut read = |what: &Secret, name: &str| -> Result<String, String> {
-        let value = secret::value(what).map_err(|why| format!("no {name}: {why}"))?;
+        let value = value(what).map_err(|why| format!("no {name}: {why}"))?;
         match what {
             Secret::Literal(_) => {}
             Secret::File(_) | Secret::Env(_) => secrets.add(&value),
@@ -84,12 +83,9 @@ fn fill_now(request: Request) -> Result<(client::Request, Secrets), String> {
     let url = format!("{}{}", base.trim(), request.address.rest);
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(request.content_type));
-    for header in &request.headers {
-        let wrong = || format!("header {} cannot be set", header.name);
-        let name = HeaderName::try_from(header.name.as_str()).map_err(|_| wrong())?;
-        let text = format!("{}{}", header.prefix, read(&header.value, &header.name)?);
-        let mut value = HeaderValue::try_from(text).map_err(|_| wrong())?;
-        value.set_sensitive(true);
+    for Header { name, prefix, value } in &request.headers {
+        let text = read(value, name).map(|value| format!("{prefix}{value}"));
+        let (name, value) = header(name, text)?;
         headers.insert(name, value);
     }
     let mut body = request.body;

@@ -15,12 +15,12 @@ use tokio::time::sleep;
 
 use crate::clock::Clock;
 use crate::engine::effect::{Announced, Occurrence, Telling};
-use crate::hook::client::Client;
 use crate::message::{Alerts, Memory, Outgoing, Repeat, Sender, Then, compose, reference};
 use crate::model::alert::Turn;
 use crate::model::channel::{Channel, System};
 use crate::model::target::Secret;
 use crate::model::time::Instant;
+use crate::net::client::Client;
 
 use super::delivery::{Sent, send};
 

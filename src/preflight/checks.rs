@@ -223,7 +223,7 @@ fn of_live(settings: &Arc<LiveSettings>) -> CheckGroup {
 }
 
 fn of_target(target: &Target) -> CheckGroup {
-    let mut checks: Vec<PreflightCheck> = secrets(&target.headers).collect();
+    let mut checks: Vec<PreflightCheck> = secrets(target.kind.headers()).collect();
     checks.push(PreflightCheck::Scrape(Box::new(target.clone())));
     CheckGroup { group: format!("target {}", target.name), checks }
 }

@@ -21,7 +21,7 @@ use crate::model::index::HookIx;
 use crate::model::name::{HookName, StageName, TargetName};
 use crate::model::plan::Plan;
 use crate::model::step::{Action, Via};
-use crate::model::target::{NativeHistograms, Scheme, ScrapeUrl, Target};
+use crate::model::target::{HttpPage, Scheme, ScrapeUrl, Target, TargetKind};
 use crate::model::time::{format_duration, parse_duration};
 
 use super::expectation::{TestScope, expectation, stage as stage_named};
@@ -276,17 +276,14 @@ fn plan(
 /// A target that nobody ever asks.
 fn answering(name: TargetName, interval: Duration) -> Target {
     let (host, path) = ("127.0.0.1".to_owned(), "/metrics".to_owned());
+    let url = ScrapeUrl { scheme: Scheme::Http, host, port: 80, path };
     Target {
         name,
-        url: ScrapeUrl { scheme: Scheme::Http, host, port: 80, path },
+        kind: TargetKind::Page(HttpPage::new(url)),
         interval,
         sharpen: None,
-        native_histograms: NativeHistograms::Never,
         timeout: interval * 4 / 5,
         labels: Vec::new(),
-        headers: Vec::new(),
-        ca_file: None,
-        max_body: 1 << 20,
     }
 }
 

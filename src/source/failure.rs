@@ -1,13 +1,8 @@
-//! From what went wrong to a [`Failure`]: its class and a bounded sentence for people. Nothing
-//! that a request carries ever enters a sentence; of what a server says, only status and type do.
+//! What every kind of source says of a failure: its class and a bounded sentence for people.
+//! Nothing that a request carries ever enters a sentence.
 
-use std::error::Error;
 use std::fmt::Display;
-use std::io;
 
-use tokio_rustls::rustls;
-
-use crate::exposition::PageError;
 use crate::model::scrape::{Failure, FailureClass};
 
 /// The longest detail in characters: two lines of a terminal. The journal keeps these.
@@ -20,87 +15,6 @@ pub(super) fn failure(class: FailureClass, detail: impl Display) -> Failure {
         detail.truncate(end);
     }
     Failure { class, detail }
-}
-
-/// A failure to connect.
-pub(super) fn of_connect(peer: impl Display, error: &io::Error) -> Failure {
-    let class = if error.kind() == io::ErrorKind::ConnectionRefused {
-        FailureClass::Refused
-    } else if error.kind() == io::ErrorKind::TimedOut {
-        FailureClass::TimedOut
-    } else {
-        FailureClass::Broken
-    };
-    failure(class, format_args!("failed to connect to {peer}: {error}"))
-}
-
-/// A failure between the request and the end of the response's head.
-pub(super) fn of_head(error: &hyper::Error) -> Failure {
-    let class = if error.is_parse_too_large() {
-        FailureClass::TooLarge
-    } else if error.is_parse() {
-        FailureClass::Malformed
-    } else if io_below(error).is_some_and(is_tls) {
-        FailureClass::Tls
-    } else {
-        FailureClass::Broken
-    };
-    failure(class, format_args!("failed to get an answer: {}", chain(error)))
-}
-
-/// A failure within the body: a cut one is malformed, a reset one broken.
-pub(super) fn of_body(error: &hyper::Error) -> Failure {
-    use io::ErrorKind::{InvalidData, InvalidInput, UnexpectedEof};
-    let class = match io_below(error) {
-        Some(io) if is_tls(io) => FailureClass::Tls,
-        Some(io) if matches!(io.kind(), UnexpectedEof | InvalidData | InvalidInput) => {
-            FailureClass::Malformed
-        }
-        Some(_) => FailureClass::Broken,
-        None if error.is_incomplete_message() => FailureClass::Malformed,
-        None => FailureClass::Broken,
-    };
-    failure(class, format_args!("failed to read the page to its end: {}", chain(error)))
-}
-
-/// A page past a limit, or not all there.
-pub(super) fn of_page(error: PageError) -> Failure {
-    let class = match error {
-        PageError::BodyTooLarge { .. }
-        | PageError::TooManySamples { .. }
-        | PageError::TooManyBuckets { .. } => FailureClass::TooLarge,
-        PageError::LineTooLong { .. }
-        | PageError::TooManyLabels { .. }
-        | PageError::NotDelimited { .. }
-        | PageError::Truncated { .. } => FailureClass::Malformed,
-    };
-    failure(class, format_args!("failed to {error}"))
-}
-
-fn is_tls(error: &io::Error) -> bool {
-    error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>())
-}
-
-fn io_below(error: &hyper::Error) -> Option<&io::Error> {
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        if let Some(io) = error.downcast_ref() {
-            return Some(io);
-        }
-        cause = error.source();
-    }
-    None
-}
-
-/// An error and what is below it.
-fn chain(error: &hyper::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
 
 #[cfg(test)]

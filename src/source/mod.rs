@@ -1,22 +1,16 @@
-//! Sampling: one module tree for the kinds of targets, today metrics pages over HTTP.
+//! Sampling. One task a target reads it in fixed-rate slots; what comes out is a `Scrape`, samples
+//! or a classified failure. A target that hangs, drips, lies or dies costs its own slots and
+//! nothing else. Never: judging, keeping whole bodies, following redirects, a secret in a message.
 //!
-//! One task a target keeps one connection, asks in fixed-rate slots and streams the body through
-//! the exposition reader; what comes out is a `Scrape`, samples or a classified failure. A target
-//! that hangs, drips, lies or dies costs its own slots and nothing else. Never: judging, keeping
-//! whole bodies, following redirects, a secret in a message.
+//! How a target is read is the business of its [`kind`]; everything else here knows no kind.
 
-mod body;
-mod connect;
 mod failure;
+mod kind;
 mod late;
-mod link;
-mod request;
-mod scraper;
-pub(crate) mod secret;
+mod resources;
+mod sampler;
 mod slots;
 mod sources;
-mod tls;
 
-pub use scraper::scrape_once;
-pub(crate) use secret::secrets;
-pub use sources::{Sources, Stats};
+pub use sampler::scrape_once;
+pub use sources::{SourceStats, Sources};

@@ -9,9 +9,9 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
 
-use super::scraper::Scraper;
+use super::resources::Resources;
+use super::sampler::Sampler;
 use super::slots::Slots;
-use super::tls::Authorities;
 use crate::clock::Clock;
 use crate::exposition::NameSet;
 use crate::model::index::TargetIx;
@@ -23,9 +23,8 @@ use crate::model::time::Instant;
 /// The targets being sampled. Dropping it ends their tasks.
 #[derive(Debug)]
 pub struct Sources {
-    clock: Clock,
-    authorities: Arc<Authorities>,
-    running: Vec<Running>,
+    resources: Resources,
+    running: Vec<RunningTarget>,
     scrapes: mpsc::Receiver<Delivery>,
     // Held so that the channel stays open without a single target.
     out: mpsc::Sender<Delivery>,
@@ -40,7 +39,7 @@ struct Delivery {
 
 /// What a target's task has to say for itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stats {
+pub struct SourceStats {
     /// The target.
     pub name: TargetName,
     /// Slots passed over because the scrape before, or whoever takes the scrapes, was too slow.
@@ -49,16 +48,16 @@ pub struct Stats {
 
 /// A target and its task.
 #[derive(Debug)]
-struct Running {
+struct RunningTarget {
     target: Target,
-    job: watch::Sender<Job>,
+    assignment: watch::Sender<Assignment>,
     skipped: Arc<AtomicU64>,
     task: JoinHandle<()>,
 }
 
 /// What a task may be told anew at any time.
 #[derive(Clone, Debug)]
-struct Job {
+struct Assignment {
     target: TargetIx,
     names: Arc<NameSet>,
     interval: Duration,
@@ -66,7 +65,7 @@ struct Job {
     out: mpsc::Sender<Delivery>,
 }
 
-impl Drop for Running {
+impl Drop for RunningTarget {
     fn drop(&mut self) {
         self.task.abort();
     }
@@ -81,8 +80,8 @@ impl Sources {
     #[must_use]
     pub fn start(targets: &[Target], names: &[Arc<NameSet>], clock: Clock) -> Self {
         let (out, scrapes) = mpsc::channel(1);
-        let authorities = Arc::default();
-        let mut sources = Self { clock, authorities, running: Vec::new(), scrapes, out };
+        let resources = Resources { clock, authorities: Arc::default() };
+        let mut sources = Self { resources, running: Vec::new(), scrapes, out };
         sources.replace(targets, names);
         sources
     }
@@ -99,7 +98,7 @@ impl Sources {
         (self.out, self.scrapes) = mpsc::channel(targets.len().max(1));
         let mut before = std::mem::take(&mut self.running);
         for (ix, (target, names)) in targets.iter().zip(names).enumerate() {
-            let job = Job {
+            let assignment = Assignment {
                 target: TargetIx(ix),
                 names: names.clone(),
                 interval: target.interval,
@@ -110,10 +109,10 @@ impl Sources {
             self.running.push(match same {
                 Some(place) => {
                     let running = before.swap_remove(place);
-                    running.job.send_replace(job);
+                    running.assignment.send_replace(assignment);
                     running
                 }
-                None => self.spawn(target, job),
+                None => self.spawn(target, assignment),
             });
         }
     }
@@ -127,9 +126,9 @@ impl Sources {
     /// Samples a target at another interval from now on, until the next [`Self::replace`]. Its
     /// timeout stays; scrapes that take longer than the interval lose slots and never overlap.
     pub fn set_interval(&mut self, target: TargetIx, interval: Duration) {
-        self.running[target.0].job.send_if_modified(|job| {
-            let changed = job.interval != interval;
-            job.interval = interval;
+        self.running[target.0].assignment.send_if_modified(|assignment| {
+            let changed = assignment.interval != interval;
+            assignment.interval = interval;
             changed
         });
     }
@@ -142,26 +141,26 @@ impl Sources {
 
     /// Counters, in the order of the targets.
     #[must_use]
-    pub fn stats(&self) -> Vec<Stats> {
-        let stats = |running: &Running| Stats {
+    pub fn stats(&self) -> Vec<SourceStats> {
+        let stats = |running: &RunningTarget| SourceStats {
             name: running.target.name.clone(),
             skipped: running.skipped.load(Ordering::Relaxed),
         };
         self.running.iter().map(stats).collect()
     }
 
-    fn spawn(&self, target: &Target, job: Job) -> Running {
+    fn spawn(&self, target: &Target, assignment: Assignment) -> RunningTarget {
         let skipped = Arc::new(AtomicU64::new(0));
-        let (job, jobs) = watch::channel(job);
+        let (assignment, assignments) = watch::channel(assignment);
         let task = Task {
             name: target.name.clone(),
-            clock: self.clock,
-            scraper: Scraper::new(target.clone(), self.clock, self.authorities.clone()),
-            jobs,
+            clock: self.resources.clock,
+            sampler: Sampler::new(target.clone(), &self.resources),
+            assignments,
             skipped: skipped.clone(),
         };
         let task = tokio::spawn(task.run());
-        Running { target: target.clone(), job, skipped, task }
+        RunningTarget { target: target.clone(), assignment, skipped, task }
     }
 }
 
@@ -169,44 +168,49 @@ impl Sources {
 struct Task {
     name: TargetName,
     clock: Clock,
-    scraper: Scraper,
-    jobs: watch::Receiver<Job>,
+    sampler: Sampler,
+    assignments: watch::Receiver<Assignment>,
     skipped: Arc<AtomicU64>,
 }
 
 impl Task {
     async fn run(mut self) {
-        let mut job = self.jobs.borrow_and_update().clone();
-        let mut slots = Slots::starting(&self.name, job.interval, self.clock.now());
+        let mut assignment = self.assignments.borrow_and_update().clone();
+        let mut slots = Slots::starting(&self.name, assignment.interval, self.clock.now());
         loop {
             tokio::select! {
                 biased;
-                changed = self.jobs.changed() => match changed {
-                    Ok(()) => job = self.jobs.borrow_and_update().clone(),
+                changed = self.assignments.changed() => match changed {
+                    Ok(()) => assignment = self.assignments.borrow_and_update().clone(),
                     Err(_) => return,
                 },
-                turn = turn_in_slot(self.clock, slots.due(), &job.turn) => {
-                    self.use_slot(turn, &job, &mut slots).await;
+                turn = turn_in_slot(self.clock, slots.due(), &assignment.turn) => {
+                    self.use_slot(turn, &assignment, &mut slots).await;
                 }
             }
-            if job.interval != slots.interval() {
-                slots = Slots::resuming(&self.name, job.interval, self.clock.now());
+            if assignment.interval != slots.interval() {
+                slots = Slots::resuming(&self.name, assignment.interval, self.clock.now());
             }
         }
     }
 
     /// Samples once, unless it is too late for that, and goes on to the next slot. What is told
     /// meanwhile waits: a scrape that has begun is worth ending.
-    async fn use_slot(&mut self, turn: OwnedSemaphorePermit, job: &Job, slots: &mut Slots) {
+    async fn use_slot(
+        &mut self,
+        turn: OwnedSemaphorePermit,
+        assignment: &Assignment,
+        slots: &mut Slots,
+    ) {
         let missed = slots.is_missed(self.clock.now());
         if !missed {
-            let mut scrape = self.scraper.scrape(job.target, Some(&job.names)).await;
+            let mut scrape = self.sampler.sample(assignment.target, Some(&assignment.names)).await;
             let slot = slots.time_of(scrape.at);
             scrape.wall = scrape.wall.before(scrape.at.since(slot));
             scrape.at = slot;
             // There is a place for each target's turn, unless nobody listens to this plan any
             // more; then this scrape is lost like all others of the plan.
-            let _ = job.out.try_send(Delivery { scrape, _turn: turn });
+            let _ = assignment.out.try_send(Delivery { scrape, _turn: turn });
         }
         let lost = u64::from(missed) + slots.advance(self.clock.now());
         self.skipped.fetch_add(lost, Ordering::Relaxed);

@@ -24,7 +24,6 @@ use rollguard::model::name::ServiceName;
 use rollguard::model::reading::Reading;
 use rollguard::model::scrape::{Page, Scrape};
 use rollguard::model::selector::Test;
-use rollguard::model::target::{Scheme, ScrapeUrl};
 use rollguard::model::time::{Instant, Timestamp};
 
 use crate::support::common::{KillOnDrop, free_port, golden, real, wait_for};
@@ -205,11 +204,9 @@ fn looks_at(fixture: &str, service: &str, expected: &[&str]) {
 }
 
 fn surveyed(text: &str, service: &str) -> String {
-    let url =
-        ScrapeUrl { scheme: Scheme::Http, host: "h".into(), port: 9000, path: "/metrics".into() };
+    let url = "http://h:9000/metrics";
     let service = ServiceName::new(service).unwrap();
-    configuration(&PageFamilies::read(&page(text)), ConfigRequest { url: &url, service: &service })
-        .text
+    configuration(&PageFamilies::read(&page(text)), ConfigRequest { url, service: &service }).text
 }
 
 #[test]
@@ -486,12 +483,13 @@ proptest! {
         const OURS: [&str; 4] = ["5xx", "5XX", "5", "UP"];
         let page = hostile_page(&names, &values, &numbers);
         let families = PageFamilies::read(&page);
-        let url = ScrapeUrl { scheme: Scheme::Http, host: "h".into(), port: 1, path: "/m".into() };
+        let url = "http://h:1/m";
         let service = ServiceName::new("shop").unwrap();
-        let text = configuration(&families, ConfigRequest { url: &url, service: &service }).text;
+        let text = configuration(&families, ConfigRequest { url, service: &service }).text;
         let plan = examine(&text).plan;
         let all = compiled(&switched_on(&text)).plan;
-        prop_assert_eq!((plan.targets.len(), &plan.targets[0].url), (1, &url));
+        prop_assert_eq!(plan.targets.len(), 1);
+        prop_assert_eq!(plan.targets[0].kind.to_string(), url);
         prop_assert_eq!((all.targets.len(), all.hooks.len()), (1, 1));
         let selections = all.signals.iter().flat_map(|signal| signal.kind.selections());
         for selector in selections.map(|each| each.selector) {

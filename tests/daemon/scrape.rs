@@ -16,7 +16,9 @@ use rollguard::exposition::NameSet;
 use rollguard::model::index::TargetIx;
 use rollguard::model::name::TargetName;
 use rollguard::model::scrape::{FailureClass, Page, Scrape};
-use rollguard::model::target::{NativeHistograms, Scheme, ScrapeUrl, Secret, Target};
+use rollguard::model::target::{
+    HttpPage, NativeHistograms, Scheme, ScrapeUrl, Secret, Target, TargetKind,
+};
 use rollguard::source::{Sources, scrape_once};
 
 /// Far longer than anything here takes on the slowest machine.
@@ -134,23 +136,22 @@ fn good() -> Server {
 // ---- targets ----
 
 fn target(name: &str, host: &str, port: u16) -> Target {
+    let scheme = Scheme::Http;
+    let url = ScrapeUrl { scheme, host: host.to_owned(), port, path: "/metrics?a=b".to_owned() };
     Target {
         name: TargetName::new(name).unwrap(),
-        url: ScrapeUrl {
-            scheme: Scheme::Http,
-            host: host.to_owned(),
-            port,
-            path: "/metrics?a=b".to_owned(),
-        },
+        kind: TargetKind::Page(HttpPage { max_body: 1 << 20, ..HttpPage::new(url) }),
         interval: DEADLINE,
         sharpen: None,
         timeout: DEADLINE,
         labels: Vec::new(),
-        headers: Vec::new(),
-        ca_file: None,
-        max_body: 1 << 20,
-        native_histograms: NativeHistograms::Ask,
     }
+}
+
+/// The page of a target.
+fn page_of(target: &mut Target) -> &mut HttpPage {
+    let TargetKind::Page(page) = &mut target.kind;
+    page
 }
 
 fn names() -> Arc<NameSet> {
@@ -209,7 +210,7 @@ async fn the_request_is_what_a_server_of_metrics_expects() {
     let server = good();
     let mut target = server.target("api");
     target.timeout = Duration::from_millis(30_500);
-    target.headers = vec![("X-Scope".into(), Secret::Literal("a".into()))];
+    page_of(&mut target).headers = vec![("X-Scope".into(), Secret::Literal("a".into()))];
     assert_good(&scrape(&target).await);
     let head = server.heads.lock().unwrap()[0].to_ascii_lowercase();
     let port = server.address.port();
@@ -257,7 +258,7 @@ async fn protobuf_is_asked_for_only_where_a_native_histogram_is_wanted_and_allow
     );
     assert!(head.contains(protobuf), "{head}");
     assert!(!ask(&target, &NameSet::new(["m", "h"])).await.1.contains("protobuf"));
-    target.native_histograms = NativeHistograms::Never;
+    page_of(&mut target).native_histograms = NativeHistograms::Never;
     assert!(!ask(&target, &with).await.1.contains("protobuf"));
 }
 
@@ -270,7 +271,7 @@ async fn a_secret_is_read_for_every_scrape_and_never_told() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("token");
     let mut target = server.target("api");
-    target.headers = vec![("Authorization".into(), Secret::File(path.clone()))];
+    page_of(&mut target).headers = vec![("Authorization".into(), Secret::File(path.clone()))];
     for secret in ["hunter2", "hunter3"] {
         std::fs::write(&path, format!("{secret}\n")).unwrap();
         let scrape = scrape(&target).await;
@@ -821,20 +822,20 @@ async fn a_certificate_is_verified_against_the_authorities_named() {
     certificates(dir.path());
     let address = tls_server(dir.path().to_owned()).await;
     let mut target = target("api", "127.0.0.1", address.port());
-    target.url.scheme = Scheme::Https;
-    target.ca_file = Some(dir.path().join("ca.pem"));
+    page_of(&mut target).url.scheme = Scheme::Https;
+    page_of(&mut target).ca_file = Some(dir.path().join("ca.pem"));
     assert_good(&scrape(&target).await);
 
-    target.ca_file = Some(dir.path().join("other.pem"));
+    page_of(&mut target).ca_file = Some(dir.path().join("other.pem"));
     assert_failed(&scrape(&target).await, FailureClass::Tls, "shake hands");
-    target.ca_file = Some(dir.path().join("absent.pem"));
+    page_of(&mut target).ca_file = Some(dir.path().join("absent.pem"));
     assert_failed(&scrape(&target).await, FailureClass::Tls, "absent.pem");
-    target.ca_file = Some(dir.path().join("ca.key"));
+    page_of(&mut target).ca_file = Some(dir.path().join("ca.key"));
     assert_failed(&scrape(&target).await, FailureClass::Tls, "failed to find certificate");
-    target.ca_file = None;
+    page_of(&mut target).ca_file = None;
     assert_failed(&scrape(&target).await, FailureClass::Tls, "");
-    target.ca_file = Some(dir.path().join("ca.pem"));
-    target.url.host = "localhost".to_owned();
+    page_of(&mut target).ca_file = Some(dir.path().join("ca.pem"));
+    page_of(&mut target).url.host = "localhost".to_owned();
     assert_failed(&scrape(&target).await, FailureClass::Tls, "shake hands with localhost");
 }
 
@@ -847,11 +848,11 @@ async fn a_renewed_authority_is_read_after_a_failed_handshake() {
     certificates(dir.path());
     let address = tls_server(dir.path().to_owned()).await;
     let mut target = target("api", "127.0.0.1", address.port());
-    target.url.scheme = Scheme::Https;
+    page_of(&mut target).url.scheme = Scheme::Https;
     target.interval = Duration::from_millis(100);
     let file = dir.path().join("used.pem");
     std::fs::copy(dir.path().join("other.pem"), &file).unwrap();
-    target.ca_file = Some(file.clone());
+    page_of(&mut target).ca_file = Some(file.clone());
     let mut sources = Sources::start(&[target], &[names()], Clock::start());
     assert_failed(&take(&mut sources, 1).await[0], FailureClass::Tls, "shake hands");
     std::fs::copy(dir.path().join("ca.pem"), &file).unwrap();
@@ -870,8 +871,8 @@ async fn a_server_without_tls_fails_the_handshake() {
         let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
     });
     let mut target = server.target("api");
-    target.url.scheme = Scheme::Https;
-    target.ca_file = Some(dir.path().join("ca.pem"));
+    page_of(&mut target).url.scheme = Scheme::Https;
+    page_of(&mut target).ca_file = Some(dir.path().join("ca.pem"));
     assert_failed(&scrape(&target).await, FailureClass::Tls, "shake hands");
 }
 
@@ -900,9 +901,8 @@ async fn every_sample_of_a_real_exporter_is_read() {
             .unwrap(),
     );
     until("listening", || TcpStream::connect(("127.0.0.1", port)).is_ok()).await;
-    let exporter = target("node", "127.0.0.1", port);
-    let exporter =
-        Target { url: ScrapeUrl { path: "/metrics".into(), ..exporter.url }, ..exporter };
+    let mut exporter = target("node", "127.0.0.1", port);
+    page_of(&mut exporter).url.path = "/metrics".into();
     let live = scrape_once(&exporter, None, Clock::start()).await.result.unwrap();
     assert!(live.samples().any(|s| s.series.starts_with("node_exporter_build_info{")));
     assert_eq!(live.malformed_count, 0);

@@ -12,7 +12,7 @@ use rollguard::model::index::{HookIx, SignalIx};
 use rollguard::model::rule::{OnNoData, Severity, Then};
 use rollguard::model::signal::{Aggregation, OverTime, Reduction, SignalKind, Unit};
 use rollguard::model::step::{Action, Json};
-use rollguard::model::target::{Scheme, Secret};
+use rollguard::model::target::{Scheme, Secret, TargetKind};
 
 fn file(path: &str, text: &str) -> SourceFile {
     SourceFile { path: path.to_owned(), text: text.to_owned() }
@@ -137,9 +137,10 @@ fn every_key_of_the_main_file_arrives() {
     assert_eq!(deployment.good.as_ref().unwrap().as_str(), "repo/app@sha256:0a1b");
     assert_eq!(deployment.version.as_ref().unwrap().as_str(), "v2");
     let api = &plan.targets[0];
-    assert_eq!((api.name.as_str(), api.url.scheme), ("api", Scheme::Https));
-    assert_eq!((api.url.host.as_str(), api.url.port), ("api.internal", 443));
-    assert_eq!(api.url.path, "/metrics?a=b");
+    let TargetKind::Page(page) = &api.kind;
+    assert_eq!((api.name.as_str(), page.url.scheme), ("api", Scheme::Https));
+    assert_eq!((page.url.host.as_str(), page.url.port), ("api.internal", 443));
+    assert_eq!(page.url.path, "/metrics?a=b");
     assert_eq!((api.interval.as_millis(), api.timeout.as_millis()), (250, 100));
     assert_eq!(api.sharpen, Some(Duration::from_millis(125)));
     assert_eq!(api.labels, [("role".to_owned(), "canary".to_owned())]);
@@ -148,8 +149,8 @@ fn every_key_of_the_main_file_arrives() {
         ("x-a".to_owned(), Secret::Literal("b".into())),
         ("x-c".to_owned(), Secret::Env("C".into())),
     ];
-    assert_eq!(api.headers, headers);
-    assert_eq!((api.ca_file.clone(), api.max_body), (Some("/etc/ca.pem".into()), 65_536));
+    assert_eq!(page.headers, headers);
+    assert_eq!((page.ca_file.clone(), page.max_body), (Some("/etc/ca.pem".into()), 65_536));
 }
 
 #[test]
@@ -169,7 +170,8 @@ fn what_is_not_written_is_the_documented_default() {
     let target = &plan.targets[0];
     assert_eq!((target.interval, target.timeout.as_millis()), (SECOND, 800));
     assert_eq!(target.sharpen, None);
-    assert_eq!((target.max_body, &target.ca_file), (64 << 20, &None));
+    let TargetKind::Page(page) = &target.kind;
+    assert_eq!((page.max_body, &page.ca_file), (64 << 20, &None));
     let [run, probe] = plan.hooks[0].steps.as_slice() else { panic!() };
     assert_eq!((run.timeout, run.attempts, run.backoff), (SECOND * 60, 1, SECOND));
     assert!(!run.idempotent);

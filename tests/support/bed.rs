@@ -16,7 +16,7 @@ use rollguard::model::rule::{About, OnNoData, Quorum, Rule, Severity, Share, The
 use rollguard::model::scrape::{Failure, FailureClass, MalformedLine, Page, Scrape};
 use rollguard::model::selector::{Matcher, Selector, Test};
 use rollguard::model::signal::{Signal, SignalKind};
-use rollguard::model::target::{NativeHistograms, Scheme, ScrapeUrl, Target};
+use rollguard::model::target::{HttpPage, Scheme, ScrapeUrl, Target, TargetKind};
 use rollguard::model::time::{Instant, Timestamp};
 
 /// The wall clock shows this at instant zero.
@@ -33,20 +33,16 @@ pub(crate) fn wall(at: Instant) -> Timestamp {
 pub(crate) fn target(name: &str, interval: Duration) -> Target {
     Target {
         name: TargetName::new(name).unwrap(),
-        url: ScrapeUrl {
+        kind: TargetKind::Page(HttpPage::new(ScrapeUrl {
             scheme: Scheme::Http,
             host: "localhost".to_owned(),
             port: 80,
             path: "/metrics".to_owned(),
-        },
+        })),
         interval,
         sharpen: None,
         timeout: interval,
         labels: Vec::new(),
-        headers: Vec::new(),
-        ca_file: None,
-        max_body: 1 << 20,
-        native_histograms: NativeHistograms::Ask,
     }
 }
 

@@ -6,7 +6,6 @@ pub(crate) const CIRCLES: &[(&str, usize)] = &[
     ("cli", 2),
     ("engine", 3),
     ("exposition", 4),
-    ("hook", 2),
     ("journal", 2),
     ("load", 4),
     ("message", 8),
@@ -14,7 +13,7 @@ pub(crate) const CIRCLES: &[(&str, usize)] = &[
     ("render", 3),
 ];
 /// Names that more than one type has.
-pub(crate) const SHARED_TYPE_NAMES: usize = 35;
+pub(crate) const SHARED_TYPE_NAMES: usize = 33;
 /// Comparisons with string literals where an enum should be compared.
 pub(crate) const COMPARED_STRINGS: usize = 39;
 /// Files other than `src/engine/guard.rs` with an `impl Guard`.

@@ -39,6 +39,7 @@ const LAYERS: [(u8, &[&str]); 5] = [
             "notify",
             "load",
             "live_version",
+            "net",
         ],
     ),
     (3, &["daemon"]),

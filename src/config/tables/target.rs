@@ -3,19 +3,17 @@
 use std::time::Duration;
 
 use crate::model::name::TargetName;
-use crate::model::target::{NativeHistograms, Scheme, Target};
+use crate::model::target::{HttpPage, NativeHistograms, Scheme, Target, TargetKind};
 
 use super::header::{headers, pairs};
 use super::named_table::NamedTable;
 use super::url::scrape_url;
-use crate::config::syntax::{ErrorSink, TextError, TomlValue};
+use crate::config::syntax::{ErrorSink, TextError, TomlTable, TomlValue};
 
 /// The interval where neither a target nor who asks for one says it.
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The largest page that may be allowed, and the default: ten times the largest page of a sane
-/// service, and what can be read within one interval.
-const MAX_BODY: u64 = 64 << 20;
+const MAX_BODY: u64 = HttpPage::MAX_BODY;
 
 /// The time that a scrape may take unless it is said.
 fn default_timeout(interval: Duration) -> Duration {
@@ -27,31 +25,39 @@ pub(crate) fn target(named: &NamedTable<'_>, sink: &mut ErrorSink) -> Option<Tar
     let table = &named.table;
     table.check_keys(sink);
     let name = named.read_name(sink, TargetName::new);
-    let url = table.read("scrape", sink, |value, sink| value.parse(sink, scrape_url));
+    let kind = page(table, sink).map(TargetKind::Page);
     let interval = table.read("interval", sink, TomlValue::duration);
     let sharpen = table.opt("sharpen", sink, |value, sink| sharpen(value, interval, sink));
     let timeout = table.opt("timeout", sink, |value, sink| timeout(value, interval, sink));
     let labels = table.opt("labels", sink, labels);
-    let headers = table.opt("headers", sink, headers);
-    let ca_file = table.opt("ca_file", sink, TomlValue::path);
-    let max_body = table.read("max_body", sink, size);
-    let native = table.read("native_histograms", sink, TomlValue::boolean);
-    let (interval, url) = (interval?, url?);
-    if let (Some(file), Scheme::Http) = (table.get("ca_file"), url.scheme) {
-        return sink.refuse(file.error("`ca_file` has no meaning for an http page"));
-    }
-    let native_histograms = if native? { NativeHistograms::Ask } else { NativeHistograms::Never };
+    let interval = interval?;
     Some(Target {
         name: name?,
-        url,
+        kind: kind?,
         interval,
         sharpen: sharpen?,
         timeout: timeout?.unwrap_or(default_timeout(interval)),
         labels: labels?.unwrap_or_default(),
+    })
+}
+
+/// Reads what a metrics page over HTTP has of its own.
+fn page(table: &TomlTable<'_>, sink: &mut ErrorSink) -> Option<HttpPage> {
+    let url = table.read("scrape", sink, |value, sink| value.parse(sink, scrape_url));
+    let headers = table.opt("headers", sink, headers);
+    let ca_file = table.opt("ca_file", sink, TomlValue::path);
+    let max_body = table.read("max_body", sink, size);
+    let native = table.read("native_histograms", sink, TomlValue::boolean);
+    let url = url?;
+    if let (Some(file), Scheme::Http) = (table.get("ca_file"), url.scheme) {
+        return sink.refuse(file.error("`ca_file` has no meaning for an http page"));
+    }
+    Some(HttpPage {
+        url,
         headers: headers?.unwrap_or_default(),
         ca_file: ca_file?,
         max_body: max_body?,
-        native_histograms,
+        native_histograms: if native? { NativeHistograms::Ask } else { NativeHistograms::Never },
     })
 }
 
@@ -94,15 +100,11 @@ pub fn target_at(name: TargetName, url: &str) -> Result<Target, String> {
     })?;
     Ok(Target {
         name,
-        url,
+        kind: TargetKind::Page(HttpPage::new(url)),
         sharpen: None,
-        native_histograms: NativeHistograms::Ask,
         interval: DEFAULT_INTERVAL,
         timeout: default_timeout(DEFAULT_INTERVAL),
         labels: Vec::new(),
-        headers: Vec::new(),
-        ca_file: None,
-        max_body: MAX_BODY,
     })
 }
 

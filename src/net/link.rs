@@ -3,24 +3,28 @@
 //! closed it is noticed before the next use, or by the first bytes not coming.
 
 use std::error::Error;
+use std::fmt::Debug;
 use std::future::{Future, poll_fn, ready};
-use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Empty};
+use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{Builder, Connection, SendRequest};
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::connect::Stream;
-use super::failure::{of_body, of_head};
-use crate::model::scrape::Failure;
+/// A connected stream, in the clear or not.
+pub(crate) type Stream = Box<dyn Io>;
+
+/// What HTTP can be spoken on.
+pub(crate) trait Io: AsyncRead + AsyncWrite + Debug + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Debug + Send + Unpin> Io for S {}
 
 /// The page size in bytes from which on a large buffer pays: below, the waking up costs more
 /// than the reading, and a thousand targets with small pages must not hold 64 MiB of buffers.
@@ -29,7 +33,7 @@ const LARGE_PAGE: u64 = 512 << 10;
 /// How much is read at a time, which is also the most that a response's head may have, and what
 /// an idle connection holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum ReadBuffer {
+pub(crate) enum ReadBuffer {
     /// 8 KiB, the smallest that hyper allows.
     Small,
     /// 64 KiB: a tenth less work on a page of megabytes; twice as much gains nothing.
@@ -38,7 +42,7 @@ pub(super) enum ReadBuffer {
 
 impl ReadBuffer {
     /// What suits a page of so many bytes on the wire.
-    pub(super) fn suiting(bytes: u64) -> Self {
+    pub(crate) fn suiting(bytes: u64) -> Self {
         if bytes < LARGE_PAGE { Self::Small } else { Self::Large }
     }
 
@@ -52,22 +56,21 @@ impl ReadBuffer {
 
 /// A connection on which requests can be sent, one at a time.
 #[derive(Debug)]
-pub(super) struct Link {
-    sender: SendRequest<Empty<Bytes>>,
-    connection: Connection<TokioIo<Counted>, Empty<Bytes>>,
+pub(crate) struct Link {
+    sender: SendRequest<Full<Bytes>>,
+    connection: Connection<TokioIo<Counted>, Full<Bytes>>,
     ended: Option<Result<(), hyper::Error>>,
     received: Arc<AtomicU64>,
-    peer: SocketAddr,
     buffer: ReadBuffer,
 }
 
 /// Why there is no answer.
 #[derive(Debug)]
-pub(super) struct NoAnswer {
-    /// The failure.
-    pub(super) failure: Failure,
+pub(crate) struct NoAnswer {
+    /// What went wrong.
+    pub(crate) error: hyper::Error,
     /// Bytes that did come.
-    pub(super) received: u64,
+    pub(crate) received: u64,
 }
 
 impl Link {
@@ -75,38 +78,29 @@ impl Link {
     ///
     /// # Errors
     /// The connection broke.
-    pub(super) async fn open(
-        stream: Stream,
-        peer: SocketAddr,
-        buffer: ReadBuffer,
-    ) -> Result<Self, Failure> {
+    pub(crate) async fn open(stream: Stream, buffer: ReadBuffer) -> Result<Self, hyper::Error> {
         let received = Arc::new(AtomicU64::new(0));
         let io = TokioIo::new(Counted { stream, received: received.clone() });
         let mut builder = Builder::new();
         builder.read_buf_exact_size(Some(buffer.bytes()));
-        let (sender, connection) = builder.handshake(io).await.map_err(|error| of_head(&error))?;
-        Ok(Self { sender, connection, ended: None, received, peer, buffer })
-    }
-
-    /// Whom it leads to.
-    pub(super) fn peer(&self) -> SocketAddr {
-        self.peer
+        let (sender, connection) = builder.handshake(io).await?;
+        Ok(Self { sender, connection, ended: None, received, buffer })
     }
 
     /// Its buffer.
-    pub(super) fn buffer(&self) -> ReadBuffer {
+    pub(crate) fn buffer(&self) -> ReadBuffer {
         self.buffer
     }
 
     /// Whether a request can be sent, as far as is known here.
-    pub(super) async fn is_open(&mut self) -> bool {
+    pub(crate) async fn is_open(&mut self) -> bool {
         self.drive(ready(())).await;
         self.ended.is_none() && self.sender.is_ready()
     }
 
     /// Whether the server was seen to send more than it announced: then the announced length may
     /// have cut the page anywhere.
-    pub(super) fn is_surplus(&self) -> bool {
+    pub(crate) fn is_surplus(&self) -> bool {
         let Some(Err(error)) = &self.ended else { return false };
         error.source().is_none() && !error.is_incomplete_message()
     }
@@ -115,14 +109,14 @@ impl Link {
     ///
     /// # Errors
     /// Says how much had come, because without a byte the request may be sent again.
-    pub(super) async fn send(
+    pub(crate) async fn send(
         &mut self,
-        request: Request<Empty<Bytes>>,
+        request: Request<Full<Bytes>>,
     ) -> Result<Response<Incoming>, NoAnswer> {
         let before = self.received.load(Ordering::Relaxed);
         let answer = self.sender.send_request(request);
         self.drive(answer).await.map_err(|error| NoAnswer {
-            failure: of_head(&error),
+            error,
             received: self.received.load(Ordering::Relaxed) - before,
         })
     }
@@ -131,10 +125,10 @@ impl Link {
     ///
     /// # Errors
     /// The body is cut or malformed.
-    pub(super) async fn next(&mut self, body: &mut Incoming) -> Result<Option<Bytes>, Failure> {
+    pub(crate) async fn next(&mut self, body: &mut Incoming) -> hyper::Result<Option<Bytes>> {
         loop {
             let frame = match self.drive(body.frame()).await {
-                Some(frame) => frame.map_err(|error| of_body(&error))?,
+                Some(frame) => frame?,
                 None => return Ok(None),
             };
             // Frames that are not data are trailers, which say nothing about a page.

@@ -1,8 +1,8 @@
-//! The values of a request's configured headers, from where the configuration says they are. They
-//! are read for every scrape, so that a rotated token needs no reload, and go nowhere but into
-//! the request: a message names the header and the place, never the value.
+//! Reads secrets from where the configuration says they are, and makes headers of them. They are
+//! read for every use, so that a rotated token needs no reload. A message names the header and the
+//! place, never the value.
 
-#![expect(clippy::disallowed_methods, reason = "headers may come from the environment")]
+#![expect(clippy::disallowed_methods, reason = "secrets may come from the environment")]
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -10,52 +10,52 @@ use std::path::Path;
 
 use hyper::HeaderMap;
 use hyper::header::{HeaderName, HeaderValue};
+use tokio::task::spawn_blocking;
 
-use super::failure::failure;
-use crate::model::scrape::{Failure, FailureClass};
 use crate::model::target::Secret;
 
 /// The longest value in bytes: what common servers accept for a whole head.
 const MAX_SECRET: u64 = 8 << 10;
 
-/// Whether reading these may block.
-pub(super) fn may_block(headers: &[(String, Secret)]) -> bool {
-    headers.iter().any(|(_, secret)| matches!(secret, Secret::File(_)))
-}
-
-/// The configured headers with their values, read beside whatever else is going on.
+/// Reads secrets on a thread of its own, as a file may be on a disk that hangs.
 ///
 /// # Errors
-/// As [`resolve`].
-pub(crate) async fn secrets(headers: &[(String, Secret)]) -> Result<HeaderMap, Failure> {
-    if !may_block(headers) {
-        return resolve(headers);
-    }
-    let headers = headers.to_vec();
-    let resolving = tokio::task::spawn_blocking(move || resolve(&headers)).await;
-    resolving.unwrap_or_else(|_| {
-        Err(failure(FailureClass::Broken, format_args!("failed to read the headers")))
-    })
+/// Those of `read`.
+pub(crate) async fn aside<T: Send + 'static>(
+    read: impl FnOnce() -> Result<T, String> + Send + 'static,
+) -> Result<T, String> {
+    let read = spawn_blocking(read).await;
+    read.unwrap_or_else(|error| Err(format!("failed to read a secret: {error}")))
+}
+
+/// Whether reading these headers may block.
+pub(crate) fn may_block(headers: &[(String, Secret)]) -> bool {
+    headers.iter().any(|(_, secret)| matches!(secret, Secret::File(_)))
 }
 
 /// The configured headers with their values.
 ///
 /// # Errors
 /// A value is not there or cannot stand in a header.
-pub(super) fn resolve(headers: &[(String, Secret)]) -> Result<HeaderMap, Failure> {
-    let mut map = HeaderMap::with_capacity(headers.len());
-    for (name, secret) in headers {
-        let refuse = |why: &str| {
-            failure(FailureClass::Broken, format_args!("failed to set header {name}: {why}"))
-        };
-        let key = HeaderName::try_from(name).map_err(|_| refuse("not a header name"))?;
-        let text = value(secret).map_err(|why| refuse(&why))?;
-        let value = HeaderValue::try_from(text);
-        let mut value = value.map_err(|_| refuse("the value cannot stand in a header"))?;
-        value.set_sensitive(true);
-        map.append(key, value);
-    }
-    Ok(map)
+pub(crate) fn headers(headers: &[(String, Secret)]) -> Result<HeaderMap, String> {
+    headers.iter().map(|(name, secret)| header(name, value(secret))).collect()
+}
+
+/// A header, whose value is marked as sensitive.
+///
+/// # Errors
+/// The value could not be read, or name or value cannot stand in a header.
+pub(crate) fn header(
+    name: &str,
+    value: Result<String, String>,
+) -> Result<(HeaderName, HeaderValue), String> {
+    let wrong = |why: &str| format!("failed to set header {name}: {why}");
+    let key = HeaderName::try_from(name).map_err(|_| wrong("not a header name"))?;
+    let text = value.map_err(|why| wrong(&why))?;
+    let value = HeaderValue::try_from(text);
+    let mut value = value.map_err(|_| wrong("the value cannot stand in a header"))?;
+    value.set_sensitive(true);
+    Ok((key, value))
 }
 
 /// What a secret is now; the error names its place, never its value.
@@ -91,8 +91,8 @@ fn read(path: &Path) -> io::Result<String> {
 mod tests {
     use super::*;
 
-    fn one(secret: Secret) -> Result<HeaderMap, Failure> {
-        resolve(&[("Authorization".to_owned(), secret)])
+    fn one(secret: Secret) -> Result<HeaderMap, String> {
+        headers(&[("Authorization".to_owned(), secret)])
     }
 
     #[test]
@@ -120,11 +120,10 @@ mod tests {
             one(Secret::Env("ROLLGUARD_TEST_NO_SUCH_VARIABLE".to_owned())),
         ];
         for result in refused {
-            let failure = result.unwrap_err();
-            assert_eq!(failure.class, FailureClass::Broken);
-            assert!(!failure.detail.contains("hunter"), "{}", failure.detail);
+            let why = result.unwrap_err();
+            assert!(!why.contains("hunter"), "{why}");
         }
         std::fs::write(&path, "x".repeat(9 << 10)).unwrap();
-        assert!(one(Secret::File(path)).unwrap_err().detail.contains("longer than"));
+        assert!(one(Secret::File(path)).unwrap_err().contains("longer than"));
     }
 }

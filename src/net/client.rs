@@ -15,14 +15,12 @@ use std::time::{Duration, SystemTime};
 use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 use reqwest::{Method, Response, Url, redirect, retry};
 use tokio::net::TcpStream;
-use tokio::sync::OnceCell;
 use tokio::time::{Instant, timeout_at};
-use tokio_rustls::TlsConnector;
-use tokio_rustls::rustls::crypto::ring;
-use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
-use super::output::neutral;
+use super::credential::aside;
+use super::redact::neutral;
+use super::tls::{Authorities, client_config, handshake};
 use crate::model::hook::MAX_RETRY_AFTER;
 use crate::model::time::format_duration;
 
@@ -84,7 +82,7 @@ impl RequestError {
 /// certificates takes time, and a system that has none can still be asked without TLS.
 #[derive(Debug, Default)]
 pub(crate) struct Client {
-    tls: OnceCell<ClientConfig>,
+    authorities: Arc<Authorities>,
 }
 
 impl Client {
@@ -132,23 +130,30 @@ impl Client {
         if url.scheme() == "http" {
             return Ok(format!("accepts connections at {peer}"));
         }
-        let ready = self.tls.get_or_try_init(|| async { tls(system_roots().await?) });
-        let tls = timeout_at(deadline, ready).await.map_err(|_| late())??;
-        let connector = TlsConnector::from(Arc::new(tls.clone()));
-        let name = ServerName::try_from(host).map_err(|error| error.to_string())?;
-        let shaken = timeout_at(deadline, connector.connect(name, stream)).await;
-        let shaken = shaken.map_err(|_| late())?;
-        shaken.map_err(|error| format!("TLS: {}", neutral(&error.to_string())))?;
+        let secure = async { handshake(self.tls().await?, &host, stream).await.map_err(refused) };
+        timeout_at(deadline, secure).await.map_err(|_| late())??;
         Ok(format!("accepts connections at {peer}, its certificate is trusted"))
     }
 
     async fn client(&self, url: &Url, timeout: Duration) -> Result<reqwest::Client, RequestError> {
         let tls = match url.scheme() {
-            "http" => tls(RootCertStore::empty()),
-            _ => self.tls.get_or_try_init(|| async { tls(system_roots().await?) }).await.cloned(),
+            "http" => Ok(client_config(RootCertStore::empty())),
+            _ => self.tls().await.map(Arc::unwrap_or_clone),
         };
         tls.and_then(|tls| client(tls, timeout)).map_err(RequestError::NotSent)
     }
+
+    async fn tls(&self) -> Result<Arc<ClientConfig>, String> {
+        if let Some(config) = self.authorities.loaded(None) {
+            return Ok(config);
+        }
+        let authorities = self.authorities.clone();
+        aside(move || authorities.load(None)).await
+    }
+}
+
+fn refused(error: std::io::Error) -> String {
+    format!("TLS: {}", neutral(&error.to_string()))
 }
 
 fn url(text: &str) -> Result<Url, RequestError> {
@@ -179,26 +184,6 @@ fn client(tls: ClientConfig, timeout: Duration) -> Result<reqwest::Client, Strin
         .user_agent(concat!("rollguard/", env!("CARGO_PKG_VERSION")))
         .build()
         .map_err(|error| format!("could not set up HTTP: {}", root_cause(&error.without_url())))
-}
-
-fn tls(roots: RootCertStore) -> Result<ClientConfig, String> {
-    let tls = ClientConfig::builder_with_provider(ring::default_provider().into())
-        .with_safe_default_protocol_versions()
-        .map_err(|error| format!("could not set up TLS: {error}"))?;
-    Ok(tls.with_root_certificates(roots).with_no_client_auth())
-}
-
-async fn system_roots() -> Result<RootCertStore, String> {
-    let load = tokio::task::spawn_blocking(rustls_native_certs::load_native_certs);
-    let found = load.await.map_err(|error| format!("could not read certificates: {error}"))?;
-    let mut roots = RootCertStore::empty();
-    let (added, _) = roots.add_parsable_certificates(found.certs);
-    if added == 0 {
-        return Err("no certificate authorities on this host, install ca-certificates or set \
-                    SSL_CERT_FILE"
-            .to_owned());
-    }
-    Ok(roots)
 }
 
 fn classify(error: reqwest::Error) -> RequestError {

@@ -5,17 +5,19 @@
 //! server speaks nothing else. Protobuf has the names, values and series of the text format and
 //! native histograms besides; it is asked for, before text, where a signal could use those.
 
+use std::time::Duration;
+
 use bytes::Bytes;
-use http_body_util::Empty;
+use http_body_util::Full;
 use hyper::header::{
     ACCEPT, ACCEPT_ENCODING, HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT,
 };
 use hyper::{Request, Uri};
 
-use super::failure::failure;
 use crate::exposition::NameSet;
 use crate::model::scrape::{Failure, FailureClass};
-use crate::model::target::{NativeHistograms, Scheme, ScrapeUrl, Target};
+use crate::model::target::{HttpPage, NativeHistograms, Scheme, ScrapeUrl};
+use crate::source::failure::failure;
 
 const TEXT_FIRST: HeaderValue = HeaderValue::from_static(
     "text/plain;version=0.0.4,application/openmetrics-text;version=1.0.0;q=0.5,*/*;q=0.1",
@@ -51,9 +53,9 @@ pub(super) enum Formats {
 }
 
 impl Formats {
-    /// What to ask a target for, of whose page these names are wanted.
-    pub(super) fn suiting(target: &Target, names: Option<&NameSet>) -> Self {
-        match target.native_histograms {
+    /// What to ask for where these names are wanted.
+    pub(super) fn suiting(page: &HttpPage, names: Option<&NameSet>) -> Self {
+        match page.native_histograms {
             NativeHistograms::Ask if names.is_some_and(NameSet::has_natives) => Self::ProtobufFirst,
             NativeHistograms::Ask | NativeHistograms::Never => Self::TextFirst,
         }
@@ -67,23 +69,23 @@ impl Formats {
     }
 }
 
-/// A request for the target's page. `headers` are the configured ones and win over the usual.
+/// A request for the page. `headers` are the configured ones and win over the usual.
 ///
 /// # Errors
 /// Path or host cannot stand in a request.
 pub(super) fn request(
-    target: &Target,
+    page: &HttpPage,
+    timeout: Duration,
     formats: Formats,
     compression: Compression,
     headers: HeaderMap,
-) -> Result<Request<Empty<Bytes>>, Failure> {
+) -> Result<Request<Full<Bytes>>, Failure> {
     let refuse = |what: &str| {
         failure(FailureClass::Broken, format_args!("failed to make a request: {what}"))
     };
-    let mut request = Request::new(Empty::new());
-    *request.uri_mut() =
-        Uri::try_from(target.url.path.as_str()).map_err(|_| refuse("not a path"))?;
-    let host = HeaderValue::try_from(host(&target.url)).map_err(|_| refuse("not a host"))?;
+    let mut request = Request::new(Full::default());
+    *request.uri_mut() = Uri::try_from(page.url.path.as_str()).map_err(|_| refuse("not a path"))?;
+    let host = HeaderValue::try_from(host(&page.url)).map_err(|_| refuse("not a host"))?;
     let encodings = match compression {
         Compression::Never => "identity",
         Compression::Gzip => "gzip",
@@ -93,7 +95,7 @@ pub(super) fn request(
     map.insert(USER_AGENT, AGENT);
     map.insert(ACCEPT, formats.accept());
     map.insert(ACCEPT_ENCODING, HeaderValue::from_static(encodings));
-    let seconds = target.timeout.as_secs_f64().to_string();
+    let seconds = timeout.as_secs_f64().to_string();
     map.insert(TIMEOUT, HeaderValue::try_from(seconds).expect("digits and a point"));
     // `extend` replaces what is there and keeps repeated headers of the argument.
     map.extend(headers);

@@ -3,33 +3,27 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
-use std::pin::Pin;
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
+use tokio_rustls::rustls::ClientConfig;
 
-use super::failure::{failure, of_connect};
-use super::late::Late;
-use super::tls::{Authorities, Tls};
+use super::failure::of_connect;
 use crate::clock::Clock;
 use crate::model::scrape::{Failure, FailureClass};
-use crate::model::target::{Scheme, Target};
-
-/// How long one address may take to accept. Within a data centre it takes a millisecond, and one
-/// lost packet costs a second whatever we do: better to try the next address.
-const CONNECT: Duration = Duration::from_millis(500);
-
-/// How many addresses are tried. More than a service's own name has; bounds what a name server
-/// can make us do.
-const MAX_ADDRESSES: usize = 8;
+use crate::model::target::{HttpPage, Scheme};
+use crate::net::link::Stream;
+use crate::net::tls::{Authorities, handshake};
+use crate::source::failure::failure;
+use crate::source::late::Late;
+use crate::source::resources::Resources;
 
 /// How far a scrape has got, to say what it was that took too long.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Stage {
+pub(super) enum Progress {
     /// Reading the values of headers.
     #[default]
     Preparing,
@@ -45,6 +39,14 @@ pub(super) enum Stage {
     Reading(u64),
 }
 
+/// How long one address may take to accept. Within a data centre it takes a millisecond, and one
+/// lost packet costs a second whatever we do: better to try the next address.
+const CONNECT: Duration = Duration::from_millis(500);
+
+/// How many addresses are tried. More than a service's own name has; bounds what a name server
+/// can make us do.
+const MAX_ADDRESSES: usize = 8;
+
 /// Makes the connections of one target.
 #[derive(Debug)]
 pub(super) struct Dialer {
@@ -57,18 +59,29 @@ pub(super) struct Dialer {
     answered: Option<SocketAddr>,
 }
 
+/// The TLS side of one target.
+#[derive(Debug)]
+struct Tls {
+    ca_file: Option<PathBuf>,
+    authorities: Arc<Authorities>,
+    loading: Late<Result<Arc<ClientConfig>, String>>,
+}
+
 impl Dialer {
-    pub(super) fn new(target: &Target, clock: Clock, authorities: Arc<Authorities>) -> Self {
-        let url = &target.url;
+    pub(super) fn new(page: &HttpPage, timeout: Duration, resources: &Resources) -> Self {
+        let HttpPage { url, ca_file, .. } = page;
+        let authorities = resources.authorities.clone();
         let tls = match url.scheme {
             Scheme::Http => None,
-            Scheme::Https => Some(Tls::new(&url.host, target.ca_file.clone(), authorities)),
+            Scheme::Https => {
+                Some(Tls { ca_file: ca_file.clone(), authorities, loading: Late::default() })
+            }
         };
         Self {
             host: url.host.clone(),
             port: url.port,
-            cap: target.timeout.min(CONNECT),
-            clock,
+            cap: timeout.min(CONNECT),
+            clock: resources.clock,
             tls,
             lookup: Late::default(),
             answered: None,
@@ -81,17 +94,17 @@ impl Dialer {
     /// Of the last address tried, or that there is none.
     pub(super) async fn dial(
         &mut self,
-        stage: &mut Stage,
+        progress: &mut Progress,
     ) -> Result<(Stream, SocketAddr), Failure> {
-        *stage = Stage::Resolving;
+        *progress = Progress::Resolving;
         let addresses = self.resolve().await?;
-        *stage = Stage::Connecting;
+        *progress = Progress::Connecting;
         let (tcp, peer) = self.connect(&addresses).await?;
         let Some(tls) = &mut self.tls else {
-            return Ok((Stream::Plain(tcp), peer));
+            return Ok((Box::new(tcp), peer));
         };
-        *stage = Stage::Shaking;
-        Ok((Stream::Tls(Box::new(tls.shake(tcp).await?)), peer))
+        *progress = Progress::Shaking;
+        Ok((Box::new(tls.shake(&self.host, tcp).await?), peer))
     }
 
     /// The addresses, that which answered last first.
@@ -141,51 +154,25 @@ fn silent(peer: SocketAddr, share: Duration) -> Failure {
     failure(class, format_args!("failed to connect to {peer} within {share:?}"))
 }
 
-/// A connected stream, in the clear or not.
-#[derive(Debug)]
-pub(super) enum Stream {
-    /// In the clear.
-    Plain(TcpStream),
-    /// With TLS; boxed because its state is fifty times as large.
-    Tls(Box<TlsStream<TcpStream>>),
-}
-
-impl AsyncRead for Stream {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(tcp) => Pin::new(tcp).poll_read(cx, buf),
-            Self::Tls(tls) => Pin::new(tls).poll_read(cx, buf),
-        }
-    }
-}
-
-impl AsyncWrite for Stream {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(tcp) => Pin::new(tcp).poll_write(cx, buf),
-            Self::Tls(tls) => Pin::new(tls).poll_write(cx, buf),
-        }
+impl Tls {
+    /// Shakes hands.
+    ///
+    /// # Errors
+    /// Of class TLS whatever happens, for what broke was the handshake.
+    async fn shake(&mut self, host: &str, tcp: TcpStream) -> Result<TlsStream<TcpStream>, Failure> {
+        let config = self.config().await.map_err(|why| failure(FailureClass::Tls, why))?;
+        handshake(config, host, tcp).await.map_err(|error| {
+            self.authorities.forget(self.ca_file.as_deref());
+            let what = format_args!("failed to shake hands with {host}: {error}");
+            failure(FailureClass::Tls, what)
+        })
     }
 
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(tcp) => Pin::new(tcp).poll_flush(cx),
-            Self::Tls(tls) => Pin::new(tls).poll_flush(cx),
+    async fn config(&mut self) -> Result<Arc<ClientConfig>, String> {
+        if let Some(config) = self.authorities.loaded(self.ca_file.as_deref()) {
+            return Ok(config);
         }
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(tcp) => Pin::new(tcp).poll_shutdown(cx),
-            Self::Tls(tls) => Pin::new(tls).poll_shutdown(cx),
-        }
+        let (file, authorities) = (self.ca_file.clone(), self.authorities.clone());
+        self.loading.run(move || authorities.load(file.as_deref())).await
     }
 }

@@ -8,12 +8,13 @@ use hyper::body::{Body, Incoming};
 use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, TRANSFER_ENCODING};
 use hyper::{Response, StatusCode};
 
-use super::failure::{failure, of_page};
+use super::failure::of_page;
 use crate::exposition::{
     Format, Limits, Malformed, NameSet, Native, PageError, Reader, Sample, Sink, Whole,
 };
 use crate::model::scrape::{Failure, FailureClass, MalformedLine, Page};
 use crate::model::time::Timestamp;
+use crate::source::failure::failure;
 
 /// How much of a content type is shown: the longest registered ones are this long.
 const MAX_TYPE: usize = 80;
