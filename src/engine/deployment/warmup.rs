@@ -109,7 +109,7 @@ impl Warmup {
     /// Sets aside the rules that hold since a scrape of before the deployment began, which came in
     /// after warm-up: it was under way then, and what it saw cannot be the deployment's doing.
     pub(crate) fn set_aside_late(&self, cx: &mut Cx<'_>, scrape: &Scrape) {
-        if scrape.at <= self.armed && !self.is_under_way() {
+        if scrape.at < self.armed && !self.is_under_way() {
             for ix in self.held_before(cx.evaluator) {
                 set_aside(cx, ix);
             }
