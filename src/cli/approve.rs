@@ -5,6 +5,7 @@ use clap::Args;
 use super::client::{ClientError, Daemon};
 use super::out;
 use crate::model::name::DeploymentId;
+use crate::serve::api::{ApproveRequest, DenyRequest};
 
 #[derive(Args)]
 #[command(after_help = "\
@@ -42,11 +43,11 @@ pub(super) struct DenyArgs {
 }
 
 pub(super) async fn approve(args: ApproveArgs) -> Result<u8, ClientError> {
-    let client = args.daemon.client();
-    out::accepted(&client.approve(args.deployment, args.reason).await?)
+    let request = ApproveRequest { id: args.deployment, reason: args.reason };
+    out::accepted(&args.daemon.client().ask(&request).await?)
 }
 
 pub(super) async fn deny(args: DenyArgs) -> Result<u8, ClientError> {
-    let client = args.daemon.client();
-    out::accepted(&client.deny(args.deployment, args.reason).await?)
+    let request = DenyRequest { id: args.deployment, reason: args.reason };
+    out::accepted(&args.daemon.client().ask(&request).await?)
 }

@@ -28,6 +28,7 @@ use crate::engine::view::snapshot::{GuardState, RuleStatus};
 use crate::model::entry::{AttemptEvent, Event, RollbackEvent, Trigger};
 use crate::model::name::{DeploymentId, Version};
 use crate::model::time::{Timestamp, format_duration};
+use crate::serve::api::BeginRequest;
 
 /// How long the whole story may take. It takes about half of that.
 const STORY_WITHIN: Duration = Duration::from_secs(30);
@@ -244,8 +245,14 @@ async fn deploy(
         Version::new(&release.version).expect("the demo's releases have names of versions")
     };
     let id = DeploymentId::new(DEPLOYMENT).expect("a constant that is an id");
-    let begun = watch.client().begin(Some(id), version(new), Some(version(good))).await;
-    begun.map_err(failed("begin the deployment"))?;
+    let request = BeginRequest {
+        id: Some(id),
+        version: version(new),
+        good: Some(version(good)),
+        irreversible: false,
+        force: false,
+    };
+    watch.client().ask(&request).await.map_err(failed("begin the deployment"))?;
     let told = DemoEvent::Deployed {
         deployment: DEPLOYMENT.to_owned(),
         version: new.version.clone(),

@@ -12,7 +12,7 @@ use crate::engine::view::snapshot::{DeploymentProgress, GuardState};
 use crate::engine::view::stage::{StageProgress, StageStanding, StageStatus};
 use crate::model::name::{DeploymentId, StageName, Version};
 use crate::model::time::{Instant, format_duration, parse_duration};
-use crate::serve::BeginRequest;
+use crate::serve::api::{BeginRequest, EndRequest, StageRequest, WaitRequest, WaitStageRequest};
 
 /// How long `wait` bears a daemon that went away, where nobody says: a watchdog notices one that
 /// hangs after 30 s, and a restart takes seconds.
@@ -125,11 +125,12 @@ pub(super) async fn run(command: DeployCommand) -> Result<u8, ClientError> {
     match command {
         DeployCommand::Begin(args) => begin(args).await,
         DeployCommand::Stage(args) => {
-            let client = args.daemon.client();
-            out::accepted(&client.stage(args.id, args.stage, args.force.into()).await?)
+            let StageArgs { stage, force, id, daemon } = args;
+            out::accepted(&daemon.client().ask(&StageRequest { id, stage, force }).await?)
         }
         DeployCommand::End(args) => {
-            out::accepted(&args.daemon.client().end(args.id, args.reason).await?)
+            let EndArgs { reason, id, daemon } = args;
+            out::accepted(&daemon.client().ask(&EndRequest { id, reason }).await?)
         }
         DeployCommand::Wait(args) => wait(args).await,
     }
@@ -138,7 +139,7 @@ pub(super) async fn run(command: DeployCommand) -> Result<u8, ClientError> {
 async fn begin(args: BeginArgs) -> Result<u8, ClientError> {
     let BeginArgs { id, version, good, irreversible, force, json, daemon } = args;
     let request = BeginRequest { id, version, good, irreversible, force };
-    let accepted = daemon.client().begin_as(&request).await?;
+    let accepted = daemon.client().ask(&request).await?;
     if json {
         out::print(&out::json_line(&accepted))?;
         return Ok(exit::OK);
@@ -221,8 +222,9 @@ impl Wait {
     /// Asks until the deployment will not change any more. The daemon, which was there, may go away
     /// for a while: it is restarted and resumes.
     async fn verdict(&self) -> Result<DeploymentProgress, ClientError> {
+        let request = WaitRequest { deployment: self.deployment.clone() };
         loop {
-            match self.client.wait(&self.deployment).await {
+            match self.client.ask(&request).await {
                 Ok(progress) if progress.is_final => return Ok(progress),
                 Ok(_) => {}
                 Err(error) => self.come_back(error).await?,
@@ -258,9 +260,11 @@ impl Wait {
 
     /// Waits for a stage, and says how far it is whenever that is news.
     async fn for_stage(&self, stage: &StageName) -> Result<u8, ClientError> {
+        let request =
+            WaitStageRequest { deployment: self.deployment.clone(), stage: stage.clone() };
         let mut last: Option<StageProgress> = None;
         loop {
-            let asked = self.client.wait_stage(&self.deployment, stage);
+            let asked = self.client.ask(&request);
             let asked = match self.end {
                 Some(end) => self.clock.before(end, asked).await,
                 None => Some(asked.await),

@@ -15,6 +15,7 @@ use crate::facts::{Subject, examine};
 use crate::load::Loaded;
 use crate::preflight::{Finding, FindingLevel, Inside, PreflightReport};
 use crate::render;
+use crate::serve::api::DoctorRequest;
 
 #[derive(Args)]
 #[command(next_line_help = true)]
@@ -52,7 +53,7 @@ async fn doctor(args: &DoctorArgs, loaded: Loaded) -> Result<u8, ClientError> {
     let client = Client::new(&socket);
     // One that hangs is not waited for as long as a look may take.
     let asked = match client.status().await {
-        Ok(_) => client.doctor().await,
+        Ok(_) => client.ask(&DoctorRequest).await,
         Err(error) => Err(error),
     };
     let mut report = match asked {

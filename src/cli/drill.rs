@@ -15,6 +15,7 @@ use crate::engine::durable::drills::DrillStatus;
 use crate::model::drill::{DrillResult, Reach};
 use crate::model::name::{DeploymentId, HookName};
 use crate::render;
+use crate::serve::api::{DrillRequest, LastDrillRequest};
 
 /// How often the daemon is asked how far it is.
 const ASK_EVERY: Duration = Duration::from_millis(200);
@@ -62,7 +63,7 @@ pub(super) fn run(args: DrillArgs) -> ExitCode {
 async fn drill(args: DrillArgs, socket: PathBuf) -> Result<u8, ClientError> {
     let client = Client::new(&socket);
     let reach = if args.for_real { Reach::ForReal } else { Reach::DrillTarget };
-    let accepted = client.drill(args.hook, reach).await?;
+    let accepted = client.ask(&DrillRequest { hook: args.hook, reach }).await?;
     if !args.json {
         out::note(&accepted.message);
     }
@@ -83,7 +84,7 @@ async fn drill(args: DrillArgs, socket: PathBuf) -> Result<u8, ClientError> {
 /// Waits for the drill's end. Each step has a time limit, so it has one.
 async fn end(client: &Client, id: &DeploymentId, clock: Clock) -> Result<DrillStatus, ClientError> {
     loop {
-        let drill = client.last_drill().await?;
+        let drill = client.ask(&LastDrillRequest).await?;
         let Some(drill) = drill.filter(|drill| drill.drill == *id) else {
             let why = format!("the daemon does not know {id} any more; see its journal");
             return Err(ClientError::Failed(why));

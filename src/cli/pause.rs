@@ -8,6 +8,7 @@ use super::client::{ClientError, Daemon};
 use super::out;
 use crate::engine::command::DEFAULT_PAUSE;
 use crate::model::time::parse_duration;
+use crate::serve::api::{PauseRequest, ResumeRequest};
 
 #[derive(Args)]
 #[command(after_help = "\
@@ -42,9 +43,11 @@ pub(super) struct ResumeArgs {
 
 pub(super) async fn pause(args: PauseArgs) -> Result<u8, ClientError> {
     let span = args.span.unwrap_or(DEFAULT_PAUSE);
-    out::accepted(&args.daemon.client().pause(span, args.reason).await?)
+    let for_ms = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+    let request = PauseRequest { for_ms, reason: args.reason };
+    out::accepted(&args.daemon.client().ask(&request).await?)
 }
 
 pub(super) async fn resume(args: ResumeArgs) -> Result<u8, ClientError> {
-    out::accepted(&args.daemon.client().resume(args.reason).await?)
+    out::accepted(&args.daemon.client().ask(&ResumeRequest { reason: args.reason }).await?)
 }

@@ -5,7 +5,7 @@ use clap::Args;
 use super::client::{ClientError, Daemon};
 use super::out;
 use crate::model::name::DeploymentId;
-use crate::serve::RollbackRequest;
+use crate::serve::api::RollbackRequest;
 
 #[derive(Args)]
 #[command(after_help = "\
@@ -31,5 +31,5 @@ pub(super) struct RollbackArgs {
 
 pub(super) async fn run(args: RollbackArgs) -> Result<u8, ClientError> {
     let RollbackArgs { deployment: id, reason, force, daemon } = args;
-    out::accepted(&daemon.client().rollback(&RollbackRequest { id, reason, force }).await?)
+    out::accepted(&daemon.client().ask(&RollbackRequest { id, reason, force }).await?)
 }

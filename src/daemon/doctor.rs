@@ -3,15 +3,16 @@
 
 use std::sync::Arc;
 
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::Semaphore;
 
 use crate::clock::Clock;
 use crate::facts::{Subject, examine};
 use crate::load::Places;
 use crate::model::drill::DrillResult;
 use crate::model::plan::Plan;
-use crate::preflight::{Finding, Inside};
-use crate::serve::{Answer, Status};
+use crate::preflight::{Finding, Inside, PreflightReport};
+use crate::serve::Answerer;
+use crate::serve::api::Status;
 
 /// Looks, whenever somebody asks.
 #[derive(Debug)]
@@ -32,7 +33,7 @@ impl Doctor {
         &self,
         plan: Arc<Plan>,
         status: &Status,
-        answer: oneshot::Sender<Answer>,
+        answer: Answerer<Box<PreflightReport>>,
     ) {
         let (places, config) = (self.places.clone(), status.config.clone());
         let (inside, said) = (Inside::Daemon, known(status));
@@ -42,7 +43,7 @@ impl Doctor {
             let Ok(_place) = room.acquire().await else { return };
             let report = examine(subject, clock).await;
             // Whoever asked may have gone.
-            drop(answer.send(Answer::Doctor(Box::new(report))));
+            drop(answer.send(Box::new(report)));
         });
     }
 }

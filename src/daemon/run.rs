@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 
 use crate::clock::Clock;
 use crate::config::{DiagnosticLevel, Diagnostics, Listen};
-use crate::engine::command::{Command, Rejection};
+use crate::engine::command::{Accepted, Command, Rejection};
 use crate::engine::effect::Announced;
 use crate::engine::effect::{Effect, Outcome};
 use crate::engine::view::snapshot::GuardState;
@@ -18,13 +18,14 @@ use crate::exposition::NameSet;
 use crate::hook::Executor;
 use crate::journal::{Journal, JournalError};
 use crate::load::{self, LoadError, Loaded, Places};
-use crate::model::entry::Caller;
+use crate::model::entry::{Caller, Refusal};
 use crate::model::name::StageName;
 use crate::model::plan::Plan;
 use crate::model::scrape::Scrape;
 use crate::model::time::Moment;
 use crate::notify::{Channels, Notifier, Told};
-use crate::serve::{Answer, Asked, Control, Open, Question, ServeError, Status};
+use crate::serve::api::Status;
+use crate::serve::{Answerer, Control, ControlRequest, ReadOnly, ServeError};
 use crate::source::Sources;
 
 use super::doctor::Doctor;
@@ -76,9 +77,9 @@ pub(crate) enum DaemonError {
 
 /// Everything that can happen.
 #[derive(Debug)]
-enum Happening {
+enum DaemonEvent {
     Scrape(Scrape),
-    Asked(Asked),
+    Asked(ControlRequest),
     Outcome(Outcome),
     Read(Reading),
     Told(Told),
@@ -101,7 +102,7 @@ struct Daemon {
     /// A reload that came during a rollback, or an attempt to enter a stage, waits for its end.
     reload_due: Option<Caller>,
     /// A person who waits until the live version was compared.
-    waiting: Option<oneshot::Sender<Answer>>,
+    waiting: Option<Answerer<Result<Accepted, Rejection>>>,
     ending: Ending,
     doctor: Doctor,
 }
@@ -167,19 +168,19 @@ pub(crate) async fn run(config: &Path) -> Result<(), DaemonError> {
     daemon.start();
     while !daemon.is_done() {
         let until = daemon.wake();
-        let happening = tokio::select! {
+        let event = tokio::select! {
             // A stop or an outcome must not wait behind a flood of scrapes.
             biased;
-            Some(request) = requests.recv() => Happening::Signal(request),
-            Some(outcome) = outcome.recv() => Happening::Outcome(outcome),
-            Some(reading) = reading.recv() => Happening::Read(reading),
-            Some(asked) = questions.recv() => Happening::Asked(asked),
-            scrape = daemon.sources.next() => Happening::Scrape(scrape),
-            Some(told) = told.recv() => Happening::Told(told),
-            Some(announced) = announced.recv() => Happening::Announced(announced),
-            () = clock.sleep_until(until) => Happening::Time,
+            Some(request) = requests.recv() => DaemonEvent::Signal(request),
+            Some(outcome) = outcome.recv() => DaemonEvent::Outcome(outcome),
+            Some(reading) = reading.recv() => DaemonEvent::Read(reading),
+            Some(asked) = questions.recv() => DaemonEvent::Asked(asked),
+            scrape = daemon.sources.next() => DaemonEvent::Scrape(scrape),
+            Some(told) = told.recv() => DaemonEvent::Told(told),
+            Some(announced) = announced.recv() => DaemonEvent::Announced(announced),
+            () = clock.sleep_until(until) => DaemonEvent::Time,
         };
-        daemon.handle(happening);
+        daemon.handle(event);
         daemon.turned();
     }
     drop((control, open));
@@ -195,13 +196,13 @@ fn executor(loaded: &Loaded) -> Arc<Executor> {
 
 async fn listen(
     places: &Places,
-    ask: mpsc::Sender<Asked>,
+    ask: mpsc::Sender<ControlRequest>,
     clock: Clock,
-) -> Result<Option<Open>, DaemonError> {
+) -> Result<Option<ReadOnly>, DaemonError> {
     match places.listen {
         Listen::Off => Ok(None),
         Listen::Addr(address) => {
-            let open = Open::listen(address, ask, clock).await;
+            let open = ReadOnly::listen(address, ask, clock).await;
             let open = open.map_err(|source| DaemonError::Open { address, source })?;
             tracing::info!(address = %open.address, "metrics and health are served");
             Ok(Some(open))
@@ -258,23 +259,23 @@ impl Daemon {
         }
     }
 
-    fn handle(&mut self, happening: Happening) {
+    fn handle(&mut self, event: DaemonEvent) {
         let now = self.now();
-        let effects = match happening {
-            Happening::Scrape(scrape) => self.guard.observe(now, &scrape),
-            Happening::Outcome(outcome) => self.guard.settle(now, &outcome),
-            Happening::Read((number, live)) => self.guard.live(now, number, live),
-            Happening::Told(told) => {
+        let effects = match event {
+            DaemonEvent::Scrape(scrape) => self.guard.observe(now, &scrape),
+            DaemonEvent::Outcome(outcome) => self.guard.settle(now, &outcome),
+            DaemonEvent::Read((number, live)) => self.guard.live(now, number, live),
+            DaemonEvent::Told(told) => {
                 self.guard.notified(now, told.deployment, told.hook, told.failure)
             }
-            Happening::Announced(announced) => self.guard.announced(now, announced),
-            Happening::Asked(asked) => return self.answer(now, asked),
-            Happening::Signal(Request::Stop(by)) => self.stop(now, by),
-            Happening::Signal(Request::Reload(by)) => {
+            DaemonEvent::Announced(announced) => self.guard.announced(now, announced),
+            DaemonEvent::Asked(asked) => return self.answer(now, asked),
+            DaemonEvent::Signal(Request::Stop(by)) => self.stop(now, by),
+            DaemonEvent::Signal(Request::Reload(by)) => {
                 self.reload_due = Some(by);
                 Vec::new()
             }
-            Happening::Time => self.guard.tick(now),
+            DaemonEvent::Time => self.guard.tick(now),
         };
         self.perform(effects);
         if !self.guard.is_rolling_back()
@@ -305,49 +306,56 @@ impl Daemon {
         }
     }
 
-    fn answer(&mut self, now: Moment, asked: Asked) {
-        let answer = match asked.question {
-            Question::Doctor => return self.examine(now, asked.answer),
-            Question::Status => Answer::Status(Box::new(self.status(now))),
-            Question::Progress(id) => Answer::Progress(self.guard.progress(&id)),
-            Question::Stage(id, stage) => {
-                Answer::Stage(self.guard.stage_progress(now, &id, &stage))
+    fn answer(&mut self, now: Moment, request: ControlRequest) {
+        // Whoever asked may have gone, so that an answer is sent to nobody.
+        match request {
+            ControlRequest::Doctor(answer) => {
+                self.doctor.examine(self.guard.plan().clone(), &self.status(now), answer);
             }
-            Question::Drill => Answer::Drill(self.guard.last_drill().cloned().map(Box::new)),
-            Question::Command(command, by) => {
-                let is_rollback =
-                    matches!(command, Command::Rollback { .. } | Command::Approve { .. });
-                let (answer, effects) = self.guard.command(now, command, by);
-                self.perform(effects);
-                if is_rollback && answer.is_ok() && self.guard.is_asked() {
-                    self.waiting = Some(asked.answer);
-                    return;
-                }
-                // What is not on record did not happen.
-                let lost = !self.guard.snapshot(now).journal_ok;
-                let refusal = crate::model::entry::Refusal::JournalUnusable;
-                Answer::Command(if lost { Err(Rejection::Refused(refusal)) } else { answer })
+            ControlRequest::Status(answer) => drop(answer.send(Box::new(self.status(now)))),
+            ControlRequest::Progress(id, answer) => drop(answer.send(self.guard.progress(&id))),
+            ControlRequest::Stage(id, stage, answer) => {
+                drop(answer.send(self.guard.stage_progress(now, &id, &stage)));
             }
-        };
-        // Whoever asked may have gone.
-        drop(asked.answer.send(answer));
+            ControlRequest::LastDrill(answer) => {
+                drop(answer.send(self.guard.last_drill().cloned()));
+            }
+            ControlRequest::Command(command, by, answer) => self.command(now, command, by, answer),
+        }
+    }
+
+    fn command(
+        &mut self,
+        now: Moment,
+        command: Command,
+        by: Caller,
+        answer: Answerer<Result<Accepted, Rejection>>,
+    ) {
+        let is_rollback = matches!(command, Command::Rollback { .. } | Command::Approve { .. });
+        let (result, effects) = self.guard.command(now, command, by);
+        self.perform(effects);
+        if is_rollback && result.is_ok() && self.guard.is_asked() {
+            self.waiting = Some(answer);
+        } else {
+            drop(answer.send(self.if_recorded(result)));
+        }
+    }
+
+    /// The answer to a command. What is not on record did not happen.
+    fn if_recorded(&self, result: Result<Accepted, Rejection>) -> Result<Accepted, Rejection> {
+        if self.guard.snapshot(self.now()).journal_ok {
+            result
+        } else {
+            Err(Rejection::Refused(Refusal::JournalUnusable))
+        }
     }
 
     /// Whoever waited for the live version is told what came of it.
     fn answer_waiting(&mut self) {
-        let Some(answer) = self.guard.take_answer() else { return };
+        let Some(result) = self.guard.take_answer() else { return };
         if let Some(waiting) = self.waiting.take() {
-            let lost = !self.guard.snapshot(self.now()).journal_ok;
-            let refusal = crate::model::entry::Refusal::JournalUnusable;
-            let answer = if lost { Err(Rejection::Refused(refusal)) } else { answer };
-            drop(waiting.send(Answer::Command(answer)));
+            drop(waiting.send(self.if_recorded(result)));
         }
-    }
-
-    /// Looks at everything beside the loop, with what the loop knows.
-    fn examine(&self, now: Moment, answer: oneshot::Sender<Answer>) {
-        let status = self.status(now);
-        self.doctor.examine(self.guard.plan().clone(), &status, answer);
     }
 
     fn status(&self, now: Moment) -> Status {

@@ -1,13 +1,10 @@
 //! L2: what the daemon answers: commands on the control socket, and a read-only page for scrapers
 //! and load balancers. Requests are parsed here and answered by the daemon's loop.
 
+mod accept;
+pub mod api;
 mod control;
-mod open;
-mod people;
+mod read_only;
 
-pub use control::{
-    Answer, Asked, Control, DrillRequest, Problem, Question, ReasonRequest, ServeError,
-    StageRequest, Status,
-};
-pub use open::Open;
-pub use people::{ApproveRequest, BeginRequest, PauseRequest, ResumeRequest, RollbackRequest};
+pub use control::{Answerer, Control, ControlRequest, ServeError};
+pub use read_only::ReadOnly;

@@ -1,0 +1,121 @@
+//! The read-only side: metrics and health over TCP, on loopback unless the operator says
+//! otherwise. Nothing here changes anything.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use hyper::body::Incoming;
+use hyper::{Method, Request, StatusCode};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, oneshot};
+
+use super::accept::{Limits, Reply, accept, reply};
+use super::api::Status;
+use super::control::ControlRequest;
+use crate::clock::Clock;
+use crate::render;
+
+/// A few scrapers and health checks. A stranger cannot hold a place for longer than a minute.
+const LIMITS: Limits =
+    Limits { clients: 32, head: Duration::from_secs(5), connection: Some(Duration::from_secs(60)) };
+
+/// How long the daemon's loop may take to answer before the guard counts as unhealthy. It answers
+/// within milliseconds; a loop that hangs for this long guards nothing.
+const LOOP_ANSWERS_WITHIN: Duration = Duration::from_secs(5);
+
+/// The read-only listener. Dropping it closes it.
+#[derive(Debug)]
+pub struct ReadOnly {
+    task: tokio::task::JoinHandle<()>,
+    /// Where it listens.
+    pub address: SocketAddr,
+}
+
+impl Drop for ReadOnly {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+#[derive(Clone, Debug)]
+struct ReadOnlyServer {
+    requests: mpsc::Sender<ControlRequest>,
+    clock: Clock,
+}
+
+impl ReadOnly {
+    /// Listens on `address`.
+    ///
+    /// # Errors
+    /// The system said no.
+    pub async fn listen(
+        address: SocketAddr,
+        requests: mpsc::Sender<ControlRequest>,
+        clock: Clock,
+    ) -> io::Result<Self> {
+        let listener = TcpListener::bind(address).await?;
+        let address = listener.local_addr()?;
+        let server = ReadOnlyServer { requests, clock };
+        let task = tokio::spawn(accept(listener, LIMITS, clock, move |_: &TcpStream| {
+            let server = server.clone();
+            move |request| {
+                let server = server.clone();
+                async move { server.answer(&request).await }
+            }
+        }));
+        Ok(Self { task, address })
+    }
+}
+
+impl ReadOnlyServer {
+    async fn answer(&self, request: &Request<Incoming>) -> Reply {
+        if request.method() != Method::GET {
+            return text(StatusCode::METHOD_NOT_ALLOWED, "read only\n".to_owned());
+        }
+        let Some(status) = self.status().await else {
+            let why = "the guard's loop does not answer\n".to_owned();
+            return text(StatusCode::SERVICE_UNAVAILABLE, why);
+        };
+        match request.uri().path() {
+            "/healthz" => text(StatusCode::OK, "ok\n".to_owned()),
+            "/readyz" => readiness(&status),
+            "/metrics" => {
+                let vitals = render::Vitals {
+                    started: status.started,
+                    turned: status.turned,
+                    reload_ok: status.reload_error.is_none(),
+                    skipped_slots: status.skipped_slots,
+                };
+                let page = render::metrics(&status.guard, vitals);
+                reply(StatusCode::OK, render::METRICS_TYPE, page)
+            }
+            "/" => {
+                let status = render::status(&status.guard, render::Style::Plain);
+                text(StatusCode::OK, status)
+            }
+            path => text(StatusCode::NOT_FOUND, format!("nothing at {path}\n")),
+        }
+    }
+
+    async fn status(&self) -> Option<Box<Status>> {
+        let (answer, answered) = oneshot::channel();
+        let asked = self.requests.send(ControlRequest::Status(answer));
+        let end = self.clock.now().after(LOOP_ANSWERS_WITHIN);
+        let round = async { asked.await.ok().and(answered.await.ok()) };
+        self.clock.before(end, round).await.flatten()
+    }
+}
+
+/// Ready: the guard could act if it had to.
+fn readiness(status: &Status) -> Reply {
+    if status.guard.journal_ok {
+        text(StatusCode::OK, "ok\n".to_owned())
+    } else {
+        text(StatusCode::SERVICE_UNAVAILABLE, "the journal cannot be written\n".to_owned())
+    }
+}
+
+fn text(status: StatusCode, body: String) -> Reply {
+    reply(status, "text/plain; charset=utf-8", body)
+}
