@@ -25,9 +25,10 @@ use super::command::{Accepted, Command, Force, Rejection, Terms, check_reason};
 use super::effect::{Announced, Effect, Outcome};
 use crate::engine::context::{Cx, ReadCx};
 use crate::engine::deployment::bake::{self, Bake};
-use crate::engine::deployment::live_version::LiveState;
+use crate::engine::deployment::live_version::{self, LiveVersion, ReadingPurpose};
 use crate::engine::deployment::stages::{self, StageGate};
 use crate::engine::deployment::telemetry;
+use crate::engine::deployment::version_change::{self, ChangeStep, VersionChange};
 use crate::engine::deployment::version_check::{
     self, CheckPurpose, CheckStep, Checked, RollbackCase, VersionCheck,
 };
@@ -40,6 +41,7 @@ use crate::engine::notify::incident;
 use crate::engine::notify::outbox;
 use crate::engine::policy::approval::{self, Approvals, Unheeded};
 use crate::engine::policy::pause::Pauses;
+use crate::engine::policy::quarantine;
 use crate::engine::policy::{budget, refusal};
 use crate::engine::rules::evaluator::Evaluator;
 use crate::engine::rules::state::RuleState;
@@ -62,21 +64,33 @@ const JOURNAL_LOST: &str = "the journal cannot be written, so the guard does not
 /// The deterministic core.
 #[derive(Debug)]
 pub struct Guard {
-    pub(crate) evaluator: Evaluator,
-    pub(crate) log: Log,
-    pub(crate) rollback: Rollback,
-    pub(crate) stage_entry: StageEntry,
-    pub(crate) check: VersionCheck,
-    pub(crate) warmup: Warmup,
-    pub(crate) bake: Bake,
+    evaluator: Evaluator,
+    log: Log,
+    rollback: Rollback,
+    stage_entry: StageEntry,
+    check: VersionCheck,
+    warmup: Warmup,
+    bake: Bake,
     /// When the guard was started: its windows hold nothing older.
-    pub(crate) started: Instant,
-    pub(crate) sampling: Sampling,
-    pub(crate) approvals: Approvals,
-    pub(crate) pauses: Pauses,
-    pub(crate) stage_gate: StageGate,
-    pub(crate) drills: DrillRunner,
-    pub(crate) live: LiveState,
+    started: Instant,
+    sampling: Sampling,
+    approvals: Approvals,
+    pauses: Pauses,
+    stage_gate: StageGate,
+    drills: DrillRunner,
+    live: LiveVersion,
+    change: VersionChange,
+}
+
+/// A deployment that begins.
+struct Beginning {
+    /// Its id; `None` makes one from the version and the time.
+    id: Option<DeploymentId>,
+    version: Version,
+    good: Option<Version>,
+    terms: Terms,
+    /// Since when it may have been live, where that was detected afterwards.
+    live_since: Option<Instant>,
 }
 
 impl Guard {
@@ -98,7 +112,8 @@ impl Guard {
             pauses: Pauses::default(),
             stage_gate: StageGate::default(),
             drills: DrillRunner::default(),
-            live: LiveState::default(),
+            live: LiveVersion::default(),
+            change: VersionChange::default(),
         }
     }
 
@@ -162,7 +177,7 @@ impl Guard {
         self.evaluator.wake(now.at);
         self.stage_gate.judge(ReadCx::new(now, &self.evaluator, &self.log), &self.warmup, None);
         self.sampling.on_scrape(scrape);
-        self.note_live(scrape);
+        self.live.on_scrape(self.evaluator.plan(), scrape);
         self.evaluator.observe(scrape);
         self.proceed(now, Some(scrape));
         self.finish(now)
@@ -279,42 +294,36 @@ impl Guard {
         self.evaluator.plan()
     }
 
-    pub(crate) fn effects(&mut self) -> Vec<Effect> {
+    fn effects(&mut self) -> Vec<Effect> {
         self.log.take_effects()
     }
 
-    pub(crate) fn push(&mut self, effect: Effect) {
+    fn push(&mut self, effect: Effect) {
         self.log.push(effect);
     }
 
     /// What a component is asked with.
-    pub(crate) const fn read(&self, now: Moment) -> ReadCx<'_> {
+    const fn read(&self, now: Moment) -> ReadCx<'_> {
         ReadCx { now, evaluator: &self.evaluator, log: &self.log }
     }
 
     /// What a component is called with.
-    pub(crate) const fn cx(&mut self, now: Moment) -> Cx<'_> {
+    const fn cx(&mut self, now: Moment) -> Cx<'_> {
         Cx::new(now, &self.evaluator, &mut self.log)
     }
 
     /// Applies an event to the durable state and asks for it to be made durable.
-    pub(crate) fn record(&mut self, now: Moment, event: impl Into<Event>) {
+    fn record(&mut self, now: Moment, event: impl Into<Event>) {
         self.cx(now).record(event);
     }
 
-    pub(crate) fn record_entry(&mut self, entry: Entry) {
+    fn record_entry(&mut self, entry: Entry) {
         if self.log.record(entry) {
             outbox::send_newest(&mut self.log, &self.evaluator);
         }
     }
 
-    pub(crate) fn tell(
-        &mut self,
-        now: Moment,
-        rule: Option<RuleIx>,
-        reason: &str,
-        occasion: Occasion,
-    ) {
+    fn tell(&mut self, now: Moment, rule: Option<RuleIx>, reason: &str, occasion: Occasion) {
         let failed = matches!(occasion, Occasion::RollbackFailed | Occasion::JournalLost);
         let hook = self.rollback.on_failure().filter(|_| failed);
         incident::tell_by(&mut self.cx(now), hook, rule, reason, occasion);
@@ -357,7 +366,7 @@ impl Guard {
     }
 
     /// Samples the targets more often that feed what may soon be decided.
-    pub(crate) fn keep_pace(&mut self, now: Instant) {
+    fn keep_pace(&mut self, now: Instant) {
         let cure = self.rollback.hook().and_then(|hook| hook.cure.as_ref());
         let current = self.log.state().current.as_ref().filter(|_| !self.log.is_halted());
         let deciding = match current {
@@ -374,19 +383,19 @@ impl Guard {
     }
 
     /// The deployment, while it is guarded.
-    pub(crate) fn guarded(&self) -> Option<&Deployment> {
+    fn guarded(&self) -> Option<&Deployment> {
         self.log.state().current.as_ref().filter(|deployment| deployment.phase == Phase::Guarding)
     }
 
     /// Hands out what was asked for.
-    pub(crate) fn finish(&mut self, now: Moment) -> Vec<Effect> {
+    fn finish(&mut self, now: Moment) -> Vec<Effect> {
         let hooks = &self.evaluator.plan().hooks;
         self.stage_entry.watch_stray(now, &self.log, hooks);
         self.log.take_effects()
     }
 
     /// Acts on the rule that fired first, or notes why nothing is done.
-    pub(crate) fn decide(&mut self, now: Moment) {
+    fn decide(&mut self, now: Moment) {
         let mut firing: Vec<(Instant, RuleIx)> = (0..self.plan().rules.len())
             .map(RuleIx)
             .filter_map(|ix| self.fired(ix).map(|fired| (fired, ix)))
@@ -413,7 +422,7 @@ impl Guard {
     }
 
     /// Whether a rule fires now.
-    pub(crate) fn is_firing(&self, ix: RuleIx) -> bool {
+    fn is_firing(&self, ix: RuleIx) -> bool {
         self.fired(ix).is_some()
     }
 }
@@ -421,18 +430,18 @@ impl Guard {
 // Policy.
 impl Guard {
     /// Why a rule would not be acted on if it fired now; `None` if it would.
-    pub(crate) fn refusal(&self, ix: RuleIx, now: Moment) -> Option<Refusal> {
+    fn refusal(&self, ix: RuleIx, now: Moment) -> Option<Refusal> {
         refusal::of_rule(self.read(now), &self.warmup, ix)
     }
 
-    pub(crate) fn refuse(&mut self, now: Moment, ix: RuleIx, refusal: Refusal) {
+    fn refuse(&mut self, now: Moment, ix: RuleIx, refusal: Refusal) {
         refusal::record(&mut self.cx(now), ix, refusal);
     }
 
     /// Rolls back because a rule fired, or asks whether to, once it is certain what is live.
     fn act_on(&mut self, now: Moment, ix: RuleIx, hook: HookIx) {
         match self.plan().mode {
-            Mode::Confirm if self.live_settings().is_none() => {
+            Mode::Confirm if live_version::settings(self.plan()).is_none() => {
                 let hook = self.plan().hook(hook).clone();
                 self.ask(now, ix, &hook);
             }
@@ -442,11 +451,11 @@ impl Guard {
         }
     }
 
-    pub(crate) fn ask(&mut self, now: Moment, ix: RuleIx, hook: &Hook) {
+    fn ask(&mut self, now: Moment, ix: RuleIx, hook: &Hook) {
         self.approvals.ask(&mut Cx::new(now, &self.evaluator, &mut self.log), ix, hook);
     }
 
-    pub(crate) fn approve(
+    fn approve(
         &mut self,
         now: Moment,
         id: Option<&DeploymentId>,
@@ -462,7 +471,7 @@ impl Guard {
         Ok(accepted)
     }
 
-    pub(crate) fn deny(
+    fn deny(
         &mut self,
         now: Moment,
         id: Option<&DeploymentId>,
@@ -491,7 +500,7 @@ impl Guard {
         }
     }
 
-    pub(crate) fn lapse(&mut self, now: Moment, why: String) {
+    fn lapse(&mut self, now: Moment, why: String) {
         self.approvals.lapse(&mut Cx::new(now, &self.evaluator, &mut self.log), why);
     }
 }
@@ -499,14 +508,14 @@ impl Guard {
 // Running hooks.
 impl Guard {
     /// Rolls back because a rule fired.
-    pub(crate) fn roll_back_for(&mut self, now: Moment, ix: RuleIx, hook: HookIx) {
+    fn roll_back_for(&mut self, now: Moment, ix: RuleIx, hook: HookIx) {
         let trigger = Trigger::Rule(Box::new(evidence::of_rule(&self.evaluator, ix, now)));
         let hook = self.plan().hook(hook).clone();
         self.roll_back(now, RollbackCase { trigger, hook, approval: None });
     }
 
     /// Rolls back because a person says so.
-    pub(crate) fn roll_back_on_demand(
+    fn roll_back_on_demand(
         &mut self,
         now: Moment,
         id: Option<DeploymentId>,
@@ -532,8 +541,8 @@ impl Guard {
 
     /// Rolls back, once it is certain that the judged version is live, if the rule that asks for it
     /// fires even then. What people agreed to needs no rule that still fires.
-    pub(crate) fn roll_back(&mut self, now: Moment, case: RollbackCase) {
-        if self.live_settings().is_none() {
+    fn roll_back(&mut self, now: Moment, case: RollbackCase) {
+        if live_version::settings(self.plan()).is_none() {
             self.decide_on(now, case);
         } else if case.is_agreed() || !self.check.is_closed_to_rules(now.at) {
             self.begin_check(now, CheckPurpose::Rollback(Box::new(case)));
@@ -541,7 +550,7 @@ impl Guard {
     }
 
     /// Puts the decision on record, once for a deployment, and begins.
-    pub(crate) fn decide_on(&mut self, now: Moment, case: RollbackCase) {
+    fn decide_on(&mut self, now: Moment, case: RollbackCase) {
         let cx = &mut Cx::new(now, &self.evaluator, &mut self.log);
         self.rollback.decide(cx, case);
         // The rollback starts after this one's end, whatever that is.
@@ -565,9 +574,9 @@ impl Guard {
     }
 
     /// Looks whether what a rollback waits for has come.
-    pub(crate) fn wake_rollback(&mut self, now: Moment, scrape: Option<&Scrape>) {
+    fn wake_rollback(&mut self, now: Moment, scrape: Option<&Scrape>) {
         let since = self.rollback.verified_since();
-        let live = since.and_then(|since| self.live_since(since, now.at));
+        let live = since.and_then(|since| self.live.since(self.read(now), since));
         let cx = &mut Cx::new(now, &self.evaluator, &mut self.log);
         let need = self.rollback.wake(cx, scrape, live.as_ref());
         self.provide(now, need);
@@ -578,7 +587,7 @@ impl Guard {
         match need {
             Need::Nothing => {}
             Need::Check { number } => self.begin_check(now, CheckPurpose::Resume { number }),
-            Need::LiveVersion => self.look_soon(now.at),
+            Need::LiveVersion => self.live.look_soon(self.evaluator.plan(), now.at),
         }
     }
 
@@ -603,19 +612,19 @@ impl Guard {
     }
 
     /// Does what comes next in entering the stage.
-    pub(crate) fn pursue_entering(&mut self, now: Moment) {
+    fn pursue_entering(&mut self, now: Moment) {
         let step = self.stage_entry.pursue(&mut Cx::new(now, &self.evaluator, &mut self.log));
         self.follow_entry(now, step);
     }
 
     /// Looks whether what entering the stage waits for has come.
-    pub(crate) fn wake_stage_entry(&mut self, now: Moment) {
+    fn wake_stage_entry(&mut self, now: Moment) {
         let step = self.stage_entry.wake(&mut Cx::new(now, &self.evaluator, &mut self.log));
         self.follow_entry(now, step);
     }
 
     /// Goes on with entering a stage that the journal left open.
-    pub(crate) fn resume_entering(&mut self, now: Moment) {
+    fn resume_entering(&mut self, now: Moment) {
         let step = self.stage_entry.resume(&mut Cx::new(now, &self.evaluator, &mut self.log));
         self.follow_entry(now, step);
     }
@@ -667,7 +676,7 @@ impl Guard {
     }
 
     /// Begins a drill because somebody asks for it.
-    pub(crate) fn drill(
+    fn drill(
         &mut self,
         now: Moment,
         hook: Option<&HookName>,
@@ -698,7 +707,7 @@ impl Guard {
     }
 
     /// Runs the hook that goes along with a milestone.
-    pub(crate) fn go_along(&mut self, now: Moment, on: Milestone) {
+    fn go_along(&mut self, now: Moment, on: Milestone) {
         along::run(&mut self.cx(now), on);
     }
 
@@ -720,13 +729,12 @@ impl Guard {
     }
 
     /// Does what a check of the live version waits for, where its time has come.
-    pub(crate) fn pursue_check(&mut self, now: Moment) {
+    fn pursue_check(&mut self, now: Moment) {
         match self.check.wake(now.at) {
             CheckStep::Wait => {}
             CheckStep::Read => self.read_for_check(now),
             CheckStep::GiveUp => {
-                let last = self.live.last.as_ref().map(|(_, live)| live.clone());
-                let last = last.filter(|live| live.version().is_none());
+                let last = self.live.last().filter(|live| live.version().is_none()).cloned();
                 let live = last.unwrap_or_else(|| Live::unknown("no answer within its time"));
                 self.settle_check(now, live);
             }
@@ -734,7 +742,7 @@ impl Guard {
     }
 
     /// Acts on a reading that was made for the check under way.
-    pub(crate) fn settle_check(&mut self, now: Moment, live: Live) {
+    fn settle_check(&mut self, now: Moment, live: Live) {
         let cx = &mut Cx::new(now, &self.evaluator, &mut self.log);
         let Some(Checked { purpose, live, compared }) = self.check.settle(cx, live) else { return };
         match purpose {
@@ -796,7 +804,9 @@ impl Guard {
         let Some(ix) = rule.filter(asks) else { return };
         version_check::record(&mut self.cx(now), live, refusal);
         if let Some(refusal) = refusal {
-            if let Some(interval) = self.live_settings().map(|settings| settings.interval) {
+            if let Some(interval) =
+                live_version::settings(self.plan()).map(|settings| settings.interval)
+            {
                 self.check.close_to_rules(now.at.after(interval));
             }
             return self.refuse(now, ix, refusal);
@@ -811,18 +821,97 @@ impl Guard {
     }
 
     /// Why a rollback would be refused, going by the newest reading of the live version.
-    pub(crate) fn live_refusal(&self) -> Option<Refusal> {
-        self.live_settings()?;
-        let (_, live) = self.live.last.as_ref()?;
-        version_check::refusal_by(self.plan(), self.log.state().current.as_ref()?, live)
+    fn live_refusal(&self) -> Option<Refusal> {
+        live_version::settings(self.plan())?;
+        let current = self.log.state().current.as_ref()?;
+        version_check::refusal_by(self.plan(), current, self.live.last()?)
+    }
+}
+
+// The live version.
+impl Guard {
+    fn watch_live(&mut self, now: Moment) {
+        self.live.watch(self.evaluator.plan(), now.at);
+        self.change.reset();
+    }
+
+    fn live_deadline(&self) -> Option<Instant> {
+        let all = self.live.deadline().into_iter().chain(self.check.deadline());
+        all.min().filter(|_| !self.log.is_halted())
+    }
+
+    /// Reads the live version where its time has come, and does what waits for it.
+    fn pursue_live(&mut self, now: Moment) {
+        if self.log.is_halted() || live_version::settings(self.plan()).is_none() {
+            return;
+        }
+        self.pursue_check(now);
+        if let Some(live) = self.live.expire(ReadCx::new(now, &self.evaluator, &self.log)) {
+            self.heed_change(now, &live);
+        }
+        let cx = &mut Cx::new(now, &self.evaluator, &mut self.log);
+        if let Some(live) = self.live.look(cx, self.rollback.is_verifying()) {
+            self.heed_change(now, &live);
+        }
+    }
+
+    fn read_for_check(&mut self, now: Moment) {
+        let cx = &mut Cx::new(now, &self.evaluator, &mut self.log);
+        if let Some(live) = self.live.read(cx, ReadingPurpose::Check) {
+            self.settle_check(now, live);
+        }
+    }
+
+    /// Takes in what the shell read, by the number of the request.
+    pub fn live(&mut self, now: Moment, number: u64, live: Live) -> Vec<Effect> {
+        let view = ReadCx::new(now, &self.evaluator, &self.log);
+        let request = self.live.answer(view, number, &live);
+        if let Some(request) = request.filter(|_| !self.log.is_halted()) {
+            match request.purpose {
+                ReadingPurpose::Watch => self.heed_change(now, &live),
+                ReadingPurpose::Check => {
+                    self.change.confirm(&live);
+                    self.settle_check(now, live);
+                }
+            }
+            self.pursue_live(now);
+            self.wake_rollback(now, None);
+            self.keep_pace(now.at);
+        }
+        self.finish(now)
+    }
+
+    /// Follows a change of the live version, where a reading shows one.
+    fn heed_change(&mut self, now: Moment, live: &Live) {
+        let stood = self.live.stood_until();
+        let cx = &mut Cx::new(now, &self.evaluator, &mut self.log);
+        let Some(changed) = self.change.heed(cx, live) else { return };
+        let step = version_change::follow(cx.read(), &changed);
+        let version = changed.version;
+        match step {
+            ChangeStep::Nothing => {}
+            ChangeStep::End => {
+                let reason = format!("the live version is the good version {version} again");
+                self.check.give_up();
+                self.record(now, DeploymentEvent::Ended { reason, by: Caller::Guard });
+            }
+            ChangeStep::Begin { good } => {
+                // It is live already, whether or not it was rolled back before. What was seen since
+                // the version before was last read may be its doing, although nobody knew of it.
+                let terms = Terms { irreversible: false, force: Force::Yes };
+                let live_since = Some(stood);
+                let beginning = Beginning { id: None, version, good, terms, live_since };
+                let begun = self.begin(now, beginning, Caller::Guard);
+                debug_assert!(begun.is_ok(), "no rollback is under way and the id is new");
+            }
+        }
     }
 }
 
 // Deployment.
 impl Guard {
     /// Starts the times of a deployment that begins now.
-    pub(crate) fn start_timers(&mut self, now: Moment) {
-        let armed = self.live.changed.unwrap_or(now.at);
+    fn start_timers(&mut self, now: Moment, armed: Instant) {
         self.bake = Bake::begin(self.read(now));
         self.warmup.begin(&mut Cx::new(now, &self.evaluator, &mut self.log), armed);
     }
@@ -845,7 +934,7 @@ impl Guard {
     }
 
     /// Goes over to a stage because somebody asks for it.
-    pub(crate) fn stage(
+    fn stage(
         &mut self,
         now: Moment,
         id: Option<DeploymentId>,
@@ -872,7 +961,7 @@ impl Guard {
     }
 
     /// Enters the first stage of a deployment that begins, where there are stages.
-    pub(crate) fn enter_first(&mut self, now: Moment, by: Caller) {
+    fn enter_first(&mut self, now: Moment, by: Caller) {
         // What the deployment before waited for is over, but for the end of what was called off.
         self.stage_gate = StageGate::default();
         self.stage_entry.begin(None, now.at);
@@ -932,7 +1021,7 @@ impl Guard {
         let answer = match command {
             _ if self.log.is_halted() => Err(Rejection::Refused(Refusal::JournalUnusable)),
             Command::Begin { id, version, good, terms } => {
-                self.begin(now, id, version, good, terms, by)
+                self.begin(now, Beginning { id, version, good, terms, live_since: None }, by)
             }
             Command::Stage { id, stage, force } => self.stage(now, id, stage, force, by),
             Command::End { id, reason } => self.end(now, id, reason, by),
@@ -1008,31 +1097,30 @@ impl Guard {
         self.effects()
     }
 
-    pub(crate) fn arm_always(&mut self, now: Moment) {
+    fn arm_always(&mut self, now: Moment) {
         let version = self.plan().deployment.version.clone();
         let version = version.or_else(|| Version::new("unknown").ok());
         if let Some(version) = version {
             // What runs must be guarded, whatever became of it before.
             let terms = Terms { irreversible: false, force: Force::Yes };
-            let begun = self.begin(now, None, version, None, terms, Caller::Guard);
+            let beginning = Beginning { id: None, version, good: None, terms, live_since: None };
+            let begun = self.begin(now, beginning, Caller::Guard);
             debug_assert!(begun.is_ok(), "nothing is known that could be in the way");
         }
     }
 
-    pub(crate) fn begin(
+    fn begin(
         &mut self,
         now: Moment,
-        id: Option<DeploymentId>,
-        version: Version,
-        good: Option<Version>,
-        terms: Terms,
+        beginning: Beginning,
         by: Caller,
     ) -> Result<Accepted, Rejection> {
+        let Beginning { id, version, good, terms, live_since } = beginning;
         let id = id.unwrap_or_else(|| self.fresh_id(&version, now.wall));
         if let Some(known) = self.begun_already(&id, &version)? {
             return Ok(known);
         }
-        let forced = self.admit(&version, terms.force)?;
+        let forced = quarantine::admit(self.log.state(), &version, terms.force)?;
         if drills::is_drill(&id) {
             return Err(Rejection::DrillId(id));
         }
@@ -1040,11 +1128,13 @@ impl Guard {
             self.record(now, DeploymentEvent::Superseded { by: id.clone() });
         }
         let plan = self.plan().clone();
-        let good = good.or(plan.deployment.good.clone()).or(self.good_by_default());
-        let known = self.describe_good(good.as_ref());
+        let good =
+            good.or(plan.deployment.good.clone()).or(quarantine::good_by_default(self.log.state()));
+        let known = quarantine::describe_good(self.log.state(), good.as_ref());
         self.rollback.reset();
         self.check.reset();
-        let baselines = self.evaluator.baselines(self.live.changed.unwrap_or(now.at));
+        let armed = live_since.unwrap_or(now.at);
+        let baselines = self.evaluator.baselines(armed);
         self.evaluator.freeze(&baselines, now.at);
         self.evaluator.enter(None, now.at);
         let thin = warmup::thin(&plan, &baselines);
@@ -1057,7 +1147,7 @@ impl Guard {
             good,
             mode: plan.mode,
             signals: evidence::of_signals(&self.evaluator),
-            holding: warmup::holding(&self.evaluator, self.live.changed),
+            holding: warmup::holding(&self.evaluator, live_since),
             baselines,
             irreversible: terms.irreversible,
             forced,
@@ -1068,7 +1158,7 @@ impl Guard {
             deployment: Some(id.clone()),
             event: event.into(),
         });
-        self.start_timers(now);
+        self.start_timers(now, armed);
         self.enter_first(now, by);
         self.go_along(now, Milestone::Begin);
         Ok(Accepted { deployment: Some(id), message })
@@ -1153,7 +1243,7 @@ impl Guard {
             paused: self.pauses.status(now, self.log.state()),
             budget: budget::status(self.read(now)),
             quarantine: self.log.state().quarantine.all(),
-            live: self.live_status(now),
+            live: self.live.status(plan, now, self.check.is_under_way()),
             targets: (0..plan.targets.len()).map(|target| self.target(target, now)).collect(),
             signals: (0..plan.signals.len())
                 .flat_map(|ix| self.evaluator.signal_status(SignalIx(ix)))

@@ -4,7 +4,7 @@
 /// The most files in one import circle, by top-level module. One that is not listed has no circle.
 pub(crate) const CIRCLES: &[(&str, usize)] = &[
     ("cli", 2),
-    ("engine", 3),
+    ("engine", 2),
     ("exposition", 4),
     ("journal", 2),
     ("load", 4),
@@ -13,13 +13,13 @@ pub(crate) const CIRCLES: &[(&str, usize)] = &[
     ("render", 3),
 ];
 /// Names that more than one type has.
-pub(crate) const SHARED_TYPE_NAMES: usize = 33;
+pub(crate) const SHARED_TYPE_NAMES: usize = 32;
 /// Comparisons with string literals where an enum should be compared.
 pub(crate) const COMPARED_STRINGS: usize = 39;
 /// Files other than `src/engine/guard.rs` with an `impl Guard`.
-pub(crate) const FILES_WITH_IMPL_GUARD: usize = 3;
+pub(crate) const FILES_WITH_IMPL_GUARD: usize = 0;
 /// Types of `src/engine/` that change themselves and have fields that others reach.
-pub(crate) const OPEN_COMPONENTS: usize = 12;
+pub(crate) const OPEN_COMPONENTS: usize = 11;
 
 /// Compares what was found with its ceiling `name`, which must be exact.
 pub(crate) fn compare(name: &str, ceiling: usize, found: &[String]) -> Vec<String> {

@@ -1,6 +1,7 @@
 //! The live version as the guard knows it: when it is read, what was read, and what scraped pages
-//! say of it. Reading is the shell's business; what follows from a reading is `compare`'s and
-//! `detect`'s. A reading that failed is never taken for one version or another.
+//! say of it. The shell reads it where pages do not say it. What follows from a reading is decided
+//! by `version_check` and `version_change`. A reading that failed is never taken for one version or
+//! another.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,13 +9,14 @@ use std::time::Duration;
 use crate::model::deployment::Arm;
 use crate::model::live::{Live, LiveSettings, LiveSource};
 use crate::model::name::Version;
+use crate::model::plan::Plan;
 use crate::model::scrape::{Page, Scrape};
 use crate::model::selector::Selector;
 use crate::model::target::Target;
 use crate::model::time::{Instant, Moment};
 
+use crate::engine::context::{Cx, ReadCx};
 use crate::engine::effect::Effect;
-use crate::engine::guard::Guard;
 use crate::engine::ingest::series::Identity;
 use crate::engine::view::snapshot::LiveStatus;
 
@@ -28,224 +30,197 @@ const MAX_SERIES: usize = 1000;
 /// After how many time limits of a reading the shell is not waited for. It keeps them itself.
 const OVERDUE: u32 = 2;
 
-/// What is known of the live version, and what is being done about it.
+/// The readings of the live version.
 #[derive(Debug, Default)]
-pub(crate) struct LiveState {
+pub(crate) struct LiveVersion {
     /// The newest reading, and when it was asked for.
-    pub(crate) last: Option<(Instant, Live)>,
-    /// The question under way.
-    asked: Option<Asked>,
-    /// The number of the newest question.
+    last: Option<(Instant, Live)>,
+    /// What the shell was asked and has not answered.
+    pending: Option<LiveRequest>,
+    /// The number of the newest request.
     number: u64,
-    /// When it is to be read next, where nothing is under way.
+    /// When it is to be read next, where nothing is pending.
     next: Option<Instant>,
     /// For each target what its pages say, where that is how it is read.
-    seen: Vec<Seen>,
-    /// What was read once, and is believed when it is read again.
-    pub(crate) candidate: Option<Version>,
+    targets: Vec<TargetSays>,
     /// When what is known to be live was last read.
     stood: Option<Instant>,
-    /// The deployment that begins was live no earlier than this: it was detected afterwards.
-    pub(crate) changed: Option<Instant>,
 }
 
-/// A question to the shell.
+/// A request to the shell to read the live version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Asked {
+pub(crate) struct LiveRequest {
     number: u64,
-    at: Instant,
+    /// When it was asked for.
+    pub(crate) at: Instant,
     /// When no answer is waited for any more.
     overdue: Instant,
-    why: Why,
+    pub(crate) purpose: ReadingPurpose,
 }
 
 /// What a reading is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Why {
+pub(crate) enum ReadingPurpose {
     /// To see changes.
-    Look,
+    Watch,
     /// To compare it before something is done.
-    Compare,
+    Check,
 }
 
 /// What a target's pages say.
 #[derive(Clone, Debug, Default)]
-struct Seen {
+struct TargetSays {
     /// When it was last sampled, and what it said; `None` within: that failed.
-    last: Option<(Instant, Option<Said>)>,
+    last: Option<(Instant, Option<PageSays>)>,
     /// It said something once, so that its silence means something.
     spoke: bool,
 }
 
 /// What one page says.
 #[derive(Clone, Debug, PartialEq)]
-enum Said {
+enum PageSays {
     Nothing,
     Version(Version),
     Unclear(String),
 }
 
-impl Guard {
-    pub(crate) fn live_settings(&self) -> Option<&Arc<LiveSettings>> {
-        self.plan().deployment.live.as_ref()
-    }
+/// How the live version is read, where the plan says it.
+pub(crate) fn settings(plan: &Plan) -> Option<&Arc<LiveSettings>> {
+    plan.deployment.live.as_ref()
+}
 
-    /// The metric that says it, where it is read from what is sampled.
-    fn live_metric(&self) -> Option<(&Selector, &str)> {
-        match &self.live_settings()?.source {
-            LiveSource::Metric { of, label } => Some((of, label)),
-            LiveSource::Symlink(_)
-            | LiveSource::File { .. }
-            | LiveSource::Http(_)
-            | LiveSource::Run(_) => None,
-        }
+/// The metric that says it, where it is read from what is sampled.
+fn metric(plan: &Plan) -> Option<(&Selector, &str)> {
+    match &settings(plan)?.source {
+        LiveSource::Metric { of, label } => Some((of, label)),
+        LiveSource::Symlink(_)
+        | LiveSource::File { .. }
+        | LiveSource::Http(_)
+        | LiveSource::Run(_) => None,
     }
+}
 
+impl LiveVersion {
     /// Begins to read it, with what is now the plan.
-    pub(crate) fn watch_live(&mut self, now: Moment) {
-        let seen = vec![Seen::default(); self.plan().targets.len()];
-        let next = self.live_settings().map(|_| now.at);
-        let number = self.live.number;
-        self.live = LiveState { seen, next, number, ..LiveState::default() };
+    pub(crate) fn watch(&mut self, plan: &Plan, at: Instant) {
+        let targets = vec![TargetSays::default(); plan.targets.len()];
+        let next = settings(plan).map(|_| at);
+        *self = Self { targets, next, number: self.number, ..Self::default() };
     }
 
     /// Reads it now rather than at the next regular time.
-    pub(crate) fn look_soon(&mut self, at: Instant) {
-        if self.live_settings().is_some() {
-            self.live.next = Some(at);
+    pub(crate) fn look_soon(&mut self, plan: &Plan, at: Instant) {
+        if settings(plan).is_some() {
+            self.next = Some(at);
         }
     }
 
     /// Takes in what a page says.
-    pub(crate) fn note_live(&mut self, scrape: &Scrape) {
-        let Some((of, label)) = self.live_metric() else { return };
-        let Some(target) = self.plan().targets.get(scrape.target.0) else { return };
+    pub(crate) fn on_scrape(&mut self, plan: &Plan, scrape: &Scrape) {
+        let Some((of, label)) = metric(plan) else { return };
+        let Some(target) = plan.targets.get(scrape.target.0) else { return };
         if !of.may_match(target) {
             return;
         }
-        let said = scrape.result.as_ref().ok().map(|page| said(page, of, label, target));
-        if let Some(seen) = self.live.seen.get_mut(scrape.target.0) {
-            seen.spoke |= said.as_ref().is_some_and(|said| *said != Said::Nothing);
-            seen.last = Some((scrape.at, said));
+        let says = scrape.result.as_ref().ok().map(|page| read_page(page, of, label, target));
+        if let Some(known) = self.targets.get_mut(scrape.target.0) {
+            known.spoke |= says.as_ref().is_some_and(|says| *says != PageSays::Nothing);
+            known.last = Some((scrape.at, says));
         }
     }
 
-    /// When it must be read, or compared, at the latest.
-    pub(crate) fn live_deadline(&self) -> Option<Instant> {
-        if self.log.is_halted() {
+    /// When it must be read at the latest.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.pending.map(|request| request.overdue).or(self.next)
+    }
+
+    /// Stops waiting for an answer whose time is over. Returns what is read then: that it is
+    /// unknown.
+    pub(crate) fn expire(&mut self, cx: ReadCx<'_>) -> Option<Live> {
+        self.pending.filter(|request| request.overdue <= cx.now.at)?;
+        self.pending = None;
+        let live = Live::unknown("no answer within its time");
+        self.note(cx, cx.now.at, &live);
+        Some(live)
+    }
+
+    /// Reads it where its time has come: as often as configured where something depends on it.
+    /// Returns what was read, unless the shell has to.
+    pub(crate) fn look(&mut self, cx: &mut Cx<'_>, is_verifying: bool) -> Option<Live> {
+        let due = self.pending.is_none() && self.next.is_some_and(|next| next <= cx.now.at);
+        if !due {
             return None;
         }
-        let overdue = self.live.asked.map(|asked| asked.overdue);
-        let look = overdue.or(self.live.next);
-        look.into_iter().chain(self.check.deadline()).min()
+        let interval = settings(cx.plan()).map_or(RELAXED, |live| live.interval);
+        let needed = is_verifying || cx.plan().deployment.arm == Arm::Detect;
+        let pause = if needed { interval } else { interval.max(RELAXED) };
+        self.next = Some(cx.now.at.after(pause));
+        self.read(cx, ReadingPurpose::Watch)
     }
 
-    /// Reads it where its time has come.
-    pub(crate) fn pursue_live(&mut self, now: Moment) {
-        if self.log.is_halted() || self.live_settings().is_none() {
-            return;
+    /// Reads it: from pages at once, else the shell is asked. What the shell answers to an earlier
+    /// request is not waited for any more.
+    pub(crate) fn read(&mut self, cx: &mut Cx<'_>, purpose: ReadingPurpose) -> Option<Live> {
+        let settings = settings(cx.plan())?.clone();
+        if metric(cx.plan()).is_some() {
+            let live = self.on_pages(cx.read(), Instant::ZERO);
+            self.note(cx.read(), cx.now.at, &live);
+            return Some(live);
         }
-        self.pursue_check(now);
-        if self.live.asked.is_some_and(|asked| asked.overdue <= now.at) {
-            self.live.asked = None;
-            self.take_look(now, now.at, Live::unknown("no answer within its time"));
+        self.number += 1;
+        let (number, at) = (self.number, cx.now.at);
+        let overdue = at.after(settings.timeout * OVERDUE);
+        self.pending = Some(LiveRequest { number, at, overdue, purpose });
+        cx.push(Effect::ReadLive { number, settings });
+        None
+    }
+
+    /// Takes in what the shell read. Returns the request, if it is waited for.
+    pub(crate) fn answer(
+        &mut self,
+        cx: ReadCx<'_>,
+        number: u64,
+        live: &Live,
+    ) -> Option<LiveRequest> {
+        let request = self.pending.filter(|request| request.number == number)?;
+        self.pending = None;
+        if !cx.log.is_halted() {
+            self.note(cx, request.at, live);
         }
-        let due = self.live.asked.is_none() && self.live.next.is_some_and(|next| next <= now.at);
-        if !due {
-            return;
-        }
-        self.live.next = Some(now.at.after(self.pause_between_looks()));
-        if self.live_metric().is_some() {
-            let live = self.live_on_pages(Instant::ZERO, now.at);
-            self.take_look(now, now.at, live);
-        } else {
-            self.ask_live(now, Why::Look);
+        Some(request)
+    }
+
+    fn note(&mut self, cx: ReadCx<'_>, at: Instant, live: &Live) {
+        self.last = Some((at, live.clone()));
+        if cx.state().live.as_ref().is_some_and(|known| live.is(known)) {
+            self.stood = Some(at);
         }
     }
 
-    /// As often as configured where something depends on it.
-    fn pause_between_looks(&self) -> Duration {
-        let interval = self.live_settings().map_or(RELAXED, |live| live.interval);
-        let needed = self.rollback.is_verifying() || self.plan().deployment.arm == Arm::Detect;
-        if needed { interval } else { interval.max(RELAXED) }
-    }
-
-    /// Reads it for a comparison: from pages at once, else the shell is asked.
-    pub(crate) fn read_for_check(&mut self, now: Moment) {
-        if self.live_metric().is_some() {
-            let live = self.live_on_pages(Instant::ZERO, now.at);
-            self.note_reading(now.at, &live);
-            self.settle_check(now, live);
-        } else {
-            self.ask_live(now, Why::Compare);
-        }
-    }
-
-    /// Asks the shell. What it answers to an earlier question is not waited for any more.
-    fn ask_live(&mut self, now: Moment, why: Why) {
-        let Some(settings) = self.live_settings().cloned() else { return };
-        let number = self.live.number + 1;
-        self.live.number = number;
-        let overdue = now.at.after(settings.timeout * OVERDUE);
-        self.live.asked = Some(Asked { number, at: now.at, overdue, why });
-        self.push(Effect::ReadLive { number, settings });
-    }
-
-    /// Takes in what the shell read, by the number of the question.
-    pub fn live(&mut self, now: Moment, number: u64, live: Live) -> Vec<Effect> {
-        let Some(asked) = self.live.asked.filter(|asked| asked.number == number) else {
-            return self.finish(now);
-        };
-        self.live.asked = None;
-        if !self.log.is_halted() {
-            match asked.why {
-                Why::Look => self.take_look(now, asked.at, live),
-                Why::Compare => {
-                    if self.live.candidate.as_ref() != live.version() {
-                        self.live.candidate = None;
-                    }
-                    self.note_reading(asked.at, &live);
-                    self.settle_check(now, live);
-                }
-            }
-            self.pursue_live(now);
-            self.wake_rollback(now, None);
-            self.keep_pace(now.at);
-        }
-        self.finish(now)
-    }
-
-    fn take_look(&mut self, now: Moment, at: Instant, live: Live) {
-        self.note_reading(at, &live);
-        self.heed_change(now, &live);
-    }
-
-    fn note_reading(&mut self, at: Instant, live: &Live) {
-        self.live.last = Some((at, live.clone()));
-        if self.log.state().live.as_ref().is_some_and(|known| live.is(known)) {
-            self.live.stood = Some(at);
-        }
+    /// The newest reading.
+    pub(crate) fn last(&self) -> Option<&Live> {
+        self.last.as_ref().map(|(_, live)| live)
     }
 
     /// Until when the version before was live for certain; the origin, if that was before the
     /// guard was started.
     pub(crate) fn stood_until(&self) -> Instant {
-        self.live.stood.unwrap_or(Instant::ZERO)
+        self.stood.unwrap_or(Instant::ZERO)
     }
 
     /// What was read of the live version after an instant; `None`: nothing yet.
-    pub(crate) fn live_since(&self, since: Instant, now: Instant) -> Option<Live> {
-        if self.live_metric().is_some() {
-            return Some(self.live_on_pages(since, now));
+    pub(crate) fn since(&self, cx: ReadCx<'_>, since: Instant) -> Option<Live> {
+        if metric(cx.plan()).is_some() {
+            return Some(self.on_pages(cx, since));
         }
-        let last = self.live.last.as_ref().filter(|(at, _)| *at >= since);
+        let last = self.last.as_ref().filter(|(at, _)| *at >= since);
         last.map(|(_, live)| live.clone())
     }
 
-    /// What may be seen of it.
-    pub(crate) fn live_status(&self, now: Moment) -> Option<LiveStatus> {
-        self.live_settings()?;
-        let (at, live) = self.live.last.as_ref().map_or_else(
+    /// The live version, as status shows it.
+    pub(crate) fn status(&self, plan: &Plan, now: Moment, comparing: bool) -> Option<LiveStatus> {
+        settings(plan)?;
+        let (at, live) = self.last.as_ref().map_or_else(
             || (None, Live::unknown("it was not read yet")),
             |(at, live)| (Some(*at), live.clone()),
         );
@@ -254,34 +229,34 @@ impl Guard {
             Live::Unknown(why) => (None, Some(why)),
         };
         let age_s = at.map(|at| now.at.since(at).as_secs_f64());
-        Some(LiveStatus { version, unknown, age_s, comparing: self.check.is_under_way() })
+        Some(LiveStatus { version, unknown, age_s, comparing })
     }
 
     /// What the pages that were sampled after an instant say together. A target that is silent
     /// may run anything: only that the judged version is live somewhere is known without it.
-    fn live_on_pages(&self, since: Instant, now: Instant) -> Live {
-        let Some((of, _)) = self.live_metric() else { return Live::unknown("it is not sampled") };
-        let targets = self.plan().targets.iter().zip(&self.live.seen);
+    fn on_pages(&self, cx: ReadCx<'_>, since: Instant) -> Live {
+        let Some((of, _)) = metric(cx.plan()) else { return Live::unknown("it is not sampled") };
+        let targets = cx.plan().targets.iter().zip(&self.targets);
         let (mut version, mut silent): (Option<&Version>, Option<&Target>) = (None, None);
-        for (target, seen) in targets.filter(|(target, _)| of.may_match(target)) {
-            let recent = |at: Instant| at >= since && now.since(at) <= target.stale();
-            let last = seen.last.as_ref().filter(|(at, _)| recent(*at));
-            match last.and_then(|(_, said)| said.as_ref()) {
-                Some(Said::Version(said)) if version.is_none_or(|known| known == said) => {
-                    version = Some(said);
+        for (target, known) in targets.filter(|(target, _)| of.may_match(target)) {
+            let recent = |at: Instant| at >= since && cx.now.at.since(at) <= target.stale();
+            let last = known.last.as_ref().filter(|(at, _)| recent(*at));
+            match last.and_then(|(_, says)| says.as_ref()) {
+                Some(PageSays::Version(says)) if version.is_none_or(|known| known == says) => {
+                    version = Some(says);
                 }
-                Some(Said::Version(said)) => {
+                Some(PageSays::Version(says)) => {
                     let other = version.map_or("", Version::as_str);
-                    return Live::unknown(&format!("targets disagree: {other} and {said}"));
+                    return Live::unknown(&format!("targets disagree: {other} and {says}"));
                 }
-                Some(Said::Unclear(why)) => {
+                Some(PageSays::Unclear(why)) => {
                     return Live::unknown(&format!("target {}: {why}", target.name));
                 }
-                Some(Said::Nothing) if !seen.spoke => {}
-                Some(Said::Nothing) | None => silent = silent.or(Some(target)),
+                Some(PageSays::Nothing) if !known.spoke => {}
+                Some(PageSays::Nothing) | None => silent = silent.or(Some(target)),
             }
         }
-        let judged = self.log.state().current.as_ref().map(|current| &current.version);
+        let judged = cx.current().map(|current| &current.version);
         match (version, silent) {
             (Some(version), None) => Live::Version(version.clone()),
             (Some(version), Some(_)) if Some(version) == judged => Live::Version(version.clone()),
@@ -295,35 +270,35 @@ impl Guard {
     }
 }
 
-/// What a page says.
-fn said(page: &Page, of: &Selector, label: &str, target: &Target) -> Said {
+/// What a page says of the live version.
+fn read_page(page: &Page, of: &Selector, label: &str, target: &Target) -> PageSays {
     let concerns = |name: &Option<String>| name.as_ref().is_none_or(|name| *name == of.metric);
     if page.malformed().iter().any(|line| concerns(&line.name)) {
-        return Said::Unclear(format!("a line of {} cannot be read", of.metric));
+        return PageSays::Unclear(format!("a line of {} cannot be read", of.metric));
     }
-    let mut said = Said::Nothing;
+    let mut says = PageSays::Nothing;
     let named = page.samples().filter(|sample| sample.series.contains(of.metric.as_str()));
     for (count, sample) in named.enumerate() {
         if count == MAX_SERIES {
-            return Said::Unclear(format!("more than {MAX_SERIES} series of {}", of.metric));
+            return PageSays::Unclear(format!("more than {MAX_SERIES} series of {}", of.metric));
         }
         let identity = Identity::read(sample.series, target);
         let counts = sample.value != 0.0 && !sample.value.is_nan();
         if !counts || !identity.is_of(&of.metric) || !of.accepts(|name| identity.label(name)) {
             continue;
         }
-        match (Version::new(identity.label(label)), &said) {
+        match (Version::new(identity.label(label)), &says) {
             (Err(_), _) if identity.label(label).is_empty() => {
-                return Said::Unclear(format!("{} has no label {label}", of.metric));
+                return PageSays::Unclear(format!("{} has no label {label}", of.metric));
             }
-            (Err(error), _) => return Said::Unclear(error.to_string()),
-            (Ok(version), Said::Version(known)) if version != *known => {
-                return Said::Unclear(format!("{known} and {version} at once"));
+            (Err(error), _) => return PageSays::Unclear(error.to_string()),
+            (Ok(version), PageSays::Version(known)) if version != *known => {
+                return PageSays::Unclear(format!("{known} and {version} at once"));
             }
-            (Ok(version), Said::Version(_) | Said::Nothing | Said::Unclear(_)) => {
-                said = Said::Version(version);
+            (Ok(version), PageSays::Version(_) | PageSays::Nothing | PageSays::Unclear(_)) => {
+                says = PageSays::Version(version);
             }
         }
     }
-    said
+    says
 }

@@ -2,102 +2,129 @@
 //! first looked is none, and neither is what the guard itself brings back.
 
 use crate::model::deployment::Arm;
-use crate::model::entry::{Caller, DeploymentEvent, LiveEvent};
+use crate::model::entry::LiveEvent;
 use crate::model::live::Live;
 use crate::model::name::Version;
-use crate::model::time::Moment;
 
-use crate::engine::command::{Force, Terms};
+use crate::engine::context::{Cx, ReadCx};
 use crate::engine::durable::state::{Deployment, Phase};
-use crate::engine::guard::Guard;
+use crate::engine::policy::quarantine;
 
-impl Guard {
-    /// Looks at a reading. It counts when the one before said the same: a file that is just being
-    /// written, or a service that is just being replaced, says something else.
-    pub(crate) fn heed_change(&mut self, now: Moment, live: &Live) {
-        if self.plan().deployment.arm != Arm::Detect {
-            return;
+/// What was read once, and is believed when it is read again: a file that is just being written,
+/// or a service that is just being replaced, says something else.
+#[derive(Debug, Default)]
+pub(crate) struct VersionChange {
+    candidate: Option<Version>,
+}
+
+/// Another version is live than was known before.
+#[derive(Debug)]
+pub(crate) struct Changed {
+    before: Version,
+    pub(crate) version: Version,
+}
+
+/// What follows from a change of the live version.
+#[derive(Debug)]
+pub(crate) enum ChangeStep {
+    /// Nothing: it was expected, or there is nothing to go back to from it.
+    Nothing,
+    /// The deployment at hand ends: its good version is live again.
+    End,
+    /// A deployment begins, with this version to go back to.
+    Begin { good: Option<Version> },
+}
+
+impl VersionChange {
+    /// Forgets what was read once.
+    pub(crate) fn reset(&mut self) {
+        self.candidate = None;
+    }
+
+    /// Forgets what was read once, unless it is read again.
+    pub(crate) fn confirm(&mut self, live: &Live) {
+        if self.candidate.as_ref() != live.version() {
+            self.candidate = None;
+        }
+    }
+
+    /// Takes in a reading. Returns the change that it shows for certain.
+    pub(crate) fn heed(&mut self, cx: &mut Cx<'_>, live: &Live) -> Option<Changed> {
+        if cx.plan().deployment.arm != Arm::Detect {
+            return None;
         }
         let Live::Version(version) = live else {
-            self.live.candidate = None;
-            return;
+            self.candidate = None;
+            return None;
         };
-        let is_stable = self.live.candidate.as_ref() == Some(version);
-        self.live.candidate = Some(version.clone());
-        let known = self.log.state().live.clone();
+        let is_stable = self.candidate.as_ref() == Some(version);
+        self.candidate = Some(version.clone());
+        let known = cx.state().live.clone();
         // During a rollback it changes by the guard's own doing.
-        if is_stable && known.as_ref() != Some(version) && !self.is_rolling_back() {
-            let stood = self.stood_until();
-            self.record(now, LiveEvent::Seen { version: version.clone() });
-            if let Some(before) = known {
-                // What was seen since then may be its doing, although nobody knew of it.
-                self.live.changed = Some(stood);
-                self.change(now, &before, version);
-                self.live.changed = None;
-            }
+        let rolling_back = cx.current().is_some_and(|of| of.phase == Phase::RollingBack);
+        if !is_stable || known.as_ref() == Some(version) || rolling_back {
+            return None;
         }
+        cx.record(LiveEvent::Seen { version: version.clone() });
+        known.map(|before| Changed { before, version: version.clone() })
     }
+}
 
-    /// Follows a change of the live version.
-    fn change(&mut self, now: Moment, before: &Version, version: &Version) {
-        let current = self.log.state().current.as_ref();
-        let good = current.and_then(|current| current.good.as_ref());
-        let is_good = good == Some(version);
-        match current.map(|current| &current.phase) {
-            // What was said to come, has come.
-            Some(Phase::Guarding) if current.is_some_and(|now| now.version == *version) => {}
-            Some(Phase::Guarding) if is_good => {
-                let reason = format!("the live version is the good version {version} again");
-                self.check.give_up();
-                self.record(now, DeploymentEvent::Ended { reason, by: Caller::Guard });
-            }
-            // The guard's own rollback, seen afterwards.
-            Some(Phase::RolledBack | Phase::Failed(_))
-                if is_good && current.is_some_and(|now| now.version == *before) => {}
-            // There is nothing to go back to from what is good.
-            Some(Phase::Baked | Phase::Ended(_)) | None if self.is_known_good(version) => {}
-            Some(
-                Phase::Guarding
-                | Phase::RollingBack
-                | Phase::RolledBack
-                | Phase::Failed(_)
-                | Phase::Baked
-                | Phase::Ended(_),
-            )
-            | None => {
-                let good = self.good_for(before, version);
-                // It is live already, whether or not it was rolled back before.
-                let terms = Terms { irreversible: false, force: Force::Yes };
-                let begun = self.begin(now, None, version.clone(), good, terms, Caller::Guard);
-                debug_assert!(begun.is_ok(), "no rollback is under way and the id is new");
-            }
+/// What follows from a change.
+pub(crate) fn follow(cx: ReadCx<'_>, changed: &Changed) -> ChangeStep {
+    let Changed { before, version } = changed;
+    let current = cx.current();
+    let is_good = current.and_then(|current| current.good.as_ref()) == Some(version);
+    match current.map(|current| &current.phase) {
+        // What was said to come, has come.
+        Some(Phase::Guarding) if current.is_some_and(|of| of.version == *version) => {
+            ChangeStep::Nothing
         }
+        Some(Phase::Guarding) if is_good => ChangeStep::End,
+        // The guard's own rollback, seen afterwards.
+        Some(Phase::RolledBack | Phase::Failed(_))
+            if is_good && current.is_some_and(|of| of.version == *before) =>
+        {
+            ChangeStep::Nothing
+        }
+        // There is nothing to go back to from what is good.
+        Some(Phase::Baked | Phase::Ended(_)) | None if is_known_good(cx, version) => {
+            ChangeStep::Nothing
+        }
+        Some(
+            Phase::Guarding
+            | Phase::RollingBack
+            | Phase::RolledBack
+            | Phase::Failed(_)
+            | Phase::Baked
+            | Phase::Ended(_),
+        )
+        | None => ChangeStep::Begin { good: good_for(cx, before, version) },
     }
+}
 
-    fn is_known_good(&self, version: &Version) -> bool {
-        let configured = self.plan().deployment.good.as_ref();
-        configured.or(self.log.state().good.as_ref()) == Some(version)
-    }
+fn is_known_good(cx: ReadCx<'_>, version: &Version) -> bool {
+    let configured = cx.plan().deployment.good.as_ref();
+    configured.or(cx.state().good.as_ref()) == Some(version)
+}
 
-    /// The version to go back to: the configured one, the last that baked, or what was live
-    /// before. What was not yet found good, or was rolled back, is none: then it is what that one
-    /// would have gone back to. Only who wrote the configuration may name one in quarantine.
-    fn good_for(&self, before: &Version, version: &Version) -> Option<Version> {
-        let unproven = |current: &&Deployment| {
-            current.version == *before
-                && match current.phase {
-                    Phase::Guarding | Phase::RollingBack | Phase::RolledBack | Phase::Failed(_) => {
-                        true
-                    }
-                    Phase::Baked | Phase::Ended(_) => false,
-                }
-        };
-        let previous = match self.log.state().current.as_ref().filter(unproven) {
-            Some(current) => current.good.clone(),
-            None => Some(before.clone()),
-        };
-        let previous = previous.filter(|version| self.log.state().quarantine.of(version).is_none());
-        let named = [self.plan().deployment.good.clone(), self.good_by_default(), previous];
-        named.into_iter().flatten().find(|good| good != version)
-    }
+/// The version to go back to: the configured one, the last that baked, or what was live before.
+/// What was not yet found good, or was rolled back, is none: then it is what that one would have
+/// gone back to. Only who wrote the configuration may name one in quarantine.
+fn good_for(cx: ReadCx<'_>, before: &Version, version: &Version) -> Option<Version> {
+    let unproven = |current: &&Deployment| {
+        current.version == *before
+            && match current.phase {
+                Phase::Guarding | Phase::RollingBack | Phase::RolledBack | Phase::Failed(_) => true,
+                Phase::Baked | Phase::Ended(_) => false,
+            }
+    };
+    let previous = match cx.current().filter(unproven) {
+        Some(current) => current.good.clone(),
+        None => Some(before.clone()),
+    };
+    let previous = previous.filter(|version| cx.state().quarantine.of(version).is_none());
+    let by_default = quarantine::good_by_default(cx.state());
+    let named = [cx.plan().deployment.good.clone(), by_default, previous];
+    named.into_iter().flatten().find(|good| good != version)
 }

@@ -1,39 +1,12 @@
 //! The colour of a deployment, as release managers read it. It is a pure function of what a
 //! snapshot shows, so that status, page and rule tests say the same; it decides nothing.
 
-use serde::{Deserialize, Serialize};
-
 use crate::model::entry::{Refusal, RuleStanding, Trigger};
 use crate::model::rule::Severity;
 
-use super::snapshot::{GuardState, RuleStatus, Snapshot};
-
-/// The colour of a deployment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Health {
-    /// No rule holds, and all of them can tell.
-    Green,
-    /// A rule cannot tell: neither healthy nor bad.
-    Unknown,
-    /// A warning holds, or a critical rule does and not yet for long enough.
-    Yellow,
-    /// A critical rule fires, the deployment was rolled back for one, or a person is needed.
-    Red,
-}
-
-impl Health {
-    /// The colour's name.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Green => "green",
-            Self::Unknown => "unknown",
-            Self::Yellow => "yellow",
-            Self::Red => "red",
-        }
-    }
-}
+use super::snapshot::{RuleStatus, Snapshot};
+use super::state::GuardState;
+pub use super::state::Health;
 
 /// The colour of what a snapshot shows: that of its worst part.
 #[must_use]

@@ -15,8 +15,9 @@ use crate::model::signal::Unit;
 use crate::model::time::{Moment, Timestamp};
 
 use super::evidence;
-use super::health::Health;
 use super::stage::StageStatus;
+pub use super::state::GuardState;
+use super::state::Health;
 use crate::engine::durable::drills::DrillStatus;
 use crate::engine::durable::quarantine::Quarantined;
 use crate::engine::effect::Pace;
@@ -61,61 +62,6 @@ pub struct Snapshot {
     /// The newest drill.
     #[serde(default)]
     pub drill: Option<DrillStatus>,
-}
-
-/// The guard's state.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum GuardState {
-    /// Nothing is guarded.
-    Idle,
-    /// A deployment is guarded.
-    Guarding,
-    /// A rule fired, and people are asked whether to roll back.
-    AwaitingApproval,
-    /// A rollback's steps are being run.
-    RollingBack,
-    /// The steps are done; the cure is being looked for.
-    Verifying,
-    /// The rollback helped.
-    RolledBack,
-    /// The rollback failed. A person is needed.
-    RollbackFailed,
-    /// The version survived its bake and counts as good.
-    Baked,
-    /// Guarding ended without a verdict.
-    Ended,
-}
-
-impl GuardState {
-    /// Whether the deployment will not change any more by itself.
-    #[must_use]
-    pub const fn is_final(self) -> bool {
-        match self {
-            Self::Idle
-            | Self::Guarding
-            | Self::AwaitingApproval
-            | Self::RollingBack
-            | Self::Verifying => false,
-            Self::RolledBack | Self::RollbackFailed | Self::Baked | Self::Ended => true,
-        }
-    }
-}
-
-impl std::fmt::Display for GuardState {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.pad(match self {
-            Self::Idle => "idle",
-            Self::Guarding => "guarding",
-            Self::AwaitingApproval => "awaiting approval",
-            Self::RollingBack => "rolling back",
-            Self::Verifying => "verifying",
-            Self::RolledBack => "rolled back",
-            Self::RollbackFailed => "rollback failed",
-            Self::Baked => "baked",
-            Self::Ended => "ended",
-        })
-    }
 }
 
 /// The live version.
