@@ -147,8 +147,10 @@ impl HookRun {
     pub(crate) fn resume(&mut self, cx: &mut Cx<'_>, open: Option<Attempt>) -> bool {
         let Some(attempt) = open else { return true };
         let step = self.hook.steps.get(attempt.step as usize);
-        // Doing it twice changes nothing, so it is simply done again.
-        if step.is_some_and(|step| step.action.is_harmless()) {
+        // Doing it twice changes nothing, so it is simply done again. What enters a stage shifts
+        // traffic, and the hook may have been edited: there whatever was begun must have ended.
+        let is_harmless = step.is_some_and(|step| step.action.is_harmless());
+        if is_harmless && attempt.entering.is_none() {
             let (result, output) = (StepResult::Unknown, String::new());
             cx.record(AttemptEvent::Outcome { attempt, result, output, took_ms: 0 });
             return true;
