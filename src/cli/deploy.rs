@@ -31,7 +31,7 @@ pub(super) enum DeployCommand {
     ///
     /// Going back is always allowed; asking again runs a hook again that failed.
     ///
-    /// Without [[stage]] in the configuration every name is as good.
+    /// Where the configuration has no stages, every name is as good.
     ///
     /// Example: rollguard deploy stage canary-10
     Stage(StageArgs),

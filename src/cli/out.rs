@@ -35,7 +35,7 @@ pub(super) fn json_line(value: &impl Serialize) -> String {
 /// Prints a value as indented JSON.
 ///
 /// # Errors
-/// As [`print`].
+/// As [`print()`].
 pub(super) fn print_json(value: &impl Serialize) -> Result<(), ClientError> {
     let text = serde_json::to_string_pretty(value);
     print(&(text.expect("plain data with string keys always serializes") + "\n"))

@@ -4,7 +4,7 @@
 //! # A new kind of event
 //!
 //! Add a variant to the enum of its group in `model/event/`, which also says what is asked of any
-//! event, a line to [`KINDS`], its line of text in `render/`, a record to the journal's test, and a
+//! event, a line to `KINDS`, its line of text in `render/`, a record to the journal's test, and a
 //! row to `docs/journal.md`. What acts on it matches it; nothing else mentions it.
 
 use serde::de::{DeserializeOwned, Error};

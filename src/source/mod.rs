@@ -2,7 +2,7 @@
 //! or a classified failure. A target that hangs, drips, lies or dies costs its own slots and
 //! nothing else. Never: judging, keeping whole bodies, following redirects, a secret in a message.
 //!
-//! How a target is read is the business of its [`kind`]; everything else here knows no kind.
+//! How a target is read is the business of its `kind`; everything else here knows no kind.
 
 mod failure;
 mod kind;
