@@ -35,7 +35,7 @@ fuzz_target!(|text: &str| {
             Ok(checked) => checked.lints,
             Err(wrong) => wrong,
         };
-        assert!(found.iter().all(|d| d.place.start <= d.place.end && d.place.end <= length));
+        assert!(found.iter().all(|d| d.span.start <= d.span.end && d.span.end <= length));
         let _ = found.render(Color::Plain);
     }
 });
