@@ -1,5 +1,5 @@
-//! Alertmanager's API v2. It is told of what stands, not of what happened: an alert is sent again
-//! before it lapses for as long as it is active, and for a while after it has ended, to every peer.
+//! Alertmanager's API v2. It takes active alerts, not events: each alert is sent to every peer
+//! again before its `endsAt` for as long as it is active, and for a while after it has ended.
 //! Labels hold no values, so that an alert stays the same while its readings change.
 
 use std::time::Duration;
@@ -12,17 +12,17 @@ use crate::model::channel::{Change, Channel};
 use crate::model::target::Secret;
 use crate::model::time::Timestamp;
 
-use super::request::Request;
+use super::request::{Request, base};
 use super::text::{headline, lines, severity, short};
 
-/// After how long alerts are sent again.
-const AGAIN: Duration = Duration::from_secs(60);
+/// The time between two sendings of all alerts; Prometheus calls it the resend delay.
+const RESEND_DELAY: Duration = Duration::from_secs(60);
 
-/// How far ahead an active alert ends: a few sendings may be lost.
-const LAPSE: Duration = Duration::from_secs(300);
+/// How far ahead of a sending the `endsAt` of an active alert is: a few sendings may be lost.
+const ACTIVE_FOR: Duration = Duration::from_secs(300);
 
-/// For how long an ended alert is sent again: a peer that was away hears of it.
-const AFTER: Duration = Duration::from_secs(300);
+/// How long an ended alert is still sent, so that a peer that was away receives its end.
+const RESOLVED_RETENTION: Duration = Duration::from_secs(300);
 
 /// The most alerts at a time, ended ones included.
 const MAX_ALERTS: usize = 128;
@@ -36,43 +36,42 @@ pub struct Alerts(Vec<Alert>);
 
 #[derive(Clone, Debug, PartialEq)]
 struct Alert {
-    key: String,
+    dedup_key: String,
     matter: Matter,
     labels: Value,
     annotations: Value,
-    since: Timestamp,
-    ended: Option<Timestamp>,
+    starts_at: Timestamp,
+    ends_at: Option<Timestamp>,
 }
 
 impl Alerts {
-    /// Takes in news; answers whether there is something to send.
+    /// Takes an alert into account and returns whether the alerts to send have changed.
     pub fn take(&mut self, channel: &Channel, telling: &Telling) -> bool {
         let news = &*telling.news;
         let before = self.0.clone();
+        let is_same = |alert: &Alert| alert.dedup_key == news.key();
         match &news.turn {
-            Turn::Opens(matter) => {
-                self.end(news.at, |alert| alert.key == news.key() && alert.matter == *matter);
-                if channel.wants(news.change) {
-                    self.open(alert(telling, matter));
-                }
+            Turn::Opens(matter) | Turn::Closes(matter) => {
+                self.end(news.at, |alert| is_same(alert) && alert.matter == *matter);
             }
-            Turn::Closes(matter) => {
-                self.end(news.at, |alert| alert.key == news.key() && alert.matter == *matter);
-            }
-            Turn::ClosesAll => self.end(news.at, |alert| alert.key == news.key()),
-            // Whatever an earlier deployment left open is over.
+            Turn::ClosesAll => self.end(news.at, is_same),
+            // A new deployment ends the alerts of earlier ones.
             Turn::Passes if news.change == Change::Begun => {
-                let of_guard = |alert: &Alert| alert.matter == Matter::Reload;
-                self.end(news.at, |alert| alert.key != news.key() && !of_guard(alert));
+                self.end(news.at, |alert| !is_same(alert) && alert.matter != Matter::Reload);
             }
             Turn::Passes => {}
+        }
+        if let Turn::Opens(matter) = &news.turn
+            && channel.wants(news.change)
+        {
+            self.open(alert(telling, matter));
         }
         self.0 != before
     }
 
     fn end(&mut self, at: Timestamp, which: impl Fn(&Alert) -> bool) {
-        for alert in self.0.iter_mut().filter(|alert| alert.ended.is_none() && which(alert)) {
-            alert.ended = Some(at);
+        for alert in self.0.iter_mut().filter(|alert| alert.ends_at.is_none() && which(alert)) {
+            alert.ends_at = Some(at);
         }
     }
 
@@ -84,15 +83,17 @@ impl Alerts {
         self.0.push(new);
     }
 
-    /// After how long everything is to be sent again; `None`: there is nothing.
+    /// After how long all alerts are to be sent again; `None`: there are none.
     #[must_use]
     pub fn again(&self) -> Option<Duration> {
-        (!self.0.is_empty()).then_some(AGAIN)
+        (!self.0.is_empty()).then_some(RESEND_DELAY)
     }
 
-    /// Forgets what has been over for long enough.
+    /// Removes alerts that ended long enough ago.
     pub fn forget(&mut self, now: Timestamp) {
-        self.0.retain(|alert| alert.ended.is_none_or(|ended| now.since(ended) < AFTER));
+        self.0.retain(|alert| {
+            alert.ends_at.is_none_or(|ends_at| now.since(ends_at) < RESOLVED_RETENTION)
+        });
     }
 
     /// One request to each peer with all alerts as they are now.
@@ -105,8 +106,7 @@ impl Alerts {
     ) -> Vec<Request> {
         let body: Vec<Value> = self.0.iter().map(|alert| alert.body(now)).collect();
         let request = |url: &String| {
-            let base = Secret::Literal(url.trim_end_matches('/').to_owned());
-            Request::post(base, "/api/v2/alerts", body.clone().into()).with_headers(headers)
+            Request::post(base(url), "/api/v2/alerts", body.clone().into()).with_headers(headers)
         };
         urls.iter().map(request).collect()
     }
@@ -114,11 +114,11 @@ impl Alerts {
 
 impl Alert {
     fn body(&self, now: Timestamp) -> Value {
-        let end = self.ended.unwrap_or_else(|| now.after(LAPSE));
+        let end = self.ends_at.unwrap_or_else(|| now.after(ACTIVE_FOR));
         json!({
             "labels": self.labels,
             "annotations": self.annotations,
-            "startsAt": self.since.to_string(),
+            "startsAt": self.starts_at.to_string(),
             "endsAt": end.to_string(),
         })
     }
@@ -143,8 +143,8 @@ fn alert(telling: &Telling, matter: &Matter) -> Alert {
         let label = if line.label == "runbook" { "runbook_url" } else { line.label };
         annotations[label] = short(&line.text, MAX_TEXT).into();
     }
-    let (key, matter, since) = (news.key(), matter.clone(), news.at);
-    Alert { key, matter, labels, annotations, since, ended: None }
+    let (dedup_key, matter, starts_at) = (news.key(), matter.clone(), news.at);
+    Alert { dedup_key, matter, labels, annotations, starts_at, ends_at: None }
 }
 
 const fn name(news: &News) -> &'static str {

@@ -1,34 +1,28 @@
-//! From news to what is sent of them on a channel: the one place that knows which system there is.
-//! Whether a channel tells of news at all follows from what it was asked for, and from what stands
-//! open on it: what was opened is closed, whether or not closing was asked for.
+//! Composes what a channel sends of an alert. This is the only file that knows which kinds of
+//! channels there are. A channel closes what it opened even if nobody asked it to tell of the end.
 
 use crate::engine::effect::Telling;
 use crate::model::alert::Turn;
 use crate::model::channel::{Channel, System};
 
+use super::context::{Context, EventAction, Sender};
+use super::grafana::Grafana;
+use super::pagerduty::PagerDuty;
 use super::request::Outgoing;
-use super::{cloudevent, grafana, opsgenie, pagerduty, slack, statuspage, webhook};
+use super::statuspage::Statuspage;
+use super::{cloudevent, opsgenie, slack, webhook};
 
-/// What a channel knows of the matters under one key.
+/// What a channel remembers of the alerts under one dedup key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Memory {
-    /// Something stands open there.
+    /// Whether an alert is open there.
     pub opened: bool,
-    /// What the other system calls it.
+    /// The identifier that the other system gave to it.
     pub reference: Option<String>,
 }
 
-/// Who tells.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sender {
-    /// The host's name.
-    pub host: String,
-    /// rollguard's version.
-    pub rollguard: String,
-}
-
-/// What is sent of news on a channel, in order; often nothing. Alertmanager is not told of news but
-/// of what stands, see [`Alerts`](super::Alerts).
+/// Composes the requests that a channel sends of an alert, in order; often there are none.
+/// Alertmanager is sent all active alerts instead, see [`Alerts`](super::Alerts).
 #[must_use]
 pub fn compose(
     channel: &Channel,
@@ -36,54 +30,57 @@ pub fn compose(
     memory: &Memory,
     sender: &Sender,
 ) -> Vec<Outgoing> {
-    let step = step(channel, telling, memory);
-    match &channel.system {
-        System::Slack { url } => slack::compose(url, telling, step, sender),
+    let reference = memory.reference.as_deref();
+    let event = event_action(channel, telling, memory).and_then(|action| {
+        let news = &telling.news;
+        compose_event(&channel.system, &Context { telling, news, action, reference, sender })
+    });
+    let change = match &channel.system {
         System::PagerDuty { url, routing_key, changes } => {
-            let to = pagerduty::To { url, routing_key, changes: *changes };
-            pagerduty::compose(&to, telling, step, sender)
+            PagerDuty { url, routing_key }.change_event(*changes, telling, sender)
         }
-        System::Opsgenie { url, key } => opsgenie::compose(url, key, telling, step, sender),
-        System::Alertmanager { .. } => Vec::new(),
+        System::Slack { .. }
+        | System::Opsgenie { .. }
+        | System::Alertmanager { .. }
+        | System::Grafana { .. }
+        | System::Statuspage { .. }
+        | System::Webhook { .. }
+        | System::CloudEvent { .. } => None,
+    };
+    event.into_iter().chain(change).collect()
+}
+
+fn compose_event(system: &System, cx: &Context<'_>) -> Option<Outgoing> {
+    match system {
+        System::Slack { url } => Some(slack::compose(url, cx)),
+        System::PagerDuty { url, routing_key, .. } => PagerDuty { url, routing_key }.event(cx),
+        System::Opsgenie { url, key } => opsgenie::compose(url, key, cx),
+        System::Alertmanager { .. } => None,
         System::Grafana { url, token, dashboard, tags } => {
-            let to = grafana::To { url, token, dashboard: dashboard.as_deref(), tags };
-            grafana::compose(&to, telling, step, memory.reference.as_deref())
+            let grafana = Grafana { url, token, dashboard: dashboard.as_deref(), tags };
+            Some(grafana.compose(cx))
         }
         System::Statuspage { url, key, page, components, subscribers } => {
-            let to = statuspage::To { url, key, page, components, subscribers: *subscribers };
-            statuspage::compose(&to, telling, step, memory.reference.as_deref())
+            Statuspage { url, key, page, components, subscribers: *subscribers }.compose(cx)
         }
-        System::Webhook { url, headers } => webhook::compose(url, headers, telling, step, sender),
+        System::Webhook { url, headers } => Some(webhook::compose(url, headers, cx)),
         System::CloudEvent { url, source, headers } => {
-            let to = cloudevent::To { url, source, headers };
-            cloudevent::compose(&to, telling, step, sender)
+            Some(cloudevent::compose(url, source, headers, cx))
         }
     }
 }
 
-/// What news are to a channel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Step {
-    /// It was not asked for them.
-    Unasked,
-    /// It was asked for them, and they open or close nothing.
-    Passes,
-    /// They open a matter that it was asked for.
-    Opens,
-    /// They close the last matter that it was told of.
-    Closes,
-    /// It was asked for them, and what they close was never open there, or more than that is.
-    Ends,
-}
-
-pub(super) fn step(channel: &Channel, telling: &Telling, memory: &Memory) -> Step {
-    let still = telling.open.iter().any(|change| channel.wants(*change));
-    let wanted = channel.wants(telling.news.change);
-    match telling.news.turn {
-        Turn::Opens(_) if wanted => Step::Opens,
-        Turn::Closes(_) | Turn::ClosesAll if memory.opened && !still => Step::Closes,
-        Turn::Closes(_) | Turn::ClosesAll if wanted => Step::Ends,
-        Turn::Passes if wanted => Step::Passes,
-        Turn::Opens(_) | Turn::Closes(_) | Turn::ClosesAll | Turn::Passes => Step::Unasked,
-    }
+/// What the channel has to do; `None`: nothing, because it was not asked to tell of this and has
+/// nothing to close.
+fn event_action(channel: &Channel, telling: &Telling, memory: &Memory) -> Option<EventAction> {
+    let another_is_open = telling.open.iter().any(|change| channel.wants(*change));
+    let action = match &telling.news.turn {
+        Turn::Closes(_) | Turn::ClosesAll if memory.opened && !another_is_open => {
+            return Some(EventAction::Resolve);
+        }
+        Turn::Opens(_) => EventAction::Trigger,
+        Turn::Closes(_) | Turn::ClosesAll => EventAction::InformOfEnd,
+        Turn::Passes => EventAction::Inform,
+    };
+    channel.wants(telling.news.change).then_some(action)
 }

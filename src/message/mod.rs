@@ -1,10 +1,11 @@
-//! L1: what each system is told, as plain values: news in, requests out. A request names its
-//! secrets and never holds one; sending is `notify`'s business. Nothing here waits, tries again
-//! or asks for the time.
+//! L1: composes the requests that each kind of channel sends of an alert, as plain values. A
+//! request names its secrets and never holds one; `notify` sends it. Nothing here waits, tries
+//! again or asks for the time.
 
 mod alertmanager;
 mod cloudevent;
 mod compose;
+mod context;
 mod grafana;
 mod key;
 mod opsgenie;
@@ -20,6 +21,7 @@ mod webhook;
 mod tests;
 
 pub use alertmanager::Alerts;
-pub use compose::{Memory, Sender, compose};
+pub use compose::{Memory, compose};
+pub use context::Sender;
 pub use reply::{Fate, fate, reference};
-pub use request::{Address, Header, Method, Outgoing, Repeat, Request, Then};
+pub use request::{Address, Header, OnAccepted, Outgoing, Repeat, Request, RequestMethod};

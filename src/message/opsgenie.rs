@@ -1,15 +1,14 @@
 //! Opsgenie, and Jira Service Management, which took over its API: one alert for a deployment, by
-//! its alias. Creating one again counts on the same alert.
+//! its alias. The system counts a second creation on the same alert.
 
 use serde_json::json;
 
-use crate::engine::effect::Telling;
 use crate::model::alert::News;
 use crate::model::target::Secret;
 
-use super::compose::{Sender, Step};
+use super::context::{Context, EventAction};
 use super::key::{bounded, segment};
-use super::request::{Outgoing, Repeat, Request, Then};
+use super::request::{OnAccepted, Outgoing, Repeat, Request, base};
 use super::text::{headline, lines, severity, short};
 
 /// The most characters of a message.
@@ -21,46 +20,37 @@ const MAX_DESCRIPTION: usize = 4_000;
 /// The most characters of an alias.
 const MAX_ALIAS: usize = 512;
 
-pub(super) fn compose(
-    url: &str,
-    key: &Secret,
-    telling: &Telling,
-    step: Step,
-    sender: &Sender,
-) -> Vec<Outgoing> {
-    let news = &telling.news;
-    let base = Secret::Literal(url.trim_end_matches('/').to_owned());
+pub(super) fn compose(url: &str, key: &Secret, cx: &Context<'_>) -> Option<Outgoing> {
+    let news = cx.news;
     let alias = bounded(&news.key(), MAX_ALIAS);
-    let (request, then) = match step {
-        Step::Unasked | Step::Ends => return Vec::new(),
-        Step::Opens | Step::Passes => {
+    let (rest, body, then) = match cx.action {
+        EventAction::InformOfEnd => return None,
+        EventAction::Trigger | EventAction::Inform => {
             let body = json!({
                 "message": short(&headline(news), MAX_MESSAGE),
                 "alias": alias,
-                "description": description(telling),
+                "description": description(cx),
                 "priority": priority(news),
-                "source": format!("rollguard on {}", sender.host),
+                "source": cx.sender.name(),
                 "entity": news.service,
                 "tags": ["rollguard", news.change.word()],
             });
-            (Request::post(base, "", body), Then::Opened)
+            (String::new(), body, OnAccepted::Opened)
         }
-        Step::Closes => {
+        EventAction::Resolve => {
             let rest = format!("/{}/close?identifierType=alias", segment(&alias));
-            let body = json!({
-                "source": format!("rollguard on {}", sender.host),
-                "note": short(&headline(news), MAX_DESCRIPTION),
-            });
-            (Request::post(base, rest, body), Then::Closed)
+            let note = short(&headline(news), MAX_DESCRIPTION);
+            (rest, json!({ "source": cx.sender.name(), "note": note }), OnAccepted::Closed)
         }
     };
-    vec![request.authorized("GenieKey ", key).sent(Repeat::Harmless, then)]
+    let request = Request::post(base(url), rest, body).authorized("GenieKey ", key);
+    Some(request.sent(Repeat::Harmless, then))
 }
 
-fn description(telling: &Telling) -> String {
-    let mut text = short(&headline(&telling.news), MAX_DESCRIPTION / 2);
-    for line in lines(telling) {
-        text.push_str(&format!("\n{}: {}", line.label, line.text));
+fn description(cx: &Context<'_>) -> String {
+    let mut text = short(&headline(cx.news), MAX_DESCRIPTION / 2);
+    for line in lines(cx.telling) {
+        text.push_str(&format!("\n{line}"));
     }
     text.chars().take(MAX_DESCRIPTION).collect()
 }

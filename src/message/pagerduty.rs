@@ -1,5 +1,5 @@
-//! PagerDuty's Events API v2: one incident for a deployment, by its deduplication key. Sending an
-//! event twice is harmless as long as the key and the integration are the same.
+//! PagerDuty's Events API v2: one incident for a deployment, by its dedup key. Sending an event
+//! twice is harmless as long as the key and the integration are the same.
 
 use serde_json::{Value, json};
 
@@ -7,102 +7,99 @@ use crate::engine::effect::Telling;
 use crate::model::channel::{Change, Sends};
 use crate::model::target::Secret;
 
-use super::compose::{Sender, Step};
+use super::context::{Context, EventAction, Sender};
 use super::key::bounded;
-use super::request::{Outgoing, Repeat, Request, Then};
+use super::request::{OnAccepted, Outgoing, Repeat, Request};
 use super::text::{headline, lines, severity, short};
 
 /// The most characters of a summary.
 const MAX_SUMMARY: usize = 1024;
 
-/// The most bytes of a deduplication key.
+/// The most bytes of a dedup key.
 const MAX_KEY: usize = 255;
 
-/// What ends every URL that events are sent to, and where change events go instead.
-pub(crate) const ENQUEUE: &str = "/v2/enqueue";
+/// The end of every URL that events are sent to, and the path that change events take instead.
+const ENQUEUE: &str = "/v2/enqueue";
 const CHANGE: &str = "/v2/change/enqueue";
 
-pub(super) struct To<'a> {
+pub(super) struct PagerDuty<'a> {
     pub(super) url: &'a str,
     pub(super) routing_key: &'a Secret,
-    pub(super) changes: Sends,
 }
 
-pub(super) fn compose(
-    to: &To<'_>,
-    telling: &Telling,
-    step: Step,
-    sender: &Sender,
-) -> Vec<Outgoing> {
-    let mut all = Vec::new();
-    match step {
-        Step::Opens | Step::Passes => {
-            all.push(event(to, ENQUEUE, trigger(telling, sender), Then::Opened));
-        }
-        Step::Closes => {
-            let key = bounded(&telling.news.key(), MAX_KEY);
-            let body = json!({ "event_action": "resolve", "dedup_key": key });
-            all.push(event(to, ENQUEUE, body, Then::Closed));
-        }
-        Step::Unasked | Step::Ends => {}
+impl PagerDuty<'_> {
+    pub(super) fn event(&self, cx: &Context<'_>) -> Option<Outgoing> {
+        let key = bounded(&cx.news.key(), MAX_KEY);
+        let (body, then) = match cx.action {
+            EventAction::Trigger | EventAction::Inform => (trigger(cx, &key), OnAccepted::Opened),
+            EventAction::Resolve => {
+                (json!({ "event_action": "resolve", "dedup_key": key }), OnAccepted::Closed)
+            }
+            EventAction::InformOfEnd => return None,
+        };
+        Some(self.request(ENQUEUE, body).sent(Repeat::Harmless, then))
     }
-    let changes = matches!(telling.news.change, Change::Begun | Change::Baked);
-    if changes && to.changes == Sends::Yes {
-        let change = event(to, CHANGE, change(telling, sender), Then::Nothing);
-        // A change event has no key: it would be there twice.
-        all.push(Outgoing { repeat: Repeat::Seen, ..change });
+
+    /// The change event of a deployment's begin or bake, whether or not it is also an alert.
+    pub(super) fn change_event(
+        &self,
+        changes: Sends,
+        telling: &Telling,
+        sender: &Sender,
+    ) -> Option<Outgoing> {
+        let news = &telling.news;
+        let is_change = matches!(news.change, Change::Begun | Change::Baked);
+        if !is_change || changes != Sends::Yes {
+            return None;
+        }
+        let body = json!({
+            "payload": {
+                "summary": short(&headline(news), MAX_SUMMARY),
+                "source": sender.host,
+                "timestamp": news.at.to_string(),
+                "custom_details": details(telling),
+            },
+        });
+        // A change event has no key, so people would see a second one.
+        Some(self.request(CHANGE, body).sent(Repeat::Seen, OnAccepted::Nothing))
     }
-    all
+
+    fn request(&self, path: &str, body: Value) -> Request {
+        let base = self.url.strip_suffix(ENQUEUE).unwrap_or(self.url);
+        let mut request = Request::post(Secret::Literal(base.to_owned()), path, body);
+        request.secret_field = Some(("routing_key", self.routing_key.clone()));
+        request
+    }
 }
 
-fn event(to: &To<'_>, path: &str, body: Value, then: Then) -> Outgoing {
-    let base = to.url.strip_suffix(ENQUEUE).unwrap_or(to.url);
-    let mut request = Request::post(Secret::Literal(base.to_owned()), path, body);
-    request.secret_field = Some(("routing_key", to.routing_key.clone()));
-    request.sent(Repeat::Harmless, then)
-}
-
-fn trigger(telling: &Telling, sender: &Sender) -> Value {
-    let news = &telling.news;
+fn trigger(cx: &Context<'_>, key: &str) -> Value {
+    let news = cx.news;
     json!({
         "event_action": "trigger",
-        "dedup_key": bounded(&news.key(), MAX_KEY),
+        "dedup_key": key,
         "client": "rollguard",
         "payload": {
             "summary": short(&headline(news), MAX_SUMMARY),
-            "source": sender.host,
+            "source": cx.sender.host,
             "severity": severity(news),
             "timestamp": news.at.to_string(),
             "component": news.service,
             "group": news.service,
             "class": news.change.word(),
-            "custom_details": details(telling),
+            "custom_details": details(cx.telling),
         },
     })
 }
 
-fn change(telling: &Telling, sender: &Sender) -> Value {
-    let news = &telling.news;
-    json!({
-        "payload": {
-            "summary": short(&headline(news), MAX_SUMMARY),
-            "source": sender.host,
-            "timestamp": news.at.to_string(),
-            "custom_details": details(telling),
-        },
-    })
-}
-
-/// What is known, by name. Its texts are bounded, so the event stays far below the 512 KB that are
-/// taken.
-pub(super) fn details(telling: &Telling) -> Value {
+/// What is known, by name. Its texts are bounded, so the event stays far below the 512 KB that
+/// PagerDuty accepts.
+fn details(telling: &Telling) -> Value {
     let news = &telling.news;
     let mut details = serde_json::Map::new();
     for line in lines(telling) {
         details.insert(line.label.to_owned(), line.text.into());
     }
-    let versions = [("version", &news.version), ("good", &news.good)];
-    for (name, version) in versions {
+    for (name, version) in [("version", &news.version), ("good", &news.good)] {
         if let Some(version) = version {
             details.insert(name.to_owned(), version.as_str().into());
         }

@@ -1,4 +1,4 @@
-//! A request as a value: everything but the secrets, which are named where they go.
+//! A request as a value. It names its secrets and never holds one.
 
 use serde_json::Value;
 
@@ -8,7 +8,7 @@ use crate::model::target::Secret;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Request {
     /// How.
-    pub method: Method,
+    pub method: RequestMethod,
     /// Where to.
     pub address: Address,
     /// Headers beside `Content-Type`.
@@ -23,7 +23,7 @@ pub struct Request {
 
 /// How a request is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Method {
+pub enum RequestMethod {
     /// To make or to say something.
     Post,
     /// To change what was made.
@@ -59,33 +59,38 @@ pub enum Repeat {
     Seen,
 }
 
-/// What is sent of news, in order.
+/// A request, and what its sender has to know about it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outgoing {
     /// The request.
     pub request: Request,
     /// Whether it may be made again.
     pub repeat: Repeat,
-    /// What is remembered once it was taken.
-    pub then: Then,
+    /// What it changes once the other system has accepted it.
+    pub then: OnAccepted,
 }
 
-/// What follows from a request that was taken.
+/// What a request changes, once the other system has accepted it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Then {
+pub enum OnAccepted {
     /// Nothing.
     Nothing,
-    /// Something stands open there.
+    /// An alert is open there.
     Opened,
-    /// It does not any more.
+    /// The alert is not open any more.
     Closed,
+}
+
+/// A base from the configuration, to which a path that starts with `/` is appended.
+pub(super) fn base(url: &str) -> Secret {
+    Secret::Literal(url.trim_end_matches('/').to_owned())
 }
 
 impl Request {
     /// A POST of a JSON document.
     pub(super) fn post(base: Secret, rest: impl Into<String>, body: Value) -> Self {
         Self {
-            method: Method::Post,
+            method: RequestMethod::Post,
             address: Address { base, rest: rest.into() },
             headers: Vec::new(),
             content_type: "application/json",
@@ -95,7 +100,7 @@ impl Request {
     }
 
     pub(super) fn patch(base: Secret, rest: impl Into<String>, body: Value) -> Self {
-        Self { method: Method::Patch, ..Self::post(base, rest, body) }
+        Self { method: RequestMethod::Patch, ..Self::post(base, rest, body) }
     }
 
     pub(super) fn with_headers(mut self, headers: &[(String, Secret)]) -> Self {
@@ -113,7 +118,7 @@ impl Request {
         self
     }
 
-    pub(super) const fn sent(self, repeat: Repeat, then: Then) -> Outgoing {
+    pub(super) const fn sent(self, repeat: Repeat, then: OnAccepted) -> Outgoing {
         Outgoing { request: self, repeat, then }
     }
 }

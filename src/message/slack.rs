@@ -1,40 +1,30 @@
-//! Slack's incoming webhooks. A message cannot be changed afterwards and is not recognised when it
-//! comes twice. Whatever is said is escaped: `<!channel>` in a reason must wake nobody.
+//! Slack's incoming webhooks. A message cannot be changed afterwards, and Slack does not recognise
+//! one that comes twice. All text is escaped: `<!channel>` in a reason must wake nobody.
 
 use serde_json::json;
 
-use crate::engine::effect::Telling;
 use crate::model::target::Secret;
 
-use super::compose::{Sender, Step};
-use super::request::{Outgoing, Repeat, Request, Then};
+use super::context::Context;
+use super::request::{OnAccepted, Outgoing, Repeat, Request};
 use super::text::{headline, lines, short};
 
 /// The most characters of a section's text, before escaping, which makes it five times as long at
 /// most; Slack takes 3000.
 const MAX_SECTION: usize = 590;
 
-pub(super) fn compose(
-    url: &Secret,
-    telling: &Telling,
-    step: Step,
-    sender: &Sender,
-) -> Vec<Outgoing> {
-    if step == Step::Unasked {
-        return Vec::new();
-    }
-    let head = short(&headline(&telling.news), MAX_SECTION);
+pub(super) fn compose(url: &Secret, cx: &Context<'_>) -> Outgoing {
+    let head = short(&headline(cx.news), MAX_SECTION);
     let mut blocks = vec![section(&format!("*{}*", escape(&head)))];
-    let body: Vec<String> =
-        lines(telling).iter().map(|line| format!("{}: {}", line.label, line.text)).collect();
+    let body: Vec<String> = lines(cx.telling).iter().map(ToString::to_string).collect();
     if !body.is_empty() {
         blocks.push(section(&escape(&short_lines(&body))));
     }
-    let from = format!("rollguard on {}, {}", sender.host, telling.news.at);
+    let from = format!("{}, {}", cx.sender.name(), cx.news.at);
     let element = json!({ "type": "mrkdwn", "text": escape(&short(&from, MAX_SECTION)) });
     blocks.push(json!({ "type": "context", "elements": [element] }));
     let body = json!({ "text": escape(&head), "blocks": blocks });
-    vec![Request::post(url.clone(), "", body).sent(Repeat::Seen, Then::Nothing)]
+    Request::post(url.clone(), "", body).sent(Repeat::Seen, OnAccepted::Nothing)
 }
 
 fn short_lines(lines: &[String]) -> String {
@@ -57,6 +47,6 @@ fn section(text: &str) -> serde_json::Value {
 }
 
 /// Slack's three special characters.
-pub(super) fn escape(text: &str) -> String {
+fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }

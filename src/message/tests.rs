@@ -245,7 +245,7 @@ fn pagerduty_triggers_under_the_key_of_the_deployment() {
     assert_eq!(sent.request.secret_field, Some(("routing_key", secret("PD"))));
     let base = Secret::Literal("https://events.pagerduty.com".to_owned());
     assert_eq!(sent.request.address, Address { base, rest: "/v2/enqueue".to_owned() });
-    assert_eq!((sent.repeat, sent.then), (Repeat::Harmless, Then::Opened));
+    assert_eq!((sent.repeat, sent.then), (Repeat::Harmless, OnAccepted::Opened));
 }
 
 #[test]
@@ -256,7 +256,7 @@ fn pagerduty_resolves_what_it_triggered_and_nothing_else() {
         assert_eq!(none, [], "{change:?}");
         let sent = only(&channel, &telling(change), &opened(None));
         let expected = json!({ "event_action": "resolve", "dedup_key": "guard/api/d1" });
-        assert_eq!((sent.request.body, sent.then), (expected, Then::Closed));
+        assert_eq!((sent.request.body, sent.then), (expected, OnAccepted::Closed));
     }
 }
 
@@ -268,7 +268,7 @@ fn what_clears_while_something_else_is_wrong_resolves_nothing() {
     assert_eq!(compose(&channel, &telling, &opened(None), &sender()), []);
     // What it never tells of does not hold it open.
     telling.open = vec![Change::Firing];
-    assert_eq!(only(&channel, &telling, &opened(None)).then, Then::Closed);
+    assert_eq!(only(&channel, &telling, &opened(None)).then, OnAccepted::Closed);
 }
 
 #[test]
@@ -291,7 +291,7 @@ fn pagerduty_gets_change_events_where_it_was_asked_for_them() {
     } });
     assert_eq!(sent.request.body, expected);
     assert_eq!(sent.request.address.rest, "/v2/change/enqueue");
-    assert_eq!((sent.repeat, sent.then), (Repeat::Seen, Then::Nothing));
+    assert_eq!((sent.repeat, sent.then), (Repeat::Seen, OnAccepted::Nothing));
     let baked = compose(&channel, &telling(Change::Baked), &opened(None), &sender());
     assert_eq!(baked.len(), 2);
 }
@@ -340,10 +340,10 @@ fn grafana_gets_a_region_from_the_decision_to_its_end() {
     });
     assert_eq!(sent.request.body, expected);
     assert_eq!(sent.request.address.rest, "/api/annotations");
-    assert_eq!((sent.repeat, sent.then), (Repeat::Seen, Then::Opened));
+    assert_eq!((sent.repeat, sent.then), (Repeat::Seen, OnAccepted::Opened));
     let end = only(&channel, &telling(Change::RolledBack), &opened(Some("42")));
     assert_eq!((end.request.method, end.request.address.rest.as_str()), {
-        (Method::Patch, "/api/annotations/42")
+        (RequestMethod::Patch, "/api/annotations/42")
     });
     let text = "api: rolled back v2 to v1, and it helped";
     assert_eq!(end.request.body, json!({ "timeEnd": 1_793_000_000_123_i64, "text": text }));
@@ -378,7 +378,7 @@ fn a_status_page_says_nothing_of_the_inside() {
     } });
     assert_eq!(end.request.body, expected);
     assert_eq!((end.request.method, end.request.address.rest.as_str()), {
-        (Method::Patch, "/v1/pages/p1/incidents/i9")
+        (RequestMethod::Patch, "/v1/pages/p1/incidents/i9")
     });
     // Nothing was made that could be ended.
     let unknown = compose(&channel, &telling(Change::RolledBack), &opened(None), &sender());

@@ -1,5 +1,9 @@
-//! What people read of news, whatever they read it in: a headline and a few lines. Text that comes
-//! from elsewhere is made harmless and is bounded here; each system escapes for itself.
+//! The text of an alert, which is the same on every channel: a headline and a few lines. Text from
+//! elsewhere loses its control characters and is bounded here; each kind of channel escapes it for
+//! its own markup.
+
+use std::fmt;
+use std::time::Duration;
 
 use crate::engine::effect::Telling;
 use crate::model::alert::News;
@@ -7,19 +11,25 @@ use crate::model::channel::Change;
 use crate::model::name::SignalName;
 use crate::model::rule::Severity;
 use crate::model::signal::Unit;
+use crate::model::time::format_duration;
 use crate::render::{Compared, comparisons, plain};
 
 /// The most characters of a text from elsewhere: a sentence or two.
 const MAX_TEXT: usize = 400;
 
-/// A line beside the headline.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Line {
+/// A line below the headline.
+pub(super) struct LabelledText {
     pub(super) label: &'static str,
     pub(super) text: String,
 }
 
-/// The news in a sentence.
+impl fmt::Display for LabelledText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.label, self.text)
+    }
+}
+
+/// The alert in a sentence.
 pub(super) fn headline(news: &News) -> String {
     let service = news.service.as_str();
     let version = news.version.as_ref().map_or("the deployment", |version| version.as_str());
@@ -63,10 +73,10 @@ pub(super) fn headline(news: &News) -> String {
 }
 
 /// What the headline does not say.
-pub(super) fn lines(telling: &Telling) -> Vec<Line> {
+pub(super) fn lines(telling: &Telling) -> Vec<LabelledText> {
     let news = &*telling.news;
     let mut lines = Vec::new();
-    let mut line = |label, text: String| lines.push(Line { label, text });
+    let mut line = |label, text: String| lines.push(LabelledText { label, text });
     if let Some(rule) = &news.rule {
         line("rule", format!("{}: {}", rule.rule, short(&rule.when, MAX_TEXT)));
         let readings = readings(telling);
@@ -87,8 +97,8 @@ pub(super) fn lines(telling: &Telling) -> Vec<Line> {
     if news.change == Change::RolledBack
         && let Some(decided) = news.decided
     {
-        let took = crate::model::time::format_duration(whole(news.at.since(decided)));
-        line("took", took);
+        let seconds = Duration::from_secs(news.at.since(decided).as_secs());
+        line("took", format_duration(seconds));
     }
     if let Some(deployment) = &news.deployment {
         line("deployment", deployment.to_string());
@@ -96,11 +106,7 @@ pub(super) fn lines(telling: &Telling) -> Vec<Line> {
     lines
 }
 
-const fn whole(span: std::time::Duration) -> std::time::Duration {
-    std::time::Duration::from_secs(span.as_secs())
-}
-
-/// What the rule's comparisons said: `error_rate 19.8% > 5%`.
+/// The readings that the rule compared: `error_rate 19.8% > 5%`.
 pub(super) fn readings(telling: &Telling) -> String {
     let Some(rule) = &telling.news.rule else { return String::new() };
     let unit = |name: &SignalName| -> Option<Unit> {
@@ -110,7 +116,7 @@ pub(super) fn readings(telling: &Telling) -> String {
     short(&all.join(", "), MAX_TEXT)
 }
 
-/// How bad it is, as systems with severities say it.
+/// The severity, in the words that PagerDuty, Alertmanager and others use.
 pub(super) fn severity(news: &News) -> &'static str {
     match news.change {
         Change::AwaitingApproval | Change::Decided | Change::Failed | Change::JournalLost => {
@@ -141,7 +147,7 @@ pub(super) fn severity(news: &News) -> &'static str {
     }
 }
 
-/// The text without control characters, cut to so many characters.
+/// The text without control characters, cut to `most` characters.
 pub(super) fn short(text: &str, most: usize) -> String {
     let text = plain(text);
     if text.chars().count() <= most {

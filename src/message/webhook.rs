@@ -1,38 +1,29 @@
-//! A JSON document of rollguard's own, for whatever has no form of its own here. Its `id` lets the
-//! receiver recognise what comes twice; it is also the header `Idempotency-Key`.
+//! A JSON document of rollguard's own, for every receiver that has no kind of its own here. Its
+//! `id`, also sent as the header `Idempotency-Key`, lets the receiver recognise a document that
+//! comes twice.
 
 use serde_json::{Value, json};
 
-use crate::engine::effect::Telling;
 use crate::model::target::Secret;
 
-use super::compose::{Sender, Step};
-use super::request::{Header, Outgoing, Repeat, Request, Then};
+use super::context::Context;
+use super::request::{Header, OnAccepted, Outgoing, Repeat, Request};
 use super::text::{headline, readings, severity};
 
-pub(super) fn compose(
-    url: &Secret,
-    headers: &[(String, Secret)],
-    telling: &Telling,
-    step: Step,
-    sender: &Sender,
-) -> Vec<Outgoing> {
-    if step == Step::Unasked {
-        return Vec::new();
-    }
-    let mut request = Request::post(url.clone(), "", document(telling, sender));
+pub(super) fn compose(url: &Secret, headers: &[(String, Secret)], cx: &Context<'_>) -> Outgoing {
+    let mut request = Request::post(url.clone(), "", document(cx));
     request.headers.push(Header {
         name: "Idempotency-Key".to_owned(),
         prefix: "",
-        value: Secret::Literal(telling.news.id()),
+        value: Secret::Literal(cx.news.id()),
     });
-    let request = request.with_headers(headers);
-    vec![request.sent(Repeat::Harmless, Then::Nothing)]
+    request.with_headers(headers).sent(Repeat::Harmless, OnAccepted::Nothing)
 }
 
-/// What is known of news. Its fields are documented and only ever added to.
-pub(super) fn document(telling: &Telling, sender: &Sender) -> Value {
-    let news = &telling.news;
+/// All that is known of an alert. Its fields are documented; a version may add fields but never
+/// removes one.
+pub(super) fn document(cx: &Context<'_>) -> Value {
+    let news = cx.news;
     let rule = news.rule.as_ref().map(|rule| {
         json!({
             "name": rule.rule,
@@ -40,7 +31,7 @@ pub(super) fn document(telling: &Telling, sender: &Sender) -> Value {
             "severity": rule.severity,
             "held_ms": rule.held_ms,
             "for_ms": rule.for_ms,
-            "readings": readings(telling),
+            "readings": readings(cx.telling),
             "description": rule.about.description,
             "runbook": rule.about.runbook,
             "owner": rule.about.owner,
@@ -61,7 +52,7 @@ pub(super) fn document(telling: &Telling, sender: &Sender) -> Value {
         "reason": news.reason,
         "rule": rule,
         "decided_at": news.decided.map(|at| at.to_string()),
-        "host": sender.host,
-        "rollguard": sender.rollguard,
+        "host": cx.sender.host,
+        "rollguard": cx.sender.rollguard,
     })
 }

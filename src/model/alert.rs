@@ -1,12 +1,12 @@
-//! News: one change of state, with everything that telling it takes. It is made from the journal
-//! alone, so that a guard that was restarted tells the same.
+//! Alerts: changes of state that people may be told of, with all that their messages say. They are
+//! made from the journal alone, so that a guard sends the same ones after a restart.
 
 use super::channel::Change;
 use super::evidence::RuleEvidence;
 use super::name::{DeploymentId, RuleName, ServiceName, StageName, Version};
 use super::time::Timestamp;
 
-/// One change of state.
+/// A change of state that people may be told of, as recorded in the journal.
 #[derive(Clone, Debug, PartialEq)]
 pub struct News {
     /// What changed.
@@ -31,7 +31,7 @@ pub struct News {
     pub reason: String,
     /// When the rollback was decided.
     pub decided: Option<Timestamp>,
-    /// What it means for a matter that stands open.
+    /// What it means for the alerts that are open.
     pub turn: Turn,
 }
 
@@ -40,7 +40,7 @@ pub struct News {
 pub struct StateChange {
     /// What changed.
     pub change: Change,
-    /// What it means for a matter that stands open.
+    /// What it means for the alerts that are open.
     pub turn: Turn,
     /// Why, in a line; empty where nothing is to be said.
     pub reason: String,
@@ -54,20 +54,20 @@ impl StateChange {
     }
 }
 
-/// What news mean for what is wrong.
+/// What an event means for the alerts that are open.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Turn {
     /// Nothing.
     Passes,
-    /// This is wrong from now on, or in another way than before.
+    /// It opens this alert, or changes it if it is open.
     Opens(Matter),
-    /// It is not wrong any more.
+    /// It closes this alert.
     Closes(Matter),
-    /// Nothing about the deployment is wrong any more.
+    /// It closes all alerts of the deployment.
     ClosesAll,
 }
 
-/// Something that is wrong until it is not.
+/// What an open alert is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Matter {
     /// The deployment is being rolled back, or people are asked whether to, or that failed.
@@ -85,8 +85,8 @@ pub enum Matter {
 }
 
 impl News {
-    /// What all news about the same thing have in common: `guard/SERVICE/DEPLOYMENT`, or
-    /// `guard/SERVICE`. At most 263 bytes, as names are bounded.
+    /// The dedup key, which all alerts of a deployment share: `guard/SERVICE/DEPLOYMENT`, or
+    /// `guard/SERVICE` for the guard itself. At most 263 bytes, as names are bounded.
     #[must_use]
     pub fn key(&self) -> String {
         match &self.deployment {
@@ -95,8 +95,8 @@ impl News {
         }
     }
 
-    /// What no two news have in common: the key and the record's `seq`, or the time where there is
-    /// no record.
+    /// An id that is unique among all alerts: the dedup key and the record's `seq`, or the time
+    /// where there is no record.
     #[must_use]
     pub fn id(&self) -> String {
         match self.seq {

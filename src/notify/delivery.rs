@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use reqwest::Method as HttpMethod;
+use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 
-use crate::message::{Fate, Header, Method, Repeat, Request, fate};
+use crate::message::{Fate, Header, Repeat, Request, RequestMethod, fate};
 use crate::model::target::Secret;
 use crate::net::client::{self, Answer, Client};
 use crate::net::credential::{aside, header, value};
@@ -97,8 +97,8 @@ fn fill(request: Request) -> Result<(client::Request, Secrets), String> {
     }
     let body = serde_json::to_vec(&body).map_err(|error| format!("no body: {error}"))?;
     let method = match request.method {
-        Method::Post => HttpMethod::POST,
-        Method::Patch => HttpMethod::PATCH,
+        RequestMethod::Post => Method::POST,
+        RequestMethod::Patch => Method::PATCH,
     };
     let (timeout, max_body) = (TIMEOUT, MAX_BODY);
     let filled = client::Request { method, url, headers, body: Some(body), timeout, max_body };

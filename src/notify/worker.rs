@@ -15,7 +15,7 @@ use tokio::time::sleep;
 
 use crate::clock::Clock;
 use crate::engine::effect::{Announced, Occurrence, Telling};
-use crate::message::{Alerts, Memory, Outgoing, Repeat, Sender, Then, compose, reference};
+use crate::message::{Alerts, Memory, OnAccepted, Outgoing, Repeat, Sender, compose, reference};
 use crate::model::alert::Turn;
 use crate::model::channel::{Channel, System};
 use crate::model::target::Secret;
@@ -202,15 +202,15 @@ impl Worker {
         result
     }
 
-    fn taken(&mut self, key: String, then: Then, body: &[u8]) {
+    fn taken(&mut self, key: String, then: OnAccepted, body: &[u8]) {
         let known = self.memory(&key);
         match then {
-            Then::Nothing => {}
-            Then::Opened => {
+            OnAccepted::Nothing => {}
+            OnAccepted::Opened => {
                 let reference = reference(&self.channel.system, body).or(known.reference);
                 self.remember(key, Memory { opened: true, reference });
             }
-            Then::Closed => self.remember(key, Memory::default()),
+            OnAccepted::Closed => self.remember(key, Memory::default()),
         }
     }
 

@@ -8,12 +8,11 @@ pub(crate) const CIRCLES: &[(&str, usize)] = &[
     ("exposition", 4),
     ("journal", 2),
     ("load", 4),
-    ("message", 8),
     ("model", 2),
     ("render", 3),
 ];
 /// Names that more than one type has.
-pub(crate) const SHARED_TYPE_NAMES: usize = 32;
+pub(crate) const SHARED_TYPE_NAMES: usize = 27;
 /// Comparisons with string literals where an enum should be compared.
 pub(crate) const COMPARED_STRINGS: usize = 39;
 /// Files other than `src/engine/guard.rs` with an `impl Guard`.
