@@ -6,7 +6,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::past::{PastError, Place, ended, print, print_json, since, since_when, style};
-use crate::history::{Book, Brief, Filter, MAX_KEPT, Since};
+use crate::history::{Filter, Index, MAX_KEPT, Since, Summary};
 use crate::model::name::{DeploymentId, ServiceName};
 use crate::render;
 
@@ -46,7 +46,7 @@ pub(super) struct HistoryArgs {
 
 #[derive(Serialize)]
 struct History<'a> {
-    deployments: Vec<&'a Brief>,
+    deployments: Vec<&'a Summary>,
     left_out: usize,
 }
 
@@ -62,7 +62,7 @@ fn history(args: &HistoryArgs) -> Result<u8, PastError> {
     };
     let few = if filter == Filter::default() { FEW } else { MAX_KEPT };
     let room = args.last.unwrap_or(few);
-    let book = args.place.read(|| Book::new(filter.clone(), room), Book::take)?;
+    let book = args.place.read(|| Index::new(filter.clone(), room), Index::apply)?;
     if args.json {
         let deployments = book.deployments().rev().collect();
         return print_json(&History { deployments, left_out: book.left_out() });

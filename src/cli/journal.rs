@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 
 use super::past::{PastError, Place, ended, print, print_json};
 use super::{exit, out};
-use crate::history::{Verdict, Verification};
+use crate::history::{Integrity, Verification};
 use crate::journal::{Piece, ScanError, scan};
 use crate::record::Hash;
 use crate::render;
@@ -67,8 +67,8 @@ fn verify(args: &VerifyArgs) -> Result<u8, PastError> {
         print(&render::verification(&path.display().to_string(), &verification))?;
     }
     match verification.verdict {
-        Verdict::Whole => Ok(exit::OK),
-        Verdict::Damaged | Verdict::HeadMissing => {
+        Integrity::Whole => Ok(exit::OK),
+        Integrity::Damaged | Integrity::HeadMissing => {
             out::note("the journal cannot be trusted");
             Ok(exit::FAILED)
         }

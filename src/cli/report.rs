@@ -6,7 +6,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::past::{PastError, Place, ended, print, print_json, style};
-use crate::history::{Account, Brief, Which};
+use crate::history::{Detail, Summary, Which};
 use crate::model::entry::Entry;
 use crate::model::name::DeploymentId;
 use crate::render;
@@ -47,7 +47,7 @@ fn which(text: &str) -> Result<Which, String> {
 
 #[derive(Serialize)]
 struct Report<'a> {
-    deployment: &'a Brief,
+    deployment: &'a Summary,
     at: String,
     entries: &'a [Entry],
     left_out: usize,
@@ -58,8 +58,8 @@ pub(super) fn run(args: &ReportArgs) -> ExitCode {
 }
 
 fn report(args: &ReportArgs) -> Result<u8, PastError> {
-    let account = args.place.read(|| Account::new(args.which.clone()), Account::take)?;
-    let Some(deployment) = account.brief() else {
+    let account = args.place.read(|| Detail::new(args.which.clone()), Detail::apply)?;
+    let Some(deployment) = account.summary() else {
         return Err(unknown(&account, &args.which));
     };
     if args.json {
@@ -76,7 +76,7 @@ fn report(args: &ReportArgs) -> Result<u8, PastError> {
     )
 }
 
-fn unknown(account: &Account, which: &Which) -> PastError {
+fn unknown(account: &Detail, which: &Which) -> PastError {
     let Which::Id(id) = which else {
         return PastError::Unknown("report: no deployment has begun".to_owned());
     };

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::past::{PastError, Place, ended, print, print_json, since, since_when};
 use crate::clock::Clock;
 use crate::engine::durable::drills::DrillStatus;
-use crate::history::{Book, Brief, By, Figures, Filter, MAX_KEPT, Period, Since, Stats, stats};
+use crate::history::{By, Figures, Filter, Index, MAX_KEPT, Period, Since, Stats, Summary, stats};
 use crate::model::name::ServiceName;
 use crate::model::time::Timestamp;
 use crate::render;
@@ -66,12 +66,12 @@ pub(super) fn run(args: &StatsArgs) -> ExitCode {
 fn figures(args: &StatsArgs) -> Result<u8, PastError> {
     let since = since_when(args.since);
     let filter = Filter { since, deployment: None, service: args.service.clone() };
-    let book = args.place.read(|| Book::new(filter.clone(), MAX_KEPT), Book::take)?;
+    let book = args.place.read(|| Index::new(filter.clone(), MAX_KEPT), Index::apply)?;
     let by = args.by.map(|by| match by {
         ByName::Week => By::Week,
         ByName::Month => By::Month,
     });
-    let deployments: Vec<&Brief> = book.deployments().collect();
+    let deployments: Vec<&Summary> = book.deployments().collect();
     let stats = stats(&deployments, by);
     let left_out = book.left_out();
     let (drills, now) = (book.drills(), Clock::start().wall());

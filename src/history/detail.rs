@@ -1,16 +1,17 @@
-//! All that a journal says of one deployment, for its report. It keeps what the guard itself would
-//! know of it, by the guard's own durable state. It must never mix two deployments.
+//! One deployment in full, for its report. The entries are applied to the durable state that the
+//! guard itself uses, so the report knows what the guard knew. It must never mix two deployments.
 
 use crate::engine::Durable;
+use crate::engine::durable::state::Deployment;
 use crate::engine::effect::Incident;
 use crate::model::entry::{Entry, Event, RollbackEvent, SignalEvidence};
 use crate::model::name::DeploymentId;
 use crate::model::time::Timestamp;
 
-use super::summary::{Brief, Ending};
+use super::summary::{Ending, Summary};
 
 /// How many ids are suggested for one that is not known.
-const MAX_NEAR: usize = 3;
+const MAX_SUGGESTIONS: usize = 3;
 
 /// Which deployment is meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,38 +22,38 @@ pub enum Which {
     Id(DeploymentId),
 }
 
-/// What is known of one deployment.
+/// One deployment in full.
 #[derive(Clone, Debug)]
-pub struct Account {
+pub struct Detail {
     which: Which,
-    brief: Option<Brief>,
+    summary: Option<Summary>,
     durable: Durable,
     at: Timestamp,
-    /// The ids that are most like the one that is asked for, the nearest first.
-    near: Vec<(usize, DeploymentId)>,
+    /// The ids that are most like the one that was asked for, with their distance, nearest first.
+    suggestions: Vec<(usize, DeploymentId)>,
     newest: Option<DeploymentId>,
 }
 
-impl Account {
-    /// Nothing is known yet.
+impl Detail {
+    /// The detail of that deployment, before any entry is applied.
     #[must_use]
     pub fn new(which: Which) -> Self {
-        let (brief, durable, at) = (None, Durable::default(), Timestamp::default());
-        Self { which, brief, durable, at, near: Vec::new(), newest: None }
+        let (durable, at, suggestions) = (Durable::default(), Timestamp::default(), Vec::new());
+        Self { which, summary: None, durable, at, suggestions, newest: None }
     }
 
-    /// Takes the next entry of the journal into account.
-    pub fn take(&mut self, entry: &Entry) {
+    /// Applies the next entry of the journal.
+    pub fn apply(&mut self, entry: &Entry) {
         let Some(id) = &entry.deployment else { return };
-        if let Some(brief) = Brief::begun(entry.at, id, &entry.event) {
+        if let Some(summary) = Summary::begun(entry.at, id, &entry.event) {
             self.newest = Some(id.clone());
             if self.is_meant(id) {
                 self.durable = Durable::default();
-                self.brief = Some(brief);
+                self.summary = Some(summary);
             }
         }
-        let Some(brief) = self.brief.as_mut().filter(|brief| brief.id == *id) else { return };
-        brief.take(entry.at, &entry.event);
+        let Some(summary) = self.summary.as_mut().filter(|known| known.id == *id) else { return };
+        summary.apply(entry.at, &entry.event);
         self.durable.apply(entry);
         self.at = entry.at;
     }
@@ -64,76 +65,73 @@ impl Account {
             Which::Id(asked) => asked.as_str(),
         };
         let distance = distance(asked, id.as_str());
-        // Of equally near ones the newer is meant more likely.
-        let place = self.near.partition_point(|(other, _)| *other < distance);
-        self.near.insert(place, (distance, id.clone()));
-        self.near.truncate(MAX_NEAR);
+        // Of two ids at the same distance, the newer one comes first.
+        let index = self.suggestions.partition_point(|(other, _)| *other < distance);
+        self.suggestions.insert(index, (distance, id.clone()));
+        self.suggestions.truncate(MAX_SUGGESTIONS);
         false
     }
 
-    /// The deployment in brief; `None`: the journal does not know it.
+    /// The summary of the deployment; `None`: the journal does not know it.
     #[must_use]
-    pub const fn brief(&self) -> Option<&Brief> {
-        self.brief.as_ref()
+    pub const fn summary(&self) -> Option<&Summary> {
+        self.summary.as_ref()
     }
 
-    /// What the journal says of it, in order.
+    const fn deployment(&self) -> Option<&Deployment> {
+        self.durable.current.as_ref()
+    }
+
+    /// The entries of the deployment, in order.
     #[must_use]
     pub fn entries(&self) -> &[Entry] {
-        self.durable.current.as_ref().map_or(&[], |current| &current.entries)
+        self.deployment().map_or(&[], |known| &known.entries)
     }
 
-    /// How many entries of the guard's own life, its starts and notices, were too many to keep.
+    /// How many entries that are not about the deployment itself, such as starts and notices, were
+    /// left out because there were too many.
     #[must_use]
     pub fn left_out(&self) -> usize {
-        let current = self.durable.current.as_ref();
-        current.map_or(0, |known| known.records as usize - known.entries.len())
+        self.deployment().map_or(0, |known| known.records as usize - known.entries.len())
     }
 
-    /// The readings when it began.
+    /// The readings when the deployment began.
     #[must_use]
     pub fn before(&self) -> &[SignalEvidence] {
-        self.durable.current.as_ref().map_or(&[], |current| &current.before)
+        self.deployment().map_or(&[], |known| &known.before)
     }
 
-    /// When the journal last said something of it.
+    /// The time of the newest entry of the deployment.
     #[must_use]
     pub const fn at(&self) -> Timestamp {
         self.at
     }
 
-    /// What the daemon's incident report is made of; `None`: nothing was decided. What signals
-    /// measure the journal does not tell.
+    /// The incident, as the daemon reports it; `None`: no rollback was decided. The units of
+    /// signals are missing, because the journal does not record them.
     #[must_use]
     pub fn incident(&self) -> Option<Incident> {
-        let (brief, current) = (self.brief.as_ref()?, self.durable.current.as_ref()?);
-        let (_, decision) = current.decision.as_ref()?;
-        let ended = match brief.ending {
-            Ending::RolledBack | Ending::RollbackFailed => brief.ending,
-            // No guard writes the others after a decision; what is sure is that it was decided.
-            Ending::RollingBack
-            | Ending::Guarding
-            | Ending::Baked
-            | Ending::Ended
-            | Ending::Superseded => Ending::RollingBack,
-        };
-        let ended = ended.words();
+        let (summary, known) = (self.summary()?, self.deployment()?);
+        let (_, decision) = known.decision.as_ref()?;
+        let is_over = matches!(summary.ending, Ending::RolledBack | Ending::RollbackFailed);
+        // No guard records another ending after a decision; only the decision is certain then.
+        let ending = if is_over { summary.ending } else { Ending::RollingBack };
         Some(Incident {
-            deployment: brief.id.clone(),
-            service: brief.service.to_string(),
-            begun: brief.begun,
+            deployment: summary.id.clone(),
+            service: summary.service.to_string(),
+            begun: summary.begun,
             at: self.at,
-            ended,
-            why: brief.why.clone(),
+            ended: ending.words(),
+            why: summary.why.clone(),
             decision: decision.clone(),
-            before: current.before.clone(),
+            before: known.before.clone(),
             after: self.after().to_vec(),
             units: Vec::new(),
-            entries: current.entries.clone(),
+            entries: known.entries.clone(),
         })
     }
 
-    /// The readings when it was over; empty where it is not, or they were not recorded.
+    /// The readings when the rollback ended; empty where it has not, or none were recorded.
     #[must_use]
     pub fn after(&self) -> &[SignalEvidence] {
         let last = self.entries().iter().rev().find_map(|entry| {
@@ -147,13 +145,13 @@ impl Account {
         last.unwrap_or_default()
     }
 
-    /// The ids that are most like the one that is not known, the nearest first.
+    /// The ids that are most like the unknown one that was asked for, nearest first.
     #[must_use]
     pub fn nearest(&self) -> Vec<&DeploymentId> {
         let Which::Id(asked) = &self.which else { return Vec::new() };
-        // Where half of it would have to be typed anew, nobody meant that one.
+        // An id that differs in more than half of its characters is not suggested.
         let limit = (asked.as_str().len() / 2).max(1);
-        let near = self.near.iter().filter(|(distance, _)| *distance <= limit);
+        let near = self.suggestions.iter().filter(|(distance, _)| *distance <= limit);
         near.map(|(_, id)| id).collect()
     }
 
@@ -164,7 +162,7 @@ impl Account {
     }
 }
 
-/// How unlike two ids are. One that holds what was asked for is as like as one typing error.
+/// The edit distance of two ids. An id that contains the one that was asked for counts as 1.
 fn distance(asked: &str, id: &str) -> usize {
     if id.contains(asked) { 1 } else { strsim::damerau_levenshtein(asked, id) }
 }

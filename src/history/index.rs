@@ -1,5 +1,5 @@
-//! The deployments of a journal, each in brief, those that somebody asked for. It must never grow
-//! without bound: the oldest make room for the newest, and it says how many did.
+//! The summaries of a journal's deployments that match a filter. It must never grow without bound:
+//! the oldest are dropped for the newest, and their number is kept.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -7,13 +7,13 @@ use crate::model::entry::Entry;
 use crate::model::name::{DeploymentId, ServiceName};
 use crate::model::time::Timestamp;
 
-use super::summary::Brief;
+use super::summary::Summary;
 use crate::engine::durable::drills::DrillLog;
 
 /// How many deployments are kept at most: five a day for decades, some tens of megabytes.
 pub const MAX_KEPT: usize = 50_000;
 
-/// Which deployments are meant. What is `None` asks for nothing.
+/// Which deployments to keep. A criterion that is `None` matches every deployment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
     /// Those that began then or later.
@@ -25,78 +25,78 @@ pub struct Filter {
 }
 
 impl Filter {
-    fn wants(&self, brief: &Brief) -> bool {
-        self.since.is_none_or(|since| brief.begun >= since)
-            && self.deployment.as_ref().is_none_or(|id| brief.id == *id)
-            && self.service.as_ref().is_none_or(|service| brief.service == *service)
+    fn matches(&self, summary: &Summary) -> bool {
+        self.since.is_none_or(|since| summary.begun >= since)
+            && self.deployment.as_ref().is_none_or(|id| summary.id == *id)
+            && self.service.as_ref().is_none_or(|service| summary.service == *service)
     }
 }
 
-/// Deployments in brief, as their entries come.
+/// The newest deployments of a journal, in brief.
 #[derive(Clone, Debug)]
-pub struct Book {
+pub struct Index {
     filter: Filter,
     room: usize,
-    kept: VecDeque<Brief>,
-    /// How many older ones made room.
+    kept: VecDeque<Summary>,
+    /// How many older ones were dropped.
     left_out: usize,
-    /// Where a deployment is, counted from the first that was ever kept.
-    places: HashMap<DeploymentId, usize>,
+    /// The index of each deployment, counted from the first that was ever kept.
+    positions: HashMap<DeploymentId, usize>,
     drills: DrillLog,
 }
 
-impl Book {
-    /// A book for the newest `room` deployments, at most [`MAX_KEPT`], that the filter asks for.
+impl Index {
+    /// An index of the newest `room` deployments, at most [`MAX_KEPT`], that match the filter.
     #[must_use]
     pub fn new(filter: Filter, room: usize) -> Self {
         let room = room.min(MAX_KEPT);
-        let (kept, places) = (VecDeque::new(), HashMap::new());
-        Self { filter, room, kept, left_out: 0, places, drills: DrillLog::default() }
+        let (kept, positions) = (VecDeque::new(), HashMap::new());
+        Self { filter, room, kept, left_out: 0, positions, drills: DrillLog::default() }
     }
 
-    /// Takes the next entry of the journal into account.
-    pub fn take(&mut self, entry: &Entry) {
+    /// Applies the next entry of the journal.
+    pub fn apply(&mut self, entry: &Entry) {
         self.drills.apply(entry);
         let Some(id) = &entry.deployment else { return };
-        if let Some(brief) = Brief::begun(entry.at, id, &entry.event) {
-            return self.begin(brief);
+        if let Some(summary) = Summary::begun(entry.at, id, &entry.event) {
+            return self.begin(summary);
         }
-        let Some(place) = self.places.get(id) else { return };
-        if let Some(brief) = self.kept.get_mut(place - self.left_out) {
-            brief.take(entry.at, &entry.event);
+        let Some(position) = self.positions.get(id) else { return };
+        if let Some(summary) = self.kept.get_mut(position - self.left_out) {
+            summary.apply(entry.at, &entry.event);
         }
     }
 
-    fn begin(&mut self, brief: Brief) {
-        // Should an id come back, what follows is of the newer deployment.
-        self.places.remove(&brief.id);
-        if self.room == 0 || !self.filter.wants(&brief) {
+    fn begin(&mut self, summary: Summary) {
+        // If an id is used twice, later entries belong to the newer deployment.
+        self.positions.remove(&summary.id);
+        if self.room == 0 || !self.filter.matches(&summary) {
             return;
         }
         if self.kept.len() == self.room
             && let Some(oldest) = self.kept.pop_front()
         {
-            if self.places.get(&oldest.id) == Some(&self.left_out) {
-                self.places.remove(&oldest.id);
+            if self.positions.get(&oldest.id) == Some(&self.left_out) {
+                self.positions.remove(&oldest.id);
             }
             self.left_out += 1;
         }
-        self.places.insert(brief.id.clone(), self.left_out + self.kept.len());
-        self.kept.push_back(brief);
+        self.positions.insert(summary.id.clone(), self.left_out + self.kept.len());
+        self.kept.push_back(summary);
     }
 
     /// The deployments, oldest first.
-    pub fn deployments(&self) -> impl DoubleEndedIterator<Item = &Brief> + ExactSizeIterator {
+    pub fn deployments(&self) -> impl DoubleEndedIterator<Item = &Summary> + ExactSizeIterator {
         self.kept.iter()
     }
 
-    /// What was drilled, whatever deployments are asked for.
+    /// All drills; the filter does not apply to them.
     #[must_use]
     pub const fn drills(&self) -> &DrillLog {
         &self.drills
     }
 
-    /// How many that were asked for are older than those that are kept.
+    /// How many deployments matched the filter and were dropped for newer ones.
     #[must_use]
     pub const fn left_out(&self) -> usize {
         self.left_out

@@ -1,6 +1,6 @@
-//! L1: the past as the journal tells it: what became of each deployment, and how well that went.
-//! It takes entries one after another and keeps little of each. It must never take what is not
-//! known for nothing: a time that was not recorded is none, it is not zero.
+//! L1: what the journal says of past deployments: how each ended, statistics of many, and whether
+//! the journal is whole. Entries are applied one after another, and little is kept of each. A time
+//! that was not recorded is `None`; it must never become zero.
 
 mod detail;
 mod index;
@@ -13,10 +13,10 @@ mod verification;
 #[cfg(test)]
 mod tests;
 
-pub use detail::{Account, Which};
-pub use index::{Book, Filter, MAX_KEPT};
+pub use detail::{Detail, Which};
+pub use index::{Filter, Index, MAX_KEPT};
 pub use period::{By, Since, SinceError, parse_since};
 pub use span::Spread;
-pub use stats::{Counts, Figures, Hints, Period, Reason, Stats, Times, stats};
-pub use summary::{Brief, Cause, Ending, Refused};
-pub use verification::{Damage, Noted, Rest, Verdict, Verification};
+pub use stats::{Counts, Figures, Hints, Period, RefusalCount, Stats, Times, stats};
+pub use summary::{Cause, Ending, Refused, Summary};
+pub use verification::{Damage, Integrity, Noted, Rest, Verification};

@@ -11,7 +11,7 @@ use crate::model::name::{DeploymentId, ServiceName, Version};
 
 use super::period::By;
 use super::span::Spread;
-use super::summary::{Brief, Cause, Ending};
+use super::summary::{Cause, Ending, Summary};
 
 /// Figures of all deployments, and of each period.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -48,7 +48,7 @@ pub struct Figures {
     /// How long things took.
     pub times: Times,
     /// What was refused, the most frequent first.
-    pub refusals: Vec<Reason>,
+    pub refusals: Vec<RefusalCount>,
     /// What may have been a false alarm, or none where one was due.
     pub hints: Hints,
 }
@@ -90,7 +90,7 @@ pub struct Times {
 
 /// Refusals for one reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Reason {
+pub struct RefusalCount {
     /// The reason.
     pub reason: Refusal,
     /// How many rules, counted once in each deployment.
@@ -113,44 +113,46 @@ pub struct Hints {
 
 /// Figures of deployments, oldest first.
 #[must_use]
-pub fn stats(deployments: &[&Brief], by: Option<By>) -> Stats {
+pub fn stats(deployments: &[&Summary], by: Option<By>) -> Stats {
     let last_baked = last_baked(deployments);
-    let mut periods: BTreeMap<String, Vec<&Brief>> = BTreeMap::new();
-    for brief in deployments {
+    let mut periods: BTreeMap<String, Vec<&Summary>> = BTreeMap::new();
+    for summary in deployments {
         if let Some(by) = by {
-            periods.entry(by.name(brief.begun)).or_default().push(brief);
+            periods.entry(by.name(summary.begun)).or_default().push(summary);
         }
     }
-    let figures = |briefs: &[&Brief]| figures(briefs, &last_baked);
-    let period =
-        |(period, briefs): (String, Vec<&Brief>)| Period { period, figures: figures(&briefs) };
+    let figures = |summaries: &[&Summary]| figures(summaries, &last_baked);
+    let period = |(period, summaries): (String, Vec<&Summary>)| Period {
+        period,
+        figures: figures(&summaries),
+    };
     Stats { all: figures(deployments), periods: periods.into_iter().map(period).collect() }
 }
 
 /// The newest deployment in which each version baked and was not rolled back after all, by its
 /// place. A later one may fall into another period than the rollback.
-type LastBaked<'a> = HashMap<(&'a ServiceName, &'a Version), &'a Brief>;
+type LastBaked<'a> = HashMap<(&'a ServiceName, &'a Version), &'a Summary>;
 
-fn last_baked<'a>(deployments: &[&'a Brief]) -> LastBaked<'a> {
-    let baked = deployments.iter().filter(|brief| brief.ending == Ending::Baked);
-    baked.map(|brief| ((&brief.service, &brief.version), *brief)).collect()
+fn last_baked<'a>(deployments: &[&'a Summary]) -> LastBaked<'a> {
+    let baked = deployments.iter().filter(|summary| summary.ending == Ending::Baked);
+    baked.map(|summary| ((&summary.service, &summary.version), *summary)).collect()
 }
 
-fn figures(briefs: &[&Brief], last_baked: &LastBaked<'_>) -> Figures {
-    let counts = counts(briefs);
+fn figures(summaries: &[&Summary], last_baked: &LastBaked<'_>) -> Figures {
+    let counts = counts(summaries);
     Figures {
         counts,
         change_failure_rate: counts.change_failure_rate(),
-        times: times(briefs),
-        refusals: refusals(briefs),
-        hints: hints(briefs, last_baked),
+        times: times(summaries),
+        refusals: refusals(summaries),
+        hints: hints(summaries, last_baked),
     }
 }
 
-fn counts(briefs: &[&Brief]) -> Counts {
-    let mut counts = Counts { deployments: briefs.len(), ..Counts::default() };
-    for brief in briefs {
-        *match brief.ending {
+fn counts(summaries: &[&Summary]) -> Counts {
+    let mut counts = Counts { deployments: summaries.len(), ..Counts::default() };
+    for summary in summaries {
+        *match summary.ending {
             Ending::Guarding | Ending::RollingBack => &mut counts.under_way,
             Ending::RolledBack => &mut counts.rolled_back,
             Ending::RollbackFailed => &mut counts.rollback_failed,
@@ -182,49 +184,49 @@ impl Counts {
     }
 }
 
-fn times(briefs: &[&Brief]) -> Times {
-    let spread = |time: fn(&Brief) -> Option<u64>| {
-        Spread::of(briefs.iter().filter_map(|brief| time(brief)).collect())
+fn times(summaries: &[&Summary]) -> Times {
+    let spread = |time: fn(&Summary) -> Option<u64>| {
+        Spread::of(summaries.iter().filter_map(|summary| time(summary)).collect())
     };
     Times {
-        holding_to_decision: spread(Brief::detected_ms),
-        begun_to_decision: spread(Brief::decided_ms),
-        decision_to_last_step: spread(Brief::rolled_back_ms),
-        decision_to_cure: spread(Brief::cured_ms),
-        holding_to_cure: spread(Brief::recovered_ms),
+        holding_to_decision: spread(Summary::detected_ms),
+        begun_to_decision: spread(Summary::decided_ms),
+        decision_to_last_step: spread(Summary::rolled_back_ms),
+        decision_to_cure: spread(Summary::cured_ms),
+        holding_to_cure: spread(Summary::recovered_ms),
     }
 }
 
-fn refusals(briefs: &[&Brief]) -> Vec<Reason> {
-    let mut reasons: Vec<Reason> = Vec::new();
-    for refused in briefs.iter().flat_map(|brief| &brief.refusals) {
+fn refusals(summaries: &[&Summary]) -> Vec<RefusalCount> {
+    let mut reasons: Vec<RefusalCount> = Vec::new();
+    for refused in summaries.iter().flat_map(|summary| &summary.refusals) {
         let count = u64::from(refused.count);
         match reasons.iter_mut().find(|reason| reason.reason == refused.reason) {
             Some(reason) => {
                 reason.count += count;
                 reason.deployments += 1;
             }
-            None => reasons.push(Reason { reason: refused.reason, count, deployments: 1 }),
+            None => reasons.push(RefusalCount { reason: refused.reason, count, deployments: 1 }),
         }
     }
     reasons.sort_by_key(|reason| std::cmp::Reverse(reason.count));
     reasons
 }
 
-fn hints(briefs: &[&Brief], last_baked: &LastBaked<'_>) -> Hints {
-    let by_person = |brief: &Brief| matches!(brief.cause, Some(Cause::Person { .. }));
-    let by_rule = |brief: &Brief| matches!(brief.cause, Some(Cause::Rule { .. }));
-    let baked_later = |brief: &Brief| {
-        let baked = last_baked.get(&(&brief.service, &brief.version));
-        by_rule(brief) && baked.is_some_and(|baked| baked.begun > brief.begun)
+fn hints(summaries: &[&Summary], last_baked: &LastBaked<'_>) -> Hints {
+    let by_person = |summary: &Summary| matches!(summary.cause, Some(Cause::Person { .. }));
+    let by_rule = |summary: &Summary| matches!(summary.cause, Some(Cause::Rule { .. }));
+    let baked_later = |summary: &Summary| {
+        let baked = last_baked.get(&(&summary.service, &summary.version));
+        by_rule(summary) && baked.is_some_and(|baked| baked.begun > summary.begun)
     };
-    let ids = |is: &dyn Fn(&Brief) -> bool| {
-        briefs.iter().filter(|brief| is(brief)).map(|brief| brief.id.clone()).collect()
+    let ids = |is: &dyn Fn(&Summary) -> bool| {
+        summaries.iter().filter(|summary| is(summary)).map(|summary| summary.id.clone()).collect()
     };
     Hints {
         rolled_back_by_person: ids(&by_person),
-        ended_while_refused: ids(&|brief| {
-            brief.ending == Ending::Ended && !brief.refusals.is_empty()
+        ended_while_refused: ids(&|summary| {
+            summary.ending == Ending::Ended && !summary.refusals.is_empty()
         }),
         baked_later: ids(&baked_later),
     }

@@ -1,5 +1,5 @@
 //! One deployment in brief: what a history shows of it and what statistics count. It is small, so
-//! that the deployments of decades fit into memory. It must never say more than the record.
+//! that the deployments of decades fit into memory. It must never state what is not recorded.
 
 use serde::Serialize;
 
@@ -18,7 +18,7 @@ const MAX_RULES: usize = 8;
 
 /// A deployment in brief. A time that the journal does not tell is `None`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Brief {
+pub struct Summary {
     /// Its id.
     pub id: DeploymentId,
     /// The service.
@@ -132,7 +132,7 @@ pub struct Refused {
     pub rules: Vec<RuleName>,
 }
 
-impl Brief {
+impl Summary {
     /// The deployment that an event begins; `None`: it begins none.
     pub(super) fn begun(at: Timestamp, id: &DeploymentId, event: &Event) -> Option<Self> {
         let Event::Deployment(DeploymentEvent::Begun(begun)) = event else { return None };
@@ -162,9 +162,8 @@ impl Brief {
         })
     }
 
-    /// Takes an event of this deployment into account. A kind that is not told of here is one that
-    /// changes nothing of what a brief says.
-    pub(super) fn take(&mut self, at: Timestamp, event: &Event) {
+    /// Applies an event of this deployment. The kinds that are not named change nothing here.
+    pub(super) fn apply(&mut self, at: Timestamp, event: &Event) {
         match event {
             Event::Rollback(RollbackEvent::Decided(decision)) => self.decide(at, decision),
             Event::Attempt(AttemptEvent::Intent { attempt, .. }) if self.is_rollback(attempt) => {
@@ -217,16 +216,14 @@ impl Brief {
     fn decide(&mut self, at: Timestamp, decision: &Decision) {
         self.decided = Some(at);
         self.hook = Some(decision.hook.clone());
-        let (cause, since) = match &decision.trigger {
-            Trigger::Rule(rule) => {
-                (Cause::Rule { name: rule.rule.clone(), when: rule.when.clone() }, rule.since)
-            }
+        self.since = decision.trigger.rule().and_then(|rule| rule.since);
+        self.cause = Some(match &decision.trigger {
+            Trigger::Rule(rule) => Cause::Rule { name: rule.rule.clone(), when: rule.when.clone() },
             Trigger::Person { reason, by } => {
-                (Cause::Person { reason: reason.clone(), by: by.clone() }, None)
+                Cause::Person { reason: reason.clone(), by: by.clone() }
             }
-        };
-        (self.cause, self.since) = (Some(cause), since);
-        // A person may roll back what has baked or ended: it has not ended any more.
+        });
+        // A person may roll back a deployment that has baked or ended, and reopens it by that.
         (self.ending, self.why, self.ended) = (Ending::RollingBack, None, None);
     }
 
@@ -235,15 +232,14 @@ impl Brief {
     }
 
     fn refuse(&mut self, reason: Refusal, rule: &RuleName) {
-        let known = self.refusals.iter().position(|refused| refused.reason == reason);
-        let at = known.unwrap_or_else(|| {
-            self.refusals.push(Refused { reason, count: 0, rules: Vec::new() });
-            self.refusals.len() - 1
-        });
-        let refused = &mut self.refusals[at];
-        refused.count += 1;
-        if refused.rules.len() < MAX_RULES {
-            refused.rules.push(rule.clone());
+        match self.refusals.iter_mut().find(|refused| refused.reason == reason) {
+            Some(refused) => {
+                refused.count += 1;
+                if refused.rules.len() < MAX_RULES {
+                    refused.rules.push(rule.clone());
+                }
+            }
+            None => self.refusals.push(Refused { reason, count: 1, rules: vec![rule.clone()] }),
         }
     }
 

@@ -108,14 +108,14 @@ fn ended() -> Event {
     Event::Deployment(DeploymentEvent::Ended { reason: "enough".to_owned(), by: Caller::Guard })
 }
 
-fn book(entries: &[Entry]) -> Book {
-    let mut book = Book::new(Filter::default(), MAX_KEPT);
-    entries.iter().for_each(|entry| book.take(entry));
-    book
+fn index(entries: &[Entry]) -> Index {
+    let mut index = Index::new(Filter::default(), MAX_KEPT);
+    entries.iter().for_each(|entry| index.apply(entry));
+    index
 }
 
 fn of(entries: &[Entry]) -> Stats {
-    stats(&book(entries).deployments().collect::<Vec<_>>(), None)
+    stats(&index(entries).deployments().collect::<Vec<_>>(), None)
 }
 
 /// A rollback by a rule: held since 1 s, decided at 4 s, stepped at 5 s, cured at 9 s.
@@ -210,9 +210,9 @@ fn a_version_that_a_person_rolls_back_after_its_bake_is_a_failure() {
         entry(7_000, "d1", outcome()),
         entry(8_000, "d1", cured()),
     ];
-    let book = book(&entries);
-    let brief = book.deployments().next().unwrap();
-    assert_eq!((brief.ending, brief.baked), (Ending::RolledBack, Some(at(5_000))));
+    let index = index(&entries);
+    let summary = index.deployments().next().unwrap();
+    assert_eq!((summary.ending, summary.baked), (Ending::RolledBack, Some(at(5_000))));
     let all = of(&entries).all;
     assert_eq!(all.change_failure_rate, Some(1.0));
     assert_eq!(all.hints.rolled_back_by_person.len(), 1);
@@ -248,14 +248,14 @@ fn refusals_are_counted_by_reason() {
     ];
     let reasons = of(&entries).all.refusals;
     let expected = [
-        Reason { reason: Refusal::NoData, count: 2, deployments: 2 },
-        Reason { reason: Refusal::Observing, count: 1, deployments: 1 },
+        RefusalCount { reason: Refusal::NoData, count: 2, deployments: 2 },
+        RefusalCount { reason: Refusal::Observing, count: 1, deployments: 1 },
     ];
     assert_eq!(reasons, expected);
 }
 
 #[test]
-fn a_book_keeps_the_newest_and_those_that_are_asked_for() {
+fn an_index_keeps_the_newest_and_those_that_are_asked_for() {
     let mut entries: Vec<Entry> = Vec::new();
     for n in 0..6 {
         entries.push(entry(n * 1_000, &format!("d{n}"), begun("v1")));
@@ -263,13 +263,13 @@ fn a_book_keeps_the_newest_and_those_that_are_asked_for() {
     // What comes later for one that made room changes nothing.
     entries.push(entry(9_000, "d0", cured()));
     entries.push(entry(9_000, "d5", cured()));
-    let mut newest = Book::new(Filter::default(), 2);
+    let mut newest = Index::new(Filter::default(), 2);
     let since = Filter { since: Some(at(3_000)), ..Filter::default() };
-    let mut late = Book::new(since, MAX_KEPT);
-    entries.iter().for_each(|entry| newest.take(entry));
-    entries.iter().for_each(|entry| late.take(entry));
-    let ids = |book: &Book| -> Vec<String> {
-        book.deployments().map(|brief| brief.id.to_string()).collect()
+    let mut late = Index::new(since, MAX_KEPT);
+    entries.iter().for_each(|entry| newest.apply(entry));
+    entries.iter().for_each(|entry| late.apply(entry));
+    let ids = |index: &Index| -> Vec<String> {
+        index.deployments().map(|summary| summary.id.to_string()).collect()
     };
     assert_eq!((ids(&newest), newest.left_out()), (vec!["d4".to_owned(), "d5".to_owned()], 4));
     assert_eq!(newest.deployments().next_back().unwrap().ending, Ending::RolledBack);
@@ -277,13 +277,13 @@ fn a_book_keeps_the_newest_and_those_that_are_asked_for() {
 }
 
 #[test]
-fn an_account_is_of_one_deployment_and_names_those_that_may_be_meant() {
+fn a_detail_is_of_one_deployment_and_names_those_that_may_be_meant() {
     let mut entries = rollback("v1-a");
     entries.extend([entry(10_000, "v2-b", begun("v2")), entry(11_000, "v2-b", ended())]);
     let told = |which: Which| {
-        let mut account = Account::new(which);
-        entries.iter().for_each(|entry| account.take(entry));
-        account
+        let mut detail = Detail::new(which);
+        entries.iter().for_each(|entry| detail.apply(entry));
+        detail
     };
     let id = |name: &str| DeploymentId::new(name).unwrap();
     let first = told(Which::Id(id("v1-a")));
@@ -292,7 +292,7 @@ fn an_account_is_of_one_deployment_and_names_those_that_may_be_meant() {
     let last = told(Which::Last);
     assert_eq!((last.entries(), last.incident()), (&entries[4..], None));
     let unknown = told(Which::Id(id("v2-c")));
-    assert_eq!((unknown.brief(), unknown.nearest()[0]), (None, &id("v2-b")));
+    assert_eq!((unknown.summary(), unknown.nearest()[0]), (None, &id("v2-b")));
     let far = told(Which::Id(id("something-else")));
     assert_eq!((far.nearest().len(), far.newest()), (0, Some(&id("v2-b"))));
 }
@@ -324,19 +324,19 @@ fn any_course() -> impl Strategy<Value = Vec<Entry>> {
 proptest! {
     #[test]
     fn counts_add_up_and_every_time_is_one_that_was_measured(entries in any_course()) {
-        let book = book(&entries);
-        let briefs: Vec<&Brief> = book.deployments().collect();
+        let index = index(&entries);
+        let summaries: Vec<&Summary> = index.deployments().collect();
         for by in [By::Week, By::Month] {
-            let Stats { all, periods } = stats(&briefs, Some(by));
+            let Stats { all, periods } = stats(&summaries, Some(by));
             let Counts { deployments, baked, rolled_back, rollback_failed, .. } = all.counts;
             let without_verdict = all.counts.ended + all.counts.superseded + all.counts.under_way;
-            prop_assert_eq!(deployments, briefs.len());
+            prop_assert_eq!(deployments, summaries.len());
             prop_assert_eq!(
                 deployments, baked + rolled_back + rollback_failed + without_verdict
             );
             prop_assert_eq!(all.change_failure_rate.is_none(), all.counts.judged() == 0);
             prop_assert!(all.change_failure_rate.is_none_or(|rate| (0.0..=1.0).contains(&rate)));
-            prop_assert!(all.times.decision_to_cure.count <= briefs.len());
+            prop_assert!(all.times.decision_to_cure.count <= summaries.len());
             let sum = |of: fn(&Figures) -> usize| -> usize {
                 periods.iter().map(|period| of(&period.figures)).sum()
             };
@@ -350,15 +350,15 @@ proptest! {
     }
 
     #[test]
-    fn a_small_book_is_the_end_of_a_large_one(entries in any_course(), room in 0..6_usize) {
-        let large = book(&entries);
-        let mut small = Book::new(Filter::default(), room);
-        entries.iter().for_each(|entry| small.take(entry));
+    fn a_small_index_is_the_end_of_a_large_one(entries in any_course(), room in 0..6_usize) {
+        let large = index(&entries);
+        let mut small = Index::new(Filter::default(), room);
+        entries.iter().for_each(|entry| small.apply(entry));
         let kept = small.deployments().len();
         prop_assert!(kept <= room);
         // Of an id that comes back after it made room, the older one is gone in both.
-        let ids = |book: &Book| -> Vec<(DeploymentId, Timestamp)> {
-            book.deployments().map(|brief| (brief.id.clone(), brief.begun)).collect()
+        let ids = |index: &Index| -> Vec<(DeploymentId, Timestamp)> {
+            index.deployments().map(|summary| (summary.id.clone(), summary.begun)).collect()
         };
         prop_assert_eq!(&ids(&small)[..], &ids(&large)[large.deployments().len() - kept..]);
         if room > 0 {
@@ -369,21 +369,21 @@ proptest! {
     #[test]
     fn any_course_is_told_within_a_terminal(entries in any_course()) {
         use crate::render::{Style, WIDTH};
-        let book = book(&entries);
-        let briefs: Vec<&Brief> = book.deployments().collect();
-        let mut account = Account::new(Which::Last);
-        entries.iter().for_each(|entry| account.take(entry));
+        let index = index(&entries);
+        let summaries: Vec<&Summary> = index.deployments().collect();
+        let mut detail = Detail::new(Which::Last);
+        entries.iter().for_each(|entry| detail.apply(entry));
         let told = [
-            crate::render::history(book.deployments(), Style::Plain),
-            crate::render::figures(&stats(&briefs, Some(By::Week)), "in all"),
-            crate::render::account(&account, Style::Plain),
+            crate::render::history(index.deployments(), Style::Plain),
+            crate::render::figures(&stats(&summaries, Some(By::Week)), "in all"),
+            crate::render::account(&detail, Style::Plain),
         ];
         for line in told.iter().flat_map(|text| text.lines()) {
             prop_assert!(line.chars().count() <= WIDTH, "{line}");
         }
-        let markdown = crate::render::undecided(&account);
-        prop_assert_eq!(markdown.is_empty(), briefs.is_empty());
-        if let Some(incident) = account.incident() {
+        let markdown = crate::render::undecided(&detail);
+        prop_assert_eq!(markdown.is_empty(), summaries.is_empty());
+        if let Some(incident) = detail.incident() {
             prop_assert!(!crate::render::report(&incident).contains("was not rolled back"));
         }
     }

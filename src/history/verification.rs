@@ -1,6 +1,6 @@
-//! What is found when a journal's chain is checked: what there is, whether it is whole, and what
-//! can still be trusted where it is not. It must never call a journal whole that says less than it
-//! did when its head was noted.
+//! The result of checking a journal's hash chain: how many entries there are, whether they are
+//! whole, and what can still be trusted where they are not. A journal that lost entries since its
+//! head was noted must never be called whole.
 
 use serde::Serialize;
 
@@ -8,10 +8,10 @@ use crate::model::time::Timestamp;
 use crate::record::{Broken, FIRST_SEQ, Hash, Record, Verified};
 
 /// What is known of a journal.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Verification {
     /// Whether it can be trusted.
-    pub verdict: Verdict,
+    pub verdict: Integrity,
     /// How many entries verify, from the first without a gap.
     pub entries: u64,
     /// How many bytes they are.
@@ -33,12 +33,13 @@ pub struct Verification {
 }
 
 /// Whether a journal can be trusted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Verdict {
+pub enum Integrity {
     /// Every line is as it was written.
     Whole,
-    /// A line is not.
+    /// A line is not, or the check is not finished.
+    #[default]
     Damaged,
     /// Every line verifies, but the noted head is not among them: it was cut short or written anew.
     HeadMissing,
@@ -76,28 +77,17 @@ pub struct Noted {
 }
 
 impl Verification {
-    /// Nothing is known yet; `head` was noted elsewhere.
+    /// A check that has not read anything yet; `head` was noted elsewhere.
     #[must_use]
     pub fn new(head: Option<Hash>) -> Self {
         let noted = head.map(|head| Noted {
             head: head.to_string(),
             line: (head == Hash::GENESIS).then_some(0),
         });
-        Self {
-            verdict: Verdict::Damaged,
-            entries: 0,
-            bytes: 0,
-            first: None,
-            last: None,
-            head: Hash::GENESIS.to_string(),
-            unknown: 0,
-            torn: None,
-            damage: None,
-            noted,
-        }
+        Self { head: Hash::GENESIS.to_string(), noted, ..Self::default() }
     }
 
-    /// Takes the next record into account.
+    /// Counts the next record that verifies.
     pub fn take(&mut self, record: Record) {
         self.entries += 1;
         self.first = self.first.or(Some(record.at));
@@ -110,21 +100,21 @@ impl Verification {
         self.unknown += u64::from(record.entry().is_err());
     }
 
-    /// The chain is whole.
+    /// Ends the check: the whole chain verifies.
     pub fn whole(&mut self, verified: &Verified) {
         self.so_far(verified);
         let torn = verified.torn;
         self.torn = torn.map(|t| Rest { line: t.line, offset: t.offset, length: t.length });
         let missing = self.noted.as_ref().is_some_and(|noted| noted.line.is_none());
-        self.verdict = if missing { Verdict::HeadMissing } else { Verdict::Whole };
+        self.verdict = if missing { Integrity::HeadMissing } else { Integrity::Whole };
     }
 
-    /// The chain is broken; `before` stands before the damage.
+    /// Ends the check: the chain is broken after the records of `before`.
     pub fn damaged(&mut self, broken: &Broken, before: &Verified) {
         self.so_far(before);
         let Broken { line, offset, why } = broken;
         self.damage = Some(Damage { line: *line, offset: *offset, why: why.to_string() });
-        self.verdict = Verdict::Damaged;
+        self.verdict = Integrity::Damaged;
     }
 
     fn so_far(&mut self, verified: &Verified) {

@@ -1,7 +1,7 @@
 //! One deployment in full, for a terminal: what was decided on what evidence, everything that
 //! happened, what each step printed, and the readings before and after.
 
-use crate::history::{Account, Brief};
+use crate::history::{Detail, Summary};
 use crate::model::entry::{
     AttemptEvent, Decision, Entry, Event, RollbackEvent, RuleEvidence, SignalEvidence, Trigger,
 };
@@ -26,8 +26,8 @@ const READING: usize = 15;
 
 /// The account of a deployment; empty where the journal does not know it.
 #[must_use]
-pub fn account(account: &Account, style: Style) -> String {
-    let Some(brief) = account.brief() else { return String::new() };
+pub fn account(account: &Detail, style: Style) -> String {
+    let Some(brief) = account.summary() else { return String::new() };
     let decision = account.entries().iter().find_map(|entry| {
         let Event::Rollback(RollbackEvent::Decided(decision)) = &entry.event else { return None };
         Some(&**decision)
@@ -42,7 +42,7 @@ pub fn account(account: &Account, style: Style) -> String {
     parts.join("\n")
 }
 
-fn head(brief: &Brief, style: Style) -> String {
+fn head(brief: &Summary, style: Style) -> String {
     let good = brief.good.as_ref().map_or("no good version".to_owned(), |v| format!("good {v}"));
     let title = line(
         style,
@@ -123,7 +123,7 @@ fn readings(rule: &RuleEvidence) -> String {
     if all.is_empty() { "none".to_owned() } else { all.join(", ") }
 }
 
-fn timeline(account: &Account, begun: Timestamp) -> String {
+fn timeline(account: &Detail, begun: Timestamp) -> String {
     let mut text = "timeline\n".to_owned();
     for entry in account.entries() {
         text.push_str(&step(entry, begun));
@@ -159,7 +159,7 @@ fn printed(output: &str) -> String {
 }
 
 /// Every signal that is known of: before, and where there are such, at the decision and after.
-fn signals(account: &Account, decision: Option<&Decision>) -> String {
+fn signals(account: &Detail, decision: Option<&Decision>) -> String {
     let then = decision.map_or(&[][..], |decision| &decision.signals);
     let columns = [("before", account.before()), ("at decision", then), ("after", account.after())];
     let columns: Vec<_> = columns.into_iter().filter(|(_, all)| !all.is_empty()).collect();

@@ -87,7 +87,7 @@ fn refusals(all: &Figures) -> String {
     if all.refusals.is_empty() {
         return "refused: nothing\n".to_owned();
     }
-    let row = |reason: &crate::history::Reason| {
+    let row = |reason: &crate::history::RefusalCount| {
         let (deployments, count) = (reason.deployments, reason.count);
         let name = format!("  {}", reason.reason);
         format!(

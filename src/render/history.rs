@@ -1,6 +1,6 @@
 //! The history: a block of lines for each deployment, the newest first.
 
-use crate::history::{Brief, Cause, Ending, Refused};
+use crate::history::{Cause, Ending, Refused, Summary};
 use crate::model::name::RuleName;
 use crate::model::time::Timestamp;
 
@@ -14,12 +14,12 @@ const DETAIL: usize = 13;
 const ENDING: usize = 15;
 
 /// Deployments in the order in which they come.
-pub fn history<'a>(deployments: impl Iterator<Item = &'a Brief>, style: Style) -> String {
+pub fn history<'a>(deployments: impl Iterator<Item = &'a Summary>, style: Style) -> String {
     let blocks: Vec<String> = deployments.map(|brief| block(brief, style)).collect();
     blocks.join("\n")
 }
 
-fn block(brief: &Brief, style: Style) -> String {
+fn block(brief: &Summary, style: Style) -> String {
     let good = brief.good.as_ref().map(|good| format!(" -> {good}")).unwrap_or_default();
     let head = line(
         style,
@@ -79,7 +79,7 @@ fn broken(text: &str, columns: usize) -> String {
 }
 
 /// The rule or the person, and what a verdict adds.
-pub(super) fn why(brief: &Brief) -> Option<String> {
+pub(super) fn why(brief: &Summary) -> Option<String> {
     let cause = brief.cause.as_ref().map(|cause| match cause {
         Cause::Rule { name, when } => format!("rule {name}: {when}"),
         Cause::Person { reason, by } => format!("{}: {reason}", caller(by)),
@@ -98,7 +98,7 @@ pub(super) fn why(brief: &Brief) -> Option<String> {
 }
 
 /// How long it took, as far as that is known.
-pub(super) fn times(brief: &Brief) -> Option<String> {
+pub(super) fn times(brief: &Summary) -> Option<String> {
     let part = |what: &str, millis: Option<u64>| Some(format!("{what} {}", took(millis?)));
     let parts = match brief.decided {
         None => vec![part(&format!("{} after", brief.ending.words()), brief.took_ms())],

@@ -1,7 +1,7 @@
 //! The report of a deployment for which nothing was decided, in Markdown: it baked, was ended, or
 //! is still guarded. Of one that was rolled back the incident report tells.
 
-use crate::history::{Account, Brief, Ending};
+use crate::history::{Detail, Ending, Summary};
 
 use super::entry::caller;
 use super::history::{times, why};
@@ -11,8 +11,8 @@ use super::report_tables as tables;
 
 /// The whole report; empty where the journal does not know the deployment.
 #[must_use]
-pub fn undecided(account: &Account) -> String {
-    let Some(brief) = account.brief() else { return String::new() };
+pub fn undecided(account: &Detail) -> String {
+    let Some(brief) = account.summary() else { return String::new() };
     let parts = [
         head(brief, account),
         tables::timeline_of(account.entries(), brief.begun, None, &|_| None),
@@ -24,7 +24,7 @@ pub fn undecided(account: &Account) -> String {
     parts.join("\n")
 }
 
-fn head(brief: &Brief, account: &Account) -> String {
+fn head(brief: &Summary, account: &Detail) -> String {
     let version = text(brief.version.as_str());
     let title = match brief.ending {
         Ending::Baked => format!("{version} baked and counts as good"),
@@ -55,7 +55,7 @@ fn head(brief: &Brief, account: &Account) -> String {
 }
 
 /// The readings when it began.
-fn before(account: &Account) -> String {
+fn before(account: &Detail) -> String {
     let cell = |signal: &crate::model::entry::SignalEvidence| {
         let value = signal.value.map(|value| number(value, None));
         let value = value.or_else(|| signal.no_data.clone()).unwrap_or("no data".to_owned());

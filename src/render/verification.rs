@@ -1,6 +1,6 @@
 //! What a check of the journal found, for people.
 
-use crate::history::{Damage, Noted, Rest, Verdict, Verification};
+use crate::history::{Damage, Integrity, Noted, Rest, Verification};
 
 use super::history::detail;
 
@@ -10,9 +10,9 @@ pub fn verification(path: &str, found: &Verification) -> String {
     let Verification { verdict, entries, bytes, first, last, head, unknown, torn, damage, noted } =
         found;
     let whole = match verdict {
-        Verdict::Whole => "ok: every line is as it was written\n",
-        Verdict::Damaged => "DAMAGED: what follows is what can still be trusted\n",
-        Verdict::HeadMissing => "NOT THE SAME: the head that was noted is not in it\n",
+        Integrity::Whole => "ok: every line is as it was written\n",
+        Integrity::Damaged => "DAMAGED: what follows is what can still be trusted\n",
+        Integrity::HeadMissing => "NOT THE SAME: the head that was noted is not in it\n",
     };
     let times = first.zip(*last).map(|(first, last)| format!("{first} to {last}"));
     let unknown = (*unknown > 0)

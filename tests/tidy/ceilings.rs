@@ -12,7 +12,7 @@ pub(crate) const CIRCLES: &[(&str, usize)] = &[
     ("render", 3),
 ];
 /// Names that more than one type has.
-pub(crate) const SHARED_TYPE_NAMES: usize = 27;
+pub(crate) const SHARED_TYPE_NAMES: usize = 25;
 /// Comparisons with string literals where an enum should be compared.
 pub(crate) const COMPARED_STRINGS: usize = 39;
 /// Files other than `src/engine/guard.rs` with an `impl Guard`.
