@@ -12,7 +12,7 @@ use crate::model::name::SignalName;
 use crate::model::rule::Severity;
 use crate::model::signal::Unit;
 use crate::model::time::format_duration;
-use crate::render::{Compared, comparisons, plain};
+use crate::render::{self, plain};
 
 /// The most characters of a text from elsewhere: a sentence or two.
 const MAX_TEXT: usize = 400;
@@ -112,8 +112,7 @@ pub(super) fn readings(telling: &Telling) -> String {
     let unit = |name: &SignalName| -> Option<Unit> {
         telling.units.iter().find(|(known, _)| known == name).map(|(_, unit)| *unit)
     };
-    let all: Vec<String> = comparisons(rule, unit).iter().map(Compared::named).collect();
-    short(&all.join(", "), MAX_TEXT)
+    short(&render::readings(rule, unit), MAX_TEXT)
 }
 
 /// The severity, in the words that PagerDuty, Alertmanager and others use.

@@ -5,14 +5,17 @@ use crate::history::{Detail, Summary};
 use crate::model::entry::{
     AttemptEvent, Decision, Entry, Event, RollbackEvent, RuleEvidence, SignalEvidence, Trigger,
 };
-use crate::model::time::{Timestamp, format_duration};
+use crate::model::time::Timestamp;
 
-use super::compare::comparisons;
-use super::entry::{caller, event};
-use super::history::{detail, moment, paint, times, why};
-use super::line::{Paint, Style, WIDTH, line, offset, pad, plain, span, wrap};
-use super::number::number;
-use super::report::millis;
+use super::compare::readings;
+use super::entry::event;
+use super::history::{moment, paint, times, why};
+use super::line::{Paint, Style, line, offset, pad, plain};
+use super::number::reading;
+use super::page::{Screen, detail, details};
+use super::report::group_list;
+use super::report_tables::{is_same, others, reading_of};
+use super::words::{after, caller, duration_ms, sections, span_ms};
 
 /// The end of a step's output that is shown, in lines; `--json` has all that was kept.
 const MAX_LINES: usize = 20;
@@ -32,14 +35,12 @@ pub fn account(account: &Detail, style: Style) -> String {
         let Event::Rollback(RollbackEvent::Decided(decision)) = &entry.event else { return None };
         Some(&**decision)
     });
-    let parts = [
+    sections([
         head(brief, style),
         decision.map(decided).unwrap_or_default(),
         timeline(account, brief.begun),
         signals(account, decision),
-    ];
-    let parts: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
-    parts.join("\n")
+    ])
 }
 
 fn head(brief: &Summary, style: Style) -> String {
@@ -55,7 +56,7 @@ fn head(brief: &Summary, style: Style) -> String {
     let by = caller(&brief.by);
     let begun = format!("{} UTC by {by}, mode {}, {good}", moment(brief.begun), brief.mode);
     let stage = brief.stage.as_ref().map(ToString::to_string);
-    let details = [
+    let facts = [
         ("deployment", Some(brief.id.to_string())),
         ("begun", Some(begun)),
         ("ended", brief.ended.map(|at| format!("{} UTC", moment(at)))),
@@ -63,8 +64,7 @@ fn head(brief: &Summary, style: Style) -> String {
         ("why", why(brief)),
         ("took", times(brief)),
     ];
-    let details = details.into_iter().filter_map(|(name, text)| Some(detail(name, &text?)));
-    format!("{title}\n{}", details.collect::<String>())
+    format!("{title}\n{}", details(facts))
 }
 
 /// The decision with its evidence.
@@ -78,49 +78,38 @@ fn decided(decision: &Decision) -> String {
     if !decision.cure.is_empty() {
         text.push_str(&detail("cure", &decision.cure));
     }
-    let deciding = match &decision.trigger {
-        Trigger::Rule(rule) => Some(&rule.rule),
-        Trigger::Person { .. } => None,
-    };
-    let others = decision.rules.iter().filter(|rule| Some(&rule.rule) != deciding);
-    text + &others.map(other_rule).collect::<String>()
+    text + &others(decision).map(other_rule).collect::<String>()
 }
 
 fn rule_details(rule: &RuleEvidence) -> String {
     let held = format!(
         "{} of {}{}",
-        span(millis(rule.held_ms)),
-        format_duration(millis(rule.for_ms)),
-        rule.since.map(|since| format!(", since {since}")).unwrap_or_default()
+        span_ms(rule.held_ms),
+        duration_ms(rule.for_ms),
+        after(", since ", rule.since)
     );
     let about = &rule.about;
-    let groups: Vec<String> = rule
-        .groups
-        .iter()
-        .map(|group| format!("{} {} for {}", group.group, group.state, span(millis(group.held_ms))))
-        .collect();
-    let details = [
+    let groups = Some(group_list(&rule.groups)).filter(|groups| !groups.is_empty());
+    details([
         ("rule", Some(rule.rule.to_string())),
         ("when", Some(rule.when.clone())),
         ("given", rule.given.clone()),
         ("held", Some(held)),
-        ("readings", Some(readings(rule))),
-        ("groups", (!groups.is_empty()).then(|| groups.join("; "))),
+        ("readings", Some(comparisons(rule))),
+        ("groups", groups),
         ("about", about.description.clone()),
         ("runbook", about.runbook.clone()),
         ("owner", about.owner.clone()),
-    ];
-    details.into_iter().filter_map(|(name, text)| Some(detail(name, &text?))).collect()
+    ])
 }
 
 fn other_rule(rule: &RuleEvidence) -> String {
-    detail("other rule", &format!("{} {}: {}", rule.rule, rule.state, readings(rule)))
+    detail("other rule", &format!("{} {}: {}", rule.rule, rule.state, comparisons(rule)))
 }
 
-fn readings(rule: &RuleEvidence) -> String {
-    let all = comparisons(rule, |_| None);
-    let all: Vec<String> = all.iter().map(super::compare::Compared::named).collect();
-    if all.is_empty() { "none".to_owned() } else { all.join(", ") }
+fn comparisons(rule: &RuleEvidence) -> String {
+    let all = readings(rule, |_| None);
+    if all.is_empty() { "none".to_owned() } else { all }
 }
 
 fn timeline(account: &Detail, begun: Timestamp) -> String {
@@ -135,27 +124,21 @@ fn timeline(account: &Detail, begun: Timestamp) -> String {
 }
 
 fn step(entry: &Entry, begun: Timestamp) -> String {
+    let mut page = Screen::new(Style::Plain);
     let at = offset(entry.at.as_millis().saturating_sub(begun.as_millis()));
-    let lines = wrap(&event(&entry.event), WIDTH - OFFSET - 2);
-    let times = std::iter::once(at.as_str()).chain(std::iter::repeat(""));
-    let shown = lines.iter().zip(times);
-    let mut text: String =
-        shown.map(|(line, at)| format!("  {}{line}\n", pad(at, OFFSET))).collect();
+    page.beside(&[(Paint::Plain, &margin(&at))], &event(&entry.event), Paint::Plain);
     if let Event::Attempt(AttemptEvent::Outcome { output, .. }) = &entry.event {
-        text.push_str(&printed(output));
+        let lines: Vec<&str> = output.lines().collect();
+        let margin = margin("") + "| ";
+        for text in &lines[lines.len().saturating_sub(MAX_LINES)..] {
+            page.line(&[(Paint::Plain, &margin), (Paint::Plain, text)]);
+        }
     }
-    text
+    page.into_text()
 }
 
-/// The end of what a step printed.
-fn printed(output: &str) -> String {
-    let lines: Vec<&str> = output.lines().collect();
-    let shown = &lines[lines.len().saturating_sub(MAX_LINES)..];
-    let shown = shown.iter().map(|text| {
-        let margin = format!("  {}| ", pad("", OFFSET));
-        format!("{}\n", line(Style::Plain, &[(Paint::Plain, &margin), (Paint::Plain, text)]))
-    });
-    shown.collect()
+fn margin(at: &str) -> String {
+    format!("  {}", pad(at, OFFSET))
 }
 
 /// Every signal that is known of: before, and where there are such, at the decision and after.
@@ -165,7 +148,7 @@ fn signals(account: &Detail, decision: Option<&Decision>) -> String {
     let columns: Vec<_> = columns.into_iter().filter(|(_, all)| !all.is_empty()).collect();
     let mut all: Vec<&SignalEvidence> = Vec::new();
     for reading in columns.iter().rev().flat_map(|(_, readings)| *readings) {
-        if find(all.iter().copied(), reading).is_none() {
+        if !all.iter().any(|known| is_same(known, reading)) {
             all.push(reading);
         }
     }
@@ -179,25 +162,15 @@ fn signals(account: &Detail, decision: Option<&Decision>) -> String {
     }
     let head = row("readings", columns.iter().map(|(title, _)| (*title).to_owned()).collect());
     let rows = all.iter().map(|signal| {
-        let of = |readings: &[SignalEvidence]| shown(find(readings.iter(), signal));
+        let of = |readings: &[SignalEvidence]| shown(reading_of(readings, signal));
         let cells = columns.iter().map(|(_, readings)| of(readings));
         row(&format!("  {}", plain(&signal.label())), cells.collect())
     });
     head + &rows.collect::<String>()
 }
 
-fn find<'a>(
-    mut all: impl Iterator<Item = &'a SignalEvidence>,
-    of: &SignalEvidence,
-) -> Option<&'a SignalEvidence> {
-    all.find(|one| one.signal == of.signal && one.group == of.group)
-}
-
-fn shown(reading: Option<&SignalEvidence>) -> String {
-    let Some(reading) = reading else { return "unknown".to_owned() };
-    match (reading.value, reading.at_least) {
-        (Some(value), true) => format!("at least {}", number(value, None)),
-        (Some(value), false) => number(value, None),
-        (None, _) => plain(reading.no_data.as_deref().unwrap_or("no data")),
-    }
+fn shown(evidence: Option<&SignalEvidence>) -> String {
+    let Some(evidence) = evidence else { return "unknown".to_owned() };
+    let no_data = || plain(evidence.no_data.as_deref().unwrap_or("no data"));
+    reading(evidence, None).unwrap_or_else(no_data)
 }

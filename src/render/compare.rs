@@ -33,6 +33,13 @@ pub fn comparisons<'a>(
     rule.comparisons.iter().filter_map(|comparison| reading(rule, comparison, &unit)).collect()
 }
 
+/// A rule's comparisons in a row: `error_rate 19.8% > 5%`.
+#[must_use]
+pub fn readings(rule: &RuleEvidence, unit: impl Fn(&SignalName) -> Option<Unit>) -> String {
+    let all: Vec<String> = comparisons(rule, unit).iter().map(Compared::named).collect();
+    all.join(", ")
+}
+
 fn reading<'a>(
     rule: &'a RuleEvidence,
     comparison: &Comparison,

@@ -1,22 +1,21 @@
 //! What was found before a rollback is needed, group by group, with a remedy for what is wrong.
 
-use crate::preflight::{Finding, FindingGroup, FindingLevel, Inside, PreflightReport};
+use crate::preflight::{Finding, FindingLevel, Inside, PreflightReport};
 
-use super::line::{Paint, Style, WIDTH, line, pad, plain, wrap};
+use super::line::{Paint, Style, pad};
+use super::page::{Screen, paragraph};
 
 /// Columns of the word at the left.
 const WORD: usize = 6;
 
-/// Columns before a finding.
-const INDENT: usize = 2 + WORD;
-
 /// Everything that was found.
 #[must_use]
 pub fn doctor(report: &PreflightReport, style: Style) -> String {
-    let mut text = String::new();
+    let mut page = Screen::new(style);
     for group in &report.groups {
-        text.push_str(&about(group, style));
-        text.push('\n');
+        page.line(&[(Paint::Bold, &group.group)]);
+        group.findings.iter().for_each(|finding| about(&mut page, finding));
+        page.line(&[]);
     }
     let inside = match report.inside {
         Inside::Daemon => "looked at inside the daemon",
@@ -29,43 +28,28 @@ pub fn doctor(report: &PreflightReport, style: Style) -> String {
         report.count(FindingLevel::Warn),
         report.count(FindingLevel::Fail)
     );
-    for part in wrap(&counts, WIDTH) {
-        text.push_str(&format!("{part}\n"));
-    }
-    text
+    page.append(&paragraph(&counts, 0));
+    page.into_text()
 }
 
-fn about(group: &FindingGroup, style: Style) -> String {
-    let mut text = format!("{}\n", line(style, &[(Paint::Bold, &group.group)]));
-    for finding in &group.findings {
-        text.push_str(&of(finding, style));
-    }
-    text
-}
-
-fn of(finding: &Finding, style: Style) -> String {
+fn about(page: &mut Screen, finding: &Finding) {
     let (word, paint) = match finding.level {
         FindingLevel::Ok => ("ok", Paint::Green),
         FindingLevel::Warn => ("warn", Paint::Yellow),
         FindingLevel::Fail => ("FAIL", Paint::Red),
     };
-    let mut text = String::new();
-    let mut word = word;
-    let remedy = finding.remedy.as_ref().map(|remedy| format!("-> {remedy}"));
-    for said in std::iter::once(&finding.what).chain(&remedy) {
-        for part in wrap(&plain(said), WIDTH - INDENT) {
-            let word_and_space = pad(word, WORD);
-            let pieces = [(Paint::Plain, "  "), (paint, &word_and_space), (Paint::Plain, &part)];
-            text.push_str(&format!("{}\n", line(style, &pieces)));
-            word = "";
-        }
+    page.beside(&[(Paint::Plain, "  "), (paint, &pad(word, WORD))], &finding.what, Paint::Plain);
+    if let Some(remedy) = &finding.remedy {
+        let margin = pad("", 2 + WORD);
+        page.beside(&[(Paint::Plain, &margin)], &format!("-> {remedy}"), Paint::Plain);
     }
-    text
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::preflight::FindingGroup;
+    use crate::render::line::WIDTH;
 
     #[test]
     fn every_line_fits_a_terminal_and_what_is_wrong_has_a_remedy() {

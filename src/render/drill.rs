@@ -6,8 +6,9 @@ use crate::engine::durable::drills::{DrillStatus, DrillStep};
 use crate::model::drill::DrillResult;
 use crate::model::time::Timestamp;
 
-use super::entry::took;
-use super::line::{WIDTH, clip, pad, plain, span, width, wrap};
+use super::line::{WIDTH, clip, pad, plain, right, span, width};
+use super::page::paragraph;
+use super::words::{after, took};
 
 /// From the decision to the first step. For a rule that asks for no longer hold, detection to
 /// action takes no more than this.
@@ -35,40 +36,27 @@ pub fn drill(drill: &DrillStatus) -> String {
     let DrillStatus { hook, service, version, good, .. } = drill;
     let head = plain(&format!("{}: hook {hook} on {service}, {version} -> {good}", drill.drill));
     let mut text = format!("{}\n\n", clip(&head, WIDTH));
-    text.push_str(&format!(
-        "{}{}{}  RESULT\n",
-        pad("STEP", STEP),
-        right("ATTEMPTS"),
-        right("TOOK")
-    ));
+    let (step, attempts, took) = (pad("STEP", STEP), right("ATTEMPTS", CELL), right("TOOK", CELL));
+    text.push_str(&format!("{step}{attempts}{took}  RESULT\n"));
     drill.steps.iter().enumerate().for_each(|(at, step)| text.push_str(&row(at + 1, step)));
-    let begun = drill.steps.len();
-    let missing = (drill.of_steps as usize).saturating_sub(begun);
-    if missing > 0 {
-        let never = format!("{missing} of {} steps were not begun", drill.of_steps);
-        text.push_str(&format!("{never}\n"));
+    if let Some(missing @ 1..) = (drill.of_steps as usize).checked_sub(drill.steps.len()) {
+        text.push_str(&format!("{missing} of {} steps were not begun\n", drill.of_steps));
     }
     text.push('\n');
     text.push_str(&against("request to first step", drill.to_action_ms, TO_ACTION));
     text.push_str(&against("whole hook", drill.took_ms, WHOLE));
     text.push('\n');
     let result = drill.result.map_or("under way".to_owned(), |result| result.to_string());
-    let why = drill.why.as_ref().map(|why| format!(": {}", plain(why))).unwrap_or_default();
-    for line in wrap(&format!("{result}{why}"), WIDTH) {
-        text.push_str(&format!("{line}\n"));
-    }
-    for line in wrap(NO_CURE, WIDTH) {
-        text.push_str(&format!("{line}\n"));
-    }
-    text
+    let why = after(": ", drill.why.as_deref().map(plain));
+    text + &paragraph(&format!("{result}{why}"), 0) + &paragraph(NO_CURE, 0)
 }
 
 fn row(place: usize, step: &DrillStep) -> String {
     let what = pad(&clip(&plain(&format!("{place} {}", step.what)), STEP - 1), STEP);
-    let attempts = right(&step.attempts.to_string());
+    let attempts = right(&step.attempts.to_string(), CELL);
     // Why it failed is said below, where there is room.
     let result = step.result.as_deref().unwrap_or("not over").split(':').next();
-    let row = format!("{what}{attempts}{}  ", right(&took(step.took_ms)));
+    let row = format!("{what}{attempts}{}  ", right(&took(step.took_ms), CELL));
     let room = WIDTH - width(&row);
     format!("{row}{}\n", clip(&plain(result.unwrap_or_default()), room))
 }
@@ -81,12 +69,12 @@ fn against(what: &str, millis: Option<u64>, target: Duration) -> String {
         Some(_) => "TOO LONG",
     };
     let time = millis.map_or_else(|| "none".to_owned(), took);
-    format!("{}{}  target {}  {verdict}\n", pad(what, 24), right(&time), pad(&span(target), 7))
-}
-
-fn right(text: &str) -> String {
-    let text = clip(text, CELL);
-    format!("{}{text}", " ".repeat(CELL - width(&text)))
+    format!(
+        "{}{}  target {}  {verdict}\n",
+        pad(what, 24),
+        right(&time, CELL),
+        pad(&span(target), 7)
+    )
 }
 
 /// The last drill in a line.
@@ -97,10 +85,9 @@ pub fn last_drill(drill: &DrillStatus, now: Timestamp) -> String {
     match (drill.result, drill.took_ms) {
         (None, _) => format!("{id}: hook {hook} under way, begun {ago} ago"),
         (Some(result), millis) => {
-            let in_time = millis.map(|millis| format!(" after {}", took(millis)));
-            let in_time = in_time.unwrap_or_default();
-            let why = drill.why.as_ref().filter(|_| result != DrillResult::Done);
-            let why = why.map(|why| format!(": {}", plain(why))).unwrap_or_default();
+            let in_time = after(" after ", millis.map(took));
+            let why = drill.why.as_deref().filter(|_| result != DrillResult::Done);
+            let why = after(": ", why.map(plain));
             format!("{id}: hook {hook} {result}{in_time}, {ago} ago{why}")
         }
     }

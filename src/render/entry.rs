@@ -1,22 +1,17 @@
 //! A journal entry in one line, for logs and timelines.
 
-use crate::model::drill::{DrillEnd, DrillStart};
 use crate::model::entry::{
-    ApprovalEvent, Attempt, AttemptEvent, Caller, DaemonEvent, Decision, DeploymentBegun,
-    DeploymentEvent, DrillEvent, Entry, Event, LiveEvent, NoticeEvent, RollbackEvent, RuleEvent,
-    RuleEvidence, StepResult, Trigger,
+    ApprovalEvent, Attempt, AttemptEvent, DaemonEvent, Decision, DeploymentBegun, DeploymentEvent,
+    DrillEvent, Entry, Event, LiveEvent, NoticeEvent, RollbackEvent, RuleEvent, RuleEvidence,
+    StageEvent, StepResult, Trigger,
 };
 use crate::model::live::Live;
-use crate::model::name::{RuleName, SignalName};
+use crate::model::name::SignalName;
 use crate::model::signal::Unit;
 
-use super::compare::comparisons;
-use super::line::{clip, plain, span};
+use super::compare::readings;
 use super::people;
-use super::stages;
-
-/// The most columns of a text from elsewhere (a reason, a failure, a command) within a line.
-const MAX_TEXT: usize = 200;
+use super::words::{after, caller, count, list, span_ms, text, took};
 
 /// What a signal measures.
 type Units<'a> = &'a dyn Fn(&SignalName) -> Option<Unit>;
@@ -41,15 +36,14 @@ pub(super) fn event_in(event: &Event, unit: Units<'_>) -> String {
     match event {
         Event::Daemon(event) => daemon(event),
         Event::Deployment(event) => deployment(event),
-        Event::Stage(event) => stages::told(event),
+        Event::Stage(event) => stage(event),
         Event::Rule(event) => of_rule(event, unit),
         Event::Approval(event) => approval(event, unit),
         Event::Pause(event) => people::pause(event),
         Event::Live(event) => live(event),
         Event::Rollback(event) => rollback(event, unit),
         Event::Attempt(event) => of_attempt(event),
-        Event::Drill(DrillEvent::Begun(start)) => drill_begun(start),
-        Event::Drill(DrillEvent::Done(end)) => drill_done(end),
+        Event::Drill(event) => drill(event),
         Event::Notice(event) => notice(event),
     }
 }
@@ -91,7 +85,7 @@ fn of_rule(event: &RuleEvent, unit: Units<'_>) -> String {
         }
         RuleEvent::Cleared { rule } => format!("rule {rule} has cleared"),
         RuleEvent::TelemetryLost { rules: _, why } => text(why),
-        RuleEvent::TelemetryBack { rules } => text(&format!("seen again by {}", names(rules))),
+        RuleEvent::TelemetryBack { rules } => text(&format!("seen again by {}", list(rules))),
     }
 }
 
@@ -136,30 +130,55 @@ fn of_attempt(event: &AttemptEvent) -> String {
 fn notice(event: &NoticeEvent) -> String {
     match event {
         NoticeEvent::HookBegun { hook, on } => format!("hook {hook} goes along, {on}"),
-        NoticeEvent::Notified { hook, failure: None } => format!("people told by hook {hook}"),
-        NoticeEvent::Notified { hook, failure: Some(why) } => {
-            format!("people could not be told by hook {hook}: {}", text(why))
-        }
-        NoticeEvent::Told { channel, change, failure: None, .. } => {
-            format!("{channel} was told: {}", change.word())
-        }
-        NoticeEvent::Told { channel, change, failure: Some(why), .. } => {
-            format!("{channel} could not be told: {}: {}", change.word(), text(why))
+        NoticeEvent::Notified { hook, failure } => match failure {
+            None => format!("people told by hook {hook}"),
+            Some(why) => format!("people could not be told by hook {hook}: {}", text(why)),
+        },
+        NoticeEvent::Told { channel, change, failure, .. } => match (change.word(), failure) {
+            (change, None) => format!("{channel} was told: {change}"),
+            (change, Some(why)) => format!("{channel} could not be told: {change}: {}", text(why)),
+        },
+    }
+}
+
+fn drill(event: &DrillEvent) -> String {
+    match event {
+        DrillEvent::Begun(start) => format!(
+            "drilling hook {}, {}, on {} {} -> {}, said {}",
+            start.hook,
+            count(start.steps as usize, "step"),
+            start.service,
+            start.version,
+            start.good,
+            caller(&start.by)
+        ),
+        DrillEvent::Done(end) => {
+            let why = after(": ", end.why.as_deref().map(text));
+            format!("drill {} after {}{why}", end.result, took(end.took_ms))
         }
     }
 }
 
-fn drill_begun(start: &DrillStart) -> String {
-    let DrillStart { hook, steps, service, version, good, by } = start;
-    let steps = count(*steps as usize, "step");
-    let by = caller(by);
-    format!("drilling hook {hook}, {steps}, on {service} {version} -> {good}, said {by}")
-}
-
-fn drill_done(end: &DrillEnd) -> String {
-    let DrillEnd { result, why, took_ms } = end;
-    let why = why.as_ref().map(|why| format!(": {}", text(why))).unwrap_or_default();
-    format!("drill {result} after {}{why}", took(*took_ms))
+fn stage(event: &StageEvent) -> String {
+    match event {
+        StageEvent::Staged { stage, enter, forced, by } => {
+            let forced = if *forced { ", insisting" } else { "" };
+            let hook = after(", entered by hook ", enter.as_ref());
+            format!("in stage {stage}, said {}{forced}{hook}", caller(by))
+        }
+        StageEvent::Entered { stage, took_ms } => {
+            format!("stage {stage} was entered in {}", took(*took_ms))
+        }
+        StageEvent::NotEntered { stage, why } => {
+            format!("stage {stage} was not entered: {}", text(why))
+        }
+        StageEvent::Passed { stage, took_ms } => {
+            format!("stage {stage} passed, {} after it was asked for", took(*took_ms))
+        }
+        StageEvent::Overdue { stage, why } => {
+            format!("stage {stage} has not passed in time: {}", text(why))
+        }
+    }
 }
 
 /// ``nothing done, live version changed: live v3, judged v2, good v1``
@@ -168,7 +187,7 @@ fn live(event: &LiveEvent) -> String {
         LiveEvent::Seen { version } => return format!("live version is {version}"),
         LiveEvent::Checked { live, judged, good, refusal } => (live, judged, good, refusal),
     };
-    let good = good.as_ref().map(|good| format!(", good {good}")).unwrap_or_default();
+    let good = after(", good ", good.as_ref());
     let read = match live {
         Live::Version(version) => format!("live {version}"),
         Live::Unknown(why) => format!("live version unknown ({})", text(why)),
@@ -178,15 +197,6 @@ fn live(event: &LiveEvent) -> String {
         None => "live version compared".to_owned(),
     };
     format!("{what}: {read}, judged {judged}{good}")
-}
-
-fn count(number: usize, what: &str) -> String {
-    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
-}
-
-/// What comes from elsewhere, on one line and bounded.
-pub(super) fn text(from_elsewhere: &str) -> String {
-    clip(&plain(from_elsewhere), MAX_TEXT)
 }
 
 fn outcome(attempt: &Attempt, result: &StepResult, took_ms: u64) -> String {
@@ -207,8 +217,7 @@ fn begun(begun: &DeploymentBegun) -> String {
 }
 
 fn decided(decision: &Decision, unit: Units<'_>) -> String {
-    let approved = decision.approval.as_ref().map(people::approved);
-    let approved = approved.map(|approved| format!(", {approved}")).unwrap_or_default();
+    let approved = after(", ", decision.approval.as_ref().map(people::approved));
     format!("decided: {}{approved}", because(decision, unit))
 }
 
@@ -218,16 +227,13 @@ fn because(decision: &Decision, unit: Units<'_>) -> String {
         Trigger::Rule(evidence) => rule(evidence, unit),
         Trigger::Person { reason, by } => format!("{} said so: {}", caller(by), text(reason)),
     };
-    let good = decision.good.as_ref().map(|good| format!(" to {good}")).unwrap_or_default();
+    let good = after(" to ", decision.good.as_ref());
     format!("from {}{good} with hook {}, {by}", decision.version, decision.hook)
 }
 
 /// ``rule error-rate `error_rate > 5%` held 3 s: error_rate 19.8% > 5%``
 fn rule(evidence: &RuleEvidence, unit: Units<'_>) -> String {
-    let readings: Vec<String> =
-        comparisons(evidence, unit).iter().map(super::compare::Compared::named).collect();
-    let hold = span(std::time::Duration::from_millis(evidence.held_ms));
-    let readings = text(&readings.join(", "));
+    let (hold, readings) = (span_ms(evidence.held_ms), text(&readings(evidence, unit)));
     format!("rule {} `{}` held {hold}: {readings}", evidence.rule, text(&evidence.when))
 }
 
@@ -235,36 +241,14 @@ fn rule(evidence: &RuleEvidence, unit: Units<'_>) -> String {
 fn step(attempt: &Attempt) -> String {
     let Attempt { hook, step, number, entering } = attempt;
     let stage = entering.as_ref().map(|entering| format!("{}: ", entering.stage));
-    let step = format!("{}{hook} step {}", stage.unwrap_or_default(), step + 1);
-    if *number == 1 { step } else { format!("{step}, attempt {number}") }
-}
-
-fn names(rules: &[RuleName]) -> String {
-    let names: Vec<&str> = rules.iter().map(RuleName::as_str).collect();
-    names.join(", ")
-}
-
-/// A time that something took, for people.
-pub(super) fn took(millis: u64) -> String {
-    if millis == 0 {
-        return "under 1 ms".to_owned();
-    }
-    span(std::time::Duration::from_millis(millis))
-}
-
-/// Who asked for something.
-pub(super) fn caller(caller: &Caller) -> String {
-    match caller {
-        Caller::Guard => "the guard".to_owned(),
-        Caller::Process { pid: Some(pid), uid } => format!("process {pid} of user {uid}"),
-        Caller::Process { pid: None, uid } => format!("a process of user {uid}"),
-    }
+    let attempt = after(", attempt ", Some(number).filter(|number| **number != 1));
+    format!("{}{hook} step {}{attempt}", stage.unwrap_or_default(), step + 1)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::entry::Refusal;
+    use crate::model::entry::{Caller, Refusal};
     use crate::model::name::{DeploymentId, HookName, Version};
     use crate::render::tests::{BEGUN, rule as evidence, signal};
 

@@ -4,9 +4,10 @@ use crate::history::{Counts, Figures, Hints, Period, Spread, Stats};
 use crate::model::name::DeploymentId;
 use crate::model::signal::Unit;
 
-use super::entry::took;
-use super::line::{WIDTH, clip, pad, width, wrap};
+use super::line::{WIDTH, clip, pad, right};
 use super::number::number;
+use super::page::paragraph;
+use super::words::{list, more, sections, took};
 
 /// How many deployments a hint names; `--json` has all of them.
 const MAX_IDS: usize = 5;
@@ -24,10 +25,7 @@ const NONE: &str = "none";
 #[must_use]
 pub fn figures(stats: &Stats, of: &str) -> String {
     let all = &stats.all;
-    let parts =
-        [head(all, of), times(all), refusals(all), hints(&all.hints), periods(&stats.periods)];
-    let parts: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
-    parts.join("\n")
+    sections([head(all, of), times(all), refusals(all), hints(&all.hints), periods(&stats.periods)])
 }
 
 fn head(all: &Figures, of: &str) -> String {
@@ -46,9 +44,8 @@ fn head(all: &Figures, of: &str) -> String {
         ),
         None => format!("{NONE}, no deployment has a verdict"),
     };
-    let lines = wrap(&ends, WIDTH - 2).into_iter().map(|line| format!("  {line}\n"));
     let first = clip(&format!("deployments {of}: {deployments}"), WIDTH);
-    format!("{first}\n{}change failure rate: {rate}\n", lines.collect::<String>())
+    format!("{first}\n{}change failure rate: {rate}\n", paragraph(&ends, 2))
 }
 
 fn times(all: &Figures) -> String {
@@ -63,7 +60,7 @@ fn times(all: &Figures) -> String {
         ("  decided -> cure seen", Some(times.decision_to_cure)),
         ("  rule holds -> cure seen", Some(times.holding_to_cure)),
     ];
-    let titles = ["count", "median", "p95", "max"].map(right).concat();
+    let titles = ["count", "median", "p95", "max"].map(cell).concat();
     let rows = rows.map(|(name, spread)| match spread {
         Some(spread) => format!("{}{}\n", pad(name, NAME), cells(spread)),
         None => format!("{name}\n"),
@@ -72,33 +69,32 @@ fn times(all: &Figures) -> String {
 }
 
 fn cells(spread: Spread) -> String {
-    let time = |millis: Option<u64>| right(&millis.map_or_else(|| NONE.to_owned(), took));
     let Spread { count, median_ms, p95_ms, max_ms } = spread;
-    [right(&count.to_string()), time(median_ms), time(p95_ms), time(max_ms)].concat()
+    let times = [median_ms, p95_ms, max_ms].map(|millis| cell(&time(millis)));
+    cell(&count.to_string()) + &times.concat()
 }
 
-/// At the right of its cell.
-fn right(text: &str) -> String {
-    let text = clip(text, CELL);
-    format!("{}{text}", " ".repeat(CELL - width(&text)))
+fn cell(text: &str) -> String {
+    right(text, CELL)
+}
+
+/// A time that something took, where it is known.
+fn time(millis: Option<u64>) -> String {
+    millis.map_or_else(|| NONE.to_owned(), took)
 }
 
 fn refusals(all: &Figures) -> String {
     if all.refusals.is_empty() {
         return "refused: nothing\n".to_owned();
     }
-    let row = |reason: &crate::history::RefusalCount| {
-        let (deployments, count) = (reason.deployments, reason.count);
-        let name = format!("  {}", reason.reason);
-        format!(
-            "{}{}{}\n",
-            pad(&name, NAME),
-            right(&count.to_string()),
-            right(&deployments.to_string())
-        )
+    let row = |name: &str, rules: &str, deployments: &str| {
+        format!("{}{}{}\n", pad(name, NAME), cell(rules), cell(deployments))
     };
-    let head = format!("{}{}{}\n", pad("refused", NAME), right("rules"), right("in depl."));
-    head + &all.refusals.iter().map(row).collect::<String>()
+    let rows = all.refusals.iter().map(|refused| {
+        let name = format!("  {}", refused.reason);
+        row(&name, &refused.count.to_string(), &refused.deployments.to_string())
+    });
+    row("refused", "rules", "in depl.") + &rows.collect::<String>()
 }
 
 fn hints(hints: &Hints) -> String {
@@ -113,12 +109,9 @@ fn hints(hints: &Hints) -> String {
 }
 
 fn hint(what: &str, ids: &[DeploymentId]) -> Option<String> {
-    let newest: Vec<&str> = ids.iter().rev().take(MAX_IDS).map(DeploymentId::as_str).collect();
-    let more = ids.len() - newest.len();
-    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    let named = wrap(&format!("{}{more}", newest.join(", ")), WIDTH - 4);
-    let named: String = named.into_iter().map(|line| format!("    {line}\n")).collect();
-    (!ids.is_empty()).then(|| format!("  {what}\n{named}"))
+    let rest = more(ids.len().saturating_sub(MAX_IDS));
+    let named = list(ids.iter().rev().take(MAX_IDS)) + &rest;
+    (!ids.is_empty()).then(|| format!("  {what}\n{}", paragraph(&named, 4)))
 }
 
 /// Columns of a period's name and of its numbers.
@@ -138,13 +131,10 @@ fn periods(periods: &[Period]) -> String {
         return String::new();
     }
     let row = |cells: [String; 8]| {
-        let cells = cells.iter().zip(PERIODS).map(|(cell, (_, columns))| {
-            format!("{}{cell}", " ".repeat(columns.saturating_sub(width(cell))))
-        });
+        let cells = cells.iter().zip(PERIODS).map(|(cell, (_, columns))| right(cell, columns));
         format!("{}\n", cells.collect::<String>())
     };
     let rows = periods.iter().map(|Period { period, figures }| {
-        let time = |spread: Spread| spread.median_ms.map_or_else(|| NONE.to_owned(), took);
         let rate = figures.change_failure_rate;
         row([
             period.clone(),
@@ -153,8 +143,8 @@ fn periods(periods: &[Period]) -> String {
             figures.counts.rolled_back.to_string(),
             figures.counts.rollback_failed.to_string(),
             rate.map_or_else(|| NONE.to_owned(), |rate| number(rate, Some(Unit::Ratio))),
-            time(figures.times.holding_to_decision),
-            time(figures.times.decision_to_cure),
+            time(figures.times.holding_to_decision.median_ms),
+            time(figures.times.decision_to_cure.median_ms),
         ])
     });
     let head = row(PERIODS.map(|(name, _)| name.to_owned()));

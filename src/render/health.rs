@@ -1,9 +1,6 @@
 //! How a colour is shown. Which colour a deployment has is decided by
 //! [`crate::engine::view::health`].
 
-use crate::engine::view::health;
-use crate::engine::view::snapshot::{RuleStatus, Snapshot};
-
 use super::line::Paint;
 
 pub use crate::engine::view::health::Health;
@@ -21,25 +18,10 @@ impl Health {
     }
 }
 
-/// The colour of what a snapshot shows: that of its worst part.
-#[must_use]
-pub fn health(snapshot: &Snapshot) -> Health {
-    health::colour(snapshot)
-}
-
-/// The colour of one rule.
-pub(super) fn of_rule(rule: &RuleStatus) -> Health {
-    health::of_rule(rule)
-}
-
-/// The colour of the rules alone, whatever became of the deployment.
-pub(super) fn of_rules(snapshot: &Snapshot) -> Health {
-    health::of_rules(snapshot)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::view::health::{colour as health, of_rule, of_rules};
     use crate::engine::view::snapshot::GuardState;
     use crate::model::entry::{Decision, Refusal, RuleStanding, Trigger};
     use crate::model::name::{HookName, Version};

@@ -1,14 +1,11 @@
 //! The history: a block of lines for each deployment, the newest first.
 
 use crate::history::{Cause, Ending, Refused, Summary};
-use crate::model::name::RuleName;
 use crate::model::time::Timestamp;
 
-use super::entry::{caller, took};
-use super::line::{Paint, Style, WIDTH, line, pad, plain, width, wrap};
-
-/// Columns before what a detail says.
-const DETAIL: usize = 13;
+use super::line::{Paint, Style, line, pad};
+use super::page::details;
+use super::words::{after, caller, list, more, took};
 
 /// Columns of how it ended: the longest is `rollback failed`.
 const ENDING: usize = 15;
@@ -20,7 +17,7 @@ pub fn history<'a>(deployments: impl Iterator<Item = &'a Summary>, style: Style)
 }
 
 fn block(brief: &Summary, style: Style) -> String {
-    let good = brief.good.as_ref().map(|good| format!(" -> {good}")).unwrap_or_default();
+    let good = after(" -> ", brief.good.as_ref());
     let head = line(
         style,
         &[
@@ -29,15 +26,14 @@ fn block(brief: &Summary, style: Style) -> String {
             (Paint::Plain, &format!("  {} {}{good}", brief.service, brief.version)),
         ],
     );
-    let details = [
+    let known = [
         ("id", Some(brief.id.to_string())),
         ("why", why(brief)),
         ("took", times(brief)),
         ("refused", refused(&brief.refusals)),
         ("set aside", names(&brief.set_aside)),
     ];
-    let details = details.into_iter().filter_map(|(name, text)| Some(detail(name, &text?)));
-    std::iter::once(format!("{head}\n")).chain(details).collect()
+    format!("{head}\n{}", details(known))
 }
 
 /// A time in UTC to the second.
@@ -53,29 +49,6 @@ pub(super) const fn paint(ending: Ending) -> Paint {
         Ending::Baked => Paint::Green,
         Ending::Ended | Ending::Superseded => Paint::Grey,
     }
-}
-
-/// A named text, on as many lines as it takes.
-pub(super) fn detail(name: &str, text: &str) -> String {
-    let lines = wrap(&broken(&plain(text), WIDTH - DETAIL), WIDTH - DETAIL);
-    let begins = std::iter::once(name).chain(std::iter::repeat(""));
-    let shown = lines.iter().zip(begins);
-    shown.map(|(text, name)| format!("  {}{text}\n", pad(name, DETAIL - 2))).collect()
-}
-
-/// The text with spaces in words that no line has room for: half an id is of no use.
-fn broken(text: &str, columns: usize) -> String {
-    let (mut broken, mut used) = (String::with_capacity(text.len()), 0);
-    for c in text.chars() {
-        let more = width(c.encode_utf8(&mut [0; 4]));
-        used = if c == ' ' { 0 } else { used + more };
-        if used > columns {
-            broken.push(' ');
-            used = more;
-        }
-        broken.push(c);
-    }
-    broken
 }
 
 /// The rule or the person, and what a verdict adds.
@@ -109,21 +82,18 @@ pub(super) fn times(brief: &Summary) -> Option<String> {
             part("cured in", brief.cured_ms()),
         ],
     };
-    let parts: Vec<String> = parts.into_iter().flatten().collect();
-    (!parts.is_empty()).then(|| parts.join(", "))
+    names(parts.into_iter().flatten())
 }
 
 fn refused(refusals: &[Refused]) -> Option<String> {
     let part = |Refused { reason, count, rules }: &Refused| {
-        let more = *count as usize - rules.len().min(*count as usize);
-        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        format!("{reason} ({}{more})", names(rules).unwrap_or_default())
+        let rest = more((*count as usize).saturating_sub(rules.len()));
+        format!("{reason} ({}{rest})", list(rules))
     };
-    let parts: Vec<String> = refusals.iter().map(part).collect();
-    (!parts.is_empty()).then(|| parts.join(", "))
+    names(refusals.iter().map(part))
 }
 
-fn names(rules: &[RuleName]) -> Option<String> {
-    let names: Vec<&str> = rules.iter().map(RuleName::as_str).collect();
-    (!names.is_empty()).then(|| names.join(", "))
+/// Names in a row; `None` where there are none.
+fn names<T: ToString>(names: impl IntoIterator<Item = T>) -> Option<String> {
+    Some(list(names)).filter(|names| !names.is_empty())
 }

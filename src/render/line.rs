@@ -117,6 +117,12 @@ pub(super) fn pad(text: &str, columns: usize) -> String {
     text
 }
 
+/// The text cut or, at its left, filled up with spaces to exactly so many columns.
+pub(super) fn right(text: &str, columns: usize) -> String {
+    let text = clip(text, columns);
+    format!("{}{text}", " ".repeat(columns - width(&text)))
+}
+
 /// How many columns a terminal takes to show the text.
 pub(super) fn width(text: &str) -> usize {
     text.chars().map(column_count).sum()

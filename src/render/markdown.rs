@@ -22,30 +22,21 @@ pub(super) fn text(text: &str) -> String {
     escaped
 }
 
-/// A code span on one line, fenced by more backticks than it holds in a row. A table would end a
-/// cell at a `|` even within a code span, so that is escaped as tables ask for where `place` is a
-/// cell.
-pub(super) fn code(text: &str, place: Place) -> String {
+/// A code span in a table. A table would end a cell at a `|` even within a code span, so that is
+/// escaped as tables ask for.
+pub(super) fn code_cell(text: &str) -> String {
+    code(&text.replace('|', "\\|"))
+}
+
+/// A code span on one line, fenced by more backticks than it holds in a row.
+pub(super) fn code(text: &str) -> String {
     let text = plain(text);
-    let text = match place {
-        Place::Cell => text.replace('|', "\\|"),
-        Place::Text => text,
-    };
     let fence = "`".repeat(longest_run(&text) + 1);
     // A backtick at an end would join the fence, and a span of nothing is none.
     match text.starts_with('`') || text.ends_with('`') || text.trim().is_empty() {
         true => format!("{fence} {text} {fence}"),
         false => format!("{fence}{text}{fence}"),
     }
-}
-
-/// Where a code span stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
-    /// In a table.
-    Cell,
-    /// Anywhere else.
-    Text,
 }
 
 /// A fenced block, fenced by more backticks than it holds in a row, so that nothing in it can end
@@ -69,11 +60,25 @@ pub(super) fn row(cells: &[String]) -> String {
     format!("| {} |\n", cells.join(" | "))
 }
 
+/// A section with a table; empty where the table has no rows.
+pub(super) fn table_section(title: &str, titles: &[&str], rows: &str) -> String {
+    if rows.is_empty() {
+        return String::new();
+    }
+    format!("## {title}\n\n{}{rows}", table_head(titles))
+}
+
 /// A table's head.
 pub(super) fn table_head(titles: &[&str]) -> String {
     let titles: Vec<String> = titles.iter().map(|title| (*title).to_owned()).collect();
     let rule = vec!["---".to_owned(); titles.len()];
     format!("{}{}", row(&titles), row(&rule))
+}
+
+/// The facts that are known as a list: `- name: fact`.
+pub(super) fn bullets<'a>(facts: impl IntoIterator<Item = (&'a str, Option<String>)>) -> String {
+    let known = facts.into_iter().filter_map(|(name, fact)| Some(format!("- {name}: {}\n", fact?)));
+    known.collect()
 }
 
 fn longest_run(text: &str) -> usize {
@@ -97,10 +102,10 @@ mod tests {
 
     #[test]
     fn a_code_span_holds_backticks_and_a_cell_holds_bars() {
-        assert_eq!(code("a || b", Place::Cell), "`a \\|\\| b`");
-        assert_eq!(code("a || b", Place::Text), "`a || b`");
-        assert_eq!(code("`x``", Place::Text), "``` `x`` ```");
-        assert_eq!(code("", Place::Text), "`  `");
+        assert_eq!(code_cell("a || b"), "`a \\|\\| b`");
+        assert_eq!(code("a || b"), "`a || b`");
+        assert_eq!(code("`x``"), "``` `x`` ```");
+        assert_eq!(code(""), "`  `");
     }
 
     #[test]

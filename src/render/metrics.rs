@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-use crate::engine::view::snapshot::{GuardState, Snapshot};
-use crate::model::entry::RuleStanding;
+use crate::engine::view::snapshot::{BudgetStatus, GuardState, RuleStatus, Snapshot, TargetStatus};
+use crate::model::entry::{RuleStanding, SignalEvidence};
 use crate::model::time::Timestamp;
 
 /// The page's content type.
@@ -26,17 +26,16 @@ pub struct Vitals {
 #[must_use]
 pub fn metrics(snapshot: &Snapshot, vitals: Vitals) -> String {
     let Vitals { started, turned, reload_ok, skipped_slots } = vitals;
-    let mut page = Page::default();
+    let mut page = MetricsPage::default();
     let help = "When the judging loop last finished a turn.";
-    page.family("heartbeat_timestamp_seconds", "gauge", help);
-    page.sample("heartbeat_timestamp_seconds", &[], seconds(turned));
-    page.family("start_timestamp_seconds", "gauge", "When the daemon started.");
-    page.sample("start_timestamp_seconds", &[], seconds(started));
-    page.family("config_reload_successful", "gauge", "1 if the newest configuration is in force.");
-    page.sample("config_reload_successful", &[], truth(reload_ok));
-    page.family("journal_usable", "gauge", "1 if decisions can be put on record.");
-    page.sample("journal_usable", &[], truth(snapshot.journal_ok));
-    page.family("scrape_slots_skipped_total", "counter", "Scrapes that were due and not made.");
+    page.gauge("heartbeat_timestamp_seconds", help, seconds(turned));
+    page.gauge("start_timestamp_seconds", "When the daemon started.", seconds(started));
+    let help = "1 if the newest configuration is in force.";
+    page.gauge("config_reload_successful", help, truth(reload_ok));
+    let help = "1 if decisions can be put on record.";
+    page.gauge("journal_usable", help, truth(snapshot.journal_ok));
+    let help = "Scrapes that were due and not made.";
+    page.family("scrape_slots_skipped_total", "counter", help);
     page.sample("scrape_slots_skipped_total", &[], skipped_slots as f64);
     page.family("state", "gauge", "1 for the state that the guard is in.");
     for state in STATES {
@@ -46,26 +45,24 @@ pub fn metrics(snapshot: &Snapshot, vitals: Vitals) -> String {
     people(&mut page, snapshot);
     stages(&mut page, snapshot);
     live(&mut page, snapshot);
-    targets(&mut page, snapshot);
+    targets(&mut page, &snapshot.targets);
     page.family("signal", "gauge", "The reading of a signal; absent where there is none.");
-    for signal in &snapshot.signals {
-        if let Some(value) = signal.reading.value {
-            let group = signal.reading.group.as_deref();
-            let labels = [("signal", signal.reading.signal.as_str())];
-            let group = group.map(|group| ("group", group));
-            let labels: Vec<_> = labels.into_iter().chain(group).collect();
-            page.sample("signal", &labels, value);
+    for SignalEvidence { signal, group, value, .. } in snapshot.signals.iter().map(|s| &s.reading) {
+        if let Some(value) = value {
+            let labels = std::iter::once(("signal", signal.as_str()));
+            let labels: Vec<_> = labels.chain(group.as_deref().map(|g| ("group", g))).collect();
+            page.sample("signal", &labels, *value);
         }
     }
-    page.family("rule_state", "gauge", "0 inactive, 1 pending, 2 firing.");
-    for rule in &snapshot.rules {
-        let state = match rule.evidence.state {
+    let states = snapshot.rules.iter().map(|RuleStatus { evidence, .. }| {
+        let state = match evidence.state {
             RuleStanding::Inactive => 0.0,
             RuleStanding::Pending => 1.0,
             RuleStanding::Firing => 2.0,
         };
-        page.sample("rule_state", &[("rule", rule.evidence.rule.as_str())], state);
-    }
+        (evidence.rule.as_str(), state)
+    });
+    page.gauges("rule_state", "0 inactive, 1 pending, 2 firing.", "rule", states);
     page.text
 }
 
@@ -82,83 +79,67 @@ const STATES: [GuardState; 9] = [
 ];
 
 /// How far each stage of a guarded deployment is.
-fn stages(page: &mut Page, snapshot: &Snapshot) {
-    let all: Vec<_> = snapshot.deployment.iter().flat_map(|current| &current.stages).collect();
+fn stages(page: &mut MetricsPage, snapshot: &Snapshot) {
+    let all = || snapshot.deployment.iter().flat_map(|current| &current.stages);
     page.family("stage_standing", "gauge", "1 for where a stage stands.");
-    for stage in &all {
+    for stage in all() {
         let standing = stage.standing.to_string().replace(' ', "_");
         let labels = [("stage", stage.stage.as_str()), ("standing", standing.as_str())];
         page.sample("stage_standing", &labels, 1.0);
     }
-    page.family("stage_clean_seconds", "gauge", "For how long a stage was seen to be clean.");
-    for stage in &all {
-        let labels = [("stage", stage.stage.as_str())];
-        page.sample("stage_clean_seconds", &labels, stage.clean_ms as f64 / 1000.0);
-    }
-    page.family("stage_hold_seconds", "gauge", "For how long a stage must be clean.");
-    for stage in &all {
-        let labels = [("stage", stage.stage.as_str())];
-        page.sample("stage_hold_seconds", &labels, stage.hold_ms as f64 / 1000.0);
-    }
+    let clean = all().map(|stage| (stage.stage.as_str(), stage.clean_ms as f64 / 1000.0));
+    let help = "For how long a stage was seen to be clean.";
+    page.gauges("stage_clean_seconds", help, "stage", clean);
+    let hold = all().map(|stage| (stage.stage.as_str(), stage.hold_ms as f64 / 1000.0));
+    page.gauges("stage_hold_seconds", "For how long a stage must be clean.", "stage", hold);
 }
 
 /// What people decided, and what they are asked.
-fn people(page: &mut Page, snapshot: &Snapshot) {
-    page.family("paused", "gauge", "1 while nothing is rolled back automatically.");
-    page.sample("paused", &[], truth(snapshot.paused.is_some()));
-    let seconds = |at: Timestamp| at.as_millis() as f64 / 1000.0;
-    page.family("pause_end_timestamp_seconds", "gauge", "When the pause ends.");
-    if let Some(pause) = &snapshot.paused {
-        page.sample("pause_end_timestamp_seconds", &[], seconds(pause.until));
-    }
-    page.family("approval_end_timestamp_seconds", "gauge", "When it is too late to answer.");
+fn people(page: &mut MetricsPage, snapshot: &Snapshot) {
+    let help = "1 while nothing is rolled back automatically.";
+    page.gauge("paused", help, truth(snapshot.paused.is_some()));
+    let pause_end = snapshot.paused.as_ref().map(|pause| seconds(pause.until));
+    page.gauge("pause_end_timestamp_seconds", "When the pause ends.", pause_end);
     let deployment = snapshot.deployment.as_ref();
-    if let Some(asked) = deployment.and_then(|deployment| deployment.approval.as_ref()) {
-        page.sample("approval_end_timestamp_seconds", &[], seconds(asked.until));
-    }
+    let asked = deployment.and_then(|deployment| deployment.approval.as_ref());
+    let help = "When it is too late to answer.";
+    page.gauge("approval_end_timestamp_seconds", help, asked.map(|asked| seconds(asked.until)));
     let irreversible = deployment.is_some_and(|deployment| deployment.irreversible);
-    page.family("irreversible", "gauge", "1 if the deployment is not rolled back automatically.");
-    page.sample("irreversible", &[], truth(irreversible));
-    page.family("budget_rollbacks", "gauge", "Rollbacks that the budget allows within its time.");
-    page.sample("budget_rollbacks", &[], f64::from(snapshot.budget.rollbacks));
-    page.family("budget_rollbacks_spent", "gauge", "Rollbacks within the time of the budget.");
-    page.sample("budget_rollbacks_spent", &[], f64::from(snapshot.budget.spent));
-    page.family("quarantined_versions", "gauge", "Versions that were rolled back.");
-    page.sample("quarantined_versions", &[], snapshot.quarantine.len() as f64);
+    let help = "1 if the deployment is not rolled back automatically.";
+    page.gauge("irreversible", help, truth(irreversible));
+    let BudgetStatus { rollbacks, spent, .. } = snapshot.budget;
+    let help = "Rollbacks that the budget allows within its time.";
+    page.gauge("budget_rollbacks", help, f64::from(rollbacks));
+    let help = "Rollbacks within the time of the budget.";
+    page.gauge("budget_rollbacks_spent", help, f64::from(spent));
+    let versions = snapshot.quarantine.len() as f64;
+    page.gauge("quarantined_versions", "Versions that were rolled back.", versions);
 }
 
 /// Absent where the live version is not read.
-fn live(page: &mut Page, snapshot: &Snapshot) {
+fn live(page: &mut MetricsPage, snapshot: &Snapshot) {
     let Some(live) = &snapshot.live else { return };
-    page.family("live_version_known", "gauge", "1 if the live version could be read.");
-    page.sample("live_version_known", &[], truth(live.version.is_some()));
-    page.family("live_version_info", "gauge", "1 for the live version; absent if unknown.");
-    if let Some(version) = &live.version {
-        page.sample("live_version_info", &[("version", version.as_str())], 1.0);
-    }
+    let help = "1 if the live version could be read.";
+    page.gauge("live_version_known", help, truth(live.version.is_some()));
+    let version = live.version.iter().map(|version| (version.as_str(), 1.0));
+    let help = "1 for the live version; absent if unknown.";
+    page.gauges("live_version_info", help, "version", version);
 }
 
-fn targets(page: &mut Page, snapshot: &Snapshot) {
-    page.family("target_up", "gauge", "1 if the target's last scrape succeeded.");
-    for target in &snapshot.targets {
-        if let Some(up) = target.up {
-            page.sample("target_up", &[("name", &target.name)], truth(up));
-        }
-    }
-    page.family("target_scrape_seconds", "gauge", "How long the target's last scrape took.");
-    for target in &snapshot.targets {
-        page.sample("target_scrape_seconds", &[("name", &target.name)], target.took_s);
-    }
-    page.family("target_interval_seconds", "gauge", "Time between two scrapes of the target now.");
-    for target in &snapshot.targets {
-        let interval = target.interval_ms as f64 / 1000.0;
-        page.sample("target_interval_seconds", &[("name", &target.name)], interval);
-    }
-    page.family("target_malformed_lines", "gauge", "Unreadable lines of the last scrape.");
-    for target in &snapshot.targets {
-        let lines = target.malformed as f64;
-        page.sample("target_malformed_lines", &[("name", &target.name)], lines);
-    }
+fn targets(page: &mut MetricsPage, targets: &[TargetStatus]) {
+    let each = |value: fn(&TargetStatus) -> Option<f64>| {
+        targets.iter().filter_map(move |target| Some((target.name.as_str(), value(target)?)))
+    };
+    let up = each(|target| target.up.map(truth));
+    page.gauges("target_up", "1 if the target's last scrape succeeded.", "name", up);
+    let help = "How long the target's last scrape took.";
+    page.gauges("target_scrape_seconds", help, "name", each(|target| Some(target.took_s)));
+    let interval = each(|target| Some(target.interval_ms as f64 / 1000.0));
+    let help = "Time between two scrapes of the target now.";
+    page.gauges("target_interval_seconds", help, "name", interval);
+    let malformed = each(|target| Some(target.malformed as f64));
+    let help = "Unreadable lines of the last scrape.";
+    page.gauges("target_malformed_lines", help, "name", malformed);
 }
 
 fn seconds(at: Timestamp) -> f64 {
@@ -170,11 +151,31 @@ const fn truth(value: bool) -> f64 {
 }
 
 #[derive(Default)]
-struct Page {
+struct MetricsPage {
     text: String,
 }
 
-impl Page {
+impl MetricsPage {
+    /// A gauge without labels; its sample is absent where there is no value.
+    fn gauge(&mut self, name: &str, help: &str, value: impl Into<Option<f64>>) {
+        self.family(name, "gauge", help);
+        if let Some(value) = value.into() {
+            self.sample(name, &[], value);
+        }
+    }
+
+    /// A gauge with one label, whose values come with the samples.
+    fn gauges<'a>(
+        &mut self,
+        name: &str,
+        help: &str,
+        label: &str,
+        samples: impl Iterator<Item = (&'a str, f64)>,
+    ) {
+        self.family(name, "gauge", help);
+        samples.for_each(|(value, sample)| self.sample(name, &[(label, value)], sample));
+    }
+
     fn family(&mut self, name: &str, kind: &str, help: &str) {
         let text = format_args!("# HELP rollguard_{name} {help}\n# TYPE rollguard_{name} {kind}\n");
         self.write(text);

@@ -14,27 +14,29 @@ mod line;
 mod markdown;
 mod metrics;
 mod number;
+mod page;
 mod people;
 mod rehearsal;
 mod report;
 mod report_tables;
-mod stages;
 mod status;
+mod story;
 mod summary;
 mod trial;
 mod undecided;
 mod verification;
+mod words;
 
 #[cfg(test)]
 mod tests;
 
 pub use account::account;
-pub use compare::{Compared, comparisons};
+pub use compare::{Compared, comparisons, readings};
 pub use doctor::doctor;
 pub use drill::{DRILL_EVERY, drill, drill_warning, last_drill};
 pub use entry::{entry, event};
 pub use figures::figures;
-pub use health::{Health, health};
+pub use health::Health;
 pub use history::history;
 pub use junit::junit;
 pub use line::{Paint, Style, WIDTH, line, offset, plain, wrap};

@@ -1,5 +1,7 @@
 //! Numbers as people read them: three significant digits and the unit that keeps them short.
 
+use crate::engine::view::snapshot::SignalStatus;
+use crate::model::entry::SignalEvidence;
 use crate::model::signal::Unit;
 
 /// Significant digits where a number stands alone. Nobody acts on the fourth.
@@ -28,6 +30,17 @@ const PLAIN: Scales = &[(1.0, ""), (1e6, "M"), (1e9, "G"), (1e12, "T")];
 #[must_use]
 pub fn number(value: f64, unit: Option<Unit>) -> String {
     with_digits(value, unit, DIGITS)
+}
+
+/// A signal's reading in its unit; `None` where there is none.
+pub(super) fn reading(signal: &SignalEvidence, unit: Option<Unit>) -> Option<String> {
+    let value = number(signal.value?, unit);
+    Some(if signal.at_least { format!("at least {value}") } else { value })
+}
+
+/// What a signal of a status measures, where that is known.
+pub(super) fn unit_of(signal: &SignalStatus) -> Option<Unit> {
+    unit_named(signal.unit.as_deref()?)
 }
 
 /// The unit that a status names, if it is one of ours.

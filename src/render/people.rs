@@ -1,17 +1,15 @@
 //! What people decide, and are asked to, in words.
 
-use std::time::Duration;
-
 use crate::engine::durable::quarantine::Quarantined;
 use crate::engine::view::snapshot::{
     ApprovalStatus, BudgetStatus, DeploymentStatus, PauseStatus, Snapshot,
 };
 use crate::model::deployment::Unanswered;
 use crate::model::entry::{Answer, Approval, Caller, PauseEvent};
-use crate::model::time::{Timestamp, format_duration};
+use crate::model::time::Timestamp;
 
-use super::entry::{caller, text};
 use super::line::{clip, span};
+use super::words::{after, caller, duration_ms, list, more, text};
 
 /// Columns that a name may take within a sentence.
 const NAME: usize = 24;
@@ -22,10 +20,7 @@ const MAX_VERSIONS: usize = 3;
 /// Who answered, and why.
 pub(super) fn answered(answer: &Answer) -> String {
     match answer {
-        Answer::Person { by, reason: None } => caller(by),
-        Answer::Person { by, reason: Some(reason) } => {
-            format!("{}: {}", caller(by), text(reason))
-        }
+        Answer::Person { by, reason } => caller(by) + &after(": ", reason.as_deref().map(text)),
         Answer::TimeLimit => "the time limit, nobody answered".to_owned(),
     }
 }
@@ -66,9 +61,8 @@ pub(super) fn pause(event: &PauseEvent) -> String {
             format!("automatic rollbacks PAUSED until {until} by {}: {}", caller(by), text(reason))
         }
         PauseEvent::Resumed { by: Caller::Guard, .. } => format!("{on}: the pause is over"),
-        PauseEvent::Resumed { by, reason: None } => format!("{on}, said {}", caller(by)),
-        PauseEvent::Resumed { by, reason: Some(why) } => {
-            format!("{on}, said {}: {}", caller(by), text(why))
+        PauseEvent::Resumed { by, reason } => {
+            format!("{on}, said {}{}", caller(by), after(": ", reason.as_deref().map(text)))
         }
     }
 }
@@ -124,23 +118,22 @@ pub(super) fn terms(deployment: &DeploymentStatus) -> String {
 /// How much of the budget is left.
 pub(super) fn budget(budget: BudgetStatus) -> String {
     let BudgetStatus { rollbacks, per_ms, spent } = budget;
-    let per = format_duration(Duration::from_millis(per_ms));
+    let per = duration_ms(per_ms);
     let left = if spent >= rollbacks { ", SPENT: people are told only" } else { "" };
     format!("{spent} of {rollbacks} rollbacks in {per}{left}")
 }
 
 /// The latest versions that were rolled back; empty where there are none.
 pub(super) fn quarantine(all: &[Quarantined]) -> String {
-    let name = |known: &Quarantined| clip(known.version.as_str(), NAME);
-    let names: Vec<String> = all.iter().rev().take(MAX_VERSIONS).map(name).collect();
-    match all.len().saturating_sub(MAX_VERSIONS) {
-        0 => names.join(", "),
-        more => format!("{} and {more} more", names.join(", ")),
-    }
+    let newest = all.iter().rev().take(MAX_VERSIONS);
+    let names = list(newest.map(|known| clip(known.version.as_str(), NAME)));
+    names + &more(all.len().saturating_sub(MAX_VERSIONS))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::engine::view::snapshot::GuardState;
     use crate::model::deployment::Mode;

@@ -2,11 +2,12 @@
 //! did not the readings around the moment.
 
 use crate::engine::view::snapshot::SignalStatus;
-use crate::model::time::format_duration;
 use crate::ruletest::{Aspect, CaseResult, Miss, Row};
 
-use super::line::{Paint, Style, WIDTH, clip, line, pad, width, wrap};
-use super::number::{number, unit_named};
+use super::line::{Paint, Style, clip, pad, width};
+use super::number::{self, unit_of};
+use super::page::Screen;
+use super::words::{count, duration_ms, list};
 
 /// Columns of the words below a failed test.
 const LABEL: usize = 12;
@@ -17,32 +18,27 @@ const READING: usize = 22;
 /// The tests of one file.
 #[must_use]
 pub fn rehearsal(file: &str, results: &[CaseResult], style: Style) -> String {
-    let mut page = Page { text: String::new(), style };
+    let mut page = Screen::new(style);
     let failed: Vec<_> = results.iter().filter(|result| !result.has_passed()).collect();
     if failed.is_empty() {
-        let count = match results.len() {
-            1 => "1 test".to_owned(),
-            count => format!("{count} tests"),
-        };
-        page.line(&[(Paint::Green, "ok    "), (Paint::Plain, &format!("{file}: {count}"))]);
+        let tests = count(results.len(), "test");
+        page.line(&[(Paint::Green, "ok    "), (Paint::Plain, &format!("{file}: {tests}"))]);
     }
     for result in failed {
         let place = format!("{file}:{}", result.line);
         page.line(&[(Paint::Red, "FAIL  "), (Paint::Plain, &place)]);
-        for part in wrap(&result.name, WIDTH - 6) {
-            page.line(&[(Paint::Plain, "      "), (Paint::Bold, &part)]);
-        }
-        page.text.push_str(&failures(file, result, style));
+        page.beside(&[(Paint::Plain, "      ")], &result.name, Paint::Bold);
+        page.append(&failures(file, result, style));
     }
-    page.text
+    page.into_text()
 }
 
 /// The expectations of one test that were not met.
 pub(super) fn failures(file: &str, result: &CaseResult, style: Style) -> String {
-    let mut page = Page { text: String::new(), style };
+    let mut page = Screen::new(style);
     result.failures.iter().for_each(|miss| missed(&mut page, file, miss));
     page.line(&[]);
-    page.text
+    page.into_text()
 }
 
 /// The line that closes a run of tests.
@@ -51,40 +47,28 @@ pub fn tally(passed: usize, failed: usize) -> String {
     format!("{passed} passed, {failed} failed\n")
 }
 
-struct Page {
-    text: String,
-    style: Style,
-}
-
-impl Page {
-    fn line(&mut self, pieces: &[(Paint, &str)]) {
-        self.text.push_str(&line(self.style, pieces));
-        self.text.push('\n');
-    }
-
-    fn pair(&mut self, label: &str, value: &str, paint: Paint) {
-        let mut label = label;
-        for part in wrap(value, WIDTH - LABEL - 2) {
-            self.line(&[(Paint::Dim, &pad(&format!("  {label}"), LABEL + 2)), (paint, &part)]);
-            label = "";
-        }
+impl Screen {
+    /// Adds a word below a failed test and what it stands for.
+    fn note(&mut self, label: &str, value: &str, paint: Paint) {
+        let label = pad(&format!("  {label}"), LABEL + 2);
+        self.beside(&[(Paint::Dim, &label)], value, paint);
     }
 }
 
-fn missed(page: &mut Page, file: &str, miss: &Miss) {
+fn missed(page: &mut Screen, file: &str, miss: &Miss) {
     page.line(&[]);
     let rule = miss.rule.as_ref().map(|rule| format!(", rule {rule}")).unwrap_or_default();
-    page.pair("where", &format!("{file}:{}", miss.line), Paint::Plain);
-    page.pair("when", &format!("{}{rule}", miss.when), Paint::Plain);
-    page.pair("failed", &miss.why, Paint::Plain);
+    page.note("where", &format!("{file}:{}", miss.line), Paint::Plain);
+    page.note("when", &format!("{}{rule}", miss.when), Paint::Plain);
+    page.note("failed", &miss.why, Paint::Plain);
     let wrong: Vec<_> = miss.aspects.iter().filter(|aspect| !aspect.met).collect();
     if wrong.is_empty() {
         // It was so, at the wrong time.
         let all: Vec<_> = miss.aspects.iter().collect();
-        page.pair("seen", &said(&all, |aspect| &aspect.got), Paint::Red);
+        page.note("seen", &said(&all, |aspect| &aspect.got), Paint::Red);
     } else {
-        page.pair("expected", &said(&wrong, |aspect| &aspect.expected), Paint::Green);
-        page.pair("got", &said(&wrong, |aspect| &aspect.got), Paint::Red);
+        page.note("expected", &said(&wrong, |aspect| &aspect.expected), Paint::Green);
+        page.note("got", &said(&wrong, |aspect| &aspect.got), Paint::Red);
     }
     page.line(&[]);
     table(page, miss);
@@ -92,11 +76,10 @@ fn missed(page: &mut Page, file: &str, miss: &Miss) {
 
 /// Each thing with what is said of it.
 fn said<'a>(aspects: &[&'a Aspect], of: impl Fn(&'a Aspect) -> &'a String) -> String {
-    let each = |aspect: &&'a Aspect| format!("{} {}", aspect.what, of(aspect));
-    aspects.iter().map(each).collect::<Vec<_>>().join(", ")
+    list(aspects.iter().map(|aspect| format!("{} {}", aspect.what, of(aspect))))
 }
 
-fn table(page: &mut Page, miss: &Miss) {
+fn table(page: &mut Screen, miss: &Miss) {
     let Some(first) = miss.around.first() else { return };
     let mut head = format!("    {}", pad("AT", 11));
     if first.rule.is_some() {
@@ -114,7 +97,7 @@ fn table(page: &mut Page, miss: &Miss) {
     }
     let reasons = reasons(&miss.around);
     if !reasons.is_empty() {
-        page.pair("no verdict", &reasons, Paint::Dim);
+        page.note("no verdict", &reasons, Paint::Dim);
     }
 }
 
@@ -138,10 +121,10 @@ fn name(signal: &SignalStatus) -> String {
 }
 
 fn cells(row: &Row, columns: &[(String, usize)]) -> String {
-    let mut text = pad(&time(row.at_ms), 11);
+    let mut text = pad(&duration_ms(row.at_ms), 11);
     if let Some(rule) = &row.rule {
         text.push_str(&pad(&rule.state.to_string(), 10));
-        text.push_str(&pad(&time(rule.held_ms), 9));
+        text.push_str(&pad(&duration_ms(rule.held_ms), 9));
     }
     for (wanted, column) in columns {
         let found = row.signals.iter().find(|signal| name(signal) == *wanted);
@@ -162,16 +145,7 @@ fn reasons(rows: &[Row]) -> String {
     all.join(", ")
 }
 
-fn time(millis: u64) -> String {
-    format_duration(std::time::Duration::from_millis(millis))
-}
-
 fn reading(signal: &SignalStatus) -> String {
-    let unit = signal.unit.as_deref().and_then(unit_named);
-    match (signal.reading.value, &signal.reading.no_data) {
-        (Some(value), _) if signal.reading.at_least => format!("at least {}", number(value, unit)),
-        (Some(value), _) => number(value, unit),
-        (None, Some(why)) => clip(why, READING),
-        (None, None) => "no data".to_owned(),
-    }
+    number::reading(&signal.reading, unit_of(signal))
+        .unwrap_or_else(|| clip(signal.reading.no_data.as_deref().unwrap_or("no data"), READING))
 }

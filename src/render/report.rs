@@ -5,24 +5,24 @@ use std::time::Duration;
 
 use crate::engine::effect::Incident;
 use crate::model::entry::{
-    ApprovalEvent, AttemptEvent, Caller, Event, GroupEvidence, RollbackEvent, RuleEvidence,
-    SignalEvidence, Trigger,
+    ApprovalEvent, Caller, Event, GroupEvidence, RollbackEvent, RuleEvidence, SignalEvidence,
+    Trigger,
 };
-use crate::model::name::SignalName;
 use crate::model::signal::Unit;
-use crate::model::time::{Timestamp, format_duration};
 
-use super::compare::comparisons;
 use super::line::{plain, span};
-use super::markdown::{Place, code, link, text};
+use super::markdown::{bullets, code, link, text};
+use super::number::number;
 use super::people;
 use super::report_tables as tables;
+use super::story::{Conclusion, Story};
+use super::words::{duration_ms, list, sections, span_ms};
 
 /// The whole report.
 #[must_use]
 pub fn report(incident: &Incident) -> String {
     let story = Story::new(incident);
-    let parts = [
+    sections([
         story.head(),
         story.what_now(),
         story.deciding_rule(),
@@ -33,84 +33,27 @@ pub fn report(incident: &Incident) -> String {
         story.cure(),
         tables::refusals(&incident.entries),
         story.foot(),
-    ];
-    let parts: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
-    parts.join("\n")
+    ])
 }
 
-/// How it ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Ending {
-    RolledBack,
-    Failed,
-    /// The journal tells of no end.
-    Underway,
-    NotDone,
-    /// It is not over: people are asked.
-    Asked,
-}
-
-/// An incident and what its record says of it.
-pub(super) struct Story<'a> {
-    pub(super) incident: &'a Incident,
-    ending: Ending,
-    pub(super) decided: Option<Timestamp>,
-    first_step: Option<Timestamp>,
-    cured: Option<Timestamp>,
-}
-
-impl<'a> Story<'a> {
-    fn new(incident: &'a Incident) -> Self {
-        let at = |is: fn(&Event) -> bool| {
-            incident.entries.iter().find(|entry| is(&entry.event)).map(|entry| entry.at)
-        };
-        let decided = at(|event| matches!(event, Event::Rollback(RollbackEvent::Decided(_))));
-        let cured = at(|event| matches!(event, Event::Rollback(RollbackEvent::Cured { .. })));
-        let ending = match incident.ended {
-            "rolled back" => Ending::RolledBack,
-            "rollback failed" => Ending::Failed,
-            "awaiting approval" => Ending::Asked,
-            "rolling back" => Ending::Underway,
-            _ => Ending::NotDone,
-        };
-        let first_step = at(|event| matches!(event, Event::Attempt(AttemptEvent::Intent { .. })));
-        Self { incident, ending, decided, first_step, cured }
-    }
-
-    pub(super) fn unit(&self, signal: &SignalName) -> Option<Unit> {
-        self.incident.units.iter().find(|(name, _)| name == signal).map(|(_, unit)| *unit)
-    }
-
-    /// A rule's comparisons in a row: `error_rate 19.8% > 5%`.
-    pub(super) fn readings(&self, rule: &RuleEvidence) -> String {
-        let all = comparisons(rule, |signal| self.unit(signal));
-        let all: Vec<String> = all.iter().map(super::compare::Compared::named).collect();
-        all.join(", ")
-    }
-
-    fn version(&self) -> &str {
-        self.incident.decision.version.as_str()
-    }
-
-    fn good(&self) -> &str {
-        self.incident.decision.good.as_ref().map_or("(none known)", |good| good.as_str())
-    }
-
+impl Story<'_> {
     fn head(&self) -> String {
         let Incident { service, deployment, ended, .. } = self.incident;
         let (version, good) = (text(self.version()), text(self.good()));
-        let title = match self.ending {
-            Ending::RolledBack => format!("{version} was rolled back to {good}"),
-            Ending::Failed => format!("the rollback of {version} to {good} FAILED"),
-            Ending::Underway => format!("the rollback of {version} to {good} is not over"),
-            Ending::NotDone => format!("{version} is bad and was not rolled back"),
-            Ending::Asked => format!("{version} is bad, and a rollback to {good} awaits approval"),
+        let title = match self.conclusion {
+            Conclusion::RolledBack => format!("{version} was rolled back to {good}"),
+            Conclusion::Failed => format!("the rollback of {version} to {good} FAILED"),
+            Conclusion::Underway => format!("the rollback of {version} to {good} is not over"),
+            Conclusion::NotDone => format!("{version} is bad and was not rolled back"),
+            Conclusion::Asked => {
+                format!("{version} is bad, and a rollback to {good} awaits approval")
+            }
         };
         format!(
             "# {}: {title}\n\n**Verdict: {}.** Deployment {}, begun {}, reported {}.\n\n{} {}\n",
             text(service),
             text(ended),
-            code(deployment.as_str(), Place::Text),
+            code(deployment.as_str()),
             self.incident.begun,
             self.incident.at,
             self.why_sentence(),
@@ -122,10 +65,10 @@ impl<'a> Story<'a> {
         match &self.incident.decision.trigger {
             Trigger::Rule(rule) => format!(
                 "Rule {} fired against version {}: {} had held for {} ({}).",
-                code(rule.rule.as_str(), Place::Text),
+                code(rule.rule.as_str()),
                 text(self.version()),
-                code(&rule.when, Place::Text),
-                span(millis(rule.held_ms)),
+                code(&rule.when),
+                span_ms(rule.held_ms),
                 text(&self.readings(rule)),
             ),
             Trigger::Person { reason, by } => format!(
@@ -139,7 +82,7 @@ impl<'a> Story<'a> {
 
     fn when_sentence(&self) -> String {
         let begun = self.incident.begun;
-        if self.ending == Ending::Asked {
+        if self.conclusion == Conclusion::Asked {
             return "Nothing is done before a person approves.".to_owned();
         }
         let Some(decided) = self.decided else {
@@ -176,9 +119,9 @@ impl<'a> Story<'a> {
         let otherwise = asked.map_or_else(String::new, |(until, default)| {
             format!(" Without an answer before {until} {}.", people::otherwise(default))
         });
-        let approve = code(&format!("rollguard approve --deployment {id}"), Place::Text);
+        let approve = code(&format!("rollguard approve --deployment {id}"));
         let deny = format!("rollguard deny --deployment {id} --reason \"...\"");
-        let deny = code(&deny, Place::Text);
+        let deny = code(&deny);
         format!(
             "**A person must decide.** {approve} brings {good} back; {deny} keeps \
              {version}.{otherwise}"
@@ -188,29 +131,29 @@ impl<'a> Story<'a> {
     fn what_now(&self) -> String {
         let (version, good) = (text(self.version()), text(self.good()));
         let why = self.incident.why.as_deref().map(|why| text(&sentence(why)));
-        let todo = match (self.ending, why) {
-            (Ending::Asked, _) => self.question(),
-            (Ending::RolledBack, _) => format!(
+        let todo = match (self.conclusion, why) {
+            (Conclusion::Asked, _) => self.question(),
+            (Conclusion::RolledBack, _) => format!(
                 "Nothing is urgent: the hook's steps towards {good} are done, and the cure was \
                  seen. Find out why {version} was bad before it is deployed again."
             ),
-            (Ending::Failed, why) => format!(
+            (Conclusion::Failed, why) => format!(
                 "**A person is needed.** The rollback failed: {}. rollguard will not try a second \
                  time, so bring {good} back by hand, check the signals below, and see what each \
                  step printed.",
                 why.unwrap_or_else(|| "its cure was not seen".to_owned()),
             ),
-            (Ending::Underway, _) => format!(
+            (Conclusion::Underway, _) => format!(
                 "See with `rollguard status` how far the rollback to {good} is. Where no daemon \
                  answers, start it: it goes on where the record ends."
             ),
-            (Ending::NotDone, why) if self.incident.decision.good.is_none() => format!(
+            (Conclusion::NotDone, why) if self.incident.decision.good.is_none() => format!(
                 "**A person must decide.** The rule fires and rollguard does nothing: {}. No good \
                  version is known: bring one back by your own procedure, and begin the next \
                  deployment with `--good`.",
                 why.unwrap_or_else(|| "it was refused".to_owned()),
             ),
-            (Ending::NotDone, why) => format!(
+            (Conclusion::NotDone, why) => format!(
                 "**A person must decide.** The rule fires and rollguard does nothing: {}. To roll \
                  back to {good}, run `rollguard rollback --reason \"...\"`, or use your own \
                  procedure.",
@@ -223,7 +166,7 @@ impl<'a> Story<'a> {
     /// What was looked for after the steps, and on which readings it was seen.
     fn cure(&self) -> String {
         let wanted = &self.incident.decision.cure;
-        if matches!(self.ending, Ending::NotDone | Ending::Asked) || wanted.is_empty() {
+        if matches!(self.conclusion, Conclusion::NotDone | Conclusion::Asked) || wanted.is_empty() {
             return String::new();
         }
         let seen = self.incident.entries.iter().find_map(|entry| {
@@ -233,50 +176,42 @@ impl<'a> Story<'a> {
             Some((entry.at, signals))
         });
         let seen = seen.map_or("it was not seen".to_owned(), |(at, signals)| {
-            let readings: Vec<String> = signals.iter().map(|s| self.reading(s)).collect();
-            format!("seen at {at}, with {}", readings.join(", "))
+            let readings = list(signals.iter().map(|signal| self.reading(signal)));
+            format!("seen at {at}, with {readings}")
         });
-        format!("## The cure\n\n- wanted: {}\n- {seen}\n", code(wanted, Place::Text))
+        format!("## The cure\n\n- wanted: {}\n- {seen}\n", code(wanted))
     }
 
     fn reading(&self, signal: &SignalEvidence) -> String {
         let value = signal.value.map_or_else(
             || signal.no_data.clone().unwrap_or_default(),
-            |value| super::number(value, self.unit(&signal.signal)),
+            |value| number(value, self.unit(&signal.signal)),
         );
         format!("{} {}", text(&signal.label()), text(&value))
     }
 
     fn deciding_rule(&self) -> String {
-        let rule = match &self.incident.decision.trigger {
-            Trigger::Rule(rule) => rule,
-            Trigger::Person { .. } => return String::new(),
-        };
-        let hold = code(&format_duration(millis(rule.for_ms)), Place::Text);
-        let mut lines = vec![
-            ("when", code(&rule.when, Place::Text)),
-            ("for", format!("{hold}{}, held {}", share(rule), span(millis(rule.held_ms)))),
-            ("readings", text(&self.readings(rule))),
+        let Some(rule) = self.incident.decision.trigger.rule() else { return String::new() };
+        let hold = code(&duration_ms(rule.for_ms));
+        let (approval, about) = (self.incident.decision.approval.as_ref(), &rule.about);
+        let facts = [
+            ("when", Some(code(&rule.when))),
+            ("given", rule.given.as_deref().map(code)),
+            ("for", Some(format!("{hold}{}, held {}", share(rule), span_ms(rule.held_ms)))),
+            ("readings", Some(text(&self.readings(rule)))),
+            ("groups", groups(rule).map(|groups| text(&groups))),
+            ("holds since", rule.since.map(|since| since.to_string())),
+            ("asked", approval.map(|yes| yes.asked.to_string())),
+            ("approved", approval.map(|yes| text(&people::approved(yes)))),
+            ("description", about.description.as_deref().map(text)),
+            ("runbook", about.runbook.as_deref().map(link)),
+            ("owner", about.owner.as_deref().map(text)),
         ];
-        let given = rule.given.as_ref().map(|given| ("given", code(given, Place::Text)));
-        lines.splice(1..1, given);
-        lines.extend(groups(rule).map(|groups| ("groups", text(&groups))));
-        lines.extend(rule.since.map(|since| ("holds since", since.to_string())));
-        let approval = self.incident.decision.approval.as_ref();
-        lines.extend(approval.map(|yes| ("asked", yes.asked.to_string())));
-        lines.extend(approval.map(|yes| ("approved", text(&people::approved(yes)))));
-        let about = &rule.about;
-        lines.extend(about.description.as_ref().map(|about| ("description", text(about))));
-        lines.extend(about.runbook.as_ref().map(|runbook| ("runbook", link(runbook))));
-        lines.extend(about.owner.as_ref().map(|owner| ("owner", text(owner))));
-        let lines: Vec<String> =
-            lines.into_iter().map(|(name, value)| format!("- {name}: {value}\n")).collect();
-        let name = code(rule.rule.as_str(), Place::Text);
-        format!("## The deciding rule: {name}\n\n{}", lines.concat())
+        format!("## The deciding rule: {}\n\n{}", code(rule.rule.as_str()), bullets(facts))
     }
 
     fn foot(&self) -> String {
-        let hook = code(self.incident.decision.hook.as_str(), Place::Text);
+        let hook = code(self.incident.decision.hook.as_str());
         format!(
             "---\n\nWritten by rollguard from its journal, which has every entry in full. The \
              hook was {hook}. Times are UTC.\n"
@@ -286,21 +221,25 @@ impl<'a> Story<'a> {
 
 /// For how much of its time a rule must hold, where that is not all of it.
 fn share(rule: &RuleEvidence) -> String {
-    let share = rule.share.map(|share| super::number(share, Some(Unit::Ratio)));
+    let share = rule.share.map(|share| number(share, Some(Unit::Ratio)));
     share.map(|share| format!(" for {share} of the time")).unwrap_or_default()
 }
 
 /// The groups in which a rule holds or held, and how many it takes.
 fn groups(rule: &RuleEvidence) -> Option<String> {
     let quorum = rule.quorum.as_ref()?;
-    let group = |group: &GroupEvidence| {
-        format!("{} {} for {}", group.group, group.state, span(millis(group.held_ms)))
-    };
-    let groups: Vec<String> = rule.groups.iter().map(group).collect();
-    Some(format!("it takes {quorum}: {}", groups.join("; ")))
+    Some(format!("it takes {quorum}: {}", group_list(&rule.groups)))
 }
 
-pub(super) fn person(by: &Caller) -> String {
+/// Groups of a rule, each with its state and for how long.
+pub(super) fn group_list(groups: &[GroupEvidence]) -> String {
+    let group = |group: &GroupEvidence| {
+        format!("{} {} for {}", group.group, group.state, span_ms(group.held_ms))
+    };
+    groups.iter().map(group).collect::<Vec<_>>().join("; ")
+}
+
+fn person(by: &Caller) -> String {
     match by {
         Caller::Guard => "The guard".to_owned(),
         Caller::Process { uid, .. } => format!("A person (user {uid})"),
@@ -312,24 +251,22 @@ fn sentence(text: &str) -> String {
     plain(text.trim_end_matches(['.', ' ', '\n']))
 }
 
-pub(super) fn millis(millis: u64) -> Duration {
-    Duration::from_millis(millis)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::model::deployment::Mode;
     use crate::model::entry::{
-        Attempt, Decision, DeploymentBegun, DeploymentEvent, Entry, Refusal, RuleEvent,
-        RuleStanding, StepResult,
+        Attempt, AttemptEvent, Decision, DeploymentBegun, DeploymentEvent, Entry, Refusal,
+        RuleEvent, RuleStanding, StepResult,
     };
+    use crate::model::name::SignalName;
     use crate::model::name::{DeploymentId, HookName, RuleName, ServiceName, Version};
     use crate::model::rule::{About, Severity};
+    use crate::model::time::Timestamp;
     use crate::render::tests::{BEGUN, rule, signal};
 
     fn after(millis: u64) -> Timestamp {
-        BEGUN.after(self::millis(millis))
+        BEGUN.after(Duration::from_millis(millis))
     }
 
     fn decision() -> Decision {

@@ -2,21 +2,21 @@
 
 use crate::model::condition::Compare;
 use crate::model::entry::{
-    ApprovalEvent, AttemptEvent, Entry, Event, LiveEvent, Refusal, RuleEvent, RuleEvidence,
-    SignalEvidence, Trigger,
+    ApprovalEvent, AttemptEvent, Decision, Entry, Event, LiveEvent, RuleEvent, RuleEvidence,
+    SignalEvidence,
 };
-use crate::model::live::Live;
-use crate::model::name::SignalName;
+use crate::model::name::{RuleName, SignalName};
 use crate::model::signal::Unit;
-use crate::model::time::{Timestamp, format_duration};
+use crate::model::time::Timestamp;
 
-use super::compare::comparisons;
+use super::compare::{Compared, comparisons};
 use super::entry::event_in;
-use super::line::{offset, span};
-use super::markdown::{Place, block, code, row, table_head, text};
-use super::number::number;
+use super::line::offset;
+use super::markdown::{block, code, code_cell, row, table_head, table_section, text};
+use super::number::reading;
 use super::people;
-use super::report::{Story, millis};
+use super::story::Story;
+use super::words::{duration_ms, span_ms, took};
 
 /// The end of a step's output that a report shows, in bytes. The journal has all that was kept.
 const MAX_OUTPUT: usize = 4 * 1024;
@@ -63,7 +63,7 @@ pub(super) fn signals(story: &Story<'_>) -> String {
             let then = reading_of(&incident.decision.signals, signal);
             let now = reading_of(&incident.after, signal);
             row(&[
-                code(&signal.label(), Place::Cell),
+                code_cell(&signal.label()),
                 shown(story, before),
                 shown(story, then),
                 shown(story, now),
@@ -79,18 +79,23 @@ pub(super) fn signals(story: &Story<'_>) -> String {
     )
 }
 
-fn reading_of<'a>(all: &'a [SignalEvidence], of: &SignalEvidence) -> Option<&'a SignalEvidence> {
-    all.iter().find(|reading| reading.signal == of.signal && reading.group == of.group)
+/// The reading of the same signal and group among others.
+pub(super) fn reading_of<'a>(
+    all: &'a [SignalEvidence],
+    of: &SignalEvidence,
+) -> Option<&'a SignalEvidence> {
+    all.iter().find(|reading| is_same(reading, of))
+}
+
+/// Whether two readings are of the same signal and group.
+pub(super) fn is_same(one: &SignalEvidence, other: &SignalEvidence) -> bool {
+    one.signal == other.signal && one.group == other.group
 }
 
 fn shown(story: &Story<'_>, reading: Option<&SignalEvidence>) -> String {
     let Some(reading) = reading else { return "unknown".to_owned() };
-    let value = reading.value.map(|value| number(value, story.unit(&reading.signal)));
-    match (value, reading.at_least) {
-        (Some(value), true) => format!("at least {value}"),
-        (Some(value), false) => value,
-        (None, _) => text(reading.no_data.as_deref().unwrap_or("no data")),
-    }
+    let shown = self::reading(reading, story.unit(&reading.signal));
+    shown.unwrap_or_else(|| text(reading.no_data.as_deref().unwrap_or("no data")))
 }
 
 /// Whether a reading moved towards the limit of a rule, or away from it.
@@ -122,7 +127,7 @@ enum Worse {
 fn worse_is(story: &Story<'_>, signal: &SignalName) -> Option<Worse> {
     let decision = &story.incident.decision;
     let mut directions = decision.rules.iter().flat_map(|rule| {
-        let mine = |reading: &super::compare::Compared<'_>| reading.signal == Some(signal);
+        let mine = |reading: &Compared<'_>| reading.signal == Some(signal);
         let all = comparisons(rule, |name| story.unit(name)).into_iter().filter(mine);
         all.filter_map(|reading| match reading.op {
             Compare::Greater | Compare::GreaterOrEqual => Some(Worse::Higher),
@@ -137,27 +142,23 @@ fn worse_is(story: &Story<'_>, signal: &SignalName) -> Option<Worse> {
 
 /// How every rule that did not decide stood.
 pub(super) fn other_rules(story: &Story<'_>) -> String {
-    let decision = &story.incident.decision;
-    let deciding = match &decision.trigger {
-        Trigger::Rule(rule) => Some(&rule.rule),
-        Trigger::Person { .. } => None,
-    };
-    let rest: Vec<_> = decision.rules.iter().filter(|rule| Some(&rule.rule) != deciding).collect();
-    if rest.is_empty() {
-        return String::new();
-    }
-    let rows: String = rest.into_iter().map(|rule| rule_row(story, rule)).collect();
-    let head = table_head(&["rule", "when", "state", "held", "readings"]);
-    format!("## The other rules at the decision\n\n{head}{rows}")
+    let rows: String = others(&story.incident.decision).map(|rule| rule_row(story, rule)).collect();
+    let titles = ["rule", "when", "state", "held", "readings"];
+    table_section("The other rules at the decision", &titles, &rows)
+}
+
+/// The rules that did not decide.
+pub(super) fn others(decision: &Decision) -> impl Iterator<Item = &RuleEvidence> {
+    let deciding = decision.trigger.rule().map(|rule| &rule.rule);
+    decision.rules.iter().filter(move |rule| Some(&rule.rule) != deciding)
 }
 
 fn rule_row(story: &Story<'_>, rule: &RuleEvidence) -> String {
-    let held = span(millis(rule.held_ms));
     row(&[
-        code(rule.rule.as_str(), Place::Cell),
-        code(&rule.when, Place::Cell),
+        code_cell(rule.rule.as_str()),
+        code_cell(&rule.when),
         rule.state.to_string(),
-        format!("{held} of {}", format_duration(millis(rule.for_ms))),
+        format!("{} of {}", span_ms(rule.held_ms), duration_ms(rule.for_ms)),
         text(&story.readings(rule)),
     ])
 }
@@ -172,12 +173,12 @@ pub(super) fn steps(story: &Story<'_>) -> String {
                 self::text(attempt.hook.as_str()),
                 attempt.step + 1,
                 attempt.number,
-                code(what, Place::Text),
+                code(what),
             ));
         }
         if let Event::Attempt(AttemptEvent::Outcome { result, output, took_ms, .. }) = &entry.event
         {
-            let (result, took) = (self::text(&result.to_string()), super::entry::took(*took_ms));
+            let (result, took) = (self::text(&result.to_string()), took(*took_ms));
             text.push_str(&format!("- outcome: {result} after {took}\n"));
             text.push_str(&printed(output));
         }
@@ -197,52 +198,44 @@ fn printed(output: &str) -> String {
     format!("- {part}:\n\n{}", block(&output[start..]))
 }
 
-fn unlike(entry: &Entry, refusal: Refusal, live: &Live) -> Option<String> {
-    let why = text(&format!("{refusal}: {live}"));
-    Some(row(&[entry.at.to_string(), "live version".to_owned(), why]))
-}
-
-fn because(entry: &Entry, rule: &str, why: String) -> Option<String> {
-    Some(row(&[entry.at.to_string(), code(rule, Place::Cell), why]))
-}
-
 /// Everything that was not done, and why.
 pub(super) fn refusals(entries: &[Entry]) -> String {
-    let row = |entry: &Entry| match &entry.event {
-        Event::Rule(RuleEvent::Refused { refusal, evidence }) => {
-            because(entry, evidence.rule.as_str(), refusal.to_string())
-        }
-        Event::Rule(RuleEvent::SetAside { evidence }) => because(
-            entry,
-            evidence.rule.as_str(),
-            "set aside: it held before the deployment began".to_owned(),
-        ),
-        Event::Approval(ApprovalEvent::Denied { rule, answer }) => {
-            because(entry, rule.as_str(), text(&format!("denied by {}", people::answered(answer))))
-        }
-        Event::Approval(ApprovalEvent::Lapsed { rule, why }) => because(
-            entry,
-            rule.as_str(),
-            text(&format!("nobody answered, and its default could not be done: {why}")),
-        ),
-        Event::Live(LiveEvent::Checked { live, refusal: Some(why), .. }) => {
-            unlike(entry, *why, live)
-        }
-        Event::Daemon(_)
-        | Event::Deployment(_)
-        | Event::Stage(_)
-        | Event::Rule(_)
-        | Event::Approval(_)
-        | Event::Pause(_)
-        | Event::Live(_)
-        | Event::Rollback(_)
-        | Event::Attempt(_)
-        | Event::Drill(_)
-        | Event::Notice(_) => None,
+    let cell = |rule: &RuleName| code_cell(rule.as_str());
+    let refusal = |event: &Event| {
+        Some(match event {
+            Event::Rule(RuleEvent::Refused { refusal, evidence }) => {
+                (cell(&evidence.rule), refusal.to_string())
+            }
+            Event::Rule(RuleEvent::SetAside { evidence }) => {
+                (cell(&evidence.rule), "set aside: it held before the deployment began".to_owned())
+            }
+            Event::Approval(ApprovalEvent::Denied { rule, answer }) => {
+                (cell(rule), text(&format!("denied by {}", people::answered(answer))))
+            }
+            Event::Approval(ApprovalEvent::Lapsed { rule, why }) => {
+                let why = format!("nobody answered, and its default could not be done: {why}");
+                (cell(rule), text(&why))
+            }
+            Event::Live(LiveEvent::Checked { live, refusal: Some(why), .. }) => {
+                ("live version".to_owned(), text(&format!("{why}: {live}")))
+            }
+            Event::Daemon(_)
+            | Event::Deployment(_)
+            | Event::Stage(_)
+            | Event::Rule(_)
+            | Event::Approval(_)
+            | Event::Pause(_)
+            | Event::Live(_)
+            | Event::Rollback(_)
+            | Event::Attempt(_)
+            | Event::Drill(_)
+            | Event::Notice(_) => return None,
+        })
     };
-    let rows: String = entries.iter().filter_map(row).collect();
-    if rows.is_empty() {
-        return rows;
-    }
-    format!("## Refusals\n\n{}{rows}", table_head(&["time (UTC)", "rule", "why nothing was done"]))
+    let rows = entries.iter().filter_map(|entry| {
+        let (rule, why) = refusal(&entry.event)?;
+        Some(row(&[entry.at.to_string(), rule, why]))
+    });
+    let titles = ["time (UTC)", "rule", "why nothing was done"];
+    table_section("Refusals", &titles, &rows.collect::<String>())
 }

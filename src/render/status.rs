@@ -1,23 +1,24 @@
 //! What `rollguard status` prints. The first three lines say what is going on and what is to be
-//! done; the rest says why. No line is wider than [`WIDTH`] columns.
-
-use std::time::Duration;
+//! done; the rest says why.
 
 use crate::engine::effect::Pace;
+use crate::engine::view::health::{colour, of_rule};
 use crate::engine::view::snapshot::{
     DeploymentStatus, LiveStatus, RuleStatus, SignalStatus, Snapshot, TargetStatus,
 };
 use crate::engine::view::stage::StageStanding;
 use crate::model::deployment::Mode;
-use crate::model::entry::{Decision, RuleStanding, Trigger};
-use crate::model::time::{Timestamp, format_duration};
+use crate::model::entry::{Decision, RuleStanding};
+use crate::model::signal::Unit;
+use crate::model::time::Timestamp;
 
 use super::drill::last_drill;
-use super::health::{health, of_rule};
-use super::line::{Paint, Style, WIDTH, clip, line, pad, plain, span, width, wrap};
-use super::number::{number, unit_named};
+use super::line::{Paint, Style, clip, pad, plain, span, width};
+use super::number::{number, reading, unit_of};
+use super::page::Screen;
 use super::people;
-use super::summary::{advice, reading, what};
+use super::summary::{advice, readings, what};
+use super::words::{after, count, duration_ms, list, more, span_ms};
 
 /// The most groups of a signal or a rule that are shown; the JSON has more.
 const MAX_GROUPS: usize = 4;
@@ -28,13 +29,10 @@ const MAX_LOST: usize = 4;
 /// Columns of the words at the left of the head.
 const LABEL: usize = 9;
 
-/// Columns of a name in a table. Longer ones are cut; `--json` has them whole.
-pub(super) const NAME: usize = 26;
-
 /// The whole status.
 #[must_use]
 pub fn status(snapshot: &Snapshot, style: Style) -> String {
-    let mut page = Page { text: String::new(), style };
+    let mut page = Screen::new(style);
     // Never silently: whoever looks at anything sees this first.
     if let Some(pause) = &snapshot.paused {
         page.painted_pair("PAUSED", &people::paused(pause, snapshot.at), Paint::Yellow);
@@ -57,57 +55,30 @@ pub fn status(snapshot: &Snapshot, style: Style) -> String {
     about_signals(&mut page, &snapshot.signals);
     page.title("RULE", "STATE");
     snapshot.rules.iter().for_each(|rule| about_rule(&mut page, rule, snapshot));
-    page.text
+    page.into_text()
 }
 
-/// The lines of a page so far.
-pub(super) struct Page {
-    pub(super) text: String,
-    pub(super) style: Style,
-}
-
-impl Page {
-    pub(super) fn line(&mut self, pieces: &[(Paint, &str)]) {
-        self.text.push_str(&line(self.style, pieces));
-        self.text.push('\n');
-    }
-
-    /// A word and what it stands for, on as many lines as that takes.
+impl Screen {
+    /// Adds a word of the head and what it stands for, on as many lines as that takes.
     fn pair(&mut self, label: &str, value: &str) {
         self.painted_pair(label, value, Paint::Plain);
     }
 
+    /// Adds the row of a rule: its state, `unknown` where nothing is seen of it, and `rest`.
+    pub(super) fn rule(&mut self, rule: &RuleStatus, rest: &str) {
+        let is_unknown = rule.evidence.state == RuleStanding::Inactive && rule.no_data.is_some();
+        let state = rule.evidence.state.to_string();
+        let state = if is_unknown { "unknown" } else { &state };
+        self.row(rule.evidence.rule.as_str(), of_rule(rule).paint(), &pad(state, 8), rest);
+    }
+
     fn painted_pair(&mut self, label: &str, value: &str, paint: Paint) {
-        let mut label = label;
-        for part in wrap(&plain(value), WIDTH - LABEL) {
-            self.line(&[(Paint::Dim, &pad(label, LABEL)), (paint, &part)]);
-            label = "";
-        }
-    }
-
-    pub(super) fn title(&mut self, name: &str, rest: &str) {
-        self.line(&[]);
-        self.line(&[(Paint::Dim, &pad(name, NAME + 2)), (Paint::Dim, rest)]);
-    }
-
-    pub(super) fn row(&mut self, name: &str, paint: Paint, word: &str, rest: &str) {
-        let name = pad(&plain(name), NAME);
-        self.line(&[
-            (Paint::Plain, &name),
-            (Paint::Plain, "  "),
-            (paint, word),
-            (Paint::Plain, rest),
-        ]);
-    }
-
-    /// A second line below a row.
-    pub(super) fn below(&mut self, text: &str) {
-        self.line(&[(Paint::Plain, &pad("", NAME + 2)), (Paint::Dim, text)]);
+        self.beside(&[(Paint::Dim, &pad(label, LABEL))], value, paint);
     }
 }
 
-fn head(page: &mut Page, snapshot: &Snapshot) {
-    let colour = health(snapshot);
+fn head(page: &mut Screen, snapshot: &Snapshot) {
+    let colour = colour(snapshot);
     let service = clip(&snapshot.service, 24);
     let state = snapshot.state.to_string();
     let versions = snapshot.deployment.as_ref().map(versions).unwrap_or_default();
@@ -129,23 +100,17 @@ fn head(page: &mut Page, snapshot: &Snapshot) {
 /// The rules that see nothing any more.
 fn deployment_lost(snapshot: &Snapshot) -> String {
     let lost = snapshot.deployment.iter().flat_map(|deployment| &deployment.lost);
-    let names: Vec<&str> = lost.take(MAX_LOST).map(|rule| rule.as_str()).collect();
-    match names.len() {
-        0 => String::new(),
-        _ => format!("no readings for {}", names.join(", ")),
-    }
+    let names = list(lost.take(MAX_LOST));
+    if names.is_empty() { names } else { format!("no readings for {names}") }
 }
 
 fn versions(deployment: &DeploymentStatus) -> String {
     let version = clip(deployment.version.as_str(), 20);
-    let stage = deployment.stage.as_ref();
-    let stage = stage.map(|s| format!(", stage {}", clip(s.as_str(), 20))).unwrap_or_default();
-    match &deployment.good {
-        Some(good) => {
-            format!("{stage}, version {version}, good version {}", clip(good.as_str(), 20))
-        }
-        None => format!("{stage}, version {version}, NO GOOD VERSION"),
-    }
+    let stage = deployment.stage.as_ref().map(|stage| clip(stage.as_str(), 20));
+    let good = deployment.good.as_ref().map_or("NO GOOD VERSION".to_owned(), |good| {
+        format!("good version {}", clip(good.as_str(), 20))
+    });
+    format!("{}, version {version}, {good}", after(", stage ", stage))
 }
 
 fn mode(mode: Mode) -> &'static str {
@@ -158,7 +123,7 @@ fn mode(mode: Mode) -> &'static str {
 }
 
 /// What keeps rollguard from acting, or a version from being deployed; nothing where nothing does.
-fn about_limits(page: &mut Page, snapshot: &Snapshot) {
+fn about_limits(page: &mut Screen, snapshot: &Snapshot) {
     if snapshot.budget.spent > 0 {
         page.pair("budget", &people::budget(snapshot.budget));
     }
@@ -167,7 +132,7 @@ fn about_limits(page: &mut Page, snapshot: &Snapshot) {
     }
 }
 
-fn about_deployment(page: &mut Page, deployment: &DeploymentStatus, now: Timestamp) {
+fn about_deployment(page: &mut Screen, deployment: &DeploymentStatus, now: Timestamp) {
     page.line(&[]);
     page.pair("deploy", deployment.id.as_str());
     let ago = span(now.since(deployment.begun));
@@ -196,19 +161,18 @@ fn about_deployment(page: &mut Page, deployment: &DeploymentStatus, now: Timesta
 }
 
 /// The stages that are done, the one that the deployment is in, and those to come.
-fn about_stages(page: &mut Page, deployment: &DeploymentStatus) {
+fn about_stages(page: &mut Screen, deployment: &DeploymentStatus) {
     let of = |which: fn(StageStanding) -> bool| {
         let all = deployment.stages.iter().filter(|stage| which(stage.standing));
-        all.map(|stage| stage.stage.as_str()).collect::<Vec<_>>().join(", ")
+        list(all.map(|stage| &stage.stage))
     };
     let done = of(|standing| standing == StageStanding::Done);
     if !done.is_empty() {
         page.pair("done", &done);
     }
     for stage in &deployment.stages {
-        let clean = span(Duration::from_millis(stage.clean_ms));
-        let hold = span(Duration::from_millis(stage.hold_ms));
-        let why = stage.why.as_ref().map(|why| format!(", {why}")).unwrap_or_default();
+        let (clean, hold) = (span_ms(stage.clean_ms), span_ms(stage.hold_ms));
+        let why = after(", ", stage.why.as_ref());
         let (text, paint) = match stage.standing {
             StageStanding::Done | StageStanding::Next => continue,
             StageStanding::Passed => ("passed".to_owned(), Paint::Green),
@@ -225,9 +189,8 @@ fn about_stages(page: &mut Page, deployment: &DeploymentStatus) {
 }
 
 /// The live version, and how it stands to the deployment.
-fn about_live(page: &mut Page, live: &LiveStatus, deployment: Option<&DeploymentStatus>) {
-    let age = live.age_s.map(|age| format!(", read {} ago", number(age, unit_named("seconds"))));
-    let age = age.unwrap_or_default();
+fn about_live(page: &mut Screen, live: &LiveStatus, deployment: Option<&DeploymentStatus>) {
+    let age = ago(", read ", live.age_s);
     let waits = if live.comparing { "; a rollback waits for it to be read" } else { "" };
     let (text, paint) = match (&live.version, deployment) {
         (None, _) => {
@@ -249,23 +212,26 @@ fn about_live(page: &mut Page, live: &LiveStatus, deployment: Option<&Deployment
     page.painted_pair("live", &text, paint);
 }
 
+/// How long ago something was read; empty where that is not known.
+fn ago(before: &str, age_s: Option<f64>) -> String {
+    after(before, age_s.map(|age| format!("{} ago", number(age, Some(Unit::Seconds)))))
+}
+
 fn rest(until: Timestamp, now: Timestamp) -> String {
     span(until.since(now))
 }
 
 fn decided(decision: &Decision) -> String {
-    let by = match &decision.trigger {
-        Trigger::Rule(rule) => format!("rule {}", rule.rule),
-        Trigger::Person { reason, .. } => format!("a person, {reason}"),
+    let by = match decision.trigger.rule() {
+        Some(rule) => format!("rule {}", rule.rule),
+        None => format!("a person, {}", decision.trigger.reason()),
     };
-    let approved = decision.approval.as_ref().map(people::approved);
-    let approved = approved.map(|approved| format!(", {approved}")).unwrap_or_default();
+    let approved = after(", ", decision.approval.as_ref().map(people::approved));
     format!("hook {} by {by}{approved}", decision.hook)
 }
 
-fn about_target(page: &mut Page, target: &TargetStatus) {
-    let age = target.age_s.map(|age| format!(", {} ago", number(age, unit_named("seconds"))));
-    let age = age.unwrap_or_default();
+fn about_target(page: &mut Screen, target: &TargetStatus) {
+    let age = ago(", ", target.age_s);
     match (target.up, &target.failure) {
         (None, _) => page.row(&target.name, Paint::Grey, "not scraped yet", ""),
         (Some(_), Some(failure)) => {
@@ -273,7 +239,7 @@ fn about_target(page: &mut Page, target: &TargetStatus) {
             page.below(&failure.detail);
         }
         (Some(_), None) => {
-            let took = number(target.took_s, unit_named("seconds"));
+            let took = number(target.took_s, Some(Unit::Seconds));
             let malformed = match target.malformed {
                 0 => String::new(),
                 count => format!(", {count} malformed"),
@@ -286,8 +252,8 @@ fn about_target(page: &mut Page, target: &TargetStatus) {
 }
 
 /// How often it is sampled, where that is not as configured or not as wanted.
-fn pace(page: &mut Page, target: &TargetStatus) {
-    let interval = format_duration(Duration::from_millis(target.interval_ms));
+fn pace(page: &mut Screen, target: &TargetStatus) {
+    let interval = duration_ms(target.interval_ms);
     match target.pace {
         Pace::Plain => {}
         Pace::Sharpened => page.below(&format!("sharpened to {interval}")),
@@ -301,7 +267,7 @@ fn pace(page: &mut Page, target: &TargetStatus) {
 /// A signal that is read by labels has a line of its own and some for its groups. Those of what is
 /// derived from it are left out: they are as many again, and rules show what they are compared
 /// with.
-fn about_signals(page: &mut Page, signals: &[SignalStatus]) {
+fn about_signals(page: &mut Screen, signals: &[SignalStatus]) {
     for same in signals.chunk_by(|a, b| a.reading.signal == b.reading.signal) {
         let Some(first) = same.first() else { continue };
         let name = &first.reading.signal;
@@ -309,60 +275,42 @@ fn about_signals(page: &mut Page, signals: &[SignalStatus]) {
             about_signal(page, name.as_str(), first);
             continue;
         }
-        let count = format!("{} group{}", same.len(), if same.len() == 1 { "" } else { "s" });
-        page.row(name.as_str(), Paint::Plain, &count, "");
+        page.row(name.as_str(), Paint::Plain, &count(same.len(), "group"), "");
         let shown = if name.is_derived() { 0 } else { MAX_GROUPS };
         for signal in same.iter().take(shown) {
             let group = signal.reading.group.as_deref().unwrap_or_default();
             about_signal(page, &format!("  {group}"), signal);
         }
         if same.len() > shown && shown > 0 {
-            page.below(&format!("and {} more", same.len() - shown));
+            page.below(more(same.len() - shown).trim_start());
         }
     }
 }
 
-fn about_signal(page: &mut Page, name: &str, signal: &SignalStatus) {
-    let reading = &signal.reading;
-    let unit = signal.unit.as_deref().and_then(unit_named);
-    let shown = match (reading.value, reading.at_least) {
-        (Some(value), true) => format!("at least {}", number(value, unit)),
-        (Some(value), false) => number(value, unit),
-        (None, _) => reading.no_data.clone().unwrap_or_else(|| "no data".to_owned()),
+fn about_signal(page: &mut Screen, name: &str, signal: &SignalStatus) {
+    let (shown, paint) = match reading(&signal.reading, unit_of(signal)) {
+        Some(shown) => (shown, Paint::Plain),
+        None => (signal.reading.no_data.clone().unwrap_or("no data".to_owned()), Paint::Grey),
     };
-    let paint = if reading.value.is_none() { Paint::Grey } else { Paint::Plain };
-    let text = signal.description.as_deref().map(|text| format!("  {text}")).unwrap_or_default();
+    let text = after("  ", signal.description.as_ref());
     page.row(name, paint, &pad(&plain(&shown), 12.max(width(&shown))), &text);
 }
 
-fn about_rule(page: &mut Page, rule: &RuleStatus, snapshot: &Snapshot) {
+fn about_rule(page: &mut Screen, rule: &RuleStatus, snapshot: &Snapshot) {
     let evidence = &rule.evidence;
-    let colour = of_rule(rule);
-    let word = match (evidence.state, &rule.no_data) {
-        (RuleStanding::Inactive, Some(_)) => "unknown".to_owned(),
-        (RuleStanding::Inactive | RuleStanding::Pending | RuleStanding::Firing, _) => {
-            evidence.state.to_string()
-        }
-    };
-    let held = format!(
-        " {} of {}  {}",
-        span(Duration::from_millis(evidence.held_ms)),
-        span(Duration::from_millis(evidence.for_ms)),
-        reading(rule, snapshot),
-    );
-    page.row(evidence.rule.as_str(), colour.paint(), &pad(&word, 8), &held);
+    let (held, hold) = (span_ms(evidence.held_ms), span_ms(evidence.for_ms));
+    page.rule(rule, &format!(" {held} of {hold}  {}", readings(rule, snapshot)));
     for group in evidence.groups.iter().take(MAX_GROUPS) {
-        let held = span(Duration::from_millis(group.held_ms));
-        page.below(&format!("{}: {} {held}", group.group, group.state));
+        page.below(&format!("{}: {} {}", group.group, group.state, span_ms(group.held_ms)));
     }
-    let refusal = rule.refusal.map(|refusal| format!("nothing would be done: {refusal}"));
-    let said = rule.refusal.map(|refusal| refusal.to_string());
-    let new = rule.no_data.as_ref().filter(|why| Some(*why) != said.as_ref());
+    let refusal = rule.refusal.map(|refusal| refusal.to_string());
+    let new = rule.no_data.as_ref().filter(|why| Some(*why) != refusal.as_ref());
     let why = new.map(|why| format!(" ({why})")).unwrap_or_default();
-    let then = refusal.unwrap_or_else(|| match snapshot.mode {
-        Mode::Confirm => "asks for a rollback when it fires".to_owned(),
-        Mode::Observe | Mode::Notify | Mode::Auto => "rolls back when it fires".to_owned(),
-    });
+    let then = match (refusal, snapshot.mode) {
+        (Some(refusal), _) => format!("nothing would be done: {refusal}"),
+        (None, Mode::Confirm) => "asks for a rollback when it fires".to_owned(),
+        (None, Mode::Observe | Mode::Notify | Mode::Auto) => "rolls back when it fires".to_owned(),
+    };
     page.below(&format!("{then}{why}"));
 }
 
@@ -374,6 +322,7 @@ mod tests {
     use crate::model::name::{DeploymentId, RuleName, SignalName, Version};
     use crate::model::rule::Severity;
     use crate::model::scrape::{Failure, FailureClass};
+    use crate::render::line::WIDTH;
     use crate::render::tests::{rule, rule_status, signal, snapshot};
     use proptest::prelude::*;
 

@@ -1,18 +1,17 @@
 //! The sentences that an operator reads first: what is going on, and what is to be done. Each is
 //! wrapped, never cut: half an advice is worse than none.
 
-use std::time::Duration;
-
+use crate::engine::view::health::{Health, colour, of_rule, of_rules};
 use crate::engine::view::snapshot::{DeploymentStatus, GuardState, RuleStatus, Snapshot};
 use crate::model::deployment::Mode;
 use crate::model::entry::{Refusal, RuleStanding, Trigger};
 use crate::model::rule::Severity;
 
 use super::compare::comparisons;
-use super::health::{Health, health, of_rule, of_rules};
-use super::line::{clip, span};
-use super::number::unit_named;
+use super::line::clip;
+use super::number::unit_of;
 use super::people;
+use super::words::span_ms;
 
 /// Columns that a name may take within a sentence.
 const NAME: usize = 24;
@@ -63,7 +62,6 @@ fn worst_rule(snapshot: &Snapshot) -> Option<&RuleStatus> {
 fn of(rule: &RuleStatus, snapshot: &Snapshot) -> String {
     let evidence = &rule.evidence;
     let name = clip(evidence.rule.as_str(), NAME);
-    let (held, hold) = (millis(evidence.held_ms), millis(evidence.for_ms));
     match (evidence.state, of_rule(rule)) {
         (RuleStanding::Inactive, Health::Unknown) => {
             format!("rule {name} cannot tell: {}", rule.no_data.as_deref().unwrap_or("no data"))
@@ -75,23 +73,17 @@ fn of(rule: &RuleStatus, snapshot: &Snapshot) -> String {
             }
         }
         (RuleStanding::Pending, _) => {
-            format!(
-                "rule {name} has held {} of {}: {}",
-                span(held),
-                span(hold),
-                reading(rule, snapshot)
-            )
+            let (held, hold) = (span_ms(evidence.held_ms), span_ms(evidence.for_ms));
+            format!("rule {name} has held {held} of {hold}: {}", readings(rule, snapshot))
         }
-        (RuleStanding::Firing, _) => format!("rule {name} fires: {}", reading(rule, snapshot)),
+        (RuleStanding::Firing, _) => format!("rule {name} fires: {}", readings(rule, snapshot)),
     }
 }
 
 /// A rule's comparisons in a row, each cut so that one of them cannot take the line.
-pub(super) fn reading(rule: &RuleStatus, snapshot: &Snapshot) -> String {
-    let unit = |name: &_| {
-        let signal = snapshot.signals.iter().find(|signal| signal.reading.signal == *name)?;
-        unit_named(signal.unit.as_deref()?)
-    };
+pub(super) fn readings(rule: &RuleStatus, snapshot: &Snapshot) -> String {
+    let unit =
+        |name: &_| unit_of(snapshot.signals.iter().find(|signal| signal.reading.signal == *name)?);
     let all = comparisons(&rule.evidence, unit);
     let all: Vec<String> = all.iter().map(|comparison| clip(&comparison.named(), 46)).collect();
     if all.is_empty() { rule.evidence.when.clone() } else { all.join(", ") }
@@ -120,11 +112,7 @@ fn progress(state: GuardState, deployment: &DeploymentStatus) -> String {
 fn cause(deployment: &DeploymentStatus) -> String {
     match deployment.decision.as_ref().map(|decision| &decision.trigger) {
         Some(Trigger::Rule(rule)) => {
-            format!(
-                "rule {} held for {}",
-                clip(rule.rule.as_str(), NAME),
-                span(millis(rule.for_ms))
-            )
+            format!("rule {} held for {}", clip(rule.rule.as_str(), NAME), span_ms(rule.for_ms))
         }
         Some(Trigger::Person { reason, .. }) => format!("a person said so: {}", clip(reason, 60)),
         None => "it was decided so".to_owned(),
@@ -168,7 +156,7 @@ pub(super) fn advice(snapshot: &Snapshot) -> String {
 fn while_guarding(snapshot: &Snapshot) -> String {
     let worst = worst_rule(snapshot);
     let critical = worst.filter(|rule| rule.evidence.severity == Severity::Critical);
-    match (health(snapshot), critical) {
+    match (colour(snapshot), critical) {
         (Health::Green, _) => "nothing".to_owned(),
         (Health::Unknown, _) => {
             "find out why there is no data: what is not seen is not guarded".to_owned()
@@ -202,14 +190,14 @@ fn while_guarding(snapshot: &Snapshot) -> String {
 }
 
 fn acts_soon(rule: &RuleStatus, snapshot: &Snapshot) -> String {
-    let rest = millis(rule.evidence.for_ms.saturating_sub(rule.evidence.held_ms));
+    let rest = span_ms(rule.evidence.for_ms.saturating_sub(rule.evidence.held_ms));
     let good = good_version(snapshot);
     match snapshot.mode {
         Mode::Confirm => {
-            format!("be ready; rollguard asks for a rollback if this goes on for {}", span(rest))
+            format!("be ready; rollguard asks for a rollback if this goes on for {rest}")
         }
         Mode::Observe | Mode::Notify | Mode::Auto => {
-            format!("nothing; rollguard brings {good} back if this goes on for {}", span(rest))
+            format!("nothing; rollguard brings {good} back if this goes on for {rest}")
         }
     }
 }
@@ -217,8 +205,4 @@ fn acts_soon(rule: &RuleStatus, snapshot: &Snapshot) -> String {
 fn good_version(snapshot: &Snapshot) -> String {
     let good = snapshot.deployment.as_ref().and_then(|deployment| deployment.good.as_ref());
     good.map_or("the good version".to_owned(), |good| clip(good.as_str(), NAME))
-}
-
-fn millis(millis: u64) -> Duration {
-    Duration::from_millis(millis)
 }

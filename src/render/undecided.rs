@@ -2,26 +2,25 @@
 //! is still guarded. Of one that was rolled back the incident report tells.
 
 use crate::history::{Detail, Ending, Summary};
+use crate::model::entry::SignalEvidence;
 
-use super::entry::caller;
 use super::history::{times, why};
-use super::markdown::{Place, code, row, table_head, text};
+use super::markdown::{bullets, code, code_cell, row, table_section, text};
 use super::number::number;
 use super::report_tables as tables;
+use super::words::{caller, sections};
 
 /// The whole report; empty where the journal does not know the deployment.
 #[must_use]
 pub fn undecided(account: &Detail) -> String {
     let Some(brief) = account.summary() else { return String::new() };
-    let parts = [
+    sections([
         head(brief, account),
         tables::timeline_of(account.entries(), brief.begun, None, &|_| None),
         tables::refusals(account.entries()),
         before(account),
         "---\n\nWritten by rollguard from its journal. Times are UTC.\n".to_owned(),
-    ];
-    let parts: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
-    parts.join("\n")
+    ])
 }
 
 fn head(brief: &Summary, account: &Detail) -> String {
@@ -38,32 +37,28 @@ fn head(brief: &Summary, account: &Detail) -> String {
     };
     let good = brief.good.as_ref().map_or("(none known)", |good| good.as_str());
     let facts = [
-        ("deployment", Some(code(brief.id.as_str(), Place::Text))),
+        ("deployment", Some(code(brief.id.as_str()))),
         ("begun", Some(format!("{} by {}, mode {}", brief.begun, caller(&brief.by), brief.mode))),
         ("version to go back to", Some(text(good))),
         ("why", why(brief).map(|why| text(&why))),
         ("took", times(brief).map(|times| text(&times))),
     ];
-    let facts = facts.into_iter().filter_map(|(name, fact)| Some(format!("- {name}: {}\n", fact?)));
     format!(
         "# {}: {title}\n\n**Verdict: {}.** As of {}.\n\n{}",
         text(brief.service.as_str()),
         brief.ending.words(),
         account.at(),
-        facts.collect::<String>()
+        bullets(facts)
     )
 }
 
 /// The readings when it began.
 fn before(account: &Detail) -> String {
-    let cell = |signal: &crate::model::entry::SignalEvidence| {
+    let cell = |signal: &SignalEvidence| {
         let value = signal.value.map(|value| number(value, None));
         let value = value.or_else(|| signal.no_data.clone()).unwrap_or("no data".to_owned());
-        row(&[code(&signal.label(), Place::Cell), text(&value)])
+        row(&[code_cell(&signal.label()), text(&value)])
     };
     let rows: String = account.before().iter().map(cell).collect();
-    if rows.is_empty() {
-        return rows;
-    }
-    format!("## Signals before\n\n{}{rows}", table_head(&["signal", "before"]))
+    table_section("Signals before", &["signal", "before"], &rows)
 }

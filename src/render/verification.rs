@@ -2,7 +2,7 @@
 
 use crate::history::{Damage, Integrity, Noted, Rest, Verification};
 
-use super::history::detail;
+use super::page::details;
 
 /// The findings about the journal at `path`.
 #[must_use]
@@ -17,7 +17,7 @@ pub fn verification(path: &str, found: &Verification) -> String {
     let times = first.zip(*last).map(|(first, last)| format!("{first} to {last}"));
     let unknown = (*unknown > 0)
         .then(|| format!("{unknown} entries verify; a newer rollguard may be able to read them"));
-    let details = [
+    let found = [
         ("journal", Some(path.to_owned())),
         ("entries", Some(format!("{entries}, {bytes} bytes"))),
         ("written", times),
@@ -27,8 +27,7 @@ pub fn verification(path: &str, found: &Verification) -> String {
         ("damage", damage.as_ref().map(self::damage)),
         ("noted head", noted.as_ref().map(|noted| self::noted(noted, *entries))),
     ];
-    let details = details.into_iter().filter_map(|(name, text)| Some(detail(name, &text?)));
-    format!("{whole}{}", details.collect::<String>())
+    format!("{whole}{}", details(found))
 }
 
 fn torn(torn: &Rest) -> String {

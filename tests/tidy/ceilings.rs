@@ -2,17 +2,10 @@
 //! worse fails, and so does one that makes it better and leaves the number as it was.
 
 /// The most files in one import circle, by top-level module. One that is not listed has no circle.
-pub(crate) const CIRCLES: &[(&str, usize)] = &[
-    ("cli", 2),
-    ("engine", 2),
-    ("exposition", 4),
-    ("journal", 2),
-    ("load", 4),
-    ("model", 2),
-    ("render", 3),
-];
+pub(crate) const CIRCLES: &[(&str, usize)] =
+    &[("cli", 2), ("engine", 2), ("exposition", 4), ("journal", 2), ("load", 4), ("model", 2)];
 /// Names that more than one type has.
-pub(crate) const SHARED_TYPE_NAMES: usize = 25;
+pub(crate) const SHARED_TYPE_NAMES: usize = 23;
 /// Comparisons with string literals where an enum should be compared.
 pub(crate) const COMPARED_STRINGS: usize = 39;
 /// Files other than `src/engine/guard.rs` with an `impl Guard`.
