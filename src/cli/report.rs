@@ -46,7 +46,7 @@ fn which(text: &str) -> Result<Which, String> {
 }
 
 #[derive(Serialize)]
-struct Report<'a> {
+struct ReportJson<'a> {
     deployment: &'a Summary,
     at: String,
     entries: &'a [Entry],
@@ -58,30 +58,30 @@ pub(super) fn run(args: &ReportArgs) -> ExitCode {
 }
 
 fn report(args: &ReportArgs) -> Result<u8, PastError> {
-    let account = args.place.read(|| Detail::new(args.which.clone()), Detail::apply)?;
-    let Some(deployment) = account.summary() else {
-        return Err(unknown(&account, &args.which));
+    let detail = args.place.read(|| Detail::new(args.which.clone()), Detail::apply)?;
+    let Some(deployment) = detail.summary() else {
+        return Err(unknown(&detail, &args.which));
     };
     if args.json {
-        let (entries, left_out) = (account.entries(), account.left_out());
-        let at = account.at().to_string();
-        return print_json(&Report { deployment, at, entries, left_out });
+        let (entries, left_out) = (detail.entries(), detail.left_out());
+        let at = detail.at().to_string();
+        return print_json(&ReportJson { deployment, at, entries, left_out });
     }
     if !args.markdown {
-        return print(&render::account(&account, style()));
+        return print(&render::detail(&detail, style()));
     }
-    let incident = account.incident();
+    let incident = detail.incident();
     print(
-        &incident.map_or_else(|| render::undecided(&account), |incident| render::report(&incident)),
+        &incident.map_or_else(|| render::undecided(&detail), |incident| render::report(&incident)),
     )
 }
 
-fn unknown(account: &Detail, which: &Which) -> PastError {
+fn unknown(detail: &Detail, which: &Which) -> PastError {
     let Which::Id(id) = which else {
         return PastError::Unknown("report: no deployment has begun".to_owned());
     };
-    let near: Vec<String> = account.nearest().iter().map(|id| format!("\n  {id}")).collect();
-    let hint = match (near.is_empty(), account.newest()) {
+    let near: Vec<String> = detail.nearest().iter().map(|id| format!("\n  {id}")).collect();
+    let hint = match (near.is_empty(), detail.newest()) {
         (false, _) => format!("did you mean{}", near.concat()),
         (true, Some(newest)) => format!("the newest is {newest}; see `rollguard history`"),
         (true, None) => "no deployment has begun".to_owned(),

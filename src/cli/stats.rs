@@ -50,7 +50,7 @@ enum ByName {
 }
 
 #[derive(Serialize)]
-struct Answer<'a> {
+struct StatsJson<'a> {
     last_drill: Option<&'a DrillStatus>,
     drill_overdue: bool,
     since: Option<Timestamp>,
@@ -80,7 +80,7 @@ fn figures(args: &StatsArgs) -> Result<u8, PastError> {
         let Stats { all, periods } = &stats;
         let last_drill = drills.last();
         let drill_overdue = warning.is_some();
-        return print_json(&Answer { last_drill, drill_overdue, since, left_out, all, periods });
+        return print_json(&StatsJson { last_drill, drill_overdue, since, left_out, all, periods });
     }
     let of = since.map_or("in all".to_owned(), |since| format!("since {since}"));
     let mut text = render::figures(&stats, &of);

@@ -8,7 +8,7 @@ use crate::model::entry::{Entry, Event, RollbackEvent, SignalEvidence};
 use crate::model::name::DeploymentId;
 use crate::model::time::Timestamp;
 
-use super::summary::{Ending, Summary};
+use super::summary::{DeploymentOutcome, Summary};
 
 /// How many ids are suggested for one that is not known.
 const MAX_SUGGESTIONS: usize = 3;
@@ -113,9 +113,12 @@ impl Detail {
     pub fn incident(&self) -> Option<Incident> {
         let (summary, known) = (self.summary()?, self.deployment()?);
         let (_, decision) = known.decision.as_ref()?;
-        let is_over = matches!(summary.ending, Ending::RolledBack | Ending::RollbackFailed);
+        let is_over = matches!(
+            summary.ending,
+            DeploymentOutcome::RolledBack | DeploymentOutcome::RollbackFailed
+        );
         // No guard records another ending after a decision; only the decision is certain then.
-        let ending = if is_over { summary.ending } else { Ending::RollingBack };
+        let ending = if is_over { summary.ending } else { DeploymentOutcome::RollingBack };
         Some(Incident {
             deployment: summary.id.clone(),
             service: summary.service.to_string(),

@@ -18,5 +18,5 @@ pub use index::{Filter, Index, MAX_KEPT};
 pub use period::{By, Since, SinceError, parse_since};
 pub use span::Spread;
 pub use stats::{Counts, Figures, Hints, Period, RefusalCount, Stats, Times, stats};
-pub use summary::{Cause, Ending, Refused, Summary};
+pub use summary::{Cause, DeploymentOutcome, Refused, Summary};
 pub use verification::{Damage, Integrity, Noted, Rest, Verification};

@@ -11,7 +11,7 @@ use crate::model::name::{DeploymentId, ServiceName, Version};
 
 use super::period::By;
 use super::span::Spread;
-use super::summary::{Cause, Ending, Summary};
+use super::summary::{Cause, DeploymentOutcome, Summary};
 
 /// Figures of all deployments, and of each period.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -134,7 +134,7 @@ pub fn stats(deployments: &[&Summary], by: Option<By>) -> Stats {
 type LastBaked<'a> = HashMap<(&'a ServiceName, &'a Version), &'a Summary>;
 
 fn last_baked<'a>(deployments: &[&'a Summary]) -> LastBaked<'a> {
-    let baked = deployments.iter().filter(|summary| summary.ending == Ending::Baked);
+    let baked = deployments.iter().filter(|summary| summary.ending == DeploymentOutcome::Baked);
     baked.map(|summary| ((&summary.service, &summary.version), *summary)).collect()
 }
 
@@ -153,12 +153,12 @@ fn counts(summaries: &[&Summary]) -> Counts {
     let mut counts = Counts { deployments: summaries.len(), ..Counts::default() };
     for summary in summaries {
         *match summary.ending {
-            Ending::Guarding | Ending::RollingBack => &mut counts.under_way,
-            Ending::RolledBack => &mut counts.rolled_back,
-            Ending::RollbackFailed => &mut counts.rollback_failed,
-            Ending::Baked => &mut counts.baked,
-            Ending::Ended => &mut counts.ended,
-            Ending::Superseded => &mut counts.superseded,
+            DeploymentOutcome::Guarding | DeploymentOutcome::RollingBack => &mut counts.under_way,
+            DeploymentOutcome::RolledBack => &mut counts.rolled_back,
+            DeploymentOutcome::RollbackFailed => &mut counts.rollback_failed,
+            DeploymentOutcome::Baked => &mut counts.baked,
+            DeploymentOutcome::Ended => &mut counts.ended,
+            DeploymentOutcome::Superseded => &mut counts.superseded,
         } += 1;
     }
     counts
@@ -226,7 +226,7 @@ fn hints(summaries: &[&Summary], last_baked: &LastBaked<'_>) -> Hints {
     Hints {
         rolled_back_by_person: ids(&by_person),
         ended_while_refused: ids(&|summary| {
-            summary.ending == Ending::Ended && !summary.refusals.is_empty()
+            summary.ending == DeploymentOutcome::Ended && !summary.refusals.is_empty()
         }),
         baked_later: ids(&baked_later),
     }

@@ -36,7 +36,7 @@ pub struct Summary {
     /// When it began.
     pub begun: Timestamp,
     /// How it ended, or that it has not.
-    pub ending: Ending,
+    pub ending: DeploymentOutcome,
     /// Why it ended so: a person's reason, why the rollback failed, the deployment that took over.
     pub why: Option<String>,
     /// When it ended.
@@ -68,7 +68,7 @@ pub struct Summary {
 /// How a deployment ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Ending {
+pub enum DeploymentOutcome {
     /// It has not: it is guarded.
     Guarding,
     /// It has not: it is being rolled back.
@@ -85,7 +85,7 @@ pub enum Ending {
     Superseded,
 }
 
-impl Ending {
+impl DeploymentOutcome {
     /// In words.
     #[must_use]
     pub const fn words(self) -> &'static str {
@@ -145,7 +145,7 @@ impl Summary {
             by: begun.by.clone(),
             stage: None,
             begun: at,
-            ending: Ending::Guarding,
+            ending: DeploymentOutcome::Guarding,
             why: None,
             ended: None,
             baked: None,
@@ -174,20 +174,20 @@ impl Summary {
             }
             Event::Rollback(RollbackEvent::Cured { .. }) => {
                 self.cured = Some(at);
-                self.end(at, Ending::RolledBack, None);
+                self.end(at, DeploymentOutcome::RolledBack, None);
             }
             Event::Rollback(RollbackEvent::Failed { why, .. }) => {
-                self.end(at, Ending::RollbackFailed, Some(why.clone()))
+                self.end(at, DeploymentOutcome::RollbackFailed, Some(why.clone()))
             }
             Event::Deployment(DeploymentEvent::Baked { .. }) => {
                 self.baked = Some(at);
-                self.end(at, Ending::Baked, None);
+                self.end(at, DeploymentOutcome::Baked, None);
             }
             Event::Deployment(DeploymentEvent::Ended { reason, .. }) => {
-                self.end(at, Ending::Ended, Some(reason.clone()))
+                self.end(at, DeploymentOutcome::Ended, Some(reason.clone()))
             }
             Event::Deployment(DeploymentEvent::Superseded { by }) => {
-                self.end(at, Ending::Superseded, Some(by.to_string()))
+                self.end(at, DeploymentOutcome::Superseded, Some(by.to_string()))
             }
             Event::Rule(RuleEvent::Refused { refusal, evidence }) => {
                 self.refuse(*refusal, &evidence.rule)
@@ -224,10 +224,10 @@ impl Summary {
             }
         });
         // A person may roll back a deployment that has baked or ended, and reopens it by that.
-        (self.ending, self.why, self.ended) = (Ending::RollingBack, None, None);
+        (self.ending, self.why, self.ended) = (DeploymentOutcome::RollingBack, None, None);
     }
 
-    fn end(&mut self, at: Timestamp, ending: Ending, why: Option<String>) {
+    fn end(&mut self, at: Timestamp, ending: DeploymentOutcome, why: Option<String>) {
         (self.ending, self.why, self.ended) = (ending, why, Some(at));
     }
 

@@ -212,7 +212,7 @@ fn a_version_that_a_person_rolls_back_after_its_bake_is_a_failure() {
     ];
     let index = index(&entries);
     let summary = index.deployments().next().unwrap();
-    assert_eq!((summary.ending, summary.baked), (Ending::RolledBack, Some(at(5_000))));
+    assert_eq!((summary.ending, summary.baked), (DeploymentOutcome::RolledBack, Some(at(5_000))));
     let all = of(&entries).all;
     assert_eq!(all.change_failure_rate, Some(1.0));
     assert_eq!(all.hints.rolled_back_by_person.len(), 1);
@@ -272,7 +272,7 @@ fn an_index_keeps_the_newest_and_those_that_are_asked_for() {
         index.deployments().map(|summary| summary.id.to_string()).collect()
     };
     assert_eq!((ids(&newest), newest.left_out()), (vec!["d4".to_owned(), "d5".to_owned()], 4));
-    assert_eq!(newest.deployments().next_back().unwrap().ending, Ending::RolledBack);
+    assert_eq!(newest.deployments().next_back().unwrap().ending, DeploymentOutcome::RolledBack);
     assert_eq!(ids(&late), ["d3", "d4", "d5"]);
 }
 
@@ -376,7 +376,7 @@ proptest! {
         let told = [
             crate::render::history(index.deployments(), Style::Plain),
             crate::render::figures(&stats(&summaries, Some(By::Week)), "in all"),
-            crate::render::account(&detail, Style::Plain),
+            crate::render::detail(&detail, Style::Plain),
         ];
         for line in told.iter().flat_map(|text| text.lines()) {
             prop_assert!(line.chars().count() <= WIDTH, "{line}");

@@ -7,12 +7,12 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::engine::effect::Telling;
-use crate::model::alert::{Matter, News, Turn};
+use crate::model::alert::{AlertAction, AlertKey, News};
 use crate::model::channel::{Change, Channel};
 use crate::model::target::Secret;
 use crate::model::time::Timestamp;
 
-use super::request::{Request, base};
+use super::request::{ApiRequest, base};
 use super::text::{headline, lines, severity, short};
 
 /// The time between two sendings of all alerts; Prometheus calls it the resend delay.
@@ -37,7 +37,7 @@ pub struct Alerts(Vec<Alert>);
 #[derive(Clone, Debug, PartialEq)]
 struct Alert {
     dedup_key: String,
-    matter: Matter,
+    key: AlertKey,
     labels: Value,
     annotations: Value,
     starts_at: Timestamp,
@@ -50,21 +50,21 @@ impl Alerts {
         let news = &*telling.news;
         let before = self.0.clone();
         let is_same = |alert: &Alert| alert.dedup_key == news.key();
-        match &news.turn {
-            Turn::Opens(matter) | Turn::Closes(matter) => {
-                self.end(news.at, |alert| is_same(alert) && alert.matter == *matter);
+        match &news.action {
+            AlertAction::Trigger(key) | AlertAction::Resolve(key) => {
+                self.end(news.at, |alert| is_same(alert) && alert.key == *key);
             }
-            Turn::ClosesAll => self.end(news.at, is_same),
+            AlertAction::ResolveAll => self.end(news.at, is_same),
             // A new deployment ends the alerts of earlier ones.
-            Turn::Passes if news.change == Change::Begun => {
-                self.end(news.at, |alert| !is_same(alert) && alert.matter != Matter::Reload);
+            AlertAction::Inform if news.change == Change::Begun => {
+                self.end(news.at, |alert| !is_same(alert) && alert.key != AlertKey::Reload);
             }
-            Turn::Passes => {}
+            AlertAction::Inform => {}
         }
-        if let Turn::Opens(matter) = &news.turn
+        if let AlertAction::Trigger(key) = &news.action
             && channel.wants(news.change)
         {
-            self.open(alert(telling, matter));
+            self.open(alert(telling, key));
         }
         self.0 != before
     }
@@ -103,10 +103,10 @@ impl Alerts {
         urls: &[String],
         headers: &[(String, Secret)],
         now: Timestamp,
-    ) -> Vec<Request> {
+    ) -> Vec<ApiRequest> {
         let body: Vec<Value> = self.0.iter().map(|alert| alert.body(now)).collect();
         let request = |url: &String| {
-            Request::post(base(url), "/api/v2/alerts", body.clone().into()).with_headers(headers)
+            ApiRequest::post(base(url), "/api/v2/alerts", body.clone().into()).with_headers(headers)
         };
         urls.iter().map(request).collect()
     }
@@ -124,7 +124,7 @@ impl Alert {
     }
 }
 
-fn alert(telling: &Telling, matter: &Matter) -> Alert {
+fn alert(telling: &Telling, key: &AlertKey) -> Alert {
     let news = &*telling.news;
     let mut labels = json!({
         "alertname": name(news),
@@ -135,7 +135,7 @@ fn alert(telling: &Telling, matter: &Matter) -> Alert {
     if let Some(deployment) = &news.deployment {
         set("deployment", deployment.as_str());
     }
-    if let Matter::Rule(rule) = matter {
+    if let AlertKey::Rule(rule) = key {
         set("rule", rule.as_str());
     }
     let mut annotations = json!({ "summary": short(&headline(news), MAX_TEXT) });
@@ -143,8 +143,8 @@ fn alert(telling: &Telling, matter: &Matter) -> Alert {
         let label = if line.label == "runbook" { "runbook_url" } else { line.label };
         annotations[label] = short(&line.text, MAX_TEXT).into();
     }
-    let (dedup_key, matter, starts_at) = (news.key(), matter.clone(), news.at);
-    Alert { dedup_key, matter, labels, annotations, starts_at, ends_at: None }
+    let (dedup_key, key, starts_at) = (news.key(), key.clone(), news.at);
+    Alert { dedup_key, key, labels, annotations, starts_at, ends_at: None }
 }
 
 const fn name(news: &News) -> &'static str {

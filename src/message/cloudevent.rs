@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::model::target::Secret;
 
 use super::context::Context;
-use super::request::{OnAccepted, Outgoing, Repeat, Request};
+use super::request::{ApiRequest, OnAccepted, Outgoing, Repeat};
 use super::webhook::document;
 
 pub(super) fn compose(
@@ -26,7 +26,7 @@ pub(super) fn compose(
         "datacontenttype": "application/json",
         "data": document(cx),
     });
-    let mut request = Request::post(url.clone(), "", body);
+    let mut request = ApiRequest::post(url.clone(), "", body);
     request.content_type = "application/cloudevents+json; charset=utf-8";
     request.with_headers(headers).sent(Repeat::Harmless, OnAccepted::Nothing)
 }

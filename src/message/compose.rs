@@ -2,7 +2,7 @@
 //! channels there are. A channel closes what it opened even if nobody asked it to tell of the end.
 
 use crate::engine::effect::Telling;
-use crate::model::alert::Turn;
+use crate::model::alert::AlertAction;
 use crate::model::channel::{Channel, System};
 
 use super::context::{Context, EventAction, Sender};
@@ -74,13 +74,13 @@ fn compose_event(system: &System, cx: &Context<'_>) -> Option<Outgoing> {
 /// nothing to close.
 fn event_action(channel: &Channel, telling: &Telling, memory: &Memory) -> Option<EventAction> {
     let another_is_open = telling.open.iter().any(|change| channel.wants(*change));
-    let action = match &telling.news.turn {
-        Turn::Closes(_) | Turn::ClosesAll if memory.opened && !another_is_open => {
+    let action = match &telling.news.action {
+        AlertAction::Resolve(_) | AlertAction::ResolveAll if memory.opened && !another_is_open => {
             return Some(EventAction::Resolve);
         }
-        Turn::Opens(_) => EventAction::Trigger,
-        Turn::Closes(_) | Turn::ClosesAll => EventAction::InformOfEnd,
-        Turn::Passes => EventAction::Inform,
+        AlertAction::Trigger(_) => EventAction::Trigger,
+        AlertAction::Resolve(_) | AlertAction::ResolveAll => EventAction::InformOfEnd,
+        AlertAction::Inform => EventAction::Inform,
     };
     channel.wants(telling.news.change).then_some(action)
 }

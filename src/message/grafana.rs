@@ -8,7 +8,7 @@ use crate::model::channel::Change;
 use crate::model::target::Secret;
 
 use super::context::{Context, EventAction};
-use super::request::{OnAccepted, Outgoing, Repeat, Request, base};
+use super::request::{ApiRequest, OnAccepted, Outgoing, Repeat, base};
 use super::text::{headline, short};
 
 /// The most characters of an annotation's text: what fits into its bubble.
@@ -45,7 +45,7 @@ impl Grafana<'_> {
     }
 
     /// A mark at the time of the event, or a region that began earlier and ends there.
-    fn mark(&self, cx: &Context<'_>, begun: Option<i64>, text: &str) -> Request {
+    fn mark(&self, cx: &Context<'_>, begun: Option<i64>, text: &str) -> ApiRequest {
         let news = cx.news;
         let service = format!("svc:{}", news.service);
         let own = ["rollguard".to_owned(), service, news.change.word().to_owned()];
@@ -58,11 +58,11 @@ impl Grafana<'_> {
         if let Some(dashboard) = self.dashboard {
             body["dashboardUID"] = dashboard.into();
         }
-        Request::post(base(self.url), "/api/annotations", body)
+        ApiRequest::post(base(self.url), "/api/annotations", body)
     }
 
-    fn extend(&self, id: &str, cx: &Context<'_>, text: &str) -> Request {
+    fn extend(&self, id: &str, cx: &Context<'_>, text: &str) -> ApiRequest {
         let body = json!({ "timeEnd": cx.news.at.as_millis(), "text": text });
-        Request::patch(base(self.url), format!("/api/annotations/{id}"), body)
+        ApiRequest::patch(base(self.url), format!("/api/annotations/{id}"), body)
     }
 }

@@ -24,4 +24,4 @@ pub use alertmanager::Alerts;
 pub use compose::{Memory, compose};
 pub use context::Sender;
 pub use reply::{Fate, fate, reference};
-pub use request::{Address, Header, OnAccepted, Outgoing, Repeat, Request, RequestMethod};
+pub use request::{Address, ApiRequest, Header, OnAccepted, Outgoing, Repeat, RequestMethod};

@@ -8,7 +8,7 @@ use crate::model::target::Secret;
 
 use super::context::{Context, EventAction};
 use super::key::{bounded, segment};
-use super::request::{OnAccepted, Outgoing, Repeat, Request, base};
+use super::request::{ApiRequest, OnAccepted, Outgoing, Repeat, base};
 use super::text::{headline, lines, severity, short};
 
 /// The most characters of a message.
@@ -43,7 +43,7 @@ pub(super) fn compose(url: &str, key: &Secret, cx: &Context<'_>) -> Option<Outgo
             (rest, json!({ "source": cx.sender.name(), "note": note }), OnAccepted::Closed)
         }
     };
-    let request = Request::post(base(url), rest, body).authorized("GenieKey ", key);
+    let request = ApiRequest::post(base(url), rest, body).authorized("GenieKey ", key);
     Some(request.sent(Repeat::Harmless, then))
 }
 

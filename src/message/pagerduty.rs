@@ -9,7 +9,7 @@ use crate::model::target::Secret;
 
 use super::context::{Context, EventAction, Sender};
 use super::key::bounded;
-use super::request::{OnAccepted, Outgoing, Repeat, Request};
+use super::request::{ApiRequest, OnAccepted, Outgoing, Repeat};
 use super::text::{headline, lines, severity, short};
 
 /// The most characters of a summary.
@@ -64,9 +64,9 @@ impl PagerDuty<'_> {
         Some(self.request(CHANGE, body).sent(Repeat::Seen, OnAccepted::Nothing))
     }
 
-    fn request(&self, path: &str, body: Value) -> Request {
+    fn request(&self, path: &str, body: Value) -> ApiRequest {
         let base = self.url.strip_suffix(ENQUEUE).unwrap_or(self.url);
-        let mut request = Request::post(Secret::Literal(base.to_owned()), path, body);
+        let mut request = ApiRequest::post(Secret::Literal(base.to_owned()), path, body);
         request.secret_field = Some(("routing_key", self.routing_key.clone()));
         request
     }

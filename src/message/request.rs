@@ -6,7 +6,7 @@ use crate::model::target::Secret;
 
 /// One request to one system.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Request {
+pub struct ApiRequest {
     /// How.
     pub method: RequestMethod,
     /// Where to.
@@ -63,7 +63,7 @@ pub enum Repeat {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outgoing {
     /// The request.
-    pub request: Request,
+    pub request: ApiRequest,
     /// Whether it may be made again.
     pub repeat: Repeat,
     /// What it changes once the other system has accepted it.
@@ -86,7 +86,7 @@ pub(super) fn base(url: &str) -> Secret {
     Secret::Literal(url.trim_end_matches('/').to_owned())
 }
 
-impl Request {
+impl ApiRequest {
     /// A POST of a JSON document.
     pub(super) fn post(base: Secret, rest: impl Into<String>, body: Value) -> Self {
         Self {

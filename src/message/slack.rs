@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::model::target::Secret;
 
 use super::context::Context;
-use super::request::{OnAccepted, Outgoing, Repeat, Request};
+use super::request::{ApiRequest, OnAccepted, Outgoing, Repeat};
 use super::text::{headline, lines, short};
 
 /// The most characters of a section's text, before escaping, which makes it five times as long at
@@ -24,7 +24,7 @@ pub(super) fn compose(url: &Secret, cx: &Context<'_>) -> Outgoing {
     let element = json!({ "type": "mrkdwn", "text": escape(&short(&from, MAX_SECTION)) });
     blocks.push(json!({ "type": "context", "elements": [element] }));
     let body = json!({ "text": escape(&head), "blocks": blocks });
-    Request::post(url.clone(), "", body).sent(Repeat::Seen, OnAccepted::Nothing)
+    ApiRequest::post(url.clone(), "", body).sent(Repeat::Seen, OnAccepted::Nothing)
 }
 
 fn short_lines(lines: &[String]) -> String {

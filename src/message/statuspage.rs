@@ -9,7 +9,7 @@ use crate::model::target::Secret;
 
 use super::context::{Context, EventAction};
 use super::key::segment;
-use super::request::{OnAccepted, Outgoing, Repeat, Request, base};
+use super::request::{ApiRequest, OnAccepted, Outgoing, Repeat, base};
 
 pub(super) struct Statuspage<'a> {
     pub(super) url: &'a str,
@@ -24,13 +24,13 @@ impl Statuspage<'_> {
         let news = cx.news;
         let (base, incidents) =
             (base(self.url), format!("/v1/pages/{}/incidents", segment(self.page)));
-        let patch = |base, id, body| Request::patch(base, format!("{incidents}/{id}"), body);
+        let patch = |base, id, body| ApiRequest::patch(base, format!("{incidents}/{id}"), body);
         let (request, repeat, then) = match (cx.action, cx.reference) {
             (EventAction::Inform | EventAction::InformOfEnd, _) | (EventAction::Resolve, None) => {
                 return None;
             }
             (EventAction::Trigger, None) => (
-                Request::post(base, &*incidents, self.opening(news)),
+                ApiRequest::post(base, &*incidents, self.opening(news)),
                 Repeat::Seen,
                 OnAccepted::Opened,
             ),

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::engine::effect::{Occurrence, Telling};
-use crate::model::alert::{Matter, News, Turn};
+use crate::model::alert::{AlertAction, AlertKey, News};
 use crate::model::channel::{Change, Channel, Sends, System};
 use crate::model::entry::{Comparison, RuleEvidence, RuleStanding, SignalEvidence};
 use crate::model::name::{
@@ -58,35 +58,37 @@ fn rule() -> RuleEvidence {
 }
 
 fn news(change: Change) -> News {
-    let (reason, turn) = match change {
-        Change::Decided => ("error_rate > 5%", Turn::Opens(Matter::Rollback)),
-        Change::AwaitingApproval => ("error_rate > 5%", Turn::Opens(Matter::Rollback)),
-        Change::Denied => ("a reason", Turn::Closes(Matter::Rollback)),
-        Change::Paused => ("until noon: maintenance", Turn::Opens(Matter::Pause)),
-        Change::Resumed => ("done", Turn::Closes(Matter::Pause)),
-        Change::Failed => ("step 1 failed", Turn::Opens(Matter::Rollback)),
+    let (reason, action) = match change {
+        Change::Decided => ("error_rate > 5%", AlertAction::Trigger(AlertKey::Rollback)),
+        Change::AwaitingApproval => ("error_rate > 5%", AlertAction::Trigger(AlertKey::Rollback)),
+        Change::Denied => ("a reason", AlertAction::Resolve(AlertKey::Rollback)),
+        Change::Paused => ("until noon: maintenance", AlertAction::Trigger(AlertKey::Pause)),
+        Change::Resumed => ("done", AlertAction::Resolve(AlertKey::Pause)),
+        Change::Failed => ("step 1 failed", AlertAction::Trigger(AlertKey::Rollback)),
         Change::Refused => {
             let rule = RuleName::new("error-rate").unwrap();
-            ("no good version", Turn::Opens(Matter::Rule(rule)))
+            ("no good version", AlertAction::Trigger(AlertKey::Rule(rule)))
         }
         Change::Firing => {
             let rule = RuleName::new("error-rate").unwrap();
-            ("notify only", Turn::Opens(Matter::Rule(rule)))
+            ("notify only", AlertAction::Trigger(AlertKey::Rule(rule)))
         }
         Change::Cleared => {
             let rule = RuleName::new("error-rate").unwrap();
-            ("rule error-rate", Turn::Closes(Matter::Rule(rule)))
+            ("rule error-rate", AlertAction::Resolve(AlertKey::Rule(rule)))
         }
-        Change::TelemetryLost => ("nothing seen", Turn::Opens(Matter::Telemetry)),
-        Change::TelemetryBack => ("seen again", Turn::Closes(Matter::Telemetry)),
-        Change::JournalLost => ("the journal cannot be written", Turn::Opens(Matter::Journal)),
-        Change::ReloadRefused => ("errors: 1", Turn::Opens(Matter::Reload)),
-        Change::Reloaded => ("", Turn::Closes(Matter::Reload)),
-        Change::RolledBack | Change::Baked => ("", Turn::ClosesAll),
-        Change::Ended | Change::Superseded => ("a reason", Turn::ClosesAll),
-        Change::StageStuck => ("`error_rate < 1%` is not met", Turn::Passes),
+        Change::TelemetryLost => ("nothing seen", AlertAction::Trigger(AlertKey::Telemetry)),
+        Change::TelemetryBack => ("seen again", AlertAction::Resolve(AlertKey::Telemetry)),
+        Change::JournalLost => {
+            ("the journal cannot be written", AlertAction::Trigger(AlertKey::Journal))
+        }
+        Change::ReloadRefused => ("errors: 1", AlertAction::Trigger(AlertKey::Reload)),
+        Change::Reloaded => ("", AlertAction::Resolve(AlertKey::Reload)),
+        Change::RolledBack | Change::Baked => ("", AlertAction::ResolveAll),
+        Change::Ended | Change::Superseded => ("a reason", AlertAction::ResolveAll),
+        Change::StageStuck => ("`error_rate < 1%` is not met", AlertAction::Inform),
         Change::Begun | Change::Stage | Change::StagePassed | Change::Observed => {
-            ("", Turn::Passes)
+            ("", AlertAction::Inform)
         }
     };
     let staged = [Change::Stage, Change::StagePassed, Change::StageStuck].contains(&change);
@@ -103,7 +105,7 @@ fn news(change: Change) -> News {
         rule: ruled.then(rule),
         reason: reason.to_owned(),
         decided: ruled.then_some(Timestamp::from_millis(1_792_999_988_000)),
-        turn,
+        action,
     }
 }
 
@@ -514,7 +516,7 @@ fn every_peer_gets_every_alert() {
     alerts.take(&default_channel(alertmanager()), &telling(Change::Decided));
     let System::Alertmanager { urls, headers } = alertmanager() else { return };
     let requests = alerts.requests(&urls, &headers, AT);
-    let at = |request: &Request| match &request.address.base {
+    let at = |request: &ApiRequest| match &request.address.base {
         Secret::Literal(base) => format!("{base}{}", request.address.rest),
         Secret::File(_) | Secret::Env(_) => String::new(),
     };

@@ -7,11 +7,11 @@ use serde_json::{Value, json};
 use crate::model::target::Secret;
 
 use super::context::Context;
-use super::request::{Header, OnAccepted, Outgoing, Repeat, Request};
+use super::request::{ApiRequest, Header, OnAccepted, Outgoing, Repeat};
 use super::text::{headline, readings, severity};
 
 pub(super) fn compose(url: &Secret, headers: &[(String, Secret)], cx: &Context<'_>) -> Outgoing {
-    let mut request = Request::post(url.clone(), "", document(cx));
+    let mut request = ApiRequest::post(url.clone(), "", document(cx));
     request.headers.push(Header {
         name: "Idempotency-Key".to_owned(),
         prefix: "",

@@ -32,7 +32,7 @@ pub struct News {
     /// When the rollback was decided.
     pub decided: Option<Timestamp>,
     /// What it means for the alerts that are open.
-    pub turn: Turn,
+    pub action: AlertAction,
 }
 
 /// What an event changes that people may be told of.
@@ -41,7 +41,7 @@ pub struct StateChange {
     /// What changed.
     pub change: Change,
     /// What it means for the alerts that are open.
-    pub turn: Turn,
+    pub action: AlertAction,
     /// Why, in a line; empty where nothing is to be said.
     pub reason: String,
 }
@@ -49,27 +49,27 @@ pub struct StateChange {
 impl StateChange {
     /// A change of state.
     #[must_use]
-    pub fn new(change: Change, turn: Turn, reason: impl Into<String>) -> Self {
-        Self { change, turn, reason: reason.into() }
+    pub fn new(change: Change, action: AlertAction, reason: impl Into<String>) -> Self {
+        Self { change, action, reason: reason.into() }
     }
 }
 
 /// What an event means for the alerts that are open.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Turn {
-    /// Nothing.
-    Passes,
-    /// It opens this alert, or changes it if it is open.
-    Opens(Matter),
-    /// It closes this alert.
-    Closes(Matter),
-    /// It closes all alerts of the deployment.
-    ClosesAll,
+pub enum AlertAction {
+    /// It triggers and resolves nothing.
+    Inform,
+    /// It triggers this alert, or changes it if it is open.
+    Trigger(AlertKey),
+    /// It resolves this alert.
+    Resolve(AlertKey),
+    /// It resolves all alerts of the deployment.
+    ResolveAll,
 }
 
 /// What an open alert is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Matter {
+pub enum AlertKey {
     /// The deployment is being rolled back, or people are asked whether to, or that failed.
     Rollback,
     /// A rule fires.

@@ -158,7 +158,7 @@ const fn is_lesser(change: Change) -> bool {
 mod tests {
     use super::*;
     use crate::engine::effect::Occurrence;
-    use crate::model::alert::{News, Turn};
+    use crate::model::alert::{AlertAction, News};
     use crate::model::channel::System;
     use crate::model::name::{ChannelName, ServiceName};
     use crate::model::target::Secret;
@@ -177,7 +177,7 @@ mod tests {
             rule: None,
             reason: String::new(),
             decided: None,
-            turn: Turn::Passes,
+            action: AlertAction::Inform,
         };
         let (news, occurrence) = (Arc::new(news), Occurrence::First);
         Telling { news, occurrence, open: Vec::new(), opened: Vec::new(), units: Vec::new() }

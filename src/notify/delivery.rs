@@ -6,7 +6,7 @@ use std::time::Duration;
 use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 
-use crate::message::{Fate, Header, Repeat, Request, RequestMethod, fate};
+use crate::message::{ApiRequest, Fate, Header, Repeat, RequestMethod, fate};
 use crate::model::target::Secret;
 use crate::net::client::{self, Answer, Client};
 use crate::net::credential::{aside, header, value};
@@ -34,7 +34,7 @@ pub(super) enum Sent {
 }
 
 /// Sends a request once.
-pub(super) async fn send(client: &Client, request: &Request, repeat: Repeat) -> Sent {
+pub(super) async fn send(client: &Client, request: &ApiRequest, repeat: Repeat) -> Sent {
     let (filled, secrets) = match filled(request.clone()).await {
         Ok(filled) => filled,
         // A credential that is being replaced is there again in a moment.
@@ -64,11 +64,11 @@ fn judge(answer: Answer, secrets: &Secrets) -> Sent {
 }
 
 /// The request with its secrets, and these. Files are read away from the one thread.
-async fn filled(request: Request) -> Result<(client::Request, Secrets), String> {
+async fn filled(request: ApiRequest) -> Result<(client::Request, Secrets), String> {
     aside(move || fill(request)).await
 }
 
-fn fill(request: Request) -> Result<(client::Request, Secrets), String> {
+fn fill(request: ApiRequest) -> Result<(client::Request, Secrets), String> {
     let mut secrets = Secrets::default();
     let mut read = |what: &Secret, name: &str| -> Result<String, String> {
         let value = value(what).map_err(|why| format!("no {name}: {why}"))?;

@@ -16,7 +16,7 @@ use tokio::time::sleep;
 use crate::clock::Clock;
 use crate::engine::effect::{Announced, Occurrence, Telling};
 use crate::message::{Alerts, Memory, OnAccepted, Outgoing, Repeat, Sender, compose, reference};
-use crate::model::alert::Turn;
+use crate::model::alert::AlertAction;
 use crate::model::channel::{Channel, System};
 use crate::model::target::Secret;
 use crate::model::time::Instant;
@@ -261,7 +261,7 @@ impl Worker {
                 (told.contains(&self.channel.name), telling.open.contains(&telling.news.change))
             }
         };
-        let opens = matches!(telling.news.turn, Turn::Opens(_));
+        let opens = matches!(telling.news.action, AlertAction::Trigger(_));
         // What has ended since is only told of as ended, and that once.
         if (opens && !stands) || (told && !opens) {
             return Result::Nothing;

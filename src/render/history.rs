@@ -1,10 +1,10 @@
 //! The history: a block of lines for each deployment, the newest first.
 
-use crate::history::{Cause, Ending, Refused, Summary};
+use crate::history::{Cause, DeploymentOutcome, Refused, Summary};
 use crate::model::time::Timestamp;
 
 use super::line::{Paint, Style, line, pad};
-use super::page::details;
+use super::page::facts;
 use super::words::{after, caller, list, more, took};
 
 /// Columns of how it ended: the longest is `rollback failed`.
@@ -33,7 +33,7 @@ fn block(brief: &Summary, style: Style) -> String {
         ("refused", refused(&brief.refusals)),
         ("set aside", names(&brief.set_aside)),
     ];
-    format!("{head}\n{}", details(known))
+    format!("{head}\n{}", facts(known))
 }
 
 /// A time in UTC to the second.
@@ -41,13 +41,13 @@ pub(super) fn moment(at: Timestamp) -> String {
     at.to_string().chars().take("2026-11-21T07:00:00".len()).collect::<String>().replace('T', " ")
 }
 
-pub(super) const fn paint(ending: Ending) -> Paint {
+pub(super) const fn paint(ending: DeploymentOutcome) -> Paint {
     match ending {
-        Ending::Guarding | Ending::RollingBack => Paint::Bold,
-        Ending::RolledBack => Paint::Yellow,
-        Ending::RollbackFailed => Paint::Red,
-        Ending::Baked => Paint::Green,
-        Ending::Ended | Ending::Superseded => Paint::Grey,
+        DeploymentOutcome::Guarding | DeploymentOutcome::RollingBack => Paint::Bold,
+        DeploymentOutcome::RolledBack => Paint::Yellow,
+        DeploymentOutcome::RollbackFailed => Paint::Red,
+        DeploymentOutcome::Baked => Paint::Green,
+        DeploymentOutcome::Ended | DeploymentOutcome::Superseded => Paint::Grey,
     }
 }
 
@@ -58,13 +58,13 @@ pub(super) fn why(brief: &Summary) -> Option<String> {
         Cause::Person { reason, by } => format!("{}: {reason}", caller(by)),
     });
     let verdict = brief.why.as_ref().map(|why| match brief.ending {
-        Ending::Superseded => format!("by deployment {why}"),
-        Ending::Guarding
-        | Ending::RollingBack
-        | Ending::RolledBack
-        | Ending::RollbackFailed
-        | Ending::Baked
-        | Ending::Ended => why.clone(),
+        DeploymentOutcome::Superseded => format!("by deployment {why}"),
+        DeploymentOutcome::Guarding
+        | DeploymentOutcome::RollingBack
+        | DeploymentOutcome::RolledBack
+        | DeploymentOutcome::RollbackFailed
+        | DeploymentOutcome::Baked
+        | DeploymentOutcome::Ended => why.clone(),
     });
     let both: Vec<String> = cause.into_iter().chain(verdict).collect();
     (!both.is_empty()).then(|| both.join("; "))

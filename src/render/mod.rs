@@ -1,8 +1,8 @@
 //! L1: what people read, from plain values: the status, log lines and the incident report. Nothing
 //! here decides, asks for the time or prints.
 
-mod account;
 mod compare;
+mod detail;
 mod doctor;
 mod drill;
 mod entry;
@@ -30,8 +30,8 @@ mod words;
 #[cfg(test)]
 mod tests;
 
-pub use account::account;
 pub use compare::{Compared, comparisons, readings};
+pub use detail::detail;
 pub use doctor::doctor;
 pub use drill::{DRILL_EVERY, drill, drill_warning, last_drill};
 pub use entry::{entry, event};

@@ -5,7 +5,7 @@ use super::line::{Paint, Style, WIDTH, line, pad, plain, width, wrap};
 /// Columns of a name in a table. Longer ones are cut; `--json` has them whole.
 pub(super) const NAME: usize = 26;
 
-/// Columns before the text of a [`detail`].
+/// Columns before the text of a [`fact`].
 const DETAIL: usize = 13;
 
 /// The lines of a page so far.
@@ -77,12 +77,12 @@ pub(super) fn paragraph(text: &str, indent: usize) -> String {
 }
 
 /// Named texts, each on as many lines as it takes; what is `None` is left out.
-pub(super) fn details<'a>(all: impl IntoIterator<Item = (&'a str, Option<String>)>) -> String {
-    all.into_iter().filter_map(|(name, text)| Some(detail(name, &text?))).collect()
+pub(super) fn facts<'a>(all: impl IntoIterator<Item = (&'a str, Option<String>)>) -> String {
+    all.into_iter().filter_map(|(name, text)| Some(fact(name, &text?))).collect()
 }
 
 /// A named text on as many lines as it takes.
-pub(super) fn detail(name: &str, text: &str) -> String {
+pub(super) fn fact(name: &str, text: &str) -> String {
     let mut page = Screen::new(Style::Plain);
     let name = pad(name, DETAIL - 2);
     let margin = [(Paint::Plain, "  "), (Paint::Plain, &name[..])];

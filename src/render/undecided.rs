@@ -1,7 +1,7 @@
 //! The report of a deployment for which nothing was decided, in Markdown: it baked, was ended, or
 //! is still guarded. Of one that was rolled back the incident report tells.
 
-use crate::history::{Detail, Ending, Summary};
+use crate::history::{DeploymentOutcome, Detail, Summary};
 use crate::model::entry::SignalEvidence;
 
 use super::history::{times, why};
@@ -26,12 +26,14 @@ pub fn undecided(account: &Detail) -> String {
 fn head(brief: &Summary, account: &Detail) -> String {
     let version = text(brief.version.as_str());
     let title = match brief.ending {
-        Ending::Baked => format!("{version} baked and counts as good"),
-        Ending::Ended => format!("the guarding of {version} ended without a verdict"),
-        Ending::Superseded => format!("{version} was superseded without a verdict"),
-        Ending::Guarding => format!("{version} is guarded"),
+        DeploymentOutcome::Baked => format!("{version} baked and counts as good"),
+        DeploymentOutcome::Ended => format!("the guarding of {version} ended without a verdict"),
+        DeploymentOutcome::Superseded => format!("{version} was superseded without a verdict"),
+        DeploymentOutcome::Guarding => format!("{version} is guarded"),
         // Nothing of this follows without a decision, unless the journal was archived in between.
-        Ending::RollingBack | Ending::RolledBack | Ending::RollbackFailed => {
+        DeploymentOutcome::RollingBack
+        | DeploymentOutcome::RolledBack
+        | DeploymentOutcome::RollbackFailed => {
             format!("{version}: {}", brief.ending.words())
         }
     };

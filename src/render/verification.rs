@@ -2,7 +2,7 @@
 
 use crate::history::{Damage, Integrity, Noted, Rest, Verification};
 
-use super::page::details;
+use super::page::facts;
 
 /// The findings about the journal at `path`.
 #[must_use]
@@ -27,7 +27,7 @@ pub fn verification(path: &str, found: &Verification) -> String {
         ("damage", damage.as_ref().map(self::damage)),
         ("noted head", noted.as_ref().map(|noted| self::noted(noted, *entries))),
     ];
-    format!("{whole}{}", details(found))
+    format!("{whole}{}", facts(found))
 }
 
 fn torn(torn: &Rest) -> String {

@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::model::alert::{Matter, News, StateChange, Turn};
+use crate::model::alert::{AlertAction, AlertKey, News, StateChange};
 use crate::model::channel::Change;
 use crate::model::entry::{
     ApprovalEvent, DeploymentEvent, Entry, Event, NoticeEvent, RuleEvent, RuleEvidence, Scope,
@@ -75,8 +75,8 @@ impl NewsLog {
             push(&mut self.told, told, MAX_TOLD);
         }
         let Some(news) = self.read(entry, current).map(Arc::new) else { return };
-        self.close(&news.turn);
-        if let Turn::Opens(_) = news.turn
+        self.close(&news.action);
+        if let AlertAction::Trigger(_) = news.action
             && self.open.len() < MAX_OPEN
         {
             self.open.push(news.clone());
@@ -84,11 +84,14 @@ impl NewsLog {
         push(&mut self.recent, news, MAX_RECENT);
     }
 
-    fn close(&mut self, turn: &Turn) {
-        self.open.retain(|open| match (turn, &open.turn) {
-            (Turn::Opens(matter) | Turn::Closes(matter), Turn::Opens(known)) => matter != known,
-            (Turn::ClosesAll, _) => open.deployment.is_none(),
-            (Turn::Passes | Turn::Opens(_) | Turn::Closes(_), _) => true,
+    fn close(&mut self, action: &AlertAction) {
+        self.open.retain(|open| match (action, &open.action) {
+            (
+                AlertAction::Trigger(key) | AlertAction::Resolve(key),
+                AlertAction::Trigger(known),
+            ) => key != known,
+            (AlertAction::ResolveAll, _) => open.deployment.is_none(),
+            (AlertAction::Inform | AlertAction::Trigger(_) | AlertAction::Resolve(_), _) => true,
         });
     }
 
@@ -138,13 +141,13 @@ impl NewsLog {
 
     fn read(&self, entry: &Entry, current: Option<&Deployment>) -> Option<News> {
         let current = current?;
-        let StateChange { change, mut turn, reason } = entry.event.alert(&current.id)?;
+        let StateChange { change, mut action, reason } = entry.event.alert(&current.id)?;
         // Only after one that was refused it changes anything that was told.
         if change == Change::Reloaded && !self.is_reload_refused() {
             return None;
         }
         if change == Change::TelemetryBack && !current.lost.is_empty() {
-            turn = Turn::Passes;
+            action = AlertAction::Inform;
         }
         let mut news = News {
             change,
@@ -158,7 +161,7 @@ impl NewsLog {
             rule: None,
             reason,
             decided: None,
-            turn,
+            action,
         };
         if entry.event.scope() != Scope::Guard {
             describe(&mut news, &entry.event, current);
@@ -167,7 +170,7 @@ impl NewsLog {
     }
 
     fn is_reload_refused(&self) -> bool {
-        self.open.iter().any(|news| news.turn == Turn::Opens(Matter::Reload))
+        self.open.iter().any(|news| news.action == AlertAction::Trigger(AlertKey::Reload))
     }
 }
 

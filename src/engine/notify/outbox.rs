@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::alert::{Matter, News, Turn};
+use crate::model::alert::{AlertAction, AlertKey, News};
 use crate::model::channel::Change;
 use crate::model::time::Moment;
 
@@ -65,7 +65,7 @@ pub(crate) fn send_journal_lost(log: &mut Log, evaluator: &Evaluator, now: Momen
         rule: None,
         reason: "the journal cannot be written".to_owned(),
         decided: None,
-        turn: Turn::Opens(Matter::Journal),
+        action: AlertAction::Trigger(AlertKey::Journal),
     };
     if has_channels(evaluator) {
         send(log, evaluator, Arc::new(news), Occurrence::First);

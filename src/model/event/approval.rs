@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::caller::Caller;
 use super::group::{EventGroup, Level};
 use super::rollback::Decision;
-use crate::model::alert::{Matter, StateChange, Turn};
+use crate::model::alert::{AlertAction, AlertKey, StateChange};
 use crate::model::channel::Change;
 use crate::model::deployment::Unanswered;
 use crate::model::name::{DeploymentId, RuleName};
@@ -75,7 +75,7 @@ impl EventGroup for ApprovalEvent {
     }
 
     fn alert(&self, deployment: &DeploymentId) -> Option<StateChange> {
-        let closes = Turn::Closes(Matter::Rollback);
+        let closes = AlertAction::Resolve(AlertKey::Rollback);
         Some(match self {
             Self::Asked { decision, until, default } => {
                 let when = decision.trigger.reason();
@@ -87,7 +87,7 @@ impl EventGroup for ApprovalEvent {
                     "{when}; `rollguard approve --deployment {deployment}` until {until}, \
                      else {otherwise}"
                 );
-                let opens = Turn::Opens(Matter::Rollback);
+                let opens = AlertAction::Trigger(AlertKey::Rollback);
                 StateChange::new(Change::AwaitingApproval, opens, reason)
             }
             Self::Denied { answer, .. } => {

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::caller::Caller;
 use super::group::{EventGroup, Level, Scope};
-use crate::model::alert::{Matter, StateChange, Turn};
+use crate::model::alert::{AlertAction, AlertKey, StateChange};
 use crate::model::channel::Change;
 use crate::model::name::DeploymentId;
 
@@ -62,10 +62,14 @@ impl EventGroup for DaemonEvent {
         match self {
             Self::ReloadRefused { errors, first, .. } => {
                 let reason = format!("errors: {errors}, the first: {first}");
-                Some(StateChange::new(Change::ReloadRefused, Turn::Opens(Matter::Reload), reason))
+                Some(StateChange::new(
+                    Change::ReloadRefused,
+                    AlertAction::Trigger(AlertKey::Reload),
+                    reason,
+                ))
             }
             Self::Reloaded { .. } => {
-                Some(StateChange::new(Change::Reloaded, Turn::Closes(Matter::Reload), ""))
+                Some(StateChange::new(Change::Reloaded, AlertAction::Resolve(AlertKey::Reload), ""))
             }
             Self::Started { .. } | Self::Stopped { .. } => None,
         }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::caller::Caller;
 use super::group::EventGroup;
-use crate::model::alert::{StateChange, Turn};
+use crate::model::alert::{AlertAction, StateChange};
 use crate::model::channel::Change;
 use crate::model::deployment::Mode;
 use crate::model::evidence::SignalEvidence;
@@ -85,15 +85,15 @@ pub struct Frozen {
 impl EventGroup for DeploymentEvent {
     fn alert(&self, _deployment: &DeploymentId) -> Option<StateChange> {
         Some(match self {
-            Self::Begun(_) => StateChange::new(Change::Begun, Turn::Passes, ""),
+            Self::Begun(_) => StateChange::new(Change::Begun, AlertAction::Inform, ""),
             Self::Ended { reason, .. } => {
-                StateChange::new(Change::Ended, Turn::ClosesAll, reason.as_str())
+                StateChange::new(Change::Ended, AlertAction::ResolveAll, reason.as_str())
             }
             Self::Superseded { by } => {
                 let reason = format!("superseded by deployment {by}");
-                StateChange::new(Change::Superseded, Turn::ClosesAll, reason)
+                StateChange::new(Change::Superseded, AlertAction::ResolveAll, reason)
             }
-            Self::Baked { .. } => StateChange::new(Change::Baked, Turn::ClosesAll, ""),
+            Self::Baked { .. } => StateChange::new(Change::Baked, AlertAction::ResolveAll, ""),
         })
     }
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::caller::Caller;
 use super::group::{EventGroup, Level, Scope};
-use crate::model::alert::{Matter, StateChange, Turn};
+use crate::model::alert::{AlertAction, AlertKey, StateChange};
 use crate::model::channel::Change;
 use crate::model::name::DeploymentId;
 use crate::model::time::Timestamp;
@@ -48,11 +48,11 @@ impl EventGroup for PauseEvent {
         Some(match self {
             Self::Paused { until, reason, .. } => {
                 let reason = format!("until {until}: {reason}");
-                StateChange::new(Change::Paused, Turn::Opens(Matter::Pause), reason)
+                StateChange::new(Change::Paused, AlertAction::Trigger(AlertKey::Pause), reason)
             }
             Self::Resumed { reason, .. } => {
                 let reason = reason.as_deref().unwrap_or("the pause is over");
-                StateChange::new(Change::Resumed, Turn::Closes(Matter::Pause), reason)
+                StateChange::new(Change::Resumed, AlertAction::Resolve(AlertKey::Pause), reason)
             }
         })
     }

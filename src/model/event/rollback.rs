@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::approval::Answer;
 use super::caller::Caller;
 use super::group::{EventGroup, Level};
-use crate::model::alert::{Matter, StateChange, Turn};
+use crate::model::alert::{AlertAction, AlertKey, StateChange};
 use crate::model::channel::Change;
 use crate::model::evidence::{RuleEvidence, SignalEvidence};
 use crate::model::name::{DeploymentId, HookName, Version};
@@ -112,12 +112,12 @@ impl EventGroup for RollbackEvent {
     }
 
     fn alert(&self, _deployment: &DeploymentId) -> Option<StateChange> {
-        let opens = Turn::Opens(Matter::Rollback);
+        let opens = AlertAction::Trigger(AlertKey::Rollback);
         Some(match self {
             Self::Decided(decision) => {
                 StateChange::new(Change::Decided, opens, decision.trigger.reason())
             }
-            Self::Cured { .. } => StateChange::new(Change::RolledBack, Turn::ClosesAll, ""),
+            Self::Cured { .. } => StateChange::new(Change::RolledBack, AlertAction::ResolveAll, ""),
             Self::Failed { why, .. } => StateChange::new(Change::Failed, opens, why.as_str()),
         })
     }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::group::{EventGroup, Level};
-use crate::model::alert::{Matter, StateChange, Turn};
+use crate::model::alert::{AlertAction, AlertKey, StateChange};
 use crate::model::channel::Change;
 use crate::model::evidence::RuleEvidence;
 use crate::model::name::{DeploymentId, RuleName};
@@ -62,35 +62,39 @@ impl EventGroup for RuleEvent {
         }
     }
 
-    /// Readings that are back close the matter only if no other rule still lacks its own, which
+    /// Readings that are back resolve the alert only if no other rule still lacks its own, which
     /// the guard knows.
     fn alert(&self, _deployment: &DeploymentId) -> Option<StateChange> {
         Some(match self {
             Self::SetAside { .. } => return None,
             Self::Refused { refusal, evidence } => refused(*refusal, evidence),
             Self::Cleared { rule } => {
-                let closes = Turn::Closes(Matter::Rule(rule.clone()));
+                let closes = AlertAction::Resolve(AlertKey::Rule(rule.clone()));
                 StateChange::new(Change::Cleared, closes, format!("rule {rule}"))
             }
             Self::TelemetryLost { why, .. } => {
-                let opens = Turn::Opens(Matter::Telemetry);
+                let opens = AlertAction::Trigger(AlertKey::Telemetry);
                 StateChange::new(Change::TelemetryLost, opens, why.as_str())
             }
             Self::TelemetryBack { rules } => {
                 let names: Vec<&str> = rules.iter().map(RuleName::as_str).collect();
                 let reason = format!("seen again by {}", names.join(", "));
-                StateChange::new(Change::TelemetryBack, Turn::Closes(Matter::Telemetry), reason)
+                StateChange::new(
+                    Change::TelemetryBack,
+                    AlertAction::Resolve(AlertKey::Telemetry),
+                    reason,
+                )
             }
         })
     }
 }
 
 fn refused(refusal: Refusal, evidence: &RuleEvidence) -> StateChange {
-    let opens = Turn::Opens(Matter::Rule(evidence.rule.clone()));
-    let (change, turn) = match (refusal, evidence.severity) {
-        (Refusal::Observing, _) => (Change::Observed, Turn::Passes),
+    let opens = AlertAction::Trigger(AlertKey::Rule(evidence.rule.clone()));
+    let (change, action) = match (refusal, evidence.severity) {
+        (Refusal::Observing, _) => (Change::Observed, AlertAction::Inform),
         (_, Severity::Warning) => (Change::Firing, opens),
         (_, Severity::Critical) => (Change::Refused, opens),
     };
-    StateChange::new(change, turn, refusal.to_string())
+    StateChange::new(change, action, refusal.to_string())
 }

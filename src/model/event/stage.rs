@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::caller::Caller;
 use super::group::{EventGroup, Level};
-use crate::model::alert::{StateChange, Turn};
+use crate::model::alert::{AlertAction, StateChange};
 use crate::model::channel::Change;
 use crate::model::name::{DeploymentId, HookName, StageName};
 
@@ -77,6 +77,6 @@ impl EventGroup for StageEvent {
             }
             Self::Entered { .. } => return None,
         };
-        Some(StateChange::new(change, Turn::Passes, reason))
+        Some(StateChange::new(change, AlertAction::Inform, reason))
     }
 }

@@ -12,7 +12,7 @@ use super::entry::event;
 use super::history::{moment, paint, times, why};
 use super::line::{Paint, Style, line, offset, pad, plain};
 use super::number::reading;
-use super::page::{Screen, detail, details};
+use super::page::{Screen, fact, facts};
 use super::report::group_list;
 use super::report_tables::{is_same, others, reading_of};
 use super::words::{after, caller, duration_ms, sections, span_ms};
@@ -27,44 +27,44 @@ const OFFSET: usize = 11;
 const SIGNAL: usize = 32;
 const READING: usize = 15;
 
-/// The account of a deployment; empty where the journal does not know it.
+/// A deployment in full; empty where the journal does not know it.
 #[must_use]
-pub fn account(account: &Detail, style: Style) -> String {
-    let Some(brief) = account.summary() else { return String::new() };
-    let decision = account.entries().iter().find_map(|entry| {
+pub fn detail(deployment: &Detail, style: Style) -> String {
+    let Some(summary) = deployment.summary() else { return String::new() };
+    let decision = deployment.entries().iter().find_map(|entry| {
         let Event::Rollback(RollbackEvent::Decided(decision)) = &entry.event else { return None };
         Some(&**decision)
     });
     sections([
-        head(brief, style),
+        head(summary, style),
         decision.map(decided).unwrap_or_default(),
-        timeline(account, brief.begun),
-        signals(account, decision),
+        timeline(deployment, summary.begun),
+        signals(deployment, decision),
     ])
 }
 
-fn head(brief: &Summary, style: Style) -> String {
-    let good = brief.good.as_ref().map_or("no good version".to_owned(), |v| format!("good {v}"));
+fn head(summary: &Summary, style: Style) -> String {
+    let good = summary.good.as_ref().map_or("no good version".to_owned(), |v| format!("good {v}"));
     let title = line(
         style,
         &[
-            (Paint::Bold, &format!("{} {}", brief.service, brief.version)),
+            (Paint::Bold, &format!("{} {}", summary.service, summary.version)),
             (Paint::Plain, ": "),
-            (paint(brief.ending), brief.ending.words()),
+            (paint(summary.ending), summary.ending.words()),
         ],
     );
-    let by = caller(&brief.by);
-    let begun = format!("{} UTC by {by}, mode {}, {good}", moment(brief.begun), brief.mode);
-    let stage = brief.stage.as_ref().map(ToString::to_string);
-    let facts = [
-        ("deployment", Some(brief.id.to_string())),
+    let by = caller(&summary.by);
+    let begun = format!("{} UTC by {by}, mode {}, {good}", moment(summary.begun), summary.mode);
+    let stage = summary.stage.as_ref().map(ToString::to_string);
+    let known = [
+        ("deployment", Some(summary.id.to_string())),
         ("begun", Some(begun)),
-        ("ended", brief.ended.map(|at| format!("{} UTC", moment(at)))),
+        ("ended", summary.ended.map(|at| format!("{} UTC", moment(at)))),
         ("stage", stage),
-        ("why", why(brief)),
-        ("took", times(brief)),
+        ("why", why(summary)),
+        ("took", times(summary)),
     ];
-    format!("{title}\n{}", details(facts))
+    format!("{title}\n{}", facts(known))
 }
 
 /// The decision with its evidence.
@@ -72,11 +72,11 @@ fn decided(decision: &Decision) -> String {
     let mut text = "decision\n".to_owned();
     match &decision.trigger {
         Trigger::Rule(rule) => text.push_str(&rule_details(rule)),
-        Trigger::Person { reason, by } => text.push_str(&detail(&caller(by), reason)),
+        Trigger::Person { reason, by } => text.push_str(&fact(&caller(by), reason)),
     }
-    text.push_str(&detail("hook", decision.hook.as_str()));
+    text.push_str(&fact("hook", decision.hook.as_str()));
     if !decision.cure.is_empty() {
-        text.push_str(&detail("cure", &decision.cure));
+        text.push_str(&fact("cure", &decision.cure));
     }
     text + &others(decision).map(other_rule).collect::<String>()
 }
@@ -90,7 +90,7 @@ fn rule_details(rule: &RuleEvidence) -> String {
     );
     let about = &rule.about;
     let groups = Some(group_list(&rule.groups)).filter(|groups| !groups.is_empty());
-    details([
+    facts([
         ("rule", Some(rule.rule.to_string())),
         ("when", Some(rule.when.clone())),
         ("given", rule.given.clone()),
@@ -104,7 +104,7 @@ fn rule_details(rule: &RuleEvidence) -> String {
 }
 
 fn other_rule(rule: &RuleEvidence) -> String {
-    detail("other rule", &format!("{} {}: {}", rule.rule, rule.state, comparisons(rule)))
+    fact("other rule", &format!("{} {}: {}", rule.rule, rule.state, comparisons(rule)))
 }
 
 fn comparisons(rule: &RuleEvidence) -> String {
@@ -112,12 +112,12 @@ fn comparisons(rule: &RuleEvidence) -> String {
     if all.is_empty() { "none".to_owned() } else { all }
 }
 
-fn timeline(account: &Detail, begun: Timestamp) -> String {
+fn timeline(deployment: &Detail, begun: Timestamp) -> String {
     let mut text = "timeline\n".to_owned();
-    for entry in account.entries() {
+    for entry in deployment.entries() {
         text.push_str(&step(entry, begun));
     }
-    match account.left_out() {
+    match deployment.left_out() {
         0 => text,
         more => format!("{text}  {more} entries about the guard itself are not shown\n"),
     }
@@ -142,9 +142,10 @@ fn margin(at: &str) -> String {
 }
 
 /// Every signal that is known of: before, and where there are such, at the decision and after.
-fn signals(account: &Detail, decision: Option<&Decision>) -> String {
+fn signals(deployment: &Detail, decision: Option<&Decision>) -> String {
     let then = decision.map_or(&[][..], |decision| &decision.signals);
-    let columns = [("before", account.before()), ("at decision", then), ("after", account.after())];
+    let columns =
+        [("before", deployment.before()), ("at decision", then), ("after", deployment.after())];
     let columns: Vec<_> = columns.into_iter().filter(|(_, all)| !all.is_empty()).collect();
     let mut all: Vec<&SignalEvidence> = Vec::new();
     for reading in columns.iter().rev().flat_map(|(_, readings)| *readings) {
