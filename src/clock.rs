@@ -23,19 +23,16 @@ pub struct Clock {
 
 impl Clock {
     /// A clock whose origin is now.
-    #[must_use]
     pub fn start() -> Self {
         Self { origin: Tick::now() }
     }
 
     /// The time since the origin.
-    #[must_use]
     pub fn now(&self) -> Instant {
         Instant::ZERO.after(self.origin.elapsed())
     }
 
     /// The wall clock. It may step in either direction between two calls.
-    #[must_use]
     pub fn wall(&self) -> Timestamp {
         let signed = |span: Duration| i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
         Timestamp::from_millis(match SystemTime::now().duration_since(UNIX_EPOCH) {

@@ -96,13 +96,11 @@ fn pid(holder: Option<u32>) -> String {
 }
 
 /// Where the markers of attempts are, below the state directory.
-#[must_use]
 pub fn steps_dir(state: &Path) -> PathBuf {
     state.join("steps")
 }
 
 /// Where the incident reports are, below the state directory.
-#[must_use]
 pub fn reports_dir(state: &Path) -> PathBuf {
     state.join("reports")
 }
@@ -151,7 +149,6 @@ impl Journal {
     }
 
     /// The journal's size in bytes, at most [`MAX_JOURNAL_BYTES`].
-    #[must_use]
     pub const fn size(&self) -> u64 {
         self.size
     }

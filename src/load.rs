@@ -125,7 +125,6 @@ pub struct Directories {
 
 impl Directories {
     /// What the environment says. Of several directories the first is taken.
-    #[must_use]
     pub fn from_environment() -> Self {
         let first = |name: &str| {
             let value = std::env::var_os(name)?;
@@ -217,7 +216,6 @@ pub fn state_dir(path: &Path, directories: &Directories) -> Result<PathBuf, Load
 }
 
 /// The state directory where no configuration names one.
-#[must_use]
 pub fn usual_state_dir(directories: &Directories) -> PathBuf {
     directories.state.clone().unwrap_or_else(|| DEFAULT_STATE.into())
 }

@@ -73,7 +73,6 @@ impl Hash {
     }
 
     /// Of 64 hexadecimal digits; `None` of anything else.
-    #[must_use]
     pub fn from_hex(text: &str) -> Option<Self> {
         let mut bytes = [0; HASH_HEX / 2];
         if text.len() != HASH_HEX || !text.bytes().all(|digit| digit.is_ascii_hexdigit()) {
@@ -320,7 +319,6 @@ pub struct Verified {
 
 impl Verified {
     /// How many lines there are.
-    #[must_use]
     pub const fn lines(&self) -> u64 {
         self.next_seq - FIRST_SEQ
     }
@@ -393,7 +391,6 @@ impl Scanner {
     }
 
     /// What is known so far: of a journal that proves broken, what stands before the damage.
-    #[must_use]
     pub const fn so_far(&self) -> Verified {
         self.so_far
     }

@@ -20,7 +20,6 @@ pub struct MatcherText {
 
 impl MatcherText {
     /// A matcher of its parts.
-    #[must_use]
     pub fn new(label: &str, op: &'static str, value: &str) -> Self {
         Self { label: label.to_owned(), op, value: value.to_owned() }
     }
@@ -28,7 +27,6 @@ impl MatcherText {
 
 /// A selector that reads back as this metric and these matchers. `separator` stands between two
 /// matchers.
-#[must_use]
 pub fn selector(metric: &str, matchers: &[MatcherText], separator: &str) -> String {
     let (head, inner) = if is_bare(metric, ":") { (metric, None) } else { ("", Some(metric)) };
     let matchers = matchers.iter().map(|MatcherText { label, op, value }| {
@@ -46,7 +44,6 @@ fn is_bare(name: &str, extra: &str) -> bool {
 
 /// A selector as a TOML literal. A single quote can only stand in a quoted text, where it is
 /// escaped.
-#[must_use]
 pub fn selector_literal(metric: &str, matchers: &[MatcherText]) -> String {
     format!("'{}'", selector(metric, matchers, ", ").replace('\'', "\\u0027"))
 }
@@ -74,7 +71,6 @@ fn push(out: &mut String, text: fmt::Arguments<'_>) {
 }
 
 /// Whether an editor shows the character, and it alone.
-#[must_use]
 pub fn is_visible(c: char) -> bool {
     c == ' '
         || !(c.is_control() || c.is_whitespace() || c.escape_debug().to_string().starts_with("\\u"))
@@ -82,7 +78,6 @@ pub fn is_visible(c: char) -> bool {
 
 /// A TOML string. It stands in single quotes where that saves escapes, so that selectors stay
 /// readable.
-#[must_use]
 pub fn string(text: &str) -> String {
     let literal = !text.contains('\'') && text.chars().all(is_visible);
     if literal && text.contains(['"', '\\']) {
@@ -109,7 +104,6 @@ pub struct Table {
 
 impl Table {
     /// An empty table; the header without its brackets.
-    #[must_use]
     pub fn new(header: impl Into<String>) -> Self {
         Self { header: header.into(), rows: Vec::new() }
     }
@@ -149,7 +143,6 @@ impl fmt::Display for Table {
 /// The words of a text on lines of at most `width` characters, where words are not longer than
 /// that. The first line begins with `first`, every other one with `rest`. Without words there is
 /// no line.
-#[must_use]
 pub fn fill(first: &str, rest: &str, text: &str, width: usize) -> String {
     let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     let mut out = String::new();
@@ -174,7 +167,6 @@ pub fn fill(first: &str, rest: &str, text: &str, width: usize) -> String {
 }
 
 /// A comment on lines of at most `width` characters.
-#[must_use]
 pub fn comment(text: &str, width: usize) -> String {
     fill("# ", "# ", text, width)
 }

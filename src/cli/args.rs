@@ -126,7 +126,6 @@ enum Subcommands {
 }
 
 /// Reads the arguments and does what they say.
-#[must_use]
 pub fn main() -> ExitCode {
     match Arguments::parse().command {
         Subcommands::Demo(args) => with_runtime(demo::run(args)),

@@ -76,7 +76,6 @@ pub struct Report {
 }
 
 /// Runs the command.
-#[must_use]
 pub fn run(args: &CheckArgs) -> ExitCode {
     let color = if out::may_colour(&std::io::stderr()) { Color::Ansi } else { Color::Plain };
     let lints = if args.deny_lints { Lints::Deny } else { Lints::Show };
@@ -88,7 +87,6 @@ pub fn run(args: &CheckArgs) -> ExitCode {
 }
 
 /// Checks files: each main file with the rules files that it names, all other rules files together.
-#[must_use]
 pub fn check(files: &[PathBuf], lints: Lints, color: Color) -> Report {
     let mut report = Report::default();
     let mut seen: Vec<PathBuf> = Vec::new();

@@ -86,7 +86,6 @@ pub enum ClientError {
 
 impl ClientError {
     /// The exit code that stands for it.
-    #[must_use]
     pub const fn exit_code(&self) -> u8 {
         match self {
             Self::Usage(_) => exit::USAGE,
@@ -99,7 +98,6 @@ impl ClientError {
 
 impl ClientError {
     /// Whether no daemon answers, and one may again.
-    #[must_use]
     pub const fn is_away(&self) -> bool {
         match self {
             Self::Unreachable { .. } | Self::Lost { .. } | Self::Silent { .. } => true,
@@ -128,7 +126,6 @@ pub struct Client {
 
 impl Client {
     /// The daemon at this socket. Nothing is asked yet.
-    #[must_use]
     pub fn new(path: &Path) -> Self {
         Self { path: path.to_owned() }
     }

@@ -27,7 +27,6 @@ pub const NOT_EXECUTED: u8 = 127;
 /// still the parent. Returns only where the program was not started.
 ///
 /// What is printed here is taken for the hook's output.
-#[must_use]
 pub fn run(marker: &Path, parent: i32, argv: &[OsString]) -> ExitCode {
     let Some((program, arguments)) = argv.split_first() else {
         return refuse(NOT_CLAIMED, "no program is named");

@@ -17,7 +17,6 @@ use crate::hook::unit::{self, Plan};
 
 /// Becomes the program of the plan beside the marker, if the marker can be claimed. Returns only
 /// where the program was not started.
-#[must_use]
 pub(super) fn run(marker: &Path) -> ExitCode {
     let plan = match Plan::read(marker) {
         Ok(Some(plan)) => plan,
@@ -50,7 +49,6 @@ fn document(text: &str) -> io::Result<File> {
 }
 
 /// Notes how the program ended, as systemd says it in the environment.
-#[must_use]
 pub(super) fn end(marker: &Path) -> ExitCode {
     let [result, code, status] = ["SERVICE_RESULT", "EXIT_CODE", "EXIT_STATUS"]
         .map(|name| std::env::var(name).unwrap_or_default());

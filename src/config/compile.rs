@@ -144,7 +144,6 @@ fn finish<'f, T>(
 }
 
 /// Whether a file is a main file rather than one of rules: it has a key that only main files have.
-#[must_use]
 pub fn is_main(file: &SourceFile) -> bool {
     // Most rules files hold none of the words, and need not be read twice.
     if !main_keys().any(|key| file.text.contains(key)) {

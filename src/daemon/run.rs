@@ -456,7 +456,6 @@ fn summary(error: &LoadError) -> (usize, String) {
 
 impl DaemonError {
     /// The error and its causes.
-    #[must_use]
     pub(crate) fn chain(&self) -> String {
         chain(self)
     }

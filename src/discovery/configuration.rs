@@ -59,7 +59,6 @@ pub struct Configuration {
 }
 
 /// Writes the configuration.
-#[must_use]
 pub fn configuration(families: &PageFamilies, request: ConfigRequest<'_>) -> Configuration {
     let service = request.service.as_str();
     let interval = interval(families.bytes);

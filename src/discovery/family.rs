@@ -103,7 +103,6 @@ impl LabelValues {
     }
 
     /// The sum over the series that have this value.
-    #[must_use]
     pub fn weight(&self, value: &str) -> f64 {
         self.seen.get(value).map_or(0.0, |(_, total)| *total)
     }
@@ -129,7 +128,6 @@ fn gather(names: &mut BTreeMap<String, Samples>, sample: &Sample<'_>, value: f64
 
 impl PageFamilies {
     /// Takes a page that was read whole.
-    #[must_use]
     pub fn read(page: &Page) -> Self {
         let mut names = BTreeMap::new();
         for_each_series(page, |sample, value| gather(&mut names, sample, value));
@@ -148,7 +146,6 @@ impl PageFamilies {
     }
 
     /// The family of that name.
-    #[must_use]
     pub fn get(&self, name: &str) -> Option<&MetricFamily> {
         self.list.get(name)
     }

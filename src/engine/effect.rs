@@ -128,7 +128,6 @@ pub struct Outcome {
 
 impl Outcome {
     /// The event that records it.
-    #[must_use]
     pub fn event(&self) -> AttemptEvent {
         AttemptEvent::Outcome {
             attempt: self.attempt.clone(),

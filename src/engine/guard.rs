@@ -95,7 +95,6 @@ struct Beginning {
 
 impl Guard {
     /// A guard that knows what the journal says. Nothing happens before [`start`](Self::start).
-    #[must_use]
     pub fn new(plan: Arc<Plan>, entries: &[Entry]) -> Self {
         let sampling = Sampling::new(&plan);
         Self {
@@ -191,7 +190,6 @@ impl Guard {
     }
 
     /// When [`tick`](Self::tick) must next be called.
-    #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         let times = self.warmup.deadline().into_iter().chain(self.bake.deadline());
         let guarding = self.guarded().and(times.min());
@@ -265,31 +263,26 @@ impl Guard {
     }
 
     /// Whether an attempt at a step is under way.
-    #[must_use]
     pub fn is_attempting(&self) -> bool {
         self.rollback.is_attempting() || self.stage_entry.is_attempting()
     }
 
     /// Whether a step of a rollback, or of what enters a stage, is being run or will be.
-    #[must_use]
     pub fn has_steps_to_run(&self) -> bool {
         self.rollback.has_steps_to_run() || self.stage_entry.has_steps()
     }
 
     /// Whether a rollback is under way, so that the daemon must not replace its plan.
-    #[must_use]
     pub fn is_rolling_back(&self) -> bool {
         self.log.state().current.as_ref().is_some_and(|d| d.phase == Phase::RollingBack)
     }
 
     /// The durable state: what [`Durable::replay`] makes of every entry asked for so far.
-    #[must_use]
     pub const fn durable(&self) -> &Durable {
         self.log.state()
     }
 
     /// The plan in force.
-    #[must_use]
     pub fn plan(&self) -> &Arc<Plan> {
         self.evaluator.plan()
     }
@@ -664,13 +657,11 @@ impl Guard {
     }
 
     /// Whether a drill is under way.
-    #[must_use]
     pub const fn is_drilling(&self) -> bool {
         self.drills.is_drilling()
     }
 
     /// The newest drill.
-    #[must_use]
     pub const fn last_drill(&self) -> Option<&DrillStatus> {
         self.log.state().drills.last()
     }
@@ -718,7 +709,6 @@ impl Guard {
     }
 
     /// Whether a person waits for a check of the live version.
-    #[must_use]
     pub fn is_asked(&self) -> bool {
         self.check.is_for_a_person()
     }
@@ -1224,7 +1214,6 @@ impl Guard {
 // View.
 impl Guard {
     /// What may be seen of the guard now.
-    #[must_use]
     pub fn snapshot(&self, now: Moment) -> Snapshot {
         let plan = self.plan();
         let mut snapshot = Snapshot {
@@ -1257,7 +1246,6 @@ impl Guard {
     }
 
     /// The guard's state.
-    #[must_use]
     pub fn state(&self) -> GuardState {
         match &self.log.state().current {
             None => GuardState::Idle,
@@ -1279,7 +1267,6 @@ impl Guard {
     }
 
     /// Where a deployment stands; `None` if it is not known.
-    #[must_use]
     pub fn progress(&self, id: &DeploymentId) -> Option<DeploymentProgress> {
         let phase = self.log.state().phase_of(id)?;
         let why = match phase {
@@ -1296,7 +1283,6 @@ impl Guard {
     }
 
     /// The current deployment's id.
-    #[must_use]
     pub fn deployment_id(&self) -> Option<&DeploymentId> {
         self.log.state().current.as_ref().map(|deployment| &deployment.id)
     }
@@ -1398,7 +1384,6 @@ impl Guard {
     }
 
     /// What those who wait for a stage must be woken for.
-    #[must_use]
     pub fn stage_mark(&self) -> Option<(StageName, StageStanding)> {
         let name = self.log.state().current.as_ref()?.stage.as_ref()?;
         Some((name.clone(), stages::standing(self.read(Moment::default()), name)))

@@ -38,7 +38,6 @@ impl Format {
     /// assert_eq!(Format::from_content_type(header), Some(Format::OpenMetrics));
     /// assert_eq!(Format::from_content_type("text/html"), None);
     /// ```
-    #[must_use]
     pub fn from_content_type(header: &str) -> Option<Self> {
         let essence = header.split(';').next().unwrap_or_default().trim();
         if essence.is_empty() || essence.eq_ignore_ascii_case("text/plain") {

@@ -80,20 +80,17 @@ impl<'a> Labels<'a> {
     }
 
     /// The value of the label of that name, unescaped.
-    #[must_use]
     pub fn get(&self, name: &str) -> Option<Cow<'a, str>> {
         let span = self.spans.iter().find(|span| span.name.text(self.line) == name)?;
         Some(span.value.text(self.line))
     }
 
     /// How many labels there are.
-    #[must_use]
     pub fn len(&self) -> usize {
         self.spans.len()
     }
 
     /// Whether there is none.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.spans.is_empty()
     }

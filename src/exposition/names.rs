@@ -33,20 +33,17 @@ impl NameSet {
     }
 
     /// Whether the native histogram of that name, unescaped, is wanted.
-    #[must_use]
     pub fn contains_native(&self, name: &[u8]) -> bool {
         self.natives.contains(name)
     }
 
     /// Whether any native histogram is wanted.
-    #[must_use]
     pub fn has_natives(&self) -> bool {
         !self.natives.is_empty()
     }
 
     /// Whether the name, unescaped, is in the set.
     #[inline]
-    #[must_use]
     pub fn contains(&self, name: &[u8]) -> bool {
         self.names.contains(name)
     }

@@ -73,7 +73,6 @@ enum FormatReader<'n> {
 
 impl<'n> Reader<'n> {
     /// A reader of one page; with `names`, of those metrics only.
-    #[must_use]
     pub fn new(format: Format, limits: Limits, names: Option<&'n NameSet>) -> Self {
         let text = |dialect| FormatReader::Text(TextReader::new(dialect, limits, names));
         let kind = match format {

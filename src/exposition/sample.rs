@@ -63,7 +63,6 @@ pub struct Timestamp {
 
 impl Timestamp {
     /// From whole milliseconds, the unit of the text format.
-    #[must_use]
     pub fn from_millis(millis: i64) -> Self {
         let nanos =
             u32::try_from(millis.rem_euclid(1000)).expect("a remainder below 1000") * 1_000_000;
@@ -71,19 +70,16 @@ impl Timestamp {
     }
 
     /// From seconds and the nanoseconds to add to them; `None` if those are a second or more.
-    #[must_use]
     pub fn new(seconds: i64, nanos: u32) -> Option<Self> {
         (nanos < 1_000_000_000).then_some(Self { seconds, nanos })
     }
 
     /// Nanoseconds since the Unix epoch.
-    #[must_use]
     pub fn as_nanos(self) -> i128 {
         i128::from(self.seconds) * 1_000_000_000 + i128::from(self.nanos)
     }
 
     /// Milliseconds since the Unix epoch, rounded down; at the ends of `i64`, its ends.
-    #[must_use]
     pub fn as_millis(self) -> i64 {
         let millis = self.as_nanos().div_euclid(1_000_000);
         let limit = if millis < 0 { i64::MIN } else { i64::MAX };
@@ -91,7 +87,6 @@ impl Timestamp {
     }
 
     /// Seconds since the Unix epoch; nanoseconds do not survive for dates of this century.
-    #[must_use]
     pub fn as_seconds(self) -> f64 {
         self.seconds as f64 + f64::from(self.nanos) / 1e9
     }

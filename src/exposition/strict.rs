@@ -37,7 +37,6 @@ type Complaint = (usize, Reason);
 
 impl StrictReader {
     /// A reader of one page.
-    #[must_use]
     pub fn new(limits: Limits) -> Self {
         let line_bytes = limits.line_bytes.min(LineSlice::LINE_END);
         let limits = Limits { line_bytes, ..limits };

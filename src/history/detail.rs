@@ -36,7 +36,6 @@ pub struct Detail {
 
 impl Detail {
     /// The detail of that deployment, before any entry is applied.
-    #[must_use]
     pub fn new(which: Which) -> Self {
         let (durable, at, suggestions) = (Durable::default(), Timestamp::default(), Vec::new());
         Self { which, summary: None, durable, at, suggestions, newest: None }
@@ -73,7 +72,6 @@ impl Detail {
     }
 
     /// The summary of the deployment; `None`: the journal does not know it.
-    #[must_use]
     pub const fn summary(&self) -> Option<&Summary> {
         self.summary.as_ref()
     }
@@ -83,33 +81,28 @@ impl Detail {
     }
 
     /// The entries of the deployment, in order.
-    #[must_use]
     pub fn entries(&self) -> &[Entry] {
         self.deployment().map_or(&[], |known| &known.entries)
     }
 
     /// How many entries that are not about the deployment itself, such as starts and notices, were
     /// left out because there were too many.
-    #[must_use]
     pub fn left_out(&self) -> usize {
         self.deployment().map_or(0, |known| known.records as usize - known.entries.len())
     }
 
     /// The readings when the deployment began.
-    #[must_use]
     pub fn before(&self) -> &[SignalEvidence] {
         self.deployment().map_or(&[], |known| &known.before)
     }
 
     /// The time of the newest entry of the deployment.
-    #[must_use]
     pub const fn at(&self) -> Timestamp {
         self.at
     }
 
     /// The incident, as the daemon reports it; `None`: no rollback was decided. The units of
     /// signals are missing, because the journal does not record them.
-    #[must_use]
     pub fn incident(&self) -> Option<Incident> {
         let (summary, known) = (self.summary()?, self.deployment()?);
         let (_, decision) = known.decision.as_ref()?;
@@ -135,7 +128,6 @@ impl Detail {
     }
 
     /// The readings when the rollback ended; empty where it has not, or none were recorded.
-    #[must_use]
     pub fn after(&self) -> &[SignalEvidence] {
         let last = self.entries().iter().rev().find_map(|entry| {
             if let Event::Rollback(RollbackEvent::Cured { signals, .. })
@@ -149,7 +141,6 @@ impl Detail {
     }
 
     /// The ids that are most like the unknown one that was asked for, nearest first.
-    #[must_use]
     pub fn nearest(&self) -> Vec<&DeploymentId> {
         let Which::Id(asked) = &self.which else { return Vec::new() };
         // An id that differs in more than half of its characters is not suggested.
@@ -159,7 +150,6 @@ impl Detail {
     }
 
     /// The newest deployment of all.
-    #[must_use]
     pub const fn newest(&self) -> Option<&DeploymentId> {
         self.newest.as_ref()
     }

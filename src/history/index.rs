@@ -47,7 +47,6 @@ pub struct Index {
 
 impl Index {
     /// An index of the newest `room` deployments, at most [`MAX_KEPT`], that match the filter.
-    #[must_use]
     pub fn new(filter: Filter, room: usize) -> Self {
         let room = room.min(MAX_KEPT);
         let (kept, positions) = (VecDeque::new(), HashMap::new());
@@ -91,13 +90,11 @@ impl Index {
     }
 
     /// All drills; the filter does not apply to them.
-    #[must_use]
     pub const fn drills(&self) -> &DrillLog {
         &self.drills
     }
 
     /// How many deployments matched the filter and were dropped for newer ones.
-    #[must_use]
     pub const fn left_out(&self) -> usize {
         self.left_out
     }

@@ -21,7 +21,6 @@ pub enum Since {
 
 impl Since {
     /// As a time.
-    #[must_use]
     pub fn resolve(self, now: Timestamp) -> Timestamp {
         match self {
             Self::Ago(span) => now.before(span),
@@ -70,7 +69,6 @@ pub enum By {
 
 impl By {
     /// The name of the period that a time is in. Names sort by time.
-    #[must_use]
     pub fn name(self, at: Timestamp) -> String {
         let (at, length) = match self {
             Self::Week => (monday(at), "2026-11-16".len()),

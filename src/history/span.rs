@@ -26,7 +26,6 @@ pub struct Spread {
 
 impl Spread {
     /// Of these times, in any order.
-    #[must_use]
     pub fn of(mut times: Vec<u64>) -> Self {
         times.sort_unstable();
         Self {

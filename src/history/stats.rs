@@ -112,7 +112,6 @@ pub struct Hints {
 }
 
 /// Figures of deployments, oldest first.
-#[must_use]
 pub fn stats(deployments: &[&Summary], by: Option<By>) -> Stats {
     let last_baked = last_baked(deployments);
     let mut periods: BTreeMap<String, Vec<&Summary>> = BTreeMap::new();
@@ -166,13 +165,11 @@ fn counts(summaries: &[&Summary]) -> Counts {
 
 impl Counts {
     /// How many have a verdict.
-    #[must_use]
     pub const fn judged(&self) -> usize {
         self.baked + self.failures()
     }
 
     /// How many were bad.
-    #[must_use]
     pub const fn failures(&self) -> usize {
         self.rolled_back + self.rollback_failed
     }

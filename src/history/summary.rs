@@ -87,7 +87,6 @@ pub enum DeploymentOutcome {
 
 impl DeploymentOutcome {
     /// In words.
-    #[must_use]
     pub const fn words(self) -> &'static str {
         match self {
             Self::Guarding => "guarding",
@@ -248,39 +247,33 @@ impl Summary {
     }
 
     /// Milliseconds from when the deciding rule began to hold to the decision.
-    #[must_use]
     pub fn detected_ms(&self) -> Option<u64> {
         between(self.since?, self.decided?)
     }
 
     /// Milliseconds from the beginning of the deployment to the decision.
-    #[must_use]
     pub fn decided_ms(&self) -> Option<u64> {
         between(self.begun, self.decided?)
     }
 
     /// Milliseconds from the decision to the outcome of the last step, of a rollback that helped:
     /// of another the journal does not tell which step was to be the last.
-    #[must_use]
     pub fn rolled_back_ms(&self) -> Option<u64> {
         self.cured?;
         between(self.decided?, self.stepped?)
     }
 
     /// Milliseconds from the decision to the sight of the cure.
-    #[must_use]
     pub fn cured_ms(&self) -> Option<u64> {
         between(self.decided?, self.cured?)
     }
 
     /// Milliseconds from when the deciding rule began to hold to the sight of the cure.
-    #[must_use]
     pub fn recovered_ms(&self) -> Option<u64> {
         between(self.since?, self.cured?)
     }
 
     /// Milliseconds from the beginning to the end.
-    #[must_use]
     pub fn took_ms(&self) -> Option<u64> {
         between(self.begun, self.ended?)
     }

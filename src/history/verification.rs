@@ -78,7 +78,6 @@ pub struct Noted {
 
 impl Verification {
     /// A check that has not read anything yet; `head` was noted elsewhere.
-    #[must_use]
     pub fn new(head: Option<Hash>) -> Self {
         let noted = head.map(|head| Noted {
             head: head.to_string(),

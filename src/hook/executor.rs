@@ -67,7 +67,6 @@ impl Executor {
     /// An executor that keeps its markers below `state` and starts programs through the binary
     /// `rollguard`, an absolute path. `/proc/self/exe` names the running one, even after it was
     /// replaced on the disk.
-    #[must_use]
     pub fn new(state: &Path, rollguard: PathBuf) -> Self {
         let steps = steps_dir(state);
         let (client, kept) = (Client::default(), Mutex::new(Vec::new().into()));

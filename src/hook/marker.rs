@@ -81,14 +81,12 @@ impl Process {
     }
 
     /// Whether it is there and has not ended (a zombie has).
-    #[must_use]
     pub fn is_alive(&self) -> bool {
         let has_ended = stat(self.pid).map_or(true, |stat| stat.has_ended());
         !has_ended && Self::with_id(self.pid).is_ok_and(|now| now == *self)
     }
 
     /// A text that no other process has, for the variable that tells what a hook started.
-    #[must_use]
     pub(crate) fn mark(&self) -> String {
         format!("{}.{}.{}", self.pid, self.started, self.boot)
     }
@@ -163,13 +161,11 @@ impl Marker {
 }
 
 /// The directory of a deployment's markers.
-#[must_use]
 pub fn directory(steps: &Path, deployment: &DeploymentId) -> PathBuf {
     steps.join(deployment.as_str())
 }
 
 /// An attempt's marker.
-#[must_use]
 pub fn path(steps: &Path, deployment: &DeploymentId, attempt: &Attempt) -> PathBuf {
     let Attempt { hook, step, number, entering } = attempt;
     let name = match entering {
@@ -260,7 +256,6 @@ impl Claim {
 }
 
 /// A file of an attempt beside its marker. No name of a marker ends so.
-#[must_use]
 pub(super) fn beside(marker: &Path, what: &str) -> PathBuf {
     let mut name = marker.as_os_str().to_owned();
     name.push(",");

@@ -115,7 +115,6 @@ struct Totals {
 
 impl ImportReport {
     /// The report as one JSON document, with the rules where they are not written elsewhere.
-    #[must_use]
     pub fn json(&self, toml: Option<&str>) -> String {
         let document = ReportDocument {
             imported: &self.kept,
@@ -133,7 +132,6 @@ impl ImportReport {
     }
 
     /// The report for people: each alert, then the totals.
-    #[must_use]
     pub fn render(&self) -> String {
         let kept = self.kept.iter().map(|kept| (kept.spot, kept.render()));
         let misfits = self.misfits.iter().map(|misfit| (misfit.spot, misfit.render()));

@@ -45,7 +45,6 @@ pub enum Piece {
 }
 
 /// The journal of a state directory.
-#[must_use]
 pub fn journal_file(state: &Path) -> PathBuf {
     state.join(JOURNAL)
 }

@@ -16,7 +16,6 @@ use super::{LoadError, find_for};
 const TESTS: &str = ".test.toml";
 
 /// Whether a file holds rule tests, going by its name.
-#[must_use]
 pub fn is_test_file(path: &Path) -> bool {
     path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.ends_with(TESTS))
 }

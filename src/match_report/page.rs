@@ -27,7 +27,6 @@ pub struct PageContents {
 
 impl PageContents {
     /// Reads a page that was scraped whole; the series of `wanted` metrics are kept.
-    #[must_use]
     pub fn read(page: &Page, target: &Target, wanted: &HashSet<String>) -> Self {
         let mut contents = Self {
             target: target.name.to_string(),

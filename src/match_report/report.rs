@@ -89,7 +89,6 @@ pub struct TargetMatch {
 
 impl TargetMatch {
     /// A target that was not scraped yet.
-    #[must_use]
     pub fn unscraped(target: &Target) -> Self {
         let (target, url) = (target.name.to_string(), target.kind.to_string());
         Self { target, url, ..Self::default() }
@@ -190,7 +189,6 @@ pub struct LimitUse {
 
 /// Puts the report together. `targets` are in the plan's order, `pages` those of the pages that
 /// could be looked at.
-#[must_use]
 pub fn match_report(
     judge: &Evaluator,
     targets: Vec<TargetMatch>,
@@ -352,7 +350,6 @@ fn problems(targets: &[TargetMatch], signals: &[SignalMatch], judge: &Evaluator)
 impl SelectorMatch {
     /// Whether it finds nothing although it should. The part of a ratio may find nothing, as a
     /// healthy service has no series of errors yet, and so may a count.
-    #[must_use]
     pub fn is_wrong(&self, signal: &SignalMatch) -> bool {
         let ratio = self.key == "of" && signal.selectors.iter().any(|other| other.key == "to");
         let may_be_none = ratio || self.key == "count";

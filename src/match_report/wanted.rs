@@ -24,7 +24,6 @@ pub(super) const fn label_within(shape: Shape) -> &'static str {
 }
 
 /// The metrics whose series a page must keep for a plan.
-#[must_use]
 pub fn wanted(plan: &Plan) -> HashSet<String> {
     let all = plan.signals.iter().flat_map(|signal| signal.kind.selections());
     all.flat_map(|selection| names(&selection)).collect()

@@ -84,7 +84,6 @@ impl Alerts {
     }
 
     /// After how long all alerts are to be sent again; `None`: there are none.
-    #[must_use]
     pub fn again(&self) -> Option<Duration> {
         (!self.0.is_empty()).then_some(RESEND_DELAY)
     }
@@ -97,7 +96,6 @@ impl Alerts {
     }
 
     /// One request to each peer with all alerts as they are now.
-    #[must_use]
     pub fn requests(
         &self,
         urls: &[String],

@@ -23,7 +23,6 @@ pub struct Memory {
 
 /// Composes the requests that a channel sends of an alert, in order; often there are none.
 /// Alertmanager is sent all active alerts instead, see [`Alerts`](super::Alerts).
-#[must_use]
 pub fn compose(
     channel: &Channel,
     telling: &Telling,

@@ -21,7 +21,6 @@ pub enum Fate {
 }
 
 /// What a status means; `retry_after` as the system gave it.
-#[must_use]
 pub fn fate(status: u16, retry_after: Option<Duration>) -> Fate {
     match status {
         200..=299 => Fate::Taken,
@@ -32,7 +31,6 @@ pub fn fate(status: u16, retry_after: Option<Duration>) -> Fate {
 }
 
 /// What a system calls what it made of a request.
-#[must_use]
 pub fn reference(system: &System, body: &[u8]) -> Option<String> {
     match system {
         System::Grafana { .. } | System::Statuspage { .. } => {}

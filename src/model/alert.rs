@@ -48,7 +48,6 @@ pub struct StateChange {
 
 impl StateChange {
     /// A change of state.
-    #[must_use]
     pub fn new(change: Change, action: AlertAction, reason: impl Into<String>) -> Self {
         Self { change, action, reason: reason.into() }
     }
@@ -87,7 +86,6 @@ pub enum AlertKey {
 impl News {
     /// The dedup key, which all alerts of a deployment share: `guard/SERVICE/DEPLOYMENT`, or
     /// `guard/SERVICE` for the guard itself. At most 263 bytes, as names are bounded.
-    #[must_use]
     pub fn key(&self) -> String {
         match &self.deployment {
             Some(deployment) => format!("guard/{}/{deployment}", self.service),
@@ -97,7 +95,6 @@ impl News {
 
     /// An id that is unique among all alerts: the dedup key and the record's `seq`, or the time
     /// where there is no record.
-    #[must_use]
     pub fn id(&self) -> String {
         match self.seq {
             Some(seq) => format!("{}/{seq}", self.key()),

@@ -37,14 +37,12 @@ impl fmt::Display for Entering {
 
 impl Attempt {
     /// An attempt that enters no stage.
-    #[must_use]
     pub const fn of(hook: HookName, step: u32, number: u32) -> Self {
         Self { hook, step, number, entering: None }
     }
 
     /// Deployment, hook, step, and the stage that is entered: what a hook gets as `{key}`, stable
     /// across attempts.
-    #[must_use]
     pub fn key(&self, deployment: &DeploymentId) -> String {
         let Self { hook, step, entering, .. } = self;
         let entering = entering.as_ref().map(|entering| format!("/{entering}"));

@@ -19,7 +19,6 @@ pub struct Channel {
 
 impl Channel {
     /// Whether it was asked to tell of such a change.
-    #[must_use]
     pub fn wants(&self, change: Change) -> bool {
         self.on.contains(&change)
     }
@@ -189,7 +188,6 @@ impl Change {
     ];
 
     /// Its word.
-    #[must_use]
     pub fn word(self) -> &'static str {
         let known = Self::ALL.iter().find(|(_, change)| *change == self);
         known.map_or("", |(word, _)| word)
@@ -248,7 +246,6 @@ const FELT: &[Change] = &[Change::Decided, Change::Failed];
 
 impl System {
     /// The key of the configuration.
-    #[must_use]
     pub const fn word(&self) -> &'static str {
         match self {
             Self::Slack { .. } => "slack",
@@ -263,7 +260,6 @@ impl System {
     }
 
     /// What it is told of where the configuration does not say.
-    #[must_use]
     pub const fn default_changes(&self) -> &'static [Change] {
         match self {
             Self::Slack { .. } | Self::Webhook { .. } | Self::CloudEvent { .. } => MUST_KNOW,

@@ -84,7 +84,6 @@ pub enum Compare {
 
 impl Compare {
     /// What the operator says of two numbers.
-    #[must_use]
     pub fn test(self, left: f64, right: f64) -> bool {
         match self {
             Self::Less => left < right,
@@ -126,7 +125,6 @@ impl Compare {
 
     /// How far a reading has gone towards its limit: 0 at zero, 1 at the limit, more beyond.
     /// `None` where no such share means anything.
-    #[must_use]
     pub fn used(self, reading: f64, limit: f64) -> Option<f64> {
         let share = match self {
             Self::Greater | Self::GreaterOrEqual => reading / limit,

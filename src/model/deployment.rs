@@ -134,7 +134,6 @@ pub struct Along {
 
 impl Along {
     /// The hook for a milestone.
-    #[must_use]
     pub const fn at(&self, milestone: Milestone) -> Option<HookIx> {
         match milestone {
             Milestone::Begin => self.begin,

@@ -125,25 +125,21 @@ impl Event {
     }
 
     /// What the event is about.
-    #[must_use]
     pub fn scope(&self) -> Scope {
         self.group().scope()
     }
 
     /// How much attention it deserves in the log.
-    #[must_use]
     pub fn level(&self) -> Level {
         self.group().level()
     }
 
     /// Whether it belongs to the story of its deployment.
-    #[must_use]
     pub fn is_story(&self) -> bool {
         self.group().is_story()
     }
 
     /// The change of state that people may be told of, where the entry names this deployment.
-    #[must_use]
     pub fn alert(&self, deployment: &DeploymentId) -> Option<StateChange> {
         self.group().alert(deployment)
     }

@@ -99,7 +99,6 @@ pub struct SignalEvidence {
 
 impl SignalEvidence {
     /// The signal, with the group where it is read by labels: `errors{route="/pay"}`.
-    #[must_use]
     pub fn label(&self) -> String {
         match &self.group {
             Some(group) => format!("{}{{{group}}}", self.signal),

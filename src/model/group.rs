@@ -20,7 +20,6 @@ impl Group {
     pub const ALL: Self = Self(None);
 
     /// All groups beyond [`MAX_GROUPS`], of which nothing is known but that there are some.
-    #[must_use]
     pub fn others() -> Self {
         // No other text begins like this: each is that of a label.
         Self(Some("(others)".into()))
@@ -43,7 +42,6 @@ impl Group {
 
     /// Whether a series with this label may be of the group, which is by that label. Of a text that
     /// was cut nobody knows.
-    #[must_use]
     pub fn may_have(&self, label: &str, value: &str) -> bool {
         let text = self.text().unwrap_or_default();
         // Cutting takes at most the rest of one character more.
@@ -51,13 +49,11 @@ impl Group {
     }
 
     /// A group by its text, as [`Display`](fmt::Display) shows it.
-    #[must_use]
     pub fn from_text(text: &str) -> Self {
         if text.is_empty() { Self::ALL } else { Self(Some(text.into())) }
     }
 
     /// The text; `None` for the group of everything.
-    #[must_use]
     pub fn text(&self) -> Option<&str> {
         self.0.as_deref()
     }

@@ -109,7 +109,6 @@ impl Placeholder {
 
 impl Template {
     /// Whether the text names the placeholder.
-    #[must_use]
     pub fn names(&self, placeholder: Placeholder) -> bool {
         self.0.contains(&Piece::Fill(placeholder))
     }
@@ -129,7 +128,6 @@ impl Template {
 
 impl Hook {
     /// Whether a step needs to know the placeholder's value.
-    #[must_use]
     pub fn names(&self, placeholder: Placeholder) -> bool {
         self.steps.iter().any(|step| step.action.names(placeholder))
     }
@@ -137,7 +135,6 @@ impl Hook {
 
 impl Action<Template> {
     /// Whether a text of it needs to know the placeholder's value.
-    #[must_use]
     pub fn names(&self, placeholder: Placeholder) -> bool {
         let mut names = false;
         self.texts(&mut |text: &Template| names |= text.names(placeholder));

@@ -112,7 +112,6 @@ impl Live {
     pub const MAX_WHY: usize = 300;
 
     /// Unknown, for a reason that is cut where it is too long.
-    #[must_use]
     pub fn unknown(why: &str) -> Self {
         let neutral = |c: char| if c.is_control() { ' ' } else { c };
         let mut text: String = why.chars().map(neutral).collect();
@@ -124,7 +123,6 @@ impl Live {
     }
 
     /// The first line of a text, trimmed, if it is a version.
-    #[must_use]
     pub fn of_text(text: &str) -> Self {
         let line = text.trim_start().lines().next().unwrap_or_default().trim();
         match Version::new(line) {
@@ -135,7 +133,6 @@ impl Live {
     }
 
     /// A string, or a whole number, at a place of a JSON document.
-    #[must_use]
     pub fn of_json(document: &Value, pointer: &str) -> Self {
         match document.pointer(pointer) {
             Some(Value::String(text)) => Self::of_text(text),
@@ -148,7 +145,6 @@ impl Live {
     }
 
     /// The version, where it is known.
-    #[must_use]
     pub const fn version(&self) -> Option<&Version> {
         match self {
             Self::Version(version) => Some(version),
@@ -157,7 +153,6 @@ impl Live {
     }
 
     /// Whether it is this version, for certain.
-    #[must_use]
     pub fn is(&self, version: &Version) -> bool {
         self.version() == Some(version)
     }

@@ -41,7 +41,6 @@ macro_rules! name {
             }
 
             /// The text.
-            #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -102,7 +101,6 @@ impl SignalName {
     }
 
     /// Whether it names a baseline or an earlier reading of another signal.
-    #[must_use]
     pub fn is_derived(&self) -> bool {
         self.0.contains('.')
     }

@@ -99,31 +99,26 @@ impl NativeHistogram {
     }
 
     /// A histogram of no observations.
-    #[must_use]
     pub fn empty() -> Self {
         Self { parts: Parts { schema: MAX_SCHEMA, ..Parts::default() } }
     }
 
     /// What it is made of.
-    #[must_use]
     pub const fn parts(&self) -> &Parts {
         &self.parts
     }
 
     /// Takes it apart.
-    #[must_use]
     pub fn into_parts(self) -> Parts {
         self.parts
     }
 
     /// How many buckets it has, without that for zero.
-    #[must_use]
     pub fn len(&self) -> usize {
         self.parts.positive.len() + self.parts.negative.len()
     }
 
     /// Whether it has no bucket but that for zero.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

@@ -42,49 +42,41 @@ pub struct Plan {
 
 impl Plan {
     /// The target at a place.
-    #[must_use]
     pub fn target(&self, ix: TargetIx) -> &Target {
         &self.targets[ix.0]
     }
 
     /// The signal at a place.
-    #[must_use]
     pub fn signal(&self, ix: SignalIx) -> &Signal {
         &self.signals[ix.0]
     }
 
     /// How many signals were written: what is derived from one, as its baseline, is not counted.
-    #[must_use]
     pub fn written_signals(&self) -> usize {
         self.signals.iter().filter(|signal| !signal.name.is_derived()).count()
     }
 
     /// The rule at a place.
-    #[must_use]
     pub fn rule(&self, ix: RuleIx) -> &Rule {
         &self.rules[ix.0]
     }
 
     /// The hook at a place.
-    #[must_use]
     pub fn hook(&self, ix: HookIx) -> &Hook {
         &self.hooks[ix.0]
     }
 
     /// The place of a stage in their order, and the stage.
-    #[must_use]
     pub fn stage(&self, name: &StageName) -> Option<(usize, &Stage)> {
         self.stages.iter().enumerate().find(|(_, stage)| stage.name == *name)
     }
 
     /// The signal and all that it is computed from.
-    #[must_use]
     pub fn signals_below(&self, signal: SignalIx) -> Vec<SignalIx> {
         self.reached(|add| add(signal))
     }
 
     /// The signals that a rule reads, directly and through expressions.
-    #[must_use]
     pub fn signals_of(&self, rule: &Rule) -> Vec<SignalIx> {
         self.reached(|add| rule.for_each_signal(add))
     }
@@ -129,20 +121,17 @@ impl Plan {
 
     /// How long a rule needs before it can fire on what happens from now on: its longest window
     /// and its `for`.
-    #[must_use]
     pub fn reach(&self, rule: &Rule) -> Duration {
         let windows = self.signals_of(rule).into_iter().map(|ix| self.signal(ix).kind.window());
         windows.max().unwrap_or(Duration::ZERO).saturating_add(rule.hold)
     }
 
     /// The longest [`reach`](Self::reach) of any rule.
-    #[must_use]
     pub fn longest_reach(&self) -> Duration {
         self.slowest().map_or(Duration::ZERO, |(_, reach)| reach)
     }
 
     /// The first rule with the longest [`reach`](Self::reach), and that.
-    #[must_use]
     pub fn slowest(&self) -> Option<(&Rule, Duration)> {
         let windows = self.gathered(|_, signal| signal.kind.window(), Duration::max);
         let reach = |rule: &Rule| {

@@ -73,7 +73,6 @@ pub enum Telemetry {
 
 impl Reading {
     /// Whether the samples that it is made of are there.
-    #[must_use]
     pub const fn telemetry(self) -> Telemetry {
         let Self::NoData(why) = self else { return Telemetry::There };
         match why {
@@ -137,7 +136,6 @@ pub enum Verdict {
 
 impl Reading {
     /// The number, where there is one.
-    #[must_use]
     pub fn value(self) -> Option<f64> {
         match self {
             Self::Value(value) | Self::AtLeast(value) => Some(value),

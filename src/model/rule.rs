@@ -71,19 +71,16 @@ impl Share {
     pub const ALL: Self = Self(1.0);
 
     /// A share; `None` unless it is more than 0 and at most 1.
-    #[must_use]
     pub fn new(share: f64) -> Option<Self> {
         (share > 0.0 && share <= 1.0).then_some(Self(share))
     }
 
     /// The share as a number.
-    #[must_use]
     pub const fn get(self) -> f64 {
         self.0
     }
 
     /// This share of a time.
-    #[must_use]
     pub fn of(self, time: Duration) -> Duration {
         if self == Self::ALL { time } else { time.mul_f64(self.0) }
     }

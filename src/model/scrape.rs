@@ -204,7 +204,6 @@ impl Page {
     }
 
     /// The malformed lines that were kept.
-    #[must_use]
     pub fn malformed(&self) -> &[MalformedLine] {
         &self.malformed
     }
@@ -218,7 +217,6 @@ impl Page {
 
     /// Families and the types that the page gives them, as they stand there. Only of a page that
     /// was read whole.
-    #[must_use]
     pub fn kinds(&self) -> &[(String, String)] {
         &self.kinds
     }

@@ -38,7 +38,6 @@ pub enum Test {
 
 impl Test {
     /// Whether the value passes.
-    #[must_use]
     pub fn accepts(&self, value: &str) -> bool {
         match self {
             Self::Equal(wanted) => value == wanted,
@@ -73,7 +72,6 @@ impl Selector {
 
     /// Whether it can match any series of a target, going by the labels that the target gives to
     /// all of them.
-    #[must_use]
     pub fn may_match(&self, target: &Target) -> bool {
         self.matchers.iter().all(|Matcher { label, test }| {
             target.own_label(label).is_none_or(|value| test.accepts(value))

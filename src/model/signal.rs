@@ -145,7 +145,6 @@ pub struct Threshold {
 
 impl Threshold {
     /// Whether a value passes.
-    #[must_use]
     pub fn passes(self, value: f64) -> bool {
         self.op.test(value, self.than)
     }
@@ -209,7 +208,6 @@ pub enum Shape {
 
 impl Shape {
     /// The quantile that is read of a histogram or summary.
-    #[must_use]
     pub const fn quantile(self) -> Option<f64> {
         match self {
             Self::Histogram(q) | Self::Summary(q) => Some(q),
@@ -229,7 +227,6 @@ impl SignalKind {
     }
 
     /// The signal whose earlier readings it looks at, and how far back.
-    #[must_use]
     pub const fn looks_back(&self) -> Option<(SignalIx, Duration)> {
         match self {
             Self::Baseline { of, window, .. } | Self::Before { of, window } => Some((*of, *window)),
@@ -238,13 +235,11 @@ impl SignalKind {
     }
 
     /// Whether it is read from what targets say, rather than from other signals.
-    #[must_use]
     pub const fn is_sampled(&self) -> bool {
         matches!(self, Self::Series { .. } | Self::Up(_))
     }
 
     /// The longest window that the signal looks back over; zero where it looks at one instant.
-    #[must_use]
     pub const fn window(&self) -> Duration {
         match self {
             Self::Series { window, .. } => *window,
@@ -260,32 +255,27 @@ impl SignalKind {
     }
 
     /// The constant that it is.
-    #[must_use]
     pub const fn constant(&self) -> Option<f64> {
         if let Self::Value(value) = self { Some(*value) } else { None }
     }
 
     /// The target whose scrapes it is about.
-    #[must_use]
     pub const fn up(&self) -> Option<&TargetName> {
         if let Self::Up(target) = self { Some(target) } else { None }
     }
 
     /// Whether few events make its reading jump, so that it says little without an evidence floor.
-    #[must_use]
     pub const fn jumps_on_little_traffic(&self) -> bool {
         matches!(self.reduction(), Some(Reduction::Ratio { .. } | Reduction::Quantile(_)))
     }
 
     /// Whether it goes on being known while its targets say nothing: the age of the newest sample
     /// grows by itself.
-    #[must_use]
     pub const fn outlives_silence(&self) -> bool {
         matches!(self.reduction(), Some(Reduction::Age(AgeOf::Sample)))
     }
 
     /// Whether it can be read over a window, if it is not.
-    #[must_use]
     pub const fn can_have_window(&self) -> bool {
         matches!(self.reduction(), Some(Reduction::Gauge { .. }))
     }
@@ -313,7 +303,6 @@ impl SignalKind {
     }
 
     /// What it measures, going by its kind and by the conventional ending of its metric's name.
-    #[must_use]
     pub fn unit(&self) -> Option<Unit> {
         let Self::Series { of, reduction, .. } = self else { return None };
         let ending = ending(&of.metric);
@@ -335,7 +324,6 @@ impl SignalKind {
 
     /// The kind as text. The journal keeps a hash of it with each frozen baseline, so it must stay
     /// what it is for every kind that exists.
-    #[must_use]
     pub fn definition(&self) -> String {
         let Self::Series { of, reduction, window } = self else { return format!("{self:?}") };
         match reduction {
@@ -367,7 +355,6 @@ impl SignalKind {
 
 impl Reduction {
     /// The configuration key that makes a signal one of this kind.
-    #[must_use]
     pub const fn key(&self) -> &'static str {
         match self {
             Self::Rate => "rate",

@@ -124,7 +124,6 @@ impl Method {
     ];
 
     /// Its name.
-    #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Get => "GET",
@@ -209,7 +208,6 @@ pub struct HttpExpectation<T> {
 
 impl<T> HttpExpectation<T> {
     /// Whether a status means success.
-    #[must_use]
     pub fn accepts(&self, status: u16) -> bool {
         match self.statuses.as_slice() {
             [] => (200..300).contains(&status),
@@ -233,7 +231,6 @@ pub enum ReplyTest {
 
 impl ReplyTest {
     /// Whether the reply passes.
-    #[must_use]
     pub fn accepts(&self, reply: &str) -> bool {
         let reply = reply.trim();
         match self {
@@ -339,7 +336,6 @@ impl<T> Action<T> {
     }
 
     /// Every secret with where it stands.
-    #[must_use]
     pub fn secrets(&self) -> Vec<(SecretPart<'_>, &Secret)> {
         let (url, headers, body) = match self {
             Self::Probe { headers, .. } => (None, headers.as_slice(), None),
@@ -362,7 +358,6 @@ impl<T> Action<T> {
     }
 
     /// What it depends on.
-    #[must_use]
     pub fn destination(&self) -> Destination<'_, T> {
         match self {
             Self::Run { argv, via, .. } => Destination::Program { argv, via: *via },
@@ -378,7 +373,6 @@ impl<T> Action<T> {
     }
 
     /// Whether doing it twice, or once more than anybody knows of, changes nothing.
-    #[must_use]
     pub const fn is_harmless(&self) -> bool {
         match self {
             Self::Probe { .. } | Self::Tcp { .. } | Self::Sleep(_) => true,
@@ -387,7 +381,6 @@ impl<T> Action<T> {
     }
 
     /// How long the end of an attempt may take once it is asked for.
-    #[must_use]
     pub const fn grace(&self) -> Duration {
         match self {
             Self::Run { grace, .. } => *grace,
@@ -400,7 +393,6 @@ impl<T> Action<T> {
     }
 
     /// How long it may take at most, with this limit for an attempt.
-    #[must_use]
     pub fn longest(&self, timeout: Duration) -> Duration {
         match self {
             Self::Run { grace, .. } => timeout + *grace,
@@ -422,7 +414,6 @@ impl<T> Action<T> {
 impl Action<String> {
     /// What it does, in a line for people and the journal. It holds no secret, nor the query of a
     /// URL, which is often nobody's business.
-    #[must_use]
     pub fn describe(&self) -> String {
         match self {
             Self::Run { argv, via: Via::Child, .. } => argv.join(" "),
@@ -460,7 +451,6 @@ impl<T> Wording<T> {
     }
 
     /// The text, where anybody may see it.
-    #[must_use]
     pub const fn open(&self) -> Option<&T> {
         match self {
             Self::Open(open) => Some(open),
@@ -469,7 +459,6 @@ impl<T> Wording<T> {
     }
 
     /// The secret, where nobody may see the text.
-    #[must_use]
     pub const fn secret(&self) -> Option<&SecretText> {
         match self {
             Self::Open(_) => None,
@@ -512,7 +501,6 @@ impl<T> Json<T> {
 
 impl Json<String> {
     /// The document.
-    #[must_use]
     pub fn value(&self) -> Value {
         match self {
             Self::Text(text) => Value::String(text.clone()),

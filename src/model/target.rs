@@ -106,13 +106,11 @@ impl std::fmt::Debug for Secret {
 impl Target {
     /// How old a sample of this target may be and still count, unless a signal says otherwise:
     /// three intervals and the timeout, so that one or two missed scrapes change nothing.
-    #[must_use]
     pub fn stale(&self) -> Duration {
         self.interval * 3 + self.timeout
     }
 
     /// The value that a label has on every series of this target, where the target gives it one.
-    #[must_use]
     pub fn own_label(&self, name: &str) -> Option<&str> {
         if name == "target" {
             return Some(self.name.as_str());
@@ -127,7 +125,6 @@ impl HttpPage {
     pub const MAX_BODY: u64 = 64 << 20;
 
     /// The page at this URL, everything else as it is by default.
-    #[must_use]
     pub const fn new(url: ScrapeUrl) -> Self {
         Self {
             url,
@@ -141,7 +138,6 @@ impl HttpPage {
 
 impl TargetKind {
     /// The headers that are sent, which may hold secrets.
-    #[must_use]
     pub fn headers(&self) -> &[(String, Secret)] {
         match self {
             Self::Page(page) => &page.headers,
@@ -149,7 +145,6 @@ impl TargetKind {
     }
 
     /// The host that it is on.
-    #[must_use]
     pub fn host(&self) -> &str {
         match self {
             Self::Page(page) => &page.url.host,
@@ -157,7 +152,6 @@ impl TargetKind {
     }
 
     /// Whether its server is verified by authorities that the configuration names.
-    #[must_use]
     pub const fn names_authorities(&self) -> bool {
         match self {
             Self::Page(page) => page.ca_file.is_some(),

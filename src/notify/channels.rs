@@ -47,7 +47,6 @@ struct Running {
 
 impl Channels {
     /// Starts the channels; what becomes of tellings comes out at the other end.
-    #[must_use]
     pub fn start(clock: Clock, channels: &[Channel]) -> (Self, mpsc::Receiver<Announced>) {
         let (announced, receiver) = mpsc::channel(MAX_ANNOUNCED);
         let host = rustix::system::uname().nodename().to_string_lossy().into_owned();

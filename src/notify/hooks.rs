@@ -57,7 +57,6 @@ pub struct Notifier {
 impl Notifier {
     /// Starts the worker, which sends what became of each notice to `told`. It waits where that is
     /// full, and goes on where nobody listens any more.
-    #[must_use]
     pub fn start(executor: Arc<Executor>, told: mpsc::Sender<Told>) -> Self {
         let (queue, waiting) = mpsc::channel(MAX_WAITING);
         Self { queue, worker: tokio::spawn(work(executor, waiting, told)) }

@@ -81,7 +81,6 @@ pub enum OnFailure {
 }
 
 /// Everything that a plan asks for.
-#[must_use]
 pub fn checks(plan: &Plan) -> Vec<CheckGroup> {
     let hooks = plan.hooks.iter().map(|hook| of_hook(plan, hook));
     let targets = plan.targets.iter().map(of_target);

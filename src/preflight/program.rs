@@ -80,7 +80,6 @@ pub struct ProcessContext {
 }
 
 /// Says what the facts mean for a program that is run in this context.
-#[must_use]
 pub fn judge(facts: &ProgramFacts, context: &ProcessContext) -> Vec<Finding> {
     let path = facts.path.display();
     let mut all = Vec::new();
@@ -181,7 +180,6 @@ fn names(facts: &ProgramFacts) -> impl Iterator<Item = &str> {
 
 /// What a sandbox means for the paths among a program's arguments. Whether the program writes to
 /// them is not known, so nothing here is more than a warning.
-#[must_use]
 pub fn arguments<'a>(
     paths: impl Iterator<Item = &'a Path>,
     sandbox: &Sandbox,
@@ -216,7 +214,6 @@ pub fn arguments<'a>(
 
 /// The interpreter that a script's first bytes name, with the program that `env` is to look up;
 /// `None`: there is no such line. A carriage return is part of the name, as it is for the system.
-#[must_use]
 pub fn script(head: &str) -> Option<(String, Option<String>)> {
     let line = head.strip_prefix("#!")?.split('\n').next()?;
     let mut words = line.trim_matches([' ', '\t']).split([' ', '\t']).filter(|w| !w.is_empty());

@@ -82,13 +82,11 @@ pub struct PreflightReport {
 
 impl PreflightReport {
     /// The worst of all findings.
-    #[must_use]
     pub fn worst(&self) -> FindingLevel {
         self.levels().max().unwrap_or(FindingLevel::Ok)
     }
 
     /// How many findings there are of a level.
-    #[must_use]
     pub fn count(&self, wanted: FindingLevel) -> usize {
         self.levels().filter(|level| *level == wanted).count()
     }

@@ -31,7 +31,6 @@ pub struct Mount {
 
 impl Sandbox {
     /// Reads both files; what cannot be understood is taken as not there. See proc(5).
-    #[must_use]
     pub fn read(status: &str, mountinfo: &str) -> Self {
         let field = |name: &str| {
             let mut values = status.lines().filter_map(|line| line.strip_prefix(name));
@@ -48,7 +47,6 @@ impl Sandbox {
     }
 
     /// The mount that a path lies on.
-    #[must_use]
     pub fn mount_of(&self, path: &Path) -> Option<&Mount> {
         let over = self.mounts.iter().filter(|mount| path.starts_with(&mount.point));
         // Of two at the same place the later one covers the earlier.
@@ -56,7 +54,6 @@ impl Sandbox {
     }
 
     /// Whether a path is in a `/tmp` that nobody else sees.
-    #[must_use]
     pub fn is_private(&self, path: &Path) -> bool {
         let shared = ["/tmp", "/var/tmp"];
         let below = shared.iter().any(|tmp| path.starts_with(tmp));
@@ -67,7 +64,6 @@ impl Sandbox {
     }
 
     /// The sandbox in a line.
-    #[must_use]
     pub fn describe(&self) -> Finding {
         let yes = |is: bool| if is { "yes" } else { "no" };
         let root = self.mount_of(Path::new("/usr")).is_some_and(|mount| mount.read_only);

@@ -34,7 +34,6 @@ pub fn comparisons<'a>(
 }
 
 /// A rule's comparisons in a row: `error_rate 19.8% > 5%`.
-#[must_use]
 pub fn readings(rule: &RuleEvidence, unit: impl Fn(&SignalName) -> Option<Unit>) -> String {
     let all: Vec<String> = comparisons(rule, unit).iter().map(Compared::named).collect();
     all.join(", ")
@@ -93,7 +92,6 @@ const OPERATORS: [Compare; 6] = [
 impl Compared<'_> {
     /// `19.8% > 5%`, or `0.2%, not > 5%`; where both sides would read the same, with as many
     /// digits as it takes to tell them apart. `?` stands for what is not known.
-    #[must_use]
     pub fn text(&self) -> String {
         let (left, right) = self.sides();
         match self.holds() {
@@ -103,7 +101,6 @@ impl Compared<'_> {
     }
 
     /// The same with the signal's name before it, where that is known.
-    #[must_use]
     pub fn named(&self) -> String {
         match self.signal {
             Some(signal) => format!("{signal} {}", self.text()),
@@ -112,13 +109,11 @@ impl Compared<'_> {
     }
 
     /// Whether the comparison holds; `None` where a side is not known.
-    #[must_use]
     pub fn holds(&self) -> Option<bool> {
         Some(self.op.test(self.left?, self.right?))
     }
 
     /// Both sides, told apart.
-    #[must_use]
     pub fn sides(&self) -> (String, String) {
         let side = |value: Option<f64>, digits| {
             value.map_or("?".to_owned(), |value| with_digits(value, self.unit, digits))
@@ -133,7 +128,6 @@ impl Compared<'_> {
 
     /// How far the reading has gone towards its limit: 0 at zero, 1 at the limit, more beyond.
     /// `None` where no such share means anything.
-    #[must_use]
     pub fn share(&self) -> Option<f64> {
         self.op.used(self.left?, self.right?)
     }

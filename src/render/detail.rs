@@ -28,7 +28,6 @@ const SIGNAL: usize = 32;
 const READING: usize = 15;
 
 /// A deployment in full; empty where the journal does not know it.
-#[must_use]
 pub fn detail(deployment: &Detail, style: Style) -> String {
     let Some(summary) = deployment.summary() else { return String::new() };
     let decision = deployment.entries().iter().find_map(|entry| {

@@ -9,7 +9,6 @@ use super::page::{Screen, paragraph};
 const WORD: usize = 6;
 
 /// Everything that was found.
-#[must_use]
 pub fn doctor(report: &PreflightReport, style: Style) -> String {
     let mut page = Screen::new(style);
     for group in &report.groups {

@@ -31,7 +31,6 @@ const NO_CURE: &str = "No cure was looked for: the rules see the guarded service
                        target. Where a step of the hook is a probe, that was run.";
 
 /// A drill that is over, as a table.
-#[must_use]
 pub fn drill(drill: &DrillStatus) -> String {
     let DrillStatus { hook, service, version, good, .. } = drill;
     let head = plain(&format!("{}: hook {hook} on {service}, {version} -> {good}", drill.drill));
@@ -78,7 +77,6 @@ fn against(what: &str, millis: Option<u64>, target: Duration) -> String {
 }
 
 /// The last drill in a line.
-#[must_use]
 pub fn last_drill(drill: &DrillStatus, now: Timestamp) -> String {
     let ago = span(now.since(drill.begun));
     let DrillStatus { drill: id, hook, .. } = drill;
@@ -95,7 +93,6 @@ pub fn last_drill(drill: &DrillStatus, now: Timestamp) -> String {
 
 /// What is to be said where the procedure was not exercised for too long; `done`: when a drill
 /// last ended well.
-#[must_use]
 pub fn drill_warning(done: Option<Timestamp>, now: Timestamp) -> Option<String> {
     let is_recent = |done: Timestamp| now.since(done) <= DRILL_EVERY;
     let since = match done {

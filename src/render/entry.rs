@@ -17,7 +17,6 @@ use super::words::{after, caller, count, list, span_ms, text, took};
 type Units<'a> = &'a dyn Fn(&SignalName) -> Option<Unit>;
 
 /// When, which deployment and what, in one line without control characters.
-#[must_use]
 pub fn entry(entry: &Entry) -> String {
     match &entry.deployment {
         Some(deployment) => format!("{} {deployment} {}", entry.at, event(&entry.event)),
@@ -26,7 +25,6 @@ pub fn entry(entry: &Entry) -> String {
 }
 
 /// What happened, in one line without control characters. A journal knows no units.
-#[must_use]
 pub fn event(event: &Event) -> String {
     event_in(event, &|_| None)
 }

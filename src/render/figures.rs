@@ -22,7 +22,6 @@ const CELL: usize = 10;
 const NONE: &str = "none";
 
 /// The statistics of deployments; `of` says of which.
-#[must_use]
 pub fn figures(stats: &Stats, of: &str) -> String {
     let all = &stats.all;
     sections([head(all, of), times(all), refusals(all), hints(&all.hints), periods(&stats.periods)])

@@ -7,7 +7,6 @@ pub use crate::engine::view::health::Health;
 
 impl Health {
     /// How its name is shown.
-    #[must_use]
     pub const fn paint(self) -> Paint {
         match self {
             Self::Green => Paint::Green,

@@ -9,7 +9,6 @@ use super::line::Style;
 use super::rehearsal::failures;
 
 /// The results of some files, each with its path.
-#[must_use]
 pub fn junit(files: &[(String, Vec<CaseResult>)]) -> String {
     let all = || files.iter().flat_map(|(_, results)| results);
     let mut text = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n".to_owned();

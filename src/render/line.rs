@@ -49,7 +49,6 @@ impl Paint {
 }
 
 /// A line of pieces, cut at [`WIDTH`] columns, without a newline or spaces at its end.
-#[must_use]
 pub fn line(style: Style, pieces: &[(Paint, &str)]) -> String {
     let mut text = String::new();
     let whole: String = pieces.iter().map(|(_, piece)| plain(piece)).collect();
@@ -71,7 +70,6 @@ pub fn line(style: Style, pieces: &[(Paint, &str)]) -> String {
 
 /// The text with everything that is not a visible character replaced: it stays on its line and
 /// does nothing to a terminal.
-#[must_use]
 pub fn plain(text: &str) -> String {
     text.chars().map(|c| if is_visible(c) { c } else { ' ' }).collect()
 }
@@ -146,7 +144,6 @@ const fn column_count(c: char) -> usize {
 }
 
 /// The text on lines of so many columns, broken at spaces where there are any.
-#[must_use]
 pub fn wrap(text: &str, columns: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split_whitespace() {
@@ -184,7 +181,6 @@ pub(super) fn span(duration: Duration) -> String {
 }
 
 /// Milliseconds from a moment, with their sign: `+6 ms`, `+3.25 s`, `-2m05s`.
-#[must_use]
 pub fn offset(millis: i64) -> String {
     let sign = if millis < 0 { '-' } else { '+' };
     let size = millis.unsigned_abs();

@@ -23,7 +23,6 @@ pub struct Vitals {
 }
 
 /// The guard as a metrics page.
-#[must_use]
 pub fn metrics(snapshot: &Snapshot, vitals: Vitals) -> String {
     let Vitals { started, turned, reload_ok, skipped_slots } = vitals;
     let mut page = MetricsPage::default();

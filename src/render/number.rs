@@ -27,7 +27,6 @@ const PER_SECOND: Scales = &[(1.0, "/s"), (1e6, "M/s"), (1e9, "G/s"), (1e12, "T/
 const PLAIN: Scales = &[(1.0, ""), (1e6, "M"), (1e9, "G"), (1e12, "T")];
 
 /// A signal's value in its unit: `5.2%`, `312 ms`, `1.4 MiB`, `12.3/s`.
-#[must_use]
 pub fn number(value: f64, unit: Option<Unit>) -> String {
     with_digits(value, unit, DIGITS)
 }
@@ -44,7 +43,6 @@ pub(super) fn unit_of(signal: &SignalStatus) -> Option<Unit> {
 }
 
 /// The unit that a status names, if it is one of ours.
-#[must_use]
 pub fn unit_named(name: &str) -> Option<Unit> {
     match name {
         "ratio" => Some(Unit::Ratio),

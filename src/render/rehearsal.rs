@@ -16,7 +16,6 @@ const LABEL: usize = 12;
 const READING: usize = 22;
 
 /// The tests of one file.
-#[must_use]
 pub fn rehearsal(file: &str, results: &[CaseResult], style: Style) -> String {
     let mut page = Screen::new(style);
     let failed: Vec<_> = results.iter().filter(|result| !result.has_passed()).collect();
@@ -42,7 +41,6 @@ pub(super) fn failures(file: &str, result: &CaseResult, style: Style) -> String 
 }
 
 /// The line that closes a run of tests.
-#[must_use]
 pub fn tally(passed: usize, failed: usize) -> String {
     format!("{passed} passed, {failed} failed\n")
 }

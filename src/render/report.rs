@@ -19,7 +19,6 @@ use super::story::{Conclusion, Story};
 use super::words::{duration_ms, list, sections, span_ms};
 
 /// The whole report.
-#[must_use]
 pub fn report(incident: &Incident) -> String {
     let story = Story::new(incident);
     sections([

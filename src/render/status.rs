@@ -30,7 +30,6 @@ const MAX_LOST: usize = 4;
 const LABEL: usize = 9;
 
 /// The whole status.
-#[must_use]
 pub fn status(snapshot: &Snapshot, style: Style) -> String {
     let mut page = Screen::new(style);
     // Never silently: whoever looks at anything sees this first.

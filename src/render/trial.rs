@@ -25,7 +25,6 @@ const MAX_TARGETS: usize = 4;
 const MAX_PROBLEMS: usize = 12;
 
 /// The whole trial.
-#[must_use]
 pub fn trial(trial: &MatchReport, style: Style) -> String {
     let mut page = Screen::new(style);
     page.line(&[(Paint::Dim, &pad("TARGET", NAME + 2)), (Paint::Dim, "STATE")]);

@@ -11,7 +11,6 @@ use super::report_tables as tables;
 use super::words::{caller, sections};
 
 /// The whole report; empty where the journal does not know the deployment.
-#[must_use]
 pub fn undecided(account: &Detail) -> String {
     let Some(brief) = account.summary() else { return String::new() };
     sections([

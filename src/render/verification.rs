@@ -5,7 +5,6 @@ use crate::history::{Damage, Integrity, Noted, Rest, Verification};
 use super::page::facts;
 
 /// The findings about the journal at `path`.
-#[must_use]
 pub fn verification(path: &str, found: &Verification) -> String {
     let Verification { verdict, entries, bytes, first, last, head, unknown, torn, damage, noted } =
         found;

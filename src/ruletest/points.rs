@@ -41,13 +41,11 @@ impl Points {
     }
 
     /// How many points there are.
-    #[must_use]
     pub const fn count(&self) -> u64 {
         self.count
     }
 
     /// The point at a scrape, from 0. Behind the last one the page does not have the series.
-    #[must_use]
     pub fn at(&self, scrape: u64) -> Point {
         let behind = self.parts.partition_point(|(before, _)| *before <= scrape);
         let Some((before, part)) = behind.checked_sub(1).map(|ix| self.parts[ix]) else {

@@ -23,7 +23,6 @@ pub struct CaseResult {
 
 impl CaseResult {
     /// Whether every expectation was met.
-    #[must_use]
     pub const fn has_passed(&self) -> bool {
         self.failures.is_empty()
     }

@@ -20,7 +20,6 @@ const AFTER: u32 = 2;
 const MAX_ROWS: usize = 8;
 
 /// Plays a test.
-#[must_use]
 pub fn play(case: &TestCase) -> CaseResult {
     let mut watches: Vec<ExpectationCheck<'_>> =
         case.expects.iter().map(ExpectationCheck::new).collect();

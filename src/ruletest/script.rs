@@ -131,7 +131,6 @@ pub enum Acted {
 
 impl VerdictKind {
     /// The word.
-    #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Holds => "holds",
@@ -143,7 +142,6 @@ impl VerdictKind {
 
 impl Acted {
     /// The word.
-    #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Rollback => "rollback",
@@ -167,7 +165,6 @@ impl fmt::Display for When {
 
 impl When {
     /// The first and the last instant that it speaks of.
-    #[must_use]
     pub const fn reach(self) -> (Duration, Duration) {
         match self {
             Self::At(at) => (at, at),
@@ -179,7 +176,6 @@ impl When {
 impl Expectation {
     /// Whether it must not be met at any instant before its time: what was done too early cannot
     /// be undone.
-    #[must_use]
     pub fn is_final(&self) -> bool {
         self.facts.iter().any(|wanted| match wanted {
             ExpectedFact::State(state) => *state == RuleStanding::Firing,

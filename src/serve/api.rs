@@ -74,7 +74,6 @@ impl Endpoint {
     ];
 
     /// Its method and path.
-    #[must_use]
     pub const fn route(self) -> (Method, &'static str) {
         match self {
             Self::Status => (Method::GET, "/v1/status"),

@@ -77,7 +77,6 @@ impl Sources {
     ///
     /// # Panics
     /// If there are not as many sets of names as targets.
-    #[must_use]
     pub fn start(targets: &[Target], names: &[Arc<NameSet>], clock: Clock) -> Self {
         let (out, scrapes) = mpsc::channel(1);
         let resources = Resources { clock, authorities: Arc::default() };
@@ -134,13 +133,11 @@ impl Sources {
     }
 
     /// A target's name.
-    #[must_use]
     pub fn name(&self, target: TargetIx) -> &TargetName {
         &self.running[target.0].target.name
     }
 
     /// Counters, in the order of the targets.
-    #[must_use]
     pub fn stats(&self) -> Vec<SourceStats> {
         let stats = |running: &RunningTarget| SourceStats {
             name: running.target.name.clone(),

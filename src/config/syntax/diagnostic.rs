@@ -141,14 +141,12 @@ impl Diagnostics {
     }
 
     /// How many there are of this level.
-    #[must_use]
     pub fn count(&self, level: DiagnosticLevel) -> usize {
         self.list.iter().filter(|d| d.level == level).count()
     }
 
     /// The first error and where it stands, in a line: `rules.toml:12: unknown signal`. It quotes
     /// nothing of the file.
-    #[must_use]
     pub fn first_error(&self) -> Option<String> {
         let first = self.list.iter().find(|d| d.level == DiagnosticLevel::Error)?;
         let file = &self.files[first.span.file];
@@ -158,13 +156,11 @@ impl Diagnostics {
     }
 
     /// Whether there is nothing to say.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()
     }
 
     /// All of them as text for people, one blank line after each.
-    #[must_use]
     pub fn render(&self, color: Color) -> String {
         let renderer = match color {
             Color::Ansi => Renderer::styled(),

@@ -47,20 +47,17 @@ pub struct Pattern {
 
 impl Pattern {
     /// Says that no file is named so.
-    #[must_use]
     pub fn matches_nothing(&self) -> Diagnostic {
         let message = format!("no file matches `{}`", self.text.escape_debug());
         Diagnostic::lint(self.span.clone(), message)
     }
 
     /// Says why what it names cannot be used.
-    #[must_use]
     pub fn fails(&self, message: String) -> Diagnostic {
         Diagnostic::error(self.span.clone(), message)
     }
 
     /// Says that it leads to a file that was read under another name.
-    #[must_use]
     pub fn repeats(&self, path: &str, known: &str) -> Diagnostic {
         let message =
             format!("`{}` is the same file as `{}`", path.escape_debug(), known.escape_debug());
@@ -69,7 +66,6 @@ impl Pattern {
 }
 
 /// What is wrong with the patterns of a file of rule tests: tests of no rules test nothing.
-#[must_use]
 pub fn wrong_patterns(file: &SourceFile, problems: Vec<Diagnostic>) -> Diagnostics {
     let mut sink = ErrorSink::default();
     for problem in problems {
@@ -80,21 +76,18 @@ pub fn wrong_patterns(file: &SourceFile, problems: Vec<Diagnostic>) -> Diagnosti
 
 /// The patterns of the main file's `rules`. [`crate::config::compile()`] reports what is wrong with
 /// them.
-#[must_use]
 pub fn patterns(main: &SourceFile) -> Vec<Pattern> {
     read_part(main, "main", rules_patterns).unwrap_or_default()
 }
 
 /// The main file's `rules_path`: the directories in which patterns of the drop-in directory are
 /// looked up too, lowest first. `None` where it says nothing sensible of them.
-#[must_use]
 pub fn rules_path(main: &SourceFile) -> Option<Vec<PathBuf>> {
     read_part(main, "main", read_rules_path)?
 }
 
 /// The main file's `state`, whatever else may be wrong with the file. `None` where it says nothing
 /// sensible of it.
-#[must_use]
 pub fn state_path(main: &SourceFile) -> Option<PathBuf> {
     read_part(main, "main", |root, sink| root.opt("state", sink, TomlValue::path))?
 }

@@ -16,7 +16,6 @@ const PREFIX: &str = "drill-";
 
 /// Whether an id is one of a drill. No deployment may have it: the attempts of both would be the
 /// same ones, and an attempt starts only once.
-#[must_use]
 pub fn is_drill(id: &DeploymentId) -> bool {
     let number = id.as_str().strip_prefix(PREFIX);
     number.is_some_and(|number| {
@@ -80,13 +79,11 @@ pub struct DrillLog {
 
 impl DrillLog {
     /// The newest drill.
-    #[must_use]
     pub const fn last(&self) -> Option<&DrillStatus> {
         self.last.as_ref()
     }
 
     /// When a drill last ended well.
-    #[must_use]
     pub const fn done(&self) -> Option<Timestamp> {
         self.done
     }

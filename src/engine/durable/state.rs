@@ -113,7 +113,6 @@ pub(crate) enum Phase {
 
 impl Durable {
     /// What a journal's entries amount to.
-    #[must_use]
     pub fn replay(entries: &[Entry]) -> Self {
         let mut durable = Self::default();
         entries.iter().for_each(|entry| durable.apply(entry));

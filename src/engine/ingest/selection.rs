@@ -156,7 +156,6 @@ fn inputs(kind: &SignalKind) -> Vec<(Selector, Input)> {
 }
 
 /// The names that a scrape of the target must keep.
-#[must_use]
 pub fn wanted_names(plan: &Plan, target: &Target) -> Vec<String> {
     let (selections, _) = Selections::new(plan, target);
     let mut names: Vec<String> = selections.by_metric.into_keys().collect();
@@ -174,7 +173,6 @@ pub fn wanted_names(plan: &Plan, target: &Target) -> Vec<String> {
 /// The histograms of which a scrape of the target keeps the native ones, by their base names:
 /// those of which a signal reads a quantile. A mean needs no more than `_sum` and `_count`, which
 /// every format has.
-#[must_use]
 pub fn wanted_natives(plan: &Plan, target: &Target) -> Vec<String> {
     let selections = plan.signals.iter().flat_map(|signal| signal.kind.selections());
     let natives = selections.filter(|selection| {

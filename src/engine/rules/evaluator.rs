@@ -135,7 +135,6 @@ impl EvaluatedRule {
 
 impl Evaluator {
     /// An evaluator that has seen nothing.
-    #[must_use]
     pub fn new(plan: Arc<Plan>) -> Self {
         let targets: Vec<TargetIngest> =
             (0..plan.targets.len()).map(|ix| TargetIngest::new(&plan, TargetIx(ix))).collect();
@@ -292,13 +291,11 @@ impl Evaluator {
     }
 
     /// Whether a rule is judged in the stage that the deployment is in.
-    #[must_use]
     pub fn applies(&self, rule: RuleIx) -> bool {
         applies(self.plan.rule(rule), self.stage.as_ref())
     }
 
     /// The baselines as they are at `at`, to be frozen.
-    #[must_use]
     pub fn baselines(&self, at: Instant) -> Vec<Frozen> {
         self.signals.measure(&self.plan, at)
     }
@@ -315,7 +312,6 @@ impl Evaluator {
     /// What a condition says of the readings as they are.
     ///
     /// Over signals that are read by labels it must hold in every group.
-    #[must_use]
     pub fn verdict(&self, cond: &Cond) -> Verdict {
         let mut grouped = Vec::new();
         cond.for_each_signal(&mut |ix| {
@@ -335,25 +331,21 @@ impl Evaluator {
     }
 
     /// A signal's reading over everything.
-    #[must_use]
     pub fn reading(&self, signal: SignalIx) -> Reading {
         self.signals.reading(signal)
     }
 
     /// A signal's reading in a group; one that is not read by labels has the same in all.
-    #[must_use]
     pub fn reading_in(&self, signal: SignalIx, group: &Group) -> Reading {
         self.signals.reading_in(signal, group)
     }
 
     /// A signal's readings in the order of their groups; one that is not read by labels has one.
-    #[must_use]
     pub fn readings(&self, signal: SignalIx) -> &[(Group, Reading)] {
         self.signals.groups(signal)
     }
 
     /// A rule's state as a word.
-    #[must_use]
     pub fn standing(&self, rule: RuleIx) -> RuleStanding {
         self.rules[rule.0].state.standing()
     }
@@ -393,7 +385,6 @@ impl Evaluator {
     }
 
     /// The plan that is judged by.
-    #[must_use]
     pub fn plan(&self) -> &Arc<Plan> {
         &self.plan
     }
@@ -406,7 +397,6 @@ impl Evaluator {
     }
 
     /// Whether a scrape is news to a condition: it fed one of its signals.
-    #[must_use]
     pub fn is_news(&self, scrape: &Scrape, cond: &Cond) -> bool {
         let mut news = false;
         cond.for_each_signal(&mut |signal| news |= self.signals.is_fed(signal, scrape));
@@ -414,7 +404,6 @@ impl Evaluator {
     }
 
     /// When time alone may change something.
-    #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         let tried = self.rules.iter().filter(|rule| !rule.is_untried(&self.targets));
         let holds = tried.filter_map(|rule| rule.clocks.deadline(&rule.terms));
@@ -422,7 +411,6 @@ impl Evaluator {
     }
 
     /// A target that some rule needs and that has not answered for too long, or never.
-    #[must_use]
     pub fn blind(&self, rule: RuleIx, at: Instant) -> Option<TargetIx> {
         let fed_by = self.rule(rule).fed_by();
         let targets = self.plan.targets.iter().zip(&self.targets).zip(fed_by);

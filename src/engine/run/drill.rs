@@ -274,7 +274,6 @@ pub(crate) fn end_old(cx: &mut Cx<'_>) {
 /// The first step, from 1, that changes something and does not say where by what is other in a
 /// drill; such a hook is not drilled unless a person insists. That it names a version says nothing:
 /// the place may still be that of the guarded service.
-#[must_use]
 pub fn acting_step(hook: &Hook) -> Option<usize> {
     let tells = [Placeholder::Service, Placeholder::Deployment];
     let acts = hook.steps.iter().position(|step| {

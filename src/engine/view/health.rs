@@ -9,21 +9,18 @@ use super::state::GuardState;
 pub use super::state::Health;
 
 /// The colour of what a snapshot shows: that of its worst part.
-#[must_use]
 pub fn colour(snapshot: &Snapshot) -> Health {
     of_rules(snapshot).max(of_state(snapshot))
 }
 
 /// The colour of the rules alone, whatever became of the deployment. A rule of another stage is not
 /// asked, so what it cannot tell darkens nothing; where none is asked nothing is known.
-#[must_use]
 pub fn of_rules(snapshot: &Snapshot) -> Health {
     let asked = snapshot.rules.iter().filter(|rule| rule.refusal != Some(Refusal::OtherStage));
     asked.map(of_rule).max().unwrap_or(Health::Unknown)
 }
 
 /// The colour of one rule.
-#[must_use]
 pub fn of_rule(rule: &RuleStatus) -> Health {
     let evidence = &rule.evidence;
     // What held before the deployment began is no judgement on it, but no good news either.

@@ -232,7 +232,6 @@ pub struct RuleStatus {
 
 impl Evaluator {
     /// A signal as it may be seen now: one status for each of its groups.
-    #[must_use]
     pub fn signal_status(&self, ix: SignalIx) -> Vec<SignalStatus> {
         let signal = self.plan().signal(ix);
         let status = |reading| SignalStatus {
@@ -245,13 +244,11 @@ impl Evaluator {
 
     /// Both sides of each comparison of a condition in a group, in the order in which it is
     /// written.
-    #[must_use]
     pub fn comparisons(&self, cond: &Cond, group: &Group) -> Vec<Comparison> {
         evidence::comparisons(self, cond, group)
     }
 
     /// A rule as it may be seen now, without what a guard would make of it.
-    #[must_use]
     pub fn rule_status(&self, ix: RuleIx, now: Moment) -> RuleStatus {
         let verdict = self.rule(ix).verdict();
         let (word, no_data) = match verdict {

@@ -44,7 +44,6 @@ pub enum StageStanding {
 
 impl StageStanding {
     /// Whether nobody needs to wait for it any more.
-    #[must_use]
     pub const fn is_over(self) -> bool {
         match self {
             Self::Done | Self::Passed => true,

@@ -28,7 +28,6 @@ pub enum GuardState {
 
 impl GuardState {
     /// Whether the deployment will not change any more by itself.
-    #[must_use]
     pub const fn is_final(self) -> bool {
         match self {
             Self::Idle
@@ -73,7 +72,6 @@ pub enum Health {
 
 impl Health {
     /// The colour's name.
-    #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Green => "green",

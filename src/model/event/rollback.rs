@@ -73,7 +73,6 @@ pub enum Trigger {
 
 impl Trigger {
     /// The rule that fired; `None` where a person decided.
-    #[must_use]
     pub fn rule(&self) -> Option<&RuleEvidence> {
         match self {
             Self::Rule(evidence) => Some(evidence),
@@ -82,7 +81,6 @@ impl Trigger {
     }
 
     /// The condition of the rule that fired, or the person's reason.
-    #[must_use]
     pub fn reason(&self) -> &str {
         match self {
             Self::Rule(evidence) => &evidence.when,
