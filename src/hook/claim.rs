@@ -11,7 +11,7 @@ pub(super) fn claim(path: &Path) -> Result<Claim, StepResult> {
     match marker::claim_here(path) {
         Ok(Some(claim)) => Ok(claim),
         Ok(None) => Err(match marker::read(path) {
-            Ok(Some(Marker::Tombstone | Marker::Started { failure: Some(_), .. })) => {
+            Ok(Some(Marker::Abandoned | Marker::Started { failure: Some(_), .. })) => {
                 StepResult::NotStarted
             }
             Ok(Some(Marker::Started { failure: None, .. }) | None) | Err(_) => StepResult::Unknown,

@@ -187,7 +187,7 @@ impl Running {
         self.drain_until(Instant::now() + LAST_OUTPUT).await;
         let (process, failure) = match marker::read(program.marker) {
             Ok(Some(Marker::Started { process, failure })) => (process, failure),
-            Ok(Some(Marker::Tombstone)) => return StepResult::NotStarted,
+            Ok(Some(Marker::Abandoned)) => return StepResult::NotStarted,
             Ok(None) => return could_not_start(program, &self.last_words(status)),
             // Another attempt must not overlap with what may have been started.
             Err(_) => return StepResult::Unknown,
@@ -220,7 +220,7 @@ impl Running {
     /// Whether anything is there of what an ended program started.
     async fn has_left_any(&mut self) -> bool {
         if let Some(group) = self.group {
-            group.bury();
+            group.reap();
             if group.exists() {
                 return true;
             }
@@ -262,7 +262,7 @@ impl Running {
         loop {
             let pause = deadline.min(Instant::now() + GROUP_POLL);
             if !self.has_ended {
-                // Waiting for it also buries it: a zombie still counts as a member.
+                // Waiting for it also reaps it: a zombie still counts as a member.
                 let _ = self.exit_by(pause).await;
             }
             let any = if self.has_ended { self.has_left_any().await } else { group.exists() };

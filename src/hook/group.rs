@@ -34,11 +34,11 @@ impl Group {
     /// Buries what has ended of it and become our child because its parent has ended too: so it is
     /// where the guard is the first process of a container. To be called only after the leader was
     /// waited for, whose exit status would be lost.
-    pub(super) fn bury(self) {
+    pub(super) fn reap(self) {
         while let Ok(Some(_)) = waitpgid(self.0, WaitOptions::NOHANG) {}
     }
 
-    /// Whether anything is left of it, ended but not buried included.
+    /// Whether anything is left of it, ended but not reaped included.
     pub(super) fn exists(self) -> bool {
         // Not being permitted to signal it means that it is there.
         test_kill_process_group(self.0) != Err(Errno::SRCH)

@@ -48,7 +48,7 @@ pub(super) async fn inspect(
 
 fn meaning(marker: Marker) -> (StepResult, String) {
     match marker {
-        Marker::Tombstone => (StepResult::NotStarted, "it never started and never will".to_owned()),
+        Marker::Abandoned => (StepResult::NotStarted, "it never started and never will".to_owned()),
         Marker::Started { failure: Some(why), .. } => {
             (StepResult::NotStarted, format!("its program was not started: {why}"))
         }
@@ -58,11 +58,11 @@ fn meaning(marker: Marker) -> (StepResult, String) {
     }
 }
 
-/// The marker, which is a tombstone of ours where there was none.
+/// The marker, which is an abandon marker of ours where there was none.
 fn find(path: &Path) -> io::Result<Marker> {
     for _ in 0..TRIES {
-        if marker::bury(path)? {
-            return Ok(Marker::Tombstone);
+        if marker::abandon(path)? {
+            return Ok(Marker::Abandoned);
         }
         if let Some(marker) = marker::read(path)? {
             return Ok(marker);

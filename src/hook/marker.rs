@@ -13,7 +13,7 @@
 //! creates the marker exclusively, makes it durable, sees that its parent still lives, and only
 //! then becomes the program.
 //!
-//! - No marker: the program never started. Inspecting creates the marker as a *tombstone*, and
+//! - No marker: the program never started. Inspecting creates an *abandon marker*, and
 //!   from then on it never will.
 //! - A marker that names a process: the program started, or is about to, unless the marker also
 //!   says that it did not.
@@ -47,7 +47,7 @@ const MAX_MARKER: u64 = 4096;
 /// The longest name of a stage that stands in a marker's name as it is, in bytes.
 const MAX_PLAIN: usize = 64;
 
-const TOMBSTONE: &str = "never\n";
+const ABANDONED: &str = "never\n";
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
 /// A process, told apart from every other process that has had its id.
@@ -137,7 +137,7 @@ pub(super) fn stat(pid: i32) -> io::Result<Stat> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Marker {
     /// The attempt can never start.
-    Tombstone,
+    Abandoned,
     /// It was started, or is about to be.
     Started {
         /// The process; `None` where the marker was not completely written.
@@ -149,8 +149,8 @@ pub enum Marker {
 
 impl Marker {
     fn parse(text: &str) -> Self {
-        if text == TOMBSTONE {
-            return Self::Tombstone;
+        if text == ABANDONED {
+            return Self::Abandoned;
         }
         // A line without its line feed is not complete.
         let mut lines = text.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n'));
@@ -223,8 +223,8 @@ pub fn claim_here(path: &Path) -> io::Result<Option<Claim>> {
 ///
 /// # Errors
 /// The system said no.
-pub fn bury(path: &Path) -> io::Result<bool> {
-    Ok(create(path, TOMBSTONE)?.is_some())
+pub fn abandon(path: &Path) -> io::Result<bool> {
+    Ok(create(path, ABANDONED)?.is_some())
 }
 
 /// Reads a marker; `None`: there is none.
@@ -308,7 +308,7 @@ mod tests {
         let path = temp.path().join("marker");
         let claim = super::claim(&path).unwrap().unwrap();
         assert!(super::claim(&path).unwrap().is_none());
-        assert!(!bury(&path).unwrap());
+        assert!(!abandon(&path).unwrap());
         let this = Process::this().unwrap();
         assert!(this.is_alive());
         let process = Some(this);
@@ -320,13 +320,13 @@ mod tests {
     }
 
     #[test]
-    fn a_tombstone_can_never_be_claimed() {
+    fn an_abandoned_attempt_can_never_be_claimed() {
         let temp = tempfile::tempdir().unwrap();
         let path = temp.path().join("marker");
         assert_eq!(read(&path).unwrap(), None);
-        assert!(bury(&path).unwrap());
+        assert!(abandon(&path).unwrap());
         assert!(claim(&path).unwrap().is_none());
-        assert_eq!(read(&path).unwrap(), Some(Marker::Tombstone));
+        assert_eq!(read(&path).unwrap(), Some(Marker::Abandoned));
     }
 
     #[test]
@@ -336,8 +336,8 @@ mod tests {
             let unknown = Marker::Started { process: None, failure: None };
             assert_eq!(Marker::parse(&started[..cut]), unknown, "{cut}");
         }
-        for cut in 0..TOMBSTONE.len() {
-            assert_ne!(Marker::parse(&TOMBSTONE[..cut]), Marker::Tombstone, "{cut}");
+        for cut in 0..ABANDONED.len() {
+            assert_ne!(Marker::parse(&ABANDONED[..cut]), Marker::Abandoned, "{cut}");
         }
         assert!(matches!(Marker::parse(started), Marker::Started { process: Some(_), .. }));
         let negative = Marker::parse("started -1 1 boot\n");

@@ -74,7 +74,7 @@ impl Strays {
     /// All that are there now. Looking at every process takes some milliseconds, so it is done
     /// aside.
     async fn find(&mut self) -> Vec<Stray> {
-        self.bury();
+        self.reap();
         let (leader, mark, known) = (self.leader.clone(), self.mark.clone(), self.known.clone());
         let found = tokio::task::spawn_blocking(move || find(&leader, &mark, &known)).await;
         let found = found.unwrap_or_default();
@@ -88,15 +88,15 @@ impl Strays {
 
     /// Buries those that have ended and become our children, as their parents have ended too: so
     /// it is where the guard is the first process of a container.
-    fn bury(&mut self) {
+    fn reap(&mut self) {
         let is_there =
             |process: &Process| Process::with_id(process.pid).ok().as_ref() == Some(process);
         self.known.retain(|process| {
             if !is_there(process) {
                 return false;
             }
-            let buried = waitpid(Pid::from_raw(process.pid), WaitOptions::NOHANG);
-            !matches!(buried, Ok(Some(_)))
+            let reaped = waitpid(Pid::from_raw(process.pid), WaitOptions::NOHANG);
+            !matches!(reaped, Ok(Some(_)))
         });
     }
 }

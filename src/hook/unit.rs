@@ -254,7 +254,7 @@ fn could_not_start(plan: &Plan, why: &str) -> StepResult {
 
 /// The attempt, where it has not started by now: it never will.
 fn never_started(marker: &Path, plan: &Plan, said: &str) -> Option<(StepResult, String)> {
-    match marker::bury(marker) {
+    match marker::abandon(marker) {
         Ok(true) => {
             let why = said.trim().lines().last().unwrap_or("systemd-run did not start the unit");
             Some((could_not_start(plan, why), said.to_owned()))
@@ -276,7 +276,7 @@ enum Seen {
 /// What became of the unit of an attempt that an earlier guard may have started. The marker's
 /// directory must be there.
 pub(super) async fn inspect(marker: &Path, plan: &Plan, limit: Duration) -> (StepResult, String) {
-    match marker::bury(marker) {
+    match marker::abandon(marker) {
         Ok(true) => (StepResult::NotStarted, "it never started and never will".to_owned()),
         Ok(false) => follow(marker, plan, Instant::now() + limit, Seen::Found).await,
         Err(error) => (StepResult::Unknown, format!("its marker is not readable: {error}")),
@@ -320,7 +320,7 @@ fn was_not_started(marker: &Path, plan: &Plan, seen: Seen) -> Option<(StepResult
         (Ok(Some(Marker::Started { failure: Some(why), .. })), Seen::Found) => {
             Some((StepResult::NotStarted, format!("its program was not started: {why}")))
         }
-        (Ok(Some(Marker::Tombstone)), _) => {
+        (Ok(Some(Marker::Abandoned)), _) => {
             Some((StepResult::NotStarted, "it never started and never will".to_owned()))
         }
         (Ok(Some(Marker::Started { failure: None, .. })), _) => None,
@@ -372,7 +372,7 @@ fn meaning(note: &str, plan: &Plan) -> StepResult {
 async fn is_running(marker: &Path, plan: &Plan) -> bool {
     let process = match marker::read(marker) {
         Ok(Some(Marker::Started { process, .. })) => process,
-        Ok(Some(Marker::Tombstone) | None) | Err(_) => None,
+        Ok(Some(Marker::Abandoned) | None) | Err(_) => None,
     };
     if process.as_ref().is_some_and(Process::is_alive) {
         return true;
