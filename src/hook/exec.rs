@@ -82,7 +82,7 @@ pub(super) async fn run(program: Program<'_>) -> (StepResult, String) {
     let deadline = Instant::now() + program.order.timeout;
     let mut running = match Running::start(program) {
         Ok(running) => running,
-        Err(error) => return (could_not_start(program, &error.to_string()), String::new()),
+        Err(error) => return (could_not_start(program.argv, &error.to_string()), String::new()),
     };
     let ended = tokio::select! {
         ended = running.exit_by(deadline) => ended.map(|status| (status, StepResult::TimedOut)),
@@ -100,8 +100,9 @@ pub(super) async fn run(program: Program<'_>) -> (StepResult, String) {
     (result, running.said())
 }
 
-fn could_not_start(program: Program<'_>, why: &str) -> StepResult {
-    let name = program.argv.first().map_or("", String::as_str);
+/// The result of an attempt whose program was not started.
+pub(super) fn could_not_start(argv: &[String], why: &str) -> StepResult {
+    let name = argv.first().map_or("", String::as_str);
     StepResult::Failed(neutral(&format!("could not start `{name}`: {why}")))
 }
 
@@ -188,13 +189,13 @@ impl Running {
         let (process, failure) = match marker::read(program.marker) {
             Ok(Some(Marker::Started { process, failure })) => (process, failure),
             Ok(Some(Marker::Abandoned)) => return StepResult::NotStarted,
-            Ok(None) => return could_not_start(program, &self.last_words(status)),
+            Ok(None) => return could_not_start(program.argv, &self.last_words(status)),
             // Another attempt must not overlap with what may have been started.
             Err(_) => return StepResult::Unknown,
         };
         let is_ours = self.process.is_some() && process == self.process;
         match failure {
-            Some(why) if is_ours => return could_not_start(program, &why),
+            Some(why) if is_ours => return could_not_start(program.argv, &why),
             // Another order used this attempt up without starting its program.
             Some(_) => return StepResult::NotStarted,
             // It was started, but not, or not provably, by this order.

@@ -119,19 +119,20 @@ impl Executor {
     /// or `NotStarted` where its program provably never ran. Either way its number is used up, and
     /// another attempt needs another.
     pub async fn perform(&self, order: &Order) -> Outcome {
-        let begun = Instant::now();
-        let busy = self.enter(&order.deployment, &order.attempt);
-        let secrets = self.secrets();
-        let done = tokio::select! {
-            done = self.act(order, &busy.off) => done,
-            // A program does not end because nobody waits for it any more, so it is ended by
-            // whoever runs it.
-            () = busy.off.notified(), if !matches!(order.action, Action::Run { .. }) => {
-                (StepResult::CalledOff, String::new())
+        let off = Arc::new(Notify::new());
+        let work = async {
+            tokio::select! {
+                done = self.act(order, &off) => {
+                    done.unwrap_or_else(|why| (StepResult::Failed(why), String::new()))
+                }
+                // A program does not end because nobody waits for it any more, so it is ended by
+                // whoever runs it.
+                () = off.notified(), if !matches!(order.action, Action::Run { .. }) => {
+                    (StepResult::CalledOff, String::new())
+                }
             }
         };
-        let (result, output) = self.hide(secrets, done).await;
-        outcome(&order.deployment, &order.attempt, result, output, begun)
+        self.outcome(&order.deployment, &order.attempt, off.clone(), work).await
     }
 
     /// Ends an attempt that nobody needs any more. Where it is being performed here its own outcome
@@ -147,14 +148,15 @@ impl Executor {
         Some(self.inspect(deployment, attempt, Duration::ZERO).await)
     }
 
-    async fn act(&self, order: &Order, off: &Notify) -> (StepResult, String) {
+    /// An error says why nothing was started.
+    async fn act(&self, order: &Order, off: &Notify) -> Result<(StepResult, String), String> {
         let (timeout, rerun) = (order.timeout, order.rerun);
-        match &order.action {
+        Ok(match &order.action {
             Action::Probe { url, headers, status, json, within } => {
                 let json = json.as_ref().map(|(pointer, json)| (pointer.as_str(), json.value()));
                 let (status, within) = (*status, *within);
                 let probe = Probe { url, headers, status, json, within, timeout };
-                probe::ask(&self.client, &probe).await
+                probe::ask(&self.client, &probe).await?
             }
             Action::Tcp { address, within } => probe::connect(address, *within, timeout).await,
             Action::Sleep(pause) => {
@@ -163,27 +165,19 @@ impl Executor {
                 (if is_done { StepResult::Done } else { StepResult::TimedOut }, String::new())
             }
             Action::Run { argv, grace, ok_exit, via } => {
-                let marker = match self.marker(order) {
-                    Ok(marker) => marker,
-                    Err(why) => return (StepResult::Failed(why), String::new()),
-                };
+                let marker = &self.marker(order)?;
                 let (rollguard, grace) = (&self.rollguard, *grace);
-                let program =
-                    Program { rollguard, marker: &marker, order, argv, grace, ok_exit, off };
+                let program = Program { rollguard, marker, order, argv, grace, ok_exit, off };
                 match via {
                     Via::Child => exec::run(program).await,
                     Via::SystemdRun => unit::run(program).await,
                 }
             }
-            Action::Http(call) => match self.marker(order) {
-                Ok(marker) => http::send(&self.client, &marker, call, rerun, timeout).await,
-                Err(why) => (StepResult::Failed(why), String::new()),
-            },
-            Action::Unix(call) => match self.marker(order) {
-                Ok(marker) => unix::send(&marker, call, rerun, timeout).await,
-                Err(why) => (StepResult::Failed(why), String::new()),
-            },
-        }
+            Action::Http(call) => {
+                http::send(&self.client, &self.marker(order)?, call, rerun, timeout).await?
+            }
+            Action::Unix(call) => unix::send(&self.marker(order)?, call, rerun, timeout).await,
+        })
     }
 
     /// Where the marker of something that changes the world is to be.
@@ -222,22 +216,37 @@ impl Executor {
         timeout: Duration,
         grace: Duration,
     ) -> Outcome {
-        let begun = Instant::now();
-        let _busy = self.enter(deployment, attempt);
-        let secrets = self.secrets();
-        let found = match marker::prepare(&self.steps, deployment) {
-            Ok(()) => {
-                let marker = marker::path(&self.steps, deployment, attempt);
-                match unit::Plan::read(&marker) {
-                    Ok(Some(plan)) => unit::inspect(&marker, &plan, timeout).await,
-                    Ok(None) => inspect::inspect(&marker, timeout, grace).await,
-                    Err(why) => (StepResult::Unknown, why),
-                }
+        let work = async {
+            if let Err(error) = marker::prepare(&self.steps, deployment) {
+                return (StepResult::Unknown, format!("its marker is not readable: {error}"));
             }
-            Err(error) => (StepResult::Unknown, format!("its marker is not readable: {error}")),
+            let marker = marker::path(&self.steps, deployment, attempt);
+            match unit::Plan::read(&marker) {
+                Ok(Some(plan)) => unit::inspect(&marker, &plan, timeout).await,
+                Ok(None) => inspect::inspect(&marker, timeout, grace).await,
+                Err(why) => (StepResult::Unknown, why),
+            }
         };
-        let (result, output) = self.hide(secrets, found).await;
-        outcome(deployment, attempt, result, output, begun)
+        self.outcome(deployment, attempt, Arc::default(), work).await
+    }
+
+    /// The outcome that work for an attempt gives, without secrets. The attempt counts as being
+    /// performed until then.
+    async fn outcome(
+        &self,
+        deployment: &DeploymentId,
+        attempt: &Attempt,
+        off: Arc<Notify>,
+        work: impl Future<Output = (StepResult, String)>,
+    ) -> Outcome {
+        let begun = Instant::now();
+        let (deployment, attempt) = (deployment.clone(), attempt.clone());
+        let performed = Performed { deployment: deployment.clone(), attempt: attempt.clone(), off };
+        let _busy = Busy { executor: self, off: performed.off.clone() };
+        self.busy().push(performed);
+        let secrets = self.secrets();
+        let (result, output) = self.hide(secrets, work.await).await;
+        Outcome { deployment, attempt, result, output, took: begun.elapsed() }
     }
 
     /// Removes the markers of every deployment but this one, except where an order is being
@@ -283,13 +292,6 @@ impl Executor {
         // A list is whole whoever panicked.
         self.busy.lock().unwrap_or_else(PoisonError::into_inner)
     }
-
-    fn enter(&self, deployment: &DeploymentId, attempt: &Attempt) -> Busy<'_> {
-        let off = Arc::new(Notify::new());
-        let (deployment, attempt) = (deployment.clone(), attempt.clone());
-        self.busy().push(Performed { deployment, attempt, off: off.clone() });
-        Busy { executor: self, off }
-    }
 }
 
 /// An order is being performed.
@@ -304,15 +306,4 @@ impl Drop for Busy<'_> {
         let mut busy = self.executor.busy();
         busy.retain(|performed| !Arc::ptr_eq(&performed.off, &self.off));
     }
-}
-
-fn outcome(
-    deployment: &DeploymentId,
-    attempt: &Attempt,
-    result: StepResult,
-    output: String,
-    begun: Instant,
-) -> Outcome {
-    let (deployment, attempt) = (deployment.clone(), attempt.clone());
-    Outcome { deployment, attempt, result, output, took: begun.elapsed() }
 }

@@ -15,11 +15,11 @@ use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use serde_json::Value;
 
-use super::claim::claim;
 use super::expect::{check_json, check_text, shortened};
+use super::marker;
 use crate::engine::effect::Rerun;
 use crate::model::entry::StepResult;
-use crate::model::step::{self, Body, HttpCall, HttpExpectation, Wording};
+use crate::model::step::{Body, HttpCall, HttpExpectation, Wording};
 use crate::net::client::{Answer, Client, Request, RequestError};
 use crate::net::credential::{aside, header};
 use crate::net::redact::{Secrets, neutral};
@@ -32,20 +32,17 @@ const MAX_KEPT: usize = 2000;
 /// Sends the request: what became of it, and what was answered.
 pub(super) async fn send(
     client: &Client,
-    marker: &Path,
+    path: &Path,
     call: &HttpCall<String>,
     rerun: Rerun,
     timeout: Duration,
-) -> (StepResult, String) {
-    let (request, secrets) = match prepare(call.clone(), timeout).await {
-        Ok(ready) => ready,
-        Err(why) => return (StepResult::Failed(why), String::new()),
-    };
-    let claim = match claim(marker) {
+) -> Result<(StepResult, String), String> {
+    let (request, secrets) = prepare(call.clone(), timeout).await?;
+    let claim = match marker::claim_here(path) {
         Ok(claim) => claim,
-        Err(result) => return (result, String::new()),
+        Err(result) => return Ok((result, String::new())),
     };
-    match client.send(request).await {
+    Ok(match client.send(request).await {
         Ok(answer) => {
             let kept = kept(&answer, &secrets);
             (judge(answer, &call.expect, &secrets), kept)
@@ -59,7 +56,7 @@ pub(super) async fn send(
             }
             (result, why)
         }
-    }
+    })
 }
 
 fn unanswered(error: &RequestError, why: &str, rerun: Rerun) -> StepResult {
@@ -96,7 +93,8 @@ fn request(call: &HttpCall<String>, timeout: Duration) -> Result<(Request, Secre
         let wrong = |_| "failed to set the content type: it cannot stand in a header".to_owned();
         headers.insert(CONTENT_TYPE, value.map_err(wrong)?);
     }
-    let (method, body) = (method(call.method), body.map(String::into_bytes));
+    let method = Method::try_from(call.method.name()).expect("the name of a method");
+    let body = body.map(String::into_bytes);
     Ok((Request { method, url: url?, headers, body, timeout, max_body: MAX_BODY }, secrets))
 }
 
@@ -111,18 +109,6 @@ pub(super) fn fill_headers(
     headers.iter().map(|(name, wording)| header(name, secrets.reveal(wording))).collect()
 }
 
-const fn method(method: step::Method) -> Method {
-    match method {
-        step::Method::Get => Method::GET,
-        step::Method::Head => Method::HEAD,
-        step::Method::Put => Method::PUT,
-        step::Method::Delete => Method::DELETE,
-        step::Method::Patch => Method::PATCH,
-        step::Method::Post => Method::POST,
-    }
-}
-
-/// What an answer means.
 fn judge(answer: Answer, expect: &HttpExpectation<String>, secrets: &Secrets) -> StepResult {
     let Answer { status, retry_after, body } = answer;
     if !expect.accepts(status) {

@@ -9,17 +9,15 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
 use super::exec::KILL_WAIT;
 use super::group::Group;
 use super::marker::{self, Marker, Process};
-use super::strays::Strays;
+use super::strays::{Strays, pause_before};
 use crate::model::entry::StepResult;
 use crate::model::time::format_duration;
 
-/// How often it is asked whether the process has ended; only its parent is told.
-const POLL: Duration = Duration::from_millis(50);
 /// Between TERM and KILL, for a hook whose own grace period is not known here.
 pub(super) const GRACE: Duration = Duration::from_secs(10);
 /// How often a marker may come and go under our eyes: its creator removes it on a full disk.
@@ -37,24 +35,12 @@ pub(super) async fn inspect(
             let found = outlast(&process, timeout, grace).await;
             match marker::read(marker) {
                 // It was about to start and saw that its guard was gone.
-                Ok(Some(now @ Marker::Started { failure: Some(_), .. })) => meaning(now),
+                Ok(Some(now @ Marker::Started { failure: Some(_), .. })) => now.meaning(),
                 Ok(_) | Err(_) => (StepResult::Unknown, found),
             }
         }
-        Ok(marker) => meaning(marker),
+        Ok(marker) => marker.meaning(),
         Err(error) => (StepResult::Unknown, format!("its marker is not readable: {error}")),
-    }
-}
-
-fn meaning(marker: Marker) -> (StepResult, String) {
-    match marker {
-        Marker::Abandoned => (StepResult::NotStarted, "it never started and never will".to_owned()),
-        Marker::Started { failure: Some(why), .. } => {
-            (StepResult::NotStarted, format!("its program was not started: {why}"))
-        }
-        Marker::Started { failure: None, .. } => {
-            (StepResult::Unknown, "it was started, and nobody saw its end".to_owned())
-        }
     }
 }
 
@@ -71,6 +57,15 @@ fn find(path: &Path) -> io::Result<Marker> {
     Err(io::Error::other("it comes and goes"))
 }
 
+async fn ended_by(process: &Process, deadline: Instant) -> bool {
+    while process.is_alive() {
+        if !pause_before(deadline).await {
+            return false;
+        }
+    }
+    true
+}
+
 /// Waits for the process to end, and ends it and its group where that takes too long.
 async fn outlast(process: &Process, timeout: Duration, grace: Duration) -> String {
     let pid = process.pid;
@@ -78,7 +73,7 @@ async fn outlast(process: &Process, timeout: Duration, grace: Duration) -> Strin
         return format!("it was started as pid {pid}, which has ended");
     }
     let found = Instant::now();
-    if ends_by(process, found + timeout).await {
+    if ended_by(process, found + timeout).await {
         let took = format_duration(found.elapsed());
         return format!("it was still running as pid {pid} and ended after {took}");
     }
@@ -89,8 +84,8 @@ async fn outlast(process: &Process, timeout: Duration, grace: Duration) -> Strin
     let mut strays = Strays::of(process);
     strays.terminate(|| group.terminate()).await;
     let deadline = Instant::now() + grace;
-    let ended = ends_by(process, deadline).await;
-    if ended && gone_by(&mut strays, deadline).await {
+    let ended = ended_by(process, deadline).await;
+    if ended && strays.gone_by(deadline).await {
         return format!("it was still running as pid {pid} after {after} and was ended");
     }
     if !ended {
@@ -98,7 +93,7 @@ async fn outlast(process: &Process, timeout: Duration, grace: Duration) -> Strin
     }
     let deadline = Instant::now() + KILL_WAIT;
     let left = strays.kill_by(deadline).await;
-    let ended = ends_by(process, deadline).await;
+    let ended = ended_by(process, deadline).await;
     if ended && left == 0 {
         return format!("it was still running as pid {pid} after {after} and was killed");
     }
@@ -106,26 +101,4 @@ async fn outlast(process: &Process, timeout: Duration, grace: Duration) -> Strin
         return format!("it was killed as pid {pid} after {after}, {left} of its processes remain");
     }
     format!("it is still running as pid {pid}, although it was killed after {after}")
-}
-
-async fn gone_by(strays: &mut Strays, deadline: Instant) -> bool {
-    while !strays.are_gone().await {
-        let now = Instant::now();
-        if now >= deadline {
-            return false;
-        }
-        sleep_until(deadline.min(now + POLL)).await;
-    }
-    true
-}
-
-async fn ends_by(process: &Process, deadline: Instant) -> bool {
-    while process.is_alive() {
-        let now = Instant::now();
-        if now >= deadline {
-            return false;
-        }
-        sleep_until(deadline.min(now + POLL)).await;
-    }
-    true
 }

@@ -38,7 +38,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use crate::model::entry::Attempt;
+use crate::model::entry::{Attempt, StepResult};
 use crate::model::name::DeploymentId;
 
 /// The longest marker that is read. Three numbers and a system error are shorter by far.
@@ -148,6 +148,21 @@ pub enum Marker {
 }
 
 impl Marker {
+    /// What became of the attempt, as far as its marker alone says, and why.
+    pub(super) fn meaning(self) -> (StepResult, String) {
+        match self {
+            Self::Abandoned => {
+                (StepResult::NotStarted, "it never started and never will".to_owned())
+            }
+            Self::Started { failure: Some(why), .. } => {
+                (StepResult::NotStarted, format!("its program was not started: {why}"))
+            }
+            Self::Started { failure: None, .. } => {
+                (StepResult::Unknown, "it was started, and nobody saw its end".to_owned())
+            }
+        }
+    }
+
     fn parse(text: &str) -> Self {
         if text == ABANDONED {
             return Self::Abandoned;
@@ -210,13 +225,20 @@ pub fn claim(path: &Path) -> io::Result<Option<Claim>> {
 }
 
 /// Creates a marker of an attempt that the guard makes itself, within its own process. It names
-/// none, as nothing is left running when the guard dies; it counts as started. `None`: there is a
-/// marker already, which means that the attempt must not be made.
+/// none, as nothing is left running when the guard dies; it counts as started.
 ///
 /// # Errors
-/// The system said no. There is no marker of ours, unless removing it failed too.
-pub fn claim_here(path: &Path) -> io::Result<Option<Claim>> {
-    Ok(create(path, "by the guard itself\n")?.map(Claim))
+/// What is known of the attempt, which must not be made: there is a marker already, or the system
+/// said no.
+pub(super) fn claim_here(path: &Path) -> Result<Claim, StepResult> {
+    match create(path, "by the guard itself\n") {
+        Ok(Some(file)) => Ok(Claim(file)),
+        Ok(None) => Err(match read(path) {
+            Ok(Some(marker)) => marker.meaning().0,
+            Ok(None) | Err(_) => StepResult::Unknown,
+        }),
+        Err(error) => Err(StepResult::Failed(format!("could not start: create a marker: {error}"))),
+    }
 }
 
 /// Creates a marker that keeps the attempt from ever starting. False: there is a marker already.
@@ -232,12 +254,18 @@ pub fn abandon(path: &Path) -> io::Result<bool> {
 /// # Errors
 /// The system said no.
 pub fn read(path: &Path) -> io::Result<Option<Marker>> {
-    let mut bytes = Vec::new();
-    match File::open(path).and_then(|file| file.take(MAX_MARKER).read_to_end(&mut bytes)) {
-        Ok(_) => Ok(Some(Marker::parse(&String::from_utf8_lossy(&bytes)))),
+    match read_bounded(path, MAX_MARKER) {
+        Ok(bytes) => Ok(Some(Marker::parse(&String::from_utf8_lossy(&bytes)))),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// The first bytes of a file, `most` at the most.
+pub(super) fn read_bounded(path: impl AsRef<Path>, most: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(most).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// The right to start an attempt. There is at most one, ever.

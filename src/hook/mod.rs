@@ -1,7 +1,6 @@
 //! L2: performs what the core orders: runs programs, sends requests, asks endpoints, and finds out
 //! what became of an attempt that a dead guard left behind. Nothing here decides whether to act.
 
-mod claim;
 mod exec;
 mod executor;
 mod expect;

@@ -5,6 +5,8 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
+use tokio::io::{AsyncRead, AsyncReadExt};
+
 use crate::net::redact::{Secrets, neutral};
 
 /// How much of the beginning is kept, in bytes: some twenty lines.
@@ -42,6 +44,14 @@ impl Output {
         let excess = (self.tail.len() + rest.len()).saturating_sub(TAIL);
         self.tail.drain(..excess);
         self.tail.extend(rest);
+    }
+
+    /// Reads a stream to its end.
+    pub(super) async fn read(&mut self, mut stream: impl AsyncRead + Unpin) {
+        let mut chunk = vec![0; 16 * 1024];
+        while let Ok(length @ 1..) = stream.read(&mut chunk).await {
+            self.push(&chunk[..length]);
+        }
     }
 
     /// What was kept, as text that is safe to show.

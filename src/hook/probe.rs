@@ -10,7 +10,7 @@ use reqwest::Method;
 use reqwest::header::HeaderMap;
 use serde_json::Value;
 use tokio::net::TcpStream;
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::expect::check_json;
 use super::http::fill_headers;
@@ -42,17 +42,17 @@ pub(super) struct Probe<'a> {
 }
 
 /// Asks until the answer is the expected one.
-pub(super) async fn ask(client: &Client, probe: &Probe<'_>) -> (StepResult, String) {
-    let first = Instant::now() + probe.timeout;
-    let (headers, secrets) = match timeout_at(first, fill(probe.headers)).await {
-        Ok(Ok(ready)) => ready,
-        Ok(Err(why)) => return (StepResult::Failed(why), String::new()),
-        Err(_) => {
-            let why = "failed to read a secret in time".to_owned();
-            return (StepResult::Failed(why), String::new());
-        }
-    };
-    repeat(probe.within, Question::Http { client, probe, headers, secrets }).await
+///
+/// # Errors
+/// Why nothing was asked.
+pub(super) async fn ask(
+    client: &Client,
+    probe: &Probe<'_>,
+) -> Result<(StepResult, String), String> {
+    let ready = timeout(probe.timeout, fill(probe.headers)).await;
+    let (headers, secrets) = ready.map_err(|_| "failed to read a secret in time".to_owned())??;
+    let question = Question::Http { client, probe, headers, secrets };
+    Ok(repeat(probe.within, question).await)
 }
 
 /// Connects until that succeeds.

@@ -9,14 +9,13 @@
 #![expect(clippy::disallowed_methods, reason = "finds processes and ends them")]
 
 use std::collections::HashMap;
-use std::fs::{self, File};
-use std::io::Read;
+use std::fs;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use tokio::time::{Instant, sleep_until};
 
-use super::marker::{Process, stat};
+use super::marker::{Process, read_bounded, stat};
 
 /// The variable that names the process of a hook, in the environment of all that it starts.
 pub(crate) const VARIABLE: &str = "ROLLGUARD_PROCESS";
@@ -58,16 +57,24 @@ impl Strays {
         self.find().await.is_empty()
     }
 
+    /// Waits until nothing is left of them; false: something is, at the deadline.
+    pub(super) async fn gone_by(&mut self, deadline: Instant) -> bool {
+        while !self.are_gone().await {
+            if !pause_before(deadline).await {
+                return false;
+            }
+        }
+        true
+    }
+
     /// Ends them, and what they start meanwhile; how many are still there at the deadline.
     pub(super) async fn kill_by(&mut self, deadline: Instant) -> usize {
         loop {
             let found = self.find().await;
             signal(&found, Signal::KILL);
-            let now = Instant::now();
-            if found.is_empty() || now >= deadline {
+            if found.is_empty() || !pause_before(deadline).await {
                 return found.len();
             }
-            sleep_until(deadline.min(now + POLL)).await;
         }
     }
 
@@ -99,6 +106,15 @@ impl Strays {
             !matches!(reaped, Ok(Some(_)))
         });
     }
+}
+
+/// Waits a moment before something is looked at again; false: the deadline is over.
+pub(super) async fn pause_before(deadline: Instant) -> bool {
+    let now = Instant::now();
+    if now < deadline {
+        sleep_until(deadline.min(now + POLL)).await;
+    }
+    now < deadline
 }
 
 fn signal(strays: &[Stray], signal: Signal) {
@@ -156,8 +172,6 @@ fn processes() -> impl Iterator<Item = i32> {
 
 /// Whether the variable is in a process's environment, which only its user and root may read.
 fn carries(pid: i32, mark: &[u8]) -> bool {
-    let mut environment = Vec::new();
-    let file = File::open(format!("/proc/{pid}/environ"));
-    let read = file.and_then(|file| file.take(MAX_ENVIRONMENT).read_to_end(&mut environment));
-    read.is_ok() && environment.split(|byte| *byte == 0).any(|entry| entry == mark)
+    let environment = read_bounded(format!("/proc/{pid}/environ"), MAX_ENVIRONMENT);
+    environment.is_ok_and(|bytes| bytes.split(|byte| *byte == 0).any(|entry| entry == mark))
 }

@@ -18,19 +18,17 @@
     reason = "starts units, waits for their end, writes their plans"
 )]
 
-use std::fs::{self, File};
-use std::io::Read;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use tokio::io::AsyncReadExt;
 use tokio::process::Command;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::exec::{KILL_WAIT, Program};
+use super::exec::{KILL_WAIT, Program, could_not_start};
 use super::marker::{self, Marker, Process};
 use super::output::Output;
 use crate::model::entry::StepResult;
@@ -92,8 +90,8 @@ impl Plan {
     pub fn read(marker: &Path) -> Result<Option<Self>, String> {
         let path = plan_path(marker);
         let told = |why: &str| format!("its plan `{}` is not readable: {why}", path.display());
-        match read_bounded(&path, MAX_PLAN) {
-            Ok(text) => serde_json::from_str(&text).map(Some).map_err(|e| told(&e.to_string())),
+        match marker::read_bounded(&path, MAX_PLAN) {
+            Ok(text) => serde_json::from_slice(&text).map(Some).map_err(|e| told(&e.to_string())),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(told(&error.to_string())),
         }
@@ -106,12 +104,6 @@ fn plan_path(marker: &Path) -> PathBuf {
 
 fn note_path(marker: &Path) -> PathBuf {
     marker::beside(marker, "end")
-}
-
-fn read_bounded(path: &Path, most: u64) -> std::io::Result<String> {
-    let mut text = String::new();
-    File::open(path)?.take(most).read_to_string(&mut text)?;
-    Ok(text)
 }
 
 /// Notes how a program ended, in the words that systemd gives to `ExecStopPost=`.
@@ -162,14 +154,14 @@ async fn run_to_its_end(program: Program<'_>, plan: &Plan) -> (StepResult, Strin
         Ok(Some(_)) => {}
         // Another order has used this attempt up.
         Ok(None) => return inspect(program.marker, plan, program.order.timeout).await,
-        Err(error) => return (could_not_start(plan, &error.to_string()), String::new()),
+        Err(error) => return (could_not_start(&plan.argv, &error.to_string()), String::new()),
     }
     let limit = program.order.timeout + program.grace + KILL_WAIT;
     let (said, is_over) = match start(program, plan, limit).await {
         Ok(ended) => ended,
         Err(error) => {
             let why = format!("systemd-run: {error}, is systemd installed?");
-            return (could_not_start(plan, &why), String::new());
+            return (could_not_start(&plan.argv, &why), String::new());
         }
     };
     if is_over && let Some(never) = never_started(program.marker, plan, &said) {
@@ -190,14 +182,9 @@ async fn start(
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
     let mut child = command.spawn()?;
     let mut output = Output::default();
-    let mut errors = child.stderr.take();
     let ended = timeout(limit, async {
-        let mut chunk = [0; 4096];
-        while let Some(pipe) = &mut errors {
-            match pipe.read(&mut chunk).await {
-                Ok(0) | Err(_) => break,
-                Ok(length) => output.push(&chunk[..length]),
-            }
+        if let Some(errors) = child.stderr.take() {
+            output.read(errors).await;
         }
         child.wait().await
     });
@@ -247,17 +234,12 @@ fn quoted(word: &str) -> String {
     format!("\"{escaped}\"")
 }
 
-fn could_not_start(plan: &Plan, why: &str) -> StepResult {
-    let name = plan.argv.first().map_or("", String::as_str);
-    StepResult::Failed(neutral(&format!("could not start `{name}`: {why}")))
-}
-
 /// The attempt, where it has not started by now: it never will.
 fn never_started(marker: &Path, plan: &Plan, said: &str) -> Option<(StepResult, String)> {
     match marker::abandon(marker) {
         Ok(true) => {
             let why = said.trim().lines().last().unwrap_or("systemd-run did not start the unit");
-            Some((could_not_start(plan, why), said.to_owned()))
+            Some((could_not_start(&plan.argv, why), said.to_owned()))
         }
         Ok(false) => None,
         Err(error) => Some((StepResult::Unknown, format!("its marker is not readable: {error}"))),
@@ -277,7 +259,7 @@ enum Seen {
 /// directory must be there.
 pub(super) async fn inspect(marker: &Path, plan: &Plan, limit: Duration) -> (StepResult, String) {
     match marker::abandon(marker) {
-        Ok(true) => (StepResult::NotStarted, "it never started and never will".to_owned()),
+        Ok(true) => Marker::Abandoned.meaning(),
         Ok(false) => follow(marker, plan, Instant::now() + limit, Seen::Found).await,
         Err(error) => (StepResult::Unknown, format!("its marker is not readable: {error}")),
     }
@@ -285,21 +267,32 @@ pub(super) async fn inspect(marker: &Path, plan: &Plan, limit: Duration) -> (Ste
 
 /// Waits for the end of a unit that has started, and ends it where that takes too long.
 async fn follow(marker: &Path, plan: &Plan, deadline: Instant, seen: Seen) -> (StepResult, String) {
-    if let Some(never) = was_not_started(marker, plan, seen) {
-        return never;
+    match marker::read(marker) {
+        Ok(Some(Marker::Started { failure: Some(why), .. })) if seen == Seen::Live => {
+            return (could_not_start(&plan.argv, &why), String::new());
+        }
+        Ok(Some(Marker::Started { failure: None, .. })) => {}
+        Ok(Some(marker)) => return marker.meaning(),
+        Ok(None) | Err(_) => return (StepResult::Unknown, "its marker is not readable".to_owned()),
     }
     let mut deadline = deadline;
     let mut was_stopped = false;
+    // The note may come a moment after the end.
+    let mut note_deadline = None;
     loop {
         if let Some(note) = read_note(marker) {
             let result = if was_stopped { StepResult::TimedOut } else { meaning(&note, plan) };
             return (result, output(plan).await);
         }
-        if !is_running(marker, plan).await {
-            return ended(marker, plan, was_stopped).await;
+        if note_deadline.is_none() && !is_running(marker, plan).await {
+            note_deadline = Some(Instant::now() + NOTE_WAIT);
         }
-        if Instant::now() < deadline {
-            sleep(POLL.min(deadline.saturating_duration_since(Instant::now()))).await;
+        let until = note_deadline.unwrap_or(deadline);
+        if Instant::now() < until {
+            sleep(POLL.min(until.saturating_duration_since(Instant::now()))).await;
+        } else if note_deadline.is_some() {
+            let text = format!("{} has ended, and nobody knows how", plan.unit);
+            return (StepResult::Unknown, text);
         } else if was_stopped {
             let text = format!("{} is still running, although it was stopped", plan.unit);
             return (StepResult::Unknown, text);
@@ -311,43 +304,9 @@ async fn follow(marker: &Path, plan: &Plan, deadline: Instant, seen: Seen) -> (S
     }
 }
 
-/// What the marker says of an attempt whose program did not come about.
-fn was_not_started(marker: &Path, plan: &Plan, seen: Seen) -> Option<(StepResult, String)> {
-    match (marker::read(marker), seen) {
-        (Ok(Some(Marker::Started { failure: Some(why), .. })), Seen::Live) => {
-            Some((could_not_start(plan, &why), String::new()))
-        }
-        (Ok(Some(Marker::Started { failure: Some(why), .. })), Seen::Found) => {
-            Some((StepResult::NotStarted, format!("its program was not started: {why}")))
-        }
-        (Ok(Some(Marker::Abandoned)), _) => {
-            Some((StepResult::NotStarted, "it never started and never will".to_owned()))
-        }
-        (Ok(Some(Marker::Started { failure: None, .. })), _) => None,
-        (Ok(None) | Err(_), _) => {
-            Some((StepResult::Unknown, "its marker is not readable".to_owned()))
-        }
-    }
-}
-
-/// The note may come a moment after the end.
-async fn ended(marker: &Path, plan: &Plan, was_stopped: bool) -> (StepResult, String) {
-    let until = Instant::now() + NOTE_WAIT;
-    loop {
-        if let Some(note) = read_note(marker) {
-            let result = if was_stopped { StepResult::TimedOut } else { meaning(&note, plan) };
-            return (result, output(plan).await);
-        }
-        if Instant::now() >= until {
-            let unit = &plan.unit;
-            return (StepResult::Unknown, format!("{unit} has ended, and nobody knows how"));
-        }
-        sleep(POLL).await;
-    }
-}
-
 fn read_note(marker: &Path) -> Option<String> {
-    read_bounded(&note_path(marker), MAX_NOTE).ok().filter(|note| note.ends_with('\n'))
+    let note = marker::read_bounded(&note_path(marker), MAX_NOTE).ok()?;
+    String::from_utf8(note).ok().filter(|note| note.ends_with('\n'))
 }
 
 /// What systemd says of an end; see `$SERVICE_RESULT` in systemd.exec(5).
@@ -406,13 +365,10 @@ async fn ask(program: &str, arguments: &[&str]) -> Option<String> {
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut child = command.kill_on_drop(true).spawn().ok()?;
-    let mut pipe = child.stdout.take()?;
+    let pipe = child.stdout.take()?;
     let mut output = Output::default();
-    let mut chunk = vec![0; 16 * 1024];
     let read = async {
-        while let Ok(length @ 1..) = pipe.read(&mut chunk).await {
-            output.push(&chunk[..length]);
-        }
+        output.read(pipe).await;
         child.wait().await.is_ok_and(|status| status.success())
     };
     timeout(ASK_WAIT, read).await.ok().filter(|is_answer| *is_answer)?;

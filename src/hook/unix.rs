@@ -12,9 +12,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::time::{Instant, timeout_at};
 
-use super::claim::claim;
 use super::expect::check_text;
-use super::marker::Claim;
+use super::marker::{self, Claim};
 use super::output::Output;
 use crate::engine::effect::Rerun;
 use crate::model::entry::StepResult;
@@ -37,7 +36,7 @@ enum Failure {
 
 /// Sends the lines: what became of it, and what was replied.
 pub(super) async fn send(
-    marker: &Path,
+    path: &Path,
     call: &UnixCall<String>,
     rerun: Rerun,
     timeout: Duration,
@@ -47,7 +46,7 @@ pub(super) async fn send(
         let why = "a line holds a control character".to_owned();
         return (StepResult::Final(why), String::new());
     }
-    let claim = match claim(marker) {
+    let claim = match marker::claim_here(path) {
         Ok(claim) => claim,
         Err(result) => return (result, String::new()),
     };
