@@ -6,30 +6,25 @@ use std::time::Duration;
 
 use tokio::net::{TcpStream, UnixStream};
 
+use crate::model::step::Wording;
 use crate::net::client::Client;
 use crate::net::credential;
-use crate::preflight::{CheckedUrl, Finding, OnFailure};
+use crate::net::redact::Secrets;
+use crate::preflight::{Finding, FindingLevel};
 
 /// Whether the server of a URL accepts a connection.
 pub(super) async fn server(
     client: &Client,
-    url: CheckedUrl,
-    on_failure: OnFailure,
+    url: Wording<String>,
+    on_failure: FindingLevel,
     within: Duration,
 ) -> Finding {
-    let is_secret = matches!(url, CheckedUrl::Secret(_));
-    let text = match url {
-        CheckedUrl::Open(text) => Ok(text),
-        CheckedUrl::Secret(from) => credential::aside(move || credential::value(&from)).await,
+    let is_secret = url.open().is_none();
+    let read = move || Secrets::default().reveal(&url);
+    let Ok(text) = credential::aside(read).await else {
+        let what = "the server of the secret URL was not looked at";
+        return Finding::warn(what, "let its URL be read, see its own finding");
     };
-    let text = match text {
-        Ok(text) => text,
-        Err(_) => {
-            let what = "the server of the secret URL was not looked at";
-            return Finding::warn(what, "let its URL be read, see its own finding");
-        }
-    };
-    // A host in a secret URL is no secret, but nobody said so.
     let place = if is_secret { "the server of the secret URL".to_owned() } else { shown(&text) };
     match client.reach(text.trim(), within).await {
         Ok(reached) => Finding::ok(format!("{place} {reached}; nothing was sent")),
@@ -48,11 +43,13 @@ fn shown(url: &str) -> String {
     }
 }
 
-fn failed(what: String, on_failure: OnFailure) -> Finding {
+fn failed(what: String, on_failure: FindingLevel) -> Finding {
     let remedy = "see name, port, firewall and certificate from this host";
     match on_failure {
-        OnFailure::Fail => Finding::fail(what, remedy),
-        OnFailure::Warn => Finding::warn(what, "fine where it comes up only in a rollback"),
+        FindingLevel::Fail => Finding::fail(what, remedy),
+        FindingLevel::Ok | FindingLevel::Warn => {
+            Finding::warn(what, "fine where it comes up only in a rollback")
+        }
     }
 }
 
@@ -60,7 +57,7 @@ fn failed(what: String, on_failure: OnFailure) -> Finding {
 pub(super) async fn address(address: &str) -> Finding {
     match TcpStream::connect(address).await {
         Ok(_) => Finding::ok(format!("{address} accepts connections")),
-        Err(error) => failed(format!("{address}: {error}"), OnFailure::Warn),
+        Err(error) => failed(format!("{address}: {error}"), FindingLevel::Warn),
     }
 }
 
@@ -92,7 +89,7 @@ mod tests {
     use tokio::net::{TcpListener, UnixListener};
 
     use super::*;
-    use crate::preflight::FindingLevel;
+    use crate::model::step::SecretText;
 
     #[tokio::test]
     async fn a_server_is_connected_to_and_nothing_is_sent() {
@@ -106,12 +103,12 @@ mod tests {
         });
         let within = Duration::from_secs(30);
         let found =
-            server(&Client::default(), CheckedUrl::Open(url.clone()), OnFailure::Fail, within)
+            server(&Client::default(), Wording::Open(url.clone()), FindingLevel::Fail, within)
                 .await;
         assert_eq!(found.level, FindingLevel::Ok, "{found:?}");
         assert_eq!(served.await.unwrap(), b"");
         let found =
-            server(&Client::default(), CheckedUrl::Open(url), OnFailure::Fail, within).await;
+            server(&Client::default(), Wording::Open(url), FindingLevel::Fail, within).await;
         assert_eq!(found.level, FindingLevel::Fail, "{found:?}");
     }
 
@@ -125,9 +122,10 @@ mod tests {
     async fn a_secret_url_is_not_shown() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://localhost:{}/hunter2", listener.local_addr().unwrap().port());
-        let url = CheckedUrl::Secret(crate::model::target::Secret::Literal(url));
+        let from = crate::model::target::Secret::Literal(url);
+        let url = Wording::Secret(SecretText { prefix: String::new(), from });
         let within = Duration::from_secs(30);
-        let found = server(&Client::default(), url, OnFailure::Fail, within).await;
+        let found = server(&Client::default(), url, FindingLevel::Fail, within).await;
         assert!(found.level == FindingLevel::Ok && !found.what.contains("hunter2"), "{found:?}");
         assert!(found.what.contains("the server of the secret URL accepts"), "{found:?}");
     }

@@ -10,10 +10,10 @@ use crate::model::drill::DrillSettings;
 use crate::model::hook::{Hook, Piece, Placeholder, Step, Template};
 use crate::model::live::{LiveSettings, LiveSource};
 use crate::model::plan::Plan;
-use crate::model::step::{Destination, Via, Wording};
+use crate::model::step::{Destination, SecretText, Via, Wording};
 use crate::model::target::{Secret, Target};
 
-use super::report::Finding;
+use super::report::{Finding, FindingLevel};
 
 /// CheckGroup that belong together.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,9 +46,9 @@ pub enum PreflightCheck {
     /// A server that must accept connections; no request is sent.
     Server {
         /// Where it is.
-        url: CheckedUrl,
+        url: Wording<String>,
         /// What it means that it does not.
-        on_failure: OnFailure,
+        on_failure: FindingLevel,
     },
     /// `host:port`, as a server.
     Address(String),
@@ -60,24 +60,6 @@ pub enum PreflightCheck {
     Live(Arc<LiveSettings>),
     /// What is known without looking.
     Said(Finding),
-}
-
-/// A URL.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CheckedUrl {
-    /// Anybody may see it.
-    Open(String),
-    /// It is a secret.
-    Secret(Secret),
-}
-
-/// What it means that a server does not accept connections.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OnFailure {
-    /// A rollback would fail.
-    Fail,
-    /// It may be so at other times: a probe waits for something that is not there yet.
-    Warn,
 }
 
 /// Everything that a plan asks for.
@@ -120,12 +102,13 @@ fn of_step(plan: &Plan, place: usize, step: &Step, checks: &mut Vec<PreflightChe
         }
         Destination::Server(url) => {
             // A probe waits for something that may not be there yet.
-            let on_failure =
-                if step.action.is_harmless() { OnFailure::Warn } else { OnFailure::Fail };
+            // A probe waits for something that is not there yet; anything else would fail.
+            let is_harmless = step.action.is_harmless();
+            let on_failure = if is_harmless { FindingLevel::Warn } else { FindingLevel::Fail };
             match url {
                 Wording::Open(url) => server(plan, place, url, on_failure),
                 Wording::Secret(secret) => {
-                    PreflightCheck::Server { url: CheckedUrl::Secret(secret.from), on_failure }
+                    PreflightCheck::Server { url: Wording::Secret(secret), on_failure }
                 }
             }
         }
@@ -146,7 +129,7 @@ fn of_step(plan: &Plan, place: usize, step: &Step, checks: &mut Vec<PreflightChe
     checks.extend(secrets.into_iter().map(secret));
 }
 
-fn server(plan: &Plan, place: usize, url: &Template, on_failure: OnFailure) -> PreflightCheck {
+fn server(plan: &Plan, place: usize, url: &Template, on_failure: FindingLevel) -> PreflightCheck {
     const UNKNOWN: &str = "\0";
     let service = plan.deployment.service.as_str();
     let known = |placeholder| if placeholder == Placeholder::Service { service } else { UNKNOWN };
@@ -158,7 +141,7 @@ fn server(plan: &Plan, place: usize, url: &Template, on_failure: OnFailure) -> P
     if authority.contains(UNKNOWN) {
         return unknown(place, "host");
     }
-    PreflightCheck::Server { url: CheckedUrl::Open(authority.to_owned()), on_failure }
+    PreflightCheck::Server { url: Wording::Open(authority.to_owned()), on_failure }
 }
 
 fn unknown(place: usize, what: &str) -> PreflightCheck {
@@ -232,10 +215,12 @@ fn secrets(headers: &[(String, Secret)]) -> impl Iterator<Item = PreflightCheck>
 }
 
 fn of_channel(channel: &Channel) -> CheckGroup {
-    let open = |url: &String| CheckedUrl::Open(url.clone());
-    let hidden = |url: &Secret| vec![CheckedUrl::Secret(url.clone())];
+    let open = |url: &String| Wording::Open(url.clone());
+    let hidden = |from: &Secret| {
+        vec![Wording::Secret(SecretText { prefix: String::new(), from: from.clone() })]
+    };
     let key = |what: &str, secret: &Secret| secret_check(what.to_owned(), secret);
-    let (urls, secrets): (Vec<CheckedUrl>, Vec<PreflightCheck>) = match &channel.system {
+    let (urls, secrets): (Vec<Wording<String>>, Vec<PreflightCheck>) = match &channel.system {
         System::Slack { url } => (hidden(url), vec![key("url", url)]),
         System::PagerDuty { url, routing_key, .. } => {
             (vec![open(url)], vec![key("routing_key", routing_key)])
@@ -252,7 +237,7 @@ fn of_channel(channel: &Channel) -> CheckGroup {
         }
     };
     // Nobody is told, and a rollback runs all the same; but then nobody knows.
-    let server = |url| PreflightCheck::Server { url, on_failure: OnFailure::Fail };
+    let server = |url| PreflightCheck::Server { url, on_failure: FindingLevel::Fail };
     let checks = secrets.into_iter().chain(urls.into_iter().map(server)).collect();
     CheckGroup { group: format!("notify {}", channel.name), checks }
 }
@@ -313,8 +298,8 @@ steps = [
         let paths = vec![PathBuf::from("/srv"), PathBuf::from("/srv/api/current")];
         let program = "/opt/switch".to_owned();
         assert_eq!(found[0], PreflightCheck::Program { program, paths, via: Via::Child });
-        let url = CheckedUrl::Open("https://api.example:8443".to_owned());
-        assert_eq!(found[1], PreflightCheck::Server { url, on_failure: OnFailure::Fail });
+        let url = Wording::Open("https://api.example:8443".to_owned());
+        assert_eq!(found[1], PreflightCheck::Server { url, on_failure: FindingLevel::Fail });
         assert!(
             matches!(&found[2], PreflightCheck::Secret { what, .. } if what == "header a of step 2")
         );
@@ -333,7 +318,7 @@ steps = [
         assert_eq!(of_group(more, "target api").len(), 2);
         let pager = of_group(more, "notify pager");
         assert!(matches!(&pager[0], PreflightCheck::Secret { what, .. } if what == "routing_key"));
-        assert!(matches!(&pager[1], PreflightCheck::Server { url: CheckedUrl::Open(_), .. }));
+        assert!(matches!(&pager[1], PreflightCheck::Server { url: Wording::Open(_), .. }));
         let drill = of_group(more, "drill");
         assert!(
             matches!(&drill[0], PreflightCheck::Said(said) if said.what.contains("guarded service"))

@@ -7,7 +7,7 @@ mod program;
 mod report;
 mod sandbox;
 
-pub use checks::{CheckGroup, CheckedUrl, OnFailure, PreflightCheck, checks};
+pub use checks::{CheckGroup, PreflightCheck, checks};
 pub use program::{Interpreter, ProcessContext, ProgramFacts, arguments, judge, script};
 pub use report::{Finding, FindingGroup, FindingLevel, Inside, PreflightReport};
 pub use sandbox::{Mount, Sandbox};
