@@ -9,6 +9,10 @@
     reason = "tells people how long an order took; removes markers; waits for a step that says so"
 )]
 
+mod http;
+mod probe;
+mod unix;
+
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -19,14 +23,12 @@ use tokio::sync::Notify;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{Instant, sleep, timeout};
 
+use self::probe::Probe;
 use super::exec::{self, Program};
-use super::http;
 use super::inspect;
 use super::marker;
 use super::output::hide_secrets;
-use super::probe::{self, Probe};
 use super::unit;
-use super::unix;
 use crate::engine::durable::drills::is_drill;
 use crate::engine::effect::{Order, Outcome};
 use crate::journal::steps_dir;

@@ -5,14 +5,11 @@ mod exec;
 mod executor;
 mod expect;
 mod group;
-mod http;
 mod inspect;
 pub mod marker;
 mod output;
-mod probe;
 pub(crate) mod strays;
 pub mod unit;
-mod unix;
 
 pub(crate) use exec::NOT_INHERITED;
 pub use exec::SUBCOMMAND;

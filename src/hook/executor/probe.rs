@@ -12,8 +12,8 @@ use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::expect::check_json;
 use super::http::fill_headers;
+use crate::hook::expect::check_json;
 use crate::model::entry::StepResult;
 use crate::model::step::Wording;
 use crate::model::time::format_duration;

@@ -15,9 +15,9 @@ use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use serde_json::Value;
 
-use super::expect::{check_json, check_text, shortened};
-use super::marker;
 use crate::engine::effect::Rerun;
+use crate::hook::expect::{check_json, check_text, shortened};
+use crate::hook::marker;
 use crate::model::entry::StepResult;
 use crate::model::step::{Body, HttpCall, HttpExpectation, Wording};
 use crate::net::client::{Answer, Client, Request, RequestError};

@@ -12,10 +12,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::time::{Instant, timeout_at};
 
-use super::expect::check_text;
-use super::marker::{self, Claim};
-use super::output::Output;
 use crate::engine::effect::Rerun;
+use crate::hook::expect::check_text;
+use crate::hook::marker::{self, Claim};
+use crate::hook::output::Output;
 use crate::model::entry::StepResult;
 use crate::model::step::{Connections, UnixCall};
 use crate::net::redact::{Secrets, neutral};
