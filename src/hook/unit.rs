@@ -305,7 +305,7 @@ async fn follow(marker: &Path, plan: &Plan, deadline: Instant, seen: Seen) -> (S
 }
 
 fn read_note(marker: &Path) -> Option<String> {
-    let note = marker::read_bounded(&note_path(marker), MAX_NOTE).ok()?;
+    let note = marker::read_bounded(note_path(marker), MAX_NOTE).ok()?;
     String::from_utf8(note).ok().filter(|note| note.ends_with('\n'))
 }
 
