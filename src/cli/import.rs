@@ -80,7 +80,7 @@ enum ImportError {
 pub(super) fn run(command: &ImportCommand) -> ExitCode {
     let ImportCommand::Prometheus(args) = command;
     let (why, code) = match import(args) {
-        Ok(imported) if imported.report.refused == 0 => return ExitCode::SUCCESS,
+        Ok(imported) if imported.report.summary.not_imported == 0 => return ExitCode::SUCCESS,
         Ok(_) => return ExitCode::from(exit::FAILED),
         Err(ImportError::Input(why)) => (why, exit::BAD_CONFIG),
         Err(ImportError::Output(why)) => (why, exit::FAILED),
@@ -99,7 +99,7 @@ fn import(args: &PrometheusArgs) -> Result<Imported, ImportError> {
     })?;
     let path = args.output.as_deref().filter(|path| path.as_os_str() != "-");
     out::note(imported.report.render().trim_end());
-    if let Some(path) = path.filter(|_| !imported.report.kept.is_empty()) {
+    if let Some(path) = path.filter(|_| !imported.report.imported.is_empty()) {
         // A new file: what people changed in an old one is theirs.
         let file = OpenOptions::new().write(true).create_new(true).open(path);
         let written = file.and_then(|mut file| file.write_all(imported.toml.as_bytes()));

@@ -64,6 +64,16 @@ pub(super) fn linear(num: &Num, signal: SignalIx) -> Option<(f64, f64)> {
     }
 }
 
+/// How a number on the left of a comparison moves towards passing as its signal grows: up where
+/// it is positive. `None` where the comparison has no direction.
+pub(super) fn upwards(op: Compare, slope: f64) -> Option<f64> {
+    match op {
+        Compare::Greater | Compare::GreaterOrEqual => Some(slope),
+        Compare::Less | Compare::LessOrEqual => Some(-slope),
+        Compare::Equal | Compare::NotEqual => None,
+    }
+}
+
 /// A signal, or a constant times a signal: the signal and the constant.
 pub(super) fn scaled(num: &Num) -> Option<(SignalIx, Option<Num>)> {
     if let Num::Signal(ix) = num {

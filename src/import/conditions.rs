@@ -3,7 +3,7 @@
 //! extreme of all of them gives the same answer. Everywhere else a plain series must be the only
 //! one.
 
-use super::algebra::{and, compared, constant, linear, only_signal, substituted};
+use super::algebra::{and, compared, constant, linear, only_signal, substituted, upwards};
 use super::converter::{Converter, Number, ValueLabels};
 use super::promql::{Binary, Expr, ExprKind, Op};
 use super::signal::ImportedKind;
@@ -18,7 +18,7 @@ enum Stands {
     Joined,
 }
 
-impl Converter<'_> {
+impl Converter {
     /// The condition of an alert.
     pub(super) fn whole_condition(&mut self, expr: &Expr) -> Option<Cond> {
         self.condition(expr, Stands::Alone).map(|(cond, _)| cond)
@@ -26,9 +26,7 @@ impl Converter<'_> {
 
     /// A condition and the labels of what it holds for.
     fn condition(&mut self, expr: &Expr, stands: Stands) -> Option<(Cond, ValueLabels)> {
-        if let ExprKind::Call { name, args } = &expr.kind
-            && name == "absent"
-        {
+        if let Some(("absent", args)) = expr.call() {
             return self.absent(args, expr.spot);
         }
         let ExprKind::Binary(binary) = &expr.kind else { return self.without_limit(expr) };
@@ -46,9 +44,7 @@ impl Converter<'_> {
 
     /// An alert that fires while its expression has a value, whatever it is.
     fn without_limit<T>(&mut self, expr: &Expr) -> Option<T> {
-        if let ExprKind::Call { name, .. } = &expr.kind
-            && ["vector", "absent_over_time"].contains(&name.as_str())
-        {
+        if let Some(("vector" | "absent_over_time", _)) = expr.call() {
             let why = "it has no comparison: it fires always or where nothing is known";
             return self.flaw(expr.spot, why, "to watch the guard itself, scrape its own page");
         }
@@ -75,6 +71,7 @@ impl Converter<'_> {
         if binary.op == Op::And {
             return Some((and(left, right), self.agree(spot, a, b)?));
         }
+        self.any_of = true;
         let any = a != b && a.is_ungrouped() && b.is_ungrouped();
         let labels = if any { ValueLabels::Any } else { self.agree(spot, a, b)? };
         Some((Cond::Or(Box::new(left), Box::new(right)), labels))
@@ -89,7 +86,7 @@ impl Converter<'_> {
     ) -> Option<(Cond, ValueLabels)> {
         self.unmodified(binary)?;
         let known = self.singles.len();
-        let (left, right) = self.both(binary)?;
+        let (left, right) = self.both(&binary.left, &binary.right)?;
         let labels = self.agree(spot, left.labels.clone(), right.labels.clone())?;
         if labels == ValueLabels::Constant {
             let why = "it compares constants";
@@ -134,17 +131,13 @@ impl Converter<'_> {
         let ix = only_signal(&left.num)?;
         let ImportedKind::Gauge { across: None, over } = *self.kind(ix) else { return None };
         let (slope, _) = linear(&left.num, ix)?;
-        let upwards = match op {
-            Compare::Greater | Compare::GreaterOrEqual => slope,
-            Compare::Less | Compare::LessOrEqual => -slope,
-            Compare::Equal | Compare::NotEqual => {
-                if left.num != Num::Signal(ix) || over.is_some() {
-                    return None;
-                }
-                let value = Some(format!("{op} {limit}"));
-                let counted = self.add_like(ix, ImportedKind::Count { value });
-                return Some(compared(counted, Compare::Greater, 0.0));
+        let Some(upwards) = upwards(op, slope) else {
+            if left.num != Num::Signal(ix) || over.is_some() {
+                return None;
             }
+            let value = Some(format!("{op} {limit}"));
+            let counted = self.add_like(ix, ImportedKind::Count { value });
+            return Some(compared(counted, Compare::Greater, 0.0));
         };
         let across = match upwards {
             upwards if upwards > 0.0 => Aggregation::Max,

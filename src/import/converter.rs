@@ -3,30 +3,16 @@
 //! convert numbers, `evidence_floor` derives `given`.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::options::Options;
 use super::promql::{Expr, SeriesSelector};
 use super::signal::{ImportedKind, ImportedSignal};
-use super::spot::Spot;
-use crate::config::{SourceFile, check_rules};
+use super::spot::{Flaw, Spot};
+use crate::config::{Diagnostic, SourceFile, check_rules};
 use crate::model::condition::{Cond, Num};
 use crate::model::index::SignalIx;
-use crate::model::signal::Aggregation;
 use crate::toml_text::{MatcherText, string};
-
-/// A part of an alert that cannot be converted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Flaw {
-    pub(super) spot: Spot,
-    pub(super) why: String,
-    pub(super) instead: String,
-}
-
-impl Flaw {
-    pub(super) fn new(spot: Spot, why: impl Into<String>, instead: impl Into<String>) -> Self {
-        Self { spot, why: why.into(), instead: instead.into() }
-    }
-}
 
 /// Which labels tell the values of an expression apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,71 +34,52 @@ pub(super) struct Number {
     pub(super) labels: ValueLabels,
 }
 
-impl Number {
-    pub(super) fn new(num: Num, labels: ValueLabels) -> Option<Self> {
-        Some(Self { num, labels })
-    }
-}
-
-/// How series are put together, and by which labels.
-#[derive(Clone, Copy)]
-pub(super) struct GroupedBy<'g> {
-    pub(super) across: Aggregation,
-    pub(super) labels: &'g [String],
-}
-
 /// What an alert becomes.
-#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Converted {
-    pub(super) signals: Vec<ImportedSignal>,
     pub(super) when: Cond,
     pub(super) given: Option<Cond>,
-    pub(super) notes: Vec<String>,
-    /// Labels whose matchers were left out, and how often.
-    pub(super) dropped: BTreeMap<String, usize>,
-    /// Whether several series or groups can make it hold in turn.
-    pub(super) in_turn: bool,
+    pub(super) converter: Converter,
 }
 
 /// What is collected while an expression is converted.
-pub(super) struct Converter<'o> {
-    pub(super) options: &'o Options,
+#[derive(Default)]
+pub(super) struct Converter {
+    pub(super) options: Options,
     pub(super) signals: Vec<ImportedSignal>,
     /// Signals that mean one series and would add up several.
     pub(super) singles: Vec<SignalIx>,
     pub(super) flaws: Vec<Flaw>,
-    notes: Vec<String>,
-    dropped: BTreeMap<String, usize>,
+    pub(super) notes: Vec<String>,
+    /// Labels whose matchers were left out, and how often.
+    pub(super) dropped: BTreeMap<String, usize>,
     /// Whether a condition over any one series became one over their extreme.
     pub(super) extremes: bool,
+    /// Whether an `or` joins conditions.
+    pub(super) any_of: bool,
     /// Selectors as they are on a page, their target, and what was left out of them.
     left_out: Vec<(SeriesSelector, Option<String>, Vec<MatcherText>)>,
 }
 
 /// Converts an expression, or says everything that cannot be converted.
 pub(super) fn convert(expr: &Expr, options: &Options) -> Result<Converted, Vec<Flaw>> {
-    let mut converter = Converter {
-        options,
-        signals: Vec::new(),
-        singles: Vec::new(),
-        flaws: Vec::new(),
-        notes: Vec::new(),
-        dropped: BTreeMap::new(),
-        extremes: false,
-        left_out: Vec::new(),
-    };
+    let mut converter = Converter { options: options.clone(), ..Converter::default() };
     let when = converter.whole_condition(expr).filter(|_| converter.flaws.is_empty());
     let Some(when) = when else { return Err(converter.flaws) };
     let given = converter.given(&when, expr.spot);
-    if !converter.flaws.is_empty() {
-        return Err(converter.flaws);
+    if converter.flaws.is_empty() {
+        Ok(Converted { when, given, converter })
+    } else {
+        Err(converter.flaws)
     }
-    let Converter { signals, notes, dropped, extremes, .. } = converter;
-    let in_turn = extremes || signals.iter().any(|signal| !signal.by.is_empty());
-    Ok(Converted { signals, when, given, notes, dropped, in_turn })
 }
 
-impl Converter<'_> {
+/// What rollguard says first against a text of rules, where it does not accept it.
+pub(super) fn objection(text: String) -> Option<Diagnostic> {
+    let checked = check_rules(&[SourceFile { path: String::new(), text }]);
+    checked.err()?.iter().next().cloned()
+}
+
+impl Converter {
     /// Reports what cannot be converted.
     pub(super) fn flaw<T>(
         &mut self,
@@ -151,6 +118,30 @@ impl Converter<'_> {
         self.add(signal)
     }
 
+    /// Whether several series or groups can make the condition hold in turn.
+    pub(super) fn in_turn(&self) -> bool {
+        self.extremes || self.signals.iter().any(|signal| !signal.by.is_empty())
+    }
+
+    /// The reading of a selector by these labels. Without any it means one series: counters are
+    /// added up, so that there must be only one, and of a gauge only one may match.
+    pub(super) fn reading(
+        &mut self,
+        spot: Spot,
+        of: &SeriesSelector,
+        by: Option<&[String]>,
+        kind: ImportedKind,
+        window: Option<Duration>,
+    ) -> Option<Number> {
+        let adds_up = !matches!(kind, ImportedKind::Gauge { .. });
+        let ix = self.signal(spot, of, by.unwrap_or_default(), kind, window)?;
+        if by.is_none() && adds_up {
+            self.singles.push(ix);
+        }
+        let labels = by.map_or(ValueLabels::Every, |labels| ValueLabels::Only(labels.to_vec()));
+        Some(Number { num: Num::Signal(ix), labels })
+    }
+
     /// A signal over a selector, which loses what is not on a page.
     pub(super) fn signal(
         &mut self,
@@ -158,7 +149,7 @@ impl Converter<'_> {
         of: &SeriesSelector,
         labels: &[String],
         kind: ImportedKind,
-        window: Option<std::time::Duration>,
+        window: Option<Duration>,
     ) -> Option<SignalIx> {
         let (of, target) = self.on_page(spot, of)?;
         let by = self.by(labels);
@@ -178,13 +169,12 @@ impl Converter<'_> {
         if of.matchers.iter().any(|matcher| matcher.label == "__name__") {
             return self.flaw(spot, "several metrics are selected by `__name__`", ONE_EACH);
         }
-        let options = self.options;
         let (left_out, matchers): (Vec<_>, Vec<_>) =
-            of.matchers.iter().cloned().partition(|matcher| options.drops(&matcher.label));
+            of.matchers.iter().cloned().partition(|matcher| self.options.drops(&matcher.label));
         let mut target = None;
         for MatcherText { label, op, value } in &left_out {
             if (label.as_str(), *op) == ("job", "=")
-                && let Some(found) = options.target_of(Some(value))
+                && let Some(found) = self.options.target_of(Some(value))
             {
                 target = Some(found.to_owned());
                 continue;
@@ -206,14 +196,8 @@ impl Converter<'_> {
     /// Checks that rollguard reads the selector: its regular expressions are not quite the same.
     fn readable(&mut self, spot: Spot, selector: &SeriesSelector) -> Option<()> {
         let text = format!("[signal.s]\ngauge = {}\n", string(&selector.text()));
-        let Err(wrong) = check_rules(&[SourceFile { path: String::new(), text }]) else {
-            return Some(());
-        };
-        let why = wrong.iter().next().map(|wrong| match &wrong.label {
-            Some(label) => format!("{}: {label}", wrong.message),
-            None => wrong.message.clone(),
-        });
-        let why = why.unwrap_or_else(|| "the selector cannot be read".to_owned());
+        let Some(Diagnostic { message, label, .. }) = objection(text) else { return Some(()) };
+        let why = label.map_or(message.clone(), |label| format!("{message}: {label}"));
         // What a regular expression's error draws below the text does not fit a line.
         let why = why.lines().last().unwrap_or_default();
         self.flaw(spot, why, "select the same with `=`, `!=` or a plainer expression")

@@ -2,7 +2,7 @@
 //! Only what follows from the alert itself is derived. A floor that is a matter of taste is left to
 //! people.
 
-use super::algebra::{and, compared, constant, linear, only_signal, signals_of};
+use super::algebra::{and, compared, constant, linear, only_signal, signals_of, upwards};
 use super::converter::Converter;
 use super::promql::SeriesSelector;
 use super::signal::{Buckets, ImportedKind, ImportedSignal};
@@ -14,11 +14,10 @@ use crate::model::time::format_duration;
 /// A floor above this is not reached by what people roll back: the limit is not about shares.
 const MAX_FLOOR: f64 = 1e6;
 
-impl Converter<'_> {
+impl Converter {
     /// `given` of a rule.
     pub(super) fn given(&mut self, when: &Cond, spot: Spot) -> Option<Cond> {
-        let any_of = has_or(when);
-        if any_of && !self.singles.is_empty() {
+        if self.any_of && !self.singles.is_empty() {
             let why = "`or` over rates of single series, which are added up here";
             return self.flaw(spot, why, "sum them, or write one alert for each side");
         }
@@ -26,7 +25,7 @@ impl Converter<'_> {
         let reads = |converter: &Self, what: fn(&ImportedKind) -> bool| {
             signals_of(when).iter().any(|ix| what(converter.kind(*ix)))
         };
-        if !any_of {
+        if !self.any_of {
             when.for_each_comparison(&mut |left, op, right| {
                 let floor = self.floor(left, op, right);
                 floors.extend(floor.filter(|floor| !floors.contains(floor)));
@@ -69,37 +68,26 @@ impl Converter<'_> {
     fn floor(&mut self, left: &Num, op: Compare, right: &Num) -> Option<Cond> {
         let (limit, ix) = (constant(right)?, only_signal(left)?);
         let signal = self.signals[ix.0].clone();
-        match &signal.kind {
-            ImportedKind::Ratio { to } => {
-                let (slope, offset) = linear(left, ix)?;
-                let Some(share) = deciding_share(slope, op, (limit - offset) / slope) else {
-                    self.note("no evidence floor: its limit is no share; add `given`");
-                    return None;
-                };
-                let least = match op {
-                    Compare::GreaterOrEqual | Compare::LessOrEqual => (1.0 / share).floor() + 1.0,
-                    Compare::Greater | Compare::Less | Compare::Equal | Compare::NotEqual => {
-                        (1.0 / share - 1e-9).ceil()
-                    }
-                };
-                self.at_least(to.clone(), least, &signal)
-            }
-            ImportedKind::Quantile { q, buckets: Buckets::Classic } if *q < 1.0 => {
-                let least = (1.0 / (1.0 - q) - 1e-9).ceil();
-                self.at_least(signal.count(), least, &signal)
-            }
-            ImportedKind::Quantile { .. } => {
-                self.note("no evidence floor: add `given`");
-                None
-            }
-            ImportedKind::Rate
-            | ImportedKind::Increase
-            | ImportedKind::Mean
-            | ImportedKind::Gauge { .. }
-            | ImportedKind::Count { .. }
-            | ImportedKind::Age(_)
-            | ImportedKind::Up => None,
+        if let ImportedKind::Ratio { to } = &signal.kind {
+            let (slope, offset) = linear(left, ix)?;
+            let Some(share) = deciding_share(slope, op, (limit - offset) / slope) else {
+                self.note("no evidence floor: its limit is no share; add `given`");
+                return None;
+            };
+            // Whether the share itself passes.
+            let least = if op.test(0.0, 0.0) {
+                (1.0 / share).floor() + 1.0
+            } else {
+                (1.0 / share - 1e-9).ceil()
+            };
+            return self.at_least(to.clone(), least, &signal);
         }
+        let ImportedKind::Quantile { q, buckets } = signal.kind else { return None };
+        if buckets == Buckets::Classic && q < 1.0 {
+            return self.at_least(signal.count(), (1.0 / (1.0 - q) - 1e-9).ceil(), &signal);
+        }
+        self.note("no evidence floor: add `given`");
+        None
     }
 
     /// So many events in the window of a signal that one alone does not decide.
@@ -119,20 +107,6 @@ impl Converter<'_> {
 
 /// The share of all events that decides, counted from the side on which nothing has happened.
 fn deciding_share(slope: f64, op: Compare, limit: f64) -> Option<f64> {
-    let above = match op {
-        Compare::Greater | Compare::GreaterOrEqual => slope > 0.0,
-        Compare::Less | Compare::LessOrEqual => slope < 0.0,
-        Compare::Equal | Compare::NotEqual => return None,
-    };
-    let share = if above { limit } else { 1.0 - limit };
+    let share = if upwards(op, slope)? > 0.0 { limit } else { 1.0 - limit };
     (share > 0.0 && share < 1.0).then_some(share)
-}
-
-fn has_or(cond: &Cond) -> bool {
-    match cond {
-        Cond::Or(..) => true,
-        Cond::And(left, right) => has_or(left) || has_or(right),
-        Cond::Not(of) => has_or(of),
-        Cond::Compare(..) => false,
-    }
 }

@@ -4,41 +4,41 @@
 use std::time::Duration;
 
 use super::algebra::arith;
-use super::converter::{Converter, GroupedBy, Number, ValueLabels};
+use super::converter::{Converter, Number};
 use super::promql::{Expr, ExprKind, SeriesSelector};
 use super::signal::{Buckets, ImportedKind, OverTime, across_text};
 use super::spot::Spot;
 use crate::model::condition::{Arith, Extreme, Num};
-use crate::model::index::SignalIx;
 use crate::model::signal::{AgeOf, Aggregation};
 
 /// The shortest and the longest window of a signal.
 const WINDOWS: std::ops::RangeInclusive<Duration> =
     Duration::from_millis(100)..=Duration::from_secs(24 * 3600);
 
-impl Converter<'_> {
-    pub(super) fn call(&mut self, name: &str, args: &[Expr], spot: Spot) -> Option<Number> {
-        match (name, args) {
-            ("rate" | "increase", _) => self.counter(name, args, spot, None),
-            ("histogram_quantile", _) => self.quantile(args, spot),
+impl Converter {
+    pub(super) fn call(&mut self, call: &Expr) -> Option<Number> {
+        match call.call()? {
+            ("rate" | "increase", _) => self.counter(call, None),
+            ("histogram_quantile", [q, of]) => self.quantile(q, of),
             ("abs", [of]) => {
-                let of = self.number(of)?;
-                Number::new(Num::Abs(Box::new(of.num)), of.labels)
+                let Number { num, labels } = self.number(of)?;
+                Some(Number { num: Num::Abs(Box::new(num)), labels })
             }
-            ("clamp_min" | "clamp_max", [of, limit]) => {
-                let (of, limit) = (self.number(of), self.number(limit));
-                let (of, limit) = of.zip(limit)?;
+            (name @ ("clamp_min" | "clamp_max"), [of, limit]) => {
+                let (of, limit) = self.both(of, limit)?;
                 let which = if name == "clamp_min" { Extreme::Max } else { Extreme::Min };
-                Number::new(Num::Extreme(which, vec![of.num, limit.num]), of.labels)
+                Some(Number { num: Num::Extreme(which, vec![of.num, limit.num]), ..of })
             }
-            ("abs" | "clamp_min" | "clamp_max", _) => self.arguments(name, spot),
-            _ if OverTime::named(name).is_some() => self.over_time(name, args, spot, None),
-            _ => self.foreign(name, spot),
+            ("abs" | "clamp_min" | "clamp_max" | "histogram_quantile", _) => self.arguments(call),
+            (name, _) if OverTime::named(name).is_some() => self.over_time(call, None),
+            (name, _) => self.foreign(name, call.spot),
         }
     }
 
-    fn arguments<T>(&mut self, name: &str, spot: Spot) -> Option<T> {
-        self.flaw(spot, format!("`{name}` has other arguments than it takes"), "mend the alert")
+    fn arguments<T>(&mut self, call: &Expr) -> Option<T> {
+        let (name, _) = call.call()?;
+        let why = format!("`{name}` has other arguments than it takes");
+        self.flaw(call.spot, why, "mend the alert")
     }
 
     /// A function that has no counterpart.
@@ -90,91 +90,57 @@ impl Converter<'_> {
     }
 
     /// `rate` or `increase`, by itself or summed by labels.
-    pub(super) fn counter(
-        &mut self,
-        name: &str,
-        args: &[Expr],
-        spot: Spot,
-        by: Option<&[String]>,
-    ) -> Option<Number> {
-        let [of] = args else { return self.arguments(name, spot) };
+    pub(super) fn counter(&mut self, call: &Expr, by: Option<&[String]>) -> Option<Number> {
+        let Some((name, [of])) = call.call() else { return self.arguments(call) };
         let (selector, window) = self.ranged(of, name)?;
         let kind = if name == "rate" { ImportedKind::Rate } else { ImportedKind::Increase };
-        let labels = by.unwrap_or_default();
-        let ix = self.signal(of.spot, selector, labels, kind, Some(window))?;
-        self.counted(ix, by)
+        self.reading(of.spot, selector, by, kind, Some(window))
     }
 
     /// `avg` of `rate`: the sum by the number of series.
-    pub(super) fn mean_rate(
-        &mut self,
-        name: &str,
-        args: &[Expr],
-        spot: Spot,
-        labels: &[String],
-    ) -> Option<Number> {
-        let sum = self.counter(name, args, spot, Some(labels))?;
+    pub(super) fn mean_rate(&mut self, call: &Expr, labels: &[String]) -> Option<Number> {
+        let sum = self.counter(call, Some(labels))?;
+        let (name, args) = call.call()?;
         let (selector, _) = self.ranged(&args[0], name)?;
         let kind = ImportedKind::Gauge { across: Some(Aggregation::Count), over: None };
         let count = self.signal(args[0].spot, selector, labels, kind, None)?;
-        Number::new(arith(Arith::Div, sum.num, Num::Signal(count)), sum.labels)
+        Some(Number { num: arith(Arith::Div, sum.num, Num::Signal(count)), ..sum })
     }
 
-    /// A signal that adds up series. Without a grouping it means one series.
-    fn counted(&mut self, ix: SignalIx, by: Option<&[String]>) -> Option<Number> {
-        let labels = match by {
-            Some(labels) => ValueLabels::Only(labels.to_vec()),
-            None => {
-                self.singles.push(ix);
-                ValueLabels::Every
-            }
-        };
-        Number::new(Num::Signal(ix), labels)
-    }
-
+    /// A gauge over time, by itself or put together by labels.
     pub(super) fn over_time(
         &mut self,
-        name: &str,
-        args: &[Expr],
-        spot: Spot,
-        group: Option<GroupedBy<'_>>,
+        call: &Expr,
+        group: Option<(Aggregation, &[String])>,
     ) -> Option<Number> {
-        let (Some(over), [parameters @ .., of]) = (OverTime::named(name), args) else {
-            return self.arguments(name, spot);
-        };
-        match (over, parameters) {
-            (OverTime::Median, [q]) if q.kind != ExprKind::Number(0.5) => {
-                let why = "`quantile_over_time` of another quantile than the median";
-                return self.flaw(q.spot, why, "use the median, `max` or `min` over time");
-            }
-            (OverTime::Median, [_]) => {}
-            (OverTime::Median, _) => return self.arguments(name, spot),
-            (_, []) => {}
-            (_, _) => return self.arguments(name, spot),
+        let Some((name, [parameters @ .., of])) = call.call() else { return self.arguments(call) };
+        let over = OverTime::named(name)?;
+        if parameters.len() != usize::from(over == OverTime::Median) {
+            return self.arguments(call);
+        }
+        if let [q] = parameters
+            && q.kind != ExprKind::Number(0.5)
+        {
+            let why = "`quantile_over_time` of another quantile than the median";
+            return self.flaw(q.spot, why, "use the median, `max` or `min` over time");
         }
         let (selector, window) = self.ranged(of, name)?;
-        if let Some(group) = group.filter(|group| !over.commutes(group.across)) {
-            let (across, over) = (across_text(group.across), over.text());
+        let (across, by) = group.unzip();
+        if let Some(across) = across.filter(|across| !over.commutes(*across)) {
+            let (across, over) = (across_text(across), over.text());
             let why = format!("`{across}` over series of `{over}` over time is not what is judged");
             let instead = "series are put together first, then the sum, mean or extreme over time";
-            return self.flaw(spot, why, instead);
+            return self.flaw(call.spot, why, instead);
         }
         if over == OverTime::Delta {
             self.note("`delta` is the last sample less the first, without extrapolation");
         }
-        let across = group.map(|group| group.across);
-        let labels = group.map_or(&[][..], |group| group.labels);
         let kind = ImportedKind::Gauge { across, over: Some(over) };
-        let ix = self.signal(of.spot, selector, labels, kind, Some(window))?;
-        let labels = match group {
-            Some(group) => ValueLabels::Only(group.labels.to_vec()),
-            None => ValueLabels::Every,
-        };
-        Number::new(Num::Signal(ix), labels)
+        self.reading(of.spot, selector, by, kind, Some(window))
     }
 
-    fn quantile(&mut self, args: &[Expr], spot: Spot) -> Option<Number> {
-        let [q, of] = args else { return self.arguments("histogram_quantile", spot) };
+    /// `histogram_quantile` of a rate, or of a sum of rates.
+    fn quantile(&mut self, q: &Expr, of: &Expr) -> Option<Number> {
         let number = if let ExprKind::Number(number) = q.kind { Some(number) } else { None };
         let Some(q) = number.filter(|q| (0.0..=1.0).contains(q)) else {
             return self.flaw(q.spot, "a quantile that is no number from 0 to 1", "write it");
@@ -185,12 +151,12 @@ impl Converter<'_> {
         {
             (rate, by) = (&inner[0], Some(self.grouping(grouping)?));
         }
-        let ExprKind::Call { name, args: inner } = &rate.kind else {
+        let Some((name, inner)) = rate.call() else {
             let why = "the quantile of something other than a rate of buckets";
             let instead = "write `histogram_quantile(q, sum by (le) (rate(x_bucket[5m])))`";
             return self.flaw(rate.spot, why, instead);
         };
-        let ("rate" | "increase", [ranged]) = (name.as_str(), &inner[..]) else {
+        let ("rate" | "increase", [ranged]) = (name, inner) else {
             let why = format!("the quantile of `{name}`, not of a rate of buckets");
             return self.flaw(rate.spot, why, "use `rate` over a window");
         };
@@ -206,10 +172,8 @@ impl Converter<'_> {
         }
         let buckets = if base.is_some() { Buckets::Classic } else { Buckets::Native };
         let of = selector.named(base.unwrap_or(&selector.metric));
-        let (kind, labels) = (ImportedKind::Quantile { q, buckets }, by.as_deref());
-        let window = Some(window);
-        let ix = self.signal(ranged.spot, &of, labels.unwrap_or_default(), kind, window)?;
-        self.counted(ix, labels)
+        let kind = ImportedKind::Quantile { q, buckets };
+        self.reading(ranged.spot, &of, by.as_deref(), kind, Some(window))
     }
 
     /// `time() - x`.
@@ -220,18 +184,13 @@ impl Converter<'_> {
         {
             (of, labels) = (&args[0], Some(self.grouping(grouping)?));
         }
-        if let ExprKind::Call { name, args } = &of.kind
-            && let ("timestamp", [inner]) = (name.as_str(), &args[..])
-        {
+        if let Some(("timestamp", [inner])) = of.call() {
             (of, since) = (inner, AgeOf::Sample);
         }
         let ExprKind::Series(selector, None) = &of.kind else {
             let why = "the age of something other than a series or the `max` of some";
             return self.flaw(of.spot, why, "use `age`, which is that of the newest");
         };
-        let by = labels.as_deref();
-        let kind = ImportedKind::Age(since);
-        let ix = self.signal(of.spot, selector, by.unwrap_or_default(), kind, None)?;
-        self.counted(ix, by)
+        self.reading(of.spot, selector, labels.as_deref(), ImportedKind::Age(since), None)
     }
 }

@@ -25,6 +25,8 @@ mod yaml;
 
 pub use options::{Options, TargetOf};
 pub use prometheus::{Input, prometheus};
-pub use report::{DroppedLabel, FilePlace, ImportReport, Imported, ImportedAlert, Misfit};
+pub use report::{
+    DroppedLabel, FilePlace, ImportReport, ImportTotals, Imported, ImportedAlert, Misfit,
+};
 pub use spot::Spot;
 pub use yaml::{MAX_FILE, YamlError};

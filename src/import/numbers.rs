@@ -1,20 +1,21 @@
 //! Converts numbers: series, aggregations and arithmetic. `functions` converts calls.
 
 use super::algebra::{arith, scaled};
-use super::converter::{Converter, GroupedBy, Number, ValueLabels};
+use super::converter::{Converter, Number, ValueLabels};
 use super::promql::{Binary, Expr, ExprKind, Grouping, Op, SeriesSelector};
 use super::signal::{ImportedKind, ImportedSignal, OverTime, across_named};
 use super::spot::Spot;
 use crate::model::condition::{Arith, Num};
 use crate::model::index::SignalIx;
 use crate::model::signal::Aggregation;
+use crate::toml_text::MatcherText;
 
-impl Converter<'_> {
+impl Converter {
     pub(super) fn number(&mut self, expr: &Expr) -> Option<Number> {
         let spot = expr.spot;
         match &expr.kind {
             ExprKind::Number(number) if number.is_finite() => {
-                Number::new(Num::Const(*number), ValueLabels::Constant)
+                Some(Number { num: Num::Const(*number), labels: ValueLabels::Constant })
             }
             ExprKind::Number(_) => self.flaw(spot, "a number that is not finite", "name a limit"),
             ExprKind::Text => self.flaw(spot, "a text where a number belongs", "mend the alert"),
@@ -25,16 +26,15 @@ impl Converter<'_> {
             // Exactly one series may match, else there is no reading.
             ExprKind::Series(selector, None) => {
                 let kind = ImportedKind::Gauge { across: None, over: None };
-                let ix = self.signal(spot, selector, &[], kind, None)?;
-                Number::new(Num::Signal(ix), ValueLabels::Every)
+                self.reading(spot, selector, None, kind, None)
             }
-            ExprKind::Call { name, args } => self.call(name, args, spot),
+            ExprKind::Call { .. } => self.call(expr),
             ExprKind::Aggregate { op, grouping, args } => self.aggregate(op, grouping, args, spot),
             ExprKind::Neg(of) => {
                 let Number { num, labels } = self.number(of)?;
-                let constant = if let Num::Const(number) = num { Some(-number) } else { None };
-                let num = constant.map_or_else(|| Num::Neg(Box::new(num)), Num::Const);
-                Number::new(num, labels)
+                let neg = |num| Num::Neg(Box::new(num));
+                let num = if let Num::Const(num) = num { Num::Const(-num) } else { neg(num) };
+                Some(Number { num, labels })
             }
             ExprKind::Shifted(what, _) => {
                 let why = format!("{what} looks at another time than now");
@@ -47,34 +47,26 @@ impl Converter<'_> {
 
     /// Both sides of an operator. Both are looked at even if one cannot be converted, so that
     /// everything is said at once.
-    pub(super) fn both(&mut self, binary: &Binary) -> Option<(Number, Number)> {
-        let (left, right) = (self.number(&binary.left), self.number(&binary.right));
+    pub(super) fn both(&mut self, left: &Expr, right: &Expr) -> Option<(Number, Number)> {
+        let (left, right) = (self.number(left), self.number(right));
         left.zip(right)
     }
 
     fn up(&mut self, selector: &SeriesSelector, spot: Spot) -> Option<Number> {
         let job = selector.matchers.iter().find(|m| m.label == "job" && m.op == "=");
         let job = job.map(|m| m.value.as_str());
-        let Some(target) = self.options.target_of(job) else {
+        let Some(target) = self.options.target_of(job).map(str::to_owned) else {
             let why = "`up` is about a target, and it is not known which one is meant";
-            return self.flaw(
-                spot,
-                why,
-                format!("name it: --target {}=TARGET", job.unwrap_or("JOB")),
-            );
+            let instead = format!("name it: --target {}=TARGET", job.unwrap_or("JOB"));
+            return self.flaw(spot, why, instead);
         };
         for matcher in selector.matchers.iter().filter(|m| m.label != "job") {
-            let written = format!("{}{}\"{}\"", matcher.label, matcher.op, matcher.value);
-            self.note(format!("left out, `up` has no labels here: {written}"));
+            let MatcherText { label, op, value } = matcher;
+            self.note(format!("left out, `up` has no labels here: {label}{op}\"{value}\""));
         }
-        let ix = self.add(ImportedSignal {
-            kind: ImportedKind::Up,
-            of: SeriesSelector::default(),
-            window: None,
-            by: Vec::new(),
-            target: Some(target.to_owned()),
-        });
-        Number::new(Num::Signal(ix), ValueLabels::Every)
+        let (kind, of, target) = (ImportedKind::Up, SeriesSelector::default(), Some(target));
+        let ix = self.add(ImportedSignal { kind, of, window: None, by: Vec::new(), target });
+        Some(Number { num: Num::Signal(ix), labels: ValueLabels::Every })
     }
 
     /// The labels of a grouping.
@@ -89,52 +81,44 @@ impl Converter<'_> {
         }
     }
 
-    fn aggregate(
-        &mut self,
-        op: &str,
-        grouping: &Grouping,
-        args: &[Expr],
-        spot: Spot,
-    ) -> Option<Number> {
+    fn aggregate(&mut self, op: &str, by: &Grouping, args: &[Expr], spot: Spot) -> Option<Number> {
         let (Some(across), [of]) = (across_named(op), args) else {
             let why = format!("`{op}` has no counterpart");
             let instead = "use sum, avg, min, max or count, or one reading each with `by`";
             return self.flaw(spot, why, instead);
         };
-        let labels = self.grouping(grouping)?;
+        let labels = self.grouping(by)?;
         match &of.kind {
             ExprKind::Series(selector, _) if selector.metric == "up" => {
                 self.flaw(of.spot, "`up` of several targets", "write one rule for each target")
             }
             ExprKind::Series(selector, None) => {
                 let kind = ImportedKind::Gauge { across: Some(across), over: None };
-                let ix = self.signal(of.spot, selector, &labels, kind, None)?;
-                Number::new(Num::Signal(ix), ValueLabels::Only(labels))
+                self.reading(of.spot, selector, Some(&labels), kind, None)
             }
-            ExprKind::Call { name, args } if matches!(name.as_str(), "rate" | "increase") => {
+            ExprKind::Call { name, .. } if matches!(name.as_str(), "rate" | "increase") => {
                 match across {
-                    Aggregation::Sum => self.counter(name, args, of.spot, Some(&labels)),
-                    Aggregation::Avg => self.mean_rate(name, args, of.spot, &labels),
+                    Aggregation::Sum => self.counter(of, Some(&labels)),
+                    Aggregation::Avg => self.mean_rate(of, &labels),
                     Aggregation::Min | Aggregation::Max | Aggregation::Count => {
                         let why = format!("`{op}` of `{name}`: counters are only added up");
                         self.flaw(spot, why, "use `sum`, with `by` for one reading each")
                     }
                 }
             }
-            ExprKind::Call { name, args } if OverTime::named(name).is_some() => {
-                let group = GroupedBy { across, labels: &labels };
-                self.over_time(name, args, of.spot, Some(group))
+            ExprKind::Call { name, .. } if OverTime::named(name).is_some() => {
+                self.over_time(of, Some((across, &labels)))
             }
             // A sum of sums is a sum.
             ExprKind::Aggregate { op: inner, grouping: finer, args }
                 if op == "sum" && inner == "sum" && is_finer(finer, &labels) =>
             {
-                self.aggregate(op, grouping, args, of.spot)
+                self.aggregate(op, by, args, of.spot)
             }
             ExprKind::Binary(binary)
                 if across == Aggregation::Count && matches!(binary.op, Op::Compare(_)) =>
             {
-                self.count(binary, of.spot, labels)
+                self.count(binary, of.spot, &labels)
             }
             ExprKind::Number(_)
             | ExprKind::Text
@@ -151,7 +135,7 @@ impl Converter<'_> {
     }
 
     /// `count(gauge > 5)`.
-    fn count(&mut self, binary: &Binary, spot: Spot, labels: Vec<String>) -> Option<Number> {
+    fn count(&mut self, binary: &Binary, spot: Spot, labels: &[String]) -> Option<Number> {
         let why = "`count` of a comparison other than `gauge > number`";
         let (ExprKind::Series(selector, range), ExprKind::Number(limit)) =
             (&binary.left.kind, &binary.right.kind)
@@ -165,8 +149,7 @@ impl Converter<'_> {
         }
         let value = Some(format!("{} {limit}", binary.op.text()));
         let kind = ImportedKind::Count { value };
-        let ix = self.signal(binary.left.spot, selector, &labels, kind, None)?;
-        Number::new(Num::Signal(ix), ValueLabels::Only(labels))
+        self.reading(binary.left.spot, selector, Some(labels), kind, None)
     }
 
     fn binary(&mut self, binary: &Binary, spot: Spot) -> Option<Number> {
@@ -185,25 +168,23 @@ impl Converter<'_> {
                 return self.flaw(spot, why, "join comparisons with `and`");
             }
         };
-        if let (Arith::Sub, ExprKind::Call { name, .. }) = (op, &binary.left.kind)
-            && name == "time"
-        {
+        if let (Arith::Sub, Some(("time", _))) = (op, binary.left.call()) {
             return self.age(&binary.right);
         }
-        let (left, right) = self.both(binary)?;
+        let (left, right) = self.both(&binary.left, &binary.right)?;
         let labels = self.agree(spot, left.labels, right.labels)?;
         if op == Arith::Div
             && let (Some((of, factor)), Num::Signal(to)) = (scaled(&left.num), &right.num)
         {
             // `100 * a / b` is read from the left, and means a hundred times the ratio.
-            let Number { num, labels } = self.quotient(of, *to, labels, spot)?;
+            let num = self.quotient(of, *to, &labels, spot)?;
             let num = match factor {
                 Some(factor) => arith(Arith::Mul, factor, num),
                 None => num,
             };
-            return Number::new(num, labels);
+            return Some(Number { num, labels });
         }
-        Number::new(arith(op, left.num, right.num), labels)
+        Some(Number { num: arith(op, left.num, right.num), labels })
     }
 
     /// Refuses an operator with a modifier.
@@ -227,7 +208,7 @@ impl Converter<'_> {
         spot: Spot,
         compute: impl Fn(f64, f64) -> f64,
     ) -> Option<Number> {
-        let (left, right) = self.both(binary)?;
+        let (left, right) = self.both(&binary.left, &binary.right)?;
         let (Num::Const(a), Num::Const(b)) = (&left.num, &right.num) else {
             let why = format!("`{}` of series has no counterpart", binary.op.text());
             return self.flaw(spot, why, "use + - * / and a limit that fits");
@@ -236,7 +217,7 @@ impl Converter<'_> {
         if !value.is_finite() {
             return self.flaw(spot, "a number that is not finite", "name a limit");
         }
-        Number::new(Num::Const(value), ValueLabels::Constant)
+        Some(Number { num: Num::Const(value), labels: ValueLabels::Constant })
     }
 
     /// One signal divided by another: a ratio or a mean, where it is one.
@@ -244,18 +225,18 @@ impl Converter<'_> {
         &mut self,
         of: SignalIx,
         to: SignalIx,
-        labels: ValueLabels,
+        labels: &ValueLabels,
         spot: Spot,
-    ) -> Option<Number> {
+    ) -> Option<Num> {
         let (part, whole) = (self.signals[of.0].clone(), self.signals[to.0].clone());
         let counters = matches!(part.kind, ImportedKind::Rate | ImportedKind::Increase);
         let same = |part: &ImportedSignal, whole: &ImportedSignal| {
             part.kind == whole.kind && part.window == whole.window && part.target == whole.target
         };
         if !counters || !same(&part, &whole) {
-            return Number::new(arith(Arith::Div, Num::Signal(of), Num::Signal(to)), labels);
+            return Some(arith(Arith::Div, Num::Signal(of), Num::Signal(to)));
         }
-        let single = labels == ValueLabels::Every;
+        let single = *labels == ValueLabels::Every;
         if single && part.of.metric == whole.of.metric {
             let why = "every series is divided by itself, since nothing is summed";
             return self.flaw(spot, why, "write `sum(rate(…)) / sum(rate(…))`");
@@ -275,7 +256,7 @@ impl Converter<'_> {
             self.singles.retain(|single| *single != of && *single != to);
             self.singles.push(ix);
         }
-        Number::new(Num::Signal(ix), labels)
+        Some(Num::Signal(ix))
     }
 }
 

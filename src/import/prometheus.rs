@@ -4,18 +4,18 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::algebra::signals_of;
-use super::converter::{Converted, Flaw, convert};
+use super::converter::{Converted, Converter, convert, objection};
 use super::names::{rule_names, signal_names};
 use super::options::Options;
 use super::promql::{duration, parse};
-use super::recording_rules::Records;
+use super::recording_rules::{Records, inline};
 use super::report::{DroppedLabel, FilePlace, ImportReport, Imported, ImportedAlert, Misfit};
-use super::rule_files::{AlertingRule, RuleFiles};
+use super::rule_files::{AlertingRule, RuleFiles, find};
 use super::signal::ImportedSignal;
-use super::spot::Spot;
-use super::writer::{NamedSignal, condition, signal_table};
+use super::spot::{Flaw, Spot};
+use super::writer::{NamedSignals, signal_table};
 use super::yaml::YamlError;
-use crate::config::{SourceFile, check_rules};
+use crate::config::Diagnostic;
 use crate::model::rule::Severity;
 use crate::model::time::{MAX_DURATION, format_duration};
 use crate::toml_text::{Table, UniqueNames, comment, fill};
@@ -44,17 +44,12 @@ pub fn prometheus(files: &[Input], options: &Options) -> Result<Imported, YamlEr
     for (index, file) in files.iter().enumerate() {
         rules.read(index, &file.text)?;
     }
-    let mut import = Import {
-        options,
-        records: Records::new(&rules.records),
-        files: files.iter().map(|file| file.path.as_str()).collect(),
-        signals: Vec::new(),
-        signal_names: UniqueNames::default(),
-        rule_names: UniqueNames::default(),
-        rules: String::new(),
-        dropped: BTreeMap::new(),
-        report: ImportReport { records: rules.records.len(), ..ImportReport::default() },
-    };
+    let files = files.iter().map(|file| file.path.as_str()).collect();
+    let mut import = Import { options: options.clone(), files, ..Import::default() };
+    for record in &rules.records {
+        import.records.entry(&record.name).or_default().push(record);
+        import.report.summary.recording_rules += 1;
+    }
     for alert in &rules.alerts {
         if let Err(flaws) = import.alert(alert) {
             import.refuse(alert, flaws);
@@ -70,8 +65,9 @@ struct Used {
     from: Spot,
 }
 
+#[derive(Default)]
 struct Import<'a> {
-    options: &'a Options,
+    options: Options,
     records: Records<'a>,
     files: Vec<&'a str>,
     signals: Vec<Used>,
@@ -86,46 +82,45 @@ struct Import<'a> {
 impl Import<'_> {
     fn place(&self, spot: Spot) -> FilePlace {
         let file = self.files[spot.file].to_owned();
-        FilePlace { file, line: spot.line, column: spot.column }
+        FilePlace { index: spot.file, file, line: spot.line, column: spot.column }
     }
 
     fn refuse(&mut self, alert: &AlertingRule, mut flaws: Vec<Flaw>) {
         flaws.dedup();
-        self.report.refused += 1;
+        self.report.summary.not_imported += 1;
         for Flaw { spot, why, instead } in flaws {
             let (alert, place) = (alert.name.clone(), self.place(spot));
-            self.report.misfits.push(Misfit { alert, place, spot, why, instead });
+            self.report.not_imported.push(Misfit { alert, place, why, instead });
         }
     }
 
     /// Imports an alert, or says everything that cannot be converted.
     fn alert(&mut self, alert: &AlertingRule) -> Result<(), Vec<Flaw>> {
-        let mut expr = parse(&alert.expr).map_err(|error| {
-            let instead = "mend the expression; `promtool check rules` reads it as well";
-            vec![Flaw::new(error.spot, error.why, instead)]
-        })?;
-        let inlined = self.records.inline(&mut expr).map_err(|flaw| vec![flaw])?;
-        let mut converted = convert(&expr, self.options)?;
+        let mend = "mend the expression; `promtool check rules` reads it as well";
+        let mut expr = parse(&alert.expr, mend).map_err(|flaw| vec![flaw])?;
+        let inlined = inline(&self.records, &mut expr).map_err(|flaw| vec![flaw])?;
+        let mut converted = convert(&expr, &self.options)?;
         if !inlined.is_empty() {
             let note = format!("recorded series replaced by what they say: {}", inlined.join(", "));
-            converted.notes.insert(0, note);
+            converted.converter.notes.insert(0, note);
         }
         let (hold, keep) = (span_of(&alert.hold)?, span_of(&alert.keep)?);
-        let severity = severity(alert, &mut converted.notes);
-        notes(alert, hold, &mut converted);
+        let severity = severity(alert, &mut converted.converter.notes);
+        notes(alert, hold, &mut converted.converter);
         let section = RuleSection { alert, converted: &converted, severity, hold, keep };
         section.accepted()?;
         let names = self.name_signals(&converted, alert);
-        let candidates = rule_names(&alert.name, alert.label("severity"));
+        let candidates = rule_names(&alert.name, find(&alert.labels, "severity"));
         let rule = self.rule_names.take(&candidates, '-');
-        self.rules += &self.origin(alert, &converted.notes);
+        self.rules += &self.origin(alert, &converted.converter.notes);
         self.rules += &section.table(&rule, &names).to_string();
-        for (label, times) in converted.dropped {
+        let Converter { notes, dropped, .. } = converted.converter;
+        for (label, times) in dropped {
             *self.dropped.entry(label).or_default() += times;
         }
-        let place = self.place(alert.spot);
-        let (alert, spot, notes) = (alert.name.clone(), alert.spot, converted.notes);
-        self.report.kept.push(ImportedAlert { alert, rule, place, spot, notes });
+        let (alert, place) = (alert.name.clone(), self.place(alert.spot));
+        self.report.imported.push(ImportedAlert { alert, rule, place, notes });
+        self.report.summary.imported += 1;
         Ok(())
     }
 
@@ -133,9 +128,9 @@ impl Import<'_> {
     fn name_signals(&mut self, converted: &Converted, alert: &AlertingRule) -> Vec<String> {
         let mut used = signals_of(&converted.when);
         used.extend(converted.given.iter().flat_map(signals_of));
-        let mut names = vec![String::new(); converted.signals.len()];
+        let mut names = vec![String::new(); converted.converter.signals.len()];
         for ix in used {
-            let signal = &converted.signals[ix.0];
+            let signal = &converted.converter.signals[ix.0];
             let known = self.signals.iter().find(|used| used.signal == *signal);
             names[ix.0] = known.map(|used| used.name.clone()).unwrap_or_else(|| {
                 let name = self.signal_names.take(&signal_names(signal), '_');
@@ -168,12 +163,12 @@ impl Import<'_> {
     fn finish(mut self) -> Imported {
         let dropped = std::mem::take(&mut self.dropped).into_iter();
         let dropped = dropped.map(|(label, matchers)| DroppedLabel { label, matchers });
-        self.report.dropped = dropped.collect();
-        let mut toml = head(&self.files, &self.report.dropped);
+        self.report.dropped_labels = dropped.collect();
+        let mut toml = head(&self.files, &self.report.dropped_labels);
         for Used { name, signal, from } in &self.signals {
             let FilePlace { file, line, .. } = self.place(*from);
             toml += &format!("\n{}", comment(&format!("{file}:{line}"), WIDTH));
-            toml += &signal_table(&NamedSignal { name, signal }).to_string();
+            toml += &signal_table(name, signal).to_string();
         }
         toml += &self.rules;
         Imported { toml, report: self.report }
@@ -216,19 +211,18 @@ struct RuleSection<'b> {
 impl RuleSection<'_> {
     fn table(&self, name: &str, names: &[String]) -> Table {
         let Self { alert, converted, .. } = self;
-        let signals = names.iter().zip(&converted.signals);
-        let signals: Vec<_> = signals.map(|(name, signal)| NamedSignal { name, signal }).collect();
+        let named = NamedSignals { names, signals: &converted.converter.signals };
         let annotation = |names: &[&str]| {
-            let found = names.iter().find_map(|name| alert.annotation(name));
+            let found = names.iter().find_map(|name| find(&alert.annotations, name));
             found.map(plain).filter(|text| !text.is_empty())
         };
-        let owner = ["team", "owner"].iter().find_map(|name| alert.label(name));
+        let owner = ["team", "owner"].iter().find_map(|name| find(&alert.labels, name));
         let span = |span: Duration| (!span.is_zero()).then(|| format_duration(span));
         let warning = (self.severity == Severity::Warning).then_some("warning");
         Table::new(format!("rule.{name}"))
             .optional("description", annotation(&["summary", "description", "message"]))
-            .text("when", &condition(&converted.when, &signals))
-            .optional("given", converted.given.as_ref().map(|given| condition(given, &signals)))
+            .text("when", &named.condition(&converted.when))
+            .optional("given", converted.given.as_ref().map(|given| named.condition(given)))
             .optional("for", span(self.hold))
             .optional("keep_firing_for", span(self.keep))
             .optional("severity", warning)
@@ -238,41 +232,35 @@ impl RuleSection<'_> {
 
     /// Whether rollguard accepts the rule: what cannot be loaded must not be written.
     fn accepted(&self) -> Result<(), Vec<Flaw>> {
-        let (alert, signals) = (self.alert, &self.converted.signals);
+        let signals = &self.converted.converter.signals;
         let names: Vec<String> = (0..signals.len()).map(|at| format!("s{at}")).collect();
-        let named = names.iter().zip(signals).map(|(name, signal)| NamedSignal { name, signal });
-        let mut text: String = named.map(|named| signal_table(&named).to_string()).collect();
-        text += &self.table("r", &names).to_string();
-        let checked = check_rules(&[SourceFile { path: String::new(), text }]);
-        checked.map(|_| ()).map_err(|found| {
-            let first = found.iter().next().map(|wrong| wrong.message.clone());
-            let why = first.unwrap_or_else(|| "the rule cannot be read".to_owned());
-            let spot = alert.expr.spots.first().copied().unwrap_or(alert.spot);
-            let several = signals.len() > 1;
-            let split = "split the alert, or write the rule by hand";
-            vec![Flaw::new(spot, why, if several { split } else { "write the rule by hand" })]
-        })
+        let tables = names.iter().zip(signals).map(|(name, signal)| signal_table(name, signal));
+        let tables = tables.chain([self.table("r", &names)]).map(|table| table.to_string());
+        let Some(Diagnostic { message, .. }) = objection(tables.collect()) else { return Ok(()) };
+        let split = if signals.len() > 1 { "split the alert, or " } else { "" };
+        let instead = format!("{split}write the rule by hand");
+        Err(vec![Flaw::new(self.alert.expr.spot(0), message, instead)])
     }
 }
 
-/// What is not converted of an alert beside its expression.
-fn notes(alert: &AlertingRule, hold: Duration, converted: &mut Converted) {
+/// Notes what is not converted of an alert beside its expression.
+fn notes(alert: &AlertingRule, hold: Duration, converter: &mut Converter) {
     for key in &alert.unknown_keys {
         let key: String = key.chars().take(40).collect();
-        converted.notes.push(format!("left out, not a key of alerts: {}", key.escape_debug()));
+        converter.notes.push(format!("left out, not a key of alerts: {}", key.escape_debug()));
     }
-    if converted.in_turn && !hold.is_zero() {
+    if converter.in_turn() && !hold.is_zero() {
         let note = "`for` was about one series; here several may make it hold in turn";
-        converted.notes.push(note.to_owned());
+        converter.notes.push(note.to_owned());
     }
     if alert.annotations.iter().any(|(_, text)| text.contains("{{")) {
-        converted.notes.push("templates of annotations became `…`".to_owned());
+        converter.notes.push("templates of annotations became `…`".to_owned());
     }
 }
 
 /// What is not known to be critical does not roll back.
 fn severity(alert: &AlertingRule, notes: &mut Vec<String>) -> Severity {
-    let Some(written) = alert.label("severity") else {
+    let Some(written) = find(&alert.labels, "severity") else {
         let note = "no severity: a warning, which never rolls back; delete `severity` to change it";
         notes.push(note.to_owned());
         return Severity::Warning;

@@ -3,10 +3,9 @@
 
 use std::collections::HashMap;
 
-use super::converter::Flaw;
 use super::promql::{Expr, ExprKind, Grouping, parse};
 use super::rule_files::RecordingRule;
-use super::spot::Spot;
+use super::spot::{Flaw, Spot};
 use crate::toml_text::MatcherText;
 
 /// How many recording rules may stand on each other; three is a lot.
@@ -20,25 +19,13 @@ const MAX_INLINED: usize = 256;
 const INSTEAD: &str = "write what is recorded into the alert";
 
 /// Recording rules by name.
-pub(super) struct Records<'r> {
-    by_name: HashMap<&'r str, Vec<&'r RecordingRule>>,
-}
+pub(super) type Records<'r> = HashMap<&'r str, Vec<&'r RecordingRule>>;
 
-impl<'r> Records<'r> {
-    pub(super) fn new(records: &'r [RecordingRule]) -> Self {
-        let mut by_name: HashMap<&str, Vec<&RecordingRule>> = HashMap::new();
-        for record in records {
-            by_name.entry(&record.name).or_default().push(record);
-        }
-        Self { by_name }
-    }
-
-    /// Replaces every recorded series of an expression; answers their names.
-    pub(super) fn inline(&self, expr: &mut Expr) -> Result<Vec<String>, Flaw> {
-        let mut inliner = Inliner { records: self, names: Vec::new(), left: MAX_INLINED };
-        inliner.replace(expr, 0)?;
-        Ok(inliner.names)
-    }
+/// Replaces every recorded series of an expression; answers their names.
+pub(super) fn inline(records: &Records<'_>, expr: &mut Expr) -> Result<Vec<String>, Flaw> {
+    let mut inliner = Inliner { records, names: Vec::new(), left: MAX_INLINED };
+    inliner.replace(expr, 0)?;
+    Ok(inliner.names)
 }
 
 struct Inliner<'a, 'r> {
@@ -50,7 +37,7 @@ struct Inliner<'a, 'r> {
 impl Inliner<'_, '_> {
     fn replace(&mut self, expr: &mut Expr, depth: usize) -> Result<(), Flaw> {
         if let ExprKind::Series(selector, range) = &expr.kind
-            && let Some(records) = self.records.by_name.get(selector.metric.as_str())
+            && let Some(records) = self.records.get(selector.metric.as_str())
         {
             let name = &selector.metric;
             if let (Some(_), [_]) = (range, &records[..]) {
@@ -79,13 +66,11 @@ impl Inliner<'_, '_> {
         };
         self.left = self.left.saturating_sub(1);
         if depth >= MAX_DEPTH || self.left == 0 {
-            return Err(stuck(format!(
-                "`{name}` stands on too many recording rules, or on itself"
-            )));
+            let why = "stands on too many recording rules, or on itself";
+            return Err(stuck(format!("`{name}` {why}")));
         }
-        let mut recorded = parse(&record.expr).map_err(|error| {
-            Flaw::new(error.spot, error.why, format!("mend the recording rule `{name}`"))
-        })?;
+        let mend = format!("mend the recording rule `{name}`");
+        let mut recorded = parse(&record.expr, &mend)?;
         for matcher in matchers {
             let added = record.labels.contains(&matcher.label);
             if added || !restrict(&mut recorded, matcher) {

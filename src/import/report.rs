@@ -6,7 +6,6 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::spot::Spot;
 use crate::toml_text::fill;
 
 /// A terminal's width.
@@ -21,24 +20,36 @@ pub struct Imported {
     pub report: ImportReport,
 }
 
-/// What became of each alert.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// What became of each alert, as `--json` prints it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct ImportReport {
     /// Alerts that became rules, in the order of the files.
-    pub kept: Vec<ImportedAlert>,
+    pub imported: Vec<ImportedAlert>,
     /// Reasons why alerts did not, in the order of the files.
-    pub misfits: Vec<Misfit>,
-    /// How many alerts did not.
-    pub refused: usize,
+    pub not_imported: Vec<Misfit>,
     /// Labels whose matchers were left out.
-    pub dropped: Vec<DroppedLabel>,
-    /// How many recording rules there were.
-    pub records: usize,
+    pub dropped_labels: Vec<DroppedLabel>,
+    /// How many there were.
+    pub summary: ImportTotals,
 }
 
-/// A place in a file, with the file's name.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+/// How many rules there were.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ImportTotals {
+    /// Alerts that became rules.
+    pub imported: usize,
+    /// Alerts that did not.
+    pub not_imported: usize,
+    /// Recording rules.
+    pub recording_rules: usize,
+}
+
+/// A place in a file, with the file's name. Places are in the order of the files.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct FilePlace {
+    /// The file's index in the list of files.
+    #[serde(skip)]
+    pub index: usize,
     /// The file as it is shown.
     pub file: String,
     /// The line, from 1.
@@ -63,9 +74,6 @@ pub struct ImportedAlert {
     pub rule: String,
     /// Where the alert is.
     pub place: FilePlace,
-    /// The same, in the order of the files.
-    #[serde(skip)]
-    pub spot: Spot,
     /// What is not the same as it was.
     pub notes: Vec<String>,
 }
@@ -77,9 +85,6 @@ pub struct Misfit {
     pub alert: String,
     /// What cannot be converted.
     pub place: FilePlace,
-    /// The same, in the order of the files.
-    #[serde(skip)]
-    pub spot: Spot,
     /// Why.
     pub why: String,
     /// What to do instead.
@@ -95,75 +100,50 @@ pub struct DroppedLabel {
     pub matchers: usize,
 }
 
-/// What `--json` prints.
-#[derive(Serialize)]
-struct ReportDocument<'r> {
-    imported: &'r [ImportedAlert],
-    not_imported: &'r [Misfit],
-    dropped_labels: &'r [DroppedLabel],
-    summary: Totals,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    toml: Option<&'r str>,
-}
-
-#[derive(Serialize)]
-struct Totals {
-    imported: usize,
-    not_imported: usize,
-    recording_rules: usize,
-}
-
 impl ImportReport {
     /// The report as one JSON document, with the rules where they are not written elsewhere.
     pub fn json(&self, toml: Option<&str>) -> String {
-        let document = ReportDocument {
-            imported: &self.kept,
-            not_imported: &self.misfits,
-            dropped_labels: &self.dropped,
-            summary: Totals {
-                imported: self.kept.len(),
-                not_imported: self.refused,
-                recording_rules: self.records,
-            },
-            toml,
-        };
-        let text = serde_json::to_string_pretty(&document);
+        #[derive(Serialize)]
+        struct ReportDocument<'r> {
+            #[serde(flatten)]
+            report: &'r ImportReport,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            toml: Option<&'r str>,
+        }
+        let text = serde_json::to_string_pretty(&ReportDocument { report: self, toml });
         text.expect("texts, numbers and lists are always JSON") + "\n"
     }
 
     /// The report for people: each alert, then the totals.
     pub fn render(&self) -> String {
-        let kept = self.kept.iter().map(|kept| (kept.spot, kept.render()));
-        let misfits = self.misfits.iter().map(|misfit| (misfit.spot, misfit.render()));
-        let mut parts: Vec<(Spot, String)> = kept.chain(misfits).collect();
-        parts.sort_by_key(|(spot, _)| *spot);
+        let imported = self.imported.iter().map(|kept| (&kept.place, kept.render()));
+        let misfits = self.not_imported.iter().map(|misfit| (&misfit.place, misfit.render()));
+        let mut parts: Vec<_> = imported.chain(misfits).collect();
+        parts.sort_by_key(|(place, _)| *place);
         let mut out: String = parts.into_iter().map(|(_, text)| text).collect();
         if !out.is_empty() {
             out.push('\n');
         }
-        if !self.dropped.is_empty() {
-            let each = self.dropped.iter().map(|of| format!("{} {}×", of.label, of.matchers));
+        if !self.dropped_labels.is_empty() {
+            let each =
+                self.dropped_labels.iter().map(|of| format!("{} {}×", of.label, of.matchers));
             let each = each.collect::<Vec<_>>().join(", ");
-            out += &paragraph(
-                "",
-                &format!(
-                    "matchers left out, not on a page: {each} (keep them with --drop-label '')"
-                ),
-            );
+            let keep = "(keep them with --drop-label '')";
+            out += &paragraph("", &format!("matchers left out, not on a page: {each} {keep}"));
         }
-        if self.records > 0 {
-            out += &format!("recording rules, which a page does not have: {}\n", self.records);
+        let ImportTotals { imported, not_imported, recording_rules } = self.summary;
+        if recording_rules > 0 {
+            out += &format!("recording rules, which a page does not have: {recording_rules}\n");
         }
-        out + &format!("{} imported, {} not\n", self.kept.len(), self.refused)
+        out + &format!("{imported} imported, {not_imported} not\n")
     }
 }
 
 impl ImportedAlert {
     fn render(&self) -> String {
-        let (alert, rule) = (shown(&self.alert), &self.rule);
-        let head = format!("{}: alert {alert}: imported as {rule}", self.place);
+        let head = format!("alert {}: imported as {}", shown(&self.alert), self.rule);
         let notes = self.notes.iter().map(|note| paragraph("    ", &format!("note: {note}")));
-        paragraph("", &head) + &notes.collect::<String>()
+        paragraph("", &format!("{}: {head}", self.place)) + &notes.collect::<String>()
     }
 }
 

@@ -12,11 +12,18 @@ const MAX_RULES: usize = 20_000;
 /// The longest expression in bytes. What is longer was written by a program.
 const MAX_EXPR: usize = 16 << 10;
 
-/// The text of an expression and the spot of each of its characters.
+/// The text of an expression and the spot of each of its bytes.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ExprText {
     pub(super) text: String,
-    pub(super) spots: Vec<Spot>,
+    spots: Vec<Spot>,
+}
+
+impl ExprText {
+    /// The spot of a byte; behind the last one that of the end.
+    pub(super) fn spot(&self, at: usize) -> Spot {
+        self.spots.get(at).or(self.spots.last()).copied().unwrap_or_default()
+    }
 }
 
 #[derive(Clone, Debug, Default)]
@@ -35,17 +42,8 @@ pub(super) struct AlertingRule {
     pub(super) unknown_keys: Vec<String>,
 }
 
-impl AlertingRule {
-    pub(super) fn label(&self, name: &str) -> Option<&str> {
-        find(&self.labels, name)
-    }
-
-    pub(super) fn annotation(&self, name: &str) -> Option<&str> {
-        find(&self.annotations, name)
-    }
-}
-
-fn find<'p>(pairs: &'p [(String, String)], name: &str) -> Option<&'p str> {
+/// The value of a label or an annotation.
+pub(super) fn find<'p>(pairs: &'p [(String, String)], name: &str) -> Option<&'p str> {
     pairs.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
 }
 
@@ -69,22 +67,22 @@ impl RuleFiles {
     pub(super) fn read(&mut self, file: usize, text: &str) -> Result<(), YamlError> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let chars = FileChars::new(file, text);
-        let documents = read(&chars, text)?;
-        documents.iter().filter(|root| !root.is_null()).try_for_each(|root| {
+        for root in read(&chars, text)?.iter().filter(|root| !root.is_null()) {
             // A Kubernetes resource holds the groups in its `spec`.
             let root = root.get("spec").unwrap_or(root);
             let none = || wrong(root, "there is no `groups`, as a file of rules has");
-            let groups = list(root.get("groups").ok_or_else(none)?, "groups")?;
-            groups.iter().try_for_each(|group| self.group(group, &chars))
-        })
+            for group in list(root.get("groups").ok_or_else(none)?, "groups")? {
+                self.group(group, &chars)?;
+            }
+        }
+        Ok(())
     }
 
     fn group(&mut self, group: &Node, chars: &FileChars) -> Result<(), YamlError> {
         if group.map().is_none() {
             return Err(wrong(group, "a group is a mapping with `name` and `rules`"));
         }
-        let name = group.get("name").map(|name| text(name, "name")).transpose()?;
-        let name = name.unwrap_or_default();
+        let name = group.get("name").map_or(Ok(String::new()), |name| text(name, "name"))?;
         let labels = pairs(group.get("labels"), "labels")?;
         let Some(rules) = group.get("rules") else { return Ok(()) };
         for rule in list(rules, "rules")? {
@@ -136,16 +134,16 @@ fn wrong(node: &Node, reason: &str) -> YamlError {
 fn list<'n>(node: &'n Node, what: &str) -> Result<&'n [Rc<Node>], YamlError> {
     match &node.content {
         Content::List(items) => Ok(items),
-        Content::Scalar(_) if node.is_null() => Ok(&[]),
-        Content::Scalar(_) | Content::Map(_) => {
+        Content::Scalar(..) if node.is_null() => Ok(&[]),
+        Content::Scalar(..) | Content::Map(_) => {
             Err(wrong(node, &format!("`{what}` is not a list")))
         }
     }
 }
 
 fn text(node: &Node, what: &str) -> Result<String, YamlError> {
-    let scalar = node.scalar().ok_or_else(|| wrong(node, &format!("`{what}` is not a text")))?;
-    Ok(scalar.value.clone())
+    let text = node.text().ok_or_else(|| wrong(node, &format!("`{what}` is not a text")))?;
+    Ok(text.to_owned())
 }
 
 fn optional(rule: &Node, key: &str) -> Result<Option<(String, Spot)>, YamlError> {
@@ -158,20 +156,18 @@ fn expr_text(node: &Node, chars: &FileChars) -> Result<ExprText, YamlError> {
     if text.len() > MAX_EXPR {
         return Err(wrong(node, &format!("an expression longer than {MAX_EXPR} bytes")));
     }
-    let spots = node.scalar().map(|scalar| scalar.spots(chars)).unwrap_or_default();
-    Ok(ExprText { text, spots })
+    Ok(ExprText { text, spots: node.spots(chars) })
 }
 
 /// Labels or annotations.
 fn pairs(node: Option<&Node>, what: &str) -> Result<Vec<(String, String)>, YamlError> {
     let Some(node) = node.filter(|node| !node.is_null()) else { return Ok(Vec::new()) };
     let map = node.map().ok_or_else(|| wrong(node, &format!("`{what}` is not a mapping")))?;
-    map.iter().map(|(key, value)| Ok((text(key, what)?, text(value, what)?))).collect()
+    map.iter().map(|(key, value)| Ok((key.clone(), text(value, what)?))).collect()
 }
 
 fn unknown_keys(rule: &Node) -> Vec<String> {
     const KNOWN: [&str; 6] = ["alert", "expr", "for", "keep_firing_for", "labels", "annotations"];
-    let keys = rule.map().unwrap_or_default().iter().filter_map(|(key, _)| key.scalar());
-    let keys = keys.map(|key| key.value.clone());
+    let keys = rule.map().unwrap_or_default().iter().map(|(key, _)| key.clone());
     keys.filter(|key| !KNOWN.contains(&key.as_str())).collect()
 }

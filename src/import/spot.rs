@@ -24,6 +24,20 @@ impl fmt::Display for Spot {
     }
 }
 
+/// What is wrong at a place, and what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Flaw {
+    pub(super) spot: Spot,
+    pub(super) why: String,
+    pub(super) instead: String,
+}
+
+impl Flaw {
+    pub(super) fn new(spot: Spot, why: impl Into<String>, instead: impl Into<String>) -> Self {
+        Self { spot, why: why.into(), instead: instead.into() }
+    }
+}
+
 /// The characters of a file.
 pub(super) struct FileChars {
     file: usize,
@@ -35,7 +49,7 @@ impl FileChars {
         Self { file, chars: text.chars().collect() }
     }
 
-    /// The spot of every character of a scalar's value, and of its end. `from` is the index of the
+    /// The spot of every byte of a scalar's value, and of its end. `from` is the index of the
     /// scalar's first character in the file, `spot` that character's spot.
     pub(super) fn spots(
         &self,
@@ -49,11 +63,11 @@ impl FileChars {
         let mut spots = Vec::with_capacity(value.len() + 1);
         for c in value.chars() {
             // White space is folded in many ways, and nothing is ever reported on it.
-            if c.is_whitespace() {
-                spots.push(walk.spot);
-            } else {
+            if !c.is_whitespace() {
                 walk.skip_space();
-                spots.push(walk.spot);
+            }
+            spots.extend(std::iter::repeat_n(walk.spot, c.len_utf8()));
+            if !c.is_whitespace() {
                 walk.skip_character();
             }
         }
@@ -115,12 +129,11 @@ impl Walk<'_> {
 
     /// Skips white space, however it is written.
     fn skip_space(&mut self) {
+        let escapes = self.style == ScalarStyle::DoubleQuoted;
         loop {
             match (self.peek(0), self.peek(1)) {
                 (Some(c), _) if c.is_whitespace() => self.step(),
-                (Some('\\'), Some('n' | 't' | 'r' | ' ' | '\n'))
-                    if self.style == ScalarStyle::DoubleQuoted =>
-                {
+                (Some('\\'), Some('n' | 't' | 'r' | ' ' | '\n')) if escapes => {
                     self.step();
                     self.step();
                 }
@@ -133,10 +146,12 @@ impl Walk<'_> {
     fn skip_character(&mut self) {
         let written = match (self.style, self.peek(0), self.peek(1)) {
             (ScalarStyle::SingleQuoted, Some('\''), Some('\'')) => 2,
-            (ScalarStyle::DoubleQuoted, Some('\\'), Some('x')) => 4,
-            (ScalarStyle::DoubleQuoted, Some('\\'), Some('u')) => 6,
-            (ScalarStyle::DoubleQuoted, Some('\\'), Some('U')) => 10,
-            (ScalarStyle::DoubleQuoted, Some('\\'), Some(_)) => 2,
+            (ScalarStyle::DoubleQuoted, Some('\\'), Some(code)) => match code {
+                'x' => 4,
+                'u' => 6,
+                'U' => 10,
+                _ => 2,
+            },
             _ => 1,
         };
         (0..written).for_each(|_| self.step());

@@ -1,20 +1,15 @@
 //! Writes signals and conditions in the language of rollguard.
 
+use super::promql::Op;
 use super::signal::{ImportedKind, ImportedSignal, across_text};
-use crate::model::condition::{Arith, Compare, Cond, Extreme, Num};
+use crate::model::condition::{Cond, Extreme, Num};
 use crate::model::index::SignalIx;
 use crate::model::signal::AgeOf;
 use crate::model::time::format_duration;
 use crate::toml_text::{Table, string};
 
-/// A signal and its name.
-pub(super) struct NamedSignal<'n> {
-    pub(super) name: &'n str,
-    pub(super) signal: &'n ImportedSignal,
-}
-
 /// A signal's table.
-pub(super) fn signal_table(NamedSignal { name, signal }: &NamedSignal<'_>) -> Table {
+pub(super) fn signal_table(name: &str, signal: &ImportedSignal) -> Table {
     let of = signal.of.text();
     let table = Table::new(format!("signal.{name}"));
     let table = match &signal.kind {
@@ -47,29 +42,62 @@ pub(super) fn signal_table(NamedSignal { name, signal }: &NamedSignal<'_>) -> Ta
     table.raw("by", format!("[{}]", by.join(", ")))
 }
 
-/// A condition as it is written.
-pub(super) fn condition(cond: &Cond, signals: &[NamedSignal<'_>]) -> String {
-    let side = |of: &Cond| {
-        let mixed =
-            matches!((cond, of), (Cond::And(..), Cond::Or(..)) | (Cond::Or(..), Cond::And(..)));
-        let text = condition(of, signals);
-        if mixed { format!("({text})") } else { text }
-    };
-    match cond {
-        Cond::Compare(left, op, right) => compare(left, *op, right, signals),
-        Cond::And(left, right) => format!("{} && {}", side(left), side(right)),
-        Cond::Or(left, right) => format!("{} || {}", side(left), side(right)),
-        Cond::Not(of) => format!("!({})", condition(of, signals)),
-    }
+/// Signals and their names.
+#[derive(Clone, Copy)]
+pub(super) struct NamedSignals<'n> {
+    pub(super) names: &'n [String],
+    pub(super) signals: &'n [ImportedSignal],
 }
 
-fn compare(left: &Num, op: Compare, right: &Num, signals: &[NamedSignal<'_>]) -> String {
-    let limit = match (left, right) {
-        (Num::Signal(ix), Num::Const(limit)) => with_unit(*limit, signals[ix.0].signal),
-        _ => None,
-    };
-    let right = limit.unwrap_or_else(|| number(right, 0, signals));
-    format!("{} {op} {right}", number(left, 0, signals))
+impl NamedSignals<'_> {
+    /// A condition as it is written.
+    pub(super) fn condition(self, cond: &Cond) -> String {
+        let side = |of: &Cond| {
+            let text = self.condition(of);
+            match (cond, of) {
+                (Cond::And(..), Cond::Or(..)) | (Cond::Or(..), Cond::And(..)) => {
+                    format!("({text})")
+                }
+                _ => text,
+            }
+        };
+        match cond {
+            Cond::Compare(left, op, right) => {
+                let limit = match (left, right) {
+                    (Num::Signal(ix), Num::Const(limit)) => with_unit(*limit, &self.signals[ix.0]),
+                    _ => None,
+                };
+                let right = limit.unwrap_or_else(|| self.number(right, 0));
+                format!("{} {op} {right}", self.number(left, 0))
+            }
+            Cond::And(left, right) => format!("{} && {}", side(left), side(right)),
+            Cond::Or(left, right) => format!("{} || {}", side(left), side(right)),
+            Cond::Not(of) => format!("!({})", self.condition(of)),
+        }
+    }
+
+    /// A number within an operator that binds as tightly as `around`; 0 stands for none.
+    fn number(self, num: &Num, around: u8) -> String {
+        match num {
+            Num::Const(number) if *number < 0.0 && around > 0 => format!("({number})"),
+            Num::Const(number) => format!("{number}"),
+            Num::Signal(SignalIx(ix)) => self.names[*ix].clone(),
+            Num::Neg(of) => format!("-{}", self.number(of, Op::Pow.tightness())),
+            Num::Abs(of) => format!("abs({})", self.number(of, 0)),
+            Num::Extreme(which, of) => {
+                let name = if *which == Extreme::Min { "min" } else { "max" };
+                let of: Vec<_> = of.iter().map(|num| self.number(num, 0)).collect();
+                format!("{name}({})", of.join(", "))
+            }
+            Num::Arith(op, left, right) => {
+                let op = Op::Arith(*op);
+                let own = op.tightness();
+                let (left, right) = (self.number(left, own), self.number(right, own + 1));
+                let text = format!("{left} {} {right}", op.text());
+                if own < around { format!("({text})") } else { text }
+            }
+        }
+    }
 }
 
 /// A limit as people say it, where that is the same number.
@@ -77,14 +105,10 @@ fn with_unit(limit: f64, signal: &ImportedSignal) -> Option<String> {
     let seconds = match &signal.kind {
         ImportedKind::Ratio { .. } => false,
         ImportedKind::Age(_) => true,
-        ImportedKind::Quantile { .. } | ImportedKind::Mean
-            if signal.of.metric.ends_with("_seconds") =>
-        {
-            true
+        ImportedKind::Quantile { .. } | ImportedKind::Mean => {
+            signal.of.metric.ends_with("_seconds").then_some(true)?
         }
-        ImportedKind::Quantile { .. }
-        | ImportedKind::Mean
-        | ImportedKind::Rate
+        ImportedKind::Rate
         | ImportedKind::Increase
         | ImportedKind::Gauge { .. }
         | ImportedKind::Count { .. }
@@ -100,34 +124,4 @@ fn with_unit(limit: f64, signal: &ImportedSignal) -> Option<String> {
     };
     let written = (limit * by * 1e6).round() / 1e6;
     (written / by == limit).then(|| format!("{written}{unit}"))
-}
-
-/// A number within an operator that binds as tightly as `around`; 0 stands for none.
-fn number(num: &Num, around: u8, signals: &[NamedSignal<'_>]) -> String {
-    match num {
-        Num::Const(number) if *number < 0.0 && around > 0 => format!("({number})"),
-        Num::Const(number) => format!("{number}"),
-        Num::Signal(SignalIx(ix)) => signals[*ix].name.to_owned(),
-        Num::Neg(of) => format!("-{}", number(of, 3, signals)),
-        Num::Abs(of) => format!("abs({})", number(of, 0, signals)),
-        Num::Extreme(which, of) => {
-            let name = match which {
-                Extreme::Min => "min",
-                Extreme::Max => "max",
-            };
-            let of: Vec<_> = of.iter().map(|num| number(num, 0, signals)).collect();
-            format!("{name}({})", of.join(", "))
-        }
-        Num::Arith(op, left, right) => {
-            let (own, symbol) = match op {
-                Arith::Add => (1, "+"),
-                Arith::Sub => (1, "-"),
-                Arith::Mul => (2, "*"),
-                Arith::Div => (2, "/"),
-            };
-            let (left, right) = (number(left, own, signals), number(right, own + 1, signals));
-            let text = format!("{left} {symbol} {right}");
-            if own < around { format!("({text})") } else { text }
-        }
-    }
 }

@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
-use saphyr_parser::{Event, Parser, ScalarStyle, Span, StrInput};
+use saphyr_parser::{Event, Parser, ScalarStyle, StrInput};
 
 use super::spot::{FileChars, Spot};
 
@@ -31,54 +31,47 @@ pub struct YamlError {
 #[derive(Debug)]
 pub(super) struct Node {
     pub(super) spot: Spot,
+    /// The index of its first character in the file.
+    from: usize,
     pub(super) content: Content,
 }
 
 #[derive(Debug)]
 pub(super) enum Content {
-    Scalar(Scalar),
+    Scalar(String, ScalarStyle),
     List(Vec<Rc<Node>>),
     /// Keys in the order of the file.
-    Map(Vec<(Rc<Node>, Rc<Node>)>),
-}
-
-#[derive(Clone, Debug)]
-pub(super) struct Scalar {
-    pub(super) value: String,
-    style: ScalarStyle,
-    /// The index of its first character in the file.
-    from: usize,
-    spot: Spot,
-}
-
-impl Scalar {
-    /// The spot of each character, and of the end.
-    pub(super) fn spots(&self, chars: &FileChars) -> Vec<Spot> {
-        chars.spots(&self.value, self.style, self.from, self.spot)
-    }
+    Map(Vec<(String, Rc<Node>)>),
 }
 
 impl Node {
-    pub(super) fn scalar(&self) -> Option<&Scalar> {
-        if let Content::Scalar(scalar) = &self.content { Some(scalar) } else { None }
+    /// The text of a scalar.
+    pub(super) fn text(&self) -> Option<&str> {
+        if let Content::Scalar(text, _) = &self.content { Some(text) } else { None }
     }
 
     /// Keys and values, where it is a mapping.
-    pub(super) fn map(&self) -> Option<&[(Rc<Node>, Rc<Node>)]> {
+    pub(super) fn map(&self) -> Option<&[(String, Rc<Self>)]> {
         if let Content::Map(entries) = &self.content { Some(entries) } else { None }
     }
 
     /// The value of a key.
-    pub(super) fn get(&self, key: &str) -> Option<&Node> {
-        let named = |node: &Node| node.scalar().is_some_and(|scalar| scalar.value == key);
-        self.map()?.iter().find(|(name, _)| named(name)).map(|(_, value)| &**value)
+    pub(super) fn get(&self, key: &str) -> Option<&Self> {
+        self.map()?.iter().find(|(name, _)| name == key).map(|(_, value)| &**value)
     }
 
     pub(super) fn is_null(&self) -> bool {
-        self.scalar().is_some_and(|scalar| {
-            let null = matches!(&*scalar.value, "" | "~" | "null" | "Null" | "NULL");
-            null && scalar.style == ScalarStyle::Plain
-        })
+        matches!(
+            &self.content,
+            Content::Scalar(text, ScalarStyle::Plain)
+                if matches!(&**text, "" | "~" | "null" | "Null" | "NULL")
+        )
+    }
+
+    /// The spot of each byte of a scalar, and of its end.
+    pub(super) fn spots(&self, chars: &FileChars) -> Vec<Spot> {
+        let Content::Scalar(text, style) = &self.content else { return Vec::new() };
+        chars.spots(text, *style, self.from, self.spot)
     }
 }
 
@@ -88,113 +81,83 @@ pub(super) fn read(chars: &FileChars, text: &str) -> Result<Vec<Rc<Node>>, YamlE
         let reason = format!("larger than {} MiB, which no file of rules is", MAX_FILE >> 20);
         return Err(YamlError { spot: chars.spot(1, 1), reason });
     }
-    let mut builder = Builder { chars, open: Vec::new(), anchors: HashMap::new(), nodes: 0 };
-    let mut documents = Vec::new();
-    let mut parser: Parser<'_, StrInput<'_>> = Parser::new_from_str(text);
-    while let Some(event) = parser.next_event() {
-        let (event, span) = event.map_err(|error| YamlError {
-            spot: chars.spot(error.marker().line(), error.marker().col() + 1),
-            reason: format!("not YAML: {}", error.info()),
-        })?;
-        documents.extend(builder.take(event, span)?);
-    }
-    Ok(documents)
+    let parser = Parser::new_from_str(text);
+    let mut reader = Reader { chars, parser, anchors: HashMap::new(), nodes: 0 };
+    std::iter::from_fn(|| reader.node(0).transpose()).collect()
 }
 
-/// A collection whose end has not come yet.
-struct OpenCollection {
-    spot: Spot,
-    anchor: usize,
-    is_map: bool,
-    children: Vec<Rc<Node>>,
-}
-
-struct Builder<'c> {
-    chars: &'c FileChars,
-    open: Vec<OpenCollection>,
+struct Reader<'t> {
+    chars: &'t FileChars,
+    parser: Parser<'t, StrInput<'t>>,
     anchors: HashMap<usize, Rc<Node>>,
     nodes: usize,
 }
 
-impl Builder<'_> {
-    /// Takes an event; answers the document that it completes.
-    fn take(&mut self, event: Event<'_>, span: Span) -> Result<Option<Rc<Node>>, YamlError> {
-        let spot = self.chars.spot(span.start.line(), span.start.col() + 1);
-        let node = match event {
-            Event::Scalar(value, style, anchor, _) => {
-                let (value, from) = (value.into_owned(), span.start.index());
-                self.node(spot, Content::Scalar(Scalar { value, style, from, spot }), anchor)?
+impl Reader<'_> {
+    /// The next value; none at the end of a collection or of the stream.
+    fn node(&mut self, depth: usize) -> Result<Option<Rc<Node>>, YamlError> {
+        while let Some(event) = self.parser.next_event() {
+            let (event, span) = event.map_err(|error| YamlError {
+                spot: self.chars.spot(error.marker().line(), error.marker().col() + 1),
+                reason: format!("not YAML: {}", error.info()),
+            })?;
+            let spot = self.chars.spot(span.start.line(), span.start.col() + 1);
+            let (content, anchor) = match event {
+                Event::Scalar(text, style, anchor, _) => {
+                    (Content::Scalar(text.into_owned(), style), anchor)
+                }
+                Event::SequenceStart(anchor, _) => {
+                    (Content::List(self.children(spot, depth)?), anchor)
+                }
+                Event::MappingStart(anchor, _) => (map(&self.children(spot, depth)?)?, anchor),
+                Event::Alias(anchor) => {
+                    let wrong = || YamlError { spot, reason: "an alias of nothing".to_owned() };
+                    return self.anchors.get(&anchor).cloned().map(Some).ok_or_else(wrong);
+                }
+                Event::SequenceEnd | Event::MappingEnd => return Ok(None),
+                Event::Nothing
+                | Event::StreamStart
+                | Event::DocumentStart(_)
+                | Event::DocumentEnd
+                | Event::StreamEnd => continue,
+            };
+            self.nodes += 1;
+            if self.nodes > MAX_NODES {
+                let reason = format!("more than {MAX_NODES} values, which no file of rules has");
+                return Err(YamlError { spot, reason });
             }
-            Event::SequenceStart(anchor, _) => return self.push(spot, anchor, false),
-            Event::MappingStart(anchor, _) => return self.push(spot, anchor, true),
-            Event::SequenceEnd | Event::MappingEnd => {
-                let ended = self.open.pop().expect("the parser ends only what it has started");
-                let OpenCollection { spot, anchor, is_map, children } = ended;
-                let content = if is_map { map(children)? } else { Content::List(children) };
-                self.node(spot, content, anchor)?
+            let node = Rc::new(Node { spot, from: span.start.index(), content });
+            if anchor > 0 {
+                self.anchors.insert(anchor, node.clone());
             }
-            Event::Alias(anchor) => {
-                let wrong = || YamlError { spot, reason: "an alias of nothing".to_owned() };
-                self.anchors.get(&anchor).cloned().ok_or_else(wrong)?
-            }
-            Event::Nothing
-            | Event::StreamStart
-            | Event::StreamEnd
-            | Event::DocumentStart(_)
-            | Event::DocumentEnd => return Ok(None),
-        };
-        match self.open.last_mut() {
-            None => Ok(Some(node)),
-            Some(parent) => {
-                parent.children.push(node);
-                Ok(None)
-            }
+            return Ok(Some(node));
         }
-    }
-
-    fn push(
-        &mut self,
-        spot: Spot,
-        anchor: usize,
-        is_map: bool,
-    ) -> Result<Option<Rc<Node>>, YamlError> {
-        if self.open.len() >= MAX_DEPTH {
-            return Err(YamlError { spot, reason: format!("nested deeper than {MAX_DEPTH}") });
-        }
-        self.open.push(OpenCollection { spot, anchor, is_map, children: Vec::new() });
         Ok(None)
     }
 
-    fn node(&mut self, spot: Spot, content: Content, anchor: usize) -> Result<Rc<Node>, YamlError> {
-        self.nodes += 1;
-        if self.nodes > MAX_NODES {
-            let reason = format!("more than {MAX_NODES} values, which no file of rules has");
-            return Err(YamlError { spot, reason });
+    fn children(&mut self, spot: Spot, depth: usize) -> Result<Vec<Rc<Node>>, YamlError> {
+        if depth >= MAX_DEPTH {
+            return Err(YamlError { spot, reason: format!("nested deeper than {MAX_DEPTH}") });
         }
-        let node = Rc::new(Node { spot, content });
-        if anchor > 0 {
-            self.anchors.insert(anchor, node.clone());
-        }
-        Ok(node)
+        std::iter::from_fn(|| self.node(depth + 1).transpose()).collect()
     }
 }
 
 /// A mapping of keys and values that come in turn.
-fn map(children: Vec<Rc<Node>>) -> Result<Content, YamlError> {
-    let mut entries: Vec<(Rc<Node>, Rc<Node>)> = Vec::new();
+fn map(children: &[Rc<Node>]) -> Result<Content, YamlError> {
+    let mut entries: Vec<(String, Rc<Node>)> = Vec::new();
     let mut seen = HashSet::new();
-    let mut children = children.into_iter();
-    while let (Some(key), Some(value)) = (children.next(), children.next()) {
-        let wrong = |reason: String| YamlError { spot: key.spot, reason };
-        let name = key.scalar().ok_or_else(|| wrong("a key is not a text".to_owned()))?;
-        if name.value == "<<" {
+    for pair in children.chunks_exact(2) {
+        let wrong = |reason: String| YamlError { spot: pair[0].spot, reason };
+        let name = pair[0].text().ok_or_else(|| wrong("a key is not a text".to_owned()))?;
+        if name == "<<" {
             return Err(wrong("merge keys are not read; write the keys out".to_owned()));
         }
-        if !seen.insert(name.value.clone()) {
-            let name: String = name.value.chars().take(60).collect();
+        if !seen.insert(name) {
+            let name: String = name.chars().take(60).collect();
             return Err(wrong(format!("the key `{}` is there twice", name.escape_debug())));
         }
-        entries.push((key, value));
+        entries.push((name.to_owned(), pair[1].clone()));
     }
     Ok(Content::Map(entries))
 }

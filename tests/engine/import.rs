@@ -34,7 +34,7 @@ fn alert(expr: &str) -> String {
 /// Checks what was written, unless nothing was.
 #[track_caller]
 fn check(imported: &Imported) {
-    if imported.report.kept.is_empty() {
+    if imported.report.imported.is_empty() {
         return;
     }
     let file = SourceFile { path: "imported.toml".into(), text: imported.toml.clone() };
@@ -103,7 +103,8 @@ fn a_place_is_exact_however_yaml_writes_the_expression() {
         let line = marked[..at].matches('\n').count() + 1;
         let column = marked[..at].rsplit('\n').next().unwrap().chars().count() + 1;
         let report = import(&marked.replace('@', ""), &options(&[])).report;
-        let found: Vec<_> = report.misfits.iter().map(|m| (m.spot.line, m.spot.column)).collect();
+        let found: Vec<_> =
+            report.not_imported.iter().map(|m| (m.place.line, m.place.column)).collect();
         assert_eq!(found, [(line, column)], "{written}\n{}", report.render());
     }
 }
@@ -137,8 +138,8 @@ fn what_does_not_fit_is_marked_where_it_stands() {
         let report = import(&alert(&marked.replace('@', "")), &options(&[])).report;
         let head = "    expr: '".len();
         let wanted = (5, head + marked.find('@').unwrap() + 1);
-        let first = report.misfits.first().unwrap_or_else(|| panic!("{marked} was imported"));
-        assert_eq!((first.spot.line, first.spot.column), wanted, "{marked}: {}", first.why);
+        let first = report.not_imported.first().unwrap_or_else(|| panic!("{marked} was imported"));
+        assert_eq!((first.place.line, first.place.column), wanted, "{marked}: {}", first.why);
         assert!(!first.instead.is_empty());
     }
 }
@@ -148,7 +149,7 @@ fn what_does_not_fit_is_marked_where_it_stands() {
 fn becomes(expr: &str, when: &str, given: Option<&str>, also: &[&str]) {
     let imported = import(&alert(expr), &options(&[(Some("api"), "web")]));
     check(&imported);
-    assert!(imported.report.misfits.is_empty(), "{expr}:\n{}", imported.report.render());
+    assert!(imported.report.not_imported.is_empty(), "{expr}:\n{}", imported.report.render());
     let toml = &imported.toml;
     let value = |key: &str| {
         let line = toml.lines().find(|line| line.split(' ').next() == Some(key))?;
@@ -202,11 +203,14 @@ fn what_only_scraping_adds_is_left_out_or_becomes_a_target_and_is_said() {
     becomes(text, "c_rate > 1", None, &["target = \"web\""]);
     becomes("up{job=\"api\"} == 0", "web_up == 0", None, &["up = \"web\""]);
     let report = import(&alert("up == 0"), &options(&[])).report;
-    assert!(report.misfits[0].instead.contains("--target"));
+    assert!(report.not_imported[0].instead.contains("--target"));
     let both = "sum(rate(c{job=\"api\"}[5m])) / sum(rate(c{job=\"db\"}[5m])) > 1";
     let report = import(&alert(both), &options(&[])).report;
-    assert!(report.misfits[0].why.contains("differ only by labels"), "{}", report.render());
-    assert_eq!(import(&alert(both), &options(&[(Some("api"), "web")])).report.refused, 0);
+    assert!(report.not_imported[0].why.contains("differ only by labels"), "{}", report.render());
+    assert_eq!(
+        import(&alert(both), &options(&[(Some("api"), "web")])).report.summary.not_imported,
+        0
+    );
     let kept = Options { drop_labels: Vec::new(), targets: Vec::new() };
     assert!(import(&alert(text), &kept).toml.contains("c_total{job=\"api\"}"));
 }
@@ -223,7 +227,7 @@ fn signals_that_are_the_same_are_one_and_names_are_unique() {
     );
     let imported = import(&text, &options(&[]));
     check(&imported);
-    let names: Vec<_> = imported.report.kept.iter().map(|kept| kept.rule.as_str()).collect();
+    let names: Vec<_> = imported.report.imported.iter().map(|kept| kept.rule.as_str()).collect();
     assert_eq!(names, ["http-errors", "http-errors-2", "5xx-rate", "alert"]);
     assert_eq!(imported.toml.matches("[signal.").count(), 3);
 }
@@ -238,7 +242,7 @@ fn recorded_series_are_replaced_unless_that_would_change_what_is_meant() {
     };
     let why = |record: &str, alert: &str| {
         let report = import(&text(record, alert), &options(&[])).report;
-        report.misfits.first().map(|misfit| misfit.why.clone())
+        report.not_imported.first().map(|misfit| misfit.why.clone())
     };
     assert_eq!(why("sum(rate(c[5m]))", "r:x > 1"), None);
     assert!(why("sum(rate(c[5m]))", "r:x{a=\"b\"} > 1").unwrap().contains("matched by `a`"));
@@ -277,7 +281,7 @@ fn expressions_of_any_depth_and_length_are_answered() {
     ] {
         let imported = import(&alert(&expr), &options(&[]));
         check(&imported);
-        assert_eq!(imported.report.refused, 1, "{}", imported.report.render());
+        assert_eq!(imported.report.summary.not_imported, 1, "{}", imported.report.render());
     }
 }
 
@@ -304,8 +308,8 @@ proptest! {
         match prometheus(&[input], &options(&[(None, "web")])) {
             Ok(imported) => {
                 check(&imported);
-                for misfit in &imported.report.misfits {
-                    prop_assert!((1..=lines).contains(&misfit.spot.line));
+                for misfit in &imported.report.not_imported {
+                    prop_assert!((1..=lines).contains(&misfit.place.line));
                 }
                 prop_assert!(!imported.report.json(None).is_empty());
             }

@@ -131,7 +131,7 @@ fn judged(rows: &[Row]) -> Vec<[bool; ALERTS.len()]> {
     let drop_labels = vec!["job".to_owned(), "instance".to_owned()];
     let options = Options { drop_labels, targets: Vec::new() };
     let imported = prometheus(&[input], &options).unwrap();
-    assert_eq!(imported.report.refused, 0, "{}", imported.report.render());
+    assert_eq!(imported.report.summary.not_imported, 0, "{}", imported.report.render());
     let file = |path: &str, text: &str| SourceFile { path: path.into(), text: text.into() };
     let compiled = compile(&file("main.toml", MAIN), &[file("imported.toml", &imported.toml)]);
     let plan = compiled.unwrap_or_else(|wrong| {

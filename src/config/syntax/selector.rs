@@ -167,12 +167,13 @@ impl SelectorParser<'_> {
             match c {
                 c if c == quote => return Ok(value),
                 '\\' if quote != '`' => {
-                    let escaped = self.escape(quote);
-                    let wrong = || {
-                        TextError::new(from..self.here().end, "unknown escape in a label's value")
+                    let Some((meant, len)) = escaped(self.rest(), quote) else {
+                        let span = from..self.here().end;
+                        return Err(TextError::new(span, "unknown escape in a label's value")
+                            .help("write `\\\\` for a backslash"));
                     };
-                    value
-                        .push(escaped.ok_or_else(|| wrong().help("write `\\\\` for a backslash"))?);
+                    value.push(meant);
+                    self.at += len;
                 }
                 '\n' if quote != '`' => {
                     return Err(TextError::new(start..start + 1, "the quote is never closed"));
@@ -182,36 +183,6 @@ impl SelectorParser<'_> {
         }
     }
 
-    /// What stands behind a backslash, as in Go.
-    fn escape(&mut self, quote: char) -> Option<char> {
-        let c = self.rest().chars().next()?;
-        let digits = |this: &mut Self, from: usize, len: usize, radix: u32| {
-            let code = this.rest().get(from..from + len)?;
-            let code = code.bytes().all(|b| b.is_ascii_hexdigit()).then_some(code)?;
-            let c = char::from_u32(u32::from_str_radix(code, radix).ok()?)?;
-            this.at += from + len;
-            Some(c)
-        };
-        let c = match c {
-            'x' => return digits(self, 1, 2, 16).filter(char::is_ascii),
-            'u' => return digits(self, 1, 4, 16),
-            'U' => return digits(self, 1, 8, 16),
-            '0'..='7' => return digits(self, 0, 3, 8).filter(char::is_ascii),
-            'a' => '\u{7}',
-            'b' => '\u{8}',
-            'f' => '\u{c}',
-            'n' => '\n',
-            'r' => '\r',
-            't' => '\t',
-            'v' => '\u{b}',
-            '\\' => '\\',
-            c if c == quote => c,
-            _ => return None,
-        };
-        self.at += 1;
-        Some(c)
-    }
-
     fn trailing(&self) -> TextError {
         match self.rest().chars().next() {
             Some('[') => TextError::new(self.at..self.text.len(), "a selector has no range")
@@ -219,6 +190,31 @@ impl SelectorParser<'_> {
             _ => TextError::new(self.here(), "the selector should end here"),
         }
     }
+}
+
+/// What stands behind a backslash, as in Go, and how many bytes it takes.
+pub(crate) fn escaped(rest: &str, quote: char) -> Option<(char, usize)> {
+    let coded = |from: usize, len: usize, radix: u32| {
+        let code = rest.get(from..from + len)?;
+        let code = code.bytes().all(|b| b.is_ascii_hexdigit()).then_some(code)?;
+        Some((char::from_u32(u32::from_str_radix(code, radix).ok()?)?, from + len))
+    };
+    let plain = match rest.chars().next()? {
+        'x' => return coded(1, 2, 16).filter(|(c, _)| c.is_ascii()),
+        'u' => return coded(1, 4, 16),
+        'U' => return coded(1, 8, 16),
+        '0'..='7' => return coded(0, 3, 8).filter(|(c, _)| c.is_ascii()),
+        'a' => '\u{7}',
+        'b' => '\u{8}',
+        'f' => '\u{c}',
+        'n' => '\n',
+        'r' => '\r',
+        't' => '\t',
+        'v' => '\u{b}',
+        c if c == quote || c == '\\' => c,
+        _ => return None,
+    };
+    Some((plain, 1))
 }
 
 fn set_metric(

@@ -36,6 +36,11 @@ pub(in crate::import) enum ExprKind {
 }
 
 impl Expr {
+    /// The name and the arguments of a function's call.
+    pub(in crate::import) fn call(&self) -> Option<(&str, &[Self])> {
+        if let ExprKind::Call { name, args } = &self.kind { Some((name, args)) } else { None }
+    }
+
     /// The expressions that it consists of.
     pub(in crate::import) fn children_mut(&mut self) -> Vec<&mut Self> {
         match &mut self.kind {
@@ -102,7 +107,7 @@ impl Op {
         row.expect("every operator is in the table")
     }
 
-    pub(super) fn tightness(self) -> u8 {
+    pub(in crate::import) fn tightness(self) -> u8 {
         self.row().1
     }
 

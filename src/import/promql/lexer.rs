@@ -1,230 +1,145 @@
 //! Cuts an expression into tokens with their places. Comments and white space are left out.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
+use regex_lite::Regex;
+
+use crate::config::syntax::selector::escaped;
 use crate::import::rule_files::ExprText;
-use crate::import::spot::Spot;
+use crate::import::spot::{Flaw, Spot};
 
 /// The most tokens of an expression. A chain of operators becomes a tree as deep as it is long, and
 /// whatever walks trees does so on the stack.
 const MAX_TOKENS: usize = 2048;
 
-/// Why an expression cannot be read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::import) struct Unreadable {
-    pub(in crate::import) spot: Spot,
-    pub(in crate::import) why: String,
-}
-
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum PromToken {
     Number(f64),
     Duration(Duration),
-    Name(String),
     Text(String),
-    Symbol(&'static str),
+    /// A metric, a label, a function or a keyword.
+    Name(String),
+    Symbol(String),
+    /// Nothing is left.
+    End,
 }
 
-const SYMBOLS: [&str; 24] = [
-    "==", "!=", "=~", "!~", "<=", ">=", "(", ")", "{", "}", "[", "]", ",", "=", "<", ">", "+", "-",
-    "*", "/", "%", "^", "@", ":",
-];
+/// A name, a number with its unit, a text in quotes or a symbol. A metric's name may hold `:`;
+/// `[5m:1m]` is no name, as it starts with a digit.
+static TOKEN: LazyLock<Regex> = LazyLock::new(|| {
+    let token = r#"(?sx) ^ (?:
+        (?<name> [A-Za-z_] [A-Za-z0-9_:]* )
+        | (?<number> 0[xX][0-9a-fA-F]*
+            | \.?[0-9] [0-9.]* (?: [eE][+-]?[0-9]+ | [A-Za-z][A-Za-z0-9]* )? )
+        | (?<text> " (?: \\. | [^"\\] )* " | ' (?: \\. | [^'\\] )* ' | ` [^`]* ` )
+        | (?<symbol> [=!]~ | [=!<>]= | [(){}\[\],=<>+*/%^@:-] ) )"#;
+    Regex::new(token).expect("a constant that is a regular expression")
+});
 
-/// Cuts an expression; the last spot is where it ends.
-pub(super) fn tokens(source: &ExprText) -> Result<(Vec<(PromToken, Spot)>, Spot), Unreadable> {
-    let mut lexer = Lexer { chars: source.text.chars().collect(), at: 0, spots: &source.spots };
+/// Cuts an expression; the last token is its end.
+pub(super) fn tokens(source: &ExprText) -> Result<Vec<(PromToken, Spot)>, Flaw> {
     let mut tokens = Vec::new();
+    let mut rest = source.text.trim_start();
     loop {
-        lexer.skip_space();
-        let spot = lexer.spot();
-        if lexer.at >= lexer.chars.len() {
-            return Ok((tokens, spot));
+        while let Some(comment) = rest.strip_prefix('#') {
+            rest = comment.trim_start_matches(|c| c != '\n').trim_start();
+        }
+        let spot = source.spot(source.text.len() - rest.len());
+        if rest.is_empty() {
+            tokens.push((PromToken::End, spot));
+            return Ok(tokens);
         }
         if tokens.len() >= MAX_TOKENS {
-            return Err(Unreadable { spot, why: format!("it is longer than {MAX_TOKENS} words") });
+            return Err(Flaw::new(spot, format!("it is longer than {MAX_TOKENS} words"), ""));
         }
-        tokens.push((lexer.token()?, spot));
+        let (token, len) = token(rest).map_err(|(at, why)| {
+            Flaw::new(source.spot(source.text.len() - rest.len() + at), why, "")
+        })?;
+        tokens.push((token, spot));
+        rest = rest[len..].trim_start();
     }
 }
 
-struct Lexer<'s> {
-    chars: Vec<char>,
-    at: usize,
-    spots: &'s [Spot],
-}
-
-impl Lexer<'_> {
-    fn spot(&self) -> Spot {
-        self.spots.get(self.at).or(self.spots.last()).copied().unwrap_or_default()
-    }
-
-    fn peek(&self, ahead: usize) -> char {
-        self.chars.get(self.at + ahead).copied().unwrap_or('\0')
-    }
-
-    fn wrong<T>(&self, why: impl Into<String>) -> Result<T, Unreadable> {
-        Err(Unreadable { spot: self.spot(), why: why.into() })
-    }
-
-    /// Takes characters while they belong to it.
-    fn take(&mut self, inside: impl Fn(char) -> bool) -> String {
-        let rest = self.chars[self.at..].iter().copied();
-        let taken: String = rest.take_while(|c| inside(*c)).collect();
-        self.at += taken.chars().count();
-        taken
-    }
-
-    fn skip_space(&mut self) {
-        self.take(char::is_whitespace);
-        while self.peek(0) == '#' {
-            self.take(|c| c != '\n');
-            self.take(char::is_whitespace);
-        }
-    }
-
-    fn token(&mut self) -> Result<PromToken, Unreadable> {
-        let c = self.peek(0);
-        if c.is_ascii_digit() || (c == '.' && self.peek(1).is_ascii_digit()) {
-            return self.number();
-        }
-        if c.is_ascii_alphabetic() || c == '_' {
-            return Ok(self.name());
-        }
-        if matches!(c, '"' | '\'' | '`') {
-            return self.text(c);
-        }
-        let rest: String = self.chars[self.at..].iter().take(2).collect();
-        match SYMBOLS.into_iter().find(|symbol| rest.starts_with(symbol)) {
-            Some(symbol) => {
-                self.at += symbol.len();
-                Ok(PromToken::Symbol(symbol))
-            }
-            None => self.wrong(format!("`{}` means nothing to PromQL", c.escape_debug())),
-        }
-    }
-
-    /// A metric's name may hold `:`; `[5m:1m]` is no name, as it starts with a digit.
-    fn name(&mut self) -> PromToken {
-        let name = self.take(|c| c.is_ascii_alphanumeric() || c == '_' || c == ':');
-        match name.to_ascii_lowercase().as_str() {
+/// The first token and its length; else what is wrong, and where.
+fn token(rest: &str) -> Result<(PromToken, usize), (usize, String)> {
+    let Some(found) = TOKEN.captures(rest) else {
+        let c = rest.chars().next().unwrap_or_default();
+        return Err((
+            0,
+            match c {
+                '"' | '\'' | '`' => "the quote is never closed".to_owned(),
+                _ => format!("`{}` means nothing to PromQL", c.escape_debug()),
+            },
+        ));
+    };
+    let token = if let Some(name) = found.name("name") {
+        match name.as_str().to_ascii_lowercase().as_str() {
             "inf" => PromToken::Number(f64::INFINITY),
             "nan" => PromToken::Number(f64::NAN),
-            _ => PromToken::Name(name),
+            _ => PromToken::Name(name.as_str().to_owned()),
         }
-    }
-
-    fn number(&mut self) -> Result<PromToken, Unreadable> {
-        let start = self.at;
-        if self.peek(0) == '0' && matches!(self.peek(1), 'x' | 'X') {
-            self.at += 2;
-            let digits = self.take(|c| c.is_ascii_hexdigit());
-            return match u64::from_str_radix(&digits, 16) {
-                #[expect(clippy::cast_precision_loss, reason = "as every number of PromQL")]
-                Ok(value) => Ok(PromToken::Number(value as f64)),
-                Err(_) => self.wrong("not a number"),
-            };
-        }
-        let mut text = self.take(|c| c.is_ascii_digit() || c == '.');
-        let signed = usize::from(matches!(self.peek(1), '+' | '-'));
-        if matches!(self.peek(0), 'e' | 'E') && self.peek(1 + signed).is_ascii_digit() {
-            text.extend(&self.chars[self.at..=self.at + signed]);
-            self.at += 1 + signed;
-            text += &self.take(|c| c.is_ascii_digit());
-        } else if self.peek(0).is_ascii_alphabetic() {
-            text += &self.take(|c| c.is_ascii_alphanumeric());
-            if let Some(duration) = duration(&text) {
-                return Ok(PromToken::Duration(duration));
-            }
-        }
-        match text.parse() {
-            Ok(value) => Ok(PromToken::Number(value)),
-            Err(_) => {
-                self.at = start;
-                self.wrong(format!("`{}` is not a number", text.escape_debug()))
-            }
-        }
-    }
-
-    fn text(&mut self, quote: char) -> Result<PromToken, Unreadable> {
-        let start = self.at;
-        self.at += 1;
-        let mut value = String::new();
-        while self.at < self.chars.len() {
-            let c = self.peek(0);
-            self.at += 1;
-            match c {
-                c if c == quote => return Ok(PromToken::Text(value)),
-                '\\' if quote != '`' => value.push(self.escape()?),
-                c => value.push(c),
-            }
-        }
-        self.at = start;
-        self.wrong("the quote is never closed")
-    }
-
-    fn escape(&mut self) -> Result<char, Unreadable> {
-        const PLAIN: [(char, char); 10] = [
-            ('a', '\u{7}'),
-            ('b', '\u{8}'),
-            ('f', '\u{c}'),
-            ('n', '\n'),
-            ('r', '\r'),
-            ('t', '\t'),
-            ('v', '\u{b}'),
-            ('\\', '\\'),
-            ('\'', '\''),
-            ('"', '"'),
-        ];
-        let c = self.peek(0);
-        if let Some((_, meant)) = PLAIN.into_iter().find(|(written, _)| *written == c) {
-            self.at += 1;
-            return Ok(meant);
-        }
-        let (from, len, radix) = match c {
-            'x' => (1, 2, 16),
-            'u' => (1, 4, 16),
-            'U' => (1, 8, 16),
-            '0'..='7' => (0, 3, 8),
-            _ => return self.wrong("unknown escape; write `\\\\` for a backslash"),
-        };
-        let digits = self.chars[self.at..].iter().skip(from).take(len);
-        let digits: String = digits.take_while(|c| c.is_digit(radix)).collect();
-        let code = u32::from_str_radix(&digits, radix).ok().filter(|_| digits.len() == len);
-        // Bytes that are no characters of their own do not stand in the labels of a page.
-        let code = code.filter(|code| matches!(c, 'u' | 'U') || *code < 0x80);
-        let Some(meant) = code.and_then(char::from_u32) else {
-            return self.wrong("an escape that is not a character");
-        };
-        self.at += from + len;
-        Ok(meant)
-    }
+    } else if let Some(written) = found.name("number") {
+        let wrong = || (0, format!("`{}` is not a number", written.as_str()));
+        number(written.as_str()).ok_or_else(wrong)?
+    } else if let Some(text) = found.name("text") {
+        PromToken::Text(unquoted(text.as_str())?)
+    } else {
+        PromToken::Symbol(found[0].to_owned())
+    };
+    Ok((token, found[0].len()))
 }
 
-/// A duration as Prometheus writes it: `1h30m`, `5m`, `1w`, `0`.
+fn number(text: &str) -> Option<PromToken> {
+    if let Some(digits) = text.strip_prefix("0x").or(text.strip_prefix("0X")) {
+        #[expect(clippy::cast_precision_loss, reason = "as every number of PromQL")]
+        return u64::from_str_radix(digits, 16).ok().map(|value| PromToken::Number(value as f64));
+    }
+    let value = text.parse().ok().map(PromToken::Number);
+    value.or_else(|| duration(text).map(PromToken::Duration))
+}
+
+/// A text without its quotes. In backquotes nothing is escaped.
+fn unquoted(text: &str) -> Result<String, (usize, String)> {
+    let (mut value, mut at) = (String::new(), 1);
+    while at + 1 < text.len() {
+        let c = text[at..].chars().next().unwrap_or_default();
+        at += c.len_utf8();
+        if c != '\\' || text.starts_with('`') {
+            value.push(c);
+            continue;
+        }
+        let rest = &text[at..];
+        let Some((meant, len)) = escaped(rest, '"').or_else(|| escaped(rest, '\'')) else {
+            let is_code =
+                rest.starts_with(['x', 'u', 'U']) || rest.starts_with(|c| ('0'..='7').contains(&c));
+            let unknown = "unknown escape; write `\\\\` for a backslash";
+            let why = if is_code { "an escape that is not a character" } else { unknown };
+            return Err((at, why.to_owned()));
+        };
+        value.push(meant);
+        at += len;
+    }
+    Ok(value)
+}
+
+/// A duration as Prometheus writes it: `1h30m`, `5m`, `1w`, `0`. Units come from large to small,
+/// each once.
 pub(in crate::import) fn duration(text: &str) -> Option<Duration> {
-    const UNITS: [(&str, u64); 7] = [
-        ("y", 365 * 86_400_000),
-        ("w", 7 * 86_400_000),
-        ("d", 86_400_000),
-        ("h", 3_600_000),
-        ("m", 60_000),
-        ("s", 1_000),
-        ("ms", 1),
-    ];
-    let mut rest = text.trim();
-    if matches!(rest, "" | "0") {
-        return (rest == "0").then_some(Duration::ZERO);
+    const DAY: u64 = 86_400_000;
+    const UNITS: [u64; 7] = [365 * DAY, 7 * DAY, DAY, 3_600_000, 60_000, 1_000, 1];
+    static DURATION: LazyLock<Regex> = LazyLock::new(|| {
+        let units = ["y", "w", "d", "h", "m", "s", "ms"].map(|unit| format!("(?:([0-9]+){unit})?"));
+        Regex::new(&format!("^{}$", units.concat())).expect("constants that are an expression")
+    });
+    let text = text.trim();
+    if matches!(text, "" | "0") {
+        return (text == "0").then_some(Duration::ZERO);
     }
-    let (mut millis, mut next) = (0_u64, 0);
-    while !rest.is_empty() {
-        let (digits, after) = rest.split_at(rest.find(|c: char| !c.is_ascii_digit())?);
-        let letters = after.find(|c: char| c.is_ascii_digit()).unwrap_or(after.len());
-        let (unit, after) = after.split_at(letters);
-        // Units come from large to small, each once.
-        let place = UNITS.iter().skip(next).position(|(name, _)| *name == unit)? + next;
-        let count: u64 = digits.parse().ok()?;
-        millis = millis.checked_add(count.checked_mul(UNITS[place].1)?)?;
-        (rest, next) = (after, place + 1);
-    }
-    Some(Duration::from_millis(millis))
+    let written = DURATION.captures(text)?;
+    let millis = written.iter().skip(1).zip(UNITS).try_fold(0_u64, |sum, (count, unit)| {
+        let count: u64 = count.map_or(Ok(0), |count| count.as_str().parse()).ok()?;
+        sum.checked_add(count.checked_mul(unit)?)
+    });
+    millis.map(Duration::from_millis)
 }

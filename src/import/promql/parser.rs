@@ -5,104 +5,84 @@
 use std::time::Duration;
 
 use super::ast::{Binary, Expr, ExprKind, Grouping, Op, SeriesSelector};
-use super::lexer::{PromToken, Unreadable, tokens};
+use super::lexer::{PromToken, tokens};
 use crate::import::rule_files::ExprText;
-use crate::import::spot::Spot;
+use crate::import::spot::{Flaw, Spot};
 use crate::toml_text::MatcherText;
 
 /// How deep parentheses, calls and signs may nest; ten times what people write.
 const MAX_DEPTH: usize = 64;
 
-/// Aggregations, and how many arguments each has.
-const AGGREGATIONS: [(&str, usize); 14] = [
-    ("sum", 1),
-    ("avg", 1),
-    ("min", 1),
-    ("max", 1),
-    ("count", 1),
-    ("group", 1),
-    ("stddev", 1),
-    ("stdvar", 1),
-    ("topk", 2),
-    ("bottomk", 2),
-    ("quantile", 2),
-    ("count_values", 2),
-    ("limitk", 2),
-    ("limit_ratio", 2),
+/// Aggregations of one argument, and those that have a parameter before it.
+const AGGREGATIONS: [&[&str]; 2] = [
+    &["sum", "avg", "min", "max", "count", "group", "stddev", "stdvar"],
+    &["topk", "bottomk", "quantile", "count_values", "limitk", "limit_ratio"],
 ];
 
-/// Parses an expression.
-pub(in crate::import) fn parse(source: &ExprText) -> Result<Expr, Unreadable> {
-    let (tokens, end) = tokens(source)?;
-    let mut parser = PromParser { tokens: &tokens, at: 0, end, depth: 0 };
-    let expr = parser.binary(1)?;
-    if parser.token().is_some() { parser.fail("an operator") } else { Ok(expr) }
+/// Parses an expression; `instead` says what to do where it cannot be parsed.
+pub(in crate::import) fn parse(source: &ExprText, instead: &str) -> Result<Expr, Flaw> {
+    let parse = |tokens: Vec<(PromToken, Spot)>| {
+        let mut parser = PromParser { tokens: &tokens, at: 0, depth: 0 };
+        let expr = parser.binary(1)?;
+        if *parser.token() == PromToken::End { Ok(expr) } else { parser.fail("an operator") }
+    };
+    let parsed = tokens(source).and_then(parse);
+    parsed.map_err(|flaw| Flaw { instead: instead.to_owned(), ..flaw })
 }
 
 struct PromParser<'t> {
+    /// The last one is the end.
     tokens: &'t [(PromToken, Spot)],
     at: usize,
-    end: Spot,
     depth: usize,
 }
 
-fn shown(token: &PromToken) -> String {
-    match token {
-        PromToken::Number(number) => number.to_string(),
-        PromToken::Duration(_) => "a duration".to_owned(),
-        PromToken::Name(name) => name.chars().take(40).collect(),
-        PromToken::Text(_) => "a text".to_owned(),
-        PromToken::Symbol(symbol) => (*symbol).to_owned(),
-    }
-}
-
 impl PromParser<'_> {
-    fn token(&self) -> Option<&PromToken> {
-        self.tokens.get(self.at).map(|(token, _)| token)
+    fn token(&self) -> &PromToken {
+        &self.tokens[self.at].0
     }
 
     fn spot(&self) -> Spot {
-        self.tokens.get(self.at).map_or(self.end, |(_, spot)| *spot)
+        self.tokens[self.at].1
     }
 
-    fn fail<T>(&self, wanted: &str) -> Result<T, Unreadable> {
-        let why = match self.token() {
-            Some(found) => format!("not PromQL: expected {wanted}, found `{}`", shown(found)),
-            None => format!("not PromQL: it ends where {wanted} should follow"),
+    fn fail<T>(&self, wanted: &str) -> Result<T, Flaw> {
+        let found = match self.token() {
+            PromToken::End => {
+                let why = format!("not PromQL: it ends where {wanted} should follow");
+                return Err(Flaw::new(self.spot(), why, ""));
+            }
+            PromToken::Number(number) => number.to_string(),
+            PromToken::Duration(_) => "a duration".to_owned(),
+            PromToken::Text(_) => "a text".to_owned(),
+            PromToken::Name(name) | PromToken::Symbol(name) => name.chars().take(40).collect(),
         };
-        Err(Unreadable { spot: self.spot(), why })
+        let why = format!("not PromQL: expected {wanted}, found `{found}`");
+        Err(Flaw::new(self.spot(), why, ""))
     }
 
-    fn too_deep<T>(&self, spot: Spot) -> Result<T, Unreadable> {
-        Err(Unreadable { spot, why: format!("it nests deeper than {MAX_DEPTH}") })
+    /// Whether this symbol or keyword comes next, the keyword in whatever case.
+    fn is(&self, word: &str) -> bool {
+        let (PromToken::Name(found) | PromToken::Symbol(found)) = self.token() else {
+            return false;
+        };
+        found.eq_ignore_ascii_case(word)
     }
 
-    fn is(&self, symbol: &str) -> bool {
-        matches!(self.token(), Some(PromToken::Symbol(found)) if *found == symbol)
-    }
-
-    /// Takes a symbol, if it comes next.
-    fn eat(&mut self, symbol: &str) -> bool {
-        let there = self.is(symbol);
-        self.at += usize::from(there);
-        there
-    }
-
-    fn expect(&mut self, symbol: &str) -> Result<(), Unreadable> {
-        if self.eat(symbol) { Ok(()) } else { self.fail(&format!("`{symbol}`")) }
-    }
-
-    /// Takes one of these keywords, in whatever case, if one comes next.
-    fn keyword(&mut self, words: &[&'static str]) -> Option<&'static str> {
-        let Some(PromToken::Name(name)) = self.token() else { return None };
-        let found = words.iter().find(|word| name.eq_ignore_ascii_case(word)).copied();
+    /// Takes one of these symbols or keywords, if one comes next.
+    fn eat(&mut self, words: &[&'static str]) -> Option<&'static str> {
+        let found = words.iter().find(|word| self.is(word)).copied();
         self.at += usize::from(found.is_some());
         found
     }
 
+    fn expect(&mut self, symbol: &'static str) -> Result<(), Flaw> {
+        if self.eat(&[symbol]).is_some() { Ok(()) } else { self.fail(&format!("`{symbol}`")) }
+    }
+
     /// Takes a name or a quoted text.
-    fn label(&mut self) -> Result<String, Unreadable> {
-        let Some(PromToken::Name(label) | PromToken::Text(label)) = self.token() else {
+    fn label(&mut self) -> Result<String, Flaw> {
+        let (PromToken::Name(label) | PromToken::Text(label)) = self.token() else {
             return self.fail("a label");
         };
         let label = label.clone();
@@ -110,27 +90,26 @@ impl PromParser<'_> {
         Ok(label)
     }
 
-    /// Parses items up to a closing symbol, with commas between them.
-    fn list(
+    /// Parses items in brackets, with commas between them.
+    fn list<T>(
         &mut self,
-        close: &str,
-        mut item: impl FnMut(&mut Self) -> Result<(), Unreadable>,
-    ) -> Result<(), Unreadable> {
-        while !self.eat(close) {
-            item(self)?;
-            if !self.eat(",") && !self.is(close) {
+        (open, close): (&'static str, &'static str),
+        mut item: impl FnMut(&mut Self) -> Result<T, Flaw>,
+    ) -> Result<Vec<T>, Flaw> {
+        self.expect(open)?;
+        let mut items = Vec::new();
+        while self.eat(&[close]).is_none() {
+            items.push(item(self)?);
+            if self.eat(&[","]).is_none() && !self.is(close) {
                 return self.fail(&format!("`,` or `{close}`"));
             }
         }
-        Ok(())
+        Ok(items)
     }
 
-    fn deeper<T>(
-        &mut self,
-        parse: impl FnOnce(&mut Self) -> Result<T, Unreadable>,
-    ) -> Result<T, Unreadable> {
+    fn deeper<T>(&mut self, parse: impl FnOnce(&mut Self) -> Result<T, Flaw>) -> Result<T, Flaw> {
         if self.depth >= MAX_DEPTH {
-            return self.too_deep(self.spot());
+            return Err(too_deep(self.spot()));
         }
         self.depth += 1;
         let result = parse(self);
@@ -138,19 +117,12 @@ impl PromParser<'_> {
         result
     }
 
-    /// The operator that comes next, if one does.
-    fn operator(&self) -> Option<Op> {
-        match self.token()? {
-            PromToken::Name(word) => Op::written(word),
-            PromToken::Symbol(symbol) => Op::written(symbol),
-            PromToken::Number(_) | PromToken::Duration(_) | PromToken::Text(_) => None,
-        }
-    }
-
     /// Operands joined by operators that bind at least this tightly.
-    fn binary(&mut self, tightness: u8) -> Result<Expr, Unreadable> {
+    fn binary(&mut self, tightness: u8) -> Result<Expr, Flaw> {
         let mut left = self.unary()?;
-        while let Some(op) = self.operator().filter(|op| op.tightness() >= tightness) {
+        while let PromToken::Name(word) | PromToken::Symbol(word) = self.token()
+            && let Some(op) = Op::written(word).filter(|op| op.tightness() >= tightness)
+        {
             let spot = self.spot();
             self.at += 1;
             let modifier = self.modifiers()?;
@@ -163,12 +135,12 @@ impl PromParser<'_> {
         Ok(left)
     }
 
-    fn modifiers(&mut self) -> Result<Option<(&'static str, Spot)>, Unreadable> {
+    fn modifiers(&mut self) -> Result<Option<(&'static str, Spot)>, Flaw> {
         let mut first = None;
         loop {
             let spot = self.spot();
             let words = ["bool", "on", "ignoring", "group_left", "group_right"];
-            let Some(word) = self.keyword(&words) else { return Ok(first) };
+            let Some(word) = self.eat(&words) else { return Ok(first) };
             first = first.or(Some((word, spot)));
             if word != "bool" && (!word.starts_with("group") || self.is("(")) {
                 self.labels()?;
@@ -177,113 +149,102 @@ impl PromParser<'_> {
     }
 
     /// A sign binds less tightly than a power and more tightly than a product.
-    fn unary(&mut self) -> Result<Expr, Unreadable> {
+    fn unary(&mut self) -> Result<Expr, Flaw> {
         let spot = self.spot();
-        let negative = self.is("-");
-        if !negative && !self.is("+") {
-            return self.postfix();
-        }
-        self.at += 1;
+        let Some(sign) = self.eat(&["-", "+"]) else { return self.postfix() };
         let of = self.deeper(|parser| parser.binary(Op::Pow.tightness()))?;
-        if !negative {
-            return Ok(of);
-        }
-        Ok(Expr { spot, kind: ExprKind::Neg(Box::new(of)) })
+        let neg = |of| Expr { spot, kind: ExprKind::Neg(Box::new(of)) };
+        Ok(if sign == "-" { neg(of) } else { of })
     }
 
-    fn postfix(&mut self) -> Result<Expr, Unreadable> {
+    fn postfix(&mut self) -> Result<Expr, Flaw> {
         let (mut expr, mut shifts) = (self.primary()?, 0);
         loop {
             let spot = self.spot();
-            let what = if self.eat("[") {
-                let range = self.duration()?;
-                if !self.eat(":") {
-                    self.range(&mut expr, range)?;
-                    continue;
+            let what = match self.eat(&["[", "@", "offset"]) {
+                None => return Ok(expr),
+                Some("[") => {
+                    let given = self.duration()?;
+                    if self.eat(&[":"]).is_none() {
+                        self.expect("]")?;
+                        // This gives a selector its range.
+                        let ExprKind::Series(_, range @ None) = &mut expr.kind else {
+                            let why = "not PromQL: a range stands only behind a selector";
+                            return Err(Flaw::new(expr.spot, why, ""));
+                        };
+                        *range = Some(given);
+                        continue;
+                    }
+                    if !self.is("]") {
+                        self.duration()?;
+                    }
+                    self.expect("]")?;
+                    "a subquery"
                 }
-                if !self.is("]") {
+                Some("@") => {
+                    self.instant()?;
+                    "`@`"
+                }
+                Some(_) => {
+                    self.eat(&["-"]);
                     self.duration()?;
+                    "`offset`"
                 }
-                self.expect("]")?;
-                "a subquery"
-            } else if self.eat("@") {
-                self.instant()?;
-                "`@`"
-            } else if self.keyword(&["offset"]).is_some() {
-                self.eat("-");
-                self.duration()?;
-                "`offset`"
-            } else {
-                return Ok(expr);
             };
             if shifts > MAX_DEPTH {
-                return self.too_deep(spot);
+                return Err(too_deep(spot));
             }
             shifts += 1;
             expr = Expr { spot, kind: ExprKind::Shifted(what, Box::new(expr)) };
         }
     }
 
-    /// Ends `[5m]`, which gives a selector its range.
-    fn range(&mut self, expr: &mut Expr, given: Duration) -> Result<(), Unreadable> {
-        self.expect("]")?;
-        if let ExprKind::Series(_, range @ None) = &mut expr.kind {
-            *range = Some(given);
-            return Ok(());
-        }
-        let why = "not PromQL: a range stands only behind a selector".to_owned();
-        Err(Unreadable { spot: expr.spot, why })
-    }
-
-    fn instant(&mut self) -> Result<(), Unreadable> {
-        if self.keyword(&["start", "end"]).is_some() {
+    fn instant(&mut self) -> Result<(), Flaw> {
+        if self.eat(&["start", "end"]).is_some() {
             self.expect("(")?;
             return self.expect(")");
         }
-        self.eat("-");
-        if !matches!(self.token(), Some(PromToken::Number(_))) {
+        self.eat(&["-"]);
+        if !matches!(self.token(), PromToken::Number(_)) {
             return self.fail("a time");
         }
         self.at += 1;
         Ok(())
     }
 
-    fn duration(&mut self) -> Result<Duration, Unreadable> {
+    fn duration(&mut self) -> Result<Duration, Flaw> {
         let duration = match self.token() {
-            Some(PromToken::Duration(duration)) => Some(*duration),
+            PromToken::Duration(duration) => Some(*duration),
             // Newer versions read a number as seconds.
-            Some(PromToken::Number(seconds)) => Duration::try_from_secs_f64(*seconds).ok(),
-            _ => None,
+            PromToken::Number(seconds) => Duration::try_from_secs_f64(*seconds).ok(),
+            PromToken::Name(_) | PromToken::Symbol(_) => None,
+            PromToken::Text(_) | PromToken::End => None,
         };
         let Some(duration) = duration else { return self.fail("a duration") };
         self.at += 1;
         Ok(duration)
     }
 
-    fn primary(&mut self) -> Result<Expr, Unreadable> {
+    fn primary(&mut self) -> Result<Expr, Flaw> {
         let spot = self.spot();
-        let Some(token) = self.token().cloned() else {
-            return self.fail("a series, a number or `(`");
-        };
-        let kind = match token {
+        if self.eat(&["("]).is_some() {
+            let inner = self.deeper(|parser| parser.binary(1))?;
+            self.expect(")")?;
+            return Ok(inner);
+        }
+        let kind = match self.token().clone() {
             PromToken::Number(number) => ExprKind::Number(number),
             PromToken::Duration(duration) => ExprKind::Number(duration.as_secs_f64()),
             PromToken::Text(_) => ExprKind::Text,
-            PromToken::Symbol("(") => {
-                self.at += 1;
-                let inner = self.deeper(|parser| parser.binary(1))?;
-                self.expect(")")?;
-                return Ok(inner);
+            PromToken::Symbol(brace) if brace == "{" => {
+                return Ok(Expr { spot, kind: self.series(String::new())? });
             }
-            PromToken::Symbol("{") => {
-                let kind = self.series(String::new())?;
-                return Ok(Expr { spot, kind });
+            PromToken::Symbol(_) | PromToken::End => {
+                return self.fail("a series, a number or `(`");
             }
-            PromToken::Symbol(_) => return self.fail("a series, a number or `(`"),
             PromToken::Name(name) => {
                 self.at += 1;
-                let kind = self.named(name)?;
-                return Ok(Expr { spot, kind });
+                return Ok(Expr { spot, kind: self.named(name)? });
             }
         };
         self.at += 1;
@@ -291,21 +252,20 @@ impl PromParser<'_> {
     }
 
     /// An aggregation, a function or a metric, after its name.
-    fn named(&mut self, name: String) -> Result<ExprKind, Unreadable> {
-        let lower = name.to_ascii_lowercase();
-        let aggregation = AGGREGATIONS.iter().find(|(known, _)| *known == lower);
+    fn named(&mut self, name: String) -> Result<ExprKind, Flaw> {
+        let op = name.to_ascii_lowercase();
         let is_called = self.is("(");
-        if let Some((op, arguments)) = aggregation {
+        if let Some(parameters) = AGGREGATIONS.iter().position(|known| known.contains(&&*op)) {
             // The grouping stands before or behind the arguments.
             let before = self.grouping()?;
             if is_called || before != Grouping::All {
                 let args = self.deeper(Self::arguments)?;
                 let all = before == Grouping::All;
                 let grouping = if all { self.grouping()? } else { before };
-                if args.len() != *arguments {
-                    return self.fail(&format!("{arguments} arguments of `{op}`"));
+                if args.len() != parameters + 1 {
+                    return self.fail(&format!("{} arguments of `{op}`", parameters + 1));
                 }
-                return Ok(ExprKind::Aggregate { op: lower, grouping, args });
+                return Ok(ExprKind::Aggregate { op, grouping, args });
             }
         }
         if is_called {
@@ -315,48 +275,42 @@ impl PromParser<'_> {
         self.series(name)
     }
 
-    fn grouping(&mut self) -> Result<Grouping, Unreadable> {
+    fn arguments(&mut self) -> Result<Vec<Expr>, Flaw> {
+        self.list(("(", ")"), |parser| parser.binary(1))
+    }
+
+    fn grouping(&mut self) -> Result<Grouping, Flaw> {
         let spot = self.spot();
-        let Some(word) = self.keyword(&["by", "without"]) else { return Ok(Grouping::All) };
-        let labels = self.labels()?;
-        Ok(if word == "by" { Grouping::By(labels) } else { Grouping::Without(spot) })
+        Ok(match self.eat(&["by", "without"]) {
+            None => Grouping::All,
+            Some("by") => Grouping::By(self.labels()?),
+            Some(_) => {
+                self.labels()?;
+                Grouping::Without(spot)
+            }
+        })
     }
 
     /// Labels in parentheses, sorted.
-    fn labels(&mut self) -> Result<Vec<String>, Unreadable> {
-        self.expect("(")?;
-        let mut labels = Vec::new();
-        self.list(")", |parser| {
-            labels.push(parser.label()?);
-            Ok(())
-        })?;
+    fn labels(&mut self) -> Result<Vec<String>, Flaw> {
+        let mut labels = self.list(("(", ")"), Self::label)?;
         labels.sort_unstable();
         labels.dedup();
         Ok(labels)
     }
 
-    fn arguments(&mut self) -> Result<Vec<Expr>, Unreadable> {
-        self.expect("(")?;
-        let mut args = Vec::new();
-        self.list(")", |parser| {
-            args.push(parser.binary(1)?);
-            Ok(())
-        })?;
-        Ok(args)
-    }
-
-    fn series(&mut self, metric: String) -> Result<ExprKind, Unreadable> {
+    fn series(&mut self, metric: String) -> Result<ExprKind, Flaw> {
         let mut selector = SeriesSelector { metric, matchers: Vec::new() };
-        if self.eat("{") {
-            self.list("}", |parser| parser.matcher(&mut selector))?;
+        if self.is("{") {
+            self.list(("{", "}"), |parser| parser.matcher(&mut selector))?;
         }
         Ok(ExprKind::Series(selector, None))
     }
 
-    fn matcher(&mut self, selector: &mut SeriesSelector) -> Result<(), Unreadable> {
-        let quoted = matches!(self.token(), Some(PromToken::Text(_)));
+    fn matcher(&mut self, selector: &mut SeriesSelector) -> Result<(), Flaw> {
+        let quoted = matches!(self.token(), PromToken::Text(_));
         let label = self.label()?;
-        let Some(op) = ["=~", "!~", "!=", "="].into_iter().find(|op| self.is(op)) else {
+        let Some(op) = self.eat(&["=~", "!~", "!=", "="]) else {
             // A metric whose name needs quotes stands among the matchers.
             if quoted && selector.metric.is_empty() && (self.is(",") || self.is("}")) {
                 selector.metric = label;
@@ -364,8 +318,7 @@ impl PromParser<'_> {
             }
             return self.fail("`=`, `!=`, `=~` or `!~`");
         };
-        self.at += 1;
-        let Some(PromToken::Text(value)) = self.token().cloned() else {
+        let PromToken::Text(value) = self.token().clone() else {
             return self.fail("a text in quotes");
         };
         self.at += 1;
@@ -376,4 +329,8 @@ impl PromParser<'_> {
         }
         Ok(())
     }
+}
+
+fn too_deep(spot: Spot) -> Flaw {
+    Flaw::new(spot, format!("it nests deeper than {MAX_DEPTH}"), "")
 }
