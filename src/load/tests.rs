@@ -5,8 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::config::wrong_patterns;
-use crate::ruletest::TestCase;
-use crate::ruletest::{Basis, basics, rehearsal};
+use crate::ruletest::{TestCase, basics, rehearsal, rules_alone};
 
 use super::file::{Opened, Use, read};
 use super::search::{MAX_FILES, search};
@@ -71,9 +70,9 @@ pub fn load_tests(path: &Path) -> Result<Vec<TestCase>, LoadError> {
     let basis = match found {
         Some(mut found) => {
             found.rules.extend(rules);
-            Basis::Configuration(Box::new(found.compile(&super::Directories::default())?.plan))
+            found.compile(&super::Directories::default())?.plan
         }
-        None => Basis::rules(&rules).map_err(LoadError::Wrong)?,
+        None => rules_alone(&rules).map_err(LoadError::Wrong)?,
     };
     rehearsal(&file, &basis).map_err(LoadError::Wrong)
 }

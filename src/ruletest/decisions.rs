@@ -3,62 +3,55 @@
 use crate::model::entry::{ApprovalEvent, Event, Refusal, RollbackEvent, RuleEvent};
 use crate::model::name::RuleName;
 
-use super::script::Acted;
-
-/// What was decided so far.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Decisions {
-    /// The rule for which the deployment is rolled back.
-    rolled_back: Option<RuleName>,
-    /// The rules that asked people for a rollback.
-    asked: Vec<RuleName>,
-    /// The rules of which people were told instead.
-    told: Vec<RuleName>,
+/// What was decided, from the least to the most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Acted {
+    Nothing,
+    /// People were told.
+    Notify,
+    /// People were asked whether to roll back.
+    Ask,
+    /// The deployment is rolled back.
+    Rollback,
 }
+
+impl Acted {
+    /// The word.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Nothing => "none",
+            Self::Notify => "notify",
+            Self::Ask => "ask",
+            Self::Rollback => "rollback",
+        }
+    }
+}
+
+/// What was decided so far, and because of which rule.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Decisions(Vec<(Acted, RuleName)>);
 
 impl Decisions {
     /// Takes note of an entry.
     pub(crate) fn note(&mut self, event: &Event) {
-        match event {
-            Event::Rollback(RollbackEvent::Decided(decision)) => {
-                if let Some(rule) = decision.trigger.rule() {
-                    self.rolled_back = Some(rule.rule.clone());
-                }
-            }
-            Event::Approval(ApprovalEvent::Asked { decision, .. }) => {
-                self.asked.extend(decision.trigger.rule().map(|rule| rule.rule.clone()));
-            }
+        let (acted, rule) = if let Event::Rollback(RollbackEvent::Decided(decision)) = event {
+            (Acted::Rollback, decision.trigger.rule())
+        } else if let Event::Approval(ApprovalEvent::Asked { decision, .. }) = event {
+            (Acted::Ask, decision.trigger.rule())
+        } else if let Event::Rule(RuleEvent::Refused { refusal, evidence }) = event
             // Who only observes tells nobody.
-            Event::Rule(RuleEvent::Refused { refusal, evidence })
-                if *refusal != Refusal::Observing =>
-            {
-                self.told.push(evidence.rule.clone());
-            }
-            Event::Daemon(_)
-            | Event::Deployment(_)
-            | Event::Stage(_)
-            | Event::Rule(_)
-            | Event::Approval(_)
-            | Event::Pause(_)
-            | Event::Live(_)
-            | Event::Rollback(_)
-            | Event::Attempt(_)
-            | Event::Drill(_)
-            | Event::Notice(_) => {}
-        }
+            && *refusal != Refusal::Observing
+        {
+            (Acted::Notify, Some(evidence))
+        } else {
+            return;
+        };
+        self.0.extend(rule.map(|rule| (acted, rule.rule.clone())));
     }
 
-    /// What was decided because of the rule, or of any.
+    /// The most that was decided because of the rule, or of any.
     pub(crate) fn of(&self, rule: Option<&RuleName>) -> Acted {
-        let concerns = |name: &RuleName| rule.is_none_or(|rule| rule == name);
-        if self.rolled_back.as_ref().is_some_and(concerns) {
-            Acted::Rollback
-        } else if self.asked.iter().any(concerns) {
-            Acted::Ask
-        } else if self.told.iter().any(concerns) {
-            Acted::Notify
-        } else {
-            Acted::None
-        }
+        let of_rule = self.0.iter().filter(|(_, name)| rule.is_none_or(|rule| rule == name));
+        of_rule.map(|(acted, _)| *acted).max().unwrap_or(Acted::Nothing)
     }
 }

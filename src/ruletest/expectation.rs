@@ -2,15 +2,14 @@
 
 use std::time::Duration;
 
-use crate::engine::view::health::Health;
-use crate::model::entry::{Refusal, RuleStanding};
+use crate::model::entry::SignalEvidence;
 use crate::model::name::{RuleName, StageName};
 use crate::model::plan::Plan;
-use crate::model::signal::{Signal, Unit};
+use crate::model::signal::Unit;
 use crate::model::time::format_duration;
 
-use super::script::{Acted, Expectation, ExpectedFact, ExpectedReading, VerdictKind, When};
-use crate::config::expr::lexer::{ExprToken, tokenize};
+use super::script::{Expectation, ExpectedFact, ShownWord, When};
+use crate::config::expr::lexer::literal;
 use crate::config::expr::units;
 use crate::config::syntax::{ErrorSink, TextError, TomlEntry, TomlTable, TomlValue, all};
 use crate::config::tables::named_table::unknown_name;
@@ -18,6 +17,17 @@ use crate::config::tables::named_table::unknown_name;
 /// How far a reading may be off where the expectation does not say, relative to the value, or
 /// absolutely where that is below 1: what sums of many numbers lose.
 const DEFAULT_TOLERANCE: f64 = 1e-6;
+
+/// What is seen in one word, by its key.
+const WORDS: [(&str, ShownWord); 7] = [
+    ("state", ShownWord::State),
+    ("verdict", ShownWord::Verdict),
+    ("reason", ShownWord::Reason),
+    ("decision", ShownWord::Decision),
+    ("refusal", ShownWord::Refusal),
+    ("colour", ShownWord::Colour),
+    ("stage", ShownWord::Stage),
+];
 
 /// What an expectation may refer to.
 pub(crate) struct TestScope<'p> {
@@ -125,42 +135,28 @@ fn rule(value: TomlValue<'_>, plan: &Plan, sink: &mut ErrorSink) -> Option<RuleN
 
 /// Everything that must be so.
 fn facts(table: &TomlTable<'_>, plan: &Plan, sink: &mut ErrorSink) -> Option<Vec<ExpectedFact>> {
-    let states = [RuleStanding::Inactive, RuleStanding::Pending, RuleStanding::Firing];
-    let states = states.map(|state| (state.to_string(), state));
-    let state = table.opt("state", sink, |value, sink| value.choice(&states, sink));
-    let verdicts = [VerdictKind::Holds, VerdictKind::Fails, VerdictKind::NoData];
-    let verdicts = verdicts.map(|verdict| (verdict.name(), verdict));
-    let verdict = table.opt("verdict", sink, |value, sink| value.choice(&verdicts, sink));
-    let reason = table.opt("reason", sink, TomlValue::string);
-    let decisions = [Acted::Rollback, Acted::Ask, Acted::Notify, Acted::None];
-    let decisions = decisions.map(|decision| (decision.name(), decision));
-    let decision = table.opt("decision", sink, |value, sink| value.choice(&decisions, sink));
-    let mut refusals: Vec<_> =
-        Refusal::ALL.map(|refusal| (refusal.to_string(), Some(refusal))).into();
-    refusals.push(("none".to_owned(), None));
-    let refusal = table.opt("refusal", sink, |value, sink| value.choice(&refusals, sink));
-    let colours = [Health::Green, Health::Unknown, Health::Yellow, Health::Red];
-    let colours = colours.map(|colour| (colour.name(), colour));
-    let colour = table.opt("colour", sink, |value, sink| value.choice(&colours, sink));
-    let stage = table.opt("stage", sink, |value, sink| stage(value, plan, sink));
+    let read = |value: TomlValue<'_>, what, sink: &mut ErrorSink| match what {
+        ShownWord::Reason => value.string(sink),
+        ShownWord::Stage => stage(value, plan, sink).map(|stage| stage.to_string()),
+        ShownWord::State | ShownWord::Verdict | ShownWord::Decision => {
+            value.word(sink).map(str::to_owned)
+        }
+        ShownWord::Refusal | ShownWord::Colour => value.word(sink).map(str::to_owned),
+    };
+    let words = WORDS.map(|(key, what)| {
+        let word = table.opt(key, sink, |value, sink| read(value, what, sink));
+        word.map(|word| word.map(|word| ExpectedFact::Word(key, what, word)))
+    });
     let passed = table.opt("passed", sink, |value, sink| stage_of(value, plan, sink));
+    let passed = passed.map(|stage| stage.map(ExpectedFact::Passed));
     let tolerance = table.opt("tolerance", sink, tolerance);
     let signals = table.opt("signals", sink, |value, sink| {
         let entries = value.entries(sink)?.into_iter();
         all(entries.map(|entry| signal(entry, tolerance.flatten(), plan, sink)))
     });
     tolerance?;
-    let rest = [
-        state?.map(ExpectedFact::State),
-        verdict?.map(ExpectedFact::Verdict),
-        reason?.map(ExpectedFact::Reason),
-        decision?.map(ExpectedFact::Decision),
-        refusal?.map(ExpectedFact::Refusal),
-        colour?.map(ExpectedFact::Health),
-        stage?.map(ExpectedFact::Stage),
-        passed?.map(ExpectedFact::Passed),
-    ];
-    Some(rest.into_iter().flatten().chain(signals?.unwrap_or_default()).collect())
+    let facts = words.into_iter().chain([passed]).collect::<Option<Vec<_>>>()?;
+    Some(facts.into_iter().flatten().chain(signals?.unwrap_or_default()).collect())
 }
 
 /// A stage: one of the configuration, where that has any.
@@ -207,60 +203,70 @@ fn signal(
         let error = entry.key_error(format!("unknown signal `{}`", name.escape_debug()));
         return sink.refuse(error.suggest(name, known));
     };
-    let reading = reading(entry.value, signal, sink)?;
-    let size = match &reading {
-        ExpectedReading::Value(value) | ExpectedReading::AtLeast(value) => value.abs(),
-        ExpectedReading::NoData(_) => 1.0,
-    };
-    let tolerance = tolerance.unwrap_or(DEFAULT_TOLERANCE * size.max(1.0));
-    Some(ExpectedFact::Signal(signal.name.clone(), group, reading, tolerance))
+    let (signal, unit) = (signal.name.clone(), signal.unit);
+    let mut wanted = SignalEvidence { signal, group, value: None, at_least: false, no_data: None };
+    if entry.value.as_str().is_some() {
+        entry.value.parse(sink, |text| reading(text, unit, &mut wanted))?;
+    } else {
+        wanted.value = Some(entry.value.number(sink)?);
+    }
+    let size = wanted.value.map_or(1.0, f64::abs).max(1.0);
+    Some(ExpectedFact::Signal(wanted, tolerance.unwrap_or(DEFAULT_TOLERANCE * size)))
 }
 
-/// A number, or in a string a number with a unit, `at least` one, or `no data`.
-fn reading(value: TomlValue<'_>, signal: &Signal, sink: &mut ErrorSink) -> Option<ExpectedReading> {
-    if value.as_str().is_none() {
-        return value.number(sink).map(ExpectedReading::Value);
-    }
-    value.parse(sink, |text| {
-        if let Some(why) = text.strip_prefix("no data") {
-            return no_data(text, why);
+/// Reads a number with a unit, `at least` one, or `no data`.
+fn reading(text: &str, unit: Option<Unit>, wanted: &mut SignalEvidence) -> Result<(), TextError> {
+    if let Some(why) = text.strip_prefix("no data") {
+        wanted.no_data = why.strip_prefix(": ").map(str::to_owned);
+        if why.is_empty() || wanted.no_data.is_some() {
+            return Ok(());
         }
-        match text.strip_prefix("at least ") {
-            Some(rest) => {
-                literal(rest, text.len() - rest.len(), signal.unit).map(ExpectedReading::AtLeast)
-            }
-            None => literal(text, 0, signal.unit).map(ExpectedReading::Value),
+        return Err(TextError::new(0..text.len(), "not a reading")
+            .help("write \"no data\", or \"no data: no traffic\""));
+    }
+    let least = text.strip_prefix("at least ");
+    wanted.at_least = least.is_some();
+    wanted.value = Some(number(text, least.unwrap_or(text), unit)?);
+    Ok(())
+}
+
+/// The number at the end of a reading.
+fn number(whole: &str, text: &str, unit: Option<Unit>) -> Result<f64, TextError> {
+    let wrong = |why: &str| TextError::new(whole.len() - text.len()..whole.len(), why);
+    let number = text.trim();
+    let (sign, digits) = number.strip_prefix('-').map_or((1.0, number), |n| (-1.0, n.trim_start()));
+    let (value, own) = literal(digits).map_err(|_| {
+        let help = "write a number, \"5%\", \"250ms\", \"at least 10s\" or \"no data\"";
+        wrong("not a reading").help(help)
+    })?;
+    match (own, unit) {
+        (Some(own), Some(unit)) if own != unit => {
+            let (own, unit) = (units::name(own), units::name(unit));
+            Err(wrong(&format!("the signal measures {unit}, this is {own}")))
         }
-    })
-}
-
-fn no_data(text: &str, why: &str) -> Result<ExpectedReading, TextError> {
-    match (why, why.strip_prefix(": ")) {
-        ("", _) => Ok(ExpectedReading::NoData(None)),
-        (_, Some(why)) => Ok(ExpectedReading::NoData(Some(why.to_owned()))),
-        (_, None) => Err(TextError::new(0..text.len(), "not a reading")
-            .help("write \"no data\", or \"no data: no traffic\"")),
+        _ => Ok(sign * value),
     }
 }
 
-fn literal(text: &str, at: usize, unit: Option<Unit>) -> Result<f64, TextError> {
-    let wrong = || {
-        TextError::new(at..at + text.len(), "not a reading")
-            .help("write a number, \"5%\", \"250ms\", \"at least 10s\" or \"no data\"")
-    };
-    let tokens = tokenize(text).map_err(|_| wrong())?;
-    let tokens: Vec<&ExprToken> = tokens.iter().map(|located| &located.token).collect();
-    let (value, own) = match tokens[..] {
-        [ExprToken::Number(value, own)] => (*value, *own),
-        [ExprToken::Minus, ExprToken::Number(value, own)] => (-value, *own),
-        _ => return Err(wrong()),
-    };
-    if let (Some(own), Some(unit)) = (own, unit)
-        && own != unit
-    {
-        let (own, unit) = (units::name(own), units::name(unit));
-        let message = format!("the signal measures {unit}, this is {own}");
-        return Err(TextError::new(at..at + text.len(), message));
+#[cfg(test)]
+mod tests {
+    use crate::config::syntax::declaration::declaration;
+    use crate::engine::view::health::Health;
+    use crate::model::entry::{Refusal, RuleStanding};
+    use crate::ruletest::decisions::Acted;
+
+    #[test]
+    fn the_words_that_may_be_expected_are_those_that_are_shown() {
+        let check = |key: &str, shown: Vec<String>| {
+            assert_eq!(declaration("expectation").key(key).words, shown, "{key}");
+        };
+        let states = [RuleStanding::Inactive, RuleStanding::Pending, RuleStanding::Firing];
+        check("state", states.map(|state| state.to_string()).into());
+        let decisions = [Acted::Rollback, Acted::Ask, Acted::Notify, Acted::Nothing];
+        check("decision", decisions.map(|decision| decision.name().to_owned()).into());
+        let refusals = Refusal::ALL.iter().map(ToString::to_string);
+        check("refusal", refusals.chain(["none".to_owned()]).collect());
+        let colours = [Health::Green, Health::Unknown, Health::Yellow, Health::Red];
+        check("colour", colours.map(|colour| colour.name().to_owned()).into());
     }
-    Ok(value)
 }

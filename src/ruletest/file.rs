@@ -53,35 +53,18 @@ pub struct Basics {
     pub rules: Vec<Pattern>,
 }
 
-/// What the tests of a file are about.
-#[derive(Clone, Debug)]
-pub enum Basis {
-    /// A whole configuration: its targets, hooks, mode and deployment are those of the tests.
-    Configuration(Box<Plan>),
-    /// Rules files alone. The tests' targets are made from their series, the mode is `auto`, and
-    /// every rule that would run a hook runs one that is always done.
-    Rules(Box<Plan>),
-}
-
-impl Basis {
-    /// Rules files alone.
-    ///
-    /// # Errors
-    /// Everything that is wrong with any of the files, lints included.
-    pub fn rules(files: &[SourceFile]) -> Result<Self, Diagnostics> {
-        let mut plan = compile_alone(files)?;
-        plan.mode = Mode::Auto;
-        plan.hooks = vec![done_at_once()];
-        plan.deployment.then = Some(HookIx(0));
-        plan.deployment.bake = None;
-        Ok(Self::Rules(Box::new(plan)))
-    }
-
-    const fn plan(&self) -> &Plan {
-        match self {
-            Self::Configuration(plan) | Self::Rules(plan) => plan,
-        }
-    }
+/// The plan of rules files alone, which has no targets: the tests make them from their series. The
+/// mode is `auto`, and every rule that would run a hook runs one that is always done.
+///
+/// # Errors
+/// Everything that is wrong with any of the files, lints included.
+pub fn rules_alone(files: &[SourceFile]) -> Result<Plan, Diagnostics> {
+    let mut plan = compile_alone(files)?;
+    plan.mode = Mode::Auto;
+    plan.hooks = vec![done_at_once()];
+    plan.deployment.then = Some(HookIx(0));
+    plan.deployment.bake = None;
+    Ok(plan)
 }
 
 /// A hook of one step. Steps are not run in tests, so it does not matter which.
@@ -115,11 +98,11 @@ pub fn basics(file: &SourceFile) -> Result<Basics, Diagnostics> {
     })
 }
 
-/// Reads the tests of a file.
+/// Reads the tests of a file: their targets, hooks, mode and deployment are those of the plan.
 ///
 /// # Errors
 /// Everything that is wrong with the file.
-pub fn rehearsal(file: &SourceFile, basis: &Basis) -> Result<Vec<TestCase>, Diagnostics> {
+pub fn rehearsal(file: &SourceFile, basis: &Plan) -> Result<Vec<TestCase>, Diagnostics> {
     read_file(file, |root, sink| {
         root.check_keys(sink);
         cases(root, body(&file.text), basis, sink)
@@ -143,7 +126,7 @@ fn read_file<T>(
 fn cases(
     root: &TomlTable<'_>,
     text: &str,
-    basis: &Basis,
+    basis: &Plan,
     sink: &mut ErrorSink,
 ) -> Option<Vec<TestCase>> {
     let Some(value) = root.get("test") else {
@@ -169,14 +152,14 @@ fn cases(
     }))
 }
 
-fn case(value: TomlValue<'_>, text: &str, basis: &Basis, sink: &mut ErrorSink) -> Option<TestCase> {
+fn case(value: TomlValue<'_>, text: &str, basis: &Plan, sink: &mut ErrorSink) -> Option<TestCase> {
     let table = TomlTable::of(value, "test", sink)?;
     table.check_keys(sink);
     let name = table.read("name", sink, TomlValue::string);
     let interval = table.opt("interval", sink, TomlValue::duration);
     let warmup = table.opt("warmup", sink, TomlValue::duration);
     let arm = table.read("arm", sink, arm);
-    let stages = table.opt("stages", sink, |value, sink| stages(value, basis.plan(), sink));
+    let stages = table.opt("stages", sink, |value, sink| stages(value, basis, sink));
     let written = table.read("series", sink, |value, sink| value.each(sink, series));
     let (interval, written) = (interval?, written?);
     let plan = plan(basis, interval, warmup?, &written);
@@ -244,30 +227,25 @@ fn stages(
 /// The plan of one test: the basis with the test's own times, and where there is no configuration
 /// with a target for each that its series name.
 fn plan(
-    basis: &Basis,
+    basis: &Plan,
     interval: Option<Duration>,
     warmup: Option<Duration>,
     series: &[TestSeries<'_>],
 ) -> Plan {
-    let mut plan = basis.plan().clone();
+    let mut plan = basis.clone();
     plan.deployment.warmup = warmup.unwrap_or(plan.deployment.warmup);
-    // The test says when the deployment begins.
+    // The test says when the deployment begins, and plays what happens while its version is live.
     plan.deployment.arm = Arm::Deploy;
-    match basis {
-        Basis::Configuration(_) => {
-            for target in &mut plan.targets {
-                target.interval = interval.unwrap_or(target.interval);
-                target.timeout = target.timeout.min(target.interval);
-            }
-        }
-        Basis::Rules(_) => {
-            for each in series {
-                let name =
-                    each.target.as_ref().map_or_else(default_target, |(name, _)| name.clone());
-                if plan.targets.iter().all(|target| target.name != name) {
-                    plan.targets.push(answering(name, interval.unwrap_or(DEFAULT_INTERVAL)));
-                }
-            }
+    plan.deployment.live = None;
+    for target in &mut plan.targets {
+        target.interval = interval.unwrap_or(target.interval);
+        target.timeout = target.timeout.min(target.interval);
+    }
+    // Rules files alone have no targets.
+    for each in series.iter().filter(|_| basis.targets.is_empty()) {
+        let name = each.target.as_ref().map_or_else(default_target, |(name, _)| name.clone());
+        if plan.targets.iter().all(|target| target.name != name) {
+            plan.targets.push(answering(name, interval.unwrap_or(DEFAULT_INTERVAL)));
         }
     }
     plan

@@ -3,7 +3,6 @@
 //! done at once and nobody is really told. It must never decide anything.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::engine::Guard;
@@ -13,7 +12,6 @@ use crate::engine::view::snapshot::Snapshot;
 use crate::model::entry::{Attempt, Caller, StepResult};
 use crate::model::index::TargetIx;
 use crate::model::name::{DeploymentId, Version};
-use crate::model::plan::Plan;
 use crate::model::scrape::{Failure, Page, Scrape};
 use crate::model::time::{Instant, Moment, Timestamp};
 
@@ -45,7 +43,7 @@ pub(crate) struct Harness<'c> {
 impl<'c> Harness<'c> {
     /// Before the first scrape.
     pub(crate) fn new(case: &'c TestCase) -> Self {
-        let guard = Guard::new(untold(&case.plan), &[]);
+        let guard = Guard::new(case.plan.clone(), &[]);
         let scraped = vec![0; case.plan.targets.len()];
         let (at, decisions) = (Duration::ZERO, Decisions::default());
         let mut stage = Self { case, guard, at, scraped, begun: false, staged: 0, decisions };
@@ -152,10 +150,8 @@ impl<'c> Harness<'c> {
                 Effect::Run(order) => {
                     self.settle(order.deployment, order.attempt, StepResult::Done)
                 }
-                Effect::Inspect { deployment, attempt, .. } => {
-                    self.settle(deployment, attempt, StepResult::NotStarted)
-                }
-                Effect::CallOff { deployment, attempt } => {
+                Effect::Inspect { deployment, attempt, .. }
+                | Effect::CallOff { deployment, attempt } => {
                     self.settle(deployment, attempt, StepResult::NotStarted)
                 }
                 Effect::Notify(notice) | Effect::GoAlong(notice) => {
@@ -178,17 +174,6 @@ impl<'c> Harness<'c> {
         let outcome = Outcome { deployment: of, attempt, result, output, took };
         self.guard.settle(moment(self.at), &outcome)
     }
-}
-
-/// The plan without a live version to be compared: a test has none, and plays what happens while
-/// it is the judged one.
-fn untold(plan: &Arc<Plan>) -> Arc<Plan> {
-    if plan.deployment.live.is_none() {
-        return plan.clone();
-    }
-    let mut plan = Plan::clone(plan);
-    plan.deployment.live = None;
-    Arc::new(plan)
 }
 
 fn moment(at: Duration) -> Moment {

@@ -13,10 +13,8 @@ mod runner;
 mod script;
 mod series;
 
-pub use file::{Basics, Basis, basics, rehearsal};
+pub use file::{Basics, basics, rehearsal, rules_alone};
 pub use points::{Point, PointRun, Points};
 pub use result::{Aspect, CaseResult, Miss, Row, RuleRow};
 pub use runner::play;
-pub use script::{
-    Acted, Expectation, ExpectedFact, ExpectedReading, TargetPages, TestCase, VerdictKind, When,
-};
+pub use script::{Expectation, ExpectedFact, ShownWord, TargetPages, TestCase, When};

@@ -2,7 +2,9 @@
 //! `_x5`, `stale`, and for scrapes that fail `fail`, `failx5`, `fail:timeoutx5`. It must never read
 //! a text otherwise than Prometheus's own rule tests do.
 
-use std::ops::Range;
+use std::sync::LazyLock;
+
+use regex_lite::Regex;
 
 use crate::model::scrape::FailureClass;
 use crate::ruletest::{Point, PointRun, Points};
@@ -47,6 +49,7 @@ pub(crate) fn points(text: &str) -> Result<Points, TextError> {
     Ok(points)
 }
 
+/// One word of the text.
 struct NotationParser<'a> {
     word: &'a str,
     at: usize,
@@ -59,8 +62,9 @@ impl NotationParser<'_> {
         &self.word[self.at..]
     }
 
-    fn span(&self, from: usize, to: usize) -> Range<usize> {
-        self.start + from..self.start + to
+    /// What is wrong from this byte of the word on.
+    fn wrong(&self, from: usize, message: impl Into<String>) -> TextError {
+        TextError::new(self.start + from..self.start + self.word.len(), message)
     }
 
     fn eat(&mut self, word: &str) -> bool {
@@ -70,102 +74,69 @@ impl NotationParser<'_> {
     }
 
     fn part(&mut self) -> Result<PointRun, TextError> {
-        let point = if self.eat("_") {
-            Point::Absent
-        } else if self.eat("stale") {
-            self.end()?;
-            return Ok(PointRun { first: Point::Absent, step: 0.0, count: 1 });
+        let (first, step, count) = if self.eat("stale") {
+            (Point::Absent, 0.0, 1)
+        } else if self.eat("_") {
+            (Point::Absent, 0.0, self.times()?.unwrap_or(1))
         } else if self.eat("fail") {
-            Point::Failed(self.class()?)
+            (Point::Failed(self.class()?), 0.0, self.times()?.unwrap_or(1))
         } else {
-            return self.samples();
+            self.samples()?
         };
-        let count = self.times()?.unwrap_or(1);
-        self.end()?;
-        Ok(PointRun { first: point, step: 0.0, count })
+        if self.rest().is_empty() {
+            return Ok(PointRun { first, step, count });
+        }
+        let error = self.wrong(self.at, "the value should end here");
+        Err(error.help("values are separated by blanks"))
     }
 
     fn class(&mut self) -> Result<FailureClass, TextError> {
         if !self.eat(":") {
             return Ok(FailureClass::Refused);
         }
-        let from = self.at;
-        if let Some((word, class)) = CLASSES.iter().find(|(word, _)| self.rest().starts_with(*word))
-        {
-            self.at += word.len();
+        if let Some((_, class)) = CLASSES.iter().find(|(word, _)| self.eat(word)) {
             return Ok(*class);
         }
-        let names = || CLASSES.iter().map(|(word, _)| *word);
-        let unknown = self.rest();
-        let error = TextError::new(
-            self.span(from, self.word.len()),
-            format!("a scrape does not fail like `{}`", unknown.escape_debug()),
-        );
-        let error = match nearest(unknown, names()) {
+        let (unknown, names) = (self.rest(), CLASSES.map(|(word, _)| word));
+        let message = format!("a scrape does not fail like `{}`", unknown.escape_debug());
+        let error = self.wrong(self.at, message);
+        let error = match nearest(unknown, names) {
             Some(near) => error.label(format!("did you mean `{near}`?")),
             None => error,
         };
-        Err(error.help(format!("known are {}", names().collect::<Vec<_>>().join(", "))))
+        Err(error.help(format!("known are {}", names.join(", "))))
     }
 
     /// `a`, `axn`, `a+bxn` or `a-bxn`: with `xn` the first value and n more.
-    fn samples(&mut self) -> Result<PointRun, TextError> {
-        let first = self.number()?;
-        let sign = match self.rest().as_bytes().first() {
-            Some(b'+') => 1.0,
-            Some(b'-') => -1.0,
-            Some(_) | None => 0.0,
-        };
-        let step = if sign == 0.0 {
-            0.0
+    fn samples(&mut self) -> Result<(Point, f64, u64), TextError> {
+        let first = Point::Sample(self.number()?);
+        let sign = if self.eat("+") {
+            1.0
+        } else if self.eat("-") {
+            -1.0
         } else {
-            self.at += 1;
-            sign * self.number()?
+            return Ok((first, 0.0, self.times()?.unwrap_or(0).saturating_add(1)));
         };
-        let from = self.at;
-        let times = self.times()?;
-        self.end()?;
-        let count = match times {
-            Some(times) => times.saturating_add(1),
-            None if sign == 0.0 => 1,
-            None => {
-                let error = TextError::new(self.span(from, from), "how often is not said");
-                return Err(error.help("write `0+80x600` for 0 and 600 more, each 80 larger"));
-            }
-        };
-        Ok(PointRun { first: Point::Sample(first), step, count })
+        let step = sign * self.number()?;
+        let (at, times) = (self.start + self.at, self.times()?);
+        if times.is_some() || !self.rest().is_empty() {
+            return Ok((first, step, times.unwrap_or(0).saturating_add(1)));
+        }
+        let error = TextError::new(at..at, "how often is not said");
+        Err(error.help("write `0+80x600` for 0 and 600 more, each 80 larger"))
     }
 
     fn number(&mut self) -> Result<f64, TextError> {
-        let from = self.at;
-        let bytes = self.word.as_bytes();
-        let digits = |mut at: usize| {
-            while bytes.get(at).is_some_and(u8::is_ascii_digit) {
-                at += 1;
-            }
-            at
-        };
-        let mut end = from + usize::from(matches!(bytes.get(from), Some(b'+' | b'-')));
-        let word = self.word.get(end..end + 3).unwrap_or_default();
-        if word.eq_ignore_ascii_case("inf") || word.eq_ignore_ascii_case("nan") {
-            end += 3;
-        } else {
-            end = digits(end);
-            if bytes.get(end) == Some(&b'.') {
-                end = digits(end + 1);
-            }
-            if matches!(bytes.get(end), Some(b'e' | b'E')) {
-                let sign = usize::from(matches!(bytes.get(end + 1), Some(b'+' | b'-')));
-                let exponent = digits(end + 1 + sign);
-                // Without a digit the letter is no exponent, and nothing else either.
-                end = if exponent > end + 1 + sign { exponent } else { end };
-            }
-        }
-        let number = self.word[from..end].parse().map_err(|_| {
-            TextError::new(self.span(0, self.word.len()), "not a value")
+        static NUMBER: LazyLock<Regex> = LazyLock::new(|| {
+            let number = "^[+-]?(?i:inf|nan|[0-9]*(?:[.][0-9]*)?(?:e[+-]?[0-9]+)?)";
+            Regex::new(number).expect("a constant that is a regular expression")
+        });
+        let text = NUMBER.find(self.rest()).map_or("", |found| found.as_str());
+        let number = text.parse().map_err(|_| {
+            self.wrong(0, "not a value")
                 .help("write `5`, `0+80x600`, `5x9`, `_`, `_x5`, `stale`, `fail` or `failx5`")
         })?;
-        self.at = end;
+        self.at += text.len();
         Ok(number)
     }
 
@@ -174,29 +145,17 @@ impl NotationParser<'_> {
         if !self.eat("x") {
             return Ok(None);
         }
-        let from = self.at;
         let rest = self.rest();
-        let len = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
-        let times = rest[..len].parse();
-        self.at += len;
-        let end = self.word.len();
-        let wrong = || TextError::new(self.span(from, end), "expected a number behind `x`");
+        let digits = &rest[..rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len())];
+        if digits.is_empty() {
+            return Err(self.wrong(self.at, "expected a number behind `x`"));
+        }
+        let at = self.start + self.at;
         let too_many =
-            || TextError::new(self.span(from, self.at), format!("more than {MAX_VALUES} values"));
-        match times {
-            Ok(times) => Ok(Some(times)),
-            Err(_) if len > 0 => Err(too_many()),
-            Err(_) => Err(wrong()),
-        }
-    }
-
-    fn end(&self) -> Result<(), TextError> {
-        if self.rest().is_empty() {
-            return Ok(());
-        }
-        let span = self.span(self.at, self.word.len());
-        Err(TextError::new(span, "the value should end here")
-            .help("values are separated by blanks"))
+            |_| TextError::new(at..at + digits.len(), format!("more than {MAX_VALUES} values"));
+        let times = digits.parse().map_err(too_many)?;
+        self.at += digits.len();
+        Ok(Some(times))
     }
 }
 

@@ -31,7 +31,7 @@ pub fn play(case: &TestCase) -> CaseResult {
         }
     });
     let mut missed: Vec<(&Expectation, Miss)> =
-        watches.into_iter().filter_map(ExpectationCheck::miss).collect();
+        watches.into_iter().filter_map(ExpectationCheck::end).collect();
     if !missed.is_empty() {
         look_around(case, &mut missed);
     }
@@ -64,31 +64,25 @@ fn each_instant(case: &TestCase, mut see: impl FnMut(Duration, &Harness<'_>)) ->
 /// One expectation, while the test goes on.
 struct ExpectationCheck<'c> {
     expect: &'c Expectation,
-    state: CheckState,
-}
-
-enum CheckState {
-    /// Nothing is known yet; whether it was met at the instant before.
-    Open { before: bool },
-    /// It is met, whatever comes.
-    Met,
-    /// It is not, whatever comes.
-    Missed { at: Duration, why: String, aspects: Vec<Aspect> },
+    /// Whether it was met at the instant before.
+    before: bool,
+    /// What is certain, whatever comes: it is met, or missed.
+    settled: Option<Option<Miss>>,
 }
 
 impl<'c> ExpectationCheck<'c> {
     const fn new(expect: &'c Expectation) -> Self {
-        Self { expect, state: CheckState::Open { before: false } }
+        Self { expect, before: false, settled: None }
     }
 
     /// Whether what is seen at this instant matters.
     fn looks_at(&self, at: Duration) -> bool {
-        let CheckState::Open { .. } = self.state else { return false };
-        match self.expect.when {
-            When::At(when) => at == when,
-            When::Between(_, to) => at <= to,
-            When::Throughout(from, to) => (from..=to).contains(&at),
-        }
+        self.settled.is_none()
+            && match self.expect.when {
+                When::At(when) => at == when,
+                When::Between(_, to) => at <= to,
+                When::Throughout(from, to) => (from..=to).contains(&at),
+            }
     }
 
     fn look(&mut self, at: Duration, observed: &TestView<'_>) {
@@ -96,64 +90,41 @@ impl<'c> ExpectationCheck<'c> {
             return;
         }
         let met = is_met(self.expect, observed);
-        match self.expect.when {
-            When::At(_) if met => self.state = CheckState::Met,
-            When::At(_) => self.state = self.missed(at, "not as expected".to_owned(), observed),
-            When::Throughout(_, to) if met && at == to => self.state = CheckState::Met,
-            When::Throughout(..) if met => {}
-            When::Throughout(..) => {
-                let why = format!("not as expected at {}", instant(at));
-                self.state = self.missed(at, why, observed);
+        let why = match self.expect.when {
+            When::Throughout(_, to) if met && at < to => return,
+            When::Between(from, _) if at < from && !(met && self.expect.is_final()) => {
+                self.before = met;
+                return;
             }
-            When::Between(from, _) if at < from => self.look_before(at, met, observed),
-            When::Between(from, to) => self.look_within(at, (from, to), met, observed),
-        }
-    }
-
-    /// An instant before the time at which it should become so.
-    fn look_before(&mut self, at: Duration, met: bool, observed: &TestView<'_>) {
-        self.state = CheckState::Open { before: met };
-        if met && self.expect.is_final() {
-            let why = format!("too early, at {}", instant(at));
-            self.state = self.missed(at, why, observed);
-        }
-    }
-
-    fn look_within(
-        &mut self,
-        at: Duration,
-        (from, to): (Duration, Duration),
-        met: bool,
-        observed: &TestView<'_>,
-    ) {
-        let CheckState::Open { before } = self.state else { return };
-        if before {
-            let why = format!("it was so already before {}", format_duration(from));
-            self.state = self.missed(at, why, observed);
-        } else if met {
-            self.state = CheckState::Met;
-        } else if at == to {
-            self.state = self.missed(at, "it never became so".to_owned(), observed);
-        }
-    }
-
-    fn missed(&self, at: Duration, why: String, observed: &TestView<'_>) -> CheckState {
-        CheckState::Missed { at, why, aspects: compare(self.expect, observed) }
-    }
-
-    fn miss(self) -> Option<(&'c Expectation, Miss)> {
-        let expect = self.expect;
-        let (at, why, aspects) = match self.state {
-            CheckState::Met => return None,
-            CheckState::Missed { at, why, aspects } => (at, why, aspects),
-            // Every time lies within the test, so each was looked at.
-            CheckState::Open { .. } => {
-                (expect.when.reach().1, "the test ended before that".to_owned(), Vec::new())
+            When::Between(from, _) if at < from => format!("too early, at {}", instant(at)),
+            When::Between(from, _) if self.before => {
+                format!("it was so already before {}", format_duration(from))
             }
+            When::At(_) | When::Throughout(..) | When::Between(..) if met => {
+                self.settled = Some(None);
+                return;
+            }
+            When::At(_) => "not as expected".to_owned(),
+            When::Throughout(..) => format!("not as expected at {}", instant(at)),
+            When::Between(_, to) if at < to => return,
+            When::Between(..) => "it never became so".to_owned(),
         };
-        let (when, rule) = (expect.when.to_string(), expect.rule.clone());
-        let (line, around) = (expect.line, Vec::new());
-        Some((expect, Miss { line, when, rule, at_ms: millis(at), why, aspects, around }))
+        self.settled = Some(Some(self.miss(at, why, compare(self.expect, observed))));
+    }
+
+    fn miss(&self, at: Duration, why: String, aspects: Vec<Aspect>) -> Miss {
+        let Expectation { line, when, rule, .. } = self.expect;
+        let (line, when, rule, at_ms) = (*line, when.to_string(), rule.clone(), millis(at));
+        Miss { line, when, rule, at_ms, why, aspects, around: Vec::new() }
+    }
+
+    fn end(mut self) -> Option<(&'c Expectation, Miss)> {
+        // Every time lies within the test, so each was looked at.
+        let unseen = || "the test ended before that".to_owned();
+        let settled = self.settled.take();
+        let miss = settled
+            .unwrap_or_else(|| Some(self.miss(self.expect.when.reach().1, unseen(), Vec::new())));
+        Some((self.expect, miss?))
     }
 }
 
@@ -161,31 +132,23 @@ impl<'c> ExpectationCheck<'c> {
 fn look_around(case: &TestCase, missed: &mut [(&Expectation, Miss)]) {
     let interval = case.plan.targets.iter().map(|target| target.interval).max();
     let interval = interval.unwrap_or(Duration::from_secs(1));
-    let wanted: Vec<(u64, u64)> = missed
-        .iter()
-        .map(|(_, miss)| {
-            let from = miss.at_ms.saturating_sub(millis(interval * BEFORE));
-            (from, miss.at_ms.saturating_add(millis(interval * AFTER)))
-        })
-        .collect();
-    let mut rows: Vec<Vec<Row>> = vec![Vec::new(); missed.len()];
+    let (before, after) = (millis(interval * BEFORE), millis(interval * AFTER));
     each_instant(case, |at, stage| {
-        let near = |(from, to): &(u64, u64)| (*from..=*to).contains(&millis(at));
-        if !wanted.iter().any(near) {
-            return;
-        }
-        let snapshot = stage.snapshot();
-        for (((expect, _), window), rows) in missed.iter().zip(&wanted).zip(&mut rows) {
-            if near(window) {
-                rows.push(row(at, expect, &snapshot));
+        let mut snapshot = None;
+        for (expect, miss) in &mut *missed {
+            let window = miss.at_ms.saturating_sub(before)..=miss.at_ms.saturating_add(after);
+            if window.contains(&millis(at)) {
+                let snapshot = snapshot.get_or_insert_with(|| stage.snapshot());
+                miss.around.push(row(at, expect, snapshot));
             }
         }
     });
-    for ((_, miss), mut rows) in missed.iter_mut().zip(rows) {
+    for (_, miss) in missed {
+        let rows = &mut miss.around;
         rows.dedup_by_key(|row| row.at_ms);
         let here = rows.iter().position(|row| row.at_ms >= miss.at_ms).unwrap_or(0);
         let first = (here + AFTER as usize + 1).saturating_sub(MAX_ROWS);
-        miss.around = rows.into_iter().skip(first).take(MAX_ROWS).collect();
+        miss.around = miss.around.drain(..).skip(first).take(MAX_ROWS).collect();
     }
 }
 
@@ -194,7 +157,7 @@ fn row(at: Duration, expect: &Expectation, snapshot: &Snapshot) -> Row {
     let told = rule.map(|rule| RuleRow {
         state: rule.evidence.state,
         held_ms: rule.evidence.held_ms,
-        verdict: verdict_of(rule).to_owned(),
+        verdict: verdict_of(rule),
         no_data: rule.no_data.clone(),
     });
     let named = |signal: &&SignalStatus| {
@@ -202,7 +165,7 @@ fn row(at: Duration, expect: &Expectation, snapshot: &Snapshot) -> Row {
         let asked = expect
             .facts
             .iter()
-            .any(|fact| matches!(fact, ExpectedFact::Signal(asked, ..) if asked == name));
+            .any(|fact| matches!(fact, ExpectedFact::Signal(asked, _) if asked.signal == *name));
         asked || rule.is_some_and(|rule| rule.evidence.signals.iter().any(|s| s.signal == *name))
     };
     let mut signals: Vec<_> = snapshot.signals.iter().filter(named).cloned().collect();

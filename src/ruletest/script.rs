@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::engine::command::Force;
-use crate::engine::view::health::Health;
-use crate::model::entry::{Refusal, RuleStanding};
-use crate::model::name::{RuleName, SignalName, StageName};
+use crate::model::entry::{RuleStanding, SignalEvidence};
+use crate::model::name::{RuleName, StageName};
 use crate::model::plan::Plan;
 use crate::model::time::format_duration;
 
+use super::decisions::Acted;
 use super::points::Points;
 
 /// One test.
@@ -73,83 +73,31 @@ pub enum When {
 /// One thing that is wanted.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ExpectedFact {
-    /// The rule's state.
-    State(RuleStanding),
-    /// The rule's verdict.
-    Verdict(VerdictKind),
-    /// Why the rule has no verdict.
-    Reason(String),
-    /// A signal's reading, in one of its groups where it is read by labels, and how far it may be
-    /// off.
-    Signal(SignalName, Option<String>, ExpectedReading, f64),
-    /// What was decided so far, because of the rule if one is named.
-    Decision(Acted),
-    /// Why nothing would be done if the rule fired now; `None`: it would roll back.
-    Refusal(Option<Refusal>),
-    /// The deployment's colour.
-    Health(Health),
-    /// The stage that the deployment is in.
-    Stage(StageName),
+    /// What is seen in one word; the key under which it was written.
+    Word(&'static str, ShownWord, String),
+    /// A signal's reading, and how far it may be off.
+    Signal(SignalEvidence, f64),
     /// A stage that has passed.
     Passed(StageName),
 }
 
-/// A verdict, as a word.
+/// What the core shows in one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum VerdictKind {
-    /// The condition holds.
-    Holds,
-    /// It does not.
-    Fails,
-    /// It cannot be told.
-    NoData,
-}
-
-/// What a signal should read.
-#[derive(Clone, Debug, PartialEq)]
-pub enum ExpectedReading {
-    /// This value.
-    Value(f64),
-    /// This value or more is all that is known.
-    AtLeast(f64),
-    /// Nothing, for this reason where one is given.
-    NoData(Option<String>),
-}
-
-/// What should have been decided.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Acted {
-    /// The deployment is rolled back.
-    Rollback,
-    /// People were asked whether to roll back.
-    Ask,
-    /// People were told.
-    Notify,
-    /// Neither.
-    None,
-}
-
-impl VerdictKind {
-    /// The word.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Holds => "holds",
-            Self::Fails => "fails",
-            Self::NoData => "no data",
-        }
-    }
-}
-
-impl Acted {
-    /// The word.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Rollback => "rollback",
-            Self::Ask => "ask",
-            Self::Notify => "notify",
-            Self::None => "none",
-        }
-    }
+pub enum ShownWord {
+    /// The rule's state.
+    State,
+    /// The rule's verdict.
+    Verdict,
+    /// Why the rule has no verdict.
+    Reason,
+    /// What was decided so far, because of the rule if one is named.
+    Decision,
+    /// Why nothing would be done if the rule fired now; `none`: it would roll back.
+    Refusal,
+    /// The deployment's colour.
+    Colour,
+    /// The stage that the deployment is in.
+    Stage,
 }
 
 impl fmt::Display for When {
@@ -178,15 +126,14 @@ impl Expectation {
     /// be undone.
     pub fn is_final(&self) -> bool {
         self.facts.iter().any(|wanted| match wanted {
-            ExpectedFact::State(state) => *state == RuleStanding::Firing,
-            ExpectedFact::Decision(decision) => *decision != Acted::None,
+            ExpectedFact::Word(_, ShownWord::State, state) => {
+                *state == RuleStanding::Firing.to_string()
+            }
+            ExpectedFact::Word(_, ShownWord::Decision, decision) => {
+                decision != Acted::Nothing.name()
+            }
             ExpectedFact::Passed(_) => true,
-            ExpectedFact::Verdict(_)
-            | ExpectedFact::Reason(_)
-            | ExpectedFact::Signal(..)
-            | ExpectedFact::Refusal(_)
-            | ExpectedFact::Stage(_)
-            | ExpectedFact::Health(_) => false,
+            ExpectedFact::Word(..) | ExpectedFact::Signal(..) => false,
         })
     }
 }

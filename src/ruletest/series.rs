@@ -150,20 +150,11 @@ fn check_alone(
 
 /// Whether a scrape fails by both, and not in the same way.
 fn differ(a: &Points, b: &Points) -> bool {
-    let (mut left, mut right) = (a.failures().peekable(), b.failures().peekable());
-    while let (Some(one), Some(other)) = (left.peek(), right.peek()) {
-        let ((from, count, class), (start, length, as_class)) = (*one, *other);
-        let (end, stop) = (from + count, start + length);
-        if from < stop && start < end && class != as_class {
-            return true;
-        }
-        if end <= stop {
-            left.next()
-        } else {
-            right.next()
-        };
-    }
-    false
+    a.failures().any(|(from, count, class)| {
+        let apart = |start, length| from + count <= start || start + length <= from;
+        let differs = |(start, length, other)| class != other && !apart(start, length);
+        b.failures().any(differs)
+    })
 }
 
 /// The series as a page writes it.

@@ -11,7 +11,7 @@ use rollguard::cli::check::{Lints, check};
 use rollguard::config::{
     Color, DiagnosticLevel, SourceFile, check_rules, compile, is_main, patterns,
 };
-use rollguard::ruletest::{Basis, basics, rehearsal};
+use rollguard::ruletest::{basics, rehearsal, rules_alone};
 
 const SEPARATOR: &str = "#--- ";
 
@@ -285,7 +285,7 @@ proptest! {
 fn read_tests(text: String) -> usize {
     let rules = shipped("http.toml");
     let rules = SourceFile { path: "http.toml".into(), text: fs::read_to_string(rules).unwrap() };
-    let basis = Basis::rules(&[rules]).unwrap();
+    let basis = rules_alone(&[rules]).unwrap();
     let file = SourceFile { path: "any.test.toml".into(), text };
     let _ = basics(&file);
     rehearsal(&file, &basis).map_or_else(|wrong| wrong.render(Color::Ansi).len(), |_| 0)

@@ -14,8 +14,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use rollguard::config::{Color, SourceFile};
-use rollguard::ruletest::{Basis, rehearsal};
-use rollguard::ruletest::{Point, TestCase, When, play};
+use rollguard::model::plan::Plan;
+use rollguard::ruletest::{Point, TestCase, When, play, rehearsal, rules_alone};
 
 const RULES: &str = r#"
 [signal.errors]
@@ -232,8 +232,8 @@ fn a_file_that_cannot_be_used_is_78_and_the_others_are_played_all_the_same() {
     assert_eq!(said(place.run(&["check", "a.test.toml"])).0, Some(78));
 }
 
-fn basis() -> Basis {
-    Basis::rules(&[SourceFile { path: "app.toml".into(), text: RULES.into() }]).unwrap()
+fn basis() -> Plan {
+    rules_alone(&[SourceFile { path: "app.toml".into(), text: RULES.into() }]).unwrap()
 }
 
 fn cases(text: &str) -> Result<Vec<TestCase>, String> {

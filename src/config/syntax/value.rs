@@ -237,19 +237,25 @@ impl<'a> TomlValue<'a> {
         sink: &mut ErrorSink,
     ) -> Option<T> {
         let known: Vec<&str> = words.iter().map(|(word, _)| word.as_ref()).collect();
+        debug_assert_eq!(self.key.map(|key| &key.words), Some(&known), "words of language.toml");
+        let word = self.word(sink)?;
+        words.iter().find(|(known, _)| known.as_ref() == word).map(|(_, meant)| *meant)
+    }
+
+    /// One of the words of its key.
+    pub(crate) fn word(&self, sink: &mut ErrorSink) -> Option<&'static str> {
         let key = self.key.expect("a choice is a declared key");
-        debug_assert_eq!(known, key.words, "the words of `{}` in language.toml", key.name);
         let text = self.text(sink)?;
-        if let Some(at) = known.iter().position(|word| *word == text) {
-            return Some(words[at].1);
+        if let Some(word) = key.words.iter().find(|word| **word == text) {
+            return Some(word);
         }
         if key.later.contains(&text) {
             let message = format!("`{text}` is not available in this version");
             return sink.refuse(self.error(message));
         }
-        let list: Vec<_> = known.iter().map(|word| format!("`{word}`")).collect();
+        let list: Vec<_> = key.words.iter().map(|word| format!("`{word}`")).collect();
         let message = format!("`{}` is none of {}", text.escape_debug(), list.join(", "));
-        let error = sink.suggest(self.error(message), text, known);
+        let error = sink.suggest(self.error(message), text, key.words.iter().copied());
         sink.refuse(error)
     }
 

@@ -15,7 +15,7 @@ use crate::config::syntax::{Diagnostics, ErrorSink, SourceFile, TomlTable};
 use crate::config::{Compiled, compile};
 use crate::model::secrecy::RegisteredSecret;
 use crate::model::target::Secret;
-use crate::ruletest::{Basis, basics, rehearsal};
+use crate::ruletest::{basics, rehearsal};
 
 /// A configuration in which every table stands, and a secret at every key that may hold one: each
 /// in an environment variable of its own.
@@ -55,9 +55,8 @@ fn compiled(live: &str) -> Compiled {
 
 fn read_all() -> Vec<Compiled> {
     let all: Vec<_> = LIVE.into_iter().map(compiled).collect();
-    let basis = Basis::Configuration(Box::new(all[0].plan.clone()));
     unwrap(basics(&file(TEST)));
-    unwrap(rehearsal(&file(TEST), &basis));
+    unwrap(rehearsal(&file(TEST), &all[0].plan));
     all
 }
 
