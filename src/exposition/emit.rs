@@ -257,6 +257,15 @@ fn timestamp(metric: &Metric<'_>) -> Option<Timestamp> {
     metric.timestamp.map(Timestamp::from_millis)
 }
 
+/// Name and labels of a series as a page has them.
+pub(crate) fn series_text(name: &str, labels: &[(String, String)]) -> String {
+    let labels = labels.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+    let mut text = String::new();
+    let written = write(&mut text, name, "", &labels.collect::<Vec<_>>(), None);
+    written.expect("names and values are text");
+    text
+}
+
 /// Writes a series as client_golang does and says how the line begins.
 fn write(
     text: &mut String,

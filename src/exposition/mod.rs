@@ -28,6 +28,7 @@ mod strict;
 mod text;
 mod wire;
 
+pub(crate) use emit::series_text;
 pub use family::Violation;
 pub use format::Format;
 pub use labels::Labels;

@@ -1,17 +1,19 @@
 //! Compares what is wanted with what is seen. Everything is compared by the same plain values that
-//! a status shows.
+//! a status shows; what the core decided so far is read off the entries that it asks to have made
+//! durable.
 
 use crate::engine::view::snapshot::{RuleStatus, Snapshot};
-use crate::model::entry::SignalEvidence;
+use crate::model::entry::{
+    ApprovalEvent, Event, Refusal, RollbackEvent, RuleEvent, RuleStanding, SignalEvidence,
+};
 use crate::model::name::{RuleName, StageName};
 
-use super::decisions::Decisions;
 use super::result::Aspect;
 use super::script::{Expectation, ExpectedFact, ShownWord};
 
 /// Everything that can be seen at one instant.
 pub(crate) struct TestView<'s> {
-    pub(crate) snapshot: &'s Snapshot,
+    pub(crate) snapshot: Snapshot,
     pub(crate) decisions: &'s Decisions,
 }
 
@@ -20,9 +22,17 @@ pub(crate) fn compare(expect: &Expectation, observed: &TestView<'_>) -> Vec<Aspe
     expect.facts.iter().map(|wanted| aspect(wanted, expect.rule.as_ref(), observed)).collect()
 }
 
-/// Whether all that is expected is so.
-pub(crate) fn is_met(expect: &Expectation, observed: &TestView<'_>) -> bool {
-    compare(expect, observed).iter().all(|aspect| aspect.met)
+/// Whether it must not be met at any instant before its time: what was done too early cannot be
+/// undone.
+pub(crate) fn is_final(expect: &Expectation) -> bool {
+    expect.facts.iter().any(|wanted| match wanted {
+        ExpectedFact::Word(_, ShownWord::State, state) => {
+            *state == RuleStanding::Firing.to_string()
+        }
+        ExpectedFact::Word(_, ShownWord::Decision, decision) => decision != Acted::Nothing.name(),
+        ExpectedFact::Passed(_) => true,
+        ExpectedFact::Word(..) | ExpectedFact::Signal(..) => false,
+    })
 }
 
 /// A rule as the snapshot shows it.
@@ -102,5 +112,58 @@ fn read(reading: &SignalEvidence) -> String {
         (Some(value), _) => value.to_string(),
         (None, Some(why)) => format!("no data: {why}"),
         (None, None) => "no data".to_owned(),
+    }
+}
+
+/// What was decided, from the least to the most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Acted {
+    Nothing,
+    /// People were told.
+    Notify,
+    /// People were asked whether to roll back.
+    Ask,
+    /// The deployment is rolled back.
+    Rollback,
+}
+
+impl Acted {
+    /// The word.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Nothing => "none",
+            Self::Notify => "notify",
+            Self::Ask => "ask",
+            Self::Rollback => "rollback",
+        }
+    }
+}
+
+/// What was decided so far, and because of which rule.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Decisions(Vec<(Acted, RuleName)>);
+
+impl Decisions {
+    /// Takes note of an entry.
+    pub(crate) fn note(&mut self, event: &Event) {
+        let (acted, rule) = if let Event::Rollback(RollbackEvent::Decided(decision)) = event {
+            (Acted::Rollback, decision.trigger.rule())
+        } else if let Event::Approval(ApprovalEvent::Asked { decision, .. }) = event {
+            (Acted::Ask, decision.trigger.rule())
+        } else if let Event::Rule(RuleEvent::Refused { refusal, evidence }) = event
+            // Who only observes tells nobody.
+            && *refusal != Refusal::Observing
+        {
+            (Acted::Notify, Some(evidence))
+        } else {
+            return;
+        };
+        self.0.extend(rule.map(|rule| (acted, rule.rule.clone())));
+    }
+
+    /// The most that was decided because of the rule, or of any.
+    pub(crate) fn of(&self, rule: Option<&RuleName>) -> Acted {
+        let of_rule = self.0.iter().filter(|(_, name)| rule.is_none_or(|rule| rule == name));
+        of_rule.map(|(acted, _)| *acted).max().unwrap_or(Acted::Nothing)
     }
 }

@@ -253,7 +253,7 @@ mod tests {
     use crate::config::syntax::declaration::declaration;
     use crate::engine::view::health::Health;
     use crate::model::entry::{Refusal, RuleStanding};
-    use crate::ruletest::decisions::Acted;
+    use crate::ruletest::check::Acted;
 
     #[test]
     fn the_words_that_may_be_expected_are_those_that_are_shown() {

@@ -34,7 +34,7 @@ use crate::config::tables::main_file::{Pattern, rules_patterns};
 
 /// The most samples that one test may play: a day of one scrape a second with 200 series, which
 /// takes some seconds.
-const MAX_SAMPLES: u64 = 20_000_000;
+const MAX_SAMPLES: u128 = 20_000_000;
 
 /// The time between two scrapes where neither the test nor a configuration says.
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(1);
@@ -191,16 +191,12 @@ fn case(value: TomlValue<'_>, text: &str, basis: &Plan, sink: &mut ErrorSink) ->
 /// The outer `None` means that it says nothing sensible, the inner that nothing begins.
 #[expect(clippy::option_option, reason = "as everywhere in this walk")]
 fn arm(value: TomlValue<'_>, sink: &mut ErrorSink) -> Option<Option<Duration>> {
-    if value.text(sink)? == "never" {
+    let text = value.text(sink)?;
+    if text == "never" {
         return Some(None);
     }
-    match parse_duration(value.text(sink)?) {
-        Ok(arm) => Some(Some(arm)),
-        Err(why) => {
-            let error = value.error(format!("not a duration: {why}"));
-            sink.refuse(error.help("or write \"never\""))
-        }
-    }
+    let error = |why| value.error(format!("not a duration: {why}")).help("or write \"never\"");
+    parse_duration(text).map_err(|why| sink.report(error(why))).ok().map(Some)
 }
 
 fn stages(
@@ -273,7 +269,7 @@ fn end(
     sink: &mut ErrorSink,
 ) -> Option<Duration> {
     let last = |(pages, target): (&TargetPages, &Target)| {
-        let count = pages.series.iter().map(|(_, points)| points.count()).max()?;
+        let count = pages.iter().map(|(_, points)| points.count()).max()?;
         let times = u32::try_from(count.checked_sub(1)?).unwrap_or(u32::MAX);
         Some(target.interval.saturating_mul(times))
     };
@@ -283,9 +279,9 @@ fn end(
     };
     let samples = pages.iter().zip(&plan.targets).map(|(pages, target)| {
         let scrapes = end.as_nanos() / target.interval.as_nanos().max(1) + 1;
-        u64::try_from(scrapes).unwrap_or(u64::MAX).saturating_mul(pages.series.len().max(1) as u64)
+        scrapes * pages.len().max(1) as u128
     });
-    let samples = samples.fold(0, u64::saturating_add);
+    let samples: u128 = samples.sum();
     if samples <= MAX_SAMPLES {
         return Some(end);
     }

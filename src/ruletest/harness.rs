@@ -8,15 +8,14 @@ use std::time::Duration;
 use crate::engine::Guard;
 use crate::engine::command::{Command, Terms};
 use crate::engine::effect::{Effect, Outcome};
-use crate::engine::view::snapshot::Snapshot;
 use crate::model::entry::{Attempt, Caller, StepResult};
 use crate::model::index::TargetIx;
 use crate::model::name::{DeploymentId, Version};
 use crate::model::scrape::{Failure, Page, Scrape};
 use crate::model::time::{Instant, Moment, Timestamp};
 
-use super::decisions::Decisions;
-use super::points::Point;
+use super::check::{Decisions, TestView};
+use super::notation::Point;
 use super::script::{TargetPages, TestCase};
 
 /// The first scrape's place on the core's clock: a day after its origin, so that no window reaches
@@ -83,13 +82,8 @@ impl<'c> Harness<'c> {
     }
 
     /// What can be seen now.
-    pub(crate) fn snapshot(&self) -> Snapshot {
-        self.guard.snapshot(moment(self.at))
-    }
-
-    /// What was decided so far.
-    pub(crate) const fn decisions(&self) -> &Decisions {
-        &self.decisions
+    pub(crate) fn view(&self) -> TestView<'_> {
+        TestView { snapshot: self.guard.snapshot(moment(self.at)), decisions: &self.decisions }
     }
 
     /// How many scrapes there were.
@@ -183,7 +177,7 @@ fn moment(at: Duration) -> Moment {
 /// What a target answers to a scrape, from 0. The page is whole: what is not on it is not there.
 fn page(feed: &TargetPages, scrape: u64) -> Result<Page, Failure> {
     let mut page = Page::default();
-    for (series, values) in &feed.series {
+    for (series, values) in feed {
         match values.at(scrape) {
             Point::Sample(value) => page.push(series, value, None),
             Point::Absent => {}

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::engine::view::snapshot::{SignalStatus, Snapshot};
 use crate::model::time::format_duration;
 
-use super::check::{TestView, compare, is_met, rule, verdict_of};
+use super::check::{TestView, compare, is_final, rule, verdict_of};
 use super::harness::Harness;
 use super::result::{Aspect, CaseResult, Miss, Row, RuleRow};
 use super::script::{Expectation, ExpectedFact, TestCase, When};
@@ -24,10 +24,9 @@ pub fn play(case: &TestCase) -> CaseResult {
     let mut watches: Vec<ExpectationCheck<'_>> =
         case.expects.iter().map(ExpectationCheck::new).collect();
     let scrapes = each_instant(case, |at, stage| {
-        if watches.iter().any(|watch| watch.looks_at(at)) {
-            let snapshot = stage.snapshot();
-            let observed = TestView { snapshot: &snapshot, decisions: stage.decisions() };
-            watches.iter_mut().for_each(|watch| watch.look(at, &observed));
+        let mut view = None;
+        for watch in watches.iter_mut().filter(|watch| watch.looks_at(at)) {
+            watch.look(at, view.get_or_insert_with(|| stage.view()));
         }
     });
     let mut missed: Vec<(&Expectation, Miss)> =
@@ -43,11 +42,8 @@ pub fn play(case: &TestCase) -> CaseResult {
 /// Calls `see` after everything that happens at each instant; answers the number of scrapes.
 fn each_instant(case: &TestCase, mut see: impl FnMut(Duration, &Harness<'_>)) -> u64 {
     let mut stage = Harness::new(case);
-    let mut stops: Vec<Duration> = Vec::new();
-    for expect in &case.expects {
-        let (from, to) = expect.when.reach();
-        stops.extend([from, to]);
-    }
+    let stops = case.expects.iter().flat_map(|expect| expect.when.reach());
+    let mut stops: Vec<Duration> = stops.collect();
     stops.sort_unstable();
     let mut at = Duration::ZERO;
     loop {
@@ -86,13 +82,11 @@ impl<'c> ExpectationCheck<'c> {
     }
 
     fn look(&mut self, at: Duration, observed: &TestView<'_>) {
-        if !self.looks_at(at) {
-            return;
-        }
-        let met = is_met(self.expect, observed);
+        let aspects = compare(self.expect, observed);
+        let met = aspects.iter().all(|aspect| aspect.met);
         let why = match self.expect.when {
             When::Throughout(_, to) if met && at < to => return,
-            When::Between(from, _) if at < from && !(met && self.expect.is_final()) => {
+            When::Between(from, _) if at < from && !(met && is_final(self.expect)) => {
                 self.before = met;
                 return;
             }
@@ -109,7 +103,7 @@ impl<'c> ExpectationCheck<'c> {
             When::Between(_, to) if at < to => return,
             When::Between(..) => "it never became so".to_owned(),
         };
-        self.settled = Some(Some(self.miss(at, why, compare(self.expect, observed))));
+        self.settled = Some(Some(self.miss(at, why, aspects)));
     }
 
     fn miss(&self, at: Duration, why: String, aspects: Vec<Aspect>) -> Miss {
@@ -123,7 +117,7 @@ impl<'c> ExpectationCheck<'c> {
         let unseen = || "the test ended before that".to_owned();
         let settled = self.settled.take();
         let miss = settled
-            .unwrap_or_else(|| Some(self.miss(self.expect.when.reach().1, unseen(), Vec::new())));
+            .unwrap_or_else(|| Some(self.miss(self.expect.when.reach()[1], unseen(), Vec::new())));
         Some((self.expect, miss?))
     }
 }
@@ -134,12 +128,12 @@ fn look_around(case: &TestCase, missed: &mut [(&Expectation, Miss)]) {
     let interval = interval.unwrap_or(Duration::from_secs(1));
     let (before, after) = (millis(interval * BEFORE), millis(interval * AFTER));
     each_instant(case, |at, stage| {
-        let mut snapshot = None;
+        let mut view = None;
         for (expect, miss) in &mut *missed {
             let window = miss.at_ms.saturating_sub(before)..=miss.at_ms.saturating_add(after);
             if window.contains(&millis(at)) {
-                let snapshot = snapshot.get_or_insert_with(|| stage.snapshot());
-                miss.around.push(row(at, expect, snapshot));
+                let view = view.get_or_insert_with(|| stage.view());
+                miss.around.push(row(at, expect, &view.snapshot));
             }
         }
     });

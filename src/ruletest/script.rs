@@ -6,13 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::engine::command::Force;
-use crate::model::entry::{RuleStanding, SignalEvidence};
+use crate::model::entry::SignalEvidence;
 use crate::model::name::{RuleName, StageName};
 use crate::model::plan::Plan;
 use crate::model::time::format_duration;
 
-use super::decisions::Acted;
-use super::points::Points;
+use super::notation::Points;
 
 /// One test.
 #[derive(Clone, Debug)]
@@ -36,13 +35,9 @@ pub struct TestCase {
     pub end: Duration,
 }
 
-/// What one target answers.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct TargetPages {
-    /// Name and labels as they stand on the page, and the values. A target without series answers
-    /// with pages on which nothing stands that anybody reads.
-    pub series: Vec<(String, Points)>,
-}
+/// What one target answers: name and labels of each series as they stand on the page, and the
+/// values. A target without series answers with pages on which nothing stands that anybody reads.
+pub type TargetPages = Vec<(String, Points)>;
 
 /// One expectation: all that it wants must be so at the same instant.
 #[derive(Clone, Debug, PartialEq)]
@@ -113,27 +108,10 @@ impl fmt::Display for When {
 
 impl When {
     /// The first and the last instant that it speaks of.
-    pub const fn reach(self) -> (Duration, Duration) {
+    pub const fn reach(self) -> [Duration; 2] {
         match self {
-            Self::At(at) => (at, at),
-            Self::Between(from, to) | Self::Throughout(from, to) => (from, to),
+            Self::At(at) => [at, at],
+            Self::Between(from, to) | Self::Throughout(from, to) => [from, to],
         }
-    }
-}
-
-impl Expectation {
-    /// Whether it must not be met at any instant before its time: what was done too early cannot
-    /// be undone.
-    pub fn is_final(&self) -> bool {
-        self.facts.iter().any(|wanted| match wanted {
-            ExpectedFact::Word(_, ShownWord::State, state) => {
-                *state == RuleStanding::Firing.to_string()
-            }
-            ExpectedFact::Word(_, ShownWord::Decision, decision) => {
-                decision != Acted::Nothing.name()
-            }
-            ExpectedFact::Passed(_) => true,
-            ExpectedFact::Word(..) | ExpectedFact::Signal(..) => false,
-        })
     }
 }

@@ -1,12 +1,12 @@
 //! The series of a rule test: who they are, which target answers with them, and their values.
 
 use crate::engine::wanted_names;
+use crate::exposition::series_text;
 use crate::model::name::TargetName;
 use crate::model::plan::Plan;
 use crate::model::selector::Test;
 
-use super::notation::points;
-use super::points::Points;
+use super::notation::{Points, points};
 use super::script::TargetPages;
 use crate::config::syntax::selector::selector;
 use crate::config::syntax::{Diagnostic, ErrorSink, SourceSpan, TextError, TomlTable, TomlValue};
@@ -15,8 +15,8 @@ use crate::config::syntax::{Diagnostic, ErrorSink, SourceSpan, TextError, TomlTa
 pub(crate) struct TestSeries<'a> {
     value: TomlValue<'a>,
     metric: String,
-    /// Labels by name.
-    labels: Vec<(String, String)>,
+    /// Name and labels as they stand on a page.
+    text: String,
     /// The target that it names.
     pub(crate) target: Option<(TargetName, SourceSpan)>,
     points: Points,
@@ -36,12 +36,13 @@ pub(crate) fn series<'a>(value: TomlValue<'a>, sink: &mut ErrorSink) -> Option<T
     let target = table.opt("target", sink, |value, sink| {
         Some((value.name(sink, TargetName::new)?, value.span()))
     });
-    let (metric, labels) = name?;
-    Some(TestSeries { value, metric, labels, target: target?, points: points? })
+    let (metric, text) = name?;
+    Some(TestSeries { value, metric, text, target: target?, points: points? })
 }
 
-/// A selector that says which series it is: by `=` alone.
-fn identity(text: &str) -> Result<(String, Vec<(String, String)>), TextError> {
+/// Reads a selector that says which series it is, by `=` alone: the metric, and the series as it
+/// stands on a page.
+fn identity(text: &str) -> Result<(String, String), TextError> {
     let whole = 0..text.len();
     let selector = selector(text)?;
     let mut labels: Vec<(String, String)> = Vec::new();
@@ -64,7 +65,8 @@ fn identity(text: &str) -> Result<(String, Vec<(String, String)>), TextError> {
         }
     }
     labels.sort();
-    Ok((selector.metric, labels))
+    let text = series_text(&selector.metric, &labels);
+    Ok((selector.metric, text))
 }
 
 /// What each target of the plan answers.
@@ -78,7 +80,7 @@ pub(crate) fn pages(
         sink.missing(test.error("the test has no series"));
         return None;
     }
-    let mut seen: Vec<Vec<(String, TestSeries<'_>)>> = Vec::new();
+    let mut seen: Vec<Vec<TestSeries<'_>>> = Vec::new();
     seen.resize_with(plan.targets.len(), Vec::new);
     let mut all_known = true;
     for each in all {
@@ -86,15 +88,12 @@ pub(crate) fn pages(
             all_known = false;
             continue;
         };
-        let text = on_page(&each.metric, &each.labels);
         check_read(plan, target, &each, sink);
-        check_alone(&text, &each, &seen[target], sink);
-        seen[target].push((text, each));
+        check_alone(&each, &seen[target], sink);
+        seen[target].push(each);
     }
-    let page = |series: Vec<(String, TestSeries<'_>)>| TargetPages {
-        series: series.into_iter().map(|(text, each)| (text, each.points)).collect(),
-    };
-    all_known.then(|| seen.into_iter().map(page).collect())
+    let page = |each: TestSeries<'_>| (each.text, each.points);
+    all_known.then(|| seen.into_iter().map(|all| all.into_iter().map(page).collect()).collect())
 }
 
 fn target(plan: &Plan, series: &TestSeries<'_>, sink: &mut ErrorSink) -> Option<usize> {
@@ -132,17 +131,12 @@ fn check_read(plan: &Plan, target: usize, series: &TestSeries<'_>, sink: &mut Er
 }
 
 /// The same series twice, or two that say differently how a scrape fails, mean nothing.
-fn check_alone(
-    text: &str,
-    series: &TestSeries<'_>,
-    seen: &[(String, TestSeries<'_>)],
-    sink: &mut ErrorSink,
-) {
-    if let Some((_, first)) = seen.iter().find(|(other, _)| other == text) {
+fn check_alone(series: &TestSeries<'_>, seen: &[TestSeries<'_>], sink: &mut ErrorSink) {
+    if let Some(first) = seen.iter().find(|other| other.text == series.text) {
         let error = series.value.error("the series is written twice");
         sink.report(error.also(first.value.span(), "first written here"));
     }
-    for (_, other) in seen.iter().filter(|(_, other)| differ(&series.points, &other.points)) {
+    for other in seen.iter().filter(|other| differ(&series.points, &other.points)) {
         let message = "two series of a target say differently how a scrape of it fails";
         sink.report(series.value.error(message).also(other.value.span(), "otherwise here"));
     }
@@ -157,28 +151,6 @@ fn differ(a: &Points, b: &Points) -> bool {
     })
 }
 
-/// The series as a page writes it.
-fn on_page(metric: &str, labels: &[(String, String)]) -> String {
-    let bare = |text: &str, colon: char| {
-        let inside = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == colon;
-        text.chars().all(inside) && !text.starts_with(|c: char| c.is_ascii_digit())
-    };
-    let quoted = |text: &str| {
-        let text = text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
-        format!("\"{text}\"")
-    };
-    let mut inner = Vec::new();
-    if !bare(metric, ':') {
-        inner.push(quoted(metric));
-    }
-    for (name, value) in labels {
-        let name = if bare(name, '_') { name.clone() } else { quoted(name) };
-        inner.push(format!("{name}={}", quoted(value)));
-    }
-    let outer = if bare(metric, ':') { metric } else { "" };
-    if inner.is_empty() { outer.to_owned() } else { format!("{outer}{{{}}}", inner.join(",")) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -186,8 +158,7 @@ mod tests {
     #[test]
     fn a_series_stands_on_the_page_as_an_exporter_would_write_it() {
         let check = |text: &str, page: &str| {
-            let (metric, labels) = identity(text).unwrap();
-            assert_eq!(on_page(&metric, &labels), page);
+            assert_eq!(identity(text).unwrap().1, page);
         };
         check("m", "m");
         check("m{}", "m");

@@ -645,7 +645,7 @@ fn the_notation_means_what_it_means_to_promtool() {
         // One page at the end that does not have the series: nothing may stand there.
         let case = cases(&queue(&format!("{text} _"), "", "{ at = \"0s\", colour = \"unknown\" }"));
         let case = case.unwrap_or_else(|wrong| panic!("{text}: {wrong}")).remove(0);
-        let values = &case.pages[0].series[0].1;
+        let values = &case.pages[0][0].1;
         writeln!(yaml, "- name: case {number}\n  interval: 1s\n  input_series:").unwrap();
         writeln!(yaml, "  - series: m\n    values: '{text}'\n  promql_expr_test:").unwrap();
         for at in 0..values.count() {
