@@ -4,7 +4,7 @@
 //! one.
 
 use super::algebra::{and, compared, constant, linear, only_signal, substituted, upwards};
-use super::converter::{Converter, Number, ValueLabels};
+use super::converter::{Converter, ValueLabels};
 use super::promql::{Binary, Expr, ExprKind, Op};
 use super::signal::ImportedKind;
 use super::spot::Spot;
@@ -18,26 +18,28 @@ enum Stands {
     Joined,
 }
 
+/// A condition and the labels of what it holds for.
+type Judged = (Cond, ValueLabels);
+
 impl Converter {
     /// The condition of an alert.
     pub(super) fn whole_condition(&mut self, expr: &Expr) -> Option<Cond> {
         self.condition(expr, Stands::Alone).map(|(cond, _)| cond)
     }
 
-    /// A condition and the labels of what it holds for.
-    fn condition(&mut self, expr: &Expr, stands: Stands) -> Option<(Cond, ValueLabels)> {
+    fn condition(&mut self, expr: &Expr, stands: Stands) -> Option<Judged> {
         if let Some(("absent", args)) = expr.call() {
             return self.absent(args, expr.spot);
         }
         let ExprKind::Binary(binary) = &expr.kind else { return self.without_limit(expr) };
         match binary.op {
-            Op::And => self.joined(binary, expr.spot, Stands::Joined),
-            Op::Or => self.joined(binary, expr.spot, stands),
+            Op::And => self.joined(binary, Stands::Joined),
+            Op::Or => self.joined(binary, stands),
             Op::Unless => {
                 let why = "`unless` holds where the other side is unknown";
                 self.flaw(expr.spot, why, "join the opposite comparison with `and`")
             }
-            Op::Compare(op) => self.compare(binary, op, expr.spot, stands),
+            Op::Compare(op) => self.compare(binary, op, stands),
             Op::Arith(_) | Op::Mod | Op::Atan2 | Op::Pow => self.without_limit(expr),
         }
     }
@@ -58,60 +60,50 @@ impl Converter {
         self.flaw(expr.spot, why, "compare it with a limit, as in `> 0`")
     }
 
-    fn joined(
-        &mut self,
-        binary: &Binary,
-        spot: Spot,
-        stands: Stands,
-    ) -> Option<(Cond, ValueLabels)> {
+    fn joined(&mut self, binary: &Binary, stands: Stands) -> Option<Judged> {
         self.unmodified(binary)?;
         let left = self.condition(&binary.left, stands);
         let right = self.condition(&binary.right, stands);
         let ((left, a), (right, b)) = (left?, right?);
         if binary.op == Op::And {
-            return Some((and(left, right), self.agree(spot, a, b)?));
+            return Some((and(left, right), self.agree(binary.spot, a, b)?));
         }
         self.any_of = true;
         let any = a != b && a.is_ungrouped() && b.is_ungrouped();
-        let labels = if any { ValueLabels::Any } else { self.agree(spot, a, b)? };
+        let labels = if any { ValueLabels::Any } else { self.agree(binary.spot, a, b)? };
         Some((Cond::Or(Box::new(left), Box::new(right)), labels))
     }
 
-    fn compare(
-        &mut self,
-        binary: &Binary,
-        op: Compare,
-        spot: Spot,
-        stands: Stands,
-    ) -> Option<(Cond, ValueLabels)> {
+    fn compare(&mut self, binary: &Binary, op: Compare, stands: Stands) -> Option<Judged> {
         self.unmodified(binary)?;
         let known = self.singles.len();
         let (left, right) = self.both(&binary.left, &binary.right)?;
-        let labels = self.agree(spot, left.labels.clone(), right.labels.clone())?;
+        let labels = self.agree(binary.spot, left.labels, right.labels)?;
         if labels == ValueLabels::Constant {
             let why = "it compares constants";
-            return self.flaw(spot, why, "compare a series with a limit");
+            return self.flaw(binary.spot, why, "compare a series with a limit");
         }
+        let (left, right) = (left.num, right.num);
         // The constant stands on the right, as people say it.
-        let (left, op, right) = match constant(&left.num) {
+        let (left, op, right) = match constant(&left) {
             Some(_) => (right, op.turned(), left),
             None => (left, op, right),
         };
-        let limit = constant(&right.num).filter(|_| stands == Stands::Alone);
+        let limit = constant(&right).filter(|_| stands == Stands::Alone);
         if let (ValueLabels::Every, Some(limit)) = (&labels, limit) {
-            if let Some(cond) = self.any_series(&left, op, limit, &right.num) {
+            if let Some(cond) = self.any_series(&left, op, limit, &right) {
                 self.extremes = true;
                 return Some((cond, ValueLabels::Any));
             }
-            if self.is_gain(&left.num) && op == Compare::Greater && limit == 0.0 {
+            if self.is_gain(&left) && op == Compare::Greater && limit == 0.0 {
                 // Some series gained something exactly where their sum did.
                 self.singles.truncate(known);
                 self.extremes = true;
-                return Some((Cond::Compare(left.num, op, right.num), ValueLabels::Any));
+                return Some((Cond::Compare(left, op, right), ValueLabels::Any));
             }
         }
         let present = self.present(&left, op, &right);
-        let compared = Cond::Compare(left.num, op, right.num);
+        let compared = Cond::Compare(left, op, right);
         Some((present.into_iter().fold(compared, and), labels))
     }
 
@@ -121,18 +113,12 @@ impl Converter {
     }
 
     /// Whether any series passes, where one number can tell.
-    fn any_series(
-        &mut self,
-        left: &Number,
-        op: Compare,
-        limit: f64,
-        written: &Num,
-    ) -> Option<Cond> {
-        let ix = only_signal(&left.num)?;
+    fn any_series(&mut self, left: &Num, op: Compare, limit: f64, right: &Num) -> Option<Cond> {
+        let ix = only_signal(left)?;
         let ImportedKind::Gauge { across: None, over } = *self.kind(ix) else { return None };
-        let (slope, _) = linear(&left.num, ix)?;
+        let (slope, _) = linear(left, ix)?;
         let Some(upwards) = upwards(op, slope) else {
-            if left.num != Num::Signal(ix) || over.is_some() {
+            if *left != Num::Signal(ix) || over.is_some() {
                 return None;
             }
             let value = Some(format!("{op} {limit}"));
@@ -148,21 +134,18 @@ impl Converter {
             return None;
         }
         let extreme = self.add_like(ix, ImportedKind::Gauge { across: Some(across), over });
-        let num = substituted(&left.num, ix, extreme);
-        Some(Cond::Compare(num, op, written.clone()))
+        Some(Cond::Compare(substituted(left, ix, extreme), op, right.clone()))
     }
 
     /// A count of nothing is 0 here and no value in Prometheus: where 0 would pass, there has to be
     /// something.
-    fn present(&self, left: &Number, op: Compare, right: &Number) -> Option<Cond> {
-        let (Num::Signal(ix), Some(limit)) = (&left.num, constant(&right.num)) else {
-            return None;
-        };
+    fn present(&self, left: &Num, op: Compare, right: &Num) -> Option<Cond> {
+        let (Num::Signal(ix), Some(limit)) = (left, constant(right)) else { return None };
         let counts = matches!(self.kind(*ix), ImportedKind::Count { .. });
         (counts && op.test(0.0, limit)).then(|| compared(*ix, Compare::Greater, 0.0))
     }
 
-    fn absent(&mut self, args: &[Expr], spot: Spot) -> Option<(Cond, ValueLabels)> {
+    fn absent(&mut self, args: &[Expr], spot: Spot) -> Option<Judged> {
         let [Expr { kind: ExprKind::Series(selector, None), spot: at }] = args else {
             let why = "`absent` of something other than a series";
             return self.flaw(spot, why, "ask for the series itself");

@@ -5,7 +5,6 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::options::Options;
 use super::promql::{Expr, SeriesSelector};
 use super::signal::{ImportedKind, ImportedSignal};
 use super::spot::{Flaw, Spot};
@@ -13,6 +12,38 @@ use crate::config::{Diagnostic, SourceFile, check_rules};
 use crate::model::condition::{Cond, Num};
 use crate::model::index::SignalIx;
 use crate::toml_text::{MatcherText, string};
+
+/// Which target a job of Prometheus is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TargetOf {
+    /// The job; `None` stands for every job.
+    pub job: Option<String>,
+    /// The target's name.
+    pub target: String,
+}
+
+/// How alerts are to be read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Labels that Prometheus adds and no page has.
+    pub drop_labels: Vec<String>,
+    /// Which target a job is.
+    pub targets: Vec<TargetOf>,
+}
+
+impl Options {
+    /// The target of a job; of any job where none is named.
+    pub(super) fn target_of(&self, job: Option<&str>) -> Option<&str> {
+        let named = self.targets.iter().find(|of| job.is_some() && of.job.as_deref() == job);
+        let any = || self.targets.iter().find(|of| of.job.is_none());
+        named.or_else(any).map(|of| of.target.as_str())
+    }
+
+    /// Whether Prometheus adds the label, so that no page has it.
+    pub(super) fn drops(&self, label: &str) -> bool {
+        self.drop_labels.iter().any(|dropped| dropped == label)
+    }
+}
 
 /// Which labels tell the values of an expression apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -142,7 +173,7 @@ impl Converter {
         Some(Number { num: Num::Signal(ix), labels })
     }
 
-    /// A signal over a selector, which loses what is not on a page.
+    /// A signal over a selector, which loses what is not on a page; one job may be a target.
     pub(super) fn signal(
         &mut self,
         spot: Spot,
@@ -151,17 +182,6 @@ impl Converter {
         kind: ImportedKind,
         window: Option<Duration>,
     ) -> Option<SignalIx> {
-        let (of, target) = self.on_page(spot, of)?;
-        let by = self.by(labels);
-        Some(self.add(ImportedSignal { kind, of, window, by, target }))
-    }
-
-    /// The selector as it can match on a page, and the one target that it was restricted to.
-    fn on_page(
-        &mut self,
-        spot: Spot,
-        of: &SeriesSelector,
-    ) -> Option<(SeriesSelector, Option<String>)> {
         const ONE_EACH: &str = "write one alert for each metric";
         if of.metric.is_empty() {
             return self.flaw(spot, "a selector that names no metric", ONE_EACH);
@@ -190,7 +210,8 @@ impl Converter {
             return self.flaw(spot, why, "name their targets with --target JOB=TARGET");
         }
         self.left_out.push((kept.clone(), target.clone(), left_out));
-        Some((kept, target))
+        let by = self.by(labels);
+        Some(self.add(ImportedSignal { kind, of: kept, window, by, target }))
     }
 
     /// Checks that rollguard reads the selector: its regular expressions are not quite the same.
@@ -224,19 +245,20 @@ impl Converter {
     pub(super) fn agree(
         &mut self,
         spot: Spot,
-        left: ValueLabels,
-        right: ValueLabels,
+        a: ValueLabels,
+        b: ValueLabels,
     ) -> Option<ValueLabels> {
         use ValueLabels::{Any, Constant};
-        match (left, right) {
+        match (a, b) {
             (Constant, other) | (other, Constant) | (Any, other) | (other, Any) => Some(other),
-            (left, right) if left == right => Some(left),
-            (left, right) => {
+            (a, b) if a == b => Some(a),
+            (a, b) => {
                 let why = format!(
-                    "its sides have different labels, {} and {}, so Prometheus finds no pair",
-                    left.described(),
-                    right.described()
+                    "its sides have different labels, {} and {}",
+                    a.described(),
+                    b.described()
                 );
+                let why = why + ", so Prometheus finds no pair";
                 self.flaw(spot, why, "aggregate both sides by the same labels")
             }
         }

@@ -2,7 +2,7 @@
 //!
 //! `rule_files` reads the YAML into alerts, `promql` reads the expression of an alert into a tree
 //! with places, `converter` and its neighbours convert the tree into signals and a condition, and
-//! `writer` writes both as TOML. What cannot be converted is reported with its place, the reason
+//! `signal` writes both as TOML. What cannot be converted is reported with its place, the reason
 //! and a way out. An alert is never imported with another meaning unless a comment says so.
 
 mod algebra;
@@ -12,7 +12,6 @@ mod evidence_floor;
 mod functions;
 mod names;
 mod numbers;
-mod options;
 mod prometheus;
 mod promql;
 mod recording_rules;
@@ -20,10 +19,9 @@ mod report;
 mod rule_files;
 mod signal;
 mod spot;
-mod writer;
 mod yaml;
 
-pub use options::{Options, TargetOf};
+pub use converter::{Options, TargetOf};
 pub use prometheus::{Input, prometheus};
 pub use report::{
     DroppedLabel, FilePlace, ImportReport, ImportTotals, Imported, ImportedAlert, Misfit,

@@ -41,7 +41,7 @@ impl Converter {
                 let instead = "compare with a baseline: `x > 2 * x.before` is one window ago";
                 self.flaw(spot, why, instead)
             }
-            ExprKind::Binary(binary) => self.binary(binary, spot),
+            ExprKind::Binary(binary) => self.binary(binary),
         }
     }
 
@@ -88,15 +88,15 @@ impl Converter {
             return self.flaw(spot, why, instead);
         };
         let labels = self.grouping(by)?;
-        match &of.kind {
-            ExprKind::Series(selector, _) if selector.metric == "up" => {
+        match (&of.kind, across) {
+            (ExprKind::Series(selector, _), _) if selector.metric == "up" => {
                 self.flaw(of.spot, "`up` of several targets", "write one rule for each target")
             }
-            ExprKind::Series(selector, None) => {
+            (ExprKind::Series(selector, None), _) => {
                 let kind = ImportedKind::Gauge { across: Some(across), over: None };
                 self.reading(of.spot, selector, Some(&labels), kind, None)
             }
-            ExprKind::Call { name, .. } if matches!(name.as_str(), "rate" | "increase") => {
+            (ExprKind::Call { name, .. }, _) if ["rate", "increase"].contains(&&**name) => {
                 match across {
                     Aggregation::Sum => self.counter(of, Some(&labels)),
                     Aggregation::Avg => self.mean_rate(of, &labels),
@@ -106,28 +106,21 @@ impl Converter {
                     }
                 }
             }
-            ExprKind::Call { name, .. } if OverTime::named(name).is_some() => {
+            (ExprKind::Call { name, .. }, _) if OverTime::named(name).is_some() => {
                 self.over_time(of, Some((across, &labels)))
             }
             // A sum of sums is a sum.
-            ExprKind::Aggregate { op: inner, grouping: finer, args }
-                if op == "sum" && inner == "sum" && is_finer(finer, &labels) =>
+            (ExprKind::Aggregate { op: inner, grouping: finer, args }, Aggregation::Sum)
+                if inner == "sum" && is_finer(finer, &labels) =>
             {
                 self.aggregate(op, by, args, of.spot)
             }
-            ExprKind::Binary(binary)
-                if across == Aggregation::Count && matches!(binary.op, Op::Compare(_)) =>
+            (ExprKind::Binary(binary), Aggregation::Count)
+                if matches!(binary.op, Op::Compare(_)) =>
             {
-                self.count(binary, of.spot, &labels)
+                self.count(binary, &labels)
             }
-            ExprKind::Number(_)
-            | ExprKind::Text
-            | ExprKind::Series(..)
-            | ExprKind::Call { .. }
-            | ExprKind::Aggregate { .. }
-            | ExprKind::Neg(_)
-            | ExprKind::Binary(_)
-            | ExprKind::Shifted(..) => {
+            (_, _) => {
                 let why = format!("`{op}` of something other than series or their rate");
                 self.flaw(of.spot, why, "aggregate each series first, then calculate")
             }
@@ -135,7 +128,8 @@ impl Converter {
     }
 
     /// `count(gauge > 5)`.
-    fn count(&mut self, binary: &Binary, spot: Spot, labels: &[String]) -> Option<Number> {
+    fn count(&mut self, binary: &Binary, labels: &[String]) -> Option<Number> {
+        let spot = binary.spot;
         let why = "`count` of a comparison other than `gauge > number`";
         let (ExprKind::Series(selector, range), ExprKind::Number(limit)) =
             (&binary.left.kind, &binary.right.kind)
@@ -152,13 +146,14 @@ impl Converter {
         self.reading(binary.left.spot, selector, Some(labels), kind, None)
     }
 
-    fn binary(&mut self, binary: &Binary, spot: Spot) -> Option<Number> {
+    fn binary(&mut self, binary: &Binary) -> Option<Number> {
+        let spot = binary.spot;
         self.unmodified(binary)?;
         let op = match binary.op {
             Op::Arith(op) => op,
-            Op::Pow => return self.folded(binary, spot, f64::powf),
-            Op::Mod => return self.folded(binary, spot, |a, b| a % b),
-            Op::Atan2 => return self.folded(binary, spot, f64::atan2),
+            Op::Pow => return self.folded(binary, f64::powf),
+            Op::Mod => return self.folded(binary, |a, b| a % b),
+            Op::Atan2 => return self.folded(binary, f64::atan2),
             Op::Or | Op::And | Op::Unless => {
                 let why = format!("`{}` within arithmetic", binary.op.text());
                 return self.flaw(spot, why, "join whole comparisons");
@@ -177,7 +172,7 @@ impl Converter {
             && let (Some((of, factor)), Num::Signal(to)) = (scaled(&left.num), &right.num)
         {
             // `100 * a / b` is read from the left, and means a hundred times the ratio.
-            let num = self.quotient(of, *to, &labels, spot)?;
+            let num = self.quotient(spot, of, *to, &labels)?;
             let num = match factor {
                 Some(factor) => arith(Arith::Mul, factor, num),
                 None => num,
@@ -202,12 +197,8 @@ impl Converter {
     }
 
     /// Computes an operator that only constants have.
-    fn folded(
-        &mut self,
-        binary: &Binary,
-        spot: Spot,
-        compute: impl Fn(f64, f64) -> f64,
-    ) -> Option<Number> {
+    fn folded(&mut self, binary: &Binary, compute: fn(f64, f64) -> f64) -> Option<Number> {
+        let spot = binary.spot;
         let (left, right) = self.both(&binary.left, &binary.right)?;
         let (Num::Const(a), Num::Const(b)) = (&left.num, &right.num) else {
             let why = format!("`{}` of series has no counterpart", binary.op.text());
@@ -223,20 +214,18 @@ impl Converter {
     /// One signal divided by another: a ratio or a mean, where it is one.
     fn quotient(
         &mut self,
+        spot: Spot,
         of: SignalIx,
         to: SignalIx,
-        labels: &ValueLabels,
-        spot: Spot,
+        by: &ValueLabels,
     ) -> Option<Num> {
         let (part, whole) = (self.signals[of.0].clone(), self.signals[to.0].clone());
         let counters = matches!(part.kind, ImportedKind::Rate | ImportedKind::Increase);
-        let same = |part: &ImportedSignal, whole: &ImportedSignal| {
-            part.kind == whole.kind && part.window == whole.window && part.target == whole.target
-        };
-        if !counters || !same(&part, &whole) {
+        let like = (&part.kind, part.window, &part.target);
+        if !counters || like != (&whole.kind, whole.window, &whole.target) {
             return Some(arith(Arith::Div, Num::Signal(of), Num::Signal(to)));
         }
-        let single = *labels == ValueLabels::Every;
+        let single = *by == ValueLabels::Every;
         if single && part.of.metric == whole.of.metric {
             let why = "every series is divided by itself, since nothing is summed";
             return self.flaw(spot, why, "write `sum(rate(…)) / sum(rate(…))`");

@@ -1,22 +1,24 @@
 //! Imports alerting rules of Prometheus: from files to a file of rules and a report.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 use std::time::Duration;
 
+use regex_lite::Regex;
+
 use super::algebra::signals_of;
-use super::converter::{Converted, Converter, convert, objection};
+use super::converter::{Converted, Converter, Options, convert, objection};
 use super::names::{rule_names, signal_names};
-use super::options::Options;
 use super::promql::{duration, parse};
 use super::recording_rules::{Records, inline};
-use super::report::{DroppedLabel, FilePlace, ImportReport, Imported, ImportedAlert, Misfit};
+use super::report::{
+    DroppedLabel, FilePlace, ImportReport, Imported, ImportedAlert, Misfit, shown,
+};
 use super::rule_files::{AlertingRule, RuleFiles, find};
-use super::signal::ImportedSignal;
+use super::signal::{ImportedSignal, NamedSignals, signal_table};
 use super::spot::{Flaw, Spot};
-use super::writer::{NamedSignals, signal_table};
 use super::yaml::YamlError;
 use crate::config::Diagnostic;
-use crate::model::rule::Severity;
 use crate::model::time::{MAX_DURATION, format_duration};
 use crate::toml_text::{Table, UniqueNames, comment, fill};
 
@@ -203,7 +205,7 @@ fn head(files: &[&str], dropped: &[DroppedLabel]) -> String {
 struct RuleSection<'b> {
     alert: &'b AlertingRule,
     converted: &'b Converted,
-    severity: Severity,
+    severity: Option<&'static str>,
     hold: Duration,
     keep: Duration,
 }
@@ -218,14 +220,13 @@ impl RuleSection<'_> {
         };
         let owner = ["team", "owner"].iter().find_map(|name| find(&alert.labels, name));
         let span = |span: Duration| (!span.is_zero()).then(|| format_duration(span));
-        let warning = (self.severity == Severity::Warning).then_some("warning");
         Table::new(format!("rule.{name}"))
             .optional("description", annotation(&["summary", "description", "message"]))
             .text("when", &named.condition(&converted.when))
             .optional("given", converted.given.as_ref().map(|given| named.condition(given)))
             .optional("for", span(self.hold))
             .optional("keep_firing_for", span(self.keep))
-            .optional("severity", warning)
+            .optional("severity", self.severity)
             .optional("runbook", annotation(&["runbook_url", "runbook"]))
             .optional("owner", owner.map(plain).filter(|text| !text.is_empty()))
     }
@@ -246,8 +247,7 @@ impl RuleSection<'_> {
 /// Notes what is not converted of an alert beside its expression.
 fn notes(alert: &AlertingRule, hold: Duration, converter: &mut Converter) {
     for key in &alert.unknown_keys {
-        let key: String = key.chars().take(40).collect();
-        converter.notes.push(format!("left out, not a key of alerts: {}", key.escape_debug()));
+        converter.notes.push(format!("left out, not a key of alerts: {}", shown(key, 40)));
     }
     if converter.in_turn() && !hold.is_zero() {
         let note = "`for` was about one series; here several may make it hold in turn";
@@ -258,45 +258,37 @@ fn notes(alert: &AlertingRule, hold: Duration, converter: &mut Converter) {
     }
 }
 
-/// What is not known to be critical does not roll back.
-fn severity(alert: &AlertingRule, notes: &mut Vec<String>) -> Severity {
+/// What is not known to be critical is a warning, which does not roll back.
+fn severity(alert: &AlertingRule, notes: &mut Vec<String>) -> Option<&'static str> {
     let Some(written) = find(&alert.labels, "severity") else {
         let note = "no severity: a warning, which never rolls back; delete `severity` to change it";
         notes.push(note.to_owned());
-        return Severity::Warning;
+        return Some("warning");
     };
     match written.trim().to_ascii_lowercase().as_str() {
-        "critical" | "page" | "crit" | "error" | "emergency" | "fatal" => Severity::Critical,
-        "warning" | "warn" => Severity::Warning,
-        _ => {
-            let written: String = written.chars().take(40).collect();
-            notes.push(format!("severity `{}` became warning", written.escape_debug()));
-            Severity::Warning
-        }
+        "critical" | "page" | "crit" | "error" | "emergency" | "fatal" => return None,
+        "warning" | "warn" => {}
+        _ => notes.push(format!("severity `{}` became warning", shown(written, 40))),
     }
+    Some("warning")
 }
 
 /// The time that `for` or `keep_firing_for` says; zero where it is absent.
 fn span_of(written: &Option<(String, Spot)>) -> Result<Duration, Vec<Flaw>> {
     let Some((text, spot)) = written else { return Ok(Duration::ZERO) };
     duration(text).filter(|duration| *duration <= MAX_DURATION).ok_or_else(|| {
-        let text: String = text.chars().take(40).collect();
-        let why = format!("`{}` is not a duration up to a year", text.escape_debug());
+        let why = format!("`{}` is not a duration up to a year", shown(text, 40));
         vec![Flaw::new(*spot, why, "write one like 5m")]
     })
 }
 
 /// A text without templates, on one line.
 fn plain(text: &str) -> String {
-    let mut out = String::new();
-    let mut rest = text;
-    while let Some((before, inside)) = rest.split_once("{{") {
-        out.push_str(before);
-        out.push('…');
-        rest = inside.split_once("}}").map_or("", |(_, after)| after);
-    }
-    out.push_str(rest);
-    let words: Vec<&str> = out.split_whitespace().collect();
+    static TEMPLATE: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"(?s)\{\{.*?(?:\}\}|$)").expect("a constant that is a regular expression")
+    });
+    let text = TEMPLATE.replace_all(text, "…");
+    let words: Vec<&str> = text.split_whitespace().collect();
     let line: String = words.join(" ").chars().filter(|c| !c.is_control()).collect();
     if line.chars().count() <= MAX_DESCRIPTION {
         return line;

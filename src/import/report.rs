@@ -141,7 +141,7 @@ impl ImportReport {
 
 impl ImportedAlert {
     fn render(&self) -> String {
-        let head = format!("alert {}: imported as {}", shown(&self.alert), self.rule);
+        let head = format!("alert {}: imported as {}", shown(&self.alert, 60), self.rule);
         let notes = self.notes.iter().map(|note| paragraph("    ", &format!("note: {note}")));
         paragraph("", &format!("{}: {head}", self.place)) + &notes.collect::<String>()
     }
@@ -149,15 +149,14 @@ impl ImportedAlert {
 
 impl Misfit {
     fn render(&self) -> String {
-        let head = format!("{}: alert {}: {}", self.place, shown(&self.alert), self.why);
+        let head = format!("{}: alert {}: {}", self.place, shown(&self.alert, 60), self.why);
         paragraph("", &head) + &paragraph("    ", &format!("instead: {}", self.instead))
     }
 }
 
-/// A name from a file, safe for a terminal.
-fn shown(name: &str) -> String {
-    let short: String = name.chars().take(60).collect();
-    short.escape_debug().to_string()
+/// The beginning of a text from a file, safe for a terminal.
+pub(super) fn shown(text: &str, most: usize) -> String {
+    text.chars().take(most).collect::<String>().escape_debug().to_string()
 }
 
 /// A paragraph whose further lines are indented by four more than the first.

@@ -3,7 +3,7 @@
 
 use std::rc::Rc;
 
-use super::spot::{FileChars, Spot};
+use super::spot::Spot;
 use super::yaml::{Content, Node, YamlError, read};
 
 /// The most rules of all files together: ten times the largest set that is published.
@@ -11,6 +11,9 @@ const MAX_RULES: usize = 20_000;
 
 /// The longest expression in bytes. What is longer was written by a program.
 const MAX_EXPR: usize = 16 << 10;
+
+/// The keys of an alert that mean something here.
+const KEYS: [&str; 6] = ["alert", "expr", "for", "keep_firing_for", "labels", "annotations"];
 
 /// The text of an expression and the spot of each of its bytes.
 #[derive(Clone, Debug, Default)]
@@ -66,30 +69,21 @@ impl RuleFiles {
     /// Adds the rules of a file; `file` is its index.
     pub(super) fn read(&mut self, file: usize, text: &str) -> Result<(), YamlError> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let chars = FileChars::new(file, text);
-        for root in read(&chars, text)?.iter().filter(|root| !root.is_null()) {
+        for root in read(file, text)?.iter().filter(|root| !root.is_null()) {
             // A Kubernetes resource holds the groups in its `spec`.
             let root = root.get("spec").unwrap_or(root);
             let none = || wrong(root, "there is no `groups`, as a file of rules has");
             for group in list(root.get("groups").ok_or_else(none)?, "groups")? {
-                self.group(group, &chars)?;
+                if group.map().is_none() {
+                    return Err(wrong(group, "a group is a mapping with `name` and `rules`"));
+                }
+                let name =
+                    group.get("name").map_or(Ok(String::new()), |name| text_of(name, "name"))?;
+                let labels = pairs(group, "labels")?;
+                for rule in group.get("rules").map_or(Ok(&[][..]), |rules| list(rules, "rules"))? {
+                    self.rule(rule, &name, &labels)?;
+                }
             }
-        }
-        Ok(())
-    }
-
-    fn group(&mut self, group: &Node, chars: &FileChars) -> Result<(), YamlError> {
-        if group.map().is_none() {
-            return Err(wrong(group, "a group is a mapping with `name` and `rules`"));
-        }
-        let name = group.get("name").map_or(Ok(String::new()), |name| text(name, "name"))?;
-        let labels = pairs(group.get("labels"), "labels")?;
-        let Some(rules) = group.get("rules") else { return Ok(()) };
-        for rule in list(rules, "rules")? {
-            if self.alerts.len() + self.records.len() >= MAX_RULES {
-                return Err(wrong(rule, &format!("more than {MAX_RULES} rules")));
-            }
-            self.rule(rule, &name, &labels, chars)?;
         }
         Ok(())
     }
@@ -99,29 +93,36 @@ impl RuleFiles {
         rule: &Node,
         group: &str,
         group_labels: &[(String, String)],
-        chars: &FileChars,
     ) -> Result<(), YamlError> {
+        if self.alerts.len() + self.records.len() >= MAX_RULES {
+            return Err(wrong(rule, &format!("more than {MAX_RULES} rules")));
+        }
         let expr = rule.get("expr").ok_or_else(|| wrong(rule, "a rule without `expr`"))?;
-        let expr = expr_text(expr, chars)?;
-        let mut labels = pairs(rule.get("labels"), "labels")?;
+        let text = text_of(expr, "expr")?;
+        if text.len() > MAX_EXPR {
+            return Err(wrong(expr, &format!("an expression longer than {MAX_EXPR} bytes")));
+        }
+        let expr = ExprText { text, spots: expr.spots() };
+        let mut labels = pairs(rule, "labels")?;
         labels.extend(group_labels.iter().cloned());
         if let Some(record) = rule.get("record") {
             let labels = labels.into_iter().map(|(name, _)| name).collect();
-            self.records.push(RecordingRule { name: text(record, "record")?, expr, labels });
+            self.records.push(RecordingRule { name: text_of(record, "record")?, expr, labels });
             return Ok(());
         }
         let alert = rule.get("alert");
         let alert = alert.ok_or_else(|| wrong(rule, "a rule with neither `alert` nor `record`"))?;
+        let keys = rule.map().unwrap_or_default().iter().map(|(key, _)| key);
         self.alerts.push(AlertingRule {
-            name: text(alert, "alert")?,
+            name: text_of(alert, "alert")?,
             group: group.to_owned(),
             spot: alert.spot,
             expr,
             hold: optional(rule, "for")?,
             keep: optional(rule, "keep_firing_for")?,
             labels,
-            annotations: pairs(rule.get("annotations"), "annotations")?,
-            unknown_keys: unknown_keys(rule),
+            annotations: pairs(rule, "annotations")?,
+            unknown_keys: keys.filter(|key| !KEYS.contains(&&***key)).cloned().collect(),
         });
         Ok(())
     }
@@ -141,33 +142,19 @@ fn list<'n>(node: &'n Node, what: &str) -> Result<&'n [Rc<Node>], YamlError> {
     }
 }
 
-fn text(node: &Node, what: &str) -> Result<String, YamlError> {
+fn text_of(node: &Node, what: &str) -> Result<String, YamlError> {
     let text = node.text().ok_or_else(|| wrong(node, &format!("`{what}` is not a text")))?;
     Ok(text.to_owned())
 }
 
 fn optional(rule: &Node, key: &str) -> Result<Option<(String, Spot)>, YamlError> {
     let node = rule.get(key).filter(|node| !node.is_null());
-    node.map(|node| Ok((text(node, key)?, node.spot))).transpose()
-}
-
-fn expr_text(node: &Node, chars: &FileChars) -> Result<ExprText, YamlError> {
-    let text = text(node, "expr")?;
-    if text.len() > MAX_EXPR {
-        return Err(wrong(node, &format!("an expression longer than {MAX_EXPR} bytes")));
-    }
-    Ok(ExprText { text, spots: node.spots(chars) })
+    node.map(|node| Ok((text_of(node, key)?, node.spot))).transpose()
 }
 
 /// Labels or annotations.
-fn pairs(node: Option<&Node>, what: &str) -> Result<Vec<(String, String)>, YamlError> {
-    let Some(node) = node.filter(|node| !node.is_null()) else { return Ok(Vec::new()) };
+fn pairs(of: &Node, what: &str) -> Result<Vec<(String, String)>, YamlError> {
+    let Some(node) = of.get(what).filter(|node| !node.is_null()) else { return Ok(Vec::new()) };
     let map = node.map().ok_or_else(|| wrong(node, &format!("`{what}` is not a mapping")))?;
-    map.iter().map(|(key, value)| Ok((key.clone(), text(value, what)?))).collect()
-}
-
-fn unknown_keys(rule: &Node) -> Vec<String> {
-    const KNOWN: [&str; 6] = ["alert", "expr", "for", "keep_firing_for", "labels", "annotations"];
-    let keys = rule.map().unwrap_or_default().iter().map(|(key, _)| key.clone());
-    keys.filter(|key| !KNOWN.contains(&key.as_str())).collect()
+    map.iter().map(|(key, value)| Ok((key.clone(), text_of(value, what)?))).collect()
 }

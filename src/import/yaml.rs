@@ -1,12 +1,17 @@
 //! Reads YAML into a tree with places, bounded in size and depth. Aliases share the node that they
 //! name, so that they cannot multiply it. Nothing here knows what an alert is.
+//!
+//! Each character of a scalar is mapped back to its line and column in the file. YAML folds,
+//! indents and escapes text, so value and file are walked side by side. A spot is always within
+//! the file.
 
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
-use saphyr_parser::{Event, Parser, ScalarStyle, StrInput};
+use saphyr_parser::{Event, Marker, Parser, ScalarStyle, StrInput};
 
-use super::spot::{FileChars, Spot};
+use super::report::shown;
+use super::spot::Spot;
 
 /// The largest file. The rules of a large Kubernetes set are a tenth of it.
 pub const MAX_FILE: usize = 4 << 20;
@@ -31,7 +36,8 @@ pub struct YamlError {
 #[derive(Debug)]
 pub(super) struct Node {
     pub(super) spot: Spot,
-    /// The index of its first character in the file.
+    /// The characters of the file, and the index of its first one.
+    chars: Rc<[char]>,
     from: usize,
     pub(super) content: Content,
 }
@@ -69,39 +75,59 @@ impl Node {
     }
 
     /// The spot of each byte of a scalar, and of its end.
-    pub(super) fn spots(&self, chars: &FileChars) -> Vec<Spot> {
+    pub(super) fn spots(&self) -> Vec<Spot> {
         let Content::Scalar(text, style) = &self.content else { return Vec::new() };
-        chars.spots(text, *style, self.from, self.spot)
+        let mut walk = Walk { chars: &self.chars, at: self.from, spot: self.spot, style: *style };
+        walk.skip_start();
+        let mut spots = Vec::with_capacity(text.len() + 1);
+        for c in text.chars() {
+            // White space is folded in many ways, and nothing is ever reported on it.
+            if !c.is_whitespace() {
+                walk.skip_space();
+            }
+            spots.extend(std::iter::repeat_n(walk.spot, c.len_utf8()));
+            if !c.is_whitespace() {
+                walk.skip_character();
+            }
+        }
+        spots.push(walk.spot);
+        spots
     }
 }
 
-/// Reads the documents of a text.
-pub(super) fn read(chars: &FileChars, text: &str) -> Result<Vec<Rc<Node>>, YamlError> {
+/// Reads the documents of a text; `file` is its index.
+pub(super) fn read(file: usize, text: &str) -> Result<Vec<Rc<Node>>, YamlError> {
     if text.len() > MAX_FILE {
         let reason = format!("larger than {} MiB, which no file of rules is", MAX_FILE >> 20);
-        return Err(YamlError { spot: chars.spot(1, 1), reason });
+        return Err(YamlError { spot: Spot { file, line: 1, column: 1 }, reason });
     }
-    let parser = Parser::new_from_str(text);
-    let mut reader = Reader { chars, parser, anchors: HashMap::new(), nodes: 0 };
+    let (chars, parser) = (text.chars().collect(), Parser::new_from_str(text));
+    let mut reader = Reader { file, chars, parser, anchors: HashMap::new(), nodes: 0 };
     std::iter::from_fn(|| reader.node(0).transpose()).collect()
 }
 
 struct Reader<'t> {
-    chars: &'t FileChars,
+    file: usize,
+    chars: Rc<[char]>,
     parser: Parser<'t, StrInput<'t>>,
     anchors: HashMap<usize, Rc<Node>>,
     nodes: usize,
 }
 
 impl Reader<'_> {
+    fn spot(&self, marker: &Marker) -> Spot {
+        Spot { file: self.file, line: marker.line(), column: marker.col() + 1 }
+    }
+
     /// The next value; none at the end of a collection or of the stream.
     fn node(&mut self, depth: usize) -> Result<Option<Rc<Node>>, YamlError> {
         while let Some(event) = self.parser.next_event() {
             let (event, span) = event.map_err(|error| YamlError {
-                spot: self.chars.spot(error.marker().line(), error.marker().col() + 1),
+                spot: self.spot(error.marker()),
                 reason: format!("not YAML: {}", error.info()),
             })?;
-            let spot = self.chars.spot(span.start.line(), span.start.col() + 1);
+            let (spot, from, chars) =
+                (self.spot(&span.start), span.start.index(), self.chars.clone());
             let (content, anchor) = match event {
                 Event::Scalar(text, style, anchor, _) => {
                     (Content::Scalar(text.into_owned(), style), anchor)
@@ -126,7 +152,7 @@ impl Reader<'_> {
                 let reason = format!("more than {MAX_NODES} values, which no file of rules has");
                 return Err(YamlError { spot, reason });
             }
-            let node = Rc::new(Node { spot, from: span.start.index(), content });
+            let node = Rc::new(Node { spot, chars, from, content });
             if anchor > 0 {
                 self.anchors.insert(anchor, node.clone());
             }
@@ -154,10 +180,87 @@ fn map(children: &[Rc<Node>]) -> Result<Content, YamlError> {
             return Err(wrong("merge keys are not read; write the keys out".to_owned()));
         }
         if !seen.insert(name) {
-            let name: String = name.chars().take(60).collect();
-            return Err(wrong(format!("the key `{}` is there twice", name.escape_debug())));
+            return Err(wrong(format!("the key `{}` is there twice", shown(name, 60))));
         }
         entries.push((name.to_owned(), pair[1].clone()));
     }
     Ok(Content::Map(entries))
+}
+
+/// A position within a scalar as it stands in the file.
+struct Walk<'c> {
+    chars: &'c [char],
+    at: usize,
+    spot: Spot,
+    style: ScalarStyle,
+}
+
+impl Walk<'_> {
+    fn peek(&self, ahead: usize) -> Option<char> {
+        self.chars.get(self.at + ahead).copied()
+    }
+
+    fn step(&mut self) {
+        match self.peek(0) {
+            Some('\n') => (self.spot.line, self.spot.column) = (self.spot.line + 1, 1),
+            Some(_) => self.spot.column += 1,
+            None => return,
+        }
+        self.at += 1;
+    }
+
+    fn skip_while(&mut self, skipped: impl Fn(char) -> bool) {
+        while self.peek(0).is_some_and(&skipped) {
+            self.step();
+        }
+    }
+
+    /// Skips tags and anchors, with which no expression starts, and what opens the scalar.
+    fn skip_start(&mut self) {
+        while matches!(self.peek(0), Some('!' | '&')) {
+            self.skip_while(|c| !c.is_whitespace());
+            self.skip_while(char::is_whitespace);
+        }
+        match self.style {
+            ScalarStyle::Plain => {}
+            ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted => self.step(),
+            // The parser says where the header of a block is, or where its text is.
+            ScalarStyle::Literal | ScalarStyle::Folded => {
+                if matches!(self.peek(0), Some('|' | '>')) {
+                    self.skip_while(|c| c != '\n');
+                    self.step();
+                }
+            }
+        }
+    }
+
+    /// Skips white space, however it is written.
+    fn skip_space(&mut self) {
+        let escapes = self.style == ScalarStyle::DoubleQuoted;
+        loop {
+            match (self.peek(0), self.peek(1)) {
+                (Some(c), _) if c.is_whitespace() => self.step(),
+                (Some('\\'), Some('n' | 't' | 'r' | ' ' | '\n')) if escapes => {
+                    self.step();
+                    self.step();
+                }
+                _ => return,
+            }
+        }
+    }
+
+    /// Skips one character of the value, however it is written.
+    fn skip_character(&mut self) {
+        let written = match (self.style, self.peek(0), self.peek(1)) {
+            (ScalarStyle::SingleQuoted, Some('\''), Some('\'')) => 2,
+            (ScalarStyle::DoubleQuoted, Some('\\'), Some(code)) => match code {
+                'x' => 4,
+                'u' => 6,
+                'U' => 10,
+                _ => 2,
+            },
+            _ => 1,
+        };
+        (0..written).for_each(|_| self.step());
+    }
 }

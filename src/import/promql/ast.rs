@@ -56,6 +56,7 @@ impl Expr {
 
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::import) struct Binary {
+    pub(in crate::import) spot: Spot,
     pub(in crate::import) op: Op,
     pub(in crate::import) left: Expr,
     pub(in crate::import) right: Expr,

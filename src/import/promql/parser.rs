@@ -129,7 +129,7 @@ impl PromParser<'_> {
             // Only powers associate to the right.
             let next = op.tightness() + u8::from(op != Op::Pow);
             let right = self.deeper(|parser| parser.binary(next))?;
-            let binary = Binary { op, left, right, modifier };
+            let binary = Binary { spot, op, left, right, modifier };
             left = Expr { spot, kind: ExprKind::Binary(Box::new(binary)) };
         }
         Ok(left)
