@@ -22,21 +22,16 @@ fn words(text: &str, separator: char) -> String {
     let chars: Vec<char> = text.chars().collect();
     let mut name = String::new();
     for (at, c) in chars.iter().enumerate() {
-        if !c.is_ascii_alphanumeric() {
-            if !name.is_empty() && !name.ends_with(separator) {
-                name.push(separator);
-            }
-            continue;
-        }
         let before = at.checked_sub(1).map_or(' ', |at| chars[at]);
         let lower_follows = chars.get(at + 1).is_some_and(char::is_ascii_lowercase);
         let begins = c.is_ascii_uppercase()
             && (before.is_ascii_lowercase()
                 || (lower_follows && (before.is_ascii_digit() || before.is_ascii_uppercase())));
-        if begins && !name.ends_with(separator) {
+        let is_inside = c.is_ascii_alphanumeric();
+        if (begins || !is_inside) && !name.is_empty() && !name.ends_with(separator) {
             name.push(separator);
         }
-        name.push(c.to_ascii_lowercase());
+        name.extend(is_inside.then(|| c.to_ascii_lowercase()));
     }
     name.trim_end_matches(separator).to_owned()
 }

@@ -116,8 +116,15 @@ impl ImportReport {
 
     /// The report for people: each alert, then the totals.
     pub fn render(&self) -> String {
-        let imported = self.imported.iter().map(|kept| (&kept.place, kept.render()));
-        let misfits = self.not_imported.iter().map(|misfit| (&misfit.place, misfit.render()));
+        let imported = self.imported.iter().map(|ImportedAlert { alert, rule, place, notes }| {
+            let head = format!("{place}: alert {}: imported as {rule}", shown(alert, 60));
+            let notes = notes.iter().map(|note| paragraph("    ", &format!("note: {note}")));
+            (place, paragraph("", &head) + &notes.collect::<String>())
+        });
+        let misfits = self.not_imported.iter().map(|Misfit { alert, place, why, instead }| {
+            let head = format!("{place}: alert {}: {why}", shown(alert, 60));
+            (place, paragraph("", &head) + &paragraph("    ", &format!("instead: {instead}")))
+        });
         let mut parts: Vec<_> = imported.chain(misfits).collect();
         parts.sort_by_key(|(place, _)| *place);
         let mut out: String = parts.into_iter().map(|(_, text)| text).collect();
@@ -136,21 +143,6 @@ impl ImportReport {
             out += &format!("recording rules, which a page does not have: {recording_rules}\n");
         }
         out + &format!("{imported} imported, {not_imported} not\n")
-    }
-}
-
-impl ImportedAlert {
-    fn render(&self) -> String {
-        let head = format!("alert {}: imported as {}", shown(&self.alert, 60), self.rule);
-        let notes = self.notes.iter().map(|note| paragraph("    ", &format!("note: {note}")));
-        paragraph("", &format!("{}: {head}", self.place)) + &notes.collect::<String>()
-    }
-}
-
-impl Misfit {
-    fn render(&self) -> String {
-        let head = format!("{}: alert {}: {}", self.place, shown(&self.alert, 60), self.why);
-        paragraph("", &head) + &paragraph("    ", &format!("instead: {}", self.instead))
     }
 }
 

@@ -73,31 +73,33 @@ pub(crate) fn expectation(
 
 fn when(table: &TomlTable<'_>, scope: &TestScope<'_>, sink: &mut ErrorSink) -> Option<When> {
     let [at, between, from, until] = ["at", "between", "from", "until"].map(|key| table.get(key));
-    match (at, between, from, until) {
-        (Some(at), None, None, None) => instant(at, scope, sink).map(When::At),
+    let (when, first, to): (fn(_, _) -> _, _, _) = match (at, between, from, until) {
+        (Some(at), None, None, None) => return instant(at, scope, sink).map(When::At),
         (None, Some(between), None, None) => {
             let list = between.list(sink)?;
             let [from, to] = list[..] else {
                 let error = between.error("expected two instants");
                 return sink.refuse(error.label("write [\"2m\", \"2m4s\"]"));
             };
-            let (first, last) = (instant(from, scope, sink), instant(to, scope, sink));
-            let (first, last) = in_order(first?, last?, to, sink)?;
-            Some(When::Between(first, last))
+            (When::Between, instant(from, scope, sink), to)
         }
         (None, None, from, Some(until)) => {
-            let arm = scope.arm.unwrap_or(Duration::ZERO);
-            let first = from.map_or(Some(arm), |from| instant(from, scope, sink));
-            let last = instant(until, scope, sink);
-            let (first, last) = in_order(first?, last?, until, sink)?;
-            Some(When::Throughout(first, last))
+            let arm = Some(scope.arm.unwrap_or(Duration::ZERO));
+            (When::Throughout, from.map_or(arm, |from| instant(from, scope, sink)), until)
         }
         _ => {
             let error = table.error("an expectation has one of `at`, `between` and `until`");
             sink.missing(error.help("`from` goes with `until`; without it the arming is meant"));
-            None
+            return None;
         }
+    };
+    let last = instant(to, scope, sink);
+    let (first, last) = (first?, last?);
+    if first <= last {
+        return Some(when(first, last));
     }
+    let message = format!("{} is before {}", format_duration(last), format_duration(first));
+    sink.refuse(to.error(message))
 }
 
 fn instant(value: TomlValue<'_>, scope: &TestScope<'_>, sink: &mut ErrorSink) -> Option<Duration> {
@@ -109,19 +111,6 @@ fn instant(value: TomlValue<'_>, scope: &TestScope<'_>, sink: &mut ErrorSink) ->
     let error = value.error(format!("the series end at {end}, before this"));
     let help = "`_x60` are 60 pages without the series, `failx60` 60 scrapes that fail";
     sink.refuse(error.help(help))
-}
-
-fn in_order(
-    first: Duration,
-    last: Duration,
-    value: TomlValue<'_>,
-    sink: &mut ErrorSink,
-) -> Option<(Duration, Duration)> {
-    if first <= last {
-        return Some((first, last));
-    }
-    let message = format!("{} is before {}", format_duration(last), format_duration(first));
-    sink.refuse(value.error(message))
 }
 
 fn rule(value: TomlValue<'_>, plan: &Plan, sink: &mut ErrorSink) -> Option<RuleName> {

@@ -21,16 +21,15 @@ const MAX_ROWS: usize = 8;
 
 /// Plays a test.
 pub fn play(case: &TestCase) -> CaseResult {
-    let mut watches: Vec<ExpectationCheck<'_>> =
-        case.expects.iter().map(ExpectationCheck::new).collect();
+    let watch = |expect| ExpectationCheck { expect, before: false, settled: None };
+    let mut watches: Vec<_> = case.expects.iter().map(watch).collect();
     let scrapes = each_instant(case, |at, stage| {
         let mut view = None;
         for watch in watches.iter_mut().filter(|watch| watch.looks_at(at)) {
             watch.look(at, view.get_or_insert_with(|| stage.view()));
         }
     });
-    let mut missed: Vec<(&Expectation, Miss)> =
-        watches.into_iter().filter_map(ExpectationCheck::end).collect();
+    let mut missed: Vec<_> = watches.into_iter().filter_map(ExpectationCheck::end).collect();
     if !missed.is_empty() {
         look_around(case, &mut missed);
     }
@@ -67,10 +66,6 @@ struct ExpectationCheck<'c> {
 }
 
 impl<'c> ExpectationCheck<'c> {
-    const fn new(expect: &'c Expectation) -> Self {
-        Self { expect, before: false, settled: None }
-    }
-
     /// Whether what is seen at this instant matters.
     fn looks_at(&self, at: Duration) -> bool {
         self.settled.is_none()
@@ -113,11 +108,12 @@ impl<'c> ExpectationCheck<'c> {
     }
 
     fn end(mut self) -> Option<(&'c Expectation, Miss)> {
-        // Every time lies within the test, so each was looked at.
-        let unseen = || "the test ended before that".to_owned();
         let settled = self.settled.take();
-        let miss = settled
-            .unwrap_or_else(|| Some(self.miss(self.expect.when.reach()[1], unseen(), Vec::new())));
+        let miss = settled.unwrap_or_else(|| {
+            // Every time lies within the test, so each was looked at.
+            let why = "the test ended before that".to_owned();
+            Some(self.miss(self.expect.when.reach()[1], why, Vec::new()))
+        });
         Some((self.expect, miss?))
     }
 }

@@ -100,16 +100,12 @@ fn target(plan: &Plan, series: &TestSeries<'_>, sink: &mut ErrorSink) -> Option<
     let names = || plan.targets.iter().map(|target| target.name.as_str());
     let Some((name, span)) = &series.target else {
         // Without a configuration there is a target for series that name none.
-        if let Some(default) = names().position(|name| name == "test") {
-            return Some(default);
-        }
-        if plan.targets.len() == 1 {
-            return Some(0);
-        }
-        let error = series.value.error("which target answers with this series is not said");
-        let list: Vec<_> = names().collect();
-        let help = format!("write target = \"…\"; known are {}", list.join(", "));
-        return sink.refuse(error.help(help));
+        let only = (plan.targets.len() == 1).then_some(0);
+        return names().position(|name| name == "test").or(only).or_else(|| {
+            let error = series.value.error("which target answers with this series is not said");
+            let list = names().collect::<Vec<_>>().join(", ");
+            sink.refuse(error.help(format!("write target = \"…\"; known are {list}")))
+        });
     };
     let found = names().position(|known| known == name.as_str());
     found.or_else(|| {
