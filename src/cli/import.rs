@@ -11,7 +11,8 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 
 use super::{exit, out};
-use crate::import::{Imported, Input, MAX_FILE, Options, TargetOf, YamlError, prometheus};
+use crate::config::SourceFile;
+use crate::import::{Imported, MAX_FILE, Options, TargetOf, YamlError, prometheus};
 use crate::model::name::TargetName;
 
 #[derive(Subcommand)]
@@ -114,7 +115,7 @@ fn import(args: &PrometheusArgs) -> Result<Imported, ImportError> {
     Ok(imported)
 }
 
-fn read(path: &Path) -> Result<Input, ImportError> {
+fn read(path: &Path) -> Result<SourceFile, ImportError> {
     let shown = path.display();
     let failed = |why: String| ImportError::Input(format!("read {shown}: {why}"));
     let file = File::open(path).map_err(|error| failed(error.to_string()))?;
@@ -126,5 +127,5 @@ fn read(path: &Path) -> Result<Input, ImportError> {
         return Err(failed(format!("it is larger than {most} MiB, which no file of rules is")));
     }
     let text = String::from_utf8(bytes).map_err(|_| failed("it is not UTF-8 text".to_owned()))?;
-    Ok(Input { path: shown.to_string(), text })
+    Ok(SourceFile { path: shown.to_string(), text })
 }

@@ -4,30 +4,19 @@
 //! one.
 
 use super::algebra::{and, compared, constant, linear, only_signal, substituted, upwards};
-use super::converter::{Converter, ValueLabels};
+use super::converter::{Converter, Stands, ValueLabels};
 use super::promql::{Binary, Expr, ExprKind, Op};
 use super::signal::ImportedKind;
 use super::spot::Spot;
 use crate::model::condition::{Compare, Cond, Num};
 use crate::model::signal::Aggregation;
 
-/// Whether a comparison is the whole condition or one of several that must hold for one series.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stands {
-    Alone,
-    Joined,
-}
-
 /// A condition and the labels of what it holds for.
-type Judged = (Cond, ValueLabels);
+pub(super) type Judged = (Cond, ValueLabels);
 
 impl Converter {
-    /// The condition of an alert.
-    pub(super) fn whole_condition(&mut self, expr: &Expr) -> Option<Cond> {
-        self.condition(expr, Stands::Alone).map(|(cond, _)| cond)
-    }
-
-    fn condition(&mut self, expr: &Expr, stands: Stands) -> Option<Judged> {
+    /// A condition, which is the whole one of an alert where it stands alone.
+    pub(super) fn condition(&mut self, expr: &Expr, stands: Stands) -> Option<Judged> {
         if let Some(("absent", args)) = expr.call() {
             return self.absent(args, expr.spot);
         }
@@ -95,21 +84,28 @@ impl Converter {
                 self.extremes = true;
                 return Some((cond, ValueLabels::Any));
             }
-            if self.is_gain(&left) && op == Compare::Greater && limit == 0.0 {
+            if let Num::Signal(ix) = left
+                && matches!(self.kind(ix), ImportedKind::Rate | ImportedKind::Increase)
+                && op == Compare::Greater
+                && limit == 0.0
+            {
                 // Some series gained something exactly where their sum did.
                 self.singles.truncate(known);
                 self.extremes = true;
                 return Some((Cond::Compare(left, op, right), ValueLabels::Any));
             }
         }
-        let present = self.present(&left, op, &right);
+        let present = match (&left, constant(&right)) {
+            // A count of nothing is 0 here and no value in Prometheus: where 0 would pass, there
+            // has to be something.
+            (Num::Signal(ix), Some(limit)) if op.test(0.0, limit) => {
+                let counts = matches!(self.kind(*ix), ImportedKind::Count { .. });
+                counts.then(|| compared(*ix, Compare::Greater, 0.0))
+            }
+            _ => None,
+        };
         let compared = Cond::Compare(left, op, right);
         Some((present.into_iter().fold(compared, and), labels))
-    }
-
-    fn is_gain(&self, num: &Num) -> bool {
-        let Num::Signal(ix) = num else { return false };
-        matches!(self.kind(*ix), ImportedKind::Rate | ImportedKind::Increase)
     }
 
     /// Whether any series passes, where one number can tell.
@@ -135,14 +131,6 @@ impl Converter {
         }
         let extreme = self.add_like(ix, ImportedKind::Gauge { across: Some(across), over });
         Some(Cond::Compare(substituted(left, ix, extreme), op, right.clone()))
-    }
-
-    /// A count of nothing is 0 here and no value in Prometheus: where 0 would pass, there has to be
-    /// something.
-    fn present(&self, left: &Num, op: Compare, right: &Num) -> Option<Cond> {
-        let (Num::Signal(ix), Some(limit)) = (left, constant(right)) else { return None };
-        let counts = matches!(self.kind(*ix), ImportedKind::Count { .. });
-        (counts && op.test(0.0, limit)).then(|| compared(*ix, Compare::Greater, 0.0))
     }
 
     fn absent(&mut self, args: &[Expr], spot: Spot) -> Option<Judged> {

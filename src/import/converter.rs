@@ -58,18 +58,18 @@ pub(super) enum ValueLabels {
     Any,
 }
 
+/// Whether a comparison is the whole condition or one of several that must hold for one series.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stands {
+    Alone,
+    Joined,
+}
+
 /// A number and what tells its values apart.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Number {
     pub(super) num: Num,
     pub(super) labels: ValueLabels,
-}
-
-/// What an alert becomes.
-pub(super) struct Converted {
-    pub(super) when: Cond,
-    pub(super) given: Option<Cond>,
-    pub(super) converter: Converter,
 }
 
 /// What is collected while an expression is converted.
@@ -91,17 +91,16 @@ pub(super) struct Converter {
     left_out: Vec<(SeriesSelector, Option<String>, Vec<MatcherText>)>,
 }
 
-/// Converts an expression, or says everything that cannot be converted.
-pub(super) fn convert(expr: &Expr, options: &Options) -> Result<Converted, Vec<Flaw>> {
+/// Converts an expression to `when` and `given`, or says everything that cannot be converted.
+pub(super) fn convert(
+    expr: &Expr,
+    options: &Options,
+) -> Result<(Cond, Option<Cond>, Converter), Vec<Flaw>> {
     let mut converter = Converter { options: options.clone(), ..Converter::default() };
-    let when = converter.whole_condition(expr).filter(|_| converter.flaws.is_empty());
-    let Some(when) = when else { return Err(converter.flaws) };
+    let when = converter.condition(expr, Stands::Alone).filter(|_| converter.flaws.is_empty());
+    let Some((when, _)) = when else { return Err(converter.flaws) };
     let given = converter.given(&when, expr.spot);
-    if converter.flaws.is_empty() {
-        Ok(Converted { when, given, converter })
-    } else {
-        Err(converter.flaws)
-    }
+    if converter.flaws.is_empty() { Ok((when, given, converter)) } else { Err(converter.flaws) }
 }
 
 /// What rollguard says first against a text of rules, where it does not accept it.
@@ -147,11 +146,6 @@ impl Converter {
     pub(super) fn add_like(&mut self, ix: SignalIx, kind: ImportedKind) -> SignalIx {
         let signal = ImportedSignal { kind, ..self.signals[ix.0].clone() };
         self.add(signal)
-    }
-
-    /// Whether several series or groups can make the condition hold in turn.
-    pub(super) fn in_turn(&self) -> bool {
-        self.extremes || self.signals.iter().any(|signal| !signal.by.is_empty())
     }
 
     /// The reading of a selector by these labels. Without any it means one series: counters are

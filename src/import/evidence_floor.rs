@@ -52,10 +52,8 @@ impl Converter {
             for of in signal.counted() {
                 let kind = ImportedKind::Gauge { across: Some(Aggregation::Count), over: None };
                 let count = ImportedSignal { kind, of, window: None, ..signal.clone() };
-                let one = compared(self.add(count), Compare::Less, 2.0);
-                if !floors.contains(&one) {
-                    floors.push(one);
-                }
+                let one = Some(compared(self.add(count), Compare::Less, 2.0));
+                floors.extend(one.filter(|one| !floors.contains(one)));
             }
             self.note(
                 "each series was judged alone; here `given` asks that there be only one. For \

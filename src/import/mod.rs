@@ -22,7 +22,7 @@ mod spot;
 mod yaml;
 
 pub use converter::{Options, TargetOf};
-pub use prometheus::{Input, prometheus};
+pub use prometheus::prometheus;
 pub use report::{
     DroppedLabel, FilePlace, ImportReport, ImportTotals, Imported, ImportedAlert, Misfit,
 };

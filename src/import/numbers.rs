@@ -129,17 +129,16 @@ impl Converter {
 
     /// `count(gauge > 5)`.
     fn count(&mut self, binary: &Binary, labels: &[String]) -> Option<Number> {
-        let spot = binary.spot;
         let why = "`count` of a comparison other than `gauge > number`";
         let (ExprKind::Series(selector, range), ExprKind::Number(limit)) =
             (&binary.left.kind, &binary.right.kind)
         else {
-            return self.flaw(spot, why, "compare the series itself with a number");
+            return self.flaw(binary.spot, why, "compare the series itself with a number");
         };
         let plain = range.is_none() && binary.modifier.is_none() && limit.is_finite();
         if !plain || selector.metric == "up" {
             let instead = "compare the series itself; for targets write a rule for each";
-            return self.flaw(spot, why, instead);
+            return self.flaw(binary.spot, why, instead);
         }
         let value = Some(format!("{} {limit}", binary.op.text()));
         let kind = ImportedKind::Count { value };
@@ -198,15 +197,14 @@ impl Converter {
 
     /// Computes an operator that only constants have.
     fn folded(&mut self, binary: &Binary, compute: fn(f64, f64) -> f64) -> Option<Number> {
-        let spot = binary.spot;
         let (left, right) = self.both(&binary.left, &binary.right)?;
         let (Num::Const(a), Num::Const(b)) = (&left.num, &right.num) else {
             let why = format!("`{}` of series has no counterpart", binary.op.text());
-            return self.flaw(spot, why, "use + - * / and a limit that fits");
+            return self.flaw(binary.spot, why, "use + - * / and a limit that fits");
         };
         let value = compute(*a, *b);
         if !value.is_finite() {
-            return self.flaw(spot, "a number that is not finite", "name a limit");
+            return self.flaw(binary.spot, "a number that is not finite", "name a limit");
         }
         Some(Number { num: Num::Const(value), labels: ValueLabels::Constant })
     }

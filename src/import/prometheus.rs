@@ -7,7 +7,7 @@ use std::time::Duration;
 use regex_lite::Regex;
 
 use super::algebra::signals_of;
-use super::converter::{Converted, Converter, Options, convert, objection};
+use super::converter::{Converter, Options, convert, objection};
 use super::names::{rule_names, signal_names};
 use super::promql::{duration, parse};
 use super::recording_rules::{Records, inline};
@@ -18,7 +18,8 @@ use super::rule_files::{AlertingRule, RuleFiles, find};
 use super::signal::{ImportedSignal, NamedSignals, signal_table};
 use super::spot::{Flaw, Spot};
 use super::yaml::YamlError;
-use crate::config::Diagnostic;
+use crate::config::{Diagnostic, SourceFile};
+use crate::model::condition::Cond;
 use crate::model::time::{MAX_DURATION, format_duration};
 use crate::toml_text::{Table, UniqueNames, comment, fill};
 
@@ -28,20 +29,11 @@ const MAX_DESCRIPTION: usize = 300;
 /// How wide comments are.
 const WIDTH: usize = 98;
 
-/// A file of rules.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Input {
-    /// Its path, as it is shown.
-    pub path: String,
-    /// What it says.
-    pub text: String,
-}
-
 /// Turns the alerts of some files into rules.
 ///
 /// # Errors
 /// The first file that is not one of rules, and where.
-pub fn prometheus(files: &[Input], options: &Options) -> Result<Imported, YamlError> {
+pub fn prometheus(files: &[SourceFile], options: &Options) -> Result<Imported, YamlError> {
     let mut rules = RuleFiles::default();
     for (index, file) in files.iter().enumerate() {
         rules.read(index, &file.text)?;
@@ -60,19 +52,13 @@ pub fn prometheus(files: &[Input], options: &Options) -> Result<Imported, YamlEr
     Ok(import.finish())
 }
 
-/// A signal that a rule uses, and the name that it was given.
-struct Used {
-    name: String,
-    signal: ImportedSignal,
-    from: Spot,
-}
-
 #[derive(Default)]
 struct Import<'a> {
     options: Options,
     records: Records<'a>,
     files: Vec<&'a str>,
-    signals: Vec<Used>,
+    /// The signals that rules use, the names that they were given, and where they come from.
+    signals: Vec<(String, ImportedSignal, Spot)>,
     signal_names: UniqueNames,
     rule_names: UniqueNames,
     /// The rules as they are written.
@@ -101,22 +87,22 @@ impl Import<'_> {
         let mend = "mend the expression; `promtool check rules` reads it as well";
         let mut expr = parse(&alert.expr, mend).map_err(|flaw| vec![flaw])?;
         let inlined = inline(&self.records, &mut expr).map_err(|flaw| vec![flaw])?;
-        let mut converted = convert(&expr, &self.options)?;
+        let (when, given, mut converter) = convert(&expr, &self.options)?;
         if !inlined.is_empty() {
             let note = format!("recorded series replaced by what they say: {}", inlined.join(", "));
-            converted.converter.notes.insert(0, note);
+            converter.notes.insert(0, note);
         }
         let (hold, keep) = (span_of(&alert.hold)?, span_of(&alert.keep)?);
-        let severity = severity(alert, &mut converted.converter.notes);
-        notes(alert, hold, &mut converted.converter);
-        let section = RuleSection { alert, converted: &converted, severity, hold, keep };
+        let severity = severity(alert, &mut converter.notes);
+        notes(alert, hold, &mut converter);
+        let Converter { signals, notes, dropped, .. } = converter;
+        let section = RuleSection { alert, when, given, signals, severity, hold, keep };
         section.accepted()?;
-        let names = self.name_signals(&converted, alert);
+        let names = self.name_signals(&section);
         let candidates = rule_names(&alert.name, find(&alert.labels, "severity"));
         let rule = self.rule_names.take(&candidates, '-');
-        self.rules += &self.origin(alert, &converted.converter.notes);
+        self.rules += &self.origin(alert, &notes);
         self.rules += &section.table(&rule, &names).to_string();
-        let Converter { notes, dropped, .. } = converted.converter;
         for (label, times) in dropped {
             *self.dropped.entry(label).or_default() += times;
         }
@@ -127,17 +113,16 @@ impl Import<'_> {
     }
 
     /// The names of the signals that are used. A signal that is not used has none.
-    fn name_signals(&mut self, converted: &Converted, alert: &AlertingRule) -> Vec<String> {
-        let mut used = signals_of(&converted.when);
-        used.extend(converted.given.iter().flat_map(signals_of));
-        let mut names = vec![String::new(); converted.converter.signals.len()];
+    fn name_signals(&mut self, section: &RuleSection<'_>) -> Vec<String> {
+        let mut used = signals_of(&section.when);
+        used.extend(section.given.iter().flat_map(signals_of));
+        let mut names = vec![String::new(); section.signals.len()];
         for ix in used {
-            let signal = &converted.converter.signals[ix.0];
-            let known = self.signals.iter().find(|used| used.signal == *signal);
-            names[ix.0] = known.map(|used| used.name.clone()).unwrap_or_else(|| {
+            let signal = &section.signals[ix.0];
+            let known = self.signals.iter().find(|(_, known, _)| known == signal);
+            names[ix.0] = known.map(|(name, ..)| name.clone()).unwrap_or_else(|| {
                 let name = self.signal_names.take(&signal_names(signal), '_');
-                let (from, signal) = (alert.spot, signal.clone());
-                self.signals.push(Used { name: name.clone(), signal, from });
+                self.signals.push((name.clone(), signal.clone(), section.alert.spot));
                 name
             });
         }
@@ -167,7 +152,7 @@ impl Import<'_> {
         let dropped = dropped.map(|(label, matchers)| DroppedLabel { label, matchers });
         self.report.dropped_labels = dropped.collect();
         let mut toml = head(&self.files, &self.report.dropped_labels);
-        for Used { name, signal, from } in &self.signals {
+        for (name, signal, from) in &self.signals {
             let FilePlace { file, line, .. } = self.place(*from);
             toml += &format!("\n{}", comment(&format!("{file}:{line}"), WIDTH));
             toml += &signal_table(name, signal).to_string();
@@ -204,7 +189,9 @@ fn head(files: &[&str], dropped: &[DroppedLabel]) -> String {
 /// A rule without its comments.
 struct RuleSection<'b> {
     alert: &'b AlertingRule,
-    converted: &'b Converted,
+    when: Cond,
+    given: Option<Cond>,
+    signals: Vec<ImportedSignal>,
     severity: Option<&'static str>,
     hold: Duration,
     keep: Duration,
@@ -212,8 +199,8 @@ struct RuleSection<'b> {
 
 impl RuleSection<'_> {
     fn table(&self, name: &str, names: &[String]) -> Table {
-        let Self { alert, converted, .. } = self;
-        let named = NamedSignals { names, signals: &converted.converter.signals };
+        let alert = self.alert;
+        let named = NamedSignals { names, signals: &self.signals };
         let annotation = |names: &[&str]| {
             let found = names.iter().find_map(|name| find(&alert.annotations, name));
             found.map(plain).filter(|text| !text.is_empty())
@@ -222,8 +209,8 @@ impl RuleSection<'_> {
         let span = |span: Duration| (!span.is_zero()).then(|| format_duration(span));
         Table::new(format!("rule.{name}"))
             .optional("description", annotation(&["summary", "description", "message"]))
-            .text("when", &named.condition(&converted.when))
-            .optional("given", converted.given.as_ref().map(|given| named.condition(given)))
+            .text("when", &named.condition(&self.when))
+            .optional("given", self.given.as_ref().map(|given| named.condition(given)))
             .optional("for", span(self.hold))
             .optional("keep_firing_for", span(self.keep))
             .optional("severity", self.severity)
@@ -233,7 +220,7 @@ impl RuleSection<'_> {
 
     /// Whether rollguard accepts the rule: what cannot be loaded must not be written.
     fn accepted(&self) -> Result<(), Vec<Flaw>> {
-        let signals = &self.converted.converter.signals;
+        let signals = &self.signals;
         let names: Vec<String> = (0..signals.len()).map(|at| format!("s{at}")).collect();
         let tables = names.iter().zip(signals).map(|(name, signal)| signal_table(name, signal));
         let tables = tables.chain([self.table("r", &names)]).map(|table| table.to_string());
@@ -249,7 +236,8 @@ fn notes(alert: &AlertingRule, hold: Duration, converter: &mut Converter) {
     for key in &alert.unknown_keys {
         converter.notes.push(format!("left out, not a key of alerts: {}", shown(key, 40)));
     }
-    if converter.in_turn() && !hold.is_zero() {
+    let by_labels = converter.signals.iter().any(|signal| !signal.by.is_empty());
+    if (converter.extremes || by_labels) && !hold.is_zero() {
         let note = "`for` was about one series; here several may make it hold in turn";
         converter.notes.push(note.to_owned());
     }

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use super::promql::{Expr, ExprKind, Grouping, parse};
+use super::promql::{Expr, ExprKind, Grouping, SeriesSelector, parse};
 use super::rule_files::RecordingRule;
 use super::spot::{Flaw, Spot};
 use crate::toml_text::MatcherText;
@@ -45,7 +45,7 @@ impl Inliner<'_, '_> {
                 let instead = "a page has no recorded series; judge its sources instead";
                 return Err(Flaw::new(expr.spot, why, instead));
             }
-            *expr = self.recorded(name, &selector.matchers, records, expr.spot, depth)?;
+            *expr = self.recorded(selector, records, expr.spot, depth)?;
             return self.replace(expr, depth + 1);
         }
         expr.children_mut().into_iter().try_for_each(|child| self.replace(child, depth))
@@ -54,13 +54,13 @@ impl Inliner<'_, '_> {
     /// What is recorded under a name, restricted by the matchers.
     fn recorded(
         &mut self,
-        name: &str,
-        matchers: &[MatcherText],
+        of: &SeriesSelector,
         records: &[&RecordingRule],
         spot: Spot,
         depth: usize,
     ) -> Result<Expr, Flaw> {
         let stuck = |why: String| Flaw::new(spot, why, INSTEAD);
+        let name = &of.metric;
         let [record] = records else {
             return Err(stuck(format!("`{name}` is recorded by {} rules", records.len())));
         };
@@ -71,7 +71,7 @@ impl Inliner<'_, '_> {
         }
         let mend = format!("mend the recording rule `{name}`");
         let mut recorded = parse(&record.expr, &mend)?;
-        for matcher in matchers {
+        for matcher in &of.matchers {
             let added = record.labels.contains(&matcher.label);
             if added || !restrict(&mut recorded, matcher) {
                 let why = format!("`{name}` is recorded and matched by `{}`", matcher.label);
@@ -79,7 +79,7 @@ impl Inliner<'_, '_> {
             }
         }
         if !self.names.iter().any(|known| known == name) {
-            self.names.push(name.to_owned());
+            self.names.push(name.clone());
         }
         Ok(recorded)
     }

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::promql::{Op, SeriesSelector};
+use crate::config::tables::signal::ACROSS;
 use crate::model::condition::{Cond, Extreme, Num};
 use crate::model::index::SignalIx;
 pub(super) use crate::model::signal::OverTime;
@@ -56,15 +57,7 @@ pub(super) enum Buckets {
     Native,
 }
 
-const ACROSS: [(&str, Aggregation); 5] = [
-    ("sum", Aggregation::Sum),
-    ("avg", Aggregation::Avg),
-    ("min", Aggregation::Min),
-    ("max", Aggregation::Max),
-    ("count", Aggregation::Count),
-];
-
-/// How an aggregation of PromQL puts series together, where it has a counterpart.
+/// How an aggregation of PromQL puts series together, where it has a counterpart: by the same name.
 pub(super) fn across_named(name: &str) -> Option<Aggregation> {
     ACROSS.iter().find(|(known, _)| *known == name).map(|(_, across)| *across)
 }

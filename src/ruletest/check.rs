@@ -78,9 +78,8 @@ fn aspect(wanted: &ExpectedFact, name: Option<&RuleName>, observed: &TestView<'_
 
 /// Whether a stage has passed; where it has not, what keeps it.
 fn passed(stage: &StageName, observed: &TestView<'_>) -> Aspect {
-    let deployment = observed.snapshot.deployment.as_ref();
-    let stages = deployment.map(|deployment| deployment.stages.as_slice()).unwrap_or_default();
-    let shown = stages.iter().find(|shown| shown.stage == *stage);
+    let mut stages = observed.snapshot.deployment.iter().flat_map(|deployment| &deployment.stages);
+    let shown = stages.find(|shown| shown.stage == *stage);
     let met = shown.is_some_and(|shown| shown.standing.is_over());
     let standing = shown.map(|shown| match &shown.why {
         Some(why) => format!("{}, {why}", shown.standing),

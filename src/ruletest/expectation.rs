@@ -133,11 +133,12 @@ fn facts(table: &TomlTable<'_>, plan: &Plan, sink: &mut ErrorSink) -> Option<Vec
         ShownWord::Refusal | ShownWord::Colour => value.word(sink).map(str::to_owned),
     };
     let words = WORDS.map(|(key, what)| {
-        let word = table.opt(key, sink, |value, sink| read(value, what, sink));
-        word.map(|word| word.map(|word| ExpectedFact::Word(key, what, word)))
+        let word =
+            |value, sink: &mut _| Some(ExpectedFact::Word(key, what, read(value, what, sink)?));
+        table.opt(key, sink, word)
     });
-    let passed = table.opt("passed", sink, |value, sink| stage_of(value, plan, sink));
-    let passed = passed.map(|stage| stage.map(ExpectedFact::Passed));
+    let passed = |value, sink: &mut _| Some(ExpectedFact::Passed(stage_of(value, plan, sink)?));
+    let passed = table.opt("passed", sink, passed);
     let tolerance = table.opt("tolerance", sink, tolerance);
     let signals = table.opt("signals", sink, |value, sink| {
         let entries = value.entries(sink)?.into_iter();

@@ -39,11 +39,6 @@ const MAX_SAMPLES: u128 = 20_000_000;
 /// The time between two scrapes where neither the test nor a configuration says.
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The target where nobody names one.
-fn default_target() -> TargetName {
-    TargetName::new("test").expect("a constant that is a name")
-}
-
 /// The files that a test file is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Basics {
@@ -105,7 +100,27 @@ pub fn basics(file: &SourceFile) -> Result<Basics, Diagnostics> {
 pub fn rehearsal(file: &SourceFile, basis: &Plan) -> Result<Vec<TestCase>, Diagnostics> {
     read_file(file, |root, sink| {
         root.check_keys(sink);
-        cases(root, body(&file.text), basis, sink)
+        let Some(value) = root.get("test") else {
+            let error = root.error("the file holds no test");
+            sink.missing(error.help("write [[test]] and name = \"…\" below it"));
+            return None;
+        };
+        if value.is_table() {
+            return sink.refuse(value.error("tests are a list").label("write `[[test]]`"));
+        }
+        let mut names: Vec<&str> = Vec::new();
+        all(value.list(sink)?.into_iter().map(|value| {
+            let read = case(value, body(&file.text), basis, sink);
+            let name = value.toml().as_table().and_then(|table| table.get("name"));
+            if let Some(name) = name.and_then(|name| name.get_ref().as_str()) {
+                if names.contains(&name) {
+                    let message = format!("two tests are called `{}`", name.escape_debug());
+                    sink.report(value.error(message));
+                }
+                names.push(name);
+            }
+            read
+        }))
     })
 }
 
@@ -121,35 +136,6 @@ fn read_file<T>(
         Some(read) if !sink.has_errors() => Ok(read),
         Some(_) | None => Err(sink.finish(without_bom(std::iter::once(file)))),
     }
-}
-
-fn cases(
-    root: &TomlTable<'_>,
-    text: &str,
-    basis: &Plan,
-    sink: &mut ErrorSink,
-) -> Option<Vec<TestCase>> {
-    let Some(value) = root.get("test") else {
-        let error = root.error("the file holds no test");
-        sink.missing(error.help("write [[test]] and name = \"…\" below it"));
-        return None;
-    };
-    if value.is_table() {
-        return sink.refuse(value.error("tests are a list").label("write `[[test]]`"));
-    }
-    let mut names: Vec<&str> = Vec::new();
-    all(value.list(sink)?.into_iter().map(|value| {
-        let read = case(value, text, basis, sink);
-        let name = value.toml().as_table().and_then(|table| table.get("name"));
-        if let Some(name) = name.and_then(|name| name.get_ref().as_str()) {
-            if names.contains(&name) {
-                let message = format!("two tests are called `{}`", name.escape_debug());
-                sink.report(value.error(message));
-            }
-            names.push(name);
-        }
-        read
-    }))
 }
 
 fn case(value: TomlValue<'_>, text: &str, basis: &Plan, sink: &mut ErrorSink) -> Option<TestCase> {
@@ -238,8 +224,9 @@ fn plan(
         target.timeout = target.timeout.min(target.interval);
     }
     // Rules files alone have no targets.
+    let default = TargetName::new("test").expect("a constant that is a name");
     for each in series.iter().filter(|_| basis.targets.is_empty()) {
-        let name = each.target.as_ref().map_or_else(default_target, |(name, _)| name.clone());
+        let name = each.target.as_ref().map_or(&default, |(name, _)| name).clone();
         if plan.targets.iter().all(|target| target.name != name) {
             plan.targets.push(answering(name, interval.unwrap_or(DEFAULT_INTERVAL)));
         }

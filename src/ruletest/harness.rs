@@ -111,10 +111,9 @@ impl<'c> Harness<'c> {
     }
 
     fn enter_stages(&mut self) {
-        while let Some((at, stage, force)) = self.case.stages.get(self.staged) {
-            if *at > self.at {
-                return;
-            }
+        let now = self.at;
+        let due = |(at, ..): &&(Duration, _, _)| *at <= now;
+        while let Some((_, stage, force)) = self.case.stages.get(self.staged).filter(due) {
             self.staged += 1;
             let stage = Command::Stage { id: None, stage: stage.clone(), force: *force };
             // A deployment that is over enters no stage any more, and one whose stage has not

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use crate::engine::view::snapshot::{SignalStatus, Snapshot};
-use crate::model::time::format_duration;
+use crate::model::time::{format_duration, millis};
 
 use super::check::{TestView, compare, is_final, rule, verdict_of};
 use super::harness::Harness;
@@ -85,7 +85,7 @@ impl<'c> ExpectationCheck<'c> {
                 self.before = met;
                 return;
             }
-            When::Between(from, _) if at < from => format!("too early, at {}", instant(at)),
+            When::Between(from, _) if at < from => format!("too early, at {}", format_duration(at)),
             When::Between(from, _) if self.before => {
                 format!("it was so already before {}", format_duration(from))
             }
@@ -94,7 +94,7 @@ impl<'c> ExpectationCheck<'c> {
                 return;
             }
             When::At(_) => "not as expected".to_owned(),
-            When::Throughout(..) => format!("not as expected at {}", instant(at)),
+            When::Throughout(..) => format!("not as expected at {}", format_duration(at)),
             When::Between(_, to) if at < to => return,
             When::Between(..) => "it never became so".to_owned(),
         };
@@ -163,12 +163,4 @@ fn row(at: Duration, expect: &Expectation, snapshot: &Snapshot) -> Row {
         signals.clone_from(&snapshot.signals);
     }
     Row { at_ms: millis(at), rule: told, signals }
-}
-
-fn instant(at: Duration) -> String {
-    format_duration(Duration::from_millis(millis(at)))
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -80,8 +80,7 @@ pub(crate) fn pages(
         sink.missing(test.error("the test has no series"));
         return None;
     }
-    let mut seen: Vec<Vec<TestSeries<'_>>> = Vec::new();
-    seen.resize_with(plan.targets.len(), Vec::new);
+    let mut seen: Vec<Vec<TestSeries<'_>>> = plan.targets.iter().map(|_| Vec::new()).collect();
     let mut all_known = true;
     for each in all {
         let Some(target) = target(plan, &each, sink) else {

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use proptest::prelude::*;
 
 use rollguard::config::{Color, SourceFile, check_rules};
-use rollguard::import::{Imported, Input, Options, TargetOf, prometheus};
+use rollguard::import::{Imported, Options, TargetOf, prometheus};
 
 fn options(targets: &[(Option<&str>, &str)]) -> Options {
     let of = |(job, target): &(Option<&str>, &str)| TargetOf {
@@ -23,7 +23,7 @@ fn options(targets: &[(Option<&str>, &str)]) -> Options {
 }
 
 fn import(text: &str, options: &Options) -> Imported {
-    prometheus(&[Input { path: "rules.yml".into(), text: text.into() }], options).unwrap()
+    prometheus(&[SourceFile { path: "rules.yml".into(), text: text.into() }], options).unwrap()
 }
 
 fn alert(expr: &str) -> String {
@@ -58,7 +58,7 @@ fn every_file_becomes_what_its_golden_files_say_and_passes_check() {
     for path in fixtures() {
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();
         let text = fs::read_to_string(&path).unwrap();
-        let input = Input { path: name.clone(), text };
+        let input = SourceFile { path: name.clone(), text };
         let imported = prometheus(&[input], &options(&[(Some("node"), "host")])).unwrap();
         check(&imported);
         let report = imported.report.render();
@@ -253,7 +253,7 @@ fn recorded_series_are_replaced_unless_that_would_change_what_is_meant() {
 #[test]
 fn what_is_not_a_file_of_rules_is_refused_with_its_place() {
     let wrong = |text: &str| {
-        let input = Input { path: "x".into(), text: text.into() };
+        let input = SourceFile { path: "x".into(), text: text.into() };
         let error = prometheus(&[input], &options(&[])).unwrap_err();
         (error.spot.line, error.spot.column, error.reason)
     };
@@ -304,7 +304,7 @@ proptest! {
         let text: String =
             text[..from].iter().copied().chain(by).chain(text[to..].iter().copied()).collect();
         let lines = text.lines().count() + 1;
-        let input = Input { path: "x.yml".into(), text };
+        let input = SourceFile { path: "x.yml".into(), text };
         match prometheus(&[input], &options(&[(None, "web")])) {
             Ok(imported) => {
                 check(&imported);

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use rollguard::config::{SourceFile, compile};
 use rollguard::engine::Evaluator;
-use rollguard::import::{Input, Options, prometheus};
+use rollguard::import::{Options, prometheus};
 use rollguard::model::entry::RuleStanding;
 use rollguard::model::index::{RuleIx, TargetIx};
 use rollguard::model::scrape::{Page, Scrape};
@@ -127,7 +127,7 @@ interval = \"1s\"
 
 /// Each rule's place, the judge, and whether each rule fires, second by second.
 fn judged(rows: &[Row]) -> Vec<[bool; ALERTS.len()]> {
-    let input = Input { path: "rules.yml".into(), text: alerts() };
+    let input = SourceFile { path: "rules.yml".into(), text: alerts() };
     let drop_labels = vec!["job".to_owned(), "instance".to_owned()];
     let options = Options { drop_labels, targets: Vec::new() };
     let imported = prometheus(&[input], &options).unwrap();

@@ -18,6 +18,15 @@ use crate::config::expr::scope::SignalScope;
 use crate::config::lint::selectors;
 use crate::config::syntax::{ErrorSink, TextError, TomlTable, TomlValue};
 
+/// How several series become one number, as it is written.
+pub(crate) const ACROSS: [(&str, Aggregation); 5] = [
+    ("sum", Aggregation::Sum),
+    ("avg", Aggregation::Avg),
+    ("min", Aggregation::Min),
+    ("max", Aggregation::Max),
+    ("count", Aggregation::Count),
+];
+
 /// The longest window. Samples of a window are kept in memory, and a release is judged by what
 /// happened since it, not by what happened the day before.
 pub(crate) const MAX_WINDOW: Duration = Duration::from_secs(24 * 3600);
@@ -240,14 +249,7 @@ impl<'a> SignalReader<'_, 'a> {
 
     fn gauge(&self, value: TomlValue<'a>, sink: &mut ErrorSink) -> Option<SignalKind> {
         let of = self.selector(value, sink);
-        let words = [
-            ("sum", Aggregation::Sum),
-            ("avg", Aggregation::Avg),
-            ("min", Aggregation::Min),
-            ("max", Aggregation::Max),
-            ("count", Aggregation::Count),
-        ];
-        let across = self.table.opt("across", sink, |value, sink| value.choice(&words, sink));
+        let across = self.table.opt("across", sink, |value, sink| value.choice(&ACROSS, sink));
         let (over, window) = self.over(sink)?;
         let reduction = Reduction::Gauge { across: across?, over };
         Some(SignalKind::Series { of: of?, reduction, window })

@@ -111,8 +111,7 @@ fn unquoted(text: &str) -> Result<String, (usize, String)> {
         }
         let rest = &text[at..];
         let Some((meant, len)) = escaped(rest, '"').or_else(|| escaped(rest, '\'')) else {
-            let is_code =
-                rest.starts_with(['x', 'u', 'U']) || rest.starts_with(|c| ('0'..='7').contains(&c));
+            let is_code = rest.starts_with(|c| "xuU01234567".contains(c));
             let unknown = "unknown escape; write `\\\\` for a backslash";
             let why = if is_code { "an escape that is not a character" } else { unknown };
             return Err((at, why.to_owned()));
