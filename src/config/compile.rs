@@ -2,6 +2,7 @@
 //! of `check` shows everything.
 
 use std::collections::HashSet;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use toml::Spanned;
@@ -15,25 +16,21 @@ use crate::model::signal::Signal;
 use crate::model::target::Target;
 
 use crate::config::expr::lexer::mentioned;
-use crate::config::expr::scope::SignalScope;
 use crate::config::lint::plan::{
     PlanLints, bake_is_long_enough, nothing_is_entered_unasked, rules_can_change,
 };
 use crate::config::syntax::declaration::declaration;
 use crate::config::syntax::source::{body, parse, without_bom};
 use crate::config::syntax::{
-    Diagnostic, DiagnosticLevel, Diagnostics, ErrorSink, SourceFile, TomlTable, all,
+    Diagnostic, DiagnosticLevel, Diagnostics, ReadContext, SourceFile, TomlTable, all,
 };
 use crate::config::tables::baseline::{baseline, before};
 use crate::config::tables::channel::channels;
-use crate::config::tables::deployment::{DEFAULT_BAKE, deployment};
-use crate::config::tables::drill::drill;
+use crate::config::tables::deployment::{DEFAULT_BAKE, deployment, drill};
 use crate::config::tables::hook::{hook, refuse_circles};
-use crate::config::tables::main_file::{
-    Settings, main_keys, read_rules_path, rules_patterns, settings,
-};
-use crate::config::tables::named_table::{KnownNames, NamedTable, named_tables};
-use crate::config::tables::rule::{RuleScope, rule};
+use crate::config::tables::main_file::{Pattern, Settings, main_keys, settings};
+use crate::config::tables::named_table::named_tables;
+use crate::config::tables::rule::rule;
 use crate::config::tables::signal::signal;
 use crate::config::tables::signal_order::order;
 use crate::config::tables::stage::{StageScope, StageTables};
@@ -79,13 +76,11 @@ pub fn compile_found(
     rules: &[SourceFile],
     problems: Vec<Diagnostic>,
 ) -> Result<Compiled, Diagnostics> {
-    let mut sink = ErrorSink::default();
-    if problems.iter().any(|problem| problem.level == DiagnosticLevel::Error) {
-        sink.incomplete();
-    }
-    problems.into_iter().for_each(|problem| sink.report(problem));
+    let cx = ReadContext::default();
+    cx.is_incomplete.set(problems.iter().any(|problem| problem.level == DiagnosticLevel::Error));
+    problems.into_iter().for_each(|problem| cx.report(problem));
     let files = std::iter::once(main).chain(rules);
-    let ((settings, plan), lints) = finish(files, sink, |files, sink| files.compile(sink))?;
+    let ((settings, plan), lints) = finish(files, cx, |files| files.compile())?;
     Ok(Compiled { settings, plan, lints })
 }
 
@@ -94,7 +89,7 @@ pub fn compile_found(
 /// # Errors
 /// Everything that is wrong with any of the files, lints included.
 pub fn check_rules(rules: &[SourceFile]) -> Result<CheckedRules, Diagnostics> {
-    let (plan, lints) = rules_alone(rules, &KnownNames::Unknown, None)?;
+    let (plan, lints) = rules_alone(rules, None, None)?;
     Ok(CheckedRules { signals: plan.written_signals(), rules: plan.rules.len(), lints })
 }
 
@@ -105,8 +100,7 @@ pub fn check_rules(rules: &[SourceFile]) -> Result<CheckedRules, Diagnostics> {
 /// Everything that is wrong with any of the files, lints included.
 pub fn compile_rules(rules: &[SourceFile], targets: &[Target]) -> Result<Plan, Diagnostics> {
     let names = targets.iter().map(|target| target.name.to_string()).collect();
-    let names = if targets.is_empty() { KnownNames::Unknown } else { KnownNames::All(names) };
-    let (plan, _) = rules_alone(rules, &names, None)?;
+    let (plan, _) = rules_alone(rules, Some(names).filter(|_| !targets.is_empty()), None)?;
     Ok(Plan { targets: targets.to_vec(), ..plan })
 }
 
@@ -116,31 +110,31 @@ pub fn compile_rules(rules: &[SourceFile], targets: &[Target]) -> Result<Plan, D
 /// # Errors
 /// Everything that is wrong with any of the files, lints included.
 pub(crate) fn compile_alone(rules: &[SourceFile]) -> Result<Plan, Diagnostics> {
-    rules_alone(rules, &KnownNames::Unknown, Some(HookIx(0))).map(|(plan, _)| plan)
+    rules_alone(rules, None, Some(HookIx(0))).map(|(plan, _)| plan)
 }
 
 fn rules_alone(
     rules: &[SourceFile],
-    targets: &KnownNames,
+    targets: Option<Vec<String>>,
     then: Option<HookIx>,
 ) -> Result<(Plan, Diagnostics), Diagnostics> {
-    let read =
-        |files: &ParsedFiles<'_>, sink: &mut ErrorSink| files.rules_alone(targets, then, sink);
-    finish(rules.iter(), ErrorSink::default(), read)
+    let cx = ReadContext::default();
+    if let Some(targets) = targets {
+        cx.targets.get_or_init(|| targets);
+    }
+    finish(rules.iter(), cx, |files| files.rules_alone(then))
 }
 
 /// Parses and reads files; the answer is what they say and the lints, unless there are errors.
 fn finish<'f, T>(
     files: impl Iterator<Item = &'f SourceFile>,
-    mut sink: ErrorSink,
-    read: impl FnOnce(&ParsedFiles<'_>, &mut ErrorSink) -> Option<T>,
+    cx: ReadContext,
+    read: impl FnOnce(&ParsedFiles<'_>) -> Option<T>,
 ) -> Result<(T, Diagnostics), Diagnostics> {
     let files = without_bom(files);
-    let read = read(&ParsedFiles::new(&files, &mut sink), &mut sink);
-    match read {
-        Some(read) if !sink.has_errors() => Ok((read, sink.finish(files))),
-        Some(_) | None => Err(sink.finish(files)),
-    }
+    let trees = files.iter().enumerate().map(|(ix, file)| parse(&cx, ix, &file.text));
+    let read = read(&ParsedFiles { cx: &cx, files: &files, trees: trees.collect() });
+    cx.finish(read, files)
 }
 
 /// Whether a file is a main file rather than one of rules: it has a key that only main files have.
@@ -155,108 +149,105 @@ pub fn is_main(file: &SourceFile) -> bool {
 
 /// The files' trees.
 struct ParsedFiles<'f> {
+    cx: &'f ReadContext,
     files: &'f [SourceFile],
     trees: Vec<Spanned<DeTable<'f>>>,
 }
 
 /// Everything that files declare.
 struct Tables<'a> {
-    targets: Vec<NamedTable<'a>>,
-    hooks: Vec<NamedTable<'a>>,
-    signals: Vec<NamedTable<'a>>,
-    rules: Vec<NamedTable<'a>>,
+    cx: &'a ReadContext,
+    targets: Vec<TomlTable<'a>>,
+    hooks: Vec<TomlTable<'a>>,
+    signals: Vec<TomlTable<'a>>,
+    rules: Vec<TomlTable<'a>>,
     stages: StageTables<'a>,
 }
 
-impl<'f> ParsedFiles<'f> {
-    fn new(files: &'f [SourceFile], sink: &mut ErrorSink) -> Self {
-        let trees = files.iter().enumerate().map(|(ix, file)| parse(ix, &file.text, sink));
-        Self { files, trees: trees.collect() }
-    }
-
+impl ParsedFiles<'_> {
     /// The files as tables; the first may be a main file.
     fn roots(&self, first: &'static str) -> Vec<TomlTable<'_>> {
-        let kinds = std::iter::once(first).chain(std::iter::repeat("rules"));
-        let files = self.files.iter().zip(&self.trees).zip(kinds).enumerate();
-        files
-            .map(|(ix, ((file, tree), kind))| TomlTable::root(ix, &file.text, tree.get_ref(), kind))
-            .collect()
+        let root = |ix| {
+            let kind = declaration(if ix == 0 { first } else { "rules" });
+            TomlTable::root(self.cx, ix, &self.files[ix].text, self.trees[ix].get_ref(), kind)
+        };
+        (0..self.files.len()).map(root).collect()
     }
 
-    fn compile(&self, sink: &mut ErrorSink) -> Option<(Settings, Plan)> {
+    fn compile(&self) -> Option<(Settings, Plan)> {
         let roots = self.roots("main");
         let (main, rules_files) = roots.split_first()?;
-        let general = settings(main, sink);
-        if rules_patterns(main, sink).is_none() | read_rules_path(main, sink).is_none() {
-            sink.incomplete();
+        let cx = self.cx;
+        let general = settings(main);
+        let files: Option<(Vec<Pattern>, Option<Vec<PathBuf>>)> = main.all(["rules", "rules_path"]);
+        if files.is_none() {
+            cx.is_incomplete.set(true);
         }
-        rules_files.iter().for_each(|root| only_rules(root, sink));
+        rules_files.iter().for_each(only_rules);
         let tables = Tables {
-            targets: named_tables(&roots[..1], "target", sink),
-            hooks: named_tables(&roots[..1], "hook", sink),
-            signals: named_tables(&roots, "signal", sink),
-            rules: named_tables(&roots, "rule", sink),
-            stages: StageTables::find(&roots, true, sink),
+            cx,
+            targets: named_tables(&roots[..1], "target"),
+            hooks: named_tables(&roots[..1], "hook"),
+            signals: named_tables(&roots, "signal"),
+            rules: named_tables(&roots, "rule"),
+            stages: StageTables::find(&roots, true),
         };
-        let (targets, hooks) = (KnownNames::of(&tables.targets), KnownNames::of(&tables.hooks));
-        let deployment = deployment(main, &hooks, general.as_ref().map(|(mode, _)| *mode), sink);
-        let channels = channels(&roots[..1], sink);
-        let drill = drill(main, &hooks, sink);
+        for (known, tables) in [(&cx.targets, &tables.targets), (&cx.hooks, &tables.hooks)] {
+            known.get_or_init(|| tables.iter().map(|table| table.name.to_owned()).collect());
+        }
+        let deployment = deployment(main, general.as_ref().map(|(mode, _)| *mode));
+        let (channels, drill) = (channels(&roots[..1]), drill(main));
         if tables.targets.is_empty() {
             let error = main.error("the file has no target to sample");
-            sink.missing(error.help("write [target.NAME] and scrape = \"http://…\" below it"));
+            let help = "write [target.NAME] and scrape = \"http://…\" below it";
+            cx.missing::<()>(error.help(help));
         }
-        let plan = tables.plan(&targets, &hooks, deployment, sink);
+        let plan = tables.plan(deployment);
         let (mode, settings) = general?;
         let (mut plan, order) = plan?;
         (plan.mode, plan.channels, plan.drill) = (mode, channels?, drill?);
-        bake_is_long_enough(main, &plan, sink);
-        nothing_is_entered_unasked(main, &plan, sink);
-        rules_can_change(&plan, &tables.rules, sink);
-        if !sink.has_errors() {
-            tables.lints(&plan, &order).whole(main.span.clone(), sink);
+        bake_is_long_enough(main, &plan);
+        nothing_is_entered_unasked(main, &plan);
+        rules_can_change(&plan, &tables.rules);
+        if !cx.has_errors() {
+            tables.lints(&plan, &order).whole(main);
         }
         Some((settings, plan))
     }
 
-    fn rules_alone(
-        &self,
-        targets: &KnownNames,
-        then: Option<HookIx>,
-        sink: &mut ErrorSink,
-    ) -> Option<Plan> {
+    fn rules_alone(&self, then: Option<HookIx>) -> Option<Plan> {
         let roots = self.roots("rules");
-        roots.iter().for_each(|root| only_rules(root, sink));
+        roots.iter().for_each(only_rules);
         let tables = Tables {
+            cx: self.cx,
             targets: Vec::new(),
             hooks: Vec::new(),
-            signals: named_tables(&roots, "signal", sink),
-            rules: named_tables(&roots, "rule", sink),
-            stages: StageTables::find(&roots, false, sink),
+            signals: named_tables(&roots, "signal"),
+            rules: named_tables(&roots, "rule"),
+            stages: StageTables::find(&roots, false),
         };
-        let deployment = Some(nothing_guarded(then));
-        let (plan, order) = tables.plan(targets, &KnownNames::Unknown, deployment, sink)?;
-        rules_can_change(&plan, &tables.rules, sink);
-        if !sink.has_errors() {
-            roots.iter().for_each(|root| not_empty(root, sink));
-            tables.lints(&plan, &order).rules_alone(sink);
+        let (plan, order) = tables.plan(Some(nothing_guarded(then)))?;
+        rules_can_change(&plan, &tables.rules);
+        if !self.cx.has_errors() {
+            roots.iter().for_each(not_empty);
+            tables.lints(&plan, &order).rules_alone();
         }
         Some(plan)
     }
 }
 
 /// Signals in the order of the plan, so far.
-struct PlacedSignals {
+struct PlacedSignals<'a> {
+    cx: &'a ReadContext,
     /// `None` where one of them could not be read.
     signals: Option<Vec<Signal>>,
-    scope: SignalScope,
     /// For each the declared signal that it is or follows from.
     order: Vec<usize>,
     /// For each the longest window of it and of all that it is computed from.
     windows: Vec<Duration>,
 }
 
-impl PlacedSignals {
+impl PlacedSignals<'_> {
     fn push(&mut self, signal: Signal, declared: usize) -> SignalIx {
         let ix = SignalIx(self.order.len());
         let mut window = signal.kind.window();
@@ -265,8 +256,9 @@ impl PlacedSignals {
             window = window.max(self.windows.get(ix.0).copied().unwrap_or_default());
         });
         self.windows.push(window);
-        self.scope.insert(signal.name.as_str(), ix, signal.unit);
-        self.scope.read_by(ix, &signal.by);
+        let mut scope = self.cx.signals.borrow_mut();
+        scope.insert(signal.name.as_str(), ix, signal.unit);
+        scope.read_by(ix, &signal.by);
         self.order.push(declared);
         if let Some(signals) = &mut self.signals {
             signals.push(signal);
@@ -281,13 +273,13 @@ impl PlacedSignals {
             Ok(before) => {
                 self.push(before, declared);
             }
-            Err(why) => self.scope.refuse_before(signal.name.as_str(), why),
+            Err(why) => self.cx.signals.borrow_mut().refuse_before(signal.name.as_str(), why),
         }
     }
 
     /// A signal that could not be read: its users are judged for their own mistakes only.
     fn unread(&mut self, name: &str) {
-        self.scope.insert(name, SignalIx(usize::MAX), None);
+        self.cx.signals.borrow_mut().insert(name, SignalIx(usize::MAX), None);
         self.signals = None;
     }
 }
@@ -295,30 +287,17 @@ impl PlacedSignals {
 impl<'a> Tables<'a> {
     /// The plan but for mode, channels and drill, and for each of its signals the declared one that
     /// it is or follows from.
-    fn plan(
-        &self,
-        targets: &KnownNames,
-        hooks: &KnownNames,
-        deployment: Option<DeploymentSettings>,
-        sink: &mut ErrorSink,
-    ) -> Option<(Plan, Vec<usize>)> {
+    fn plan(&self, deployment: Option<DeploymentSettings>) -> Option<(Plan, Vec<usize>)> {
         let then = deployment.as_ref().and_then(|deployment| deployment.then);
-        let sampled = all(self.targets.iter().map(|table| target(table, sink)));
-        let sorted = order(&self.signals, sink);
-        let PlacedSignals { signals, scope, order, .. } = self.signals(&sorted, targets, sink);
-        let rule_scope = RuleScope { signals: &scope, hooks, then, stages: &self.stages };
-        let rules: Vec<_> = self.rules.iter().map(|table| rule(table, rule_scope, sink)).collect();
-        let read_hooks: Vec<_> =
-            self.hooks.iter().map(|table| hook(table, &scope, hooks, sink)).collect();
-        refuse_circles(&read_hooks, &self.hooks, sink);
-        let stage_scope = StageScope {
-            signals: &scope,
-            hooks,
-            rule_tables: &self.rules,
-            rules: &rules,
-            read_hooks: &read_hooks,
-        };
-        let stages = self.stages.read(stage_scope, sink);
+        let sampled = all(self.targets.iter().map(target));
+        let sorted = order(&self.signals);
+        let PlacedSignals { signals, order, .. } = self.signals(&sorted);
+        let rules = self.rules.iter().map(|table| rule(table, then, &self.stages));
+        let rules: Vec<_> = rules.collect();
+        let hooks: Vec<_> = self.hooks.iter().map(hook).collect();
+        refuse_circles(&hooks, &self.hooks);
+        let scope = StageScope { rule_tables: &self.rules, rules: &rules, hooks: &hooks };
+        let stages = self.stages.read(scope);
         if sorted.len() < self.signals.len() {
             // Signals of a circle have no place, so rules over them cannot be looked at.
             return None;
@@ -329,50 +308,43 @@ impl<'a> Tables<'a> {
             targets: sampled?,
             signals: signals?,
             rules: rules.into_iter().collect::<Option<_>>()?,
-            hooks: read_hooks.into_iter().collect::<Option<_>>()?,
+            hooks: hooks.into_iter().collect::<Option<_>>()?,
             stages: stages?,
             channels: Vec::new(),
             drill: None,
-            secrets: sink.take_secrets(),
+            secrets: self.cx.secrets.take(),
         };
         Some((plan, order))
     }
 
     /// The signals in the order in which they are computed, what is derived from one right after
     /// it, and all their names.
-    fn signals(
-        &self,
-        order: &[usize],
-        targets: &KnownNames,
-        sink: &mut ErrorSink,
-    ) -> PlacedSignals {
-        let mut scope = SignalScope::default();
+    fn signals(&self, order: &[usize]) -> PlacedSignals<'a> {
+        let (signals, order_so_far, windows) = (Some(Vec::new()), Vec::new(), Vec::new());
+        let mut placed = PlacedSignals { cx: self.cx, signals, order: order_so_far, windows };
         // Signals that could not be read and those of a circle keep a place that is never used:
         // there is no plan then.
         for table in &self.signals {
-            scope.insert(table.name, SignalIx(usize::MAX), None);
+            self.cx.signals.borrow_mut().insert(table.name, SignalIx(usize::MAX), None);
         }
         let earlier = self.looked_back_at();
-        let mut placed = PlacedSignals {
-            signals: Some(Vec::new()),
-            scope,
-            order: Vec::new(),
-            windows: Vec::new(),
-        };
         for at in order {
             let table = &self.signals[*at];
             let derived = |what: &str| format!("{}.{what}", table.name);
-            let Some(signal) = signal(table, &placed.scope, targets, sink) else {
+            let Some(signal) = signal(table) else {
                 placed.unread(table.name);
                 placed.unread(&derived("baseline"));
                 placed.unread(&derived("before"));
                 continue;
             };
             let ix = placed.push(signal.clone(), *at);
-            if let Some(baseline) = baseline(table, &signal, ix, targets, sink) {
-                placed.push(baseline, *at);
-            } else if table.table.get("baseline").is_some() {
-                placed.unread(&derived("baseline"));
+            if let Some(value) = table.get("baseline") {
+                match baseline(table, value, &signal, ix) {
+                    Some(baseline) => {
+                        placed.push(baseline, *at);
+                    }
+                    None => placed.unread(&derived("baseline")),
+                }
             }
             if earlier.contains(table.name) {
                 placed.push_before(ix, *at);
@@ -383,9 +355,9 @@ impl<'a> Tables<'a> {
 
     /// The signals whose earlier readings are named.
     fn looked_back_at(&self) -> HashSet<String> {
-        let text = |table: &NamedTable<'a>, key: &str| table.table.get(key)?.as_str();
+        let text = |table: &TomlTable<'a>, key: &str| table.get(key)?.as_str();
         let cures = self.hooks.iter().filter_map(|hook| {
-            let cure = hook.table.get("cure")?.toml().as_table()?;
+            let cure = hook.get("cure")?.toml().as_table()?;
             cure.get("when")?.get_ref().as_str()
         });
         let whens = self.rules.iter().filter_map(|rule| text(rule, "when"));
@@ -404,24 +376,25 @@ impl<'a> Tables<'a> {
 }
 
 /// A rules file has signals, rules and stages, nothing else.
-fn only_rules(root: &TomlTable<'_>, sink: &mut ErrorSink) {
+fn only_rules(root: &TomlTable<'_>) {
     let known = declaration("rules").names();
     for entry in root.entries().iter().filter(|entry| !known.contains(&entry.key)) {
         let error = if main_keys().any(|key| key == entry.key) {
             entry.key_error(format!("`{}` belongs into the main file", entry.key))
         } else {
             let error = entry.key_error(format!("unknown key `{}` in a rules file", entry.key));
-            sink.suggest(error, entry.key, known.iter().copied())
+            root.cx.suggest(error, entry.key, known.iter().copied())
         };
-        sink.report(error.help("a rules file holds [signal.NAME], [rule.NAME] and [[stage]]"));
+        let help = "a rules file holds [signal.NAME], [rule.NAME] and [[stage]]";
+        root.cx.report(error.help(help));
     }
 }
 
 /// A file without a key is in order, and hardly what somebody wanted to be told of it.
-fn not_empty(root: &TomlTable<'_>, sink: &mut ErrorSink) {
+fn not_empty(root: &TomlTable<'_>) {
     if root.entries().is_empty() {
         let message = "the file holds neither signals nor rules nor stages";
-        sink.report(Diagnostic::lint(root.span.clone(), message));
+        root.cx.report(Diagnostic::lint(root.span.clone(), message));
     }
 }
 

@@ -4,13 +4,21 @@
 use std::time::Duration;
 
 use super::promql::{Op, SeriesSelector};
-use crate::config::tables::signal::ACROSS;
 use crate::model::condition::{Cond, Extreme, Num};
 use crate::model::index::SignalIx;
 pub(super) use crate::model::signal::OverTime;
 use crate::model::signal::{AgeOf, Aggregation};
 use crate::model::time::format_duration;
 use crate::toml_text::{Table, string};
+
+/// How several series become one number, as it is written.
+const ACROSS: [(&str, Aggregation); 5] = [
+    ("sum", Aggregation::Sum),
+    ("avg", Aggregation::Avg),
+    ("min", Aggregation::Min),
+    ("max", Aggregation::Max),
+    ("count", Aggregation::Count),
+];
 
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct ImportedSignal {

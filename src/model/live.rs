@@ -68,7 +68,8 @@ pub struct LiveHttp {
 }
 
 /// A method that changes nothing where it is used as meant.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
 pub enum LiveMethod {
     /// `GET`
     #[default]
@@ -88,7 +89,8 @@ pub enum LiveEncoding {
 }
 
 /// What is done where a rollback is due and the live version cannot be read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum LiveUnknown {
     /// Nothing, and people are told.
     #[default]

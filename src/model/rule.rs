@@ -89,7 +89,8 @@ impl Share {
 impl Eq for Share {}
 
 /// In how many groups a condition must hold.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Quorum {
     /// In one at least.
     #[default]
@@ -101,7 +102,8 @@ pub enum Quorum {
 }
 
 /// What the absence of data means for a rule.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum OnNoData {
     /// The clock stops; time without data counts neither way.
     Hold,

@@ -7,6 +7,8 @@
 
 use std::time::Duration;
 
+use serde::Deserialize;
+
 use super::condition::{Compare, Num};
 use super::index::SignalIx;
 use super::name::{SignalName, TargetName};
@@ -99,7 +101,8 @@ pub enum Reduction {
 }
 
 /// How several series become one number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Aggregation {
     /// Their sum.
     Sum,
@@ -114,7 +117,8 @@ pub enum Aggregation {
 }
 
 /// How the samples of a gauge within a window become one number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum OverTime {
     /// The newest sample; there is no window.
     Last,
@@ -160,7 +164,8 @@ pub enum AgeOf {
 }
 
 /// What a signal measures.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Unit {
     /// A share; shown in per cent.
     Ratio,

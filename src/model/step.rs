@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use regex_lite::Regex;
+use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::target::Secret;
@@ -96,7 +97,8 @@ impl std::fmt::Display for SecretPart<'_> {
 }
 
 /// A method of HTTP. None of them says that a request may be sent twice; only the step does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
 pub enum Method {
     /// GET
     Get,
@@ -276,7 +278,8 @@ pub struct UnixCall<T> {
 }
 
 /// How lines are spread over connections.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Connections {
     /// Each line has its own: many sockets, such as that of HAProxy, close after one.
     Each,
@@ -285,7 +288,8 @@ pub enum Connections {
 }
 
 /// How a program is started.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Via {
     /// As a child of the guard.
     Child,

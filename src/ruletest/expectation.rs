@@ -11,8 +11,7 @@ use crate::model::time::format_duration;
 use super::script::{Expectation, ExpectedFact, ShownWord, When};
 use crate::config::expr::lexer::literal;
 use crate::config::expr::units;
-use crate::config::syntax::{ErrorSink, TextError, TomlEntry, TomlTable, TomlValue, all};
-use crate::config::tables::named_table::unknown_name;
+use crate::config::syntax::{FromToml, TextError, TomlEntry, TomlTable, TomlValue, all};
 
 /// How far a reading may be off where the expectation does not say, relative to the value, or
 /// absolutely where that is below 1: what sums of many numbers lose.
@@ -43,21 +42,20 @@ pub(crate) fn expectation(
     value: TomlValue<'_>,
     line: usize,
     scope: &TestScope<'_>,
-    sink: &mut ErrorSink,
 ) -> Option<Expectation> {
-    let table = TomlTable::of(value, "expectation", sink)?;
-    let all_known = table.check_keys(sink);
-    let when = when(&table, scope, sink);
-    let rule = table.opt("rule", sink, |value, sink| rule(value, scope.plan, sink));
+    let table = TomlTable::unchecked(value, "expectation")?;
+    let all_known = table.check_keys();
+    let when = when(&table, scope);
+    let rule = table.opt("rule", |value| rule(value, scope.plan));
     if table.get("rule").is_none() {
         for key in ["state", "verdict", "reason", "refusal"] {
             if let Some(value) = table.get(key) {
                 let error = value.error(format!("`{key}` is a rule's"));
-                sink.report(error.help("write rule = \"…\" beside it"));
+                table.cx.report(error.help("write rule = \"…\" beside it"));
             }
         }
     }
-    let facts = facts(&table, scope.plan, sink);
+    let facts = facts(&table, scope.plan);
     let (when, rule, facts) = (when?, rule?, facts?);
     if facts.is_empty() && !all_known {
         return None;
@@ -66,83 +64,80 @@ pub(crate) fn expectation(
         let what = "one of state, verdict, reason, signals, decision, refusal, colour, stage, \
                     passed";
         let error = value.error("the expectation says only when");
-        return sink.refuse(error.help(format!("say what is expected: {what}")));
+        return value.cx.refuse(error.help(format!("say what is expected: {what}")));
     }
     Some(Expectation { line, when, rule, facts })
 }
 
-fn when(table: &TomlTable<'_>, scope: &TestScope<'_>, sink: &mut ErrorSink) -> Option<When> {
+fn when(table: &TomlTable<'_>, scope: &TestScope<'_>) -> Option<When> {
     let [at, between, from, until] = ["at", "between", "from", "until"].map(|key| table.get(key));
     let (when, first, to): (fn(_, _) -> _, _, _) = match (at, between, from, until) {
-        (Some(at), None, None, None) => return instant(at, scope, sink).map(When::At),
+        (Some(at), None, None, None) => return instant(at, scope).map(When::At),
         (None, Some(between), None, None) => {
-            let list = between.list(sink)?;
+            let list = between.list()?;
             let [from, to] = list[..] else {
                 let error = between.error("expected two instants");
-                return sink.refuse(error.label("write [\"2m\", \"2m4s\"]"));
+                return table.cx.refuse(error.label("write [\"2m\", \"2m4s\"]"));
             };
-            (When::Between, instant(from, scope, sink), to)
+            (When::Between, instant(from, scope), to)
         }
         (None, None, from, Some(until)) => {
             let arm = Some(scope.arm.unwrap_or(Duration::ZERO));
-            (When::Throughout, from.map_or(arm, |from| instant(from, scope, sink)), until)
+            (When::Throughout, from.map_or(arm, |from| instant(from, scope)), until)
         }
         _ => {
             let error = table.error("an expectation has one of `at`, `between` and `until`");
-            sink.missing(error.help("`from` goes with `until`; without it the arming is meant"));
-            return None;
+            let help = "`from` goes with `until`; without it the arming is meant";
+            return table.cx.missing(error.help(help));
         }
     };
-    let last = instant(to, scope, sink);
+    let last = instant(to, scope);
     let (first, last) = (first?, last?);
     if first <= last {
         return Some(when(first, last));
     }
     let message = format!("{} is before {}", format_duration(last), format_duration(first));
-    sink.refuse(to.error(message))
+    to.cx.refuse(to.error(message))
 }
 
-fn instant(value: TomlValue<'_>, scope: &TestScope<'_>, sink: &mut ErrorSink) -> Option<Duration> {
-    let at = value.duration(sink)?;
+fn instant(value: TomlValue<'_>, scope: &TestScope<'_>) -> Option<Duration> {
+    let at = value.duration()?;
     if at <= scope.end {
         return Some(at);
     }
     let end = format_duration(scope.end);
     let error = value.error(format!("the series end at {end}, before this"));
     let help = "`_x60` are 60 pages without the series, `failx60` 60 scrapes that fail";
-    sink.refuse(error.help(help))
+    value.cx.refuse(error.help(help))
 }
 
-fn rule(value: TomlValue<'_>, plan: &Plan, sink: &mut ErrorSink) -> Option<RuleName> {
-    let name = value.text(sink)?;
+fn rule(value: TomlValue<'_>, plan: &Plan) -> Option<RuleName> {
+    let name = value.text()?;
     if let Some(rule) = plan.rules.iter().find(|rule| rule.name.as_str() == name) {
         return Some(rule.name.clone());
     }
     let known = plan.rules.iter().map(|rule| rule.name.as_str());
-    sink.refuse(unknown_name("rule", value, name).suggest(name, known))
+    value.cx.refuse(value.unknown("rule").suggest(name, known))
 }
 
 /// Everything that must be so.
-fn facts(table: &TomlTable<'_>, plan: &Plan, sink: &mut ErrorSink) -> Option<Vec<ExpectedFact>> {
-    let read = |value: TomlValue<'_>, what, sink: &mut ErrorSink| match what {
-        ShownWord::Reason => value.string(sink),
-        ShownWord::Stage => stage(value, plan, sink).map(|stage| stage.to_string()),
+fn facts(table: &TomlTable<'_>, plan: &Plan) -> Option<Vec<ExpectedFact>> {
+    let read = |value: TomlValue<'_>, what| match what {
+        ShownWord::Reason => value.string(),
+        ShownWord::Stage => stage(value, plan).map(|stage| stage.to_string()),
         ShownWord::State | ShownWord::Verdict | ShownWord::Decision => {
-            value.word(sink).map(str::to_owned)
+            value.word().map(str::to_owned)
         }
-        ShownWord::Refusal | ShownWord::Colour => value.word(sink).map(str::to_owned),
+        ShownWord::Refusal | ShownWord::Colour => value.word().map(str::to_owned),
     };
     let words = WORDS.map(|(key, what)| {
-        let word =
-            |value, sink: &mut _| Some(ExpectedFact::Word(key, what, read(value, what, sink)?));
-        table.opt(key, sink, word)
+        table.opt(key, |value| Some(ExpectedFact::Word(key, what, read(value, what)?)))
     });
-    let passed = |value, sink: &mut _| Some(ExpectedFact::Passed(stage_of(value, plan, sink)?));
-    let passed = table.opt("passed", sink, passed);
-    let tolerance = table.opt("tolerance", sink, tolerance);
-    let signals = table.opt("signals", sink, |value, sink| {
-        let entries = value.entries(sink)?.into_iter();
-        all(entries.map(|entry| signal(entry, tolerance.flatten(), plan, sink)))
+    let passed = table.opt("passed", |value| stage_of(value, plan).map(ExpectedFact::Passed));
+    let tolerance = table.opt("tolerance", tolerance);
+    let signals = table.opt("signals", |value| {
+        let entries = value.entries()?.into_iter();
+        all(entries.map(|entry| signal(entry, tolerance.flatten(), plan)))
     });
     tolerance?;
     let facts = words.into_iter().chain([passed]).collect::<Option<Vec<_>>>()?;
@@ -150,39 +145,34 @@ fn facts(table: &TomlTable<'_>, plan: &Plan, sink: &mut ErrorSink) -> Option<Vec
 }
 
 /// A stage: one of the configuration, where that has any.
-pub(crate) fn stage(value: TomlValue<'_>, plan: &Plan, sink: &mut ErrorSink) -> Option<StageName> {
-    let name = value.name(sink, StageName::new)?;
+pub(crate) fn stage(value: TomlValue<'_>, plan: &Plan) -> Option<StageName> {
+    let name = StageName::from_toml(value)?;
     if plan.stages.is_empty() || plan.stage(&name).is_some() {
         return Some(name);
     }
     let known = plan.stages.iter().map(|stage| stage.name.as_str());
-    sink.refuse(unknown_name("stage", value, name.as_str()).suggest(name.as_str(), known))
+    value.cx.refuse(value.unknown("stage").suggest(name.as_str(), known))
 }
 
 /// The same, where only one of the configuration will do.
-fn stage_of(value: TomlValue<'_>, plan: &Plan, sink: &mut ErrorSink) -> Option<StageName> {
+fn stage_of(value: TomlValue<'_>, plan: &Plan) -> Option<StageName> {
     if plan.stages.is_empty() {
         let error = value.error("the rules have no stages that could pass");
         let help = "write [[stage]] with `name` and `hold` in one of their files";
-        return sink.refuse(error.help(help));
+        return value.cx.refuse(error.help(help));
     }
-    stage(value, plan, sink)
+    stage(value, plan)
 }
 
-fn tolerance(value: TomlValue<'_>, sink: &mut ErrorSink) -> Option<f64> {
-    let number = value.number(sink)?;
+fn tolerance(value: TomlValue<'_>) -> Option<f64> {
+    let number = value.number()?;
     if number >= 0.0 {
         return Some(number);
     }
-    sink.refuse(value.error("a tolerance is not negative"))
+    value.cx.refuse(value.error("a tolerance is not negative"))
 }
 
-fn signal(
-    entry: TomlEntry<'_>,
-    tolerance: Option<f64>,
-    plan: &Plan,
-    sink: &mut ErrorSink,
-) -> Option<ExpectedFact> {
+fn signal(entry: TomlEntry<'_>, tolerance: Option<f64>, plan: &Plan) -> Option<ExpectedFact> {
     // `name{instance="a:1"}` is the reading of one group.
     let (name, group) = match entry.key.strip_suffix('}').and_then(|key| key.split_once('{')) {
         Some((name, group)) => (name, Some(group.to_owned())),
@@ -191,14 +181,14 @@ fn signal(
     let Some(signal) = plan.signals.iter().find(|signal| signal.name.as_str() == name) else {
         let known = plan.signals.iter().map(|signal| signal.name.as_str());
         let error = entry.key_error(format!("unknown signal `{}`", name.escape_debug()));
-        return sink.refuse(error.suggest(name, known));
+        return entry.value.cx.refuse(error.suggest(name, known));
     };
     let (signal, unit) = (signal.name.clone(), signal.unit);
     let mut wanted = SignalEvidence { signal, group, value: None, at_least: false, no_data: None };
     if entry.value.as_str().is_some() {
-        entry.value.parse(sink, |text| reading(text, unit, &mut wanted))?;
+        entry.value.parse(|text| reading(text, unit, &mut wanted))?;
     } else {
-        wanted.value = Some(entry.value.number(sink)?);
+        wanted.value = Some(entry.value.number()?);
     }
     let size = wanted.value.map_or(1.0, f64::abs).max(1.0);
     Some(ExpectedFact::Signal(wanted, tolerance.unwrap_or(DEFAULT_TOLERANCE * size)))

@@ -28,9 +28,10 @@ use super::expectation::{TestScope, expectation, stage as stage_named};
 use super::script::{TargetPages, TestCase};
 use super::series::{TestSeries, pages, series};
 use crate::config::compile::compile_alone;
+use crate::config::syntax::declaration::declaration;
 use crate::config::syntax::source::{body, parse, without_bom};
-use crate::config::syntax::{Diagnostics, ErrorSink, SourceFile, TomlTable, TomlValue, all};
-use crate::config::tables::main_file::{Pattern, rules_patterns};
+use crate::config::syntax::{Diagnostics, ReadContext, SourceFile, TomlTable, TomlValue, all};
+use crate::config::tables::main_file::Pattern;
 
 /// The most samples that one test may play: a day of one scrape a second with 200 series, which
 /// takes some seconds.
@@ -81,13 +82,12 @@ fn done_at_once() -> Hook {
 /// # Errors
 /// It names none, or they cannot be names of files.
 pub fn basics(file: &SourceFile) -> Result<Basics, Diagnostics> {
-    read_file(file, |root, sink| {
-        let config = root.opt("config", sink, TomlValue::string);
-        let rules = rules_patterns(root, sink);
+    read_file(file, |root| {
+        let (config, rules) = (root.read("config"), root.read("rules"));
         if root.get("config").is_none() && rules.as_ref().is_some_and(Vec::is_empty) {
             let error = root.error("the file names no rules to test");
             let help = "write rules = [\"http.toml\"] or config = \"rollguard.toml\"";
-            sink.missing(error.help(help));
+            return root.cx.missing(error.help(help));
         }
         Some(Basics { config: config?, rules: rules? })
     })
@@ -98,24 +98,23 @@ pub fn basics(file: &SourceFile) -> Result<Basics, Diagnostics> {
 /// # Errors
 /// Everything that is wrong with the file.
 pub fn rehearsal(file: &SourceFile, basis: &Plan) -> Result<Vec<TestCase>, Diagnostics> {
-    read_file(file, |root, sink| {
-        root.check_keys(sink);
+    read_file(file, |root| {
+        root.check_keys();
         let Some(value) = root.get("test") else {
             let error = root.error("the file holds no test");
-            sink.missing(error.help("write [[test]] and name = \"…\" below it"));
-            return None;
+            return root.cx.missing(error.help("write [[test]] and name = \"…\" below it"));
         };
         if value.is_table() {
-            return sink.refuse(value.error("tests are a list").label("write `[[test]]`"));
+            return root.cx.refuse(value.error("tests are a list").label("write `[[test]]`"));
         }
         let mut names: Vec<&str> = Vec::new();
-        all(value.list(sink)?.into_iter().map(|value| {
-            let read = case(value, body(&file.text), basis, sink);
+        all(value.list()?.into_iter().map(|value| {
+            let read = case(value, body(&file.text), basis);
             let name = value.toml().as_table().and_then(|table| table.get("name"));
             if let Some(name) = name.and_then(|name| name.get_ref().as_str()) {
                 if names.contains(&name) {
                     let message = format!("two tests are called `{}`", name.escape_debug());
-                    sink.report(value.error(message));
+                    root.cx.report(value.error(message));
                 }
                 names.push(name);
             }
@@ -126,41 +125,36 @@ pub fn rehearsal(file: &SourceFile, basis: &Plan) -> Result<Vec<TestCase>, Diagn
 
 fn read_file<T>(
     file: &SourceFile,
-    read: impl FnOnce(&TomlTable<'_>, &mut ErrorSink) -> Option<T>,
+    read: impl FnOnce(&TomlTable<'_>) -> Option<T>,
 ) -> Result<T, Diagnostics> {
-    let text = body(&file.text);
-    let mut sink = ErrorSink::default();
-    let tree = parse(0, text, &mut sink);
-    let read = read(&TomlTable::root(0, text, tree.get_ref(), "test_file"), &mut sink);
-    match read {
-        Some(read) if !sink.has_errors() => Ok(read),
-        Some(_) | None => Err(sink.finish(without_bom(std::iter::once(file)))),
-    }
+    let (text, cx) = (body(&file.text), ReadContext::default());
+    let tree = parse(&cx, 0, text);
+    let read = read(&TomlTable::root(&cx, 0, text, tree.get_ref(), declaration("test_file")));
+    let (read, _) = cx.finish(read, without_bom(std::iter::once(file)))?;
+    Ok(read)
 }
 
-fn case(value: TomlValue<'_>, text: &str, basis: &Plan, sink: &mut ErrorSink) -> Option<TestCase> {
-    let table = TomlTable::of(value, "test", sink)?;
-    table.check_keys(sink);
-    let name = table.read("name", sink, TomlValue::string);
-    let interval = table.opt("interval", sink, TomlValue::duration);
-    let warmup = table.opt("warmup", sink, TomlValue::duration);
-    let arm = table.read("arm", sink, arm);
-    let stages = table.opt("stages", sink, |value, sink| stages(value, basis, sink));
-    let written = table.read("series", sink, |value, sink| value.each(sink, series));
-    let (interval, written) = (interval?, written?);
-    let plan = plan(basis, interval, warmup?, &written);
-    let (end, pages) = match pages(&plan, written, &table, sink) {
-        Some(pages) => (end(&plan, &pages, &table, sink), pages),
+fn case(value: TomlValue<'_>, text: &str, basis: &Plan) -> Option<TestCase> {
+    let table = TomlTable::of(value, "test")?;
+    let name = table.read("name");
+    let times = table.all(["interval", "warmup"]);
+    let arm = table.read_with("arm", arm);
+    let stages = table.opt("stages", |value| stages(value, basis));
+    let written = table.read_with("series", |value| value.each(series));
+    let ((interval, warmup), written) = (times?, written?);
+    let plan = plan(basis, interval, warmup, &written);
+    let (end, pages) = match pages(&plan, written, &table) {
+        Some(pages) => (end(&plan, &pages, &table), pages),
         None => (Some(Duration::MAX), Vec::new()),
     };
     let (end, arm) = (end?, arm?);
     let line = |value: &TomlValue<'_>| text[..value.span().start].matches('\n').count() + 1;
-    let expects = table.read("expect", sink, |value, sink| {
+    let expects = table.read_with("expect", |value| {
         let scope = TestScope { plan: &plan, arm, end };
         if value.toml().as_array().is_some_and(|list| list.is_empty()) {
-            sink.report(value.error("the test expects nothing"));
+            value.cx.report(value.error("the test expects nothing"));
         }
-        value.each(sink, |value, sink| expectation(value, line(&value), &scope, sink))
+        value.each(|value| expectation(value, line(&value), &scope))
     });
     Some(TestCase {
         name: name?,
@@ -176,30 +170,24 @@ fn case(value: TomlValue<'_>, text: &str, basis: &Plan, sink: &mut ErrorSink) ->
 
 /// The outer `None` means that it says nothing sensible, the inner that nothing begins.
 #[expect(clippy::option_option, reason = "as everywhere in this walk")]
-fn arm(value: TomlValue<'_>, sink: &mut ErrorSink) -> Option<Option<Duration>> {
-    let text = value.text(sink)?;
+fn arm(value: TomlValue<'_>) -> Option<Option<Duration>> {
+    let text = value.text()?;
     if text == "never" {
         return Some(None);
     }
     let error = |why| value.error(format!("not a duration: {why}")).help("or write \"never\"");
-    parse_duration(text).map_err(|why| sink.report(error(why))).ok().map(Some)
+    parse_duration(text).map_err(|why| value.cx.report(error(why))).ok().map(Some)
 }
 
-fn stages(
-    value: TomlValue<'_>,
-    plan: &Plan,
-    sink: &mut ErrorSink,
-) -> Option<Vec<(Duration, StageName, Force)>> {
+fn stages(value: TomlValue<'_>, plan: &Plan) -> Option<Vec<(Duration, StageName, Force)>> {
     let mut last = Duration::ZERO;
-    value.each(sink, |value, sink| {
-        let table = TomlTable::of(value, "stages", sink)?;
-        table.check_keys(sink);
-        let at = table.read("at", sink, TomlValue::duration);
-        let stage = table.read("stage", sink, |value, sink| stage_named(value, plan, sink));
-        let force = table.read("force", sink, TomlValue::boolean);
-        let (at, stage, force) = (at?, stage?, force?);
+    value.each(|value| {
+        let table = TomlTable::of(value, "stages")?;
+        let stage = table.read_with("stage", |value| stage_named(value, plan));
+        let (at, force): (_, bool) = table.all(["at", "force"])?;
+        let stage = stage?;
         if last > at {
-            sink.report(value.error("stages stand in the order of time"));
+            value.cx.report(value.error("stages stand in the order of time"));
         }
         last = at;
         Some((at, stage, Force::from(force)))
@@ -249,20 +237,14 @@ fn answering(name: TargetName, interval: Duration) -> Target {
 }
 
 /// When the last value is scraped.
-fn end(
-    plan: &Plan,
-    pages: &[TargetPages],
-    test: &TomlTable<'_>,
-    sink: &mut ErrorSink,
-) -> Option<Duration> {
+fn end(plan: &Plan, pages: &[TargetPages], test: &TomlTable<'_>) -> Option<Duration> {
     let last = |(pages, target): (&TargetPages, &Target)| {
         let count = pages.iter().map(|(_, points)| points.count()).max()?;
         let times = u32::try_from(count.checked_sub(1)?).unwrap_or(u32::MAX);
         Some(target.interval.saturating_mul(times))
     };
     let Some(end) = pages.iter().zip(&plan.targets).filter_map(last).max() else {
-        sink.missing(test.error("the test has no values"));
-        return None;
+        return test.cx.missing(test.error("the test has no values"));
     };
     let samples = pages.iter().zip(&plan.targets).map(|(pages, target)| {
         let scrapes = end.as_nanos() / target.interval.as_nanos().max(1) + 1;
@@ -274,5 +256,5 @@ fn end(
     }
     let span = format_duration(end);
     let message = format!("{samples} samples in {span} are too many, {MAX_SAMPLES} is the most");
-    sink.refuse(test.error(message))
+    test.cx.refuse(test.error(message))
 }

@@ -9,7 +9,7 @@ use crate::model::selector::Test;
 use super::notation::{Points, points};
 use super::script::TargetPages;
 use crate::config::syntax::selector::selector;
-use crate::config::syntax::{Diagnostic, ErrorSink, SourceSpan, TextError, TomlTable, TomlValue};
+use crate::config::syntax::{Diagnostic, SourceSpan, TextError, TomlTable, TomlValue};
 
 /// One series as it is written.
 pub(crate) struct TestSeries<'a> {
@@ -23,19 +23,16 @@ pub(crate) struct TestSeries<'a> {
 }
 
 /// Reads one series.
-pub(crate) fn series<'a>(value: TomlValue<'a>, sink: &mut ErrorSink) -> Option<TestSeries<'a>> {
-    let table = TomlTable::of(value, "series", sink)?;
-    table.check_keys(sink);
-    let name = table.read("name", sink, |value, sink| value.parse(sink, identity));
-    let points = table.read("values", sink, |value, sink| {
+pub(crate) fn series<'a>(value: TomlValue<'a>) -> Option<TestSeries<'a>> {
+    let table = TomlTable::of(value, "series")?;
+    let name = table.read_with("name", |value| value.parse(identity));
+    let points = table.read_with("values", |value| {
         if value.as_str().is_some_and(|text| text.trim().is_empty()) {
-            return sink.refuse(value.error("a series has at least one value"));
+            return value.refuse("a series has at least one value");
         }
-        value.parse(sink, points)
+        value.parse(points)
     });
-    let target = table.opt("target", sink, |value, sink| {
-        Some((value.name(sink, TargetName::new)?, value.span()))
-    });
+    let target = table.opt("target", |value| Some((value.name()?, value.span())));
     let (metric, text) = name?;
     Some(TestSeries { value, metric, text, target: target?, points: points? })
 }
@@ -74,28 +71,26 @@ pub(crate) fn pages(
     plan: &Plan,
     all: Vec<TestSeries<'_>>,
     test: &TomlTable<'_>,
-    sink: &mut ErrorSink,
 ) -> Option<Vec<TargetPages>> {
     if all.is_empty() {
-        sink.missing(test.error("the test has no series"));
-        return None;
+        return test.cx.missing(test.error("the test has no series"));
     }
     let mut seen: Vec<Vec<TestSeries<'_>>> = plan.targets.iter().map(|_| Vec::new()).collect();
     let mut all_known = true;
     for each in all {
-        let Some(target) = target(plan, &each, sink) else {
+        let Some(target) = target(plan, &each) else {
             all_known = false;
             continue;
         };
-        check_read(plan, target, &each, sink);
-        check_alone(&each, &seen[target], sink);
+        check_read(plan, target, &each);
+        check_alone(&each, &seen[target]);
         seen[target].push(each);
     }
     let page = |each: TestSeries<'_>| (each.text, each.points);
     all_known.then(|| seen.into_iter().map(|all| all.into_iter().map(page).collect()).collect())
 }
 
-fn target(plan: &Plan, series: &TestSeries<'_>, sink: &mut ErrorSink) -> Option<usize> {
+fn target(plan: &Plan, series: &TestSeries<'_>) -> Option<usize> {
     let names = || plan.targets.iter().map(|target| target.name.as_str());
     let Some((name, span)) = &series.target else {
         // Without a configuration there is a target for series that name none.
@@ -103,18 +98,18 @@ fn target(plan: &Plan, series: &TestSeries<'_>, sink: &mut ErrorSink) -> Option<
         return names().position(|name| name == "test").or(only).or_else(|| {
             let error = series.value.error("which target answers with this series is not said");
             let list = names().collect::<Vec<_>>().join(", ");
-            sink.refuse(error.help(format!("write target = \"…\"; known are {list}")))
+            series.value.cx.refuse(error.help(format!("write target = \"…\"; known are {list}")))
         });
     };
     let found = names().position(|known| known == name.as_str());
     found.or_else(|| {
         let error = Diagnostic::error(span.clone(), format!("unknown target `{name}`"));
-        sink.refuse(error.suggest(name.as_str(), names()))
+        series.value.cx.refuse(error.suggest(name.as_str(), names()))
     })
 }
 
 /// A series that nobody reads is most often a mistyped one.
-fn check_read(plan: &Plan, target: usize, series: &TestSeries<'_>, sink: &mut ErrorSink) {
+fn check_read(plan: &Plan, target: usize, series: &TestSeries<'_>) {
     let target = &plan.targets[target];
     let wanted = wanted_names(plan, target);
     if wanted.contains(&series.metric) {
@@ -122,18 +117,21 @@ fn check_read(plan: &Plan, target: usize, series: &TestSeries<'_>, sink: &mut Er
     }
     let metric = series.metric.escape_debug();
     let error = series.value.error(format!("no signal reads `{metric}` of target {}", target.name));
-    sink.report(error.suggest(&series.metric, wanted.iter().map(String::as_str)));
+    series.value.cx.report(error.suggest(&series.metric, wanted.iter().map(String::as_str)));
 }
 
 /// The same series twice, or two that say differently how a scrape fails, mean nothing.
-fn check_alone(series: &TestSeries<'_>, seen: &[TestSeries<'_>], sink: &mut ErrorSink) {
+fn check_alone(series: &TestSeries<'_>, seen: &[TestSeries<'_>]) {
     if let Some(first) = seen.iter().find(|other| other.text == series.text) {
         let error = series.value.error("the series is written twice");
-        sink.report(error.also(first.value.span(), "first written here"));
+        series.value.cx.report(error.also(first.value.span(), "first written here"));
     }
     for other in seen.iter().filter(|other| differ(&series.points, &other.points)) {
         let message = "two series of a target say differently how a scrape of it fails";
-        sink.report(series.value.error(message).also(other.value.span(), "otherwise here"));
+        series
+            .value
+            .cx
+            .report(series.value.error(message).also(other.value.span(), "otherwise here"));
     }
 }
 

@@ -16,34 +16,19 @@ use super::scope::{MAX_WORDS, SignalScope};
 use super::units::{self, Quantity};
 use crate::config::syntax::TextError;
 
-/// Why a condition cannot be used.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum ExprError {
-    /// It says something wrong.
-    Wrong(TextError),
-    /// It names a signal that is not there.
-    Missing(TextError),
-}
-
-impl From<TextError> for ExprError {
-    fn from(error: TextError) -> Self {
-        Self::Wrong(error)
-    }
-}
-
 /// Reads a truth value.
-pub(crate) fn condition(text: &str, signals: &SignalScope) -> Result<Condition, ExprError> {
+pub(crate) fn condition(text: &str, signals: &SignalScope) -> Result<Condition, TextError> {
     let (lowered, names_signal) = lower(text, signals)?;
     let cond = match lowered {
         Lowered::Truth(cond, _) => cond,
         Lowered::Number(_, _, span) => {
             let error = TextError::new(span, "a condition compares, this is a number");
-            return Err(error.label("add a limit, as in `> 5%`").into());
+            return Err(error.label("add a limit, as in `> 5%`"));
         }
     };
     if !names_signal {
         let message = "the condition names no signal, it never changes";
-        return Err(TextError::new(0..text.len(), message).into());
+        return Err(TextError::new(0..text.len(), message));
     }
     // In one line, because it is shown in tables and in the journal.
     let lines: Vec<_> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
@@ -51,16 +36,16 @@ pub(crate) fn condition(text: &str, signals: &SignalScope) -> Result<Condition, 
 }
 
 /// Reads arithmetic.
-pub(crate) fn arithmetic(text: &str, signals: &SignalScope) -> Result<Num, ExprError> {
+pub(crate) fn arithmetic(text: &str, signals: &SignalScope) -> Result<Num, TextError> {
     match lower(text, signals)? {
         (Lowered::Number(_, _, span), false) => {
             let error = TextError::new(span, "the expression names no signal");
-            Err(error.help("a constant is written with `value`").into())
+            Err(error.help("a constant is written with `value`"))
         }
         (Lowered::Number(num, ..), true) => Ok(num),
         (Lowered::Truth(_, span), _) => {
             let error = TextError::new(span, "an `expr` is a number, this compares");
-            Err(error.help("comparisons belong into a rule's `when`").into())
+            Err(error.help("comparisons belong into a rule's `when`"))
         }
     }
 }
@@ -90,11 +75,11 @@ fn rename(tokens: &[LocatedToken]) -> String {
 }
 
 /// The lowered text, and whether it names a signal.
-fn lower(text: &str, signals: &SignalScope) -> Result<(Lowered, bool), ExprError> {
+fn lower(text: &str, signals: &SignalScope) -> Result<(Lowered, bool), TextError> {
     let tokens = tokenize(text)?;
     if !signals.count_words(tokens.len()) {
         let message = format!("all conditions together have more than {MAX_WORDS} words");
-        return Err(TextError::new(0..text.len(), message).into());
+        return Err(TextError::new(0..text.len(), message));
     }
     let lowering = Lowering { tokens: &tokens, signals, text };
     let tree = evalexpr::build_operator_tree(&rename(&tokens));
@@ -110,7 +95,7 @@ struct Lowering<'a> {
 }
 
 impl Lowering<'_> {
-    fn node(&self, node: &Node) -> Result<Lowered, ExprError> {
+    fn node(&self, node: &Node) -> Result<Lowered, TextError> {
         match (node.operator(), node.children()) {
             (Operator::RootNode, [inner]) => self.node(inner),
             (Operator::VariableIdentifierRead { identifier }, []) => self.leaf(identifier),
@@ -141,16 +126,16 @@ impl Lowering<'_> {
         }
     }
 
-    fn unreadable(&self) -> ExprError {
-        TextError::new(0..self.text.len(), "the expression cannot be read").into()
+    fn unreadable(&self) -> TextError {
+        TextError::new(0..self.text.len(), "the expression cannot be read")
     }
 
-    fn token(&self, identifier: &str) -> Result<&LocatedToken, ExprError> {
+    fn token(&self, identifier: &str) -> Result<&LocatedToken, TextError> {
         let index: Option<usize> = identifier.strip_prefix('t').and_then(|n| n.parse().ok());
         index.and_then(|index| self.tokens.get(index)).ok_or_else(|| self.unreadable())
     }
 
-    fn leaf(&self, identifier: &str) -> Result<Lowered, ExprError> {
+    fn leaf(&self, identifier: &str) -> Result<Lowered, TextError> {
         let LocatedToken { token, span } = self.token(identifier)?;
         let number = |num, quantity| Ok(Lowered::Number(num, quantity, span.clone()));
         if let ExprToken::Number(value, unit) = token {
@@ -163,11 +148,11 @@ impl Lowering<'_> {
         let ExprToken::Name(name) = token else { return Err(self.unreadable()) };
         match self.signals.get(name) {
             Some((ix, unit)) => number(Num::Signal(ix), Quantity::of(unit)),
-            None => Err(ExprError::Missing(self.signals.unknown(name, span))),
+            None => Err(TextError { is_missing: true, ..self.signals.unknown(name, span) }),
         }
     }
 
-    fn call(&self, identifier: &str, operands: &Node) -> Result<Lowered, ExprError> {
+    fn call(&self, identifier: &str, operands: &Node) -> Result<Lowered, TextError> {
         let LocatedToken { token, span } = self.token(identifier)?;
         let ExprToken::Name(name) = token else { return Err(self.unreadable()) };
         let mut end = span.end;
@@ -184,7 +169,7 @@ impl Lowering<'_> {
             "max" => Num::Extreme(Extreme::Max, nums),
             _ => match nums.pop() {
                 Some(operand) if nums.is_empty() => Num::Abs(Box::new(operand)),
-                _ => return Err(TextError::new(span, "`abs` takes one operand").into()),
+                _ => return Err(TextError::new(span, "`abs` takes one operand")),
             },
         };
         Ok(Lowered::Number(num, all, span))
@@ -196,12 +181,12 @@ impl Lowering<'_> {
         symbol: &str,
         left: &Node,
         right: &Node,
-    ) -> Result<Lowered, ExprError> {
+    ) -> Result<Lowered, TextError> {
         let (left, left_quantity, left_span) = self.number(left, symbol)?;
         let (right, right_quantity, right_span) = self.number(right, symbol)?;
         if operator == Arith::Div && right == Num::Const(0.0) {
             let message = "dividing by zero never gives a reading";
-            return Err(TextError::new(right_span, message).into());
+            return Err(TextError::new(right_span, message));
         }
         let quantity = match operator {
             Arith::Add | Arith::Sub => self.agree(left_quantity, right_quantity)?,
@@ -211,7 +196,7 @@ impl Lowering<'_> {
         Ok(Lowered::Number(num, quantity, left_span.start..right_span.end))
     }
 
-    fn compare(&self, operator: Compare, left: &Node, right: &Node) -> Result<Lowered, ExprError> {
+    fn compare(&self, operator: Compare, left: &Node, right: &Node) -> Result<Lowered, TextError> {
         let symbol = operator.to_string();
         let (left, left_quantity, left_span) = self.number(left, &symbol)?;
         let (right, right_quantity, right_span) = self.number(right, &symbol)?;
@@ -226,7 +211,7 @@ impl Lowering<'_> {
         symbol: &str,
         left: &Node,
         right: &Node,
-    ) -> Result<Lowered, ExprError> {
+    ) -> Result<Lowered, TextError> {
         let (left, left_span) = self.truth(left, symbol)?;
         let (right, right_span) = self.truth(right, symbol)?;
         let cond = join(Box::new(left), Box::new(right));
@@ -234,31 +219,30 @@ impl Lowering<'_> {
     }
 
     /// What both operands measure, if a literal does not say otherwise.
-    fn agree(&self, left: Quantity, right: Quantity) -> Result<Quantity, ExprError> {
+    fn agree(&self, left: Quantity, right: Quantity) -> Result<Quantity, TextError> {
         left.agree(right).map_err(|(left, right, literal)| {
             let (left, right) = (units::name(left), units::name(right));
             let written = &self.text[literal.clone()];
             TextError::new(literal, format!("`{written}` does not fit"))
                 .label(format!("{left} against {right}"))
                 .help("a signal's `unit` says what it measures, where its name misleads")
-                .into()
         })
     }
 
     /// The operand of something that needs a number.
-    fn number(&self, node: &Node, of: &str) -> Result<(Num, Quantity, Range<usize>), ExprError> {
+    fn number(&self, node: &Node, of: &str) -> Result<(Num, Quantity, Range<usize>), TextError> {
         match self.node(node)? {
             Lowered::Number(num, quantity, span) => Ok((num, quantity, span)),
             Lowered::Truth(_, span) => {
                 let message = format!("`{of}` needs numbers, this is true or false");
                 let error = TextError::new(span, message);
-                Err(error.help("comparisons are joined with `&&`, as in `1 < a && a < 5`").into())
+                Err(error.help("comparisons are joined with `&&`, as in `1 < a && a < 5`"))
             }
         }
     }
 
     /// The operand of something that needs a truth value.
-    fn truth(&self, node: &Node, of: &str) -> Result<(Cond, Range<usize>), ExprError> {
+    fn truth(&self, node: &Node, of: &str) -> Result<(Cond, Range<usize>), TextError> {
         match self.node(node)? {
             Lowered::Truth(cond, span) => Ok((cond, span)),
             Lowered::Number(_, _, span) => {
@@ -267,8 +251,7 @@ impl Lowering<'_> {
                 Err(match of {
                     "!" => error.help("put the comparison into parentheses, as in `!(a > 5)`"),
                     _ => error.label("add a limit, as in `> 5%`"),
-                }
-                .into())
+                })
             }
         }
     }
@@ -310,7 +293,7 @@ mod tests {
 
     fn error(text: &str) -> TextError {
         match condition(text, &names()) {
-            Err(ExprError::Wrong(error) | ExprError::Missing(error)) => error,
+            Err(error) => error,
             Ok(condition) => panic!("{text} reads as {:?}", condition.cond),
         }
     }
@@ -557,7 +540,7 @@ mod tests {
         ) {
             let text = words.concat();
             let read = condition(&text, &names());
-            if let Err(ExprError::Wrong(error) | ExprError::Missing(error)) = read {
+            if let Err(error) = read {
                 prop_assert!(text.get(error.span.clone()).is_some(), "{} {:?}", text, error);
             }
         }

@@ -15,8 +15,7 @@ use crate::model::rule::Rule;
 use crate::model::signal::{Signal, SignalKind, Unit};
 use crate::model::time::format_duration;
 
-use crate::config::syntax::{Diagnostic, ErrorSink, TomlTable};
-use crate::config::tables::named_table::NamedTable;
+use crate::config::syntax::TomlTable;
 
 /// What becomes of an expression when every reading shrinks to the same fraction.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -138,7 +137,7 @@ impl<'p> Floors<'p> {
     }
 
     /// Says so of a rule that compares with the past and with nothing else.
-    pub(crate) fn check(&self, rule: &Rule, named: &NamedTable<'_>, sink: &mut ErrorSink) {
+    pub(crate) fn check(&self, rule: &Rule, table: &TomlTable<'_>) {
         let mut floors = HashSet::new();
         if let Some(given) = &rule.given {
             self.add(&given.cond, &mut floors);
@@ -146,15 +145,14 @@ impl<'p> Floors<'p> {
         let Some(bare) = self.bare(&rule.when.cond, &floors) else { return };
         let past = self.plan.signal(bare.past);
         let message =
-            format!("rule `{}` compares with `{}` and has no floor", named.name, past.name);
-        let place = named.span_of("when");
+            format!("rule `{}` compares with `{}` and has no floor", table.name, past.name);
         let help = format!(
             "where `{}` is next to nothing, so is what it is compared with; add a floor, as in \
              \"&& {}\"",
             past.name,
             self.advice(&bare)
         );
-        sink.report(Diagnostic::lint(place, message).help(help));
+        table.lint("when", message, help);
     }
 
     fn advice(&self, bare: &PastComparison) -> String {
@@ -250,35 +248,21 @@ fn joined<'c>(cond: &'c Cond, all: &mut Vec<&'c Cond>) {
 
 /// A baseline from before the deployment that can never be taken. `most` is the number of readings
 /// of the signal that fit into its window.
-pub(crate) fn never_taken(
-    plan: &Plan,
-    ix: SignalIx,
-    most: u128,
-    named: &NamedTable<'_>,
-    sink: &mut ErrorSink,
-) {
+pub(crate) fn never_taken(plan: &Plan, ix: SignalIx, most: u128, table: &TomlTable<'_>) {
     let SignalKind::Baseline { window, min_readings, .. } = &plan.signal(ix).kind else { return };
-    let value = named.table.get("baseline");
-    match plan.deployment.arm {
-        Arm::Always => {
-            let message = "the guard is armed as it starts, so nothing was read before";
-            sink.report(Diagnostic::lint(named.span_of("baseline"), message).help(
-                "with arm = \"always\" take the baseline from = \"target\" or \"value\", or \
-                 compare with `.before`",
-            ));
-        }
-        Arm::Deploy | Arm::Detect => {
-            if most >= u128::from(*min_readings) {
-                return;
-            }
-            let window = format_duration(*window);
-            let message = format!("{min_readings} readings never fit into {window}, {most} do");
-            let ignored = &mut ErrorSink::default();
-            let table = value.and_then(|value| TomlTable::of(value, "baseline", ignored));
-            let written = table.and_then(|table| table.get("min_readings"));
-            let span = written.map_or(named.span_of("baseline"), |value| value.span());
-            let help = "give the baseline a longer `window` or fewer `min_readings`";
-            sink.report(Diagnostic::lint(span, message).help(help));
+    if plan.deployment.arm == Arm::Always {
+        let help = "with arm = \"always\" take the baseline from = \"target\" or \"value\", or \
+                    compare with `.before`";
+        let message = "the guard is armed as it starts, so nothing was read before";
+        table.lint("baseline", message, help);
+    } else if most < u128::from(*min_readings) {
+        let window = format_duration(*window);
+        let message = format!("{min_readings} readings never fit into {window}, {most} do");
+        let help = "give the baseline a longer `window` or fewer `min_readings`";
+        let value = table.get("baseline");
+        let baseline = value.and_then(|value| TomlTable::unchecked(value, "baseline"));
+        if let Some(baseline) = baseline {
+            baseline.lint("min_readings", message, help);
         }
     }
 }

@@ -2,76 +2,63 @@
 //! in which nothing is there, or go somewhere else than they seem to, and placeholders that may be
 //! filled in with nothing. Which commands are risky, [`commands`](super::commands) knows.
 
+use crate::model::deployment::Milestone;
 use crate::model::hook::{Placeholder, Step, Template};
 use crate::model::index::HookIx;
 use crate::model::plan::Plan;
 use crate::model::step::Action;
 
 use super::commands::{Risk, RiskyCommand, commands, program, risky, risky_url};
-use crate::config::syntax::{Diagnostic, ErrorSink, TomlTable, TomlValue};
-use crate::config::tables::named_table::NamedTable;
+use crate::config::syntax::{TomlTable, TomlValue};
 
 /// Reports hooks that name `{good}` although no good version may be known: those that tell people
-/// run all the same, and those that go along with a deployment do not, unless the configuration
-/// names a version.
-pub(crate) fn empty_good(plan: &Plan, hooks: &[NamedTable<'_>], sink: &mut ErrorSink) {
+/// run all the same, and those that go along with a deployment or enter a stage do not, unless the
+/// configuration names a version.
+pub(crate) fn empty_good(plan: &Plan, hooks: &[TomlTable<'_>]) {
     let deployment = &plan.deployment;
-    let along = &deployment.along;
-    let milestones = [
-        ("on_begin", along.begin),
-        ("on_stage", along.stage),
-        ("on_trip", along.trip),
-        ("on_commit", along.commit),
-    ];
-    let milestones = milestones.into_iter().filter(|_| deployment.good.is_none());
+    let along = [Milestone::Begin, Milestone::Stage, Milestone::Trip, Milestone::Commit];
+    let along = along.map(|milestone| (milestone.to_string(), deployment.along.at(milestone)));
+    let along = along.into_iter().filter(|_| deployment.good.is_none());
     // Who tells people is followed by who tells them that this failed.
     let next = |HookIx(hook): &HookIx| plan.hooks.get(*hook)?.on_failure;
-    let told = std::iter::successors(deployment.notify, next).map(|hook| ("notify", Some(hook)));
+    let told = std::iter::successors(deployment.notify, next).take(plan.hooks.len());
+    let told = told.map(|hook| ("notify".to_owned(), Some(hook)));
     let mut seen: Vec<HookIx> = Vec::new();
-    for (key, ix) in told.take(plan.hooks.len()).chain(milestones) {
+    for (key, ix) in told.chain(along) {
         let Some(ix) = ix.filter(|ix| !seen.contains(ix)) else { continue };
-        let names_good = |step: &Step| step.action.names(Placeholder::Good);
-        if !plan.hooks[ix.0].steps.iter().any(names_good) {
+        if !plan.hooks[ix.0].names(Placeholder::Good) {
             continue;
         }
         seen.push(ix);
-        let named = &hooks[ix.0];
-        let message = format!("`{{good}}` may be empty in hook `{}`", named.name);
-        let lint = Diagnostic::lint(named.span_of("steps"), message);
-        sink.report(
-            lint.help(match key {
-                "notify" => "people are also told while no good version is known; `{reason}` says \
+        let table = &hooks[ix.0];
+        let help = match &*key {
+            "notify" => "people are also told while no good version is known; `{reason}` says \
                          what is"
-                    .to_owned(),
-                _ => format!(
-                    "`{key}` does not run it while no good version is known; `good` in \
+                .to_owned(),
+            _ => format!(
+                "`{key}` does not run it while no good version is known; `good` in \
                  [deployment] names one for the time until then"
-                ),
-            }),
-        );
+            ),
+        };
+        table.lint("steps", format!("`{{good}}` may be empty in hook `{}`", table.name), help);
     }
 }
 
 /// Reports steps that should not be repeated, or that do not do what they seem to do.
-pub(crate) fn unrepeatable_steps(plan: &Plan, hooks: &[NamedTable<'_>], sink: &mut ErrorSink) {
-    for (hook, named) in plan.hooks.iter().zip(hooks) {
-        for (at, step) in hook.steps.iter().enumerate() {
+pub(crate) fn unrepeatable_steps(plan: &Plan, hooks: &[TomlTable<'_>]) {
+    for (hook, table) in plan.hooks.iter().zip(hooks) {
+        let written = table.get("steps").and_then(TomlValue::list).unwrap_or_default();
+        for (at, (step, written)) in hook.steps.iter().zip(written).enumerate() {
             let command = risk_of(step, &hook.steps[..at], &hook.steps[at + 1..]);
-            if let Some((message, help)) = command.and_then(|command| judge(command, step)) {
-                let action = written_action(named, at);
-                let span = action.map_or(named.span(), |action| action.span());
-                sink.report(Diagnostic::lint(span, message).help(help));
+            let judged = command.and_then(|command| judge(command, step));
+            if let Some(((message, help), step)) = judged.zip(TomlTable::unchecked(written, "step"))
+            {
+                // What the step runs or asks for, as it is written.
+                let key = if step.get("run").is_some() { "run" } else { "http" };
+                step.lint(key, message, help);
             }
         }
     }
-}
-
-/// What the step runs or asks for, as it is written.
-fn written_action<'a>(named: &NamedTable<'a>, step: usize) -> Option<TomlValue<'a>> {
-    let ignored = &mut ErrorSink::default();
-    let step = *named.table.get("steps")?.list(ignored)?.get(step)?;
-    let step = TomlTable::of(step, "step", ignored)?;
-    step.get("run").or_else(|| step.get("http"))
 }
 
 /// The risky command of a step, if it has one.

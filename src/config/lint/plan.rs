@@ -10,67 +10,68 @@ use super::baselines::{Floors, never_taken};
 use super::hooks::{empty_good, unrepeatable_steps};
 use super::rules::{evidence_sources, no_evidence_floor, no_hook, short_hold};
 use super::signals::{interval_of, readings_of, short_window, unused_signals};
-use crate::config::syntax::{Diagnostic, ErrorSink, SourceSpan, TomlTable};
-use crate::config::tables::named_table::NamedTable;
+use crate::config::syntax::{Diagnostic, TomlTable};
 
 /// A plan and the tables of its parts, each list in the plan's order.
 pub(crate) struct PlanLints<'p, 'a> {
     pub(crate) plan: &'p Plan,
-    pub(crate) signals: Vec<&'p NamedTable<'a>>,
-    pub(crate) rules: &'p [NamedTable<'a>],
-    pub(crate) hooks: &'p [NamedTable<'a>],
+    pub(crate) signals: Vec<&'p TomlTable<'a>>,
+    pub(crate) rules: &'p [TomlTable<'a>],
+    pub(crate) hooks: &'p [TomlTable<'a>],
 }
 
 impl PlanLints<'_, '_> {
-    /// PlanLints that need nothing but rules and signals.
-    pub(crate) fn rules_alone(&self, sink: &mut ErrorSink) {
+    /// Lints that need nothing but rules and signals.
+    pub(crate) fn rules_alone(&self) {
         let thin = evidence_sources(self.plan);
         let floors = Floors::of(self.plan);
-        for (rule, named) in self.plan.rules.iter().zip(self.rules) {
-            no_evidence_floor(self.plan, rule, &thin, named, sink);
-            floors.check(rule, named, sink);
+        for (rule, table) in self.plan.rules.iter().zip(self.rules) {
+            no_evidence_floor(self.plan, rule, &thin, table);
+            floors.check(rule, table);
         }
     }
 
-    /// PlanLints of a whole configuration; `root` is where the main file begins.
-    pub(crate) fn whole(&self, root: SourceSpan, sink: &mut ErrorSink) {
-        self.rules_alone(sink);
+    /// Lints of a whole configuration.
+    pub(crate) fn whole(&self, main: &TomlTable<'_>) {
+        self.rules_alone();
         let plan = self.plan;
         let intervals = plan.gathered(|ix, _| interval_of(plan, ix), Option::max);
-        for (rule, named) in plan.rules.iter().zip(self.rules) {
-            short_hold(rule, &intervals, named, sink);
-            no_hook(rule, named, sink);
+        for (rule, table) in plan.rules.iter().zip(self.rules) {
+            short_hold(rule, &intervals, table);
+            no_hook(rule, table);
         }
-        for (ix, named) in self.signals.iter().enumerate() {
+        for (ix, table) in self.signals.iter().enumerate() {
             let ix = SignalIx(ix);
             if !plan.signal(ix).name.is_derived() {
-                short_window(plan, ix, named, sink);
+                short_window(plan, ix, table);
             }
-            never_taken(plan, ix, readings_of(plan, ix), named, sink);
+            never_taken(plan, ix, readings_of(plan, ix), table);
         }
-        unused_signals(plan, &self.signals, sink);
-        unrepeatable_steps(plan, self.hooks, sink);
-        empty_good(plan, self.hooks, sink);
+        unused_signals(plan, &self.signals);
+        unrepeatable_steps(plan, self.hooks);
+        empty_good(plan, self.hooks);
         if plan.rules.is_empty() {
-            let lint = Diagnostic::lint(root, "there is no rule, so nothing is judged");
-            sink.report(lint.help("name files with rules, as in rules = [\"rules.d/*.toml\"]"));
+            let message = "there is no rule, so nothing is judged";
+            let lint = Diagnostic::lint(main.span.clone(), message);
+            let help = "name files with rules, as in rules = [\"rules.d/*.toml\"]";
+            main.cx.report(lint.help(help));
         }
     }
 }
 
 /// Refuses a bake that is over before every rule could fire.
-pub(crate) fn bake_is_long_enough(main: &TomlTable<'_>, plan: &Plan, sink: &mut ErrorSink) {
+pub(crate) fn bake_is_long_enough(main: &TomlTable<'_>, plan: &Plan) {
     let Some((slowest, reach)) = plan.slowest() else { return };
     let Some(bake) = plan.deployment.bake.filter(|bake| *bake < reach) else { return };
     let (bake, reach) = (format_duration(bake), format_duration(reach));
     let message = format!("a bake of {bake} ends before every rule can fire");
     let rule = &slowest.name;
     let help = format!("rule `{rule}` needs {reach}: its longest window and its `for`");
-    sink.report(at_deployment(main, "bake", message).help(help));
+    refuse_at_deployment(main, "bake", &message, &help);
 }
 
 /// Where nobody says that a deployment begins, nobody says either that traffic is to be shifted.
-pub(crate) fn nothing_is_entered_unasked(main: &TomlTable<'_>, plan: &Plan, sink: &mut ErrorSink) {
+pub(crate) fn nothing_is_entered_unasked(main: &TomlTable<'_>, plan: &Plan) {
     let Some(first) = plan.stages.first().filter(|stage| stage.enter.is_some()) else { return };
     let arm = match plan.deployment.arm {
         Arm::Deploy => return,
@@ -79,24 +80,25 @@ pub(crate) fn nothing_is_entered_unasked(main: &TomlTable<'_>, plan: &Plan, sink
     };
     let message = format!("with `arm = \"{arm}\"` nobody asks to enter stage {}", first.name);
     let help = "write `arm = \"deploy\"`, or take `enter` out of the first stage";
-    sink.report(at_deployment(main, "arm", message).help(help));
+    refuse_at_deployment(main, "arm", &message, help);
 }
 
-/// An error about a key of `[deployment]`.
-fn at_deployment(main: &TomlTable<'_>, key: &str, message: String) -> Diagnostic {
-    let table = main.subtable("deployment", &mut ErrorSink::default());
-    table.map_or_else(|| main.error(message.clone()), |table| table.error_at(key, message.clone()))
+/// Reports an error about a key of `[deployment]`.
+fn refuse_at_deployment(main: &TomlTable<'_>, key: &str, message: &str, help: &str) {
+    if let Some(table) = main.subtable("deployment") {
+        main.cx.report(table.error_at(key, message).help(help));
+    }
 }
 
 /// Refuses a condition over constants alone, which never changes.
-pub(crate) fn rules_can_change(plan: &Plan, rules: &[NamedTable<'_>], sink: &mut ErrorSink) {
+pub(crate) fn rules_can_change(plan: &Plan, rules: &[TomlTable<'_>]) {
     let sampled = plan.gathered(|_, signal| signal.kind.is_sampled(), |a, b| a || b);
-    for (rule, named) in plan.rules.iter().zip(rules) {
+    for (rule, table) in plan.rules.iter().zip(rules) {
         let mut changes = false;
         rule.when.cond.for_each_signal(&mut |ix| changes |= sampled[ix.0]);
         if !changes {
             let message = "the condition is made of constants alone, it never changes";
-            sink.report(named.table.error_at("when", message));
+            table.cx.report(table.error_at("when", message));
         }
     }
 }

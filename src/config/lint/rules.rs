@@ -8,8 +8,7 @@ use crate::model::rule::{Rule, Severity, Share, Then};
 use crate::model::signal::Signal;
 use crate::model::time::format_duration;
 
-use crate::config::syntax::{Diagnostic, ErrorSink};
-use crate::config::tables::named_table::NamedTable;
+use crate::config::syntax::{Diagnostic, TomlTable};
 
 /// For each signal the first that it is made of and that little traffic makes jump.
 pub(crate) fn evidence_sources(plan: &Plan) -> Vec<Option<SignalIx>> {
@@ -22,28 +21,21 @@ pub(crate) fn no_evidence_floor(
     plan: &Plan,
     rule: &Rule,
     thin: &[Option<SignalIx>],
-    named: &NamedTable<'_>,
-    sink: &mut ErrorSink,
+    table: &TomlTable<'_>,
 ) {
     let mut found = None;
     rule.for_each_signal(&mut |ix| found = found.or(thin[ix.0]));
     let Some(signal) = found.filter(|_| rule.given.is_none()) else { return };
-    let message = format!("rule `{}` has no `given`", named.name);
-    let lint = Diagnostic::lint(named.span_of("when"), message);
-    sink.report(lint.help(format!(
+    let help = format!(
         "without an evidence floor one request decides what `{}` is; add `given`, as in \
          \"requests > 1\"",
         plan.signal(signal).name
-    )));
+    );
+    table.lint("when", format!("rule `{}` has no `given`", table.name), help);
 }
 
 /// Reports a rule that one or two samples decide. Of its `for` only its share must hold.
-pub(crate) fn short_hold(
-    rule: &Rule,
-    intervals: &[Option<Duration>],
-    named: &NamedTable<'_>,
-    sink: &mut ErrorSink,
-) {
+pub(crate) fn short_hold(rule: &Rule, intervals: &[Option<Duration>], table: &TomlTable<'_>) {
     let mut longest = None;
     rule.for_each_signal(&mut |ix| longest = longest.max(intervals[ix.0]));
     let Some(interval) = longest else { return };
@@ -51,33 +43,31 @@ pub(crate) fn short_hold(
     if needed.is_zero() || needed >= interval * 2 {
         return;
     }
-    let what = if rule.share == Share::ALL { "`for`" } else { "the `share` of `for`" };
-    let message = format!("{what} is shorter than two intervals of {}", format_duration(interval));
-    let lint = Diagnostic::lint(named.span_of("for"), message);
-    sink.report(if rule.share == Share::ALL {
-        lint.help("a single sample decides; write \"0s\" if that is meant")
+    let (what, help) = if rule.share == Share::ALL {
+        ("`for`", "; write \"0s\" if that is meant".to_owned())
     } else {
         let needed = format_duration(needed);
-        lint.help(format!("a single sample decides: it is enough that it held for {needed}"))
-    });
+        ("the `share` of `for`", format!(": it is enough that it held for {needed}"))
+    };
+    let message = format!("{what} is shorter than two intervals of {}", format_duration(interval));
+    table.lint("for", message, format!("a single sample decides{help}"));
 }
 
 /// Reports a critical rule after which nothing is done, and a warning that names a hook all the
 /// same.
-pub(crate) fn no_hook(rule: &Rule, named: &NamedTable<'_>, sink: &mut ErrorSink) {
-    match (rule.severity, rule.then, named.table.get("then")) {
+pub(crate) fn no_hook(rule: &Rule, table: &TomlTable<'_>) {
+    match (rule.severity, rule.then, table.get("then")) {
         (Severity::Critical, Then::Notify, None) => {
-            let message = format!("no hook follows rule `{}`, it only notifies", named.name);
-            sink.report(Diagnostic::lint(named.span(), message).help(
-                "name a hook with `then`, here or in [deployment]; write then = \"notify\" if \
-                 that is meant",
-            ));
+            let message = format!("no hook follows rule `{}`, it only notifies", table.name);
+            let help = "name a hook with `then`, here or in [deployment]; write then = \"notify\" \
+                        if that is meant";
+            table.lint("then", message, help);
         }
         (Severity::Warning, _, Some(then))
             if !matches!(then.as_str(), Some("notify" | "report")) =>
         {
             let lint = Diagnostic::lint(then.span(), "a warning never rolls back");
-            sink.report(lint.label("this hook is not run"));
+            table.cx.report(lint.label("this hook is not run"));
         }
         _ => {}
     }

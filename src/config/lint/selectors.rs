@@ -3,14 +3,14 @@
 
 use crate::model::selector::{Matcher, Selector, Test};
 
-use crate::config::syntax::{Diagnostic, ErrorSink, TomlValue};
+use crate::config::syntax::{Diagnostic, TomlValue};
 
 /// Says what is suspicious of a selector.
-pub(crate) fn selector(value: TomlValue<'_>, selector: &Selector, sink: &mut ErrorSink) {
+pub(crate) fn selector(value: TomlValue<'_>, selector: &Selector) {
     let found = contradiction(selector).map(|message| (message, "no series is ever selected"));
     let found = found.or_else(|| selector.matchers.iter().find_map(empty));
     if let Some((message, help)) = found {
-        sink.report(Diagnostic::lint(value.span(), message).help(help));
+        value.cx.report(Diagnostic::lint(value.span(), message).help(help));
     }
 }
 

@@ -10,8 +10,7 @@ use crate::model::signal::SignalKind;
 use crate::model::target::Target;
 use crate::model::time::format_duration;
 
-use crate::config::syntax::{Diagnostic, ErrorSink};
-use crate::config::tables::named_table::NamedTable;
+use crate::config::syntax::{Diagnostic, TomlTable};
 
 /// The targets that may feed the signal itself.
 fn feeding<'p>(plan: &'p Plan, kind: &'p SignalKind) -> impl Iterator<Item = &'p Target> {
@@ -39,44 +38,31 @@ pub(crate) fn readings_of(plan: &Plan, ix: SignalIx) -> u128 {
 }
 
 /// Reports a signal whose samples are too old, or too few, to be judged by.
-pub(crate) fn short_window(
-    plan: &Plan,
-    ix: SignalIx,
-    named: &NamedTable<'_>,
-    sink: &mut ErrorSink,
-) {
+pub(crate) fn short_window(plan: &Plan, ix: SignalIx, table: &TomlTable<'_>) {
     let signal = plan.signal(ix);
     let window = signal.kind.window();
     let Some(interval) = interval_of(plan, ix) else {
+        // A signal that looks only at targets that are not there never has a reading.
         if signal.kind.selections().next().is_some() {
-            never_fed(named, sink);
+            let message = format!("no target feeds signal `{}`", table.name);
+            let help = "its selector excludes every target by `target` or by a target's label";
+            table.cx.report(Diagnostic::lint(table.span.clone(), message).help(help));
         }
         return;
     };
+    let shown = format_duration(interval);
     if signal.stale.is_some_and(|stale| stale <= interval) {
         let message = "every sample is stale before the next one comes";
-        let lint = Diagnostic::lint(named.span_of("stale"), message);
-        let interval = format_duration(interval);
-        sink.report(lint.help(format!("give `stale` more than the interval of {interval}")));
+        table.lint("stale", message, format!("give `stale` more than the interval of {shown}"));
     }
-    if window.is_zero() || window >= interval * 4 {
-        return;
+    if !window.is_zero() && window < interval * 4 {
+        let message = format!("the window is shorter than four intervals of {shown}");
+        table.lint("window", message, "one missed scrape leaves too little to judge by");
     }
-    let message =
-        format!("the window is shorter than four intervals of {}", format_duration(interval));
-    let lint = Diagnostic::lint(named.span_of("window"), message);
-    sink.report(lint.help("one missed scrape leaves too little to judge by"));
-}
-
-/// A signal that looks only at targets that are not there never has a reading.
-fn never_fed(named: &NamedTable<'_>, sink: &mut ErrorSink) {
-    let lint = Diagnostic::lint(named.span(), format!("no target feeds signal `{}`", named.name));
-    let help = "its selector excludes every target by `target` or by a target's label";
-    sink.report(lint.help(help));
 }
 
 /// Reports signals that nothing looks at.
-pub(crate) fn unused_signals(plan: &Plan, tables: &[&NamedTable<'_>], sink: &mut ErrorSink) {
+pub(crate) fn unused_signals(plan: &Plan, tables: &[&TomlTable<'_>]) {
     let used = plan.reached(|add| {
         plan.rules.iter().for_each(|rule| rule.for_each_signal(add));
         let stages = plan.stages.iter().flat_map(|stage| stage.limits.iter().chain(&stage.given));
@@ -86,11 +72,11 @@ pub(crate) fn unused_signals(plan: &Plan, tables: &[&NamedTable<'_>], sink: &mut
         }
     });
     let used: HashSet<SignalIx> = used.into_iter().collect();
-    for (ix, named) in tables.iter().enumerate() {
+    for (ix, table) in tables.iter().enumerate() {
         let ix = SignalIx(ix);
         if !plan.signal(ix).name.is_derived() && !used.contains(&ix) {
-            let message = format!("no rule uses signal `{}`", named.name);
-            sink.report(Diagnostic::lint(named.span(), message));
+            let message = format!("no rule uses signal `{}`", table.name);
+            table.cx.report(Diagnostic::lint(table.span.clone(), message));
         }
     }
 }

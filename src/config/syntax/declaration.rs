@@ -3,33 +3,47 @@
 //! Whether what is declared is what is read, the tests of [`tables`](crate::config::tables) show.
 
 use std::collections::HashMap;
-use std::ops::RangeInclusive;
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
 use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeString, DeTable, DeValue};
 
 use crate::model::time::parse_duration;
 
 /// A table of the language.
-#[derive(Debug)]
+#[derive(Debug, Deserialize)]
 pub(crate) struct TableDeclaration {
     /// The name in messages; empty where each table of the kind has its own.
+    #[serde(default)]
     pub(crate) title: &'static str,
     /// The keys of which each table has exactly one.
+    #[serde(default)]
     pub(crate) one_of: Vec<&'static str>,
+    /// The table whose keys it has besides its own.
+    extends: Option<&'static str>,
+    #[serde(rename = "keys")]
+    written: HashMap<&'static str, KeyDeclaration>,
+    /// The keys in their order.
+    #[serde(skip)]
     pub(crate) keys: Vec<KeyDeclaration>,
 }
 
 /// A key of a table.
-#[derive(Debug)]
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
 pub(crate) struct KeyDeclaration {
+    #[serde(skip)]
     pub(crate) name: &'static str,
     /// The name that it had one release ago.
     pub(crate) was: Option<&'static str>,
     /// The value where none is written.
+    #[serde(skip)]
     pub(crate) default: Option<&'static Spanned<DeValue<'static>>>,
+    /// Whether it must be written.
+    pub(crate) required: bool,
     pub(crate) range: Option<ValueRange>,
     pub(crate) count: Option<ElementCount>,
     /// The words of a choice.
@@ -43,15 +57,24 @@ pub(crate) struct KeyDeclaration {
 }
 
 /// The values that are allowed.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(untagged)]
 pub(crate) enum ValueRange {
-    Durations(RangeInclusive<Duration>),
-    Integers(RangeInclusive<u32>),
+    Integers(u32, u32),
+    Durations(
+        #[serde(deserialize_with = "duration")] Duration,
+        #[serde(deserialize_with = "duration")] Duration,
+    ),
+}
+
+fn duration<'de, D: Deserializer<'de>>(text: D) -> Result<Duration, D::Error> {
+    parse_duration(&String::deserialize(text)?).map_err(D::Error::custom)
 }
 
 /// How many elements a list has.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize)]
 pub(crate) struct ElementCount {
+    #[serde(default)]
     least: usize,
     most: Option<usize>,
     message: Option<&'static str>,
@@ -72,14 +95,8 @@ impl ElementCount {
     }
 }
 
-type DocumentTable = &'static DeTable<'static>;
-
-static DOCUMENT: LazyLock<Spanned<DeTable<'static>>> = LazyLock::new(|| {
-    DeTable::parse(include_str!("../language.toml")).expect("language.toml is valid TOML")
-});
-
 static LANGUAGE: LazyLock<HashMap<&'static str, TableDeclaration>> =
-    LazyLock::new(|| tables(DOCUMENT.get_ref()));
+    LazyLock::new(|| tables(include_str!("../language.toml")));
 
 /// The declaration of a table.
 pub(crate) fn declaration(table: &str) -> &'static TableDeclaration {
@@ -92,9 +109,32 @@ pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     LANGUAGE.keys().copied()
 }
 
-/// All tables that are declared in a document.
-pub(crate) fn tables(document: DocumentTable) -> HashMap<&'static str, TableDeclaration> {
-    document.keys().map(|name| (&**name.get_ref(), table(document, name.get_ref()))).collect()
+type DocumentTable = &'static DeTable<'static>;
+
+/// All tables that a text declares.
+pub(crate) fn tables(text: &'static str) -> HashMap<&'static str, TableDeclaration> {
+    let document = Box::leak(Box::new(DeTable::parse(text).expect("language.toml is valid TOML")));
+    let mut tables: HashMap<&'static str, TableDeclaration> =
+        toml::from_str(text).expect("language.toml declares tables");
+    for (name, table) in &mut tables {
+        let inner = |table: DocumentTable, key: &str| table.get(key)?.get_ref().as_table();
+        let keys = inner(document.get_ref(), name).and_then(|table| inner(table, "keys"));
+        let mut keys: Vec<_> = keys.into_iter().flatten().collect();
+        keys.sort_by_key(|(name, _)| name.span().start);
+        let key = |(name, key): (&'static Spanned<DeString<'static>>, &'static Spanned<_>)| {
+            let key: &DeValue<'static> = key.get_ref();
+            let written = table.written.remove(&**name.get_ref())?;
+            let default = key.as_table().and_then(|key| key.get("default"));
+            Some(KeyDeclaration { name: name.get_ref(), default, ..written })
+        };
+        table.keys = keys.into_iter().filter_map(key).collect();
+    }
+    let extended = tables.iter().filter_map(|(name, table)| Some((*name, table.extends?)));
+    for (name, base) in extended.collect::<Vec<(&str, &str)>>() {
+        let keys = tables[base].keys.clone();
+        tables.entry(name).and_modify(|table| table.keys.extend(keys));
+    }
+    tables
 }
 
 impl TableDeclaration {
@@ -120,70 +160,4 @@ impl TableDeclaration {
         let all = own.chain(self.keys.iter().filter(common));
         std::iter::once(kind).chain(all.map(|key| key.name)).collect()
     }
-}
-
-fn table(document: DocumentTable, name: &str) -> TableDeclaration {
-    let table = inner(document, name).expect("the name of a table");
-    let keys = inner(table, "keys").expect("a table has keys");
-    let mut keys: Vec<_> = keys.iter().collect();
-    keys.sort_by_key(|(name, _)| name.span().start);
-    let mut keys: Vec<_> =
-        keys.into_iter().map(|(name, key)| declared(name.get_ref(), key)).collect();
-    if let Some(base) = text(table, "extends") {
-        keys.extend(self::table(document, base).keys);
-    }
-    let title = text(table, "title").unwrap_or_default();
-    TableDeclaration { title, one_of: texts(table, "one_of"), keys }
-}
-
-fn declared(name: &'static str, key: &'static Spanned<DeValue<'static>>) -> KeyDeclaration {
-    let key = key.get_ref().as_table().expect("a key is an inline table");
-    KeyDeclaration {
-        name,
-        was: text(key, "was"),
-        default: key.get("default"),
-        range: range(key),
-        count: inner(key, "count").map(|count| ElementCount {
-            least: integer(count.get("least")).map_or(0, |least| least as usize),
-            most: integer(count.get("most")).map(|most| most as usize),
-            message: text(count, "message"),
-            help: text(count, "help"),
-        }),
-        words: texts(key, "words"),
-        later: texts(key, "later"),
-        with: texts(key, "with"),
-        alone: key.contains_key("alone"),
-    }
-}
-
-fn range(key: DocumentTable) -> Option<ValueRange> {
-    let [least, most] = key.get("range")?.get_ref().as_array()?.iter().collect::<Vec<_>>()[..]
-    else {
-        return None;
-    };
-    if let (Some(least), Some(most)) = (integer(Some(least)), integer(Some(most))) {
-        return Some(ValueRange::Integers(least..=most));
-    }
-    let duration = |end: &Spanned<DeValue<'_>>| parse_duration(end.get_ref().as_str()?).ok();
-    Some(ValueRange::Durations(duration(least)?..=duration(most)?))
-}
-
-fn inner(table: DocumentTable, key: &str) -> Option<DocumentTable> {
-    table.get(key)?.get_ref().as_table()
-}
-
-fn text(table: DocumentTable, key: &str) -> Option<&'static str> {
-    table.get(key)?.get_ref().as_str()
-}
-
-fn texts(table: DocumentTable, key: &str) -> Vec<&'static str> {
-    let list = table.get(key).and_then(|list| list.get_ref().as_array());
-    list.into_iter()
-        .flat_map(|list| list.iter())
-        .filter_map(|text| text.get_ref().as_str())
-        .collect()
-}
-
-fn integer(value: Option<&Spanned<DeValue<'_>>>) -> Option<u32> {
-    value?.get_ref().as_integer()?.as_str().parse().ok()
 }

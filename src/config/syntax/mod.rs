@@ -1,9 +1,9 @@
 //! TOML with places, and the texts inside it that have a syntax of their own: selectors and
 //! templates. Diagnostics say what is wrong, where, and what to write instead.
 
+pub(crate) mod context;
 pub(crate) mod declaration;
 pub(crate) mod diagnostic;
-pub(crate) mod error_sink;
 pub(crate) mod json;
 pub(crate) mod regex_budget;
 pub(crate) mod selector;
@@ -13,9 +13,9 @@ pub(crate) mod template;
 pub(crate) mod text_error;
 pub(crate) mod value;
 
+pub(crate) use context::ReadContext;
 pub(crate) use diagnostic::{Diagnostic, DiagnosticLevel, Diagnostics, SourceFile, SourceSpan};
-pub(crate) use error_sink::ErrorSink;
 pub(crate) use table::TomlTable;
 pub(crate) use template::template;
 pub(crate) use text_error::TextError;
-pub(crate) use value::{TomlEntry, TomlValue, all};
+pub(crate) use value::{FromToml, TomlEntry, TomlValue, all, read_by};

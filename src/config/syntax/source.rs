@@ -3,8 +3,9 @@
 use toml::Spanned;
 use toml::de::DeTable;
 
+use super::context::{MAX_SYNTAX, ReadContext};
+use super::declaration::declaration;
 use super::diagnostic::{SourceFile, SourceSpan};
-use super::error_sink::{ErrorSink, MAX_SYNTAX};
 use super::table::TomlTable;
 
 /// The text without a byte order mark.
@@ -20,22 +21,19 @@ pub(crate) fn without_bom<'f>(files: impl Iterator<Item = &'f SourceFile>) -> Ve
 }
 
 /// The tree of a file as far as it is TOML. What is not is reported.
-pub(crate) fn parse<'t>(file: usize, text: &'t str, sink: &mut ErrorSink) -> Spanned<DeTable<'t>> {
+pub(crate) fn parse<'t>(cx: &ReadContext, file: usize, text: &'t str) -> Spanned<DeTable<'t>> {
     let (tree, errors) = DeTable::parse_recoverable(text);
     for error in errors.into_iter().take(MAX_SYNTAX) {
         let span = error.span().unwrap_or(text.len()..text.len());
-        sink.syntax(text, SourceSpan::new(file, span), error.message());
+        cx.syntax(text, SourceSpan::new(file, span), error.message());
     }
     tree
 }
 
-/// Reads a part of a file, whatever else may be wrong with it.
-pub(crate) fn read_part<T>(
-    file: &SourceFile,
-    table: &str,
-    read: impl FnOnce(&TomlTable<'_>, &mut ErrorSink) -> T,
-) -> T {
-    let text = body(&file.text);
+/// Reads a part of a main file, whatever else may be wrong with it.
+pub(crate) fn read_part<T>(main: &SourceFile, read: impl FnOnce(&TomlTable<'_>) -> T) -> T {
+    let text = body(&main.text);
     let (tree, _) = DeTable::parse_recoverable(text);
-    read(&TomlTable::root(0, text, tree.get_ref(), table), &mut ErrorSink::default())
+    let cx = ReadContext::default();
+    read(&TomlTable::root(&cx, 0, text, tree.get_ref(), declaration("main")))
 }

@@ -3,18 +3,24 @@
 
 use toml::de::DeTable;
 
-use super::declaration::{TableDeclaration, declaration};
+use crate::model::name::NameError;
+
+use super::context::ReadContext;
+use super::declaration::{KeyDeclaration, TableDeclaration, declaration};
 use super::diagnostic::{Diagnostic, SourceSpan};
-use super::error_sink::ErrorSink;
-use super::value::{TomlEntry, TomlValue, entries};
+use super::value::{FromToml, TomlEntry, TomlValue, entries};
 
 /// A table and where it stands.
 #[derive(Clone, Debug)]
 pub(crate) struct TomlTable<'a> {
+    pub(crate) cx: &'a ReadContext,
     file: usize,
     source: &'a str,
     table: &'a DeTable<'a>,
     declaration: &'static TableDeclaration,
+    /// The name that the operator gave it, not yet checked for its letters; empty where there is
+    /// one table of the kind.
+    pub(crate) name: &'a str,
     /// The name in messages.
     pub(crate) title: String,
     /// Where it is named.
@@ -22,54 +28,55 @@ pub(crate) struct TomlTable<'a> {
 }
 
 impl<'a> TomlTable<'a> {
-    /// A whole file.
-    pub(crate) fn root(file: usize, source: &'a str, table: &'a DeTable<'a>, name: &str) -> Self {
-        Self::declared_by(file, source, table, declaration(name))
-    }
-
     /// A whole file that has these keys.
-    pub(crate) fn declared_by(
+    pub(crate) fn root(
+        cx: &'a ReadContext,
         file: usize,
         source: &'a str,
         table: &'a DeTable<'a>,
         declaration: &'static TableDeclaration,
     ) -> Self {
         let span = SourceSpan::new(file, 0..source.find('\n').unwrap_or(source.len()));
-        Self { file, source, table, declaration, title: declaration.title.to_owned(), span }
+        let title = declaration.title.to_owned();
+        Self { cx, file, source, table, declaration, name: "", title, span }
     }
 
-    /// The value as a table of the language.
-    pub(crate) fn of(value: TomlValue<'a>, name: &str, sink: &mut ErrorSink) -> Option<Self> {
-        Self::titled(value, name, declaration(name).title, sink)
+    /// The value as a table of the language, its keys checked.
+    pub(crate) fn of(value: TomlValue<'a>, name: &str) -> Option<Self> {
+        let table = Self::unchecked(value, name)?;
+        table.check_keys();
+        Some(table)
     }
 
-    /// The same with a title of its own.
-    pub(crate) fn titled(
-        value: TomlValue<'a>,
-        name: &str,
-        title: &str,
-        sink: &mut ErrorSink,
-    ) -> Option<Self> {
-        let Some(table) = value.toml().as_table() else { return value.expected("a table", sink) };
-        let (file, source, span) = (value.file(), value.source(), value.span());
-        let title = title.to_owned();
-        Some(Self { file, source, table, declaration: declaration(name), title, span })
+    /// The same, where which keys it may have depends on what it says.
+    pub(crate) fn unchecked(value: TomlValue<'a>, name: &str) -> Option<Self> {
+        let Some(table) = value.toml().as_table() else { return value.expected("a table") };
+        let TomlValue { cx, file, source, .. } = value;
+        let (declaration, span) = (declaration(name), value.span());
+        let title = declaration.title.to_owned();
+        Some(Self { cx, file, source, table, declaration, name: "", title, span })
     }
 
     /// The table at a key, which has the name of its declaration and stands where it is named.
-    pub(crate) fn subtable(&self, key: &str, sink: &mut ErrorSink) -> Option<Self> {
+    pub(crate) fn subtable(&self, key: &str) -> Option<Self> {
         let entry = self.entry(key)?;
-        Some(Self::of(entry.value, key, sink)?.named_at(entry.key_span()))
+        Some(Self { span: entry.key_span(), ..Self::unchecked(entry.value, key)? })
     }
 
-    /// The same table, where its name stands elsewhere than its value.
-    pub(crate) fn named_at(self, span: SourceSpan) -> Self {
-        Self { span, ..self }
+    /// The name that the operator gave it, its letters checked.
+    pub(crate) fn own_name<T: TryFrom<String, Error = NameError>>(&self) -> Option<T> {
+        let name = T::try_from(self.name.to_owned());
+        name.map_err(|error| self.cx.report(self.error(error.to_string()))).ok()
     }
 
     /// Whether both stand in files that say the same.
     pub(crate) fn is_copy(&self, other: &Self) -> bool {
         self.file != other.file && self.source == other.source
+    }
+
+    /// Where the value of a key stands, or else the name.
+    pub(crate) fn span_of(&self, key: &str) -> SourceSpan {
+        self.get(key).map_or(self.span.clone(), |value| value.span())
     }
 
     /// An error about the table as a whole.
@@ -79,13 +86,17 @@ impl<'a> TomlTable<'a> {
 
     /// An error about the value of a key, or about the table where it is not written.
     pub(crate) fn error_at(&self, key: &str, message: impl Into<String>) -> Diagnostic {
-        let span = self.get(key).map_or(self.span.clone(), |value| value.span());
-        Diagnostic::error(span, message)
+        Diagnostic::error(self.span_of(key), message)
+    }
+
+    /// Reports a lint about the value of a key, or about the table where it is not written.
+    pub(crate) fn lint(&self, key: &str, message: impl Into<String>, help: impl Into<String>) {
+        self.cx.report(Diagnostic::lint(self.span_of(key), message).help(help));
     }
 
     /// The keys in the order in which they are written.
     pub(crate) fn entries(&self) -> Vec<TomlEntry<'a>> {
-        entries(self.file, self.source, self.table)
+        entries(self.cx, self.file, self.source, self.table)
     }
 
     /// A key and its value, where it is written.
@@ -110,74 +121,85 @@ impl<'a> TomlTable<'a> {
         self.declaration.keys.iter().any(|declared| declared.name == key)
     }
 
-    /// What is written at the key, be it under the name that it had one release ago.
-    pub(crate) fn get(&self, key: &str) -> Option<TomlValue<'a>> {
-        let key = self.declaration.key(key);
+    fn value_of(&self, key: &'static KeyDeclaration) -> Option<TomlValue<'a>> {
         #[cfg(test)]
         asked::note(self.declaration, key.name);
         let node = self.table.get(key.name).or_else(|| self.table.get(key.was?))?;
-        Some(TomlValue::new(self.file, self.source, node, key))
+        let Self { cx, file, source, .. } = *self;
+        Some(TomlValue { cx, file, source, node, key: Some(key) })
     }
 
-    /// What the key holds: what is written, else its default. A key without either is reported.
-    pub(crate) fn value(&self, key: &str, sink: &mut ErrorSink) -> Option<TomlValue<'a>> {
-        if let Some(value) = self.get(key) {
-            return Some(value);
-        }
-        let key = self.declaration.key(key);
-        if let Some(node) = key.default {
-            return Some(TomlValue::new(self.file, self.source, node, key));
-        }
-        sink.missing(self.error(format!("{} has no `{}`", self.title, key.name)));
-        None
+    /// What is written at the key, be it under the name that it had one release ago.
+    pub(crate) fn get(&self, key: &str) -> Option<TomlValue<'a>> {
+        self.value_of(self.declaration.key(key))
     }
 
-    /// Reads what the key holds, where it holds something.
-    pub(crate) fn read<T>(
+    /// Reads what the key holds: what is written, else its default. A key without either is
+    /// reported, unless it need not be there.
+    pub(crate) fn read<T: FromToml>(&self, key: &str) -> Option<T> {
+        let absent = || T::absent().filter(|_| !self.declaration.key(key).required);
+        match self.value(key) {
+            Some(value) => T::from_toml(value),
+            None => absent().or_else(|| self.missing(key)),
+        }
+    }
+
+    /// The same of several keys; every one is looked at.
+    pub(crate) fn all<T: FromKeys<N>, const N: usize>(&self, keys: [&str; N]) -> Option<T> {
+        T::from_keys(self, keys)
+    }
+
+    /// Reads what the key holds, where its type does not say how.
+    pub(crate) fn read_with<T>(
         &self,
         key: &str,
-        sink: &mut ErrorSink,
-        read: impl FnOnce(TomlValue<'a>, &mut ErrorSink) -> Option<T>,
+        read: impl FnOnce(TomlValue<'a>) -> Option<T>,
     ) -> Option<T> {
-        read(self.value(key, sink)?, sink)
+        read(self.value(key).or_else(|| self.missing(key))?)
     }
 
-    /// Reads what is written at the key, if anything is. The outer `None` means that it says
-    /// nothing sensible.
+    /// The same of a key that need not be there. The outer `None` means that it says nothing
+    /// sensible.
     #[expect(clippy::option_option, reason = "an optional key may be wrong")]
     pub(crate) fn opt<T>(
         &self,
         key: &str,
-        sink: &mut ErrorSink,
-        read: impl FnOnce(TomlValue<'a>, &mut ErrorSink) -> Option<T>,
+        read: impl FnOnce(TomlValue<'a>) -> Option<T>,
     ) -> Option<Option<T>> {
-        self.get(key).map_or(Some(None), |value| read(value, sink).map(Some))
+        self.get(key).map_or(Some(None), |value| read(value).map(Some))
+    }
+
+    /// What is written at the key, else its default.
+    fn value(&self, key: &str) -> Option<TomlValue<'a>> {
+        let key = self.declaration.key(key);
+        let Self { cx, file, source, .. } = *self;
+        let default = || Some(TomlValue { cx, file, source, node: key.default?, key: Some(key) });
+        self.value_of(key).or_else(default)
+    }
+
+    fn missing<T>(&self, key: &str) -> Option<T> {
+        self.cx.missing(self.error(format!("{} has no `{key}`", self.title)))
     }
 
     /// Reports every key that is not declared, and the old names of those that are. Answers whether
     /// all are known.
-    pub(crate) fn check_keys(&self, sink: &mut ErrorSink) -> bool {
-        self.check(&self.declaration.names(), &[], sink)
+    pub(crate) fn check_keys(&self) -> bool {
+        self.check(&self.declaration.names(), &[])
     }
 
     /// The same, where some more keys are dealt with elsewhere.
-    pub(crate) fn check_keys_but(&self, but: &[&str], sink: &mut ErrorSink) -> bool {
-        self.check(&self.declaration.names(), but, sink)
+    pub(crate) fn check_keys_but(&self, but: &[&str]) -> bool {
+        self.check(&self.declaration.names(), but)
     }
 
     /// The same for the keys that go with one of the table's kinds.
-    pub(crate) fn check_keys_for(&self, kind: &str, but: &[&str], sink: &mut ErrorSink) -> bool {
+    pub(crate) fn check_keys_for(&self, kind: &str, but: &[&str]) -> bool {
         let kind = self.declaration.key(kind).name;
-        self.check(&self.declaration.names_for(kind), but, sink)
+        self.check(&self.declaration.names_for(kind), but)
     }
 
     /// Reports the declared keys that have no meaning beside this key, or for this word.
-    pub(crate) fn check_meaning(
-        &self,
-        of: &str,
-        beside: &str,
-        sink: &mut ErrorSink,
-    ) -> Vec<&'a str> {
+    pub(crate) fn check_meaning(&self, of: &str, beside: &str) -> Vec<&'a str> {
         let foreign = |entry: &TomlEntry<'_>| {
             let key = self.declaration.keys.iter().find(|key| key.name == entry.key);
             let is_foreign = key.is_some_and(|key| !key.with.is_empty() && !key.with.contains(&of));
@@ -187,24 +209,24 @@ impl<'a> TomlTable<'a> {
         entries.retain(foreign);
         for entry in &entries {
             let message = format!("`{}` has no meaning for {beside}", entry.key);
-            sink.report(entry.key_error(message));
+            self.cx.report(entry.key_error(message));
         }
         entries.iter().map(|entry| entry.key).collect()
     }
 
-    fn check(&self, known: &[&'static str], but: &[&str], sink: &mut ErrorSink) -> bool {
+    fn check(&self, known: &[&'static str], but: &[&str]) -> bool {
         let mut all_known = true;
         for entry in self.entries() {
             let renamed = self.declaration.keys.iter().find(|key| key.was == Some(entry.key));
             if known.contains(&entry.key) || but.contains(&entry.key) {
             } else if let Some(key) = renamed.filter(|key| known.contains(&key.name)) {
-                sink.report(self.renamed(&entry, key.name));
+                self.cx.report(self.renamed(&entry, key.name));
             } else {
                 all_known = false;
                 let message = format!("unknown key `{}` in {}", entry.key, self.title);
                 let names = known.iter().copied();
-                let error = sink.suggest(entry.key_error(message), entry.key, names);
-                sink.report(error.help(format!("known keys: {}", known.join(", "))));
+                let error = self.cx.suggest(entry.key_error(message), entry.key, names);
+                self.cx.report(error.help(format!("known keys: {}", known.join(", "))));
             }
         }
         all_known
@@ -221,6 +243,26 @@ impl<'a> TomlTable<'a> {
         lint.help("the old name goes with the next release")
     }
 }
+
+/// What can be read from several keys of a table at once.
+pub(crate) trait FromKeys<const N: usize>: Sized {
+    fn from_keys(table: &TomlTable<'_>, keys: [&str; N]) -> Option<Self>;
+}
+
+macro_rules! from_keys {
+    ($count:literal, $($type:ident $key:ident),+) => {
+        impl<$($type: FromToml),+> FromKeys<$count> for ($($type,)+) {
+            fn from_keys(table: &TomlTable<'_>, [$($key),+]: [&str; $count]) -> Option<Self> {
+                $(let $key = table.read($key);)+
+                Some(($($key?,)+))
+            }
+        }
+    };
+}
+from_keys!(2, A a, B b);
+from_keys!(3, A a, B b, C c);
+from_keys!(4, A a, B b, C c, D d);
+from_keys!(5, A a, B b, C c, D d, E e);
 
 /// Which keys were asked for, so that a test can show that all declared ones are.
 #[cfg(test)]

@@ -12,11 +12,13 @@ pub(crate) struct TextError {
     /// What to write instead.
     pub(crate) label: Option<String>,
     pub(crate) help: Option<String>,
+    /// Whether something is not there, which may be in a part that could not be read.
+    pub(crate) is_missing: bool,
 }
 
 impl TextError {
     pub(crate) fn new(span: Range<usize>, message: impl Into<String>) -> Self {
-        Self { span, message: message.into(), label: None, help: None }
+        Self { span, message: message.into(), label: None, help: None, is_missing: false }
     }
 
     pub(crate) fn label(mut self, label: impl Into<String>) -> Self {

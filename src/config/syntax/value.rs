@@ -6,25 +6,29 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde::Deserialize;
+use serde::de::IntoDeserializer;
+use serde::de::value::StrDeserializer;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::model::name::NameError;
 use crate::model::time::{format_duration, parse_duration};
 
+use super::context::ReadContext;
 use super::declaration::{KeyDeclaration, ValueRange};
 use super::diagnostic::{Diagnostic, SourceSpan};
-use super::error_sink::ErrorSink;
 use super::text_error::TextError;
 
 /// A value and where it stands.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TomlValue<'a> {
-    file: usize,
-    source: &'a str,
-    node: &'a Spanned<DeValue<'a>>,
+    pub(crate) cx: &'a ReadContext,
+    pub(crate) file: usize,
+    pub(crate) source: &'a str,
+    pub(crate) node: &'a Spanned<DeValue<'a>>,
     /// `None`: the names of a table's keys are the operator's own.
-    key: Option<&'static KeyDeclaration>,
+    pub(crate) key: Option<&'static KeyDeclaration>,
 }
 
 /// A key of a table, its value, and where both stand.
@@ -48,6 +52,7 @@ impl TomlEntry<'_> {
 
 /// The entries of a table in the order in which they are written.
 pub(crate) fn entries<'a>(
+    cx: &'a ReadContext,
     file: usize,
     source: &'a str,
     table: &'a DeTable<'a>,
@@ -55,7 +60,7 @@ pub(crate) fn entries<'a>(
     let entry = |(key, node): (&'a Spanned<_>, &'a Spanned<DeValue<'a>>)| TomlEntry {
         key: AsRef::<str>::as_ref(key.get_ref()),
         key_span: (key.span().start, key.span().end),
-        value: TomlValue { file, source, node, key: None },
+        value: TomlValue { cx, file, source, node, key: None },
     };
     let mut entries: Vec<_> = table.iter().map(entry).collect();
     entries.sort_by_key(|entry| entry.key_span);
@@ -68,26 +73,59 @@ pub(crate) fn all<T>(values: impl Iterator<Item = Option<T>>) -> Option<Vec<T>> 
     values.into_iter().collect()
 }
 
-impl<'a> TomlValue<'a> {
-    pub(crate) const fn new(
-        file: usize,
-        source: &'a str,
-        node: &'a Spanned<DeValue<'a>>,
-        key: &'static KeyDeclaration,
-    ) -> Self {
-        Self { file, source, node, key: Some(key) }
+/// What can be read from a value by its type alone.
+pub(crate) trait FromToml: Sized {
+    /// Reads it, or reports why it cannot be read.
+    fn from_toml(value: TomlValue<'_>) -> Option<Self>;
+
+    /// What a key holds that is not written, has no default and need not be there.
+    fn absent() -> Option<Self> {
+        None
+    }
+}
+
+impl<T: FromToml> FromToml for Option<T> {
+    fn from_toml(value: TomlValue<'_>) -> Option<Self> {
+        T::from_toml(value).map(Some)
     }
 
+    fn absent() -> Option<Self> {
+        Some(None)
+    }
+}
+
+impl<T: FromToml> FromToml for Vec<T> {
+    fn from_toml(value: TomlValue<'_>) -> Option<Self> {
+        value.each(T::from_toml)
+    }
+
+    fn absent() -> Option<Self> {
+        Some(Self::new())
+    }
+}
+
+/// Reads types by a method of the value.
+macro_rules! read_by {
+    ($method:ident: $($type:ty),+) => {
+        $(impl $crate::config::syntax::FromToml for $type {
+            fn from_toml(value: $crate::config::syntax::TomlValue<'_>) -> Option<Self> {
+                value.$method()
+            }
+        })+
+    };
+}
+pub(crate) use read_by;
+
+read_by!(string: String);
+read_by!(boolean: bool);
+read_by!(integer: u8, u16, u32);
+read_by!(number: f64);
+read_by!(duration: Duration);
+read_by!(path: PathBuf);
+
+impl<'a> TomlValue<'a> {
     pub(crate) fn span(&self) -> SourceSpan {
         SourceSpan::new(self.file, self.node.span())
-    }
-
-    pub(crate) const fn file(&self) -> usize {
-        self.file
-    }
-
-    pub(crate) const fn source(&self) -> &'a str {
-        self.source
     }
 
     pub(crate) fn toml(&self) -> &'a DeValue<'a> {
@@ -107,6 +145,11 @@ impl<'a> TomlValue<'a> {
         Diagnostic::error(self.span(), message)
     }
 
+    /// Reports an error about the value.
+    pub(crate) fn refuse<T>(&self, message: impl Into<String>) -> Option<T> {
+        self.cx.refuse(self.error(message))
+    }
+
     /// An error about a part of the text that the value holds, at the place where the file says it.
     pub(crate) fn error_within(&self, error: TextError) -> Diagnostic {
         let outer = self.node.span();
@@ -114,14 +157,12 @@ impl<'a> TomlValue<'a> {
         let text = self.as_str().unwrap_or_default();
         let inner = locate(raw, text, &error.span).unwrap_or(0..outer.len());
         let span = outer.start + inner.start..outer.start + inner.end;
-        let mut diagnostic = Diagnostic::error(SourceSpan::new(self.file, span), error.message);
-        diagnostic.label = error.label;
-        diagnostic.help = error.help;
-        diagnostic
+        let TextError { message, label, help, .. } = error;
+        Diagnostic { label, help, ..Diagnostic::error(SourceSpan::new(self.file, span), message) }
     }
 
     /// Reports that something else was expected.
-    pub(crate) fn expected<T>(&self, what: &str, sink: &mut ErrorSink) -> Option<T> {
+    pub(crate) fn expected<T>(&self, what: &str) -> Option<T> {
         let found = match self.toml() {
             DeValue::String(_) => "a string",
             DeValue::Integer(_) | DeValue::Float(_) => "a number",
@@ -130,63 +171,77 @@ impl<'a> TomlValue<'a> {
             DeValue::Array(_) => "an array",
             DeValue::Table(_) => "a table",
         };
-        sink.refuse(self.error(format!("expected {what}, found {found}")))
+        self.refuse(format!("expected {what}, found {found}"))
     }
 
     /// A string that is not empty.
-    pub(crate) fn text(self, sink: &mut ErrorSink) -> Option<&'a str> {
-        let Some(text) = self.as_str() else { return self.expected("a string", sink) };
+    pub(crate) fn text(self) -> Option<&'a str> {
+        let Some(text) = self.as_str() else { return self.expected("a string") };
         if text.trim().is_empty() {
-            return sink.refuse(self.error("an empty string says nothing"));
+            return self.refuse("an empty string says nothing");
         }
         Some(text)
     }
 
     /// The same, owned.
-    pub(crate) fn string(self, sink: &mut ErrorSink) -> Option<String> {
-        self.text(sink).map(str::to_owned)
+    pub(crate) fn string(self) -> Option<String> {
+        self.text().map(str::to_owned)
     }
 
     /// A text with a syntax of its own.
-    pub(crate) fn parse<T>(
-        &self,
-        sink: &mut ErrorSink,
-        read: impl FnOnce(&'a str) -> Result<T, TextError>,
-    ) -> Option<T> {
-        read(self.text(sink)?).map_err(|error| sink.report(self.error_within(error))).ok()
+    pub(crate) fn parse<T>(&self, read: impl FnOnce(&'a str) -> Result<T, TextError>) -> Option<T> {
+        match read(self.text()?) {
+            Ok(read) => Some(read),
+            Err(error) if error.is_missing => self.cx.missing(self.error_within(error)),
+            Err(error) => self.cx.refuse(self.error_within(error)),
+        }
     }
 
-    pub(crate) fn name<T>(
-        &self,
-        sink: &mut ErrorSink,
-        read: impl FnOnce(&str) -> Result<T, NameError>,
-    ) -> Option<T> {
-        read(self.text(sink)?).map_err(|error| sink.report(self.error(error.to_string()))).ok()
+    /// A name, its letters checked.
+    pub(crate) fn name<T: TryFrom<String, Error = NameError>>(self) -> Option<T> {
+        let name = T::try_from(self.string()?);
+        name.map_err(|error| self.cx.report(self.error(error.to_string()))).ok()
     }
 
-    /// `true` or `false`.
-    pub(crate) fn boolean(self, sink: &mut ErrorSink) -> Option<bool> {
-        self.toml().as_bool().or_else(|| self.expected("true or false", sink))
-    }
-
-    /// A whole number within the range of its key.
-    pub(crate) fn integer(self, sink: &mut ErrorSink) -> Option<u32> {
-        let Some(number) = self.toml().as_integer() else {
-            return self.expected("a whole number", sink);
-        };
-        let Some(ValueRange::Integers(range)) = self.key.and_then(|key| key.range.as_ref()) else {
-            unreachable!("every whole number has a range in language.toml");
-        };
-        let read = u32::from_str_radix(number.as_str(), number.radix());
-        read.ok().filter(|n| range.contains(n)).or_else(|| {
-            let (least, most) = (range.start(), range.end());
-            let message = format!("`{number}` is out of range, {least} to {most} is allowed");
-            sink.refuse(self.error(message))
+    /// The index of one of the known names of a kind. Where nothing is known every name is
+    /// accepted, and the index means nothing: without a main file nothing is ever run by it.
+    pub(crate) fn known(self, kind: &str, names: Option<&Vec<String>>) -> Option<usize> {
+        let name = self.text()?;
+        let Some(names) = names else { return Some(0) };
+        let found = names.iter().position(|known| known == name);
+        found.or_else(|| {
+            let error = self.unknown(kind);
+            self.cx.missing(self.cx.suggest(error, name, names.iter().map(String::as_str)))
         })
     }
 
+    /// Says that nothing of the kind has this name.
+    pub(crate) fn unknown(&self, kind: &str) -> Diagnostic {
+        let name = self.as_str().unwrap_or_default().escape_debug();
+        self.error(format!("unknown {kind} `{name}`"))
+    }
+
+    /// `true` or `false`.
+    pub(crate) fn boolean(self) -> Option<bool> {
+        self.toml().as_bool().or_else(|| self.expected("true or false"))
+    }
+
+    /// A whole number within the range of its key.
+    pub(crate) fn integer<T: TryFrom<u32>>(self) -> Option<T> {
+        let Some(number) = self.toml().as_integer() else {
+            return self.expected("a whole number");
+        };
+        let Some(ValueRange::Integers(least, most)) = self.key.and_then(|key| key.range) else {
+            unreachable!("every whole number has a range in language.toml");
+        };
+        let read = u32::from_str_radix(number.as_str(), number.radix()).ok();
+        let read = read.filter(|n| (least..=most).contains(n)).and_then(|n| T::try_from(n).ok());
+        let message = || format!("`{number}` is out of range, {least} to {most} is allowed");
+        read.or_else(|| self.refuse(message()))
+    }
+
     /// A finite number.
-    pub(crate) fn number(self, sink: &mut ErrorSink) -> Option<f64> {
+    pub(crate) fn number(self) -> Option<f64> {
         let text = match self.toml() {
             DeValue::Integer(number) if number.radix() == 10 => number.as_str(),
             DeValue::Float(number) => number.as_str(),
@@ -195,95 +250,80 @@ impl<'a> TomlValue<'a> {
             | DeValue::Boolean(_)
             | DeValue::Datetime(_)
             | DeValue::Array(_)
-            | DeValue::Table(_) => return self.expected("a decimal number", sink),
+            | DeValue::Table(_) => return self.expected("a decimal number"),
         };
         let number = text.parse().ok().filter(|n: &f64| n.is_finite());
-        number.or_else(|| sink.refuse(self.error(format!("`{text}` is not a finite number"))))
+        number.or_else(|| self.refuse(format!("`{text}` is not a finite number")))
     }
 
     /// A duration within the range of its key.
-    pub(crate) fn duration(self, sink: &mut ErrorSink) -> Option<Duration> {
+    pub(crate) fn duration(self) -> Option<Duration> {
         let Some(text) = self.as_str() else {
-            return self.expected("a duration like \"30s\", \"2m\" or \"1h30m\"", sink);
+            return self.expected("a duration like \"30s\", \"2m\" or \"1h30m\"");
         };
         let duration = match parse_duration(text) {
             Ok(duration) => duration,
-            Err(why) => return sink.refuse(self.error(format!("not a duration: {why}"))),
+            Err(why) => return self.refuse(format!("not a duration: {why}")),
         };
-        match self.key.and_then(|key| key.range.as_ref()) {
-            Some(ValueRange::Durations(range)) if !range.contains(&duration) => {
-                let [duration, least, most] =
-                    [&duration, range.start(), range.end()].map(|each| format_duration(*each));
-                let message = format!("`{duration}` is out of range, {least} to {most} is allowed");
-                sink.refuse(self.error(message))
+        match self.key.and_then(|key| key.range) {
+            Some(ValueRange::Durations(least, most)) if !(least..=most).contains(&duration) => {
+                let [duration, least, most] = [duration, least, most].map(format_duration);
+                self.refuse(format!("`{duration}` is out of range, {least} to {most} is allowed"))
             }
-            Some(ValueRange::Durations(_) | ValueRange::Integers(_)) | None => Some(duration),
+            Some(ValueRange::Durations(..) | ValueRange::Integers(..)) | None => Some(duration),
         }
     }
 
     /// An absolute path.
-    pub(crate) fn path(self, sink: &mut ErrorSink) -> Option<PathBuf> {
-        let text = self.text(sink)?;
+    pub(crate) fn path(self) -> Option<PathBuf> {
+        let text = self.text()?;
         if text.starts_with('/') && !text.contains('\0') {
             return Some(PathBuf::from(text));
         }
-        sink.refuse(self.error(format!("`{}` is not an absolute path", text.escape_debug())))
-    }
-
-    /// One of the words of its key, each with what it stands for.
-    pub(crate) fn choice<W: AsRef<str>, T: Copy>(
-        &self,
-        words: &[(W, T)],
-        sink: &mut ErrorSink,
-    ) -> Option<T> {
-        let known: Vec<&str> = words.iter().map(|(word, _)| word.as_ref()).collect();
-        debug_assert_eq!(self.key.map(|key| &key.words), Some(&known), "words of language.toml");
-        let word = self.word(sink)?;
-        words.iter().find(|(known, _)| known.as_ref() == word).map(|(_, meant)| *meant)
+        self.refuse(format!("`{}` is not an absolute path", text.escape_debug()))
     }
 
     /// One of the words of its key.
-    pub(crate) fn word(&self, sink: &mut ErrorSink) -> Option<&'static str> {
+    pub(crate) fn word(self) -> Option<&'a str> {
         let key = self.key.expect("a choice is a declared key");
-        let text = self.text(sink)?;
-        if let Some(word) = key.words.iter().find(|word| **word == text) {
-            return Some(word);
+        let text = self.text()?;
+        if key.words.contains(&text) {
+            return Some(text);
         }
         if key.later.contains(&text) {
-            let message = format!("`{text}` is not available in this version");
-            return sink.refuse(self.error(message));
+            return self.refuse(format!("`{text}` is not available in this version"));
         }
         let list: Vec<_> = key.words.iter().map(|word| format!("`{word}`")).collect();
-        let message = format!("`{}` is none of {}", text.escape_debug(), list.join(", "));
-        let error = sink.suggest(self.error(message), text, key.words.iter().copied());
-        sink.refuse(error)
+        let error = self.error(format!("`{}` is none of {}", text.escape_debug(), list.join(", ")));
+        self.cx.refuse(self.cx.suggest(error, text, key.words.iter().copied()))
+    }
+
+    /// What one of the words of its key stands for.
+    pub(crate) fn choice<T: Deserialize<'a>>(self) -> Option<T> {
+        let word: StrDeserializer<'a, serde::de::value::Error> = self.word()?.into_deserializer();
+        T::deserialize(word).map_err(|error| self.cx.report(self.error(error.to_string()))).ok()
     }
 
     /// The elements of an array, as many as its key allows.
-    pub(crate) fn list(self, sink: &mut ErrorSink) -> Option<Vec<TomlValue<'a>>> {
-        let Some(array) = self.toml().as_array() else { return self.expected("an array", sink) };
+    pub(crate) fn list(self) -> Option<Vec<TomlValue<'a>>> {
+        let Some(array) = self.toml().as_array() else { return self.expected("an array") };
         let count = self.key.and_then(|key| key.count.as_ref());
         if let Some((count, message)) = count.and_then(|c| Some((c, c.error(array.len())?))) {
-            let mut error = self.error(message);
-            error.help = count.help.map(str::to_owned);
-            return sink.refuse(error);
+            let help = count.help.map(str::to_owned);
+            return self.cx.refuse(Diagnostic { help, ..self.error(message) });
         }
         Some(array.iter().map(|node| TomlValue { node, ..self }).collect())
     }
 
     /// Reads every element of an array.
-    pub(crate) fn each<T>(
-        &self,
-        sink: &mut ErrorSink,
-        mut read: impl FnMut(TomlValue<'a>, &mut ErrorSink) -> Option<T>,
-    ) -> Option<Vec<T>> {
-        all(self.list(sink)?.into_iter().map(|element| read(element, sink)))
+    pub(crate) fn each<T>(&self, read: impl FnMut(TomlValue<'a>) -> Option<T>) -> Option<Vec<T>> {
+        all(self.list()?.into_iter().map(read))
     }
 
     /// The entries of a table whose keys are the operator's own.
-    pub(crate) fn entries(self, sink: &mut ErrorSink) -> Option<Vec<TomlEntry<'a>>> {
-        let Some(table) = self.toml().as_table() else { return self.expected("a table", sink) };
-        Some(entries(self.file, self.source, table))
+    pub(crate) fn entries(self) -> Option<Vec<TomlEntry<'a>>> {
+        let Some(table) = self.toml().as_table() else { return self.expected("a table") };
+        Some(entries(self.cx, self.file, self.source, table))
     }
 }
 
@@ -344,7 +384,8 @@ mod tests {
         let source = format!("x = {raw}\n");
         let (table, errors) = DeTable::parse_recoverable(&source);
         assert!(errors.is_empty(), "{raw}");
-        let value = entries(0, &source, table.get_ref())[0].value;
+        let cx = ReadContext::default();
+        let value = entries(&cx, 0, &source, table.get_ref())[0].value;
         let start = value.as_str().unwrap().find(needle).unwrap();
         let span = value.error_within(TextError::new(start..start + needle.len(), "")).span;
         source[span.start..span.end].to_owned()

@@ -8,30 +8,33 @@ use crate::model::name::TargetName;
 use crate::model::selector::{Matcher, Selector, Test};
 use crate::model::signal::{Signal, SignalKind};
 
-use super::named_table::{KnownNames, NamedTable};
 use super::signal::{MAX_WINDOW, constant};
-use crate::config::syntax::{ErrorSink, TomlTable, TomlValue};
+use crate::config::syntax::{FromToml, TomlTable, TomlValue};
 
-/// The signal's baseline, as a signal of its own; `ix` is the signal's. `None` where it has none,
-/// or where that is wrong.
+/// The baseline that a signal's table defines, as a signal of its own; `ix` is the signal's.
+/// `None` where that is wrong.
 pub(crate) fn baseline(
-    named: &NamedTable<'_>,
+    of: &TomlTable<'_>,
+    value: TomlValue<'_>,
     signal: &Signal,
     ix: SignalIx,
-    targets: &KnownNames,
-    sink: &mut ErrorSink,
 ) -> Option<Signal> {
-    let value = named.table.get("baseline")?;
-    let title = format!("[signal.{}.baseline]", named.name);
-    let table = TomlTable::titled(value, "baseline", &title, sink)?;
-    table.check_keys(sink);
-    let words = ["before", "target", "value"].map(|word| (word, word));
-    let from = table.read("from", sink, |value, sink| value.choice(&words, sink))?;
-    table.check_meaning(from, &format!("a baseline from `{from}`"), sink);
+    let mut table = TomlTable::unchecked(value, "baseline")?;
+    table.title = format!("[signal.{}.baseline]", of.name);
+    table.check_keys();
+    let from = table.read_with("from", TomlValue::word)?;
+    table.check_meaning(from, &format!("a baseline from `{from}`"));
     let kind = match from {
-        "before" => before_arming(&table, signal, ix, value, sink)?,
-        "target" => of_target(&table, signal, targets, named, sink)?,
-        _ => table.read("value", sink, constant)?.0,
+        "before" => {
+            let read = table.all(["window", "min_readings"]);
+            if signal.kind.constant().is_some() {
+                return value.refuse("a constant needs no baseline");
+            }
+            let (window, min_readings) = read?;
+            SignalKind::Baseline { of: ix, window, min_readings }
+        }
+        "target" => table.read_with("target", |value| of_target(value, signal, of))?,
+        _ => table.read_with("value", constant)?.0,
     };
     let by = if from == "value" { Vec::new() } else { signal.by.clone() };
     let description = Some(format!("the baseline of {}", signal.name));
@@ -39,33 +42,10 @@ pub(crate) fn baseline(
     Some(Signal { name, kind, unit, description, by, stale })
 }
 
-fn before_arming(
-    table: &TomlTable<'_>,
-    signal: &Signal,
-    of: SignalIx,
-    value: TomlValue<'_>,
-    sink: &mut ErrorSink,
-) -> Option<SignalKind> {
-    let window = table.read("window", sink, TomlValue::duration);
-    let readings = table.read("min_readings", sink, TomlValue::integer);
-    if signal.kind.constant().is_some() {
-        return sink.refuse(value.error("a constant needs no baseline"));
-    }
-    Some(SignalKind::Baseline { of, window: window?, min_readings: readings? })
-}
-
 /// The same signal of another target.
-fn of_target(
-    table: &TomlTable<'_>,
-    signal: &Signal,
-    targets: &KnownNames,
-    named: &NamedTable<'_>,
-    sink: &mut ErrorSink,
-) -> Option<SignalKind> {
-    let value = table.value("target", sink)?;
-    targets.find("target", value, sink)?;
-    let name = value.name(sink, TargetName::new)?;
-    let own = named.table.get("target").and_then(|own| own.as_str());
+fn of_target(value: TomlValue<'_>, signal: &Signal, of: &TomlTable<'_>) -> Option<SignalKind> {
+    let name = TargetName::from_toml(value)?;
+    let own = of.get("target").and_then(|own| own.as_str());
     let wrong = match (&signal.kind, own) {
         (kind, _) if kind.selections().next().is_none() => {
             "only a signal over series has a baseline from another target"
@@ -79,7 +59,7 @@ fn of_target(
         }
     };
     let error = value.error(wrong);
-    sink.refuse(error.help("say with `target` which target the signal itself looks at"))
+    value.cx.refuse(error.help("say with `target` which target the signal itself looks at"))
 }
 
 fn retarget(selector: &mut Selector, target: &TargetName) {

@@ -1,35 +1,29 @@
-//! Conditions and expressions as values of keys.
+//! Conditions, expressions and selectors as values of keys.
 
 use crate::model::condition::{Cond, Condition, Num};
+use crate::model::selector::Selector;
 
-use crate::config::expr::lowering::{ExprError, arithmetic, condition};
+use crate::config::expr::lowering::{arithmetic, condition};
 use crate::config::expr::scope::SignalScope;
-use crate::config::syntax::{ErrorSink, TomlValue};
+use crate::config::syntax::selector::selector_within;
+use crate::config::syntax::{FromToml, TomlValue};
 
-/// A condition over signals.
-pub(crate) fn read_condition(
-    value: TomlValue<'_>,
-    signals: &SignalScope,
-    sink: &mut ErrorSink,
-) -> Option<Condition> {
-    let read = condition(value.text(sink)?, signals);
-    read.map_err(|error| report(value, error, sink)).ok()
+impl FromToml for Condition {
+    fn from_toml(value: TomlValue<'_>) -> Option<Self> {
+        value.parse(|text| condition(text, &value.cx.signals.borrow()))
+    }
 }
 
-/// Arithmetic over signals.
-pub(crate) fn read_expression(
-    value: TomlValue<'_>,
-    signals: &SignalScope,
-    sink: &mut ErrorSink,
-) -> Option<Num> {
-    let read = arithmetic(value.text(sink)?, signals);
-    read.map_err(|error| report(value, error, sink)).ok()
+impl FromToml for Num {
+    fn from_toml(value: TomlValue<'_>) -> Option<Self> {
+        value.parse(|text| arithmetic(text, &value.cx.signals.borrow()))
+    }
 }
 
-fn report(value: TomlValue<'_>, error: ExprError, sink: &mut ErrorSink) {
-    match error {
-        ExprError::Wrong(error) => sink.report(value.error_within(error)),
-        ExprError::Missing(error) => sink.missing(value.error_within(error)),
+/// A selector, whose regular expressions take some of the budget of all.
+impl FromToml for Selector {
+    fn from_toml(value: TomlValue<'_>) -> Option<Self> {
+        value.parse(|text| selector_within(text, &mut value.cx.regexes.borrow_mut()))
     }
 }
 

@@ -5,7 +5,7 @@ use crate::model::step::Wording;
 use crate::model::target::Secret;
 
 use super::secret::{ELSEWHERE, header_value, text_or_secret};
-use crate::config::syntax::{Diagnostic, ErrorSink, TomlEntry, TomlValue, all};
+use crate::config::syntax::{Diagnostic, TomlEntry, TomlValue, all};
 
 /// The most labels of a target or headers of a request; nobody writes more by hand.
 const MAX_PAIRS: usize = 64;
@@ -20,54 +20,46 @@ const OF_HTTP: [&str; 6] =
 /// The pairs of a table whose keys are the operator's own, not too many of them.
 pub(crate) fn pairs<T>(
     value: TomlValue<'_>,
-    sink: &mut ErrorSink,
-    mut read: impl FnMut(TomlEntry<'_>, &mut ErrorSink) -> Option<T>,
+    mut read: impl FnMut(TomlEntry<'_>) -> Option<T>,
 ) -> Option<Vec<(String, T)>> {
-    let pairs = value.entries(sink)?.into_iter();
-    let pairs = all(pairs.map(|entry| Some((entry.key.to_owned(), read(entry, sink)?))))?;
+    let pairs = value.entries()?.into_iter();
+    let pairs = all(pairs.map(|entry| Some((entry.key.to_owned(), read(entry)?))))?;
     if pairs.len() > MAX_PAIRS {
-        let message = format!("{} are too many, {MAX_PAIRS} is the most", pairs.len());
-        return sink.refuse(value.error(message));
+        return value.refuse(format!("{} are too many, {MAX_PAIRS} is the most", pairs.len()));
     }
     Some(pairs)
 }
 
 /// Headers of a page: each value is a text or a secret.
-pub(crate) fn headers(value: TomlValue<'_>, sink: &mut ErrorSink) -> Option<Vec<(String, Secret)>> {
-    pairs(value, sink, |entry, sink| {
+pub(crate) fn headers(value: TomlValue<'_>) -> Option<Vec<(String, Secret)>> {
+    pairs(value, |entry| {
         if !is_header_name(entry.key) {
-            return sink.refuse(not_a_name(&entry));
+            return value.cx.refuse(not_a_name(&entry));
         }
-        header_value(entry.key, entry.value, sink)
+        header_value(entry.key, entry.value)
     })
 }
 
 /// Headers of a channel, of which those that look like a secret stand elsewhere.
-pub(crate) fn channel_headers(
-    value: TomlValue<'_>,
-    sink: &mut ErrorSink,
-) -> Option<Vec<(String, Secret)>> {
-    let found = headers(value, sink)?;
+pub(crate) fn channel_headers(value: TomlValue<'_>) -> Option<Vec<(String, Secret)>> {
+    let found = headers(value)?;
     let mut fine = true;
-    for entry in value.entries(sink)? {
+    for entry in value.entries()? {
         let name = entry.key.to_ascii_lowercase();
         if TELLTALE.iter().any(|word| name.contains(word)) && !entry.value.is_table() {
             fine = false;
             let error = entry.value.error(format!("the header `{}` holds a secret", entry.key));
-            sink.report(error.help(ELSEWHERE));
+            value.cx.report(error.help(ELSEWHERE));
         }
     }
     fine.then_some(found)
 }
 
 /// Headers of a step: each value is a text with placeholders or a secret.
-pub(crate) fn sent_headers(
-    value: TomlValue<'_>,
-    sink: &mut ErrorSink,
-) -> Option<Vec<(String, Wording<Template>)>> {
-    let headers = pairs(value, sink, |entry, sink| match wrong_header(&entry) {
-        Some(error) => sink.refuse(error),
-        None => text_or_secret(entry.value, sink),
+pub(crate) fn sent_headers(value: TomlValue<'_>) -> Option<Vec<(String, Wording<Template>)>> {
+    let headers = pairs(value, |entry| match wrong_header(&entry) {
+        Some(error) => value.cx.refuse(error),
+        None => text_or_secret(entry.value),
     })?;
     Some(headers.into_iter().map(|(name, text)| (name.to_ascii_lowercase(), text)).collect())
 }

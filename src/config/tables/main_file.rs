@@ -9,7 +9,7 @@ use crate::model::deployment::Mode;
 use crate::config::syntax::declaration::declaration;
 use crate::config::syntax::source::{read_part, without_bom};
 use crate::config::syntax::{
-    Diagnostic, DiagnosticLevel, Diagnostics, ErrorSink, SourceFile, SourceSpan, TextError,
+    Diagnostic, DiagnosticLevel, Diagnostics, FromToml, SourceFile, SourceSpan, TextError,
     TomlTable, TomlValue,
 };
 
@@ -67,29 +67,27 @@ impl Pattern {
 
 /// What is wrong with the patterns of a file of rule tests: tests of no rules test nothing.
 pub fn wrong_patterns(file: &SourceFile, problems: Vec<Diagnostic>) -> Diagnostics {
-    let mut sink = ErrorSink::default();
-    for problem in problems {
-        sink.report(Diagnostic { level: DiagnosticLevel::Error, ..problem });
-    }
-    sink.finish(without_bom(std::iter::once(file)))
+    let error = |problem| Diagnostic { level: DiagnosticLevel::Error, ..problem };
+    let files = without_bom(std::iter::once(file));
+    Diagnostics::new(files, problems.into_iter().map(error).collect())
 }
 
 /// The patterns of the main file's `rules`. [`crate::config::compile()`] reports what is wrong with
 /// them.
 pub fn patterns(main: &SourceFile) -> Vec<Pattern> {
-    read_part(main, "main", rules_patterns).unwrap_or_default()
+    read_part(main, |root| root.read("rules")).unwrap_or_default()
 }
 
 /// The main file's `rules_path`: the directories in which patterns of the drop-in directory are
 /// looked up too, lowest first. `None` where it says nothing sensible of them.
 pub fn rules_path(main: &SourceFile) -> Option<Vec<PathBuf>> {
-    read_part(main, "main", read_rules_path)?
+    read_part(main, |root| root.read("rules_path"))?
 }
 
 /// The main file's `state`, whatever else may be wrong with the file. `None` where it says nothing
 /// sensible of it.
 pub fn state_path(main: &SourceFile) -> Option<PathBuf> {
-    read_part(main, "main", |root, sink| root.opt("state", sink, TomlValue::path))?
+    read_part(main, |root| root.read("state"))?
 }
 
 /// The keys that only main files have.
@@ -99,37 +97,33 @@ pub(crate) fn main_keys() -> impl Iterator<Item = &'static str> {
 }
 
 /// Checks the keys at the top of the main file and reads its settings.
-pub(crate) fn settings(root: &TomlTable<'_>, sink: &mut ErrorSink) -> Option<(Mode, Settings)> {
+pub(crate) fn settings(root: &TomlTable<'_>) -> Option<(Mode, Settings)> {
     let mut misplaced = root.entries();
     // Keys of [deployment] that one looks for beside `mode` first.
     misplaced.retain(|entry| ["confirm", "budget"].contains(&entry.key));
     for entry in &misplaced {
         let message = format!("`{}` belongs below [deployment]", entry.key);
-        sink.report(entry.key_error(message));
+        root.cx.report(entry.key_error(message));
     }
     let misplaced: Vec<&str> = misplaced.iter().map(|entry| entry.key).collect();
-    root.check_keys_but(&misplaced, sink);
-    let modes = [Mode::Observe, Mode::Notify, Mode::Confirm, Mode::Auto];
-    let modes = modes.map(|mode| (mode.to_string(), mode));
-    let mode = root.read("mode", sink, |value, sink| value.choice(&modes, sink));
-    let state = root.opt("state", sink, TomlValue::path);
-    let control = root.opt("control", sink, socket);
-    let listen = root.read("listen", sink, listen);
-    Some((mode?, Settings { state: state?, control: control?, listen: listen? }))
+    root.check_keys_but(&misplaced);
+    let control = root.opt("control", socket);
+    let listen = root.read_with("listen", listen);
+    let (mode, state) = root.all(["mode", "state"])?;
+    Some((mode, Settings { state, control: control?, listen: listen? }))
 }
 
-fn socket(value: TomlValue<'_>, sink: &mut ErrorSink) -> Option<PathBuf> {
-    let path = value.path(sink)?;
+fn socket(value: TomlValue<'_>) -> Option<PathBuf> {
+    let path = value.path()?;
     let length = path.as_os_str().len();
     if length <= MAX_SOCKET {
         return Some(path);
     }
-    let message = format!("a socket's path has {MAX_SOCKET} bytes at most, this has {length}");
-    sink.refuse(value.error(message))
+    value.refuse(format!("a socket's path has {MAX_SOCKET} bytes at most, this has {length}"))
 }
 
-fn listen(value: TomlValue<'_>, sink: &mut ErrorSink) -> Option<Listen> {
-    value.parse(sink, |text| match text {
+fn listen(value: TomlValue<'_>) -> Option<Listen> {
+    value.parse(|text| match text {
         "off" => Ok(Listen::Off),
         _ => text.parse().map(Listen::Addr).map_err(|_| {
             TextError::new(0..text.len(), "not an address and a port")
@@ -138,29 +132,16 @@ fn listen(value: TomlValue<'_>, sink: &mut ErrorSink) -> Option<Listen> {
     })
 }
 
-/// Reads `rules_path`; the outer `None` means that it says nothing sensible.
-pub(crate) fn read_rules_path(
-    root: &TomlTable<'_>,
-    sink: &mut ErrorSink,
-) -> Option<Option<Vec<PathBuf>>> {
-    root.opt("rules_path", sink, |value, sink| value.each(sink, TomlValue::path))
-}
-
-/// `None` where one of them is wrong: which files belong to the configuration is unknown then.
-pub(crate) fn rules_patterns(root: &TomlTable<'_>, sink: &mut ErrorSink) -> Option<Vec<Pattern>> {
-    let patterns = root.opt("rules", sink, |value, sink| value.each(sink, pattern));
-    patterns.map(Option::unwrap_or_default)
-}
-
-fn pattern(value: TomlValue<'_>, sink: &mut ErrorSink) -> Option<Pattern> {
-    let text = value.text(sink)?;
-    let message = match text.rsplit_once('/') {
-        _ if text.contains('\0') => "a path holds no NUL character",
-        Some((directory, _)) if directory.contains('*') => {
-            "only the last part of the path may hold `*`"
-        }
-        Some((_, "")) => "the path names no file",
-        Some(_) | None => return Some(Pattern { text: text.to_owned(), span: value.span() }),
-    };
-    sink.refuse(value.error(message))
+impl FromToml for Pattern {
+    fn from_toml(value: TomlValue<'_>) -> Option<Self> {
+        let text = value.text()?;
+        value.refuse(match text.rsplit_once('/') {
+            _ if text.contains('\0') => "a path holds no NUL character",
+            Some((directory, _)) if directory.contains('*') => {
+                "only the last part of the path may hold `*`"
+            }
+            Some((_, "")) => "the path names no file",
+            Some(_) | None => return Some(Self { text: text.to_owned(), span: value.span() }),
+        })
+    }
 }

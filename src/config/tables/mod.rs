@@ -5,7 +5,6 @@ pub(crate) mod baseline;
 pub(crate) mod channel;
 pub(crate) mod condition;
 pub(crate) mod deployment;
-pub(crate) mod drill;
 pub(crate) mod header;
 pub(crate) mod hook;
 pub(crate) mod http_step;
@@ -16,7 +15,6 @@ pub(crate) mod probe;
 pub(crate) mod rule;
 pub(crate) mod run_step;
 pub(crate) mod secret;
-pub(crate) mod selector;
 pub(crate) mod signal;
 pub(crate) mod signal_order;
 pub(crate) mod stage;
@@ -24,6 +22,7 @@ pub(crate) mod step;
 pub(crate) mod target;
 pub(crate) mod unix_step;
 pub(crate) mod url;
+mod word;
 
 #[cfg(test)]
 mod tests;

@@ -4,164 +4,121 @@ use std::time::Duration;
 
 use crate::model::condition::Condition;
 use crate::model::index::HookIx;
-use crate::model::name::{RuleName, StageName};
-use crate::model::rule::{About, OnNoData, Quorum, Rule, Severity, Share, Then};
+use crate::model::name::StageName;
+use crate::model::rule::{About, Quorum, Rule, Severity, Share, Then};
 use crate::model::signal::Unit;
 
-use super::condition::{groups, read_condition};
-use super::deployment::hook_named;
-use super::named_table::{KnownNames, NamedTable};
+use super::condition::groups;
 use super::stage::StageTables;
 use crate::config::expr::lexer::literal;
-use crate::config::expr::scope::SignalScope;
-use crate::config::syntax::{ErrorSink, TomlTable, TomlValue};
+use crate::config::syntax::{FromToml, TomlTable, TomlValue};
 
 /// The longest time that a rule with a share may look back over; its course is kept in memory.
 const MAX_SHARED: Duration = Duration::from_secs(24 * 3600);
 
-/// What rules refer to.
-#[derive(Clone, Copy)]
-pub(crate) struct RuleScope<'a> {
-    pub(crate) signals: &'a SignalScope,
-    pub(crate) hooks: &'a KnownNames,
-    /// The hook of rules that name none.
-    pub(crate) then: Option<HookIx>,
-    pub(crate) stages: &'a StageTables<'a>,
-}
-
-/// Reads one rule.
+/// Reads one rule; `default` is the hook of rules that name none.
 pub(crate) fn rule(
-    named: &NamedTable<'_>,
-    scope: RuleScope<'_>,
-    sink: &mut ErrorSink,
+    table: &TomlTable<'_>,
+    default: Option<HookIx>,
+    known: &StageTables<'_>,
 ) -> Option<Rule> {
-    let table = &named.table;
-    table.check_keys(sink);
-    let name = named.read_name(sink, RuleName::new);
-    let condition =
-        |value: TomlValue<'_>, sink: &mut ErrorSink| read_condition(value, scope.signals, sink);
-    let when = table.read("when", sink, condition);
-    let given = table.opt("given", sink, condition);
-    let hold = table.read("for", sink, TomlValue::duration);
-    let share = table.opt("share", sink, |value, sink| share(value, table, hold, sink));
-    let quorum = table.read("quorum", sink, quorum);
-    let stages = table.opt("stages", sink, |value, sink| stages(value, scope.stages, sink));
-    let lost = table.read("telemetry_lost_after", sink, TomlValue::duration);
-    let keep = table.read("keep_firing_for", sink, TomlValue::duration);
-    let words =
-        [("hold", OnNoData::Hold), ("clear", OnNoData::Clear), ("breach", OnNoData::Breach)];
-    let on_no_data = table.read("on_no_data", sink, |value, sink| value.choice(&words, sink));
-    let words = [("warning", Severity::Warning), ("critical", Severity::Critical)];
-    let severity = table.read("severity", sink, |value, sink| value.choice(&words, sink));
-    let then = then(table, scope, sink);
-    let relative = table.read("relative", sink, TomlValue::boolean);
-    let [description, runbook, owner] =
-        ["description", "runbook", "owner"].map(|key| table.opt(key, sink, TomlValue::string));
-    let (severity, when, given) = (severity?, when?, given?);
-    check_groups(table, &when, given.as_ref(), scope.signals, sink)?;
+    table.check_keys();
+    let name = table.own_name();
+    let conditions: Option<(_, Option<_>)> = table.all(["when", "given"]);
+    let hold = table.read("for");
+    let share = table.opt("share", |value| share(value, table, hold));
+    let stages = table.opt("stages", |value| stages(value, known));
+    let read = table.all(["quorum", "telemetry_lost_after", "keep_firing_for", "on_no_data"]);
+    let then = table.opt("then", then);
+    let flags = table.all(["severity", "relative"]);
+    let about = table.all(["description", "runbook", "owner"]);
+    let ((when, given), (severity, relative)) = (conditions?, flags?);
+    check_groups(table, &when, given.as_ref())?;
+    let (quorum, telemetry_lost_after, keep_firing_for, on_no_data) = read?;
+    let (description, runbook, owner) = about?;
+    let then = then?.unwrap_or_else(|| default.map_or(Then::Notify, Then::Rollback));
     Some(Rule {
         name: name?,
         when,
         given,
         hold: hold?,
         share: share?.unwrap_or(Share::ALL),
-        quorum: quorum?,
+        quorum,
         stages: stages?.unwrap_or_default(),
-        telemetry_lost_after: lost?,
-        keep_firing_for: keep?,
-        on_no_data: on_no_data?,
-        then: allowed(then?, severity),
+        telemetry_lost_after,
+        keep_firing_for,
+        on_no_data,
+        // Warnings never roll back.
+        then: match (severity, then) {
+            (Severity::Warning, Then::Rollback(_)) => Then::Notify,
+            (Severity::Warning | Severity::Critical, then) => then,
+        },
         severity,
-        relative: relative?,
-        about: About { description: description?, runbook: runbook?, owner: owner? },
+        relative,
+        about: About { description, runbook, owner },
     })
 }
 
 /// A share of time: `"80%"` or 0.8.
-fn share(
-    value: TomlValue<'_>,
-    table: &TomlTable<'_>,
-    hold: Option<Duration>,
-    sink: &mut ErrorSink,
-) -> Option<Share> {
+fn share(value: TomlValue<'_>, table: &TomlTable<'_>, hold: Option<Duration>) -> Option<Share> {
     let number = if value.as_str().is_some() {
-        let (number, unit) = value.parse(sink, literal)?;
+        let (number, unit) = value.parse(literal)?;
         (unit.is_none() || unit == Some(Unit::Ratio)).then_some(number)
     } else {
-        Some(value.number(sink)?)
+        Some(value.number()?)
     };
     let Some(share) = number.and_then(Share::new) else {
-        return sink.refuse(value.error("a share is more than 0% and at most 100%"));
+        return value.refuse("a share is more than 0% and at most 100%");
     };
     match hold {
         Some(hold) if hold.is_zero() => {
             let error = value.error("`share` has no meaning without a `for`");
-            sink.refuse(error.help("it is a share of the time in the window of length `for`"))
+            value.cx.refuse(error.help("it is a share of the time in the window of length `for`"))
         }
         Some(hold) if hold > MAX_SHARED => {
-            sink.refuse(table.error_at("for", "with a `share`, `for` is 24h at most"))
+            value.cx.refuse(table.error_at("for", "with a `share`, `for` is 24h at most"))
         }
         Some(_) | None => Some(share),
     }
 }
 
-fn quorum(value: TomlValue<'_>, sink: &mut ErrorSink) -> Option<Quorum> {
-    if value.toml().is_integer() {
-        return value.integer(sink).map(Quorum::AtLeast);
+impl FromToml for Quorum {
+    fn from_toml(value: TomlValue<'_>) -> Option<Self> {
+        if value.toml().is_integer() {
+            return value.integer().map(Self::AtLeast);
+        }
+        if value.as_str().is_none() {
+            return value.expected("\"any\", \"all\" or a number of groups");
+        }
+        value.choice()
     }
-    if value.as_str().is_none() {
-        return value.expected("\"any\", \"all\" or a number of groups", sink);
-    }
-    value.choice(&[("any", Quorum::Any), ("all", Quorum::All)], sink)
 }
 
-fn stages(
-    value: TomlValue<'_>,
-    known: &StageTables<'_>,
-    sink: &mut ErrorSink,
-) -> Option<Vec<StageName>> {
-    let mut names = value.each(sink, |value, sink| known.named(value, sink))?.concat();
+fn stages(value: TomlValue<'_>, known: &StageTables<'_>) -> Option<Vec<StageName>> {
+    let mut names = value.each(|value| known.named(value))?.concat();
     names.dedup();
     Some(names)
 }
 
 /// Checks that all signals of a rule are read by the same labels, and by any where it has a quorum.
-fn check_groups(
-    table: &TomlTable<'_>,
-    when: &Condition,
-    given: Option<&Condition>,
-    signals: &SignalScope,
-    sink: &mut ErrorSink,
-) -> Option<()> {
+fn check_groups(table: &TomlTable<'_>, when: &Condition, given: Option<&Condition>) -> Option<()> {
     let conditions = std::iter::once(when).chain(given).map(|condition| &condition.cond);
-    match (groups(conditions, signals), table.get("quorum")) {
+    match (groups(conditions, &table.cx.signals.borrow()), table.get("quorum")) {
         (Err(odd), _) => {
             let error = table.error_at("when", odd);
-            sink.refuse(error.help("a rule's signals are read by the same labels, or by none"))
+            table.cx.refuse(error.help("a rule's signals are read by the same labels, or by none"))
         }
         (Ok(by), Some(quorum)) if by.is_empty() => {
-            let message = "no signal of the rule is read `by` labels, so it has no groups";
-            sink.refuse(quorum.error(message))
+            quorum.refuse("no signal of the rule is read `by` labels, so it has no groups")
         }
         (Ok(_), Some(_) | None) => Some(()),
     }
 }
 
-fn then(table: &TomlTable<'_>, scope: RuleScope<'_>, sink: &mut ErrorSink) -> Option<Then> {
-    let Some(value) = table.get("then") else {
-        return Some(scope.then.map_or(Then::Notify, Then::Rollback));
-    };
-    match value.text(sink)? {
+fn then(value: TomlValue<'_>) -> Option<Then> {
+    match value.text()? {
         "notify" => Some(Then::Notify),
         "report" => Some(Then::Report),
-        _ => hook_named(value, scope.hooks, sink).map(Then::Rollback),
-    }
-}
-
-/// Warnings never roll back.
-const fn allowed(then: Then, severity: Severity) -> Then {
-    match (severity, then) {
-        (Severity::Warning, Then::Rollback(_)) => Then::Notify,
-        (Severity::Warning | Severity::Critical, then) => then,
+        _ => HookIx::from_toml(value).map(Then::Rollback),
     }
 }

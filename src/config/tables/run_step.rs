@@ -6,63 +6,45 @@ use std::path::Path;
 use crate::model::hook::{Piece, Template};
 use crate::model::step::{Action, Via};
 
-use crate::config::syntax::{ErrorSink, TextError, TomlTable, TomlValue, all, template};
+use crate::config::syntax::{TextError, TomlTable, TomlValue, all, template};
 
 /// An argument as it is written and as it is filled in.
 type Argument<'a> = (TomlValue<'a>, Template);
 
 /// Reads the `run` of a step.
-pub(crate) fn run_action(step: &TomlTable<'_>, sink: &mut ErrorSink) -> Option<Action<Template>> {
-    let grace = step.read("grace", sink, TomlValue::duration);
-    let ok_exit = step.read("ok_exit", sink, |value, sink| value.each(sink, exit_status));
-    let ways = [("systemd-run", Via::SystemdRun)];
-    let via = step.opt("via", sink, |value, sink| value.choice(&ways, sink));
-    let argv = step.read("run", sink, argv);
-    Some(Action::Run {
-        argv: argv?,
-        grace: grace?,
-        ok_exit: ok_exit?,
-        via: via?.unwrap_or(Via::Child),
-    })
+pub(crate) fn run_action(step: &TomlTable<'_>) -> Option<Action<Template>> {
+    let argv = step.read_with("run", argv);
+    let (grace, ok_exit, via): (_, _, Option<Via>) = step.all(["grace", "ok_exit", "via"])?;
+    Some(Action::Run { argv: argv?, grace, ok_exit, via: via.unwrap_or(Via::Child) })
 }
 
-fn argv(value: TomlValue<'_>, sink: &mut ErrorSink) -> Option<Vec<Template>> {
-    let list = command(value, sink)?.into_iter();
-    let words = all(list.map(|word| Some((word, argument(word, sink)?))))?;
-    if !is_program(&words, sink) | !no_injection(&words, sink) {
+fn argv(value: TomlValue<'_>) -> Option<Vec<Template>> {
+    let list = command(value)?.into_iter();
+    let words = all(list.map(|word| Some((word, argument(word)?))))?;
+    if !is_program(&words) | !no_injection(&words) {
         return None;
     }
     Some(words.into_iter().map(|(_, template)| template).collect())
 }
 
 /// A program and its arguments, each as it is written.
-pub(crate) fn command<'a>(
-    value: TomlValue<'a>,
-    sink: &mut ErrorSink,
-) -> Option<Vec<TomlValue<'a>>> {
+pub(crate) fn command(value: TomlValue<'_>) -> Option<Vec<TomlValue<'_>>> {
     if value.as_str().is_some() {
         let error = value.error("`run` is a list of a program and its arguments");
-        return sink.refuse(error.help("there is no shell: write [\"program\", \"argument\", …]"));
+        let help = "there is no shell: write [\"program\", \"argument\", …]";
+        return value.cx.refuse(error.help(help));
     }
-    value.list(sink)
-}
-
-/// An exit status that means success.
-fn exit_status(value: TomlValue<'_>, sink: &mut ErrorSink) -> Option<u8> {
-    u8::try_from(value.integer(sink)?).ok()
+    value.list()
 }
 
 /// An argument, which may be empty.
-fn argument(value: TomlValue<'_>, sink: &mut ErrorSink) -> Option<Template> {
+fn argument(value: TomlValue<'_>) -> Option<Template> {
     match value.as_str() {
         Some("") => Some(Template::default()),
         Some(blank) if blank.trim().is_empty() => {
             Some(Template(vec![Piece::Text(blank.to_owned())]))
         }
-        Some(_) | None => value.parse(sink, |text| {
-            no_nul(text)?;
-            template(text)
-        }),
+        Some(_) | None => value.parse(|text| no_nul(text).and_then(|()| template(text))),
     }
 }
 
@@ -75,7 +57,7 @@ pub(crate) fn no_nul(text: &str) -> Result<(), TextError> {
 }
 
 /// Whether the first word is a program that the operator chose: an absolute path or a bare name.
-fn is_program(words: &[Argument<'_>], sink: &mut ErrorSink) -> bool {
+fn is_program(words: &[Argument<'_>]) -> bool {
     let Some((place, template)) = words.first() else { return false };
     let message = match template.0.as_slice() {
         [Piece::Text(name)] if name.starts_with('/') || !name.contains('/') => {
@@ -88,12 +70,12 @@ fn is_program(words: &[Argument<'_>], sink: &mut ErrorSink) -> bool {
         [] => "the program has no name",
         [Piece::Text(_) | Piece::Fill(_), ..] => "the program's name holds no placeholder",
     };
-    sink.report(place.error(message));
+    place.cx.report(place.error(message));
     false
 }
 
 /// A placeholder within a script would be read by the shell as part of the script.
-fn no_injection(words: &[Argument<'_>], sink: &mut ErrorSink) -> bool {
+fn no_injection(words: &[Argument<'_>]) -> bool {
     const SHELLS: [&str; 8] = ["sh", "bash", "dash", "ash", "zsh", "ksh", "fish", "busybox"];
     let is_shell = |template: &Template| {
         let [Piece::Text(text)] = template.0.as_slice() else { return false };
@@ -113,6 +95,6 @@ fn no_injection(words: &[Argument<'_>], sink: &mut ErrorSink) -> bool {
     let error = place.error("a placeholder stands within a shell script");
     let help =
         "pass it as an argument: [\"sh\", \"-c\", \"switch \\\"$1\\\"\", \"sh\", \"{good}\"]";
-    sink.report(error.help(help));
+    place.cx.report(error.help(help));
     false
 }

@@ -8,7 +8,7 @@ use crate::model::step::{SecretText, Wording};
 use crate::model::target::Secret;
 
 use super::url::http_url;
-use crate::config::syntax::{ErrorSink, TextError, TomlTable, TomlValue, template};
+use crate::config::syntax::{TextError, TomlTable, TomlValue, template};
 
 pub(crate) const ELSEWHERE: &str = "write { file = \"/run/credentials/…\" } or { env = \"NAME\" }";
 
@@ -16,60 +16,41 @@ pub(crate) const ELSEWHERE: &str = "write { file = \"/run/credentials/…\" } or
 const SECRET_HEADERS: [&str; 5] = ["auth", "token", "key", "cookie", "secret"];
 
 /// How a secret may come back in what is shown.
-type SecretForm = fn(Secret) -> RegisteredSecret;
+pub(crate) type SecretForm = fn(Secret) -> RegisteredSecret;
 
-/// `{ file = "…" }` or `{ env = "…" }` of a token or key; `what` is its name in messages.
-pub(crate) fn token(value: TomlValue<'_>, what: &str, sink: &mut ErrorSink) -> Option<Secret> {
-    required(value, what, RegisteredSecret::Text, sink)
-}
-
-/// The same of a URL that is itself the secret.
-pub(crate) fn secret_url(value: TomlValue<'_>, what: &str, sink: &mut ErrorSink) -> Option<Secret> {
-    required(value, what, RegisteredSecret::Url, sink)
-}
-
-fn required(
-    value: TomlValue<'_>,
-    what: &str,
-    form: SecretForm,
-    sink: &mut ErrorSink,
-) -> Option<Secret> {
+/// `{ file = "…" }` or `{ env = "…" }`; `what` is the secret's name in messages.
+pub(crate) fn secret(value: TomlValue<'_>, what: &str, form: SecretForm) -> Option<Secret> {
     if value.is_table() {
         let otherwise = format!("{what} is `{{ file = \"…\" }}` or `{{ env = \"…\" }}`");
-        return reference(value, what, &otherwise, form, sink);
+        return reference(value, what, &otherwise, form);
     }
     let message = format!("{what} is a secret and does not stand in a configuration");
-    sink.refuse(value.error(message).help(ELSEWHERE))
+    value.cx.refuse(value.error(message).help(ELSEWHERE))
 }
 
 /// A URL, or where a secret one stands.
-pub(crate) fn url_or_secret(value: TomlValue<'_>, sink: &mut ErrorSink) -> Option<Secret> {
+pub(crate) fn url_or_secret(value: TomlValue<'_>) -> Option<Secret> {
     if value.is_table() {
-        return secret_url(value, "the URL", sink);
+        return secret(value, "the URL", RegisteredSecret::Url);
     }
     // Written in the configuration, it is there for everybody who may read that.
-    http_url(value, sink).map(Secret::Literal)
+    http_url(value).map(Secret::Literal)
 }
 
 /// The value of a header: a text, `{ file = "…" }` or `{ env = "…" }`.
-pub(crate) fn header_value(
-    name: &str,
-    value: TomlValue<'_>,
-    sink: &mut ErrorSink,
-) -> Option<Secret> {
+pub(crate) fn header_value(name: &str, value: TomlValue<'_>) -> Option<Secret> {
     if value.is_table() {
         let message = "a header is a string, `{ file = \"…\" }` or `{ env = \"…\" }`";
-        return reference(value, "the header", message, RegisteredSecret::Text, sink);
+        return reference(value, "the header", message, RegisteredSecret::Text);
     }
-    let text = value.text(sink)?;
+    let text = value.text()?;
     if text.chars().any(char::is_control) {
-        let message = "a header's value holds no line breaks or other control characters";
-        return sink.refuse(value.error(message));
+        return value.refuse("a header's value holds no line breaks or other control characters");
     }
     let written = Secret::Literal(text.to_owned());
     let name = name.to_ascii_lowercase();
     if SECRET_HEADERS.iter().any(|part| name.contains(part)) {
-        sink.register(RegisteredSecret::Text(written.clone()));
+        value.cx.secrets.borrow_mut().push(RegisteredSecret::Text(written.clone()));
     }
     Some(written)
 }
@@ -79,29 +60,23 @@ fn reference(
     title: &str,
     otherwise: &str,
     form: SecretForm,
-    sink: &mut ErrorSink,
 ) -> Option<Secret> {
-    let table = TomlTable::titled(value, "reference", title, sink)?;
-    if !table.check_keys(sink) {
-        return None;
-    }
-    source(&table, value, otherwise, form, sink)
+    let mut table = TomlTable::unchecked(value, "reference")?;
+    title.clone_into(&mut table.title);
+    source(&table, otherwise, form)
 }
 
 /// `file = "…"` or `env = "…"` of a table; `otherwise` is said where it has neither or both.
-fn source(
-    table: &TomlTable<'_>,
-    value: TomlValue<'_>,
-    otherwise: &str,
-    form: SecretForm,
-    sink: &mut ErrorSink,
-) -> Option<Secret> {
+fn source(table: &TomlTable<'_>, otherwise: &str, form: SecretForm) -> Option<Secret> {
+    if !table.check_keys() {
+        return None;
+    }
     let secret = match (table.get("file"), table.get("env")) {
-        (Some(file), None) => Secret::File(file.path(sink)?),
-        (None, Some(env)) => Secret::Env(env.parse(sink, variable)?),
-        (Some(_), Some(_)) | (None, None) => return sink.refuse(value.error(otherwise)),
+        (Some(file), None) => Secret::File(file.path()?),
+        (None, Some(env)) => Secret::Env(env.parse(variable)?),
+        (Some(_), Some(_)) | (None, None) => return table.cx.refuse(table.error(otherwise)),
     };
-    sink.register(form(secret.clone()));
+    table.cx.secrets.borrow_mut().push(form(secret.clone()));
     Some(secret)
 }
 
@@ -114,33 +89,19 @@ fn variable(name: &str) -> Result<String, TextError> {
 }
 
 /// A text with placeholders, or `{ file = "…" }` or `{ env = "…" }` with a `prefix`.
-pub(crate) fn text_or_secret(
-    value: TomlValue<'_>,
-    sink: &mut ErrorSink,
-) -> Option<Wording<Template>> {
+pub(crate) fn text_or_secret(value: TomlValue<'_>) -> Option<Wording<Template>> {
     if value.is_table() {
-        return secret_text(value, RegisteredSecret::Text, sink);
+        return secret_text(value, RegisteredSecret::Text);
     }
-    let text = |text: &str| {
-        no_control(text)?;
-        template(text)
-    };
-    value.parse(sink, text).map(Wording::Open)
+    value.parse(|text| no_control(text).and_then(|()| template(text))).map(Wording::Open)
 }
 
 /// A secret text that is sent, which comes back in this form.
-pub(crate) fn secret_text(
-    value: TomlValue<'_>,
-    form: SecretForm,
-    sink: &mut ErrorSink,
-) -> Option<Wording<Template>> {
-    let table = TomlTable::of(value, "secret", sink)?;
-    if !table.check_keys(sink) {
-        return None;
-    }
-    let prefix = table.opt("prefix", sink, |value, sink| value.parse(sink, plain));
+pub(crate) fn secret_text(value: TomlValue<'_>, form: SecretForm) -> Option<Wording<Template>> {
+    let table = TomlTable::unchecked(value, "secret")?;
+    let prefix = table.opt("prefix", |value| value.parse(plain));
     let otherwise = "it is a text, `{ file = \"…\" }` or `{ env = \"…\" }`";
-    let from = source(&table, value, otherwise, form, sink)?;
+    let from = source(&table, otherwise, form)?;
     Some(Wording::Secret(SecretText { prefix: prefix?.unwrap_or_default(), from }))
 }
 

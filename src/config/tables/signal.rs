@@ -5,96 +5,61 @@ use std::time::Duration;
 use crate::model::condition::Compare;
 use crate::model::name::{SignalName, TargetName};
 use crate::model::selector::{Matcher, Selector, Test};
-use crate::model::signal::{
-    AgeOf, Aggregation, OverTime, Reduction, Signal, SignalKind, Threshold, Unit,
-};
+use crate::model::signal::{AgeOf, OverTime, Reduction, Signal, SignalKind, Threshold, Unit};
 
-use super::condition::read_expression;
-use super::named_table::{KnownNames, NamedTable};
-use super::selector::selector;
 use super::target::labels;
 use crate::config::expr::lexer::literal;
-use crate::config::expr::scope::SignalScope;
 use crate::config::lint::selectors;
-use crate::config::syntax::{ErrorSink, TextError, TomlTable, TomlValue};
-
-/// How several series become one number, as it is written.
-pub(crate) const ACROSS: [(&str, Aggregation); 5] = [
-    ("sum", Aggregation::Sum),
-    ("avg", Aggregation::Avg),
-    ("min", Aggregation::Min),
-    ("max", Aggregation::Max),
-    ("count", Aggregation::Count),
-];
+use crate::config::syntax::{FromToml, TextError, TomlTable, TomlValue};
 
 /// The longest window. Samples of a window are kept in memory, and a release is judged by what
 /// happened since it, not by what happened the day before.
 pub(crate) const MAX_WINDOW: Duration = Duration::from_secs(24 * 3600);
 
 /// Reads one signal.
-pub(crate) fn signal(
-    named: &NamedTable<'_>,
-    scope: &SignalScope,
-    targets: &KnownNames,
-    sink: &mut ErrorSink,
-) -> Option<Signal> {
-    let table = &named.table;
-    let name = name(named, sink);
-    let kind = kind_key(table, sink)?;
-    let units = [
-        ("ratio", Unit::Ratio),
-        ("seconds", Unit::Seconds),
-        ("bytes", Unit::Bytes),
-        ("per_second", Unit::PerSecond),
-        ("count", Unit::Count),
-    ];
-    let unit = table.opt("unit", sink, |value, sink| value.choice(&units, sink));
-    let description = table.opt("description", sink, TomlValue::string);
-    let stale = table.opt("stale", sink, TomlValue::duration);
-    let (kind, literal_unit) = if kind == "value" {
-        table.read("value", sink, constant)?
-    } else {
-        (SignalReader { table, targets }.kind(kind, scope, sink)?, None)
-    };
+pub(crate) fn signal(table: &TomlTable<'_>) -> Option<Signal> {
+    let name = table.own_name().and_then(|name: SignalName| {
+        let message =
+            format!("`{name}` is not written so, a signal's baseline is [signal.x.baseline]");
+        if name.is_derived() { table.cx.refuse(table.error(message)) } else { Some(name) }
+    });
+    let kind = kind_key(table)?;
+    let unit: Option<Option<Unit>> = table.read("unit");
+    let read = table.all(["description", "stale"]);
+    let (kind, literal_unit) = table.read_with(kind, |value| match kind {
+        "value" => constant(value),
+        _ => Some((signal_kind(kind, value, table)?, None)),
+    })?;
     let unit = unit?.or(literal_unit).or_else(|| kind.unit());
     let by = if let SignalKind::Expr(expr) = &kind {
-        let groups = scope.groups(|each| expr.for_each_signal(&mut |ix| each(ix)));
-        groups.map_err(|odd| report_expression(named, odd, sink)).ok()?
+        let signals = table.cx.signals.borrow();
+        let groups = signals.groups(|each| expr.for_each_signal(&mut |ix| each(ix)));
+        groups.map_err(|odd| report_expression(table, odd)).ok()?
     } else {
-        table.opt("by", sink, labels_by)?.unwrap_or_default()
+        table.opt("by", labels_by)?.unwrap_or_default()
     };
     if kind.outlives_silence()
         && let Some(by) = table.get("by")
     {
         let error = by.error("a group is gone with its samples, so that it never grows old");
-        return sink.refuse(error.help("add `timestamp = true` if the gauge holds a time"));
+        return by.cx.refuse(error.help("add `timestamp = true` if the gauge holds a time"));
     }
-    Some(Signal { name: name?, kind, unit, description: description?, by, stale: stale? })
-}
-
-fn name(named: &NamedTable<'_>, sink: &mut ErrorSink) -> Option<SignalName> {
-    let name = named.read_name(sink, SignalName::new)?;
-    if !name.is_derived() {
-        return Some(name);
-    }
-    let message = format!("`{name}` is not written so, a signal's baseline is [signal.x.baseline]");
-    sink.refuse(named.table.error(message))
+    let (description, stale) = read?;
+    Some(Signal { name: name?, kind, unit, description, by, stale })
 }
 
 /// The labels by which a signal is read, sorted.
-fn labels_by(value: TomlValue<'_>, sink: &mut ErrorSink) -> Option<Vec<String>> {
+fn labels_by(value: TomlValue<'_>) -> Option<Vec<String>> {
     /// Part of the page's own format.
     const RESERVED: [&str; 3] = ["__name__", "le", "quantile"];
     let mut labels: Vec<String> = Vec::new();
-    for label in value.list(sink)? {
-        let text = label.text(sink)?;
+    for label in value.list()? {
+        let text = label.text()?;
         if RESERVED.contains(&text) {
-            let message = format!("`{text}` is part of the page's format");
-            return sink.refuse(label.error(message));
+            return label.refuse(format!("`{text}` is part of the page's format"));
         }
         if labels.iter().any(|known| known == text) {
-            let message = format!("`{}` is there twice", text.escape_debug());
-            return sink.refuse(label.error(message));
+            return label.refuse(format!("`{}` is there twice", text.escape_debug()));
         }
         labels.push(text.to_owned());
     }
@@ -103,180 +68,123 @@ fn labels_by(value: TomlValue<'_>, sink: &mut ErrorSink) -> Option<Vec<String>> 
 }
 
 /// The one key that says what kind it is; every other key is checked to go with it.
-fn kind_key<'a>(table: &TomlTable<'a>, sink: &mut ErrorSink) -> Option<&'a str> {
+fn kind_key<'a>(table: &TomlTable<'a>) -> Option<&'a str> {
     let mut kinds = table.kinds();
     // A count has a `value` of its own.
     if kinds.iter().any(|entry| entry.key == "count") {
         kinds.retain(|entry| entry.key != "value");
     }
     let Some(first) = kinds.first() else {
-        if table.check_keys(sink) {
+        if table.check_keys() {
             let message = format!("{} does not say what kind of signal it is", table.title);
             let help = format!("give it one of {}", table.one_of().join(", "));
-            sink.missing(table.error(message).help(help));
+            return table.cx.missing(table.error(message).help(help));
         }
         return None;
     };
     let kind = first.key;
     if let Some(second) = kinds.get(1) {
         let message = format!("a signal is of one kind, `{kind}` or `{}`", second.key);
-        return sink.refuse(second.key_error(message).also(first.key_span(), "the first one"));
+        let error = second.key_error(message);
+        return table.cx.refuse(error.also(first.key_span(), "the first one"));
     }
-    let foreign = table.check_meaning(kind, &format!("`{kind}`"), sink);
-    table.check_keys_for(kind, &foreign, sink);
+    let foreign = table.check_meaning(kind, &format!("`{kind}`"));
+    table.check_keys_for(kind, &foreign);
     Some(kind)
 }
 
 /// Reads what makes a signal of its kind.
-struct SignalReader<'c, 'a> {
-    table: &'c TomlTable<'a>,
-    targets: &'c KnownNames,
+fn signal_kind(kind: &str, value: TomlValue<'_>, table: &TomlTable<'_>) -> Option<SignalKind> {
+    let (of, reduction, window) = match kind {
+        "rate" => (selector(value, table), Some(Reduction::Rate), table.read("window")),
+        "increase" => (selector(value, table), Some(Reduction::Increase), table.read("window")),
+        "ratio" => {
+            let ratio = TomlTable::of(value, "ratio")?;
+            let of = ratio.read_with("of", |value| selector(value, table));
+            let to = ratio.read_with("to", |value| selector(value, table));
+            (of, to.map(|to| Reduction::Ratio { to }), table.read("window"))
+        }
+        "quantile" => {
+            let q = value.number().and_then(|q| {
+                if (0.0..=1.0).contains(&q) {
+                    return Some(Reduction::Quantile(q));
+                }
+                let error = value.error("a quantile is between 0 and 1");
+                value.cx.refuse(error.label("write 0.95 for the 95th percentile"))
+            });
+            let of = table.read_with("of", |value| histogram(value, table));
+            (of, q, table.read("window").map(Option::unwrap_or_default))
+        }
+        "mean" => (mean(value, table), Some(Reduction::Mean), table.read("window")),
+        "gauge" => {
+            let (of, across) = (selector(value, table), table.read("across"));
+            let (over, window) = over(table)?;
+            (of, across.map(|across| Reduction::Gauge { across, over }), Some(window))
+        }
+        "count" => {
+            let of = selector(value, table);
+            let value = table.opt("value", |value| value.parse(threshold));
+            (of, value.map(Reduction::Count), Some(Duration::ZERO))
+        }
+        "age" => {
+            let (of, timestamp) = (selector(value, table), table.read("timestamp"));
+            let age = |timestamp| if timestamp { AgeOf::Value } else { AgeOf::Sample };
+            (of, timestamp.map(|timestamp| Reduction::Age(age(timestamp))), Some(Duration::ZERO))
+        }
+        "up" => return TargetName::from_toml(value).map(SignalKind::Up),
+        _ => return FromToml::from_toml(value).map(SignalKind::Expr),
+    };
+    Some(SignalKind::Series { of: of?, reduction: reduction?, window: window? })
 }
 
-impl<'a> SignalReader<'_, 'a> {
-    fn kind(&self, kind: &str, scope: &SignalScope, sink: &mut ErrorSink) -> Option<SignalKind> {
-        let value = self.table.value(kind, sink)?;
-        match kind {
-            "rate" => self.over_window(value, Reduction::Rate, sink),
-            "increase" => self.over_window(value, Reduction::Increase, sink),
-            "ratio" => self.ratio(value, sink),
-            "quantile" => self.quantile(value, sink),
-            "mean" => self.mean(value, sink),
-            "gauge" => self.gauge(value, sink),
-            "count" => {
-                let of = self.selector(value, sink);
-                let value =
-                    self.table.opt("value", sink, |value, sink| value.parse(sink, threshold));
-                let (of, reduction) = (of?, Reduction::Count(value?));
-                Some(SignalKind::Series { of, reduction, window: Duration::ZERO })
-            }
-            "age" => {
-                let of = self.selector(value, sink);
-                let timestamp = self.table.read("timestamp", sink, TomlValue::boolean);
-                let age = if timestamp? { AgeOf::Value } else { AgeOf::Sample };
-                let (of, reduction) = (of?, Reduction::Age(age));
-                Some(SignalKind::Series { of, reduction, window: Duration::ZERO })
-            }
-            "up" => {
-                self.targets.find("target", value, sink)?;
-                value.name(sink, TargetName::new).map(SignalKind::Up)
-            }
-            _ => read_expression(value, scope, sink).map(SignalKind::Expr),
-        }
+/// A selector with the signal's own restriction to a target and labels.
+fn selector(value: TomlValue<'_>, table: &TomlTable<'_>) -> Option<Selector> {
+    let mut selector = Selector::from_toml(value)?;
+    let equal = |label: &str, value: &str| Matcher {
+        label: label.to_owned(),
+        test: Test::Equal(value.to_owned()),
+    };
+    if let Some(target) = table.get("target") {
+        target.known("target", target.cx.targets.get())?;
+        selector.matchers.push(equal("target", target.text()?));
     }
+    if let Some(value) = table.get("labels") {
+        let labels = labels(value)?;
+        selector.matchers.extend(labels.iter().map(|(label, value)| equal(label, value)));
+    }
+    selectors::selector(value, &selector);
+    Some(selector)
+}
 
-    fn over_window(
-        &self,
-        value: TomlValue<'a>,
-        reduction: Reduction,
-        sink: &mut ErrorSink,
-    ) -> Option<SignalKind> {
-        let of = self.selector(value, sink);
-        let window = self.window(sink)?;
-        Some(SignalKind::Series { of: of?, reduction, window })
+/// `mean = "metric"`, or `mean = true` with `of`.
+fn mean(value: TomlValue<'_>, table: &TomlTable<'_>) -> Option<Selector> {
+    if value.toml().as_bool() == Some(true) {
+        return table.read_with("of", |value| histogram(value, table));
     }
+    let Some(of) = table.get("of") else { return histogram(value, table) };
+    let error = of.error("the metric is named twice");
+    of.cx.refuse(error.help("write `mean = \"METRIC\"`"))
+}
 
-    fn window(&self, sink: &mut ErrorSink) -> Option<Duration> {
-        self.table.read("window", sink, TomlValue::duration)
-    }
+/// A histogram or summary by its base name.
+fn histogram(value: TomlValue<'_>, table: &TomlTable<'_>) -> Option<Selector> {
+    let selector = selector(value, table)?;
+    let metric = &selector.metric;
+    let ending = ["_bucket", "_sum", "_count"].into_iter().find(|end| metric.ends_with(end));
+    let Some(ending) = ending else { return Some(selector) };
+    let error = value.error(format!("a histogram is named without its `{ending}`"));
+    value.cx.refuse(error.label(format!("write `{}`", metric.trim_end_matches(ending))))
+}
 
-    /// A selector with the signal's own restriction to a target and labels.
-    fn selector(&self, value: TomlValue<'a>, sink: &mut ErrorSink) -> Option<Selector> {
-        let mut selector = selector(value, sink)?;
-        let equal = |label: &str, value: &str| Matcher {
-            label: label.to_owned(),
-            test: Test::Equal(value.to_owned()),
-        };
-        if let Some(target) = self.table.get("target") {
-            self.targets.find("target", target, sink)?;
-            selector.matchers.push(equal("target", target.text(sink)?));
-        }
-        if let Some(value) = self.table.get("labels") {
-            let labels = labels(value, sink)?;
-            selector.matchers.extend(labels.iter().map(|(label, value)| equal(label, value)));
-        }
-        selectors::selector(value, &selector, sink);
-        Some(selector)
+/// How a gauge is read over time, and the window.
+fn over(table: &TomlTable<'_>) -> Option<(OverTime, Duration)> {
+    let over = table.read("over")?;
+    if over != OverTime::Last {
+        return Some((over, table.read("window")?));
     }
-
-    fn ratio(&self, value: TomlValue<'a>, sink: &mut ErrorSink) -> Option<SignalKind> {
-        let table = TomlTable::of(value, "ratio", sink)?;
-        table.check_keys(sink);
-        let of = table.read("of", sink, |value, sink| self.selector(value, sink));
-        let to = table.read("to", sink, |value, sink| self.selector(value, sink));
-        let window = self.window(sink);
-        let (of, reduction) = (of?, Reduction::Ratio { to: to? });
-        Some(SignalKind::Series { of, reduction, window: window? })
-    }
-
-    fn quantile(&self, value: TomlValue<'a>, sink: &mut ErrorSink) -> Option<SignalKind> {
-        let q = value.number(sink).and_then(|q| {
-            if (0.0..=1.0).contains(&q) {
-                return Some(q);
-            }
-            let error = value.error("a quantile is between 0 and 1");
-            sink.refuse(error.label("write 0.95 for the 95th percentile"))
-        });
-        let of = self.table.read("of", sink, |value, sink| self.histogram(value, sink));
-        let window = self.table.opt("window", sink, TomlValue::duration);
-        let (of, reduction) = (of?, Reduction::Quantile(q?));
-        Some(SignalKind::Series { of, reduction, window: window?.unwrap_or_default() })
-    }
-
-    /// `mean = "metric"`, or `mean = true` with `of`.
-    fn mean(&self, value: TomlValue<'a>, sink: &mut ErrorSink) -> Option<SignalKind> {
-        let of = if value.toml().as_bool() == Some(true) {
-            self.table.read("of", sink, |value, sink| self.histogram(value, sink))
-        } else if let Some(of) = self.table.get("of") {
-            let error = of.error("the metric is named twice");
-            sink.refuse(error.help("write `mean = \"METRIC\"`"))
-        } else {
-            self.histogram(value, sink)
-        };
-        let window = self.window(sink)?;
-        Some(SignalKind::Series { of: of?, reduction: Reduction::Mean, window })
-    }
-
-    /// A histogram or summary by its base name.
-    fn histogram(&self, value: TomlValue<'a>, sink: &mut ErrorSink) -> Option<Selector> {
-        let selector = self.selector(value, sink)?;
-        let metric = &selector.metric;
-        let ending = ["_bucket", "_sum", "_count"].into_iter().find(|end| metric.ends_with(end));
-        let Some(ending) = ending else { return Some(selector) };
-        let error = value.error(format!("a histogram is named without its `{ending}`"));
-        sink.refuse(error.label(format!("write `{}`", metric.trim_end_matches(ending))))
-    }
-
-    fn gauge(&self, value: TomlValue<'a>, sink: &mut ErrorSink) -> Option<SignalKind> {
-        let of = self.selector(value, sink);
-        let across = self.table.opt("across", sink, |value, sink| value.choice(&ACROSS, sink));
-        let (over, window) = self.over(sink)?;
-        let reduction = Reduction::Gauge { across: across?, over };
-        Some(SignalKind::Series { of: of?, reduction, window })
-    }
-
-    /// How it is read over time, and the window.
-    fn over(&self, sink: &mut ErrorSink) -> Option<(OverTime, Duration)> {
-        let words = [
-            ("last", OverTime::Last),
-            ("avg", OverTime::Avg),
-            ("min", OverTime::Min),
-            ("max", OverTime::Max),
-            ("median", OverTime::Median),
-            ("stddev", OverTime::Stddev),
-            ("delta", OverTime::Delta),
-            ("slope", OverTime::Slope),
-        ];
-        let over = self.table.read("over", sink, |value, sink| value.choice(&words, sink))?;
-        if over != OverTime::Last {
-            return Some((over, self.window(sink)?));
-        }
-        let Some(window) = self.table.get("window") else {
-            return Some((over, Duration::ZERO));
-        };
-        let error = window.error("`window` has no meaning for the last value of a gauge");
-        sink.refuse(error.help("add `over`, as in over = \"avg\""))
-    }
+    let Some(window) = table.get("window") else { return Some((over, Duration::ZERO)) };
+    let error = window.error("`window` has no meaning for the last value of a gauge");
+    window.cx.refuse(error.help("add `over`, as in over = \"avg\""))
 }
 
 /// A comparison with a number: `> 0`, `<= 5%`, `== -1`.
@@ -303,22 +211,19 @@ fn threshold(text: &str) -> Result<Threshold, TextError> {
 }
 
 /// A number, or a string that holds one with a unit.
-pub(crate) fn constant(
-    value: TomlValue<'_>,
-    sink: &mut ErrorSink,
-) -> Option<(SignalKind, Option<Unit>)> {
+pub(crate) fn constant(value: TomlValue<'_>) -> Option<(SignalKind, Option<Unit>)> {
     if value.as_str().is_none() {
-        return value.number(sink).map(|number| (SignalKind::Value(number), None));
+        return value.number().map(|number| (SignalKind::Value(number), None));
     }
-    let (number, unit) = value.parse(sink, literal)?;
+    let (number, unit) = value.parse(literal)?;
     Some((SignalKind::Value(number), unit))
 }
 
 /// Reports an error about a signal's whole expression, which only all signals together show.
-pub(crate) fn report_expression(named: &NamedTable<'_>, message: String, sink: &mut ErrorSink) {
-    let expr = named.table.get("expr").and_then(|value| Some((value, value.text(sink)?)));
-    sink.report(match expr {
+pub(crate) fn report_expression(table: &TomlTable<'_>, message: String) {
+    let expr = table.get("expr").and_then(|value| Some((value, value.text()?)));
+    table.cx.report(match expr {
         Some((value, text)) => value.error_within(TextError::new(0..text.len(), message)),
-        None => named.table.error(message),
+        None => table.error(message),
     });
 }

@@ -3,10 +3,9 @@
 
 use std::collections::HashMap;
 
-use super::named_table::NamedTable;
 use super::signal::report_expression;
 use crate::config::expr::lexer::mentioned;
-use crate::config::syntax::ErrorSink;
+use crate::config::syntax::TomlTable;
 
 /// How far the search has come with a signal.
 #[derive(Clone, Copy, PartialEq)]
@@ -19,11 +18,11 @@ enum Visit {
 
 /// The signals' indices in the order in which they are computed; those of a circle are reported
 /// and left out.
-pub(crate) fn order(signals: &[NamedTable<'_>], sink: &mut ErrorSink) -> Vec<usize> {
+pub(crate) fn order(signals: &[TomlTable<'_>]) -> Vec<usize> {
     let indices: HashMap<&str, usize> =
         signals.iter().enumerate().map(|(i, s)| (s.name, i)).collect();
-    let uses = |signal: &NamedTable<'_>| {
-        let text = signal.table.get("expr").and_then(|value| value.as_str());
+    let uses = |signal: &TomlTable<'_>| {
+        let text = signal.get("expr").and_then(|value| value.as_str());
         let names = text.map(mentioned).unwrap_or_default();
         // What is derived from a signal comes right after it.
         let of = |name: &String| name.split('.').next().and_then(|of| indices.get(of).copied());
@@ -57,7 +56,7 @@ pub(crate) fn order(signals: &[NamedTable<'_>], sink: &mut ErrorSink) -> Vec<usi
                 Visit::Open => {
                     let start = path.iter().position(|(on, _)| *on == next).unwrap_or(0);
                     let circle: Vec<_> = path[start..].iter().map(|(on, _)| *on).collect();
-                    report(signals, &circle, sink);
+                    report(signals, &circle);
                     circle.iter().for_each(|on| circular[*on] = true);
                 }
             }
@@ -67,11 +66,11 @@ pub(crate) fn order(signals: &[NamedTable<'_>], sink: &mut ErrorSink) -> Vec<usi
     order
 }
 
-fn report(signals: &[NamedTable<'_>], circle: &[usize], sink: &mut ErrorSink) {
+fn report(signals: &[TomlTable<'_>], circle: &[usize]) {
     let Some(first) = circle.iter().min().copied() else { return };
     let start = circle.iter().position(|on| *on == first).unwrap_or(0);
     let round = circle.iter().cycle().skip(start).take(circle.len() + 1);
     let names: Vec<_> = round.map(|on| format!("`{}`", signals[*on].name)).collect();
     let message = format!("a signal is computed from itself: {}", names.join(" from "));
-    report_expression(&signals[first], message, sink);
+    report_expression(&signals[first], message);
 }

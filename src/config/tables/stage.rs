@@ -8,11 +8,8 @@ use crate::model::name::StageName;
 use crate::model::rule::Rule;
 use crate::model::stage::{MAX_STAGES, Stage, Watched};
 
-use super::condition::{groups, read_condition};
-use super::deployment::hook_named;
-use super::named_table::{KnownNames, NamedTable, unknown_name};
-use crate::config::expr::scope::SignalScope;
-use crate::config::syntax::{ErrorSink, SourceSpan, TomlTable, TomlValue, all};
+use super::condition::groups;
+use crate::config::syntax::{FromToml, SourceSpan, TomlTable, TomlValue, all};
 
 /// The stages of all files as far as rules refer to them.
 pub(crate) struct StageTables<'a> {
@@ -27,41 +24,39 @@ pub(crate) struct StageTables<'a> {
 /// What stages refer to.
 #[derive(Clone, Copy)]
 pub(crate) struct StageScope<'a> {
-    pub(crate) signals: &'a SignalScope,
-    pub(crate) hooks: &'a KnownNames,
     /// The rules as they are written, and as they were read.
-    pub(crate) rule_tables: &'a [NamedTable<'a>],
+    pub(crate) rule_tables: &'a [TomlTable<'a>],
     pub(crate) rules: &'a [Option<Rule>],
     /// The hooks as they were read.
-    pub(crate) read_hooks: &'a [Option<Hook>],
+    pub(crate) hooks: &'a [Option<Hook>],
 }
 
 impl<'a> StageTables<'a> {
     /// Finds the stages of all files.
-    pub(crate) fn find(roots: &[TomlTable<'a>], is_whole: bool, sink: &mut ErrorSink) -> Self {
+    pub(crate) fn find(roots: &[TomlTable<'a>], is_whole: bool) -> Self {
         let mut tables: Vec<TomlTable<'a>> = Vec::new();
         let mut first: Option<SourceSpan> = None;
-        for entry in roots.iter().filter_map(|root| root.entry("stage")) {
+        for (cx, entry) in roots.iter().filter_map(|root| Some((root.cx, root.entry("stage")?))) {
             if let Some(first) = &first {
                 let error = entry.key_error("stages stand in one file, their order matters");
-                sink.report(error.also(first.clone(), "here are others"));
+                cx.report(error.also(first.clone(), "here are others"));
                 continue;
             }
             first = Some(entry.key_span());
             if entry.value.is_table() {
-                sink.report(entry.key_error("stages are a list").label("write `[[stage]]`"));
+                cx.report(entry.key_error("stages are a list").label("write `[[stage]]`"));
                 continue;
             }
-            let items = entry.value.list(sink).unwrap_or_default();
+            let items = entry.value.list().unwrap_or_default();
             if items.is_empty() {
                 let error = entry.key_error("there is no stage in it");
-                sink.report(error.help("write [[stage]] with `name` and `hold`, or leave it out"));
+                cx.report(error.help("write [[stage]] with `name` and `hold`, or leave it out"));
             }
             if items.len() > MAX_STAGES {
-                sink.report(entry.key_error(format!("more than {MAX_STAGES} stages")));
+                cx.report(entry.key_error(format!("more than {MAX_STAGES} stages")));
             }
-            let read = items.into_iter().filter_map(|item| TomlTable::of(item, "stage", sink));
-            tables.extend(read.take(MAX_STAGES).collect::<Vec<_>>());
+            let read = items.into_iter().filter_map(|item| TomlTable::unchecked(item, "stage"));
+            tables.extend(read.take(MAX_STAGES));
         }
         let text = |table: &TomlTable<'a>, key: &str| table.get(key)?.as_str();
         let names = tables.iter().filter_map(|s| Some((text(s, "name")?, text(s, "kind"))));
@@ -77,12 +72,8 @@ impl<'a> StageTables<'a> {
     }
 
     /// The stages that a rule means by a name: the one of that name, or all of that kind.
-    pub(crate) fn named(
-        &self,
-        value: TomlValue<'_>,
-        sink: &mut ErrorSink,
-    ) -> Option<Vec<StageName>> {
-        let own = value.name(sink, StageName::new)?;
+    pub(crate) fn named(&self, value: TomlValue<'_>) -> Option<Vec<StageName>> {
+        let own = StageName::from_toml(value)?;
         let is_own = |(known, _): &(&str, Option<&str>)| *known == own.as_str();
         if self.tables.is_empty() || self.names.iter().any(is_own) {
             return Some(vec![own]);
@@ -90,40 +81,34 @@ impl<'a> StageTables<'a> {
         let of_kind = self.names.iter().filter(|(_, kind)| *kind == Some(own.as_str()));
         let of_kind: Vec<StageName> =
             of_kind.filter_map(|(known, _)| StageName::new(known).ok()).collect();
-        if of_kind.is_empty() {
-            self.unknown(value, own.as_str(), sink);
-            return None;
+        if !of_kind.is_empty() {
+            return Some(of_kind);
         }
-        Some(of_kind)
-    }
-
-    /// Reports a stage that is not there.
-    fn unknown(&self, value: TomlValue<'_>, name: &str, sink: &mut ErrorSink) {
         let known = self.names.iter().flat_map(|(name, kind)| [Some(*name), *kind]).flatten();
-        let error = sink.suggest(unknown_name("stage", value, name), name, known);
+        let error = value.cx.suggest(value.unknown("stage"), own.as_str(), known);
         let names: Vec<&str> = self.names.iter().map(|(name, _)| *name).collect();
         let help = format!("the stages are {}; `kind` names several of them", names.join(", "));
-        sink.missing(error.help(help));
+        value.cx.missing(error.help(help))
     }
 
     /// Reads the stages.
-    pub(crate) fn read(&self, scope: StageScope<'_>, sink: &mut ErrorSink) -> Option<Vec<Stage>> {
+    pub(crate) fn read(&self, scope: StageScope<'_>) -> Option<Vec<Stage>> {
         let mut names: Vec<StageName> = Vec::new();
         let stages = all(self.tables.iter().map(|table| {
-            let stage = stage(table, scope, sink)?;
+            let stage = stage(table, scope)?;
             if names.contains(&stage.name) {
                 let message = format!("two stages are called `{}`", stage.name);
-                sink.report(table.error_at("name", message));
+                table.cx.report(table.error_at("name", message));
             }
             names.push(stage.name.clone());
             Some(stage)
         }))?;
-        self.check_watched(&stages, scope, sink);
+        self.check_watched(&stages, scope);
         Some(stages)
     }
 
     /// Reports stages of which nothing could ever say that they are clean.
-    fn check_watched(&self, stages: &[Stage], scope: StageScope<'_>, sink: &mut ErrorSink) {
+    fn check_watched(&self, stages: &[Stage], scope: StageScope<'_>) {
         for (stage, table) in stages.iter().zip(&self.tables) {
             let in_force =
                 |rule: &Rule| rule.stages.is_empty() || rule.stages.contains(&stage.name);
@@ -138,81 +123,68 @@ impl<'a> StageTables<'a> {
             if !watched && stage.limits.is_empty() {
                 let message = format!("nothing says whether stage `{}` is clean", stage.name);
                 let error = table.error(message);
-                sink.missing(error.help("write limits = [\"error_rate < 1%\"], or name `rules`"));
+                let help = "write limits = [\"error_rate < 1%\"], or name `rules`";
+                table.cx.missing::<()>(error.help(help));
             }
         }
     }
 }
 
-fn stage(table: &TomlTable<'_>, scope: StageScope<'_>, sink: &mut ErrorSink) -> Option<Stage> {
-    table.check_keys(sink);
-    let name = table.read("name", sink, |value, sink| value.name(sink, StageName::new));
+fn stage(table: &TomlTable<'_>, scope: StageScope<'_>) -> Option<Stage> {
+    table.check_keys();
     // A kind is called like a stage.
-    let kind = table.opt("kind", sink, |value, sink| value.name(sink, StageName::new));
-    let hold = table.read("hold", sink, TomlValue::duration);
-    let limits = table.read("limits", sink, |value, sink| {
-        value.each(sink, |value, sink| limit(value, scope.signals, sink))
-    });
-    let given = table.opt("given", sink, |value, sink| read_condition(value, scope.signals, sink));
-    let within = table.opt("within", sink, TomlValue::duration);
-    let enter = table.opt("enter", sink, |value, sink| enter(value, scope, sink));
-    let (name, hold) = (name?, hold?);
-    let watched = table.opt("rules", sink, |value, sink| {
-        value.each(sink, |value, sink| watched_rule(value, &name, scope, sink))
-    });
-    let (limits, given, enter, within) = (limits?, given?, enter?, within?);
+    let timed = table.all(["name", "hold"]);
+    let read: Option<(Option<StageName>, _, Option<_>)> = table.all(["kind", "given", "within"]);
+    let limits = table.read_with("limits", |value| value.each(limit));
+    let enter = table.opt("enter", |value| enter(value, scope));
+    let (name, hold) = timed?;
+    let watched = table.opt("rules", |value| value.each(|value| watched_rule(value, &name, scope)));
+    let (_, given, within) = read?;
+    let (limits, enter) = (limits?, enter?);
     if let (true, Some(given)) = (limits.is_empty(), table.get("given")) {
         let error = given.error("`given` is a floor for `limits`, and there are none");
-        return sink.refuse(error.help("a rule has a `given` of its own"));
+        return table.cx.refuse(error.help("a rule has a `given` of its own"));
     }
-    kind?;
     if within.is_some_and(|within| within <= hold) {
         let message = "`within` is not longer than `hold`, so it is never kept";
-        return sink.refuse(table.error_at("within", message));
+        return table.cx.refuse(table.error_at("within", message));
     }
     let watched = watched?.map_or(Watched::InForce, Watched::These);
     Some(Stage { name, hold, watched, limits, given, enter, within })
 }
 
-fn limit(value: TomlValue<'_>, signals: &SignalScope, sink: &mut ErrorSink) -> Option<Condition> {
-    let limit = read_condition(value, signals, sink)?;
-    match groups([&limit.cond], signals) {
+fn limit(value: TomlValue<'_>) -> Option<Condition> {
+    let limit = Condition::from_toml(value)?;
+    match groups([&limit.cond], &value.cx.signals.borrow()) {
         Ok(_) => Some(limit),
         Err(odd) => {
             let help = "a limit's signals are read by the same labels, or by none";
-            sink.refuse(value.error(odd).help(help))
+            value.cx.refuse(value.error(odd).help(help))
         }
     }
 }
 
-fn watched_rule(
-    value: TomlValue<'_>,
-    stage: &StageName,
-    scope: StageScope<'_>,
-    sink: &mut ErrorSink,
-) -> Option<RuleIx> {
-    let name = value.text(sink)?;
+fn watched_rule(value: TomlValue<'_>, stage: &StageName, scope: StageScope<'_>) -> Option<RuleIx> {
+    let name = value.text()?;
     let known = || scope.rule_tables.iter().map(|rule| rule.name);
     let Some(ix) = known().position(|known| known == name) else {
-        sink.missing(unknown_name("rule", value, name).suggest(name, known()));
-        return None;
+        return value.cx.missing(value.unknown("rule").suggest(name, known()));
     };
     let rule = scope.rules.get(ix).and_then(Option::as_ref);
     if rule.is_some_and(|rule| !rule.stages.is_empty() && !rule.stages.contains(stage)) {
-        let message = format!("rule `{name}` is not judged in stage `{stage}`");
-        return sink.refuse(value.error(message));
+        return value.refuse(format!("rule `{name}` is not judged in stage `{stage}`"));
     }
     Some(RuleIx(ix))
 }
 
 /// The hook that enters a stage. The stage itself says what must be seen after it.
-fn enter(value: TomlValue<'_>, scope: StageScope<'_>, sink: &mut ErrorSink) -> Option<HookIx> {
-    let ix = hook_named(value, scope.hooks, sink)?;
-    let hook = scope.read_hooks.get(ix.0).and_then(Option::as_ref);
+fn enter(value: TomlValue<'_>, scope: StageScope<'_>) -> Option<HookIx> {
+    let ix = HookIx::from_toml(value)?;
+    let hook = scope.hooks.get(ix.0).and_then(Option::as_ref);
     if hook.is_some_and(|hook| hook.cure.is_some() || hook.on_failure.is_some()) {
         let error = value.error("a hook that enters a stage has neither `cure` nor `on_failure`");
         let help = "the stage's limits say what must be seen, and `notify` tells people";
-        return sink.refuse(error.help(help));
+        return value.cx.refuse(error.help(help));
     }
     Some(ix)
 }

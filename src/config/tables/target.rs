@@ -6,9 +6,8 @@ use crate::model::name::TargetName;
 use crate::model::target::{HttpPage, NativeHistograms, Scheme, Target, TargetKind};
 
 use super::header::{headers, pairs};
-use super::named_table::NamedTable;
 use super::url::scrape_url;
-use crate::config::syntax::{ErrorSink, TextError, TomlTable, TomlValue};
+use crate::config::syntax::{TextError, TomlTable, TomlValue};
 
 /// The interval where neither a target nor who asks for one says it.
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(1);
@@ -21,15 +20,30 @@ fn default_timeout(interval: Duration) -> Duration {
 }
 
 /// Reads one target.
-pub(crate) fn target(named: &NamedTable<'_>, sink: &mut ErrorSink) -> Option<Target> {
-    let table = &named.table;
-    table.check_keys(sink);
-    let name = named.read_name(sink, TargetName::new);
-    let kind = page(table, sink).map(TargetKind::Page);
-    let interval = table.read("interval", sink, TomlValue::duration);
-    let sharpen = table.opt("sharpen", sink, |value, sink| sharpen(value, interval, sink));
-    let timeout = table.opt("timeout", sink, |value, sink| timeout(value, interval, sink));
-    let labels = table.opt("labels", sink, labels);
+pub(crate) fn target(table: &TomlTable<'_>) -> Option<Target> {
+    table.check_keys();
+    let name = table.own_name();
+    let kind = page(table).map(TargetKind::Page);
+    let interval = table.read("interval");
+    let within =
+        |value: TomlValue<'_>, is_allowed: fn(&Duration, &Duration) -> bool, what, help: &str| {
+            let time = value.duration()?;
+            if interval.is_none_or(|interval| is_allowed(&time, &interval)) {
+                return Some(time);
+            }
+            value.cx.refuse(value.error(what).help(help))
+        };
+    // It may be shorter than the timeout: a slow page is waited for all the same, and sampled less
+    // often.
+    let sharpen = table.opt("sharpen", |value| {
+        let help = "it is the interval while a rule is near its limit; leave it out";
+        within(value, Duration::lt, "`sharpen` is not shorter than the interval", help)
+    });
+    let timeout = table.opt("timeout", |value| {
+        let help = "a scrape must end before the next one starts";
+        within(value, Duration::le, "the timeout is longer than the interval", help)
+    });
+    let labels = table.opt("labels", labels);
     let interval = interval?;
     Some(Target {
         name: name?,
@@ -42,51 +56,19 @@ pub(crate) fn target(named: &NamedTable<'_>, sink: &mut ErrorSink) -> Option<Tar
 }
 
 /// Reads what a metrics page over HTTP has of its own.
-fn page(table: &TomlTable<'_>, sink: &mut ErrorSink) -> Option<HttpPage> {
-    let url = table.read("scrape", sink, |value, sink| value.parse(sink, scrape_url));
-    let headers = table.opt("headers", sink, headers);
-    let ca_file = table.opt("ca_file", sink, TomlValue::path);
-    let max_body = table.read("max_body", sink, size);
-    let native = table.read("native_histograms", sink, TomlValue::boolean);
+fn page(table: &TomlTable<'_>) -> Option<HttpPage> {
+    let url = table.read_with("scrape", |value| value.parse(scrape_url));
+    let headers = table.opt("headers", headers);
+    let read = table.all(["ca_file", "native_histograms"]);
+    let max_body = table.read_with("max_body", size);
     let url = url?;
     if let (Some(file), Scheme::Http) = (table.get("ca_file"), url.scheme) {
-        return sink.refuse(file.error("`ca_file` has no meaning for an http page"));
+        return file.refuse("`ca_file` has no meaning for an http page");
     }
-    Some(HttpPage {
-        url,
-        headers: headers?.unwrap_or_default(),
-        ca_file: ca_file?,
-        max_body: max_body?,
-        native_histograms: if native? { NativeHistograms::Ask } else { NativeHistograms::Never },
-    })
-}
-
-/// The interval while something is about to be decided. It may be shorter than the timeout: a slow
-/// page is waited for all the same, and sampled less often.
-fn sharpen(
-    value: TomlValue<'_>,
-    interval: Option<Duration>,
-    sink: &mut ErrorSink,
-) -> Option<Duration> {
-    let sharpen = value.duration(sink)?;
-    if interval.is_none_or(|interval| sharpen < interval) {
-        return Some(sharpen);
-    }
-    let error = value.error("`sharpen` is not shorter than the interval");
-    sink.refuse(error.help("it is the interval while a rule is near its limit; leave it out"))
-}
-
-fn timeout(
-    value: TomlValue<'_>,
-    interval: Option<Duration>,
-    sink: &mut ErrorSink,
-) -> Option<Duration> {
-    let timeout = value.duration(sink)?;
-    if interval.is_none_or(|interval| timeout <= interval) {
-        return Some(timeout);
-    }
-    let error = value.error("the timeout is longer than the interval");
-    sink.refuse(error.help("a scrape must end before the next one starts"))
+    let (headers, max_body) = (headers?.unwrap_or_default(), max_body?);
+    let (ca_file, native) = read?;
+    let native_histograms = if native { NativeHistograms::Ask } else { NativeHistograms::Never };
+    Some(HttpPage { url, headers, ca_file, max_body, native_histograms })
 }
 
 /// A target of this name for a page at a URL, everything else as it is by default.
@@ -109,29 +91,29 @@ pub fn target_at(name: TargetName, url: &str) -> Result<Target, String> {
 }
 
 /// Pairs of a label's name and its value.
-pub(crate) fn labels(value: TomlValue<'_>, sink: &mut ErrorSink) -> Option<Vec<(String, String)>> {
+pub(crate) fn labels(value: TomlValue<'_>) -> Option<Vec<(String, String)>> {
     /// Given by the guard or by the page's own format.
     const RESERVED: [&str; 4] = ["__name__", "target", "le", "quantile"];
-    pairs(value, sink, |entry, sink| {
+    pairs(value, |entry| {
         if RESERVED.contains(&entry.key) {
             let message = format!("the label `{}` is given by rollguard or by the page", entry.key);
-            return sink.refuse(entry.key_error(message));
+            return value.cx.refuse(entry.key_error(message));
         }
         if entry.key.is_empty() {
-            return sink.refuse(entry.key_error("a label's name is not empty"));
+            return value.cx.refuse(entry.key_error("a label's name is not empty"));
         }
-        entry.value.string(sink)
+        entry.value.string()
     })
 }
 
 /// A size: `64KiB`, `8MiB`, `1048576B`.
-fn size(value: TomlValue<'_>, sink: &mut ErrorSink) -> Option<u64> {
+fn size(value: TomlValue<'_>) -> Option<u64> {
     const UNITS: [(&str, u64); 5] =
         [("KiB", 1 << 10), ("MiB", 1 << 20), ("KB", 1_000), ("MB", 1_000_000), ("B", 1)];
     if value.as_str().is_none() {
-        return value.expected("a size like \"64KiB\" or \"8MiB\"", sink);
+        return value.expected("a size like \"64KiB\" or \"8MiB\"");
     }
-    value.parse(sink, |text| {
+    value.parse(|text| {
         let error = |message: &str| TextError::new(0..text.len(), message);
         let size = UNITS.iter().find_map(|(unit, size)| {
             let count: u64 = text.strip_suffix(unit)?.parse().ok()?;

@@ -4,14 +4,13 @@
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
-use toml::Spanned;
 use toml::de::DeTable;
 
 use crate::config::syntax::declaration::{self, TableDeclaration, declaration};
 use crate::config::syntax::diagnostic::Color;
 use crate::config::syntax::source::parse;
 use crate::config::syntax::table::asked;
-use crate::config::syntax::{Diagnostics, ErrorSink, SourceFile, TomlTable};
+use crate::config::syntax::{Diagnostics, ReadContext, SourceFile, TomlTable};
 use crate::config::{Compiled, compile};
 use crate::model::secrecy::RegisteredSecret;
 use crate::model::target::Secret;
@@ -127,25 +126,23 @@ fn secrets_are_made_in_one_file() {
 
 /// A table with a renamed key.
 static RENAMED: LazyLock<TableDeclaration> = LazyLock::new(|| {
-    static DOCUMENT: LazyLock<Spanned<DeTable<'static>>> = LazyLock::new(|| {
-        let key = "already = { was = \"relative\", default = false }";
-        let text = format!("[t]\ntitle = \"the table\"\n[t.keys]\n{key}\n");
-        DeTable::parse(text.leak()).unwrap()
-    });
-    declaration::tables(DOCUMENT.get_ref()).remove("t").unwrap()
+    let key = "already = { was = \"relative\", default = false }";
+    let text = format!("[t]\ntitle = \"the table\"\n[t.keys]\n{key}\n");
+    declaration::tables(text.leak()).remove("t").unwrap()
 });
 
 #[test]
 fn a_renamed_key_is_read_under_its_old_name_for_a_release() {
     let check = |text: &str, value: bool, said: &str| {
-        let mut sink = ErrorSink::default();
-        let tree = parse(0, text, &mut sink);
-        let table = TomlTable::declared_by(0, text, tree.get_ref(), &RENAMED);
-        table.check_keys(&mut sink);
-        let read =
-            table.read("already", &mut sink, crate::config::syntax::value::TomlValue::boolean);
-        assert_eq!(read, Some(value), "{text}");
-        let found = sink.finish(vec![file(text)]);
+        let cx = ReadContext::default();
+        let tree = parse(&cx, 0, text);
+        let table = TomlTable::root(&cx, 0, text, tree.get_ref(), &RENAMED);
+        table.check_keys();
+        assert_eq!(table.read("already"), Some(value), "{text}");
+        let found = match cx.finish(Some(()), vec![file(text)]) {
+            Ok(((), lints)) => lints,
+            Err(errors) => errors,
+        };
         let first = found.iter().next().map(|found| found.message.clone());
         assert_eq!(first.unwrap_or_default(), said, "{text}");
     };

@@ -1,33 +1,28 @@
 //! `unix` steps: lines that are sent to a socket, and what must be replied.
 
 use crate::model::hook::{Placeholder, Template};
-use crate::model::step::{Action, Connections, ReplyTest, UnixCall};
+use crate::model::step::{Action, ReplyTest, UnixCall};
 
 use super::secret::no_control;
-use crate::config::syntax::{ErrorSink, TextError, TomlTable, TomlValue, template};
+use crate::config::syntax::{FromToml, TextError, TomlTable, TomlValue, template};
 
 /// The most that a regular expression over a reply may take once compiled, in bytes; the same as
 /// for a matcher.
 const MAX_REGEX: usize = 64 * 1024;
 
 /// `unix = { path, send, expect, connections }`
-pub(crate) fn unix_action(value: TomlValue<'_>, sink: &mut ErrorSink) -> Option<Action<Template>> {
-    let table = TomlTable::of(value, "socket", sink)?;
-    table.check_keys(sink);
-    let path = table.read("path", sink, TomlValue::path);
-    let send = table.read("send", sink, |value, sink| value.each(sink, line));
+pub(crate) fn unix_action(value: TomlValue<'_>) -> Option<Action<Template>> {
+    let table = TomlTable::of(value, "socket")?;
+    let send = table.read_with("send", |value| value.each(line));
     // By default nothing: sockets of this kind say in words what is not well.
-    let expect = table.read("expect", sink, reply);
-    let words = [("each", Connections::Each), ("one", Connections::One)];
-    let connections = table.read("connections", sink, |value, sink| value.choice(&words, sink));
-    let call = UnixCall { path: path?, send: send?, expect: expect?, connections: connections? };
-    Some(Action::Unix(Box::new(call)))
+    let (path, expect, connections) = table.all(["path", "expect", "connections"])?;
+    Some(Action::Unix(Box::new(UnixCall { path, send: send?, expect, connections })))
 }
 
 /// A command. What is filled in must not be able to become another one: names hold neither line
 /// breaks nor `;`, but a reason is free text.
-fn line(value: TomlValue<'_>, sink: &mut ErrorSink) -> Option<Template> {
-    value.parse(sink, |text| {
+fn line(value: TomlValue<'_>) -> Option<Template> {
+    value.parse(|text| {
         no_control(text)?;
         let line = template(text)?;
         if line.names(Placeholder::Reason) {
@@ -41,21 +36,22 @@ fn line(value: TomlValue<'_>, sink: &mut ErrorSink) -> Option<Template> {
 }
 
 /// What must be replied: a text, or `{ contains }`, `{ prefix }` or `{ matches }`.
-pub(crate) fn reply(value: TomlValue<'_>, sink: &mut ErrorSink) -> Option<ReplyTest> {
-    if let Some(text) = value.as_str() {
-        return Some(ReplyTest::Exactly(text.trim().to_owned()));
-    }
-    let table = TomlTable::of(value, "reply", sink)?;
-    if !table.check_keys(sink) {
-        return None;
-    }
-    match (table.get("contains"), table.get("prefix"), table.get("matches")) {
-        (Some(value), None, None) => value.string(sink).map(ReplyTest::Contains),
-        (None, Some(value), None) => value.string(sink).map(ReplyTest::Prefix),
-        (None, None, Some(value)) => value.parse(sink, regex),
-        _ => {
-            let message = "a reply is a text, or has one of `contains`, `prefix` and `matches`";
-            sink.refuse(value.error(message))
+impl FromToml for ReplyTest {
+    fn from_toml(value: TomlValue<'_>) -> Option<Self> {
+        if let Some(text) = value.as_str() {
+            return Some(Self::Exactly(text.trim().to_owned()));
+        }
+        let table = TomlTable::unchecked(value, "reply")?;
+        if !table.check_keys() {
+            return None;
+        }
+        match (table.get("contains"), table.get("prefix"), table.get("matches")) {
+            (Some(value), None, None) => value.string().map(Self::Contains),
+            (None, Some(value), None) => value.string().map(Self::Prefix),
+            (None, None, Some(value)) => value.parse(regex),
+            _ => {
+                value.refuse("a reply is a text, or has one of `contains`, `prefix` and `matches`")
+            }
         }
     }
 }

@@ -3,29 +3,29 @@
 use crate::model::hook::Template;
 use crate::model::target::{Scheme, ScrapeUrl};
 
-use crate::config::syntax::{ErrorSink, TextError, TomlValue, template};
+use crate::config::syntax::{TextError, TomlValue, template};
 
 const EXAMPLE: &str = "write one like \"https://alerts.example.com\", secrets in headers or a file";
 
 /// An `http` or `https` URL of an API.
-pub(crate) fn http_url(value: TomlValue<'_>, sink: &mut ErrorSink) -> Option<String> {
+pub(crate) fn http_url(value: TomlValue<'_>) -> Option<String> {
     // The help of `scrape_url` is about pages that are scraped.
     let advise =
         |error: TextError| TextError { help: error.help.map(|_| EXAMPLE.to_owned()), ..error };
-    value.parse(sink, |url| scrape_url(url).map_err(advise).map(|_| url.to_owned()))
+    value.parse(|url| scrape_url(url).map_err(advise).map(|_| url.to_owned()))
 }
 
 /// A URL to which the path of an API is appended.
-pub(crate) fn base_url(value: TomlValue<'_>, sink: &mut ErrorSink) -> Option<String> {
-    let url = http_url(value, sink)?;
+pub(crate) fn base_url(value: TomlValue<'_>) -> Option<String> {
+    let url = http_url(value)?;
     let Some(at) = url.find('?') else { return Some(url) };
     let error = TextError::new(at..url.len(), "a path is appended to it, so it has no query");
-    sink.refuse(value.error_within(error))
+    value.cx.refuse(value.error_within(error))
 }
 
 /// A URL with placeholders, checked as it would be with each of them filled in.
-pub(crate) fn url_template(value: TomlValue<'_>, sink: &mut ErrorSink) -> Option<Template> {
-    value.parse(sink, |text| {
+pub(crate) fn url_template(value: TomlValue<'_>) -> Option<Template> {
+    value.parse(|text| {
         let url = template(text)?;
         // The places of the filled text are not those of the file, so the whole is underlined.
         let whole = |error: TextError| TextError { span: 0..text.len(), ..error };
