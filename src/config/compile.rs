@@ -17,7 +17,7 @@ use crate::model::target::Target;
 
 use crate::config::expr::lexer::mentioned;
 use crate::config::lint::plan::{
-    PlanLints, bake_is_long_enough, nothing_is_entered_unasked, rules_can_change,
+    bake_is_long_enough, lint_plan, lint_rules, nothing_is_entered_unasked, rules_can_change,
 };
 use crate::config::syntax::declaration::declaration;
 use crate::config::syntax::source::{body, parse, without_bom};
@@ -176,22 +176,14 @@ impl ParsedFiles<'_> {
 
     fn compile(&self) -> Option<(Settings, Plan)> {
         let roots = self.roots("main");
-        let (main, rules_files) = roots.split_first()?;
+        let main = roots.first()?;
         let cx = self.cx;
         let general = settings(main);
         let files: Option<(Vec<Pattern>, Option<Vec<PathBuf>>)> = main.all(["rules", "rules_path"]);
         if files.is_none() {
             cx.is_incomplete.set(true);
         }
-        rules_files.iter().for_each(only_rules);
-        let tables = Tables {
-            cx,
-            targets: named_tables(&roots[..1], "target"),
-            hooks: named_tables(&roots[..1], "hook"),
-            signals: named_tables(&roots, "signal"),
-            rules: named_tables(&roots, "rule"),
-            stages: StageTables::find(&roots, true),
-        };
+        let tables = Tables::find(cx, &roots, 1);
         for (known, tables) in [(&cx.targets, &tables.targets), (&cx.hooks, &tables.hooks)] {
             known.get_or_init(|| tables.iter().map(|table| table.name.to_owned()).collect());
         }
@@ -210,27 +202,19 @@ impl ParsedFiles<'_> {
         nothing_is_entered_unasked(main, &plan);
         rules_can_change(&plan, &tables.rules);
         if !cx.has_errors() {
-            tables.lints(&plan, &order).whole(main);
+            tables.lint(&plan, &order, Some(main));
         }
         Some((settings, plan))
     }
 
     fn rules_alone(&self, then: Option<HookIx>) -> Option<Plan> {
         let roots = self.roots("rules");
-        roots.iter().for_each(only_rules);
-        let tables = Tables {
-            cx: self.cx,
-            targets: Vec::new(),
-            hooks: Vec::new(),
-            signals: named_tables(&roots, "signal"),
-            rules: named_tables(&roots, "rule"),
-            stages: StageTables::find(&roots, false),
-        };
+        let tables = Tables::find(self.cx, &roots, 0);
         let (plan, order) = tables.plan(Some(nothing_guarded(then)))?;
         rules_can_change(&plan, &tables.rules);
         if !self.cx.has_errors() {
             roots.iter().for_each(not_empty);
-            tables.lints(&plan, &order).rules_alone();
+            tables.lint(&plan, &order, None);
         }
         Some(plan)
     }
@@ -285,6 +269,19 @@ impl PlacedSignals<'_> {
 }
 
 impl<'a> Tables<'a> {
+    /// Finds the tables of all files, of which so many, one or none, are main files.
+    fn find(cx: &'a ReadContext, roots: &[TomlTable<'a>], mains: usize) -> Self {
+        roots[mains..].iter().for_each(only_rules);
+        Self {
+            cx,
+            targets: named_tables(&roots[..mains], "target"),
+            hooks: named_tables(&roots[..mains], "hook"),
+            signals: named_tables(roots, "signal"),
+            rules: named_tables(roots, "rule"),
+            stages: StageTables::find(roots, mains > 0),
+        }
+    }
+
     /// The plan but for mode, channels and drill, and for each of its signals the declared one that
     /// it is or follows from.
     fn plan(&self, deployment: Option<DeploymentSettings>) -> Option<(Plan, Vec<usize>)> {
@@ -320,8 +317,8 @@ impl<'a> Tables<'a> {
     /// The signals in the order in which they are computed, what is derived from one right after
     /// it, and all their names.
     fn signals(&self, order: &[usize]) -> PlacedSignals<'a> {
-        let (signals, order_so_far, windows) = (Some(Vec::new()), Vec::new(), Vec::new());
-        let mut placed = PlacedSignals { cx: self.cx, signals, order: order_so_far, windows };
+        let (signals, windows) = (Some(Vec::new()), Vec::new());
+        let mut placed = PlacedSignals { cx: self.cx, signals, order: Vec::new(), windows };
         // Signals that could not be read and those of a circle keep a place that is never used:
         // there is no plan then.
         for table in &self.signals {
@@ -353,6 +350,14 @@ impl<'a> Tables<'a> {
         placed
     }
 
+    fn lint(&self, plan: &Plan, order: &[usize], main: Option<&TomlTable<'_>>) {
+        let signals: Vec<_> = order.iter().map(|at| &self.signals[*at]).collect();
+        lint_rules(plan, &self.rules);
+        if let Some(main) = main {
+            lint_plan(plan, main, &signals, &self.rules, &self.hooks);
+        }
+    }
+
     /// The signals whose earlier readings are named.
     fn looked_back_at(&self) -> HashSet<String> {
         let text = |table: &TomlTable<'a>, key: &str| table.get(key)?.as_str();
@@ -367,11 +372,6 @@ impl<'a> Tables<'a> {
         // Few say so, and cutting a text into tokens is most of the work.
         let names = texts.filter(|text| text.contains(".before")).flat_map(mentioned);
         names.filter_map(|name| Some(name.strip_suffix(".before")?.to_owned())).collect()
-    }
-
-    fn lints<'p>(&'p self, plan: &'p Plan, order: &[usize]) -> PlanLints<'p, 'a> {
-        let signals = order.iter().map(|at| &self.signals[*at]).collect();
-        PlanLints { plan, signals, rules: &self.rules, hooks: &self.hooks }
     }
 }
 

@@ -188,12 +188,10 @@ impl<'p> Floors<'p> {
                     is_left,
                 })
             }
-            Cond::And(..) => {
-                let mut all = Vec::new();
-                joined(cond, &mut all);
+            Cond::And(left, right) => {
                 let mut floors = floors.clone();
-                all.iter().for_each(|each| self.add(each, &mut floors));
-                all.into_iter().find_map(|each| self.bare(each, &floors))
+                self.add(cond, &mut floors);
+                self.bare(left, &floors).or_else(|| self.bare(right, &floors))
             }
             Cond::Or(left, right) => self.bare(left, floors).or_else(|| self.bare(right, floors)),
             Cond::Not(inner) => self.bare(inner, floors),
@@ -232,17 +230,6 @@ impl<'p> Floors<'p> {
         let mut all = Vec::new();
         cond.for_each_signal(&mut |ix| all.push(self.scales[ix.0].base));
         all
-    }
-}
-
-/// The sides of `a && b && c`.
-fn joined<'c>(cond: &'c Cond, all: &mut Vec<&'c Cond>) {
-    match cond {
-        Cond::And(left, right) => {
-            joined(left, all);
-            joined(right, all);
-        }
-        Cond::Compare(..) | Cond::Or(..) | Cond::Not(_) => all.push(cond),
     }
 }
 

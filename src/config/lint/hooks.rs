@@ -3,7 +3,7 @@
 //! filled in with nothing. Which commands are risky, [`commands`](super::commands) knows.
 
 use crate::model::deployment::Milestone;
-use crate::model::hook::{Placeholder, Step, Template};
+use crate::model::hook::{Placeholder, Step};
 use crate::model::index::HookIx;
 use crate::model::plan::Plan;
 use crate::model::step::Action;
@@ -18,7 +18,8 @@ pub(crate) fn empty_good(plan: &Plan, hooks: &[TomlTable<'_>]) {
     let deployment = &plan.deployment;
     let along = [Milestone::Begin, Milestone::Stage, Milestone::Trip, Milestone::Commit];
     let along = along.map(|milestone| (milestone.to_string(), deployment.along.at(milestone)));
-    let along = along.into_iter().filter(|_| deployment.good.is_none());
+    let entered = plan.stages.iter().map(|stage| ("enter".to_owned(), stage.enter));
+    let along = along.into_iter().chain(entered).filter(|_| deployment.good.is_none());
     // Who tells people is followed by who tells them that this failed.
     let next = |HookIx(hook): &HookIx| plan.hooks.get(*hook)?.on_failure;
     let told = std::iter::successors(deployment.notify, next).take(plan.hooks.len());
@@ -66,8 +67,7 @@ fn risk_of(step: &Step, earlier: &[Step], later: &[Step]) -> Option<RiskyCommand
     if let Action::Http(call) = &step.action {
         return risky_url(&call.url.open()?.fill(|_| "{}"));
     }
-    let Action::Run { argv, .. } = &step.action else { return None };
-    let words = words(argv);
+    let words = words(step);
     let commands = commands(&words);
     let found = commands.iter().enumerate().find_map(|(at, command)| {
         let found = risky(command)?;
@@ -79,8 +79,9 @@ fn risk_of(step: &Step, earlier: &[Step], later: &[Step]) -> Option<RiskyCommand
     found.or_else(|| moves_into(&commands, earlier))
 }
 
-/// A program and its arguments, as far as they are known now.
-fn words(argv: &[Template]) -> Vec<String> {
+/// The program that a step runs and its arguments, as far as they are known now.
+fn words(step: &Step) -> Vec<String> {
+    let Action::Run { argv, .. } = &step.action else { return Vec::new() };
     argv.iter().map(|word| word.fill(|_| "{}")).collect()
 }
 
@@ -91,8 +92,7 @@ fn is_moved(link: &[&str], later: &[Vec<&str>]) -> bool {
 }
 
 fn moves_in(link: &[&str], step: &Step) -> bool {
-    let Action::Run { argv, .. } = &step.action else { return false };
-    is_moved(link, &commands(&words(argv)))
+    is_moved(link, &commands(&words(step)))
 }
 
 /// `mv` and what it moves.
@@ -115,12 +115,7 @@ fn mv<'w>(command: &[&'w str]) -> Option<Mv<'w>> {
 /// A link that was made a moment ago and is moved over a link to a directory without `-T`: it ends
 /// up in that directory.
 fn moves_into(commands_here: &[Vec<&str>], earlier: &[Step]) -> Option<RiskyCommand> {
-    let earlier: Vec<Vec<String>> = earlier
-        .iter()
-        .filter_map(|step| {
-            if let Action::Run { argv, .. } = &step.action { Some(words(argv)) } else { None }
-        })
-        .collect();
+    let earlier: Vec<Vec<String>> = earlier.iter().map(words).collect();
     let before: Vec<Vec<&str>> = earlier.iter().flat_map(|argv| commands(argv)).collect();
     commands_here.iter().enumerate().find_map(|(at, command)| {
         let mv = mv(command).filter(|mv| !mv.whole)?;

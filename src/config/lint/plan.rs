@@ -1,5 +1,5 @@
 //! What only a whole plan shows: settings that do not go together, which are errors, and all lints,
-//! in the order in which they are found. PlanLints are about plans without errors.
+//! in the order in which they are found. Lints are about plans without errors.
 
 use crate::model::deployment::Arm;
 use crate::model::index::SignalIx;
@@ -12,50 +12,43 @@ use super::rules::{evidence_sources, no_evidence_floor, no_hook, short_hold};
 use super::signals::{interval_of, readings_of, short_window, unused_signals};
 use crate::config::syntax::{Diagnostic, TomlTable};
 
-/// A plan and the tables of its parts, each list in the plan's order.
-pub(crate) struct PlanLints<'p, 'a> {
-    pub(crate) plan: &'p Plan,
-    pub(crate) signals: Vec<&'p TomlTable<'a>>,
-    pub(crate) rules: &'p [TomlTable<'a>],
-    pub(crate) hooks: &'p [TomlTable<'a>],
+/// Lints that need nothing but rules and signals.
+pub(crate) fn lint_rules(plan: &Plan, rules: &[TomlTable<'_>]) {
+    let thin = evidence_sources(plan);
+    let floors = Floors::of(plan);
+    for (rule, table) in plan.rules.iter().zip(rules) {
+        no_evidence_floor(plan, rule, &thin, table);
+        floors.check(rule, table);
+    }
 }
 
-impl PlanLints<'_, '_> {
-    /// Lints that need nothing but rules and signals.
-    pub(crate) fn rules_alone(&self) {
-        let thin = evidence_sources(self.plan);
-        let floors = Floors::of(self.plan);
-        for (rule, table) in self.plan.rules.iter().zip(self.rules) {
-            no_evidence_floor(self.plan, rule, &thin, table);
-            floors.check(rule, table);
-        }
+/// The other lints of a whole configuration; each list of tables is in the plan's order.
+pub(crate) fn lint_plan(
+    plan: &Plan,
+    main: &TomlTable<'_>,
+    signals: &[&TomlTable<'_>],
+    rules: &[TomlTable<'_>],
+    hooks: &[TomlTable<'_>],
+) {
+    let intervals = plan.gathered(|ix, _| interval_of(plan, ix), Option::max);
+    for (rule, table) in plan.rules.iter().zip(rules) {
+        short_hold(rule, &intervals, table);
+        no_hook(rule, table);
     }
-
-    /// Lints of a whole configuration.
-    pub(crate) fn whole(&self, main: &TomlTable<'_>) {
-        self.rules_alone();
-        let plan = self.plan;
-        let intervals = plan.gathered(|ix, _| interval_of(plan, ix), Option::max);
-        for (rule, table) in plan.rules.iter().zip(self.rules) {
-            short_hold(rule, &intervals, table);
-            no_hook(rule, table);
+    for (ix, table) in signals.iter().enumerate() {
+        let ix = SignalIx(ix);
+        if !plan.signal(ix).name.is_derived() {
+            short_window(plan, ix, table);
         }
-        for (ix, table) in self.signals.iter().enumerate() {
-            let ix = SignalIx(ix);
-            if !plan.signal(ix).name.is_derived() {
-                short_window(plan, ix, table);
-            }
-            never_taken(plan, ix, readings_of(plan, ix), table);
-        }
-        unused_signals(plan, &self.signals);
-        unrepeatable_steps(plan, self.hooks);
-        empty_good(plan, self.hooks);
-        if plan.rules.is_empty() {
-            let message = "there is no rule, so nothing is judged";
-            let lint = Diagnostic::lint(main.span.clone(), message);
-            let help = "name files with rules, as in rules = [\"rules.d/*.toml\"]";
-            main.cx.report(lint.help(help));
-        }
+        never_taken(plan, ix, readings_of(plan, ix), table);
+    }
+    unused_signals(plan, signals);
+    unrepeatable_steps(plan, hooks);
+    empty_good(plan, hooks);
+    if plan.rules.is_empty() {
+        let lint = Diagnostic::lint(main.span.clone(), "there is no rule, so nothing is judged");
+        let help = "name files with rules, as in rules = [\"rules.d/*.toml\"]";
+        main.cx.report(lint.help(help));
     }
 }
 

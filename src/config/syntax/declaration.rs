@@ -150,14 +150,12 @@ impl TableDeclaration {
     }
 
     /// The names of the keys that go with this one of `one_of`.
-    pub(crate) fn names_for(&self, kind: &'static str) -> Vec<&'static str> {
-        if self.key(kind).alone {
-            return vec![kind];
-        }
-        let own = self.keys.iter().filter(|key| key.with.contains(&kind));
+    pub(crate) fn names_for(&self, kind: &str) -> Vec<&'static str> {
+        let kind = self.key(kind);
+        let own = self.keys.iter().filter(|key| key.with.contains(&kind.name));
         let common =
             |key: &&KeyDeclaration| key.with.is_empty() && !self.one_of.contains(&key.name);
-        let all = own.chain(self.keys.iter().filter(common));
-        std::iter::once(kind).chain(all.map(|key| key.name)).collect()
+        let others = own.chain(self.keys.iter().filter(common)).filter(|_| !kind.alone);
+        std::iter::once(kind).chain(others).map(|key| key.name).collect()
     }
 }

@@ -21,37 +21,31 @@ pub(crate) fn selector_within(
     text: &str,
     regexes: &mut RegexBudget,
 ) -> Result<Selector, TextError> {
-    let mut parser = SelectorParser { text, at: 0, regexes };
+    let mut parser = SelectorParser { text, at: 0, regexes, metric: None, matchers: Vec::new() };
     parser.skip_space();
-    let mut metric = parser.bare_name(NameKind::Metric).map(|span| text[span].to_owned());
-    let mut matchers = Vec::new();
+    parser.metric = parser.bare_name(":").map(|span| text[span].to_owned());
     parser.skip_space();
     if parser.eat("{") {
-        parser.matchers(&mut metric, &mut matchers)?;
+        parser.matchers()?;
     }
     parser.skip_space();
     if parser.at < text.len() {
         return Err(parser.trailing());
     }
-    match metric {
-        Some(metric) => Ok(Selector { metric, matchers }),
-        None => Err(TextError::new(0..text.len(), "a selector names a metric")
-            .help("write it before the braces, as in `http_requests_total{status=\"500\"}`")),
-    }
-}
-
-/// Which names need no quotes.
-#[derive(Clone, Copy, PartialEq)]
-enum NameKind {
-    /// `:` is allowed.
-    Metric,
-    Label,
+    let SelectorParser { metric, matchers, .. } = parser;
+    let metric = metric.ok_or_else(|| {
+        TextError::new(0..text.len(), "a selector names a metric")
+            .help("write it before the braces, as in `http_requests_total{status=\"500\"}`")
+    })?;
+    Ok(Selector { metric, matchers })
 }
 
 struct SelectorParser<'a> {
     text: &'a str,
     at: usize,
     regexes: &'a mut RegexBudget,
+    metric: Option<String>,
+    matchers: Vec<Matcher>,
 }
 
 impl SelectorParser<'_> {
@@ -74,11 +68,10 @@ impl SelectorParser<'_> {
         self.at..self.at + self.rest().chars().next().map_or(0, char::len_utf8)
     }
 
-    fn bare_name(&mut self, kind: NameKind) -> Option<Range<usize>> {
+    /// A name that needs no quotes, in which these characters are allowed besides letters.
+    fn bare_name(&mut self, besides: &str) -> Option<Range<usize>> {
         let rest = self.rest();
-        let inside = |c: char| {
-            c.is_ascii_alphanumeric() || c == '_' || (c == ':' && kind == NameKind::Metric)
-        };
+        let inside = |c: char| c.is_ascii_alphanumeric() || c == '_' || besides.contains(c);
         let len = rest.find(|c| !inside(c)).unwrap_or(rest.len());
         if len == 0 || rest.starts_with(|c: char| c.is_ascii_digit()) {
             return None;
@@ -87,44 +80,38 @@ impl SelectorParser<'_> {
         Some(self.at - len..self.at)
     }
 
-    fn matchers(
-        &mut self,
-        metric: &mut Option<String>,
-        matchers: &mut Vec<Matcher>,
-    ) -> Result<(), TextError> {
+    fn matchers(&mut self) -> Result<(), TextError> {
         loop {
             self.skip_space();
             if self.eat("}") {
                 return Ok(());
             }
-            self.matcher(metric, matchers)?;
-            if matchers.len() > MAX_MATCHERS {
+            self.matcher()?;
+            if self.matchers.len() > MAX_MATCHERS {
                 let message = format!("more than {MAX_MATCHERS} matchers");
                 return Err(TextError::new(self.here(), message));
             }
             self.skip_space();
             if !self.eat(",") && !self.rest().starts_with('}') {
-                let what = if self.rest().is_empty() {
-                    "`{` is never closed"
-                } else {
-                    "expected `,` or `}`"
-                };
-                return Err(TextError::new(self.here(), what));
+                return Err(TextError::new(
+                    self.here(),
+                    if self.rest().is_empty() {
+                        "`{` is never closed"
+                    } else {
+                        "expected `,` or `}`"
+                    },
+                ));
             }
         }
     }
 
-    fn matcher(
-        &mut self,
-        metric: &mut Option<String>,
-        matchers: &mut Vec<Matcher>,
-    ) -> Result<(), TextError> {
+    fn matcher(&mut self) -> Result<(), TextError> {
         let start = self.at;
         let quoted = self.rest().starts_with(['"', '\'', '`']);
         let label = if quoted {
             self.quoted()?
         } else {
-            let name = self.bare_name(NameKind::Label);
+            let name = self.bare_name("");
             let missing = || TextError::new(self.here(), "expected a label's name");
             self.text[name.ok_or_else(missing)?].to_owned()
         };
@@ -132,7 +119,14 @@ impl SelectorParser<'_> {
         self.skip_space();
         let Some(operator) = ["=~", "!~", "!=", "="].into_iter().find(|o| self.eat(o)) else {
             if quoted && self.rest().starts_with([',', '}']) {
-                return set_metric(metric, label, name);
+                if self.metric.is_some() {
+                    return Err(TextError::new(name, "the metric is named twice"));
+                }
+                if label.is_empty() {
+                    return Err(TextError::new(name, "a metric's name is not empty"));
+                }
+                self.metric = Some(label);
+                return Ok(());
             }
             let what = format!("expected `=`, `!=`, `=~` or `!~` after `{}`", label.escape_debug());
             return Err(TextError::new(self.here(), what));
@@ -147,8 +141,8 @@ impl SelectorParser<'_> {
             return Err(TextError::new(self.here(), "a label's value stands in quotes"));
         }
         let value = self.quoted()?;
-        let test = test(operator, value, value_start..self.at, self.regexes)?;
-        matchers.push(Matcher { label, test });
+        let test = self.test(operator, value, value_start..self.at)?;
+        self.matchers.push(Matcher { label, test });
         Ok(())
     }
 
@@ -190,6 +184,32 @@ impl SelectorParser<'_> {
             _ => TextError::new(self.here(), "the selector should end here"),
         }
     }
+
+    fn test(
+        &mut self,
+        operator: &str,
+        value: String,
+        span: Range<usize>,
+    ) -> Result<Test, TextError> {
+        let test = match operator {
+            "=" => return Ok(Test::Equal(value)),
+            "!=" => return Ok(Test::NotEqual(value)),
+            "=~" => Test::Matches,
+            _ => Test::NotMatches,
+        };
+        match self.regexes.compile(&value) {
+            Some(Ok(regex)) => Ok(test(regex)),
+            Some(Err(error)) => {
+                let wrong = TextError::new(span, "invalid regular expression");
+                Err(wrong.label(error.to_string()))
+            }
+            None => {
+                let message = "the regular expressions of all files are too large";
+                let error = TextError::new(span, message);
+                Err(error.help("select by fewer, simpler or equal values"))
+            }
+        }
+    }
 }
 
 /// What stands behind a backslash, as in Go, and how many bytes it takes.
@@ -215,44 +235,6 @@ pub(crate) fn escaped(rest: &str, quote: char) -> Option<(char, usize)> {
         _ => return None,
     };
     Some((plain, 1))
-}
-
-fn set_metric(
-    metric: &mut Option<String>,
-    name: String,
-    span: Range<usize>,
-) -> Result<(), TextError> {
-    if metric.is_some() {
-        return Err(TextError::new(span, "the metric is named twice"));
-    }
-    if name.is_empty() {
-        return Err(TextError::new(span, "a metric's name is not empty"));
-    }
-    *metric = Some(name);
-    Ok(())
-}
-
-fn test(
-    operator: &str,
-    value: String,
-    span: Range<usize>,
-    regexes: &mut RegexBudget,
-) -> Result<Test, TextError> {
-    let full = || {
-        let message = "the regular expressions of all files are too large";
-        TextError::new(span.clone(), message).help("select by fewer, simpler or equal values")
-    };
-    let mut regex = |value: &str| {
-        regexes.compile(value).ok_or_else(full)?.map_err(|error| {
-            TextError::new(span.clone(), "invalid regular expression").label(error.to_string())
-        })
-    };
-    Ok(match operator {
-        "=~" => Test::Matches(regex(&value)?),
-        "!~" => Test::NotMatches(regex(&value)?),
-        "!=" => Test::NotEqual(value),
-        _ => Test::Equal(value),
-    })
 }
 
 #[cfg(test)]

@@ -184,7 +184,7 @@ impl<'a> TomlTable<'a> {
     /// Reports every key that is not declared, and the old names of those that are. Answers whether
     /// all are known.
     pub(crate) fn check_keys(&self) -> bool {
-        self.check(&self.declaration.names(), &[])
+        self.check_keys_but(&[])
     }
 
     /// The same, where some more keys are dealt with elsewhere.
@@ -194,7 +194,6 @@ impl<'a> TomlTable<'a> {
 
     /// The same for the keys that go with one of the table's kinds.
     pub(crate) fn check_keys_for(&self, kind: &str, but: &[&str]) -> bool {
-        let kind = self.declaration.key(kind).name;
         self.check(&self.declaration.names_for(kind), but)
     }
 
