@@ -155,8 +155,11 @@ fn number(text: &str, at: usize) -> Result<(ExprToken, usize), TextError> {
     let unit_len = if rest[end..].starts_with('%') { 1 } else { run(&rest[end..]) };
     let len = end + unit_len;
     let written = &rest[..len];
-    let (value, unit) = apply_unit(value, &rest[end..len], written)
-        .ok_or_else(|| unknown_unit(at + end..at + len, &rest[end..len]))?;
+    let (value, unit) = apply_unit(value, &rest[end..len], written).ok_or_else(|| {
+        let message = format!("unknown unit `{}`", &rest[end..len]);
+        TextError::new(at + end..at + len, message)
+            .help("units are %, ms, s, m, h, d, B, KB, MB, GB, TB, KiB, MiB, GiB and TiB")
+    })?;
     if !value.is_finite() {
         return Err(error(len, format!("`{written}` is too large a number")));
     }
@@ -179,11 +182,6 @@ pub(crate) fn literal(text: &str) -> Result<(f64, Option<Unit>), TextError> {
         (ExprToken::Number(value, unit), len) if len == text.len() => Ok((value, unit)),
         _ => Err(error()),
     }
-}
-
-fn unknown_unit(span: Range<usize>, unit: &str) -> TextError {
-    TextError::new(span, format!("unknown unit `{unit}`"))
-        .help("units are %, ms, s, m, h, d, B, KB, MB, GB, TB, KiB, MiB, GiB and TiB")
 }
 
 fn apply_unit(value: f64, unit: &str, written: &str) -> Option<(f64, Option<Unit>)> {

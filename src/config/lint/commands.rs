@@ -3,12 +3,39 @@
 
 use std::path::Path;
 
-/// A command and what is wrong with it.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// A command that is known to be risky, and what is wrong with it.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct RiskyCommand {
+    /// A program and words that come one after another, whatever else stands between them.
+    /// Alternatives are separated by `|`.
+    words: &'static str,
+    /// Its name in messages.
     pub(crate) what: &'static str,
     pub(crate) risk: Risk,
     pub(crate) instead: &'static str,
+    /// Whether it is risky with all of its arguments, and with those after the words.
+    is_risky: fn(&[&str], &[&str]) -> bool,
+}
+
+/// A command that is risky whatever its arguments are, and what to do instead.
+pub(crate) const fn pattern(
+    words: &'static str,
+    risk: Risk,
+    instead: &'static str,
+) -> RiskyCommand {
+    RiskyCommand { words, what: words, risk, instead, is_risky: |_, _| true }
+}
+
+impl RiskyCommand {
+    /// The same, where another name says more than its words.
+    const fn called(self, what: &'static str) -> Self {
+        Self { what, ..self }
+    }
+
+    /// The same, where it is only risky with some arguments.
+    const fn when(self, is_risky: fn(&[&str], &[&str]) -> bool) -> Self {
+        Self { is_risky, ..self }
+    }
 }
 
 /// What is wrong with a command.
@@ -28,34 +55,6 @@ pub(crate) enum Risk {
     GoesInto,
 }
 
-/// A command that is known to be risky.
-struct CommandPattern {
-    /// A program and words that come one after another, whatever else stands between them.
-    /// Alternatives are separated by `|`.
-    words: &'static str,
-    found: RiskyCommand,
-    /// Whether it is risky with all of its arguments, and with those after the words.
-    is_risky: fn(&[&str], &[&str]) -> bool,
-}
-
-const fn pattern(words: &'static str, risk: Risk, instead: &'static str) -> CommandPattern {
-    let found = RiskyCommand { what: words, risk, instead };
-    CommandPattern { words, found, is_risky: |_, _| true }
-}
-
-impl CommandPattern {
-    /// The same, where another name says more than its words.
-    const fn called(mut self, what: &'static str) -> Self {
-        self.found.what = what;
-        self
-    }
-
-    /// The same, where it is only risky with some arguments.
-    const fn when(self, is_risky: fn(&[&str], &[&str]) -> bool) -> Self {
-        Self { is_risky, ..self }
-    }
-}
-
 const UNDO: &str = "kubectl rollout undo";
 const PIN_UNDO: &str = "add `--to-revision` or set the image";
 const BY_DIGEST: &str = "name the image by its digest";
@@ -67,7 +66,7 @@ const ONE_ATTEMPT: &str = "give it one attempt, and let the cure tell after an i
 const BY_NAME: &str = "deploy the good version or image by its name";
 
 /// The first that matches is meant.
-const PATTERNS: &[CommandPattern] = {
+const PATTERNS: &[RiskyCommand] = {
     use Risk::{HasAGap, Newest, Repeats, Steps, Toggles};
     &[
         pattern("kubectl|oc rollout|rollouts undo", Toggles, PIN_UNDO).called(UNDO).when(unpinned),
@@ -174,18 +173,18 @@ pub(crate) fn risky(command: &[&str]) -> Option<RiskyCommand> {
         if name == "curl" {
             return all.iter().find_map(|word| risky_url(word.trim_matches(['"', '\''])));
         }
-        let is_of = |pattern: &&CommandPattern| {
+        let is_of = |pattern: &RiskyCommand| {
             let (programs, words) = pattern.words.split_once(' ').unwrap_or((pattern.words, ""));
             let after = behind(all, words).filter(|_| is_one_of(name, programs));
             after.is_some_and(|after| (pattern.is_risky)(all, after))
         };
-        PATTERNS.iter().find(is_of).map(|pattern| pattern.found)
+        PATTERNS.iter().copied().find(is_of)
     })
 }
 
 /// A URL that turns something over.
 pub(crate) fn risky_url(url: &str) -> Option<RiskyCommand> {
-    let toggles = |what, instead| Some(RiskyCommand { what, risk: Risk::Toggles, instead });
+    let toggles = |what, instead| Some(pattern(what, Risk::Toggles, instead));
     let (path, query) = url.split_once('?').unwrap_or((url, ""));
     if query.split('&').any(|pair| pair == "rollback=previous") {
         return toggles("rollback=previous", "update the service with the good image");

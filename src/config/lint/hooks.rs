@@ -8,7 +8,7 @@ use crate::model::index::HookIx;
 use crate::model::plan::Plan;
 use crate::model::step::Action;
 
-use super::commands::{Risk, RiskyCommand, commands, program, risky, risky_url};
+use super::commands::{Risk, RiskyCommand, commands, pattern, program, risky, risky_url};
 use crate::config::syntax::{TomlTable, TomlValue};
 
 /// Reports hooks that name `{good}` although no good version may be known: those that tell people
@@ -124,14 +124,13 @@ fn moves_into(commands_here: &[Vec<&str>], earlier: &[Step]) -> Option<RiskyComm
             let links = made.iter().any(|word| program(word) == Some("ln"));
             links && made.last() == mv.names.first()
         });
-        let (what, instead) = ("mv", "write `mv -T`");
-        is_link.then_some(RiskyCommand { what, risk: Risk::GoesInto, instead })
+        is_link.then_some(pattern("mv", Risk::GoesInto, "write `mv -T`"))
     })
 }
 
 /// The message and the help about a risky command, unless the step is only done once.
 fn judge(command: RiskyCommand, step: &Step) -> Option<(String, String)> {
-    let RiskyCommand { what, risk, instead } = command;
+    let RiskyCommand { what, risk, instead, .. } = command;
     let may_repeat = step.idempotent || step.attempts > 1;
     let (message, why) = match risk {
         Risk::Toggles | Risk::Repeats if !may_repeat => return None,

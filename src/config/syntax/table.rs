@@ -6,7 +6,7 @@ use toml::de::DeTable;
 use crate::model::name::NameError;
 
 use super::context::ReadContext;
-use super::declaration::{KeyDeclaration, TableDeclaration, declaration};
+use super::declaration::{TableDeclaration, declaration};
 use super::diagnostic::{Diagnostic, SourceSpan};
 use super::value::{FromToml, TomlEntry, TomlValue, entries};
 
@@ -51,10 +51,8 @@ impl<'a> TomlTable<'a> {
     /// The same, where which keys it may have depends on what it says.
     pub(crate) fn unchecked(value: TomlValue<'a>, name: &str) -> Option<Self> {
         let Some(table) = value.toml().as_table() else { return value.expected("a table") };
-        let TomlValue { cx, file, source, .. } = value;
-        let (declaration, span) = (declaration(name), value.span());
-        let title = declaration.title.to_owned();
-        Some(Self { cx, file, source, table, declaration, name: "", title, span })
+        let root = Self::root(value.cx, value.file, value.source, table, declaration(name));
+        Some(Self { span: value.span(), ..root })
     }
 
     /// The table at a key, which has the name of its declaration and stands where it is named.
@@ -121,7 +119,9 @@ impl<'a> TomlTable<'a> {
         self.declaration.keys.iter().any(|declared| declared.name == key)
     }
 
-    fn value_of(&self, key: &'static KeyDeclaration) -> Option<TomlValue<'a>> {
+    /// What is written at the key, be it under the name that it had one release ago.
+    pub(crate) fn get(&self, key: &str) -> Option<TomlValue<'a>> {
+        let key = self.declaration.key(key);
         #[cfg(test)]
         asked::note(self.declaration, key.name);
         let node = self.table.get(key.name).or_else(|| self.table.get(key.was?))?;
@@ -129,9 +129,13 @@ impl<'a> TomlTable<'a> {
         Some(TomlValue { cx, file, source, node, key: Some(key) })
     }
 
-    /// What is written at the key, be it under the name that it had one release ago.
-    pub(crate) fn get(&self, key: &str) -> Option<TomlValue<'a>> {
-        self.value_of(self.declaration.key(key))
+    /// What is written at the key, else its default.
+    fn value(&self, key: &str) -> Option<TomlValue<'a>> {
+        self.get(key).or_else(|| {
+            let key = self.declaration.key(key);
+            let Self { cx, file, source, .. } = *self;
+            Some(TomlValue { cx, file, source, node: key.default?, key: Some(key) })
+        })
     }
 
     /// Reads what the key holds: what is written, else its default. A key without either is
@@ -167,14 +171,6 @@ impl<'a> TomlTable<'a> {
         read: impl FnOnce(TomlValue<'a>) -> Option<T>,
     ) -> Option<Option<T>> {
         self.get(key).map_or(Some(None), |value| read(value).map(Some))
-    }
-
-    /// What is written at the key, else its default.
-    fn value(&self, key: &str) -> Option<TomlValue<'a>> {
-        let key = self.declaration.key(key);
-        let Self { cx, file, source, .. } = *self;
-        let default = || Some(TomlValue { cx, file, source, node: key.default?, key: Some(key) });
-        self.value_of(key).or_else(default)
     }
 
     fn missing<T>(&self, key: &str) -> Option<T> {

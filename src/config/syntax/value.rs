@@ -242,15 +242,10 @@ impl<'a> TomlValue<'a> {
 
     /// A finite number.
     pub(crate) fn number(self) -> Option<f64> {
-        let text = match self.toml() {
-            DeValue::Integer(number) if number.radix() == 10 => number.as_str(),
-            DeValue::Float(number) => number.as_str(),
-            DeValue::Integer(_)
-            | DeValue::String(_)
-            | DeValue::Boolean(_)
-            | DeValue::Datetime(_)
-            | DeValue::Array(_)
-            | DeValue::Table(_) => return self.expected("a decimal number"),
+        let text = match (self.toml().as_integer(), self.toml().as_float()) {
+            (Some(number), _) if number.radix() == 10 => number.as_str(),
+            (_, Some(number)) => number.as_str(),
+            _ => return self.expected("a decimal number"),
         };
         let number = text.parse().ok().filter(|n: &f64| n.is_finite());
         number.or_else(|| self.refuse(format!("`{text}` is not a finite number")))
