@@ -7,8 +7,9 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use rollguard::model::native::NativeHistogram;
 use rollguard::exposition::{
-    Format, Limits, Malformed, NameSet, Native, PageError, Reader, Sample, Sink, Tally, Whole,
+    Format, Limits, Malformed, NameSet, PageError, Reader, Sample, Sink, Tally, Whole,
 };
 
 #[derive(Debug, Default, Clone, PartialEq)]
@@ -28,8 +29,8 @@ impl Sink for Notes {
         self.samples.push((sample.name.into_owned(), words));
     }
 
-    fn native(&mut self, native: Native<'_>) {
-        let Native { series, histogram, timestamp, .. } = native;
+    fn native(&mut self, sample: Sample<'_>, histogram: NativeHistogram) {
+        let Sample { series, timestamp, .. } = sample;
         self.natives.push(format!("{series} {histogram:?} {timestamp:?}"));
     }
 

@@ -4,9 +4,10 @@
 use std::io::{self, Read, Write};
 
 use crate::exposition::{
-    Exemplar, Format, Labels, Limits, Malformed, Native, PageError, Reader, Sample, Sink,
-    StrictReader, Tally, Whole,
+    Exemplar, Format, Labels, Limits, Malformed, PageError, Reader, Sample, Sink, StrictReader,
+    Tally, Whole,
 };
+use crate::model::native::{NativeHistogram, Parts};
 
 /// Bytes read at a time.
 const CHUNK_BYTES: usize = 64 << 10;
@@ -119,9 +120,9 @@ impl<O: Write, E: Write> Sink for Printer<O, E> {
         }
     }
 
-    fn native(&mut self, native: Native<'_>) {
+    fn native(&mut self, series: Sample<'_>, histogram: NativeHistogram) {
         if self.failed.is_none() {
-            self.failed = print_native(&mut self.out, &native).err();
+            self.failed = print_native(&mut self.out, &series, histogram.parts()).err();
         }
     }
 
@@ -169,9 +170,8 @@ fn print(out: &mut impl Write, sample: &Sample<'_>) -> io::Result<()> {
     }
 }
 
-fn print_native(out: &mut impl Write, native: &Native<'_>) -> io::Result<()> {
-    let parts = native.histogram.parts();
-    head(out, &native.name, native.labels, parts.count, native.timestamp)?;
+fn print_native(out: &mut impl Write, series: &Sample<'_>, parts: &Parts) -> io::Result<()> {
+    head(out, &series.name, series.labels, parts.count, series.timestamp)?;
     let (schema, threshold) = (parts.schema, number(parts.zero_threshold));
     write!(out, r#","native":{{"schema":{schema},"zero_threshold":"{threshold}""#)?;
     for (name, value) in

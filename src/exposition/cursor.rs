@@ -63,11 +63,11 @@ impl Cursor<'_> {
     }
 
     #[inline]
-    pub(super) fn number(&mut self, missing: Reason) -> Result<f64, LineStop> {
+    pub(super) fn number(&mut self) -> Result<f64, LineStop> {
         self.skip_space();
         let (from, token) = self.token();
         if token.is_empty() {
-            return Err(LineStop::At(from, missing));
+            return Err(LineStop::At(from, Reason::MissingValue));
         }
         number::value(token).map_err(|reason| LineStop::At(from, reason))
     }
@@ -91,47 +91,33 @@ impl Cursor<'_> {
         slot: &mut NameSlot,
     ) -> Result<(), LineStop> {
         let open = self.at - 1;
+        let mut behind_label = false;
         if let Some(last) = spans.last() {
-            self.at = last.end();
-            self.separator(open)?;
+            (self.at, behind_label) = (last.end(), true);
         }
-        while !self.closed(open)? {
-            let from = self.at;
-            if let Some((name, value)) = self.label(slot)? {
-                let span = admit(self.line, (name, value), spans, limit, from)?;
-                spans.push(span);
+        loop {
+            self.skip_space();
+            match self.peek() {
+                Some(b'}') => {
+                    self.at += 1;
+                    return Ok(());
+                }
+                None => return Err(LineStop::At(open, Reason::UnterminatedBraces)),
+                // The last label may lack the comma.
+                Some(b',') if behind_label => {
+                    self.at += 1;
+                    behind_label = false;
+                }
+                Some(_) if behind_label => return Err(self.stop(Reason::MissingComma)),
+                Some(_) => {
+                    let from = self.at;
+                    if let Some((name, value)) = self.label(slot)? {
+                        let span = admit(self.line, (name, value), spans, limit, from)?;
+                        spans.push(span);
+                    }
+                    behind_label = true;
+                }
             }
-            self.separator(open)?;
-        }
-        Ok(())
-    }
-
-    /// Steps over `}` if that is what comes next.
-    #[inline]
-    fn closed(&mut self, open: usize) -> Result<bool, LineStop> {
-        self.skip_space();
-        match self.peek() {
-            Some(b'}') => {
-                self.at += 1;
-                Ok(true)
-            }
-            Some(_) => Ok(false),
-            None => Err(LineStop::At(open, Reason::UnterminatedBraces)),
-        }
-    }
-
-    /// Steps over the comma behind a label; the last one may lack it.
-    #[inline]
-    fn separator(&mut self, open: usize) -> Result<(), LineStop> {
-        self.skip_space();
-        match self.peek() {
-            Some(b',') => {
-                self.at += 1;
-                Ok(())
-            }
-            Some(b'}') => Ok(()),
-            Some(_) => Err(self.stop(Reason::MissingComma)),
-            None => Err(LineStop::At(open, Reason::UnterminatedBraces)),
         }
     }
 
@@ -140,7 +126,12 @@ impl Cursor<'_> {
     fn label(&mut self, slot: &mut NameSlot) -> Result<Option<(LineSlice, LineSlice)>, LineStop> {
         let from = self.at;
         let quoted = self.peek() == Some(b'"');
-        let name = if quoted { self.quoted()? } else { self.word() };
+        let name = if quoted {
+            self.quoted()?
+        } else {
+            self.at = scan::label_name_end(self.line, from);
+            LineSlice::new(from, self.at, false)
+        };
         if name.from() == name.to() {
             return Err(LineStop::At(from, Reason::BadLabelName));
         }
@@ -165,16 +156,9 @@ impl Cursor<'_> {
         Ok(Some((name, self.quoted()?)))
     }
 
-    #[inline]
-    fn word(&mut self) -> LineSlice {
-        let from = self.at;
-        self.at = scan::label_name_end(self.line, from);
-        LineSlice::new(from, self.at, false)
-    }
-
     /// Reads a quoted string from its opening to behind its closing quote.
     #[inline]
-    fn quoted(&mut self) -> Result<LineSlice, LineStop> {
+    pub(super) fn quoted(&mut self) -> Result<LineSlice, LineStop> {
         let from = self.at + 1;
         let mut to = from;
         let mut escaped = false;
@@ -207,7 +191,8 @@ fn admit(
     }
     let before = spans.last().map_or(0, |last| last.seen);
     let bits = name_bits(name, line);
-    if before & bits != 0 && spans.iter().any(|old| same(old.name, name, line)) {
+    if before & bits != 0 && spans.iter().any(|old| decoded(old.name, line) == decoded(name, line))
+    {
         return Err(LineStop::At(from, Reason::DuplicateLabel));
     }
     if spans.len() == limit {
@@ -224,18 +209,9 @@ fn name_bits(name: LineSlice, line: &[u8]) -> u64 {
         return 1;
     }
     let raw = name.raw(line);
-    let (first, last) = (raw.first().copied(), raw.last().copied());
-    let key =
-        raw.len() as u64 ^ u64::from(first.unwrap_or(0)) << 8 ^ u64::from(last.unwrap_or(0)) << 16;
+    let [first, last] = [raw.first(), raw.last()].map(|byte| u64::from(*byte.unwrap_or(&0)));
+    let key = raw.len() as u64 ^ first << 8 ^ last << 16;
     1 << (key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 58)
-}
-
-#[inline]
-fn same(a: LineSlice, b: LineSlice, line: &[u8]) -> bool {
-    match (a.is_escaped(), b.is_escaped()) {
-        (false, false) => a.raw(line) == b.raw(line),
-        (true, _) | (_, true) => decoded(a, line) == decoded(b, line),
-    }
 }
 
 /// The name that the piece stands for.
@@ -244,9 +220,7 @@ pub(super) fn decoded(piece: LineSlice, line: &[u8]) -> Cow<'_, [u8]> {
     if !piece.is_escaped() {
         return Cow::Borrowed(raw);
     }
-    match String::from_utf8_lossy(raw) {
-        Cow::Borrowed(text) => Cow::Owned(labels::unescape(text).into_bytes()),
-        // Not UTF-8: the line is refused for it later.
-        Cow::Owned(_) => Cow::Borrowed(raw),
-    }
+    // What is not UTF-8 is refused for it later.
+    let text = std::str::from_utf8(raw);
+    text.map_or(Cow::Borrowed(raw), |text| Cow::Owned(labels::unescape(text).into_bytes()))
 }

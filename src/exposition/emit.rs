@@ -7,53 +7,53 @@ use std::borrow::Cow;
 
 use super::format::Dialect;
 use super::line::{self, LineParser, ParsedLine};
-use super::metric::{
-    HistogramMessage, Metric, MetricFault, MetricType, MetricValue, SummaryMessage,
-};
+use super::metric::{Metric, MetricType, MetricValue};
 use super::names::{Head, NameFilter};
-use super::{Malformed, NameSet, Native, PageError, Reason, Sample, Sink, Tally, Timestamp};
-use super::{float, scan};
-use crate::model::native::{MAX_PAGE_BUCKETS, NativeHistogram};
+use super::wire::MetricFault;
+use super::{Malformed, NameSet, PageError, Reason, Sample, Sink, Tally, Timestamp, float, scan};
+use crate::model::native::MAX_PAGE_BUCKETS;
 
 /// What may stand behind a family's name in the name of a sample.
 const SUFFIXES: [&str; 4] = ["", "_bucket", "_sum", "_count"];
 
-/// Which of a family's names are wanted, in the order of [`SUFFIXES`].
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct WantedNames {
+/// A family at hand.
+#[derive(Debug, Default)]
+pub(super) struct FamilyMessage {
+    /// Empty until it was read.
+    pub(super) name: String,
+    /// Which of its names are wanted, in the order of [`SUFFIXES`].
     samples: [bool; SUFFIXES.len()],
     native: bool,
+    /// From 1.
+    pub(super) number: u64,
 }
 
-impl WantedNames {
-    /// Looks up every name that samples of the family may have.
-    pub(super) fn new(family: &[u8], names: Option<&NameSet>, scratch: &mut Vec<u8>) -> Self {
-        let samples = SUFFIXES.map(|suffix| {
-            scratch.clear();
-            scratch.extend_from_slice(family);
-            scratch.extend_from_slice(suffix.as_bytes());
-            names.is_none_or(|names| names.contains(scratch))
-        });
-        Self { samples, native: names.is_none_or(|names| names.contains_native(family)) }
+impl FamilyMessage {
+    /// A family of which nothing is read.
+    pub(super) fn new(number: u64) -> Self {
+        Self { number, ..Self::default() }
     }
 
-    /// Whether any is.
-    pub(super) fn any(self) -> bool {
+    /// Takes the name and looks up every name that samples of the family may have.
+    pub(super) fn rename(&mut self, name: &str, names: Option<&NameSet>) {
+        name.clone_into(&mut self.name);
+        self.samples = SUFFIXES.map(|suffix| {
+            self.name.push_str(suffix);
+            let wanted = names.is_none_or(|names| names.contains(self.name.as_bytes()));
+            self.name.truncate(name.len());
+            wanted
+        });
+        self.native = names.is_none_or(|names| names.contains_native(name.as_bytes()));
+    }
+
+    /// Whether any of its names is wanted.
+    pub(super) fn is_wanted(&self) -> bool {
         self.native || self.samples.contains(&true)
     }
 
-    fn has(self, suffix: &str) -> bool {
+    fn wants(&self, suffix: &str) -> bool {
         SUFFIXES.iter().zip(self.samples).any(|(known, wanted)| *known == suffix && wanted)
     }
-}
-
-/// A family at hand.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct FamilyMessage<'a> {
-    pub(super) name: &'a str,
-    pub(super) wanted: WantedNames,
-    /// From 1.
-    pub(super) number: u64,
 }
 
 /// Why a metric gave less than it should.
@@ -65,33 +65,14 @@ pub(super) enum MetricStop {
     Page(PageError),
 }
 
-impl From<MetricFault> for MetricStop {
-    fn from(fault: MetricFault) -> Self {
-        Self::Fault(fault)
-    }
-}
-
-impl From<PageError> for MetricStop {
-    fn from(error: PageError) -> Self {
-        Self::Page(error)
-    }
-}
-
 /// Hands metrics to a sink.
 #[derive(Debug)]
 pub(super) struct Emitter {
-    scribe: Scribe,
+    parser: LineParser,
+    text: String,
     max_samples: u64,
     native_buckets: usize,
     pub(super) tally: Tally,
-}
-
-/// Writes series as text and reads them.
-#[derive(Debug)]
-struct Scribe {
-    parser: LineParser,
-    filter: NameFilter<'static>,
-    text: String,
 }
 
 /// A label besides those of the metric.
@@ -100,112 +81,73 @@ type Extra = Option<(&'static str, f64)>;
 impl Emitter {
     pub(super) fn new(max_labels: usize, max_samples: u64) -> Self {
         let parser = LineParser::new(Dialect::Text, max_labels);
-        let scribe = Scribe { parser, filter: NameFilter::new(None), text: String::new() };
-        Self { scribe, max_samples, native_buckets: 0, tally: Tally::default() }
+        let (text, tally) = (String::new(), Tally::default());
+        Self { parser, text, max_samples, native_buckets: 0, tally }
     }
 
-    /// Hands over what a metric of the family says.
+    /// Hands over what a metric of the family says. Of a histogram the buckets, and that for all
+    /// observations if it is not among them.
     pub(super) fn metric(
         &mut self,
-        (family, kind): (FamilyMessage<'_>, MetricType),
+        (family, kind): (&FamilyMessage, MetricType),
         bytes: &[u8],
         sink: &mut impl Sink,
     ) -> Result<(), MetricStop> {
-        let metric = Metric::read(bytes, kind)?;
-        match &metric.body {
-            MetricValue::Single(value) => self.sample(family, &metric, ("", None), *value, sink),
-            MetricValue::Summary(summary) => self.summary(family, &metric, summary, sink),
-            MetricValue::Histogram(histogram) => {
-                let native = match kind {
-                    // What it counts goes up and down, so that it observed nothing.
-                    MetricType::GaugeHistogram => None,
-                    MetricType::Histogram
-                    | MetricType::Counter
-                    | MetricType::Gauge
-                    | MetricType::Summary
-                    | MetricType::Untyped => histogram.native().map_err(|reason| (0, reason))?,
-                };
-                self.histogram(family, &metric, histogram, sink)?;
-                match native {
-                    Some(native) => self.native(family, &metric, native, sink),
-                    None => Ok(()),
-                }
+        let metric = &Metric::read(bytes, kind).map_err(MetricStop::Fault)?;
+        let all = match &metric.body {
+            MetricValue::Single(value) => {
+                return self.sample(family, metric, ("", None), *value, sink);
             }
+            MetricValue::Observed(all) => all,
+        };
+        // What a gauge histogram counts goes up and down, so that it observed nothing.
+        let native = (kind == MetricType::Histogram).then(|| all.native());
+        let native = native.transpose().map_err(MetricStop::Fault)?.flatten();
+        let of_summary = kind == MetricType::Summary;
+        let (suffix, label) = if of_summary { ("", "quantile") } else { ("_bucket", "le") };
+        let last = (f64::INFINITY, all.count());
+        let lacks_last = !of_summary && all.parts.iter().all(|(bound, _)| *bound != f64::INFINITY);
+        for (at, value) in all.parts.iter().chain(lacks_last.then_some(&last)) {
+            self.sample(family, metric, (suffix, Some((label, *at))), *value, sink)?;
         }
-    }
-
-    fn summary(
-        &mut self,
-        family: FamilyMessage<'_>,
-        metric: &Metric<'_>,
-        summary: &SummaryMessage,
-        sink: &mut impl Sink,
-    ) -> Result<(), MetricStop> {
-        for (quantile, value) in &summary.quantiles {
-            self.sample(family, metric, ("", Some(("quantile", *quantile))), *value, sink)?;
+        self.sample(family, metric, ("_sum", None), all.sum, sink)?;
+        self.sample(family, metric, ("_count", None), all.count(), sink)?;
+        if let Some(native) = native.filter(|_| family.native) {
+            self.native_buckets += native.len() + 1;
+            if self.native_buckets > MAX_PAGE_BUCKETS {
+                let limit = MAX_PAGE_BUCKETS;
+                return Err(MetricStop::Page(PageError::TooManyBuckets { limit }));
+            }
+            let series = series(
+                (&mut self.parser, &mut self.text),
+                (family, metric),
+                ("", None),
+                all.count(),
+            )?;
+            self.tally.natives += 1;
+            sink.native(series, native);
         }
-        self.sample(family, metric, ("_sum", None), summary.sum, sink)?;
-        self.sample(family, metric, ("_count", None), summary.count, sink)
-    }
-
-    /// The buckets, and that for all observations if it is not among them.
-    fn histogram(
-        &mut self,
-        family: FamilyMessage<'_>,
-        metric: &Metric<'_>,
-        histogram: &HistogramMessage,
-        sink: &mut impl Sink,
-    ) -> Result<(), MetricStop> {
-        let last = (f64::INFINITY, histogram.count());
-        let lacks_last = histogram.buckets.iter().all(|(bound, _)| *bound != f64::INFINITY);
-        for (bound, count) in histogram.buckets.iter().chain(lacks_last.then_some(&last)) {
-            self.sample(family, metric, ("_bucket", Some(("le", *bound))), *count, sink)?;
-        }
-        self.sample(family, metric, ("_sum", None), histogram.sum, sink)?;
-        self.sample(family, metric, ("_count", None), histogram.count(), sink)
+        Ok(())
     }
 
     fn sample(
         &mut self,
-        family: FamilyMessage<'_>,
+        family: &FamilyMessage,
         metric: &Metric<'_>,
         (suffix, extra): (&'static str, Extra),
         value: f64,
         sink: &mut impl Sink,
     ) -> Result<(), MetricStop> {
-        if !family.wanted.has(suffix) {
+        if !family.wants(suffix) {
             return Ok(());
         }
         if self.tally.samples == self.max_samples {
-            return Err(PageError::TooManySamples { limit: self.max_samples }.into());
+            return Err(MetricStop::Page(PageError::TooManySamples { limit: self.max_samples }));
         }
-        let sample = self.scribe.series(family, metric, (suffix, extra))?;
+        let sample =
+            series((&mut self.parser, &mut self.text), (family, metric), (suffix, extra), value)?;
         self.tally.samples += 1;
-        // Which of the many that are not a number it is means nothing on a page of text.
-        let value = if value.is_nan() { f64::NAN } else { value };
-        sink.sample(Sample { value, timestamp: timestamp(metric), ..sample });
-        Ok(())
-    }
-
-    fn native(
-        &mut self,
-        family: FamilyMessage<'_>,
-        metric: &Metric<'_>,
-        histogram: NativeHistogram,
-        sink: &mut impl Sink,
-    ) -> Result<(), MetricStop> {
-        if !family.wanted.native {
-            return Ok(());
-        }
-        self.native_buckets += histogram.len() + 1;
-        if self.native_buckets > MAX_PAGE_BUCKETS {
-            return Err(PageError::TooManyBuckets { limit: MAX_PAGE_BUCKETS }.into());
-        }
-        let series = self.scribe.series(family, metric, ("", None))?;
-        let Sample { name, labels, line, series, .. } = series;
-        self.tally.natives += 1;
-        let timestamp = timestamp(metric);
-        sink.native(Native { name, labels, histogram, timestamp, line, series });
+        sink.sample(sample);
         Ok(())
     }
 
@@ -213,48 +155,45 @@ impl Emitter {
     #[cold]
     pub(super) fn report(
         &mut self,
-        family: FamilyMessage<'_>,
+        family: &FamilyMessage,
         (at, reason): MetricFault,
         sink: &mut impl Sink,
     ) {
-        let text = line::excerpt(family.name.as_bytes());
-        let concerned = SUFFIXES.iter().filter(|suffix| {
-            family.wanted.has(suffix) || (suffix.is_empty() && family.wanted.native)
-        });
-        let names = concerned.map(|suffix| Some(Cow::Owned(format!("{}{suffix}", family.name))));
         // Without a name, it may concern any.
-        let unnamed = family.name.is_empty().then_some(None);
-        let names: Vec<_> =
-            if family.name.is_empty() { unnamed.into_iter().collect() } else { names.collect() };
-        for name in names {
-            let (line, column) = (family.number, at as u64 + 1);
-            let malformed = Malformed { line, column, reason, name, text: text.clone() };
-            self.tally.report(malformed, sink);
+        let unnamed = family.name.is_empty();
+        for suffix in SUFFIXES {
+            let is_plain = suffix.is_empty();
+            let wanted = family.wants(suffix) || (is_plain && family.native);
+            if (unnamed && is_plain) || (!unnamed && wanted) {
+                let name = (!unnamed).then(|| Cow::Owned(format!("{}{suffix}", family.name)));
+                let text = line::excerpt(family.name.as_bytes());
+                let (line, column) = (family.number, at as u64 + 1);
+                self.tally.report(Malformed { line, column, reason, name, text }, sink);
+            }
         }
     }
 }
 
-impl Scribe {
-    /// Name and labels as a sample without value.
-    fn series(
-        &mut self,
-        family: FamilyMessage<'_>,
-        metric: &Metric<'_>,
-        (suffix, extra): (&str, Extra),
-    ) -> Result<Sample<'_>, MetricStop> {
-        self.text.clear();
-        let head = write(&mut self.text, family.name, suffix, &metric.labels, extra)?;
-        self.text.push_str(" 0");
-        match self.parser.read(self.text.as_bytes(), family.number, head, &self.filter)? {
-            ParsedLine::Sample(sample) => Ok(sample),
-            ParsedLine::Malformed(malformed) => Err(MetricStop::Fault((0, malformed.reason))),
-            ParsedLine::Unwanted => Err(MetricStop::Fault((0, Reason::BadName))),
-        }
-    }
-}
-
-fn timestamp(metric: &Metric<'_>) -> Option<Timestamp> {
-    metric.timestamp.map(Timestamp::from_millis)
+/// The sample that a line of text would be.
+fn series<'a>(
+    (parser, text): (&'a mut LineParser, &'a mut String),
+    (family, metric): (&FamilyMessage, &Metric<'_>),
+    (suffix, extra): (&str, Extra),
+    value: f64,
+) -> Result<Sample<'a>, MetricStop> {
+    text.clear();
+    let head = write(text, &family.name, suffix, &metric.labels, extra);
+    let head = head.map_err(MetricStop::Fault)?;
+    text.push_str(" 0");
+    let read = parser.read(text.as_bytes(), family.number, head, &NameFilter::new(None));
+    let sample = match read.map_err(MetricStop::Page)? {
+        ParsedLine::Sample(sample) => sample,
+        ParsedLine::Malformed(line) => return Err(MetricStop::Fault((0, line.reason))),
+        ParsedLine::Unwanted => return Err(MetricStop::Fault((0, Reason::BadName))),
+    };
+    // Which of the many that are not a number it is means nothing on a page of text.
+    let value = if value.is_nan() { f64::NAN } else { value };
+    Ok(Sample { value, timestamp: metric.timestamp.map(Timestamp::from_millis), ..sample })
 }
 
 /// Name and labels of a series as a page has them.
@@ -290,18 +229,14 @@ fn write(
     };
     for (name, value) in labels {
         let utf8 = |bytes| std::str::from_utf8(bytes).map_err(|_| (0, Reason::InvalidUtf8));
-        text.push(separator);
-        label(text, utf8(name)?);
+        label(text, &mut separator, utf8(name)?);
         escape(text, utf8(value)?);
         text.push('"');
-        separator = ',';
     }
     if let Some((name, value)) = extra {
-        text.push(separator);
-        label(text, name);
+        label(text, &mut separator, name);
         float::push(text, value);
         text.push('"');
-        separator = ',';
     }
     if separator == ',' {
         text.push('}');
@@ -310,7 +245,8 @@ fn write(
 }
 
 /// A label's name up to the quote that opens its value.
-fn label(text: &mut String, name: &str) {
+fn label(text: &mut String, separator: &mut char, name: &str) {
+    text.push(std::mem::replace(separator, ','));
     if !name.is_empty() && scan::label_name_end(name.as_bytes(), 0) == name.len() {
         text.push_str(name);
     } else {

@@ -12,9 +12,7 @@ impl LineSlice {
     /// Lines must be shorter than this, as the beginning takes 32 bits and the end 31.
     pub(super) const LINE_END: usize = i32::MAX as usize;
 
-    /// The piece at these bytes. [`Reader::new`] sees to it that they are in range.
-    ///
-    /// [`Reader::new`]: super::Reader::new
+    /// The piece at these bytes. `Lines` sees to it that they are in range.
     #[inline]
     pub(super) fn new(from: usize, to: usize, escaped: bool) -> Self {
         Self((from as u64) << 32 | (to as u64) << 1 | u64::from(escaped))

@@ -15,24 +15,17 @@ pub struct Limits {
     pub samples: u64,
 }
 
-impl Limits {
-    /// 64 MiB: a hundred times a large page, and a decompression bomb stops there.
-    pub const BODY_BYTES: u64 = 64 << 20;
-    /// 64 KiB: the longest honest line (a full URL in a label) is a twentieth of it.
-    pub const LINE_BYTES: usize = 64 << 10;
-    /// 128: Prometheus installations that set a limit choose 30 to 64.
-    pub const LABELS: usize = 128;
-    /// 200,000 selected samples: above what rules over one target can need by two orders.
-    pub const SAMPLES: u64 = 200_000;
-}
-
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            body_bytes: Self::BODY_BYTES,
-            line_bytes: Self::LINE_BYTES,
-            labels: Self::LABELS,
-            samples: Self::SAMPLES,
+            // A hundred times a large page, and a decompression bomb stops there.
+            body_bytes: 64 << 20,
+            // The longest honest line (a full URL in a label) is a twentieth of it.
+            line_bytes: 64 << 10,
+            // Prometheus installations that set a limit choose 30 to 64.
+            labels: 128,
+            // Above what rules over one target can need by two orders.
+            samples: 200_000,
         }
     }
 }

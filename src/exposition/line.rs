@@ -66,7 +66,21 @@ impl LineParser {
         let draft = self.draft(scan::trim_end(line), head, filter, &mut slot);
         let text = std::str::from_utf8(line);
         match (draft, text) {
-            (Ok(draft), Ok(text)) => Ok(ParsedLine::Sample(self.sample(&draft, text, number))),
+            (Ok(draft), Ok(line)) => {
+                let exemplar = draft.exemplar.map(|(value, timestamp)| {
+                    let labels = Labels { line, spans: &self.exemplar };
+                    Exemplar { labels, value, timestamp }
+                });
+                Ok(ParsedLine::Sample(Sample {
+                    name: draft.name.text(line),
+                    labels: Labels { line, spans: &self.labels },
+                    value: draft.value,
+                    timestamp: draft.timestamp,
+                    exemplar,
+                    line: number,
+                    series: &line[draft.series.0..draft.series.1],
+                }))
+            }
             (Ok(_), Err(error)) => {
                 let stop = (error.valid_up_to(), Reason::InvalidUtf8);
                 Ok(ParsedLine::Malformed(malformed(line, number, stop, slot)))
@@ -81,24 +95,6 @@ impl LineParser {
                 Err(PageError::TooManyLabels { line: number, limit: self.max_labels })
             }
             (Err(LineStop::Unwanted), _) => Ok(ParsedLine::Unwanted),
-        }
-    }
-
-    #[inline]
-    fn sample<'a>(&'a self, draft: &LineParts, line: &'a str, number: u64) -> Sample<'a> {
-        let exemplar = draft.exemplar.map(|(value, timestamp)| Exemplar {
-            labels: Labels { line, spans: &self.exemplar },
-            value,
-            timestamp,
-        });
-        Sample {
-            name: draft.name.text(line),
-            labels: Labels { line, spans: &self.labels },
-            value: draft.value,
-            timestamp: draft.timestamp,
-            exemplar,
-            line: number,
-            series: &line[draft.series.0..draft.series.1],
         }
     }
 
@@ -128,7 +124,7 @@ impl LineParser {
         if matches!(head, Head::Braces { .. }) && !wanted(name, line, filter) {
             return Err(LineStop::Unwanted);
         }
-        let value = cursor.number(Reason::MissingValue)?;
+        let value = cursor.number()?;
         let (timestamp, exemplar) = self.tail(&mut cursor)?;
         Ok(LineParts { name, series: (from, series_end), value, timestamp, exemplar })
     }
@@ -146,7 +142,8 @@ impl LineParser {
             }
             Some(_) if cursor.at == name_end => Err(cursor.stop(Reason::BadName)),
             _ => {
-                self.forget();
+                self.labels.clear();
+                self.before.clear();
                 Ok(name_end)
             }
         }
@@ -170,11 +167,6 @@ impl LineParser {
             Some(_) | None => self.before.clear(),
         }
         read
-    }
-
-    fn forget(&mut self) {
-        self.labels.clear();
-        self.before.clear();
     }
 
     /// Reads what may follow the value.
@@ -208,7 +200,7 @@ impl LineParser {
         }
         cursor.at += 1;
         cursor.braces(&mut self.exemplar, self.max_labels, &mut NameSlot::Forbidden)?;
-        let value = cursor.number(Reason::MissingValue)?;
+        let value = cursor.number()?;
         cursor.skip_space();
         if cursor.peek().is_none() {
             return Ok((value, None));

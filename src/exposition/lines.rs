@@ -3,6 +3,7 @@
 //! A newline is always the end of a line: within quotes it is written `\n`. So nothing but the
 //! piece of the line that a chunk ends in has to be carried to the next chunk.
 
+use super::labels::LineSlice;
 use super::{Limits, PageError};
 
 /// Splits a stream of chunks at newlines, within the limits on body and line.
@@ -23,7 +24,7 @@ impl Lines {
             bytes: 0,
             lines: 0,
             max_bytes: limits.body_bytes,
-            max_line: limits.line_bytes,
+            max_line: limits.line_bytes.min(LineSlice::LINE_END),
         }
     }
 

@@ -7,27 +7,29 @@
 use crate::model::native::{Bucket, NativeHistogram, Parts};
 
 use super::Reason;
-use super::wire::{Bad, FieldValue, Fields, zigzag};
+use super::wire::{FieldValue, Fields, MetricFault, zigzag};
 
 /// The type of a family.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum MetricType {
-    Counter,
-    Gauge,
+    /// A counter, gauge or untyped value, in this field of a metric.
+    Single(u32),
     Summary,
-    Untyped,
     Histogram,
     GaugeHistogram,
 }
 
 impl MetricType {
+    /// What an absent type means: the first of the enumeration.
+    pub(super) const COUNTER: Self = Self::Single(3);
+
     /// The type of that number.
     pub(super) const fn of(number: u64) -> Option<Self> {
         Some(match number {
-            0 => Self::Counter,
-            1 => Self::Gauge,
+            0 => Self::COUNTER,
+            1 => Self::Single(2),
             2 => Self::Summary,
-            3 => Self::Untyped,
+            3 => Self::Single(5),
             4 => Self::Histogram,
             5 => Self::GaugeHistogram,
             _ => return None,
@@ -37,10 +39,8 @@ impl MetricType {
     /// The field of a metric that holds it.
     const fn field(self) -> u32 {
         match self {
-            Self::Gauge => 2,
-            Self::Counter => 3,
+            Self::Single(field) => field,
             Self::Summary => 4,
-            Self::Untyped => 5,
             Self::Histogram | Self::GaugeHistogram => 7,
         }
     }
@@ -62,29 +62,19 @@ pub(super) struct Metric<'a> {
 pub(super) enum MetricValue {
     /// A counter, gauge or untyped value.
     Single(f64),
-    /// A summary.
-    Summary(SummaryMessage),
-    /// A histogram of either kind, or both.
-    Histogram(Box<HistogramMessage>),
+    /// A summary, or a histogram of either kind or both.
+    Observed(Box<Observations>),
 }
 
-/// A summary: its quantiles as they stand.
+/// A summary or histogram, the native part of it not yet looked at.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct SummaryMessage {
-    pub(super) count: f64,
-    pub(super) sum: f64,
-    pub(super) quantiles: Vec<(f64, f64)>,
-}
-
-/// A histogram, its native part not yet looked at.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct HistogramMessage {
+pub(super) struct Observations {
     count: u64,
     count_float: f64,
     pub(super) sum: f64,
-    /// Upper bounds and cumulative counts, as they stand.
-    pub(super) buckets: Vec<(f64, f64)>,
-    schema: i64,
+    /// Quantiles and their values, or upper bounds and cumulative counts, as they stand.
+    pub(super) parts: Vec<(f64, f64)>,
+    schema: u64,
     zero_threshold: f64,
     zero_count: u64,
     zero_count_float: f64,
@@ -100,55 +90,36 @@ struct NativeSide {
     counts: Vec<f64>,
 }
 
-/// Why a metric cannot be read, and at which byte.
-pub(super) type MetricFault = (usize, Reason);
-
-impl From<Bad> for MetricFault {
-    fn from(bad: Bad) -> Self {
-        (bad.at, Reason::BadMessage)
-    }
-}
-
 impl<'a> Metric<'a> {
     /// Reads a metric of a family of that type.
     pub(super) fn read(bytes: &'a [u8], kind: MetricType) -> Result<Self, MetricFault> {
-        let mut fields = Fields::new(bytes);
         let (mut labels, mut timestamp, mut body) = (Vec::new(), None, None);
-        while let Some((field, value)) = fields.next()? {
-            match (field, value) {
-                (1, FieldValue::Bytes(pair)) => labels.push(label(pair)?),
-                (6, FieldValue::Number(millis)) => timestamp = Some(millis as i64),
-                (field, FieldValue::Bytes(message)) if field == kind.field() => {
-                    // Told twice, which of the two counts is anybody's guess.
-                    if body.replace(read_body(message, kind)?).is_some() {
+        read(bytes, |field, value| {
+            match field {
+                1 => labels.push(label(value.bytes()?)?),
+                6 => value.number(timestamp.get_or_insert(0))?,
+                // Told twice, which of the two counts is anybody's guess.
+                field if field == kind.field() => {
+                    if body.replace(read_body(value.bytes()?, kind)?).is_some() {
                         return Err((0, Reason::BadFamily));
                     }
                 }
-                (1 | 6, _) => return Err((0, Reason::BadMessage)),
-                (field, _) if field == kind.field() => return Err((0, Reason::BadMessage)),
-                (_, _) => {}
+                _ => {}
             }
-        }
+            Ok(())
+        })?;
         let body = body.ok_or((0, Reason::BadFamily))?;
-        Ok(Self { labels, timestamp, body })
+        Ok(Self { labels, timestamp: timestamp.map(|millis| millis as i64), body })
     }
 }
 
 fn read_body(message: &[u8], kind: MetricType) -> Result<MetricValue, MetricFault> {
-    match kind {
-        MetricType::Counter | MetricType::Gauge | MetricType::Untyped => {
-            let mut value = 0.0;
-            read(message, |field, found| match field {
-                1 => float(found, &mut value),
-                _ => Ok(()),
-            })?;
-            Ok(MetricValue::Single(value))
-        }
-        MetricType::Summary => summary(message).map(MetricValue::Summary),
-        MetricType::Histogram | MetricType::GaugeHistogram => {
-            histogram(message).map(|histogram| MetricValue::Histogram(Box::new(histogram)))
-        }
+    if let MetricType::Single(_) = kind {
+        let mut single = 0.0;
+        read(message, |field, value| if field == 1 { value.float(&mut single) } else { Ok(()) })?;
+        return Ok(MetricValue::Single(single));
     }
+    observations(message, kind).map(|all| MetricValue::Observed(Box::new(all)))
 }
 
 /// Calls `each` with every field of a message.
@@ -163,43 +134,12 @@ fn read<'a>(
     Ok(())
 }
 
-const MISTYPED: MetricFault = (0, Reason::BadMessage);
-
-fn float(value: FieldValue<'_>, into: &mut f64) -> Result<(), MetricFault> {
-    let FieldValue::Float(number) = value else { return Err(MISTYPED) };
-    *into = number;
-    Ok(())
-}
-
-fn number(value: FieldValue<'_>, into: &mut u64) -> Result<(), MetricFault> {
-    let FieldValue::Number(number) = value else { return Err(MISTYPED) };
-    *into = number;
-    Ok(())
-}
-
-fn bytes(value: FieldValue<'_>) -> Result<&[u8], MetricFault> {
-    let FieldValue::Bytes(bytes) = value else { return Err(MISTYPED) };
-    Ok(bytes)
-}
-
-/// Calls `each` until it has read all of many packed numbers.
-fn packed<'a>(
-    value: FieldValue<'a>,
-    mut each: impl FnMut(&mut Fields<'a>) -> Result<(), Bad>,
-) -> Result<(), MetricFault> {
-    let mut packed = Fields::new(bytes(value)?);
-    while !packed.is_done() {
-        each(&mut packed)?;
-    }
-    Ok(())
-}
-
 fn label(pair: &[u8]) -> Result<(&[u8], &[u8]), MetricFault> {
     let (mut name, mut text): (&[u8], &[u8]) = (b"", b"");
     read(pair, |field, value| {
         match field {
-            1 => name = bytes(value)?,
-            2 => text = bytes(value)?,
+            1 => name = value.bytes()?,
+            2 => text = value.bytes()?,
             _ => {}
         }
         Ok(())
@@ -207,104 +147,77 @@ fn label(pair: &[u8]) -> Result<(&[u8], &[u8]), MetricFault> {
     Ok((name, text))
 }
 
-fn summary(message: &[u8]) -> Result<SummaryMessage, MetricFault> {
-    let mut summary = SummaryMessage::default();
+fn observations(message: &[u8], kind: MetricType) -> Result<Observations, MetricFault> {
+    let mut all = Observations::default();
+    let of_summary = kind == MetricType::Summary;
     read(message, |field, value| match field {
-        1 => {
-            let mut count = 0;
-            number(value, &mut count)?;
-            summary.count = count as f64;
-            Ok(())
-        }
-        2 => float(value, &mut summary.sum),
+        1 => value.number(&mut all.count),
+        2 => value.float(&mut all.sum),
         3 => {
-            let (mut quantile, mut at) = (0.0, 0.0);
-            read(bytes(value)?, |field, value| match field {
-                1 => float(value, &mut quantile),
-                2 => float(value, &mut at),
-                _ => Ok(()),
-            })?;
-            summary.quantiles.push((quantile, at));
+            let message = value.bytes()?;
+            all.parts.push(if of_summary { quantile(message)? } else { bucket(message)? });
             Ok(())
         }
-        _ => Ok(()),
-    })?;
-    Ok(summary)
-}
-
-fn histogram(message: &[u8]) -> Result<HistogramMessage, MetricFault> {
-    let mut all = HistogramMessage::default();
-    read(message, |field, value| match field {
-        1 => number(value, &mut all.count),
-        2 => float(value, &mut all.sum),
-        3 => {
-            all.buckets.push(bucket(bytes(value)?)?);
-            Ok(())
-        }
-        4 => float(value, &mut all.count_float),
-        5 => {
-            let mut schema = 0;
-            number(value, &mut schema)?;
-            all.schema = zigzag(schema);
-            Ok(())
-        }
-        6 => float(value, &mut all.zero_threshold),
-        7 => number(value, &mut all.zero_count),
-        8 => float(value, &mut all.zero_count_float),
-        9 => all.negative.span(value),
-        10 => all.negative.deltas(value),
-        11 => all.negative.counts(value),
-        12 => all.positive.span(value),
-        13 => all.positive.deltas(value),
-        14 => all.positive.counts(value),
+        _ if of_summary => Ok(()),
+        4 => value.float(&mut all.count_float),
+        5 => value.number(&mut all.schema),
+        6 => value.float(&mut all.zero_threshold),
+        7 => value.number(&mut all.zero_count),
+        8 => value.float(&mut all.zero_count_float),
+        9..=11 => all.negative.field(field - 9, value),
+        12..=14 => all.positive.field(field - 12, value),
         _ => Ok(()),
     })?;
     Ok(all)
 }
 
+fn quantile(message: &[u8]) -> Result<(f64, f64), MetricFault> {
+    let (mut quantile, mut at) = (0.0, 0.0);
+    read(message, |field, value| match field {
+        1 => value.float(&mut quantile),
+        2 => value.float(&mut at),
+        _ => Ok(()),
+    })?;
+    Ok((quantile, at))
+}
+
 fn bucket(message: &[u8]) -> Result<(f64, f64), MetricFault> {
     let (mut count, mut count_float, mut bound) = (0, 0.0, 0.0);
     read(message, |field, value| match field {
-        1 => number(value, &mut count),
-        2 => float(value, &mut bound),
-        4 => float(value, &mut count_float),
+        1 => value.number(&mut count),
+        2 => value.float(&mut bound),
+        4 => value.float(&mut count_float),
         _ => Ok(()),
     })?;
     Ok((bound, if count_float > 0.0 { count_float } else { count as f64 }))
 }
 
 impl NativeSide {
-    fn span(&mut self, value: FieldValue<'_>) -> Result<(), MetricFault> {
-        let (mut offset, mut length) = (0, 0);
-        read(bytes(value)?, |field, value| match field {
-            1 => number(value, &mut offset),
-            2 => number(value, &mut length),
-            _ => Ok(()),
-        })?;
-        self.spans.push((zigzag(offset), length));
+    /// Takes in a span, deltas or counts, the latter two packed or one by one.
+    fn field(&mut self, field: u32, value: FieldValue<'_>) -> Result<(), MetricFault> {
+        match (field, value) {
+            (0, value) => {
+                let (mut offset, mut length) = (0, 0);
+                read(value.bytes()?, |field, value| match field {
+                    1 => value.number(&mut offset),
+                    2 => value.number(&mut length),
+                    _ => Ok(()),
+                })?;
+                self.spans.push((zigzag(offset), length));
+            }
+            (1, FieldValue::Number(number)) => self.deltas.push(zigzag(number)),
+            (2, FieldValue::Float(count)) => self.counts.push(count),
+            (_, value) => {
+                let mut packed = Fields::new(value.bytes()?);
+                while !packed.is_done() {
+                    match field {
+                        1 => self.deltas.push(zigzag(packed.number()?)),
+                        _ => self.counts.push(packed.float()?),
+                    }
+                }
+            }
+        }
         Ok(())
-    }
-
-    fn deltas(&mut self, value: FieldValue<'_>) -> Result<(), MetricFault> {
-        if let FieldValue::Number(number) = value {
-            self.deltas.push(zigzag(number));
-            return Ok(());
-        }
-        packed(value, |packed| {
-            self.deltas.push(zigzag(packed.number()?));
-            Ok(())
-        })
-    }
-
-    fn counts(&mut self, value: FieldValue<'_>) -> Result<(), MetricFault> {
-        if let FieldValue::Float(count) = value {
-            self.counts.push(count);
-            return Ok(());
-        }
-        packed(value, |packed| {
-            self.counts.push(packed.float()?);
-            Ok(())
-        })
     }
 
     /// The counts of whole observations and their total.
@@ -316,7 +229,7 @@ impl NativeSide {
             total = total.checked_add(whole)?;
             counts.push(whole as f64);
         }
-        self.counts.is_empty().then_some((counts, total))
+        Some((counts, total))
     }
 
     /// Gives each count its index. The spans must have a place for every count and no more.
@@ -324,11 +237,8 @@ impl NativeSide {
         let mut counts = counts.iter();
         let (mut buckets, mut next) = (Vec::new(), 0_i64);
         for (number, (offset, length)) in self.spans.iter().enumerate() {
-            if number > 0 && *offset < 0 {
-                return None;
-            }
             next = next.checked_add(*offset)?;
-            if *length > counts.len() as u64 {
+            if (number > 0 && *offset < 0) || *length > counts.len() as u64 {
                 return None;
             }
             for _ in 0..*length {
@@ -340,59 +250,45 @@ impl NativeSide {
     }
 }
 
-impl HistogramMessage {
+impl Observations {
     /// How much it has observed.
     pub(super) fn count(&self) -> f64 {
         if self.count_float > 0.0 { self.count_float } else { self.count as f64 }
     }
 
-    /// Whether it has a native part: a client marks one that has not observed anything by a span
-    /// without length, or by the width of its zero bucket.
-    fn is_native(&self) -> bool {
+    /// The native part, if there is one: a client marks one that has not observed anything by a
+    /// span without length, or by the width of its zero bucket.
+    pub(super) fn native(&self) -> Result<Option<NativeHistogram>, MetricFault> {
         let spans = !self.positive.spans.is_empty() || !self.negative.spans.is_empty();
-        spans || self.zero_threshold > 0.0 || self.zero_count > 0 || self.zero_count_float > 0.0
-    }
-
-    fn is_float(&self) -> bool {
-        let counts = !self.positive.counts.is_empty() || !self.negative.counts.is_empty();
-        counts || self.count_float > 0.0 || self.zero_count_float > 0.0
-    }
-
-    /// The native part, if there is one.
-    ///
-    /// A count must be the sum of its buckets, or no less where observations were not a number:
-    /// as Prometheus demands of whole numbers, while floats may be rounded.
-    pub(super) fn native(&self) -> Result<Option<NativeHistogram>, Reason> {
-        if !self.is_native() {
+        let zero = self.zero_count > 0 || self.zero_count_float > 0.0 || self.zero_threshold > 0.0;
+        if !spans && !zero {
             return Ok(None);
         }
-        let parts = if self.is_float() { self.floats() } else { self.whole() };
-        let histogram = parts.and_then(|parts| NativeHistogram::new(parts).ok());
-        histogram.map(Some).ok_or(Reason::BadHistogram)
+        let histogram = self.parts().and_then(|parts| NativeHistogram::new(parts).ok());
+        histogram.map(Some).ok_or((0, Reason::BadHistogram))
     }
 
-    fn whole(&self) -> Option<Parts> {
-        let (positive, above) = self.positive.whole()?;
-        let (negative, below) = self.negative.whole()?;
-        let total = above.checked_add(below)?.checked_add(self.zero_count)?;
-        let fits = if self.sum.is_nan() { total <= self.count } else { total == self.count };
-        let parts = self.parts(&positive, &negative)?;
-        fits.then_some(Parts { zero_count: self.zero_count as f64, ..parts })
-    }
-
-    fn floats(&self) -> Option<Parts> {
-        let whole = !self.positive.deltas.is_empty() || !self.negative.deltas.is_empty();
-        let parts = self.parts(&self.positive.counts, &self.negative.counts)?;
-        (!whole).then_some(Parts { zero_count: self.zero_count_float, ..parts })
-    }
-
-    fn parts(&self, positive: &[f64], negative: &[f64]) -> Option<Parts> {
+    /// A count must be the sum of its buckets, or no less where observations were not a number:
+    /// as Prometheus demands of whole numbers, while floats may be rounded.
+    fn parts(&self) -> Option<Parts> {
+        let (positive, negative) = (&self.positive, &self.negative);
+        let counts = !positive.counts.is_empty() || !negative.counts.is_empty();
+        let floats = counts || self.count_float > 0.0 || self.zero_count_float > 0.0;
+        let ((above, more), (below, less)) = (positive.whole()?, negative.whole()?);
+        let (zero_count, above, below) = if floats {
+            let whole = !positive.deltas.is_empty() || !negative.deltas.is_empty();
+            (!whole).then_some((self.zero_count_float, &positive.counts, &negative.counts))?
+        } else {
+            let total = more.checked_add(less)?.checked_add(self.zero_count)?;
+            let fits = if self.sum.is_nan() { total <= self.count } else { total == self.count };
+            fits.then_some((self.zero_count as f64, &above, &below))?
+        };
         Some(Parts {
-            schema: i32::try_from(self.schema).ok()?,
+            schema: i32::try_from(zigzag(self.schema)).ok()?,
             zero_threshold: self.zero_threshold,
-            zero_count: 0.0,
-            positive: self.positive.place(positive)?,
-            negative: self.negative.place(negative)?,
+            zero_count,
+            positive: positive.place(above)?,
+            negative: negative.place(below)?,
             count: self.count(),
             sum: self.sum,
         })

@@ -29,13 +29,12 @@ mod text;
 mod wire;
 
 pub(crate) use emit::series_text;
-pub use family::Violation;
 pub use format::Format;
 pub use labels::Labels;
 pub use limits::{Limits, PageError};
 pub use names::NameSet;
 pub use reader::{Reader, Tally, Whole};
-pub use sample::{Exemplar, Malformed, Native, Reason, Sample, Sink, Timestamp};
+pub use sample::{Exemplar, Malformed, Reason, Sample, Sink, Timestamp};
 pub use stored::for_each_series;
 pub use strict::StrictReader;
 

@@ -57,10 +57,9 @@ pub(super) fn seconds(token: &[u8]) -> Result<Timestamp, Reason> {
 }
 
 fn decimal_seconds(token: &[u8]) -> Option<Timestamp> {
-    let (negative, digits) = match token {
-        [b'-', digits @ ..] => (true, digits),
-        [b'+', digits @ ..] => (false, digits),
-        digits => (false, digits),
+    let (negative, digits) = match token.split_first() {
+        Some((sign @ (b'-' | b'+'), digits)) => (*sign == b'-', digits),
+        _ => (false, token),
     };
     let dot = digits.iter().position(|&byte| byte == b'.').unwrap_or(digits.len());
     let seconds = i64::try_from(whole(&digits[..dot])?).ok()?;

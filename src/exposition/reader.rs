@@ -3,7 +3,7 @@
 use super::format::Dialect;
 use super::protobuf::ProtobufReader;
 use super::text::TextReader;
-use super::{Format, Limits, Malformed, NameSet, PageError, Sink};
+use super::{Format, Limits, Malformed, NameSet, PageError, Sample, Sink};
 
 /// What the transport says about the body when it ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +63,7 @@ pub struct Tally {
 #[derive(Debug)]
 pub struct Reader<'n> {
     kind: FormatReader<'n>,
+    failed: Option<PageError>,
 }
 
 #[derive(Debug)]
@@ -80,7 +81,7 @@ impl<'n> Reader<'n> {
             Format::OpenMetrics => text(Dialect::OpenMetrics),
             Format::Protobuf => FormatReader::Protobuf(ProtobufReader::new(limits, names)),
         };
-        Self { kind }
+        Self { kind, failed: None }
     }
 
     /// Reads the next chunk. After an error the page is lost and every call returns that error.
@@ -88,10 +89,15 @@ impl<'n> Reader<'n> {
     /// # Errors
     /// A limit was passed, or a page in protobuf is not delimited as one.
     pub fn feed(&mut self, chunk: &[u8], sink: &mut impl Sink) -> Result<(), PageError> {
-        match &mut self.kind {
+        if let Some(error) = self.failed {
+            return Err(error);
+        }
+        let fed = match &mut self.kind {
             FormatReader::Text(reader) => reader.feed(chunk, sink),
             FormatReader::Protobuf(reader) => reader.feed(chunk, sink),
-        }
+        };
+        self.failed = fed.err();
+        fed
     }
 
     /// Ends the page. A last line without its newline counts only if the body is known to be
@@ -103,6 +109,9 @@ impl<'n> Reader<'n> {
     ///
     /// [`Reason::Truncated`]: super::Reason::Truncated
     pub fn finish(self, whole: Whole, sink: &mut impl Sink) -> Result<Tally, PageError> {
+        if let Some(error) = self.failed {
+            return Err(error);
+        }
         match self.kind {
             FormatReader::Text(reader) => reader.finish(whole, sink),
             FormatReader::Protobuf(reader) => reader.finish(whole),
@@ -111,6 +120,22 @@ impl<'n> Reader<'n> {
 }
 
 impl Tally {
+    /// Hands a sample to the sink, unless there were `most` of them.
+    #[inline]
+    pub(super) fn hand_over(
+        &mut self,
+        sample: Sample<'_>,
+        most: u64,
+        sink: &mut impl Sink,
+    ) -> Result<(), PageError> {
+        if self.samples == most {
+            return Err(PageError::TooManySamples { limit: most });
+        }
+        self.samples += 1;
+        sink.sample(sample);
+        Ok(())
+    }
+
     #[cold]
     pub(super) fn report(&mut self, malformed: Malformed<'_>, sink: &mut impl Sink) {
         self.malformed += 1;

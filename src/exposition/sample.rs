@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use super::{Labels, Violation};
+use thiserror::Error;
+
+use super::Labels;
 use crate::model::native::NativeHistogram;
 
 /// One line of a page, read. Everything is borrowed from the line and dies with the call.
@@ -35,23 +37,6 @@ pub struct Exemplar<'a> {
     pub value: f64,
     /// When, if it says.
     pub timestamp: Option<Timestamp>,
-}
-
-/// A native histogram; only a page in protobuf has them.
-#[derive(Debug, Clone)]
-pub struct Native<'a> {
-    /// The metric's name, without a suffix.
-    pub name: Cow<'a, str>,
-    /// The labels, without the name.
-    pub labels: Labels<'a>,
-    /// What it has counted.
-    pub histogram: NativeHistogram,
-    /// The time that the page gives for it.
-    pub timestamp: Option<Timestamp>,
-    /// The metric family, from 1.
-    pub line: u64,
-    /// Name and labels as the text format writes them.
-    pub series: &'a str,
 }
 
 /// An instant as a page writes it, exact to the nanosecond, relative to the Unix epoch.
@@ -128,101 +113,93 @@ impl Malformed<'_> {
 }
 
 /// Why a line could not be read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Error)]
 pub enum Reason {
     /// No legal metric name where one must be.
+    #[error("not a metric name")]
     BadName,
     /// The braces hold no metric name and none stands before them.
+    #[error("no metric name")]
     MissingName,
     /// A second metric name.
+    #[error("a second metric name")]
     SecondName,
     /// No legal label name where one must be.
+    #[error("not a label name")]
     BadLabelName,
     /// A label called `__name__`, which would be a second metric name.
+    #[error("the label name __name__ is reserved")]
     ReservedLabelName,
     /// A label name that this series already has.
+    #[error("duplicate label name")]
     DuplicateLabel,
     /// No `=` after a label's name.
+    #[error("expected = after the label name")]
     MissingEquals,
     /// No `"` where a label's value begins.
+    #[error("expected a quoted label value")]
     MissingQuote,
     /// A quote that is never closed.
+    #[error("unterminated quote")]
     UnterminatedQuote,
     /// Neither `,` nor `}` after a label.
+    #[error("expected , or }} after the label")]
     MissingComma,
     /// Braces that are never closed.
+    #[error("unterminated braces")]
     UnterminatedBraces,
     /// No value.
+    #[error("no value")]
     MissingValue,
     /// A value that is not a number.
+    #[error("not a number")]
     BadValue,
     /// A number that does not fit a 64-bit float.
+    #[error("number out of range")]
     ValueOutOfRange,
     /// A timestamp that is not one in this format.
+    #[error("not a timestamp")]
     BadTimestamp,
     /// An exemplar that cannot be read.
+    #[error("not an exemplar")]
     BadExemplar,
     /// Something after the end of the sample.
+    #[error("text after the sample")]
     TrailingText,
     /// Bytes that are not UTF-8.
+    #[error("invalid UTF-8")]
     InvalidUtf8,
     /// Something after `# EOF`.
+    #[error("text after # EOF")]
     AfterEof,
     /// The last line has no newline and the body may not be whole.
+    #[error("truncated line")]
     Truncated,
     /// A protobuf message that breaks off or is encoded in no known way.
+    #[error("not a protobuf message")]
     BadMessage,
     /// A metric family or metric that lacks what its type demands, or whose parts are out of order.
+    #[error("not a metric of its family's type")]
     BadFamily,
     /// A native histogram of another kind, or whose parts contradict each other.
+    #[error("not a native histogram with exponential buckets")]
     BadHistogram,
     /// Readable, but not as OpenMetrics demands; reported by the strict reader only.
-    Strict(Violation),
-}
-
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Strict(violation) => return violation.fmt(f),
-            Self::BadName => "not a metric name",
-            Self::MissingName => "no metric name",
-            Self::SecondName => "a second metric name",
-            Self::BadLabelName => "not a label name",
-            Self::ReservedLabelName => "the label name __name__ is reserved",
-            Self::DuplicateLabel => "duplicate label name",
-            Self::MissingEquals => "expected = after the label name",
-            Self::MissingQuote => "expected a quoted label value",
-            Self::UnterminatedQuote => "unterminated quote",
-            Self::MissingComma => "expected , or } after the label",
-            Self::UnterminatedBraces => "unterminated braces",
-            Self::MissingValue => "no value",
-            Self::BadValue => "not a number",
-            Self::ValueOutOfRange => "number out of range",
-            Self::BadTimestamp => "not a timestamp",
-            Self::BadExemplar => "not an exemplar",
-            Self::TrailingText => "text after the sample",
-            Self::InvalidUtf8 => "invalid UTF-8",
-            Self::AfterEof => "text after # EOF",
-            Self::Truncated => "truncated line",
-            Self::BadMessage => "not a protobuf message",
-            Self::BadFamily => "not a metric of its family's type",
-            Self::BadHistogram => "not a native histogram with exponential buckets",
-        })
-    }
+    #[error("{0}")]
+    Strict(&'static str),
 }
 
 /// Receives what a [`Reader`](super::Reader) finds, in the order of the page.
 pub trait Sink {
     /// A selected sample.
     fn sample(&mut self, sample: Sample<'_>);
-    /// A selected native histogram. Its count and sum are handed over as samples besides, as in
-    /// the text format; whoever has no use for more may leave it at that.
-    fn native(&mut self, _: Native<'_>) {}
+    /// A selected native histogram, which only a page in protobuf has, with its series, whose value
+    /// is its count. Count and sum are handed over as samples besides, as in the text format; whoever
+    /// has no use for more may leave it at that.
+    fn native(&mut self, _: Sample<'_>, _: NativeHistogram) {}
     /// A line that is, or may be, about a selected metric and cannot be read.
     fn malformed(&mut self, malformed: Malformed<'_>);
     /// A `# TYPE` line: the family and its type, as they stand there. Told only of a page that is
     /// read whole; whoever asks for names knows what they are.
-    fn kind(&mut self, family: &str, kind: &str) {
-        let _ = (family, kind);
-    }
+    fn kind(&mut self, _family: &str, _kind: &str) {}
 }

@@ -6,13 +6,17 @@
 
 use std::borrow::Cow;
 
-use super::family::{OpenMetricsType, SeenFamilies, Violation};
+use super::cursor::Cursor;
+use super::family::{BAD_METADATA, Closed, SeenFamilies, Violation};
 use super::format::Dialect;
-use super::labels::LineSlice;
-use super::line::{self, LineParser, ParsedLine};
+use super::line::{self, ParsedLine};
 use super::lines::Lines;
-use super::names::{Head, NameFilter};
+use super::names::Head;
+use super::text::TextPage;
 use super::{Limits, Malformed, PageError, Reason, Sample, Sink, Tally, scan};
+
+const SPACING: Violation = "parts must be separated by exactly one space";
+const TRAILING_COMMA: Violation = "comma after the last label";
 
 /// Reads one OpenMetrics page and reports every departure from the specification.
 ///
@@ -25,28 +29,15 @@ pub struct StrictReader {
 
 #[derive(Debug)]
 struct StrictPage {
-    filter: NameFilter<'static>,
-    parser: LineParser,
+    text: TextPage<'static>,
     families: SeenFamilies,
-    tally: Tally,
-    max_samples: u64,
 }
-
-/// A complaint about a line: where, and what.
-type Complaint = (usize, Reason);
 
 impl StrictReader {
     /// A reader of one page.
     pub fn new(limits: Limits) -> Self {
-        let line_bytes = limits.line_bytes.min(LineSlice::LINE_END);
-        let limits = Limits { line_bytes, ..limits };
-        let page = StrictPage {
-            filter: NameFilter::new(None),
-            parser: LineParser::new(Dialect::OpenMetrics, limits.labels),
-            families: SeenFamilies::default(),
-            tally: Tally::default(),
-            max_samples: limits.samples,
-        };
+        let text = TextPage::new(Dialect::OpenMetrics, limits, None);
+        let page = StrictPage { text, families: SeenFamilies::default() };
         Self { lines: Lines::new(&limits), page }
     }
 
@@ -68,58 +59,53 @@ impl StrictReader {
         if let Some((rest, number)) = lines.rest() {
             page.line(rest, number, sink)?;
         }
-        page.close_family(sink);
-        let (bytes, count) = (lines.bytes(), lines.count());
-        if !page.tally.eof {
+        let closed = page.families.close();
+        report_closed(closed, &mut page.text.tally, sink);
+        let (bytes, tally) = (lines.bytes(), page.text.tally);
+        if !tally.eof {
             return Err(PageError::Truncated { bytes });
         }
-        Ok(Tally { bytes, lines: count, whole: true, ..page.tally })
+        Ok(Tally { bytes, lines: lines.count(), whole: true, ..tally })
     }
 }
 
 impl StrictPage {
     fn line(&mut self, line: &[u8], number: u64, sink: &mut impl Sink) -> Result<(), PageError> {
-        let complaint = if self.tally.eof {
+        let complaint = if self.text.tally.eof {
             Some((0, Reason::AfterEof))
         } else if line.is_empty() {
-            Some((0, Reason::Strict(Violation::BlankLine)))
+            Some((0, Reason::Strict("blank line")))
         } else if line.ends_with(b"\r") {
-            Some((line.len() - 1, Reason::Strict(Violation::CarriageReturn)))
+            Some((line.len() - 1, Reason::Strict("carriage return")))
         } else if line == b"# EOF" {
-            self.tally.eof = true;
+            self.text.tally.eof = true;
             None
         } else if line.starts_with(b"#") {
-            self.metadata(line, number, sink)
+            self.metadata(line, number, sink).err().map(|violation| (0, Reason::Strict(violation)))
         } else {
-            self.sample(line, number, sink)?
+            let complaint = self.sample(line, number, sink)?;
+            complaint.map(|(at, violation)| (at, Reason::Strict(violation)))
         };
         if let Some((at, reason)) = complaint {
-            let name = None;
-            let text = line::excerpt(line);
-            let column = at as u64 + 1;
-            self.report(Malformed { line: number, column, reason, name, text }, sink);
+            let (column, text) = (at as u64 + 1, line::excerpt(line));
+            let malformed = Malformed { line: number, column, reason, name: None, text };
+            self.text.tally.report(malformed, sink);
         }
         Ok(())
     }
 
-    fn metadata(&mut self, line: &[u8], number: u64, sink: &mut impl Sink) -> Option<Complaint> {
-        let Some((kind, name, text)) = metadata(line) else {
-            return Some((0, Reason::Strict(Violation::BadMetadata)));
-        };
+    fn metadata(
+        &mut self,
+        line: &[u8],
+        number: u64,
+        sink: &mut impl Sink,
+    ) -> Result<(), Violation> {
+        let (kind, name, text) = metadata(line).ok_or(BAD_METADATA)?;
         if !self.families.is_current(&name) {
-            self.close_family(sink);
-            self.families.open(&name, number);
+            let closed = self.families.open(&name, number);
+            report_closed(closed, &mut self.text.tally, sink);
         }
-        let declared = match kind {
-            "HELP" => self.families.help(),
-            "UNIT" => self.families.unit(text),
-            "TYPE" => match OpenMetricsType::parse(text) {
-                Some(kind) => self.families.kind(kind),
-                None => Err(Violation::UnknownType),
-            },
-            _ => Err(Violation::BadMetadata),
-        };
-        declared.err().map(|violation| (0, Reason::Strict(violation)))
+        self.families.declare(kind, text)
     }
 
     fn sample(
@@ -127,11 +113,11 @@ impl StrictPage {
         line: &[u8],
         number: u64,
         sink: &mut impl Sink,
-    ) -> Result<Option<Complaint>, PageError> {
-        let Self { filter, parser, families, tally, max_samples } = self;
+    ) -> Result<Option<(usize, Violation)>, PageError> {
+        let TextPage { filter, parser, tally, max_samples, .. } = &mut self.text;
         let head = match filter.head(line) {
-            Head::Blank => return Ok(Some((0, Reason::Strict(Violation::BlankLine)))),
-            Head::Comment => return Ok(Some((0, Reason::Strict(Violation::Spacing)))),
+            Head::Blank => return Ok(Some((0, "blank line"))),
+            Head::Comment => return Ok(Some((0, SPACING))),
             head @ (Head::Named { .. } | Head::Braces { .. } | Head::Unwanted) => head,
         };
         let sample = match parser.read(line, number, head, filter)? {
@@ -143,44 +129,23 @@ impl StrictPage {
             ParsedLine::Unwanted => return Ok(None),
         };
         let spelled = spelling(&sample);
-        if !families.holds(&sample.name) {
-            let closed = families.close();
-            report_closed(closed, tally, sink);
-            families.open(&sample.name, number);
+        if !self.families.holds(&sample.name) {
+            report_closed(self.families.open(&sample.name, number), tally, sink);
         }
-        let judged = families.sample(&sample);
+        let judged = self.families.sample(&sample);
         let complaint = spelled.err().or_else(|| judged.err().map(|violation| (0, violation)));
-        if let Some((at, violation)) = complaint {
-            return Ok(Some((at, Reason::Strict(violation))));
+        if complaint.is_none() {
+            tally.hand_over(sample, *max_samples, sink)?;
         }
-        if tally.samples == *max_samples {
-            return Err(PageError::TooManySamples { limit: *max_samples });
-        }
-        tally.samples += 1;
-        sink.sample(sample);
-        Ok(None)
-    }
-
-    fn close_family(&mut self, sink: &mut impl Sink) {
-        let closed = self.families.close();
-        report_closed(closed, &mut self.tally, sink);
-    }
-
-    fn report(&mut self, malformed: Malformed<'_>, sink: &mut impl Sink) {
-        self.tally.report(malformed, sink);
+        Ok(complaint)
     }
 }
 
-fn report_closed(closed: Vec<(u64, String, Violation)>, tally: &mut Tally, sink: &mut impl Sink) {
+fn report_closed(closed: Closed, tally: &mut Tally, sink: &mut impl Sink) {
     for (line, family, violation) in closed {
-        let malformed = Malformed {
-            line,
-            column: 1,
-            reason: Reason::Strict(violation),
-            name: Some(Cow::Borrowed(&family)),
-            text: line::excerpt(family.as_bytes()),
-        };
-        tally.report(malformed, sink);
+        let (name, text) = (Some(Cow::Borrowed(&*family)), line::excerpt(family.as_bytes()));
+        let reason = Reason::Strict(violation);
+        tally.report(Malformed { line, column: 1, reason, name, text }, sink);
     }
 }
 
@@ -188,26 +153,14 @@ fn report_closed(closed: Vec<(u64, String, Violation)>, tally: &mut Tally, sink:
 fn metadata(line: &[u8]) -> Option<(&str, Cow<'_, str>, &str)> {
     let line = std::str::from_utf8(line).ok()?;
     let (kind, rest) = line.strip_prefix("# ")?.split_once(' ')?;
-    if let Some(quoted) = rest.strip_prefix('"') {
-        let end = closing_quote(quoted)?;
-        let text = quoted[end + 1..].strip_prefix(' ')?;
-        return Some((kind, Cow::Owned(super::labels::unescape(&quoted[..end])), text));
+    if rest.starts_with('"') {
+        let mut cursor = Cursor { line: rest.as_bytes(), at: 0 };
+        let name = cursor.quoted().ok().filter(|name| name.from() < name.to())?;
+        return Some((kind, name.text(rest), rest[cursor.at..].strip_prefix(' ')?));
     }
     let (name, text) = rest.split_once(' ')?;
     let legal = !name.is_empty() && scan::name_end(name.as_bytes(), 0) == name.len();
     legal.then_some((kind, Cow::Borrowed(name), text))
-}
-
-fn closing_quote(text: &str) -> Option<usize> {
-    let bytes = text.as_bytes();
-    let mut at = 0;
-    loop {
-        at = scan::quote_or_backslash(bytes, at);
-        match bytes.get(at)? {
-            b'"' => return (at > 0).then_some(at),
-            _ => at = (at + 2).min(bytes.len()),
-        }
-    }
 }
 
 /// One space between the parts of a line and none elsewhere, no comma behind the last label, no
@@ -215,7 +168,7 @@ fn closing_quote(text: &str) -> Option<usize> {
 fn spelling(sample: &Sample<'_>) -> Result<(), (usize, Violation)> {
     let line = sample.labels.line;
     let series = sample.series;
-    let spacing = |at: usize| (at, Violation::Spacing);
+    let spacing = |at: usize| (at, SPACING);
     if !line.starts_with(series) {
         return Err(spacing(0));
     }
@@ -225,7 +178,7 @@ fn spelling(sample: &Sample<'_>) -> Result<(), (usize, Violation)> {
     }
     let inner = series.strip_suffix('}').unwrap_or(series).trim_end();
     if inner.ends_with(',') {
-        return Err((inner.len() - 1, Violation::TrailingComma));
+        return Err((inner.len() - 1, TRAILING_COMMA));
     }
     reserved(sample)?;
     let rest = &line[series.len()..];
@@ -243,7 +196,7 @@ fn spelling(sample: &Sample<'_>) -> Result<(), (usize, Violation)> {
         _ if !text.starts_with("# {") => Err(spacing(at)),
         Some(tail) if single_spaced(tail) => Ok(()),
         Some(_) => Err(spacing(labels_end)),
-        None => Err((labels_end, Violation::TrailingComma)),
+        None => Err((labels_end, TRAILING_COMMA)),
     }
 }
 
@@ -257,7 +210,7 @@ fn reserved(sample: &Sample<'_>) -> Result<(), (usize, Violation)> {
     let exemplar = sample.exemplar.as_ref().map(|exemplar| exemplar.labels).unwrap_or_default();
     for span in sample.labels.spans.iter().chain(exemplar.spans) {
         if span.name.text(sample.labels.line).starts_with("__") {
-            return Err((span.name.from(), Violation::ReservedLabelName));
+            return Err((span.name.from(), "label names that begin with __ are reserved"));
         }
     }
     Ok(())

@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 
 use super::format::Dialect;
-use super::labels::LineSlice;
 use super::line::{self, LineParser, ParsedLine};
 use super::lines::Lines;
 use super::names::{Head, NameFilter};
@@ -14,49 +13,23 @@ use super::{Limits, Malformed, NameSet, PageError, Reason, Sink, Tally, Whole, s
 pub(super) struct TextReader<'n> {
     lines: Lines,
     page: TextPage<'n>,
-    failed: Option<PageError>,
 }
 
 impl<'n> TextReader<'n> {
     /// A reader of one page; with `names`, of those metrics only.
     pub(super) fn new(dialect: Dialect, limits: Limits, names: Option<&'n NameSet>) -> Self {
-        let line_bytes = limits.line_bytes.min(LineSlice::LINE_END);
-        let limits = Limits { line_bytes, ..limits };
-        let page = TextPage {
-            dialect,
-            max_samples: limits.samples,
-            filter: NameFilter::new(names),
-            parser: LineParser::new(dialect, limits.labels),
-            tally: Tally::default(),
-        };
-        Self { lines: Lines::new(&limits), page, failed: None }
+        Self { lines: Lines::new(&limits), page: TextPage::new(dialect, limits, names) }
     }
 
-    /// Reads the next chunk. After an error the page is lost and every call returns that error.
-    ///
-    /// # Errors
-    /// A limit was passed.
+    /// Reads the next chunk.
     pub(super) fn feed(&mut self, chunk: &[u8], sink: &mut impl Sink) -> Result<(), PageError> {
-        if let Some(error) = self.failed {
-            return Err(error);
-        }
         let page = &mut self.page;
-        let fed = self.lines.split(chunk, &mut |line, number| page.line(line, number, sink));
-        self.failed = fed.err();
-        fed
+        self.lines.split(chunk, &mut |line, number| page.line(line, number, sink))
     }
 
-    /// Ends the page. A last line without its newline counts only if the body is known to be
-    /// whole; otherwise it may be cut and is reported as [`Reason::Truncated`].
-    ///
-    /// # Errors
-    /// A limit was passed, or [`PageError::Truncated`]: the transport says so, or it cannot tell
-    /// and an OpenMetrics page lacks its `# EOF`.
+    /// Ends the page.
     pub(super) fn finish(self, whole: Whole, sink: &mut impl Sink) -> Result<Tally, PageError> {
-        let Self { lines, mut page, failed } = self;
-        if let Some(error) = failed {
-            return Err(error);
-        }
+        let Self { lines, mut page } = self;
         match lines.rest() {
             Some((rest, number)) if whole == Whole::Yes || is_eof(rest) => {
                 page.line(rest, number, sink)?;
@@ -80,15 +53,25 @@ impl<'n> TextReader<'n> {
 
 /// A page in the course of being read.
 #[derive(Debug)]
-struct TextPage<'n> {
+pub(super) struct TextPage<'n> {
     dialect: Dialect,
-    max_samples: u64,
-    filter: NameFilter<'n>,
-    parser: LineParser,
-    tally: Tally,
+    pub(super) max_samples: u64,
+    pub(super) filter: NameFilter<'n>,
+    pub(super) parser: LineParser,
+    pub(super) tally: Tally,
 }
 
-impl TextPage<'_> {
+impl<'n> TextPage<'n> {
+    pub(super) fn new(dialect: Dialect, limits: Limits, names: Option<&'n NameSet>) -> Self {
+        Self {
+            dialect,
+            max_samples: limits.samples,
+            filter: NameFilter::new(names),
+            parser: LineParser::new(dialect, limits.labels),
+            tally: Tally::default(),
+        }
+    }
+
     #[inline]
     fn line(&mut self, line: &[u8], number: u64, sink: &mut impl Sink) -> Result<(), PageError> {
         let head = self.filter.head(line);
@@ -119,20 +102,13 @@ impl TextPage<'_> {
         sink: &mut impl Sink,
     ) -> Result<(), PageError> {
         match self.parser.read(line, number, head, &self.filter)? {
-            ParsedLine::Sample(_) if self.tally.samples == self.max_samples => {
-                Err(PageError::TooManySamples { limit: self.max_samples })
-            }
             ParsedLine::Sample(sample) => {
-                self.tally.samples += 1;
-                sink.sample(sample);
-                Ok(())
+                return self.tally.hand_over(sample, self.max_samples, sink);
             }
-            ParsedLine::Malformed(malformed) => {
-                self.tally.report(malformed, sink);
-                Ok(())
-            }
-            ParsedLine::Unwanted => Ok(()),
+            ParsedLine::Malformed(malformed) => self.tally.report(malformed, sink),
+            ParsedLine::Unwanted => {}
         }
+        Ok(())
     }
 
     /// In OpenMetrics nothing may follow `# EOF`, as the page may be two pages run together. In

@@ -3,6 +3,8 @@
 //! Groups are of a protobuf before the one that has exposition formats and count as malformed.
 //! Never: an allocation, or a length that is believed before its bytes are there.
 
+use super::Reason;
+
 /// A number of variable length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Varint {
@@ -78,10 +80,28 @@ pub(super) enum FieldValue<'a> {
     Other,
 }
 
-/// At this byte a message cannot be read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Bad {
-    pub(super) at: usize,
+/// At which byte a message cannot be read, and why.
+pub(super) type MetricFault = (usize, Reason);
+
+impl<'a> FieldValue<'a> {
+    /// The float, into its place.
+    pub(super) fn float(self, into: &mut f64) -> Result<(), MetricFault> {
+        let Self::Float(number) = self else { return Err((0, Reason::BadMessage)) };
+        *into = number;
+        Ok(())
+    }
+
+    /// The number, into its place.
+    pub(super) fn number(self, into: &mut u64) -> Result<(), MetricFault> {
+        let Self::Number(number) = self else { return Err((0, Reason::BadMessage)) };
+        *into = number;
+        Ok(())
+    }
+
+    /// The bytes.
+    pub(super) fn bytes(self) -> Result<&'a [u8], MetricFault> {
+        if let Self::Bytes(bytes) = self { Ok(bytes) } else { Err((0, Reason::BadMessage)) }
+    }
 }
 
 /// The fields of a message, in its order.
@@ -98,11 +118,11 @@ impl<'a> Fields<'a> {
 
     /// The next field; `None` at the end.
     #[inline]
-    pub(super) fn next(&mut self) -> Result<Option<(u32, FieldValue<'a>)>, Bad> {
+    pub(super) fn next(&mut self) -> Result<Option<(u32, FieldValue<'a>)>, MetricFault> {
         if self.at == self.bytes.len() {
             return Ok(None);
         }
-        let bad = Bad { at: self.at };
+        let bad = (self.at, Reason::BadMessage);
         let (field, wire) = key(self.number()?).ok_or(bad)?;
         let value = match wire {
             Wire::Varint => FieldValue::Number(self.number()?),
@@ -120,21 +140,20 @@ impl<'a> Fields<'a> {
     }
 
     /// The next of numbers that stand one behind the other.
-    pub(super) fn number(&mut self) -> Result<u64, Bad> {
+    pub(super) fn number(&mut self) -> Result<u64, MetricFault> {
         match varint(&self.bytes[self.at..]) {
             Varint::Done(number, length) => {
                 self.at += length;
                 Ok(number)
             }
-            Varint::More | Varint::Bad => Err(Bad { at: self.at }),
+            Varint::More | Varint::Bad => Err((self.at, Reason::BadMessage)),
         }
     }
 
     /// The next of floats that stand one behind the other.
-    pub(super) fn float(&mut self) -> Result<f64, Bad> {
-        let at = self.at;
-        let bytes = self.take(8)?.try_into().map_err(|_| Bad { at })?;
-        Ok(f64::from_le_bytes(bytes))
+    pub(super) fn float(&mut self) -> Result<f64, MetricFault> {
+        let bytes = self.take(8)?.first_chunk().expect("eight bytes were taken");
+        Ok(f64::from_le_bytes(*bytes))
     }
 
     /// Whether all is read.
@@ -142,8 +161,8 @@ impl<'a> Fields<'a> {
         self.at == self.bytes.len()
     }
 
-    fn take(&mut self, length: usize) -> Result<&'a [u8], Bad> {
-        let taken = self.bytes[self.at..].get(..length).ok_or(Bad { at: self.at })?;
+    fn take(&mut self, length: usize) -> Result<&'a [u8], MetricFault> {
+        let taken = self.bytes[self.at..].get(..length).ok_or((self.at, Reason::BadMessage))?;
         self.at += length;
         Ok(taken)
     }
@@ -193,10 +212,10 @@ mod tests {
             }
         };
         assert_eq!(last(&[0x0a, 1, b'x', 0x10, 5, 0x1d, 0, 0, 0, 0]), Ok(()));
-        assert_eq!(last(&[0x10, 5, 0x0a, 2, b'x']), Err(Bad { at: 4 }));
-        assert_eq!(last(&[0x0a, 0xff, 0xff, 0xff, 0xff, 0x0f]), Err(Bad { at: 6 }));
-        assert_eq!(last(&[0x0b]), Err(Bad { at: 0 }));
-        assert_eq!(last(&[0x02, 0]), Err(Bad { at: 0 }));
-        assert_eq!(last(&[0x11, 0]), Err(Bad { at: 1 }));
+        assert_eq!(last(&[0x10, 5, 0x0a, 2, b'x']), Err((4, Reason::BadMessage)));
+        assert_eq!(last(&[0x0a, 0xff, 0xff, 0xff, 0xff, 0x0f]), Err((6, Reason::BadMessage)));
+        assert_eq!(last(&[0x0b]), Err((0, Reason::BadMessage)));
+        assert_eq!(last(&[0x02, 0]), Err((0, Reason::BadMessage)));
+        assert_eq!(last(&[0x11, 0]), Err((1, Reason::BadMessage)));
     }
 }

@@ -11,7 +11,7 @@ use std::thread;
 
 use rollguard::exposition::{
     Format, Labels, Limits, Malformed, PageError, Reader, Reason, Sample, Sink, StrictReader,
-    Tally, Violation, Whole,
+    Tally, Whole,
 };
 
 /// Pages of each kind; one Python process reads them all in some seconds.
@@ -429,12 +429,13 @@ fn on_purpose(format: Format, objection: &Objection<'_>) -> Option<&'static str>
         (Format::Text, Objection::Python(message)) if message.contains("__") => {
             Some("reserved label names harm nobody; Prometheus reads them, too")
         }
-        (Format::OpenMetrics, Objection::Ours(Reason::Strict(Violation::Duplicate), _)) => {
+        (Format::OpenMetrics, Objection::Ours(Reason::Strict("duplicate series"), _)) => {
             Some("python drops duplicates silently")
         }
-        (Format::OpenMetrics, Objection::Ours(Reason::Strict(Violation::Spacing), line))
-            if !line.contains("} ") || line.contains("  ") =>
-        {
+        (
+            Format::OpenMetrics,
+            Objection::Ours(Reason::Strict("parts must be separated by exactly one space"), line),
+        ) if !line.contains("} ") || line.contains("  ") => {
             Some("python skips the byte behind the braces, whatever it is, and a second space")
         }
         (Format::OpenMetrics, Objection::Ours(Reason::BadValue, line)) if !line.contains("} ") => {

@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use rollguard::exposition::{
-    Format, Limits, Malformed, Native as Found, Reader, Sample, Sink, Whole,
-};
+use rollguard::exposition::{Format, Limits, Malformed, Reader, Sample, Sink, Whole};
 use rollguard::model::index::TargetIx;
+use rollguard::model::native::NativeHistogram;
 use rollguard::model::reading::Reading;
 use rollguard::model::scrape::{MalformedLine, Page, Scrape};
 use rollguard::model::signal::{Reduction, SignalKind};
@@ -22,9 +21,9 @@ impl Sink for Filler {
         self.0.push(sample.series, sample.value, timestamp);
     }
 
-    fn native(&mut self, native: Found<'_>) {
-        let timestamp = native.timestamp.map(|time| Timestamp::from_millis(time.as_millis()));
-        self.0.push_native(native.series, native.histogram, timestamp);
+    fn native(&mut self, found: Sample<'_>, histogram: NativeHistogram) {
+        let timestamp = found.timestamp.map(|time| Timestamp::from_millis(time.as_millis()));
+        self.0.push_native(found.series, histogram, timestamp);
     }
 
     fn malformed(&mut self, malformed: Malformed<'_>) {

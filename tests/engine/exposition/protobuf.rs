@@ -2,8 +2,7 @@
 
 use proptest::prelude::*;
 use rollguard::exposition::{
-    Format, Limits, Malformed, NameSet, Native, PageError, Reader, Reason, Sample, Sink, Tally,
-    Whole,
+    Format, Limits, Malformed, NameSet, PageError, Reader, Reason, Sample, Sink, Tally, Whole,
 };
 use rollguard::model::native::NativeHistogram;
 
@@ -26,9 +25,9 @@ impl Sink for Notes {
         self.samples.push(format!("{series} {name:?} {labels:?} {value:?} {timestamp:?}"));
     }
 
-    fn native(&mut self, native: Native<'_>) {
-        let millis = native.timestamp.map(|time| time.as_millis());
-        self.natives.push((native.series.to_owned(), native.histogram, millis));
+    fn native(&mut self, found: Sample<'_>, histogram: NativeHistogram) {
+        let millis = found.timestamp.map(|time| time.as_millis());
+        self.natives.push((found.series.to_owned(), histogram, millis));
     }
 
     fn malformed(&mut self, malformed: Malformed<'_>) {

@@ -10,8 +10,9 @@ use hyper::{Response, StatusCode};
 
 use super::failure::of_page;
 use crate::exposition::{
-    Format, Limits, Malformed, NameSet, Native, PageError, Reader, Sample, Sink, Whole,
+    Format, Limits, Malformed, NameSet, PageError, Reader, Sample, Sink, Whole,
 };
+use crate::model::native::NativeHistogram;
 use crate::model::scrape::{Failure, FailureClass, MalformedLine, Page};
 use crate::model::time::Timestamp;
 use crate::source::failure::failure;
@@ -181,9 +182,9 @@ impl Sink for Filler {
         self.0.push(sample.series, sample.value, timestamp);
     }
 
-    fn native(&mut self, native: Native<'_>) {
-        let timestamp = native.timestamp.map(|t| Timestamp::from_millis(t.as_millis()));
-        self.0.push_native(native.series, native.histogram, timestamp);
+    fn native(&mut self, series: Sample<'_>, histogram: NativeHistogram) {
+        let timestamp = series.timestamp.map(|t| Timestamp::from_millis(t.as_millis()));
+        self.0.push_native(series.series, histogram, timestamp);
     }
 
     fn malformed(&mut self, malformed: Malformed<'_>) {
