@@ -3,6 +3,8 @@
 //! It looks at all pages together, because the answer to "not here" may be "there": a selector
 //! that is restricted to one target while its metric is on another.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use crate::model::selector::{Matcher, Test};
@@ -10,7 +12,7 @@ use crate::model::signal::{Selection, Shape};
 
 use super::nearest::{self, MAX_VALUES};
 use super::page::{PageContents, SeriesLabels, label};
-use super::wanted::{label_within, matcher_text, names, pattern};
+use super::wanted::{matcher_text, names};
 
 /// How many series are looked at to explain one selector. What the first of them show, the others
 /// would show again.
@@ -47,38 +49,16 @@ pub enum ProblemKind {
     NotSeen,
 }
 
-impl SelectorProblem {
-    fn new(kind: ProblemKind, text: String) -> Self {
-        Self { kind, text, hint: None, candidates: Vec::new() }
-    }
-
-    fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
-        self
-    }
-
-    fn candidates(mut self, candidates: Vec<String>) -> Self {
-        self.candidates = candidates;
-        self
-    }
-}
-
 /// How many series a selector finds on a page. The buckets of one histogram count once.
 pub(super) fn count(asked: &Selection<'_>, page: &PageContents) -> usize {
     let names = names(asked);
     let mut all = names.iter().map(|name| matching(asked, page, name));
     let first = all.find(|found| !found.is_empty()).unwrap_or_default();
-    let splits = label_within(asked.shape);
-    if splits.is_empty() {
-        return first.len();
-    }
-    let whole = |labels: &&SeriesLabels| -> Vec<(String, String)> {
-        let mut rest: SeriesLabels =
-            labels.iter().filter(|(name, _)| name != splits).cloned().collect();
-        rest.sort();
-        rest
+    let Shape::Histogram(_) = asked.shape else { return first.len() };
+    let whole = |labels: &&SeriesLabels| -> BTreeSet<(String, String)> {
+        labels.iter().filter(|(name, _)| name != "le").cloned().collect()
     };
-    first.iter().map(whole).collect::<std::collections::HashSet<_>>().len()
+    first.iter().map(whole).collect::<BTreeSet<_>>().len()
 }
 
 /// The series of a metric that are selected, and of use.
@@ -89,11 +69,8 @@ pub(super) fn matching<'s>(
 ) -> Vec<&'s SeriesLabels> {
     let quantile = asked.shape.quantile().filter(|_| metric == asked.selector.metric);
     let own_quantile = |labels: &&SeriesLabels| {
-        let is_own = |q| {
-            let own = label(labels, "quantile").parse::<f64>();
-            own.is_ok_and(|own| own.total_cmp(&q).is_eq())
-        };
-        quantile.is_none_or(is_own)
+        let own = label(labels, "quantile").parse::<f64>();
+        quantile.is_none_or(|q| own.is_ok_and(|own| own.total_cmp(&q).is_eq()))
     };
     let accepted = |labels: &&SeriesLabels| asked.selector.accepts(|name| label(labels, name));
     page.series(metric).iter().filter(accepted).filter(own_quantile).collect()
@@ -111,10 +88,7 @@ pub(super) fn explain(
         pages.iter().flat_map(|page| page.series(name)).take(MAX_SERIES).collect()
     };
     let there = names.iter().map(series).find(|series| !series.is_empty());
-    match there {
-        Some(series) => excluded(asked, &series),
-        None => absent(asked, pages, unseen),
-    }
+    there.map_or_else(|| absent(asked, pages, unseen), |series| excluded(asked, &series))
 }
 
 /// The metric is not there under any name that would do.
@@ -125,64 +99,57 @@ fn absent(asked: &Selection<'_>, pages: &[PageContents], unseen: bool) -> Select
     }
     let names = pages.iter().flat_map(|page| &page.names).map(String::as_str);
     let near = nearest::metrics(metric, asked.shape, names);
-    if unseen && near.is_empty() {
-        let text = format!("`{metric}` is on no page that could be looked at");
-        return SelectorProblem::new(ProblemKind::NotSeen, text)
-            .hint("a target that failed may have it");
-    }
     let text = match pages {
+        _ if unseen && near.is_empty() => {
+            format!("`{metric}` is on no page that could be looked at")
+        }
         [only] => format!("{} has no metric `{metric}`", only.target),
         _ => format!("no target has a metric `{metric}`"),
     };
-    let problem = SelectorProblem::new(ProblemKind::NoMetric, text);
-    match near.as_slice() {
-        [] => problem.hint("look at the page: nothing on it has a similar name"),
-        [one] => problem.hint(format!("did you mean `{one}`?")),
-        _ => problem.hint(format!("did you mean {}?", listed(&near, "or"))),
-    }
-    .candidates(near)
+    let (kind, hint) = match near.as_slice() {
+        [] if unseen => (ProblemKind::NotSeen, "a target that failed may have it".to_owned()),
+        [] => {
+            let hint = "look at the page: nothing on it has a similar name".to_owned();
+            (ProblemKind::NoMetric, hint)
+        }
+        [one] => (ProblemKind::NoMetric, format!("did you mean `{one}`?")),
+        _ => (ProblemKind::NoMetric, format!("did you mean {}?", listed(&near, "or"))),
+    };
+    SelectorProblem { kind, text, hint: Some(hint), candidates: near }
 }
 
 /// The metric is there, and is something else than what the signal needs.
 fn other_kind(asked: &Selection<'_>, pages: &[PageContents]) -> Option<SelectorProblem> {
     let metric = &asked.selector.metric;
     let has = |name: &str| pages.iter().any(|page| page.names.contains(name));
-    let kinds = pages.iter().filter_map(|page| page.kind_of_family(metric));
-    let kind = kinds.map(str::to_owned).next();
-    let plain = has(metric);
-    let histogram = has(&format!("{metric}_bucket"));
-    let summary = has(&format!("{metric}_count")) && !histogram;
-    let (what, hint) = match asked.shape {
-        Shape::Counter if histogram || summary => {
-            let what = if histogram { "histogram" } else { "summary" };
-            (what.to_owned(), format!("its observations are counted by `{metric}_count`"))
+    let kept_as = if has(&format!("{metric}_bucket")) {
+        "histogram"
+    } else if has(&format!("{metric}_count")) {
+        "summary"
+    } else {
+        ""
+    };
+    let (what, hint) = match (asked.shape, kept_as) {
+        (Shape::Counter, "histogram" | "summary") => {
+            (kept_as, format!("its observations are counted by `{metric}_count`"))
         }
-        Shape::Gauge | Shape::Counted(_) | Shape::Age(_) if histogram || summary => {
-            let what = if histogram { "histogram" } else { "summary" };
-            let hint = "a signal over it says `quantile` and `of`, or `mean`".to_owned();
-            (what.to_owned(), hint)
+        (Shape::Gauge | Shape::Counted(_) | Shape::Age(_), "histogram" | "summary") => {
+            (kept_as, "a signal over it says `quantile` and `of`, or `mean`".to_owned())
         }
-        Shape::Summary(_) if histogram => {
-            ("histogram".to_owned(), "give the signal a `window`".to_owned())
-        }
-        Shape::Histogram(_) | Shape::Summary(_) if summary => {
+        (Shape::Summary(_), "histogram") => (kept_as, "give the signal a `window`".to_owned()),
+        (Shape::Histogram(_) | Shape::Summary(_), "summary") => {
             let hint = "give the service's library quantiles to keep, or use `mean`".to_owned();
-            ("summary without quantiles".to_owned(), hint)
+            ("summary without quantiles", hint)
         }
-        Shape::Mean if plain => {
-            let what = kind.unwrap_or_else(|| "single value".to_owned());
+        (Shape::Mean, _) if has(metric) => {
+            let kind = pages.iter().find_map(|page| page.kinds.get(metric));
+            let what = kind.map_or("single value", String::as_str);
             (what, "`mean` needs a histogram or summary".to_owned())
         }
-        Shape::Counter
-        | Shape::Gauge
-        | Shape::Counted(_)
-        | Shape::Age(_)
-        | Shape::Histogram(_)
-        | Shape::Summary(_)
-        | Shape::Mean => return None,
+        (_, _) => return None,
     };
-    let text = format!("`{metric}` is a {what}");
-    Some(SelectorProblem::new(ProblemKind::OtherKind, text).hint(hint))
+    let (kind, text) = (ProblemKind::OtherKind, format!("`{metric}` is a {what}"));
+    Some(SelectorProblem { kind, text, hint: Some(hint), candidates: Vec::new() })
 }
 
 /// The metric is there, and no series of it is selected.
@@ -192,29 +159,24 @@ fn excluded(asked: &Selection<'_>, series: &[&SeriesLabels]) -> SelectorProblem 
         matcher.test.accepts(label(labels, &matcher.label))
     };
     let alone = matchers.iter().position(|m| !series.iter().any(|labels| accepts(m, labels)));
+    let left = |counts: &dyn Fn(usize) -> bool| -> Vec<&SeriesLabels> {
+        let all = |labels: &&&SeriesLabels| {
+            let mut counted = matchers.iter().enumerate().filter(|(ix, _)| counts(*ix));
+            counted.all(|(_, matcher)| accepts(matcher, labels))
+        };
+        series.iter().filter(all).copied().collect()
+    };
     // What the other matchers leave; where that is nothing, what those before it leave.
-    let others = |ix: usize| -> Vec<&SeriesLabels> {
-        let rest = || matchers.iter().enumerate().filter(move |(other, _)| *other != ix);
-        let all = |labels: &&&SeriesLabels| rest().all(|(_, matcher)| accepts(matcher, labels));
-        series.iter().filter(all).copied().collect()
-    };
-    let before = |ix: usize| -> Vec<&SeriesLabels> {
-        let all = |labels: &&&SeriesLabels| matchers[..ix].iter().all(|m| accepts(m, labels));
-        series.iter().filter(all).copied().collect()
-    };
+    let others = |ix: usize| left(&|other| other != ix);
+    let before = |ix: usize| left(&|other| other < ix);
     let mut together = (0..matchers.len()).filter(|ix| !others(*ix).is_empty());
     let last = (0..matchers.len()).find(|ix| before(ix + 1).is_empty());
-    match alone.or_else(|| together.next()).or(last) {
-        None => other_quantile(asked, series),
-        Some(ix) => {
-            let left = others(ix);
-            let earlier = before(ix);
-            let left = if left.is_empty() { earlier } else { left };
-            let left = if left.is_empty() { series.to_vec() } else { left };
-            let scope = if alone.is_some() { "" } else { " that the others leave" };
-            by_matcher(asked, &matchers[ix], &left, scope)
-        }
-    }
+    let Some(ix) = alone.or_else(|| together.next()).or(last) else {
+        return other_quantile(asked, series);
+    };
+    let left = [others(ix), before(ix)].into_iter().find(|left| !left.is_empty());
+    let scope = if alone.is_some() { "" } else { " that the others leave" };
+    by_matcher(asked, &matchers[ix], left.as_deref().unwrap_or(series), scope)
 }
 
 /// Every matcher accepts something, so it can only be the summary's quantile that is not there.
@@ -222,16 +184,16 @@ fn other_quantile(asked: &Selection<'_>, series: &[&SeriesLabels]) -> SelectorPr
     let metric = &asked.selector.metric;
     let values = values(series, "quantile");
     let wanted = asked.shape.quantile().map(|q| q.to_string()).unwrap_or_default();
-    if values.is_empty() {
-        let text = format!("`{metric}` is neither a histogram nor a summary");
-        let hint = "a quantile needs one of them; `gauge` takes the value as it is";
-        return SelectorProblem::new(ProblemKind::OtherKind, text).hint(hint);
-    }
     let values = nearest::sorted(&wanted, values);
-    let text = format!("`{metric}` is a summary without the quantile {wanted}");
-    SelectorProblem::new(ProblemKind::OtherKind, text)
-        .hint(format!("it has {}", bounded(&values)))
-        .candidates(values.into_iter().take(MAX_VALUES).collect())
+    let (text, hint) = if values.is_empty() {
+        let hint = "a quantile needs one of them; `gauge` takes the value as it is";
+        (format!("`{metric}` is neither a histogram nor a summary"), hint.to_owned())
+    } else {
+        let text = format!("`{metric}` is a summary without the quantile {wanted}");
+        (text, format!("it has {}", bounded(&values)))
+    };
+    let candidates = values.into_iter().take(MAX_VALUES).collect();
+    SelectorProblem { kind: ProblemKind::OtherKind, text, hint: Some(hint), candidates }
 }
 
 /// Why this matcher excludes what is `left`; `scope` says what else had a part in it.
@@ -242,37 +204,33 @@ fn by_matcher(
     scope: &str,
 ) -> SelectorProblem {
     let metric = &asked.selector.metric;
-    let values = nearest::sorted(pattern(&matcher.test), values(left, &matcher.label));
-    let candidates = values.iter().take(MAX_VALUES).cloned().collect();
-    if matcher.label == "target" {
-        let text = match &matcher.test {
-            Test::Equal(wanted) => {
-                format!("`{metric}` is on {}, not on {wanted}", listed(&values, "and"))
-            }
+    let mut near = nearest::sorted(matcher.test.text(), values(left, &matcher.label));
+    let written = matcher_text(matcher);
+    let (kind, text, hint) = if matcher.label == "target" {
+        let not = match &matcher.test {
+            Test::Equal(wanted) => format!("not on {wanted}"),
             Test::NotEqual(_) | Test::Matches(_) | Test::NotMatches(_) => {
-                let matcher = matcher_text(matcher);
-                format!("`{metric}` is on {}, which {matcher} excludes", listed(&values, "and"))
+                format!("which {written} excludes")
             }
         };
-        return SelectorProblem::new(ProblemKind::OtherTarget, text).candidates(candidates);
-    }
-    if values.is_empty() {
+        let text = format!("`{metric}` is on {}, {not}", listed(&near, "and"));
+        (ProblemKind::OtherTarget, text, None)
+    } else if near.is_empty() {
         let labels = left.iter().flat_map(|labels| labels.iter().map(|(name, _)| name.clone()));
         let labels = labels.filter(|name| name != "target");
-        let labels = nearest::sorted(&matcher.label, labels.collect());
-        let text = format!("no series of `{metric}` has a label `{}`", matcher.label);
-        let hint = match labels.len() {
+        near = nearest::sorted(&matcher.label, labels.collect());
+        let hint = match near.len() {
             0 => "it has no labels at all".to_owned(),
-            _ => format!("its labels: {}", bounded(&labels)),
+            _ => format!("its labels: {}", bounded(&near)),
         };
-        return SelectorProblem::new(ProblemKind::NoLabel, text)
-            .hint(hint)
-            .candidates(labels.into_iter().take(MAX_VALUES).collect());
-    }
-    let text = format!("{} excludes every series of `{metric}`{scope}", matcher_text(matcher));
-    SelectorProblem::new(ProblemKind::NoValue, text)
-        .hint(format!("`{}` is {}", matcher.label, bounded(&values)))
-        .candidates(candidates)
+        let text = format!("no series of `{metric}` has a label `{}`", matcher.label);
+        (ProblemKind::NoLabel, text, Some(hint))
+    } else {
+        let text = format!("{written} excludes every series of `{metric}`{scope}");
+        (ProblemKind::NoValue, text, Some(format!("`{}` is {}", matcher.label, bounded(&near))))
+    };
+    let candidates = near.into_iter().take(MAX_VALUES).collect();
+    SelectorProblem { kind, text, hint, candidates }
 }
 
 /// The values of a label.
@@ -296,13 +254,12 @@ fn bounded(values: &[String]) -> String {
 
 /// `a`, `a or b`, `a, b or c`.
 fn listed(values: &[String], word: &str) -> String {
-    match values {
-        [] => String::new(),
-        [one] => shorten(one),
-        [first @ .., last] => {
-            let first: Vec<String> = first.iter().map(|value| shorten(value)).collect();
-            format!("{} {word} {}", first.join(", "), shorten(last))
+    let shown: Vec<String> = values.iter().map(|value| shorten(value)).collect();
+    match shown.split_last() {
+        Some((last, first)) if !first.is_empty() => {
+            format!("{} {word} {last}", first.join(", "))
         }
+        _ => shown.concat(),
     }
 }
 

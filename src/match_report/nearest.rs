@@ -81,8 +81,7 @@ fn unfit(name: &str, shape: Shape) -> usize {
         (Shape::Counter, None) => 2,
         (Shape::Counter, Some(_)) => 3,
         (Shape::Gauge | Shape::Counted(_) | Shape::Age(_), Some(_)) => 2,
-        (Shape::Gauge | Shape::Counted(_) | Shape::Age(_), None) => 0,
-        (Shape::Histogram(_) | Shape::Summary(_) | Shape::Mean, _) => 0,
+        (_, _) => 0,
     }
 }
 
@@ -115,26 +114,9 @@ pub(super) fn sorted(wanted: &str, mut values: Vec<String>) -> Vec<String> {
         #[expect(clippy::cast_precision_loss, reason = "at most MAX_COMPARED")]
         (None, _) => strsim::damerau_levenshtein(&wanted, &lower(value)) as f64,
     };
-    values.sort_by_cached_key(|value| Total(key(value)));
+    // A distance is never negative, so that its bits are in the order of the numbers.
+    values.sort_by_cached_key(|value| key(value).to_bits());
     values
-}
-
-/// A number in its total order.
-#[derive(Clone, Copy, PartialEq)]
-struct Total(f64);
-
-impl Eq for Total {}
-
-impl PartialOrd for Total {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Total {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.0.total_cmp(&other.0)
-    }
 }
 
 fn lower(text: &str) -> String {

@@ -19,7 +19,8 @@ pub(super) type SeriesLabels = Vec<(String, String)>;
 pub struct PageContents {
     pub(super) target: String,
     pub(super) names: BTreeSet<String>,
-    kinds: HashMap<String, String>,
+    /// What the page says that a family is.
+    pub(super) kinds: HashMap<String, String>,
     series: HashMap<String, Vec<SeriesLabels>>,
     /// How many samples the page has.
     pub(super) samples: u64,
@@ -69,11 +70,6 @@ impl PageContents {
         let bases = ENDINGS.iter().filter_map(|ending| metric.strip_suffix(ending));
         let mut kinds = bases.filter_map(|base| self.kinds.get(base));
         kinds.next().map(String::as_str)
-    }
-
-    /// What the page says of exactly this name.
-    pub(super) fn kind_of_family(&self, family: &str) -> Option<&str> {
-        self.kinds.get(family).map(String::as_str)
     }
 }
 

@@ -191,25 +191,21 @@ pub struct LimitUse {
 /// could be looked at.
 pub fn match_report(
     judge: &Evaluator,
-    targets: Vec<TargetMatch>,
+    mut targets: Vec<TargetMatch>,
     pages: &[PageContents],
     now: Moment,
     watched: Duration,
 ) -> MatchReport {
     let plan = judge.plan();
-    let mut targets = targets;
     for (shown, target) in targets.iter_mut().zip(&plan.targets) {
         shown.hint = shown.failure.as_ref().map(|failure| hint(failure, target).to_owned());
         let page = pages.iter().find(|page| page.target == shown.target);
         shown.samples = page.map(|page| page.samples);
     }
     let unseen = pages.len() < targets.len();
-    let signals: Vec<SignalMatch> = (0..plan.signals.len())
-        .map(|ix| signal(judge, SignalIx(ix), &targets, pages, unseen))
-        .collect();
+    let signals = (0..plan.signals.len()).map(SignalIx);
+    let signals: Vec<_> = signals.map(|ix| signal(judge, ix, &targets, pages, unseen)).collect();
     let kinds = plan.signals.iter().flat_map(|signal| lints::kinds(signal, pages));
-    let mut lints: Vec<String> = kinds.collect();
-    lints.extend(lints::limits(plan, pages));
     let problems = problems(&targets, &signals, judge);
     let windows = plan.signals.iter().map(|signal| signal.kind.window());
     MatchReport {
@@ -217,9 +213,9 @@ pub fn match_report(
         watched_s: watched.as_secs_f64(),
         longest_window_s: windows.max().unwrap_or_default().as_secs_f64(),
         rules: (0..plan.rules.len()).map(|ix| rule(judge, RuleIx(ix), now)).collect(),
+        lints: kinds.chain(lints::limits(plan, pages)).collect(),
         targets,
         signals,
-        lints,
         problems,
     }
 }
@@ -253,10 +249,9 @@ fn signal(
     pages: &[PageContents],
     unseen: bool,
 ) -> SignalMatch {
-    let kind = &judge.plan().signal(ix).kind;
-    let selectors: Vec<SelectorMatch> =
-        kind.selections().map(|asked| selector(&asked, pages, unseen)).collect();
-    let by = judge.plan().signal(ix).by.clone();
+    let plan = judge.plan().signal(ix);
+    let selectors = plan.kind.selections().map(|asked| selector(&asked, pages, unseen));
+    let selectors: Vec<SelectorMatch> = selectors.collect();
     let readings: Vec<Reading> = match judge.readings(ix) {
         [] => vec![judge.reading(ix)],
         groups => groups.iter().map(|(_, reading)| *reading).collect(),
@@ -277,20 +272,13 @@ fn signal(
     }
     SignalMatch {
         status,
-        by,
+        by: plan.by.clone(),
         group_count: if groups.is_empty() { 0 } else { readings.len() },
         groups,
-        benign: readings.into_iter().any(is_benign),
+        // The service, and not the configuration, is why there is none.
+        benign: readings.iter().any(|reading| reading.telemetry() == Telemetry::There),
         needs_s: needs,
         selectors,
-    }
-}
-
-/// Whether the service, and not the configuration, is why there is no reading.
-const fn is_benign(reading: Reading) -> bool {
-    match reading.telemetry() {
-        Telemetry::There => true,
-        Telemetry::Absent | Telemetry::Lost => false,
     }
 }
 
@@ -353,17 +341,8 @@ impl SelectorMatch {
     pub fn is_wrong(&self, signal: &SignalMatch) -> bool {
         let ratio = self.key == "of" && signal.selectors.iter().any(|other| other.key == "to");
         let may_be_none = ratio || self.key == "count";
-        match self.problem.as_ref().map(|problem| problem.kind) {
-            None => false,
-            Some(ProblemKind::NoValue) => !(may_be_none && signal.benign),
-            Some(
-                ProblemKind::NoMetric
-                | ProblemKind::OtherTarget
-                | ProblemKind::NoLabel
-                | ProblemKind::OtherKind
-                | ProblemKind::NotSeen,
-            ) => true,
-        }
+        let excused = |kind| kind == ProblemKind::NoValue && may_be_none && signal.benign;
+        self.problem.as_ref().is_some_and(|problem| !excused(problem.kind))
     }
 }
 
@@ -404,10 +383,7 @@ fn nearness(group: &GroupMatch) -> f64 {
 fn limits(judge: &Evaluator, cond: &Cond, group: &Group) -> Vec<LimitUse> {
     let mut sides: Vec<(&Num, Compare, &Num)> = Vec::new();
     cond.for_each_comparison(&mut |left, op, right| sides.push((left, op, right)));
-    let signal = |num: &Num| match num {
-        Num::Signal(ix) => Some(*ix),
-        Num::Const(_) | Num::Neg(_) | Num::Arith(..) | Num::Extreme(..) | Num::Abs(_) => None,
-    };
+    let signal = |num: &Num| if let Num::Signal(ix) = num { Some(*ix) } else { None };
     let values = judge.comparisons(cond, group);
     let limits = sides.into_iter().zip(values).map(|((left, op, right), values)| {
         match (signal(left), signal(right)) {

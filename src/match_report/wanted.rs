@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use crate::model::plan::Plan;
-use crate::model::selector::{Matcher, Selector, Test};
+use crate::model::selector::{Matcher, Selector};
 use crate::model::signal::{Selection, Shape};
 
 /// The names under which a page holds what is selected. Any one of them will do.
@@ -16,11 +16,6 @@ pub(super) fn names(selection: &Selection<'_>) -> Vec<String> {
         Shape::Histogram(_) => vec![format!("{base}_bucket"), base.clone()],
         Shape::Mean => vec![format!("{base}_count")],
     }
-}
-
-/// The label that tells apart the series of one histogram or summary.
-pub(super) const fn label_within(shape: Shape) -> &'static str {
-    if let Shape::Histogram(_) = shape { "le" } else { "" }
 }
 
 /// The metrics whose series a page must keep for a plan.
@@ -40,22 +35,5 @@ pub(super) fn text(selector: &Selector) -> String {
 
 /// A matcher as it is written.
 pub(super) fn matcher_text(matcher: &Matcher) -> String {
-    let operator = match matcher.test {
-        Test::Equal(_) => "=",
-        Test::NotEqual(_) => "!=",
-        Test::Matches(_) => "=~",
-        Test::NotMatches(_) => "!~",
-    };
-    format!("{}{operator}\"{}\"", matcher.label, pattern(&matcher.test))
-}
-
-/// What a matcher compares with, without the anchors that every expression gets.
-pub(super) fn pattern(test: &Test) -> &str {
-    match test {
-        Test::Equal(value) | Test::NotEqual(value) => value,
-        Test::Matches(regex) | Test::NotMatches(regex) => {
-            let text = regex.as_str();
-            text.strip_prefix("^(?:").and_then(|text| text.strip_suffix(")$")).unwrap_or(text)
-        }
-    }
+    format!("{}{}\"{}\"", matcher.label, matcher.test.operator(), matcher.test.text())
 }

@@ -48,18 +48,32 @@ impl Test {
     }
 }
 
+impl Test {
+    /// As a selector writes it.
+    pub const fn operator(&self) -> &'static str {
+        match self {
+            Self::Equal(_) => "=",
+            Self::NotEqual(_) => "!=",
+            Self::Matches(_) => "=~",
+            Self::NotMatches(_) => "!~",
+        }
+    }
+
+    /// What it compares with, without the anchors that every expression gets.
+    pub fn text(&self) -> &str {
+        match self {
+            Self::Equal(value) | Self::NotEqual(value) => value,
+            Self::Matches(regex) | Self::NotMatches(regex) => {
+                let text = regex.as_str();
+                text.strip_prefix("^(?:").and_then(|text| text.strip_suffix(")$")).unwrap_or(text)
+            }
+        }
+    }
+}
+
 impl PartialEq for Test {
     fn eq(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Equal(a), Self::Equal(b)) | (Self::NotEqual(a), Self::NotEqual(b)) => a == b,
-            (Self::Matches(a), Self::Matches(b)) | (Self::NotMatches(a), Self::NotMatches(b)) => {
-                a.as_str() == b.as_str()
-            }
-            (
-                Self::Equal(_) | Self::NotEqual(_) | Self::Matches(_) | Self::NotMatches(_),
-                Self::Equal(_) | Self::NotEqual(_) | Self::Matches(_) | Self::NotMatches(_),
-            ) => false,
-        }
+        (self.operator(), self.text()) == (other.operator(), other.text())
     }
 }
 
