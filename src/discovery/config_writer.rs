@@ -47,7 +47,7 @@ impl ConfigSection {
 /// The configuration as far as it is written, and the names that are taken.
 #[derive(Debug, Default)]
 pub(super) struct ConfigWriter {
-    out: String,
+    pub(super) out: String,
     signals: UniqueNames,
     rules: UniqueNames,
 }
@@ -82,10 +82,6 @@ impl ConfigWriter {
     pub(super) fn rule(&mut self, name: &str) -> String {
         self.rules.take(&[name.to_owned()], '-')
     }
-
-    pub(super) fn written(self) -> String {
-        self.out
-    }
 }
 
 #[cfg(test)]
@@ -101,6 +97,6 @@ mod tests {
         let expected =
             "\n# why\n#[signal.a]\n#description = \"it's \\\"y\\\"\"\n#value       = 1\n";
         assert_eq!((writer.signal("a").as_str(), writer.rule("a").as_str()), ("a_2", "a"));
-        assert_eq!(writer.written(), expected);
+        assert_eq!(writer.out, expected);
     }
 }

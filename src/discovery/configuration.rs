@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use super::config_writer::{Active, ConfigSection, ConfigWriter, rule_table, signal_table};
-use super::conventions::{CountedBy, LATENCY, LIBRARIES, REACHED, REQUESTS};
+use super::conventions::{CountedBy, LATENCY, LIBRARIES, REACHED, REQUESTS, fits};
 use super::family::{MetricFamily, PageFamilies};
 use super::gauges::{self, ProcessOwner};
 use super::latency;
 use super::text::{COLUMNS, quoted_names, shown};
-use super::traffic::{self, Traffic};
+use super::traffic::{self, Candidate};
 use crate::model::name::{ServiceName, TargetName};
 use crate::model::time::format_duration;
 use crate::toml_text::{Table, comment, selector_literal, string};
@@ -68,14 +68,14 @@ pub fn configuration(families: &PageFamilies, request: ConfigRequest<'_>) -> Con
     let candidates = traffic::candidates(families, service);
     let traffic = traffic::write(&candidates, &window, &mut writer);
     writer.heading("latency");
-    latency::write(families, service, traffic.as_ref(), &mut writer);
+    latency::write(families, service, traffic, &mut writer);
     writer.heading("what runs full, waits or grows");
     gauges::write(families, service, &mut writer);
     writer.heading("the page itself");
-    alive(families, request, traffic.as_ref(), &mut writer);
+    alive(families, request, traffic, &mut writer);
     notes(families, &mut writer);
-    let limit = traffic.as_ref().and_then(|traffic| traffic.limit);
-    let text = head(families, request, interval) + &hook(limit) + &writer.written();
+    let limit = traffic.and_then(Candidate::limit);
+    let text = head(families, request, interval) + &hook(limit) + &writer.out;
     let found = match (&traffic, limit) {
         (Some(_), Some(_)) => RequestsFound::Errors,
         (Some(_), None) => RequestsFound::RequestsAlone,
@@ -127,10 +127,7 @@ fn head(families: &PageFamilies, request: ConfigRequest<'_>, interval: Duration)
 
 /// An example, switched off: only a person knows how this service goes back.
 fn hook(limit: Option<f64>) -> String {
-    let cure = match limit {
-        Some(limit) => format!("error_rate < {limit}%"),
-        None => "up > 0".to_owned(),
-    };
+    let cure = limit.map_or("up > 0".to_owned(), |limit| format!("error_rate < {limit}%"));
     let prose = "How this service goes back to its good version only you know. Until there is a \
                  hook, rules tell people and `rollguard check` says that no hook follows them. \
                  Write the steps, switch on these lines and `then` above, and leave `observe` \
@@ -143,17 +140,17 @@ fn hook(limit: Option<f64>) -> String {
         .raw("steps", steps)
         .raw("cure", format!("{{ when = {}, for = \"10s\", within = \"2m\" }}", string(&cure)));
     writer.section(&ConfigSection::new(prose, vec![table]).switched(Active::No));
-    writer.written()
+    writer.out
 }
 
 /// A page that does not answer: of a service it says that the service is gone.
 fn alive(
     families: &PageFamilies,
     request: ConfigRequest<'_>,
-    traffic: Option<&Traffic>,
+    traffic: Option<&Candidate<'_>>,
     writer: &mut ConfigWriter,
 ) {
-    let proxy = traffic.is_some_and(|traffic| traffic.counted_by == CountedBy::Proxy);
+    let proxy = traffic.is_some_and(|traffic| traffic.counted_by() == CountedBy::Proxy);
     let own = gauges::process_owner(families) == ProcessOwner::Service && !proxy;
     let prose = if own {
         "A release that crashes has no page, and without a page nothing else here has a reading: \
@@ -191,10 +188,7 @@ fn reached(family: &MetricFamily, writer: &mut ConfigWriter) {
 }
 
 fn notes(families: &PageFamilies, writer: &mut ConfigWriter) {
-    let known = |name: &&String| {
-        let all = REQUESTS.iter().chain(LATENCY);
-        all.into_iter().any(|convention| convention.name.fits(name))
-    };
+    let known = |name: &&String| REQUESTS.iter().chain(LATENCY).any(|row| fits(row.name, name));
     let empty = families.empty.iter().filter(known).map(String::as_str);
     let empty = quoted_names(empty.take(MAX_NAMED));
     if !empty.is_empty() {

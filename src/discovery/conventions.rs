@@ -1,24 +1,15 @@
 //! What the common libraries, proxies and exporters call things, as tables. A new convention is a
 //! new row. The code that reads the tables knows no metric by name.
 
-/// How a metric is known.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Name {
-    /// By its whole name.
-    Is(&'static str),
-    /// By its end: the rest is the application's own prefix.
-    Ends(&'static str),
+/// Whether a row knows a metric of that name: by its whole name, or by its end where the row's name
+/// begins with an underscore and the rest is the application's own prefix.
+pub(super) fn fits(row: &str, name: &str) -> bool {
+    if is_end(row) { name.ends_with(row) } else { name == row }
 }
 
-use Name::{Ends, Is};
-
-impl Name {
-    pub(super) fn fits(self, name: &str) -> bool {
-        match self {
-            Is(whole) => name == whole,
-            Ends(end) => name.ends_with(end),
-        }
-    }
+/// Whether a row knows metrics by the end of their names alone.
+pub(super) fn is_end(row: &str) -> bool {
+    row.starts_with('_')
 }
 
 /// Who counts.
@@ -33,56 +24,56 @@ pub(super) enum CountedBy {
 /// What counts or times requests.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Convention {
-    pub(super) name: Name,
+    pub(super) name: &'static str,
     pub(super) counted_by: CountedBy,
     /// The label that tells services behind one proxy apart.
     pub(super) scope: Option<&'static str>,
 }
 
-const fn service(name: Name) -> Convention {
+const fn service(name: &'static str) -> Convention {
     Convention { name, counted_by: CountedBy::Service, scope: None }
 }
 
 const fn proxy(name: &'static str, scope: &'static str) -> Convention {
-    Convention { name: Is(name), counted_by: CountedBy::Proxy, scope: Some(scope) }
+    Convention { name, counted_by: CountedBy::Proxy, scope: Some(scope) }
 }
 
 /// Counters of requests, and histograms and summaries whose count is one; the best first. What a
 /// service says of itself goes before what a proxy says of it, the exact name before the end.
 pub(super) const REQUESTS: &[Convention] = &[
     // OpenTelemetry's semantic conventions, stable and old.
-    service(Is("http_server_request_duration_seconds")),
-    service(Is("http_server_duration_milliseconds")),
-    service(Is("http_server_duration_seconds")),
+    service("http_server_request_duration_seconds"),
+    service("http_server_duration_milliseconds"),
+    service("http_server_duration_seconds"),
     // Micrometer: Spring Boot, Quarkus.
-    service(Is("http_server_requests_seconds")),
+    service("http_server_requests_seconds"),
     // client_golang's promhttp, and whoever follows the Prometheus documentation.
-    service(Is("http_requests_total")),
-    service(Is("flask_http_request_total")),
-    service(Is("starlette_requests_total")),
-    service(Is("django_http_responses_total_by_status_total")),
-    service(Is("axum_http_requests_total")),
-    service(Is("grpc_server_handled_total")),
+    service("http_requests_total"),
+    service("flask_http_request_total"),
+    service("starlette_requests_total"),
+    service("django_http_responses_total_by_status_total"),
+    service("axum_http_requests_total"),
+    service("grpc_server_handled_total"),
     // prom-client's usual middleware counts with the histogram alone.
-    service(Is("http_request_duration_seconds")),
-    service(Is("http_request_duration_ms")),
+    service("http_request_duration_seconds"),
+    service("http_request_duration_ms"),
     // actix-web-prom and others put the application's name before it.
-    service(Ends("_http_requests_total")),
-    service(Ends("_http_responses_total")),
-    service(Ends("_http_request_duration_seconds")),
-    service(Is("rpc_server_duration_milliseconds")),
-    service(Is("rpc_server_call_duration_seconds")),
+    service("_http_requests_total"),
+    service("_http_responses_total"),
+    service("_http_request_duration_seconds"),
+    service("rpc_server_duration_milliseconds"),
+    service("rpc_server_call_duration_seconds"),
     proxy("haproxy_backend_http_responses_total", "proxy"),
     proxy("haproxy_frontend_http_responses_total", "proxy"),
     proxy("envoy_cluster_upstream_rq", "envoy_cluster_name"),
     proxy("envoy_cluster_upstream_rq_xx", "envoy_cluster_name"),
     proxy("nginx_vts_server_requests_total", "host"),
     proxy("nginx_ingress_controller_requests", "service"),
-    Convention { name: Is("nginx_http_requests_total"), counted_by: CountedBy::Proxy, scope: None },
+    Convention { name: "nginx_http_requests_total", counted_by: CountedBy::Proxy, scope: None },
     proxy("traefik_service_requests_total", "service"),
     // Anything may be called so: only what says how it ended is taken.
-    service(Ends(ANY_REQUESTS)),
-    service(Ends(ANY_RESPONSES)),
+    service(ANY_REQUESTS),
+    service(ANY_RESPONSES),
 ];
 
 /// Ends of names that many things have which are no requests to a service.
@@ -96,12 +87,11 @@ pub(super) fn row(
     name: &str,
     fits: impl Fn(&Convention) -> bool,
 ) -> Option<usize> {
-    let place = |whole| {
-        table
-            .iter()
-            .position(|row| matches!(row.name, Is(_)) == whole && row.name.fits(name) && fits(row))
+    let place = |by_end| {
+        let known = |row: &Convention| is_end(row.name) == by_end && self::fits(row.name, name);
+        table.iter().position(|row| known(row) && fits(row))
     };
-    place(true).or_else(|| place(false))
+    place(false).or_else(|| place(true))
 }
 
 /// Gauges by which an exporter says whether it reaches what it tells of.
@@ -111,36 +101,36 @@ pub(super) const REACHED: [&str; 6] =
 impl Convention {
     /// Whether the name alone does not tell that these are requests to a service.
     pub(super) fn is_vague(&self) -> bool {
-        matches!(self.name, Ends(ANY_REQUESTS | ANY_RESPONSES))
+        matches!(self.name, ANY_REQUESTS | ANY_RESPONSES)
     }
 }
 
 /// Histograms, summaries and averages of how long requests take; the best first.
 pub(super) const LATENCY: &[Convention] = &[
-    service(Is("http_server_request_duration_seconds")),
-    service(Is("http_server_duration_milliseconds")),
-    service(Is("http_server_duration_seconds")),
-    service(Is("http_server_requests_seconds")),
-    service(Is("http_request_duration_seconds")),
-    service(Is("http_request_duration_milliseconds")),
-    service(Is("http_request_duration_ms")),
-    service(Is("flask_http_request_duration_seconds")),
-    service(Is("starlette_request_duration_seconds")),
-    service(Is("django_http_requests_latency_including_middlewares_seconds")),
-    service(Is("django_http_requests_latency_seconds_by_view_method")),
-    service(Is("axum_http_requests_duration_seconds")),
-    service(Is("grpc_server_handling_seconds")),
-    service(Ends("_http_requests_duration_seconds")),
-    service(Ends("_http_request_duration_seconds")),
-    service(Is("rpc_server_duration_milliseconds")),
-    service(Is("rpc_server_call_duration_seconds")),
+    service("http_server_request_duration_seconds"),
+    service("http_server_duration_milliseconds"),
+    service("http_server_duration_seconds"),
+    service("http_server_requests_seconds"),
+    service("http_request_duration_seconds"),
+    service("http_request_duration_milliseconds"),
+    service("http_request_duration_ms"),
+    service("flask_http_request_duration_seconds"),
+    service("starlette_request_duration_seconds"),
+    service("django_http_requests_latency_including_middlewares_seconds"),
+    service("django_http_requests_latency_seconds_by_view_method"),
+    service("axum_http_requests_duration_seconds"),
+    service("grpc_server_handling_seconds"),
+    service("_http_requests_duration_seconds"),
+    service("_http_request_duration_seconds"),
+    service("rpc_server_duration_milliseconds"),
+    service("rpc_server_call_duration_seconds"),
     proxy("envoy_cluster_upstream_rq_time", "envoy_cluster_name"),
     proxy("nginx_ingress_controller_request_duration_seconds", "service"),
     proxy("traefik_service_request_duration_seconds", "service"),
     proxy("haproxy_backend_response_time_average_seconds", "proxy"),
     proxy("nginx_vts_server_request_seconds", "host"),
-    service(Ends("_request_duration_seconds")),
-    service(Ends("_request_latency_seconds")),
+    service("_request_duration_seconds"),
+    service("_request_latency_seconds"),
 ];
 
 /// Metrics in milliseconds whose names end like no unit.
@@ -236,7 +226,7 @@ pub(super) struct Pool {
     /// The beginning of the signals' names and, with a hyphen, of the rule's.
     pub(super) signal: &'static str,
     /// The gauge of what is in use.
-    pub(super) used: Name,
+    pub(super) used: &'static str,
     /// The gauge of what there is: its name, or what stands there in place of `used`'s end.
     pub(super) most: &'static str,
     /// A matcher for both.
@@ -247,62 +237,44 @@ pub(super) struct Pool {
     pub(super) limit: u8,
 }
 
-const fn pool(what: &'static str, signal: &'static str, used: Name, most: &'static str) -> Pool {
+const fn pool(
+    what: &'static str,
+    signal: &'static str,
+    used: &'static str,
+    most: &'static str,
+) -> Pool {
     Pool { what, signal, used, most, both: None, only_used: None, limit: 90 }
 }
 
 const DATABASE: &str = "connections of the database pool";
 const THREADS: &str = "threads that serve requests";
 const FILES: &str = "open files of the process";
+const CONNECTIONS: &str = "connections of the pool";
+const HEAP: &str = "Java heap, after collections";
 
 /// Pools, in the order in which they are written.
 pub(super) const POOLS: &[Pool] = &[
-    pool(DATABASE, "pool", Is("hikaricp_connections_active"), "hikaricp_connections_max"),
-    pool(DATABASE, "pool", Is("jdbc_connections_active"), "jdbc_connections_max"),
-    pool(DATABASE, "pool", Is("go_sql_in_use_connections"), "go_sql_max_open_connections"),
-    pool(
-        DATABASE,
-        "pool",
-        Is("go_sql_stats_connections_in_use"),
-        "go_sql_stats_connections_max_open",
-    ),
+    pool(DATABASE, "pool", "hikaricp_connections_active", "hikaricp_connections_max"),
+    pool(DATABASE, "pool", "jdbc_connections_active", "jdbc_connections_max"),
+    pool(DATABASE, "pool", "go_sql_in_use_connections", "go_sql_max_open_connections"),
+    pool(DATABASE, "pool", "go_sql_stats_connections_in_use", "go_sql_stats_connections_max_open"),
     Pool {
         only_used: Some(("state", "used")),
-        ..pool(DATABASE, "pool", Is("db_client_connections_usage"), "db_client_connections_max")
+        ..pool(DATABASE, "pool", "db_client_connections_usage", "db_client_connections_max")
     },
-    pool("connections of the pool", "pool", Ends("_pool_in_use"), "_pool_max"),
-    pool("connections of the pool", "pool", Ends("_connections_in_use"), "_connections_max"),
-    pool(
-        "connections of the pool",
-        "pool",
-        Ends("_pool_connections_in_use"),
-        "_pool_connections_max",
-    ),
-    pool(
-        THREADS,
-        "threads",
-        Is("tomcat_threads_busy_threads"),
-        "tomcat_threads_config_max_threads",
-    ),
-    pool(THREADS, "threads", Is("jetty_threads_busy"), "jetty_threads_config_max"),
+    pool(CONNECTIONS, "pool", "_pool_in_use", "_pool_max"),
+    pool(CONNECTIONS, "pool", "_connections_in_use", "_connections_max"),
+    pool(CONNECTIONS, "pool", "_pool_connections_in_use", "_pool_connections_max"),
+    pool(THREADS, "threads", "tomcat_threads_busy_threads", "tomcat_threads_config_max_threads"),
+    pool(THREADS, "threads", "jetty_threads_busy", "jetty_threads_config_max"),
     Pool {
         both: Some(("area", "heap")),
         limit: 95,
-        ..pool(
-            "Java heap, after collections",
-            "heap",
-            Is("jvm_memory_used_bytes"),
-            "jvm_memory_max_bytes",
-        )
+        ..pool(HEAP, "heap", "jvm_memory_used_bytes", "jvm_memory_max_bytes")
     },
-    pool(FILES, "fds", Is("process_open_fds"), "process_max_fds"),
-    pool(FILES, "fds", Is("process_files_open_files"), "process_files_max_files"),
-    pool(
-        "open files of the host",
-        "host_files",
-        Is("node_filefd_allocated"),
-        "node_filefd_maximum",
-    ),
+    pool(FILES, "fds", "process_open_fds", "process_max_fds"),
+    pool(FILES, "fds", "process_files_open_files", "process_files_max_files"),
+    pool("open files of the host", "host_files", "node_filefd_allocated", "node_filefd_maximum"),
 ];
 
 /// What waits, lags or is busy.
@@ -310,7 +282,7 @@ pub(super) const POOLS: &[Pool] = &[
 pub(super) struct LevelConvention {
     pub(super) what: &'static str,
     pub(super) signal: &'static str,
-    pub(super) name: Name,
+    pub(super) name: &'static str,
     pub(super) limit: f64,
     pub(super) unit: LevelUnit,
     pub(super) scope: Option<&'static str>,
@@ -324,42 +296,43 @@ pub(super) enum LevelUnit {
     Share,
 }
 
-const fn waiting(what: &'static str, name: Name, scope: Option<&'static str>) -> LevelConvention {
-    LevelConvention { what, signal: "waiting", name, limit: 10.0, unit: LevelUnit::Things, scope }
+const fn level(
+    (what, signal): (&'static str, &'static str),
+    name: &'static str,
+    limit: f64,
+    unit: LevelUnit,
+) -> LevelConvention {
+    LevelConvention { what, signal, name, limit, unit, scope: None }
+}
+
+const fn waiting(what: &'static str, name: &'static str) -> LevelConvention {
+    level((what, "waiting"), name, 10.0, LevelUnit::Things)
 }
 
 const TASKS: &str = "tasks that wait";
+const FOR_SERVER: &str = "requests that wait for a server";
+const FOR_CONNECTION: &str = "requests that wait for a connection";
+const LAG: (&str, &str) = ("99th percentile of the lag of the event loop", "loop_lag");
+const CPU: (&str, &str) = ("share of the machine's processors that the process uses", "cpu_use");
 
 /// Levels, in the order in which they are written.
 pub(super) const LEVELS: &[LevelConvention] = &[
-    waiting("requests that wait for a server", Is("haproxy_backend_current_queue"), Some("proxy")),
-    waiting(
-        "requests that wait for a connection",
-        Is("envoy_cluster_upstream_rq_pending_active"),
-        Some("envoy_cluster_name"),
-    ),
-    waiting("threads that wait for a connection", Is("hikaricp_connections_pending"), None),
-    waiting(TASKS, Is("executor_queued_tasks"), None),
-    waiting(TASKS, Ends("_queue_depth"), None),
-    waiting(TASKS, Ends("_queue_length"), None),
-    waiting(TASKS, Ends("_queue_size"), None),
-    waiting(TASKS, Ends("_queued_tasks"), None),
     LevelConvention {
-        what: "99th percentile of the lag of the event loop",
-        signal: "loop_lag",
-        name: Is("nodejs_eventloop_lag_p99_seconds"),
-        limit: 0.5,
-        unit: LevelUnit::Seconds,
-        scope: None,
+        scope: Some("proxy"),
+        ..waiting(FOR_SERVER, "haproxy_backend_current_queue")
     },
     LevelConvention {
-        what: "share of the machine's processors that the process uses",
-        signal: "cpu_use",
-        name: Is("process_cpu_usage"),
-        limit: 0.95,
-        unit: LevelUnit::Share,
-        scope: None,
+        scope: Some("envoy_cluster_name"),
+        ..waiting(FOR_CONNECTION, "envoy_cluster_upstream_rq_pending_active")
     },
+    waiting("threads that wait for a connection", "hikaricp_connections_pending"),
+    waiting(TASKS, "executor_queued_tasks"),
+    waiting(TASKS, "_queue_depth"),
+    waiting(TASKS, "_queue_length"),
+    waiting(TASKS, "_queue_size"),
+    waiting(TASKS, "_queued_tasks"),
+    level(LAG, "nodejs_eventloop_lag_p99_seconds", 0.5, LevelUnit::Seconds),
+    level(CPU, "process_cpu_usage", 0.95, LevelUnit::Share),
 ];
 
 /// Ends of names of queues that are no sign of waiting work: their capacity.

@@ -81,14 +81,6 @@ pub struct PageFamilies {
     pub samples: u64,
 }
 
-/// All samples of one name.
-#[derive(Clone, Debug, Default)]
-struct Samples {
-    labels: BTreeMap<String, LabelValues>,
-    series: u64,
-    total: f64,
-}
-
 impl LabelValues {
     fn add(&mut self, value: &str, sample: f64) {
         let fits = value.len() <= MAX_TEXT
@@ -109,7 +101,7 @@ impl LabelValues {
 }
 
 /// Adds a sample to those of its name.
-fn gather(names: &mut BTreeMap<String, Samples>, sample: &Sample<'_>, value: f64) {
+fn gather(names: &mut BTreeMap<String, MetricFamily>, sample: &Sample<'_>, value: f64) {
     let full = names.len() >= MAX_FAMILIES && !names.contains_key(&*sample.name);
     if sample.name.len() > MAX_TEXT || full {
         return;
@@ -158,7 +150,7 @@ impl PageFamilies {
 
 /// Samples by name on the way to families.
 struct Fold<'p> {
-    names: BTreeMap<String, Samples>,
+    names: BTreeMap<String, MetricFamily>,
     kinds: HashMap<&'p str, &'p str>,
 }
 
@@ -182,10 +174,9 @@ impl Fold<'_> {
 
     /// The histogram or summary that samples of this name belong to.
     fn base<'n>(&self, name: &'n str) -> Option<&'n str> {
-        if let Some(base) = name.strip_suffix("_bucket")
-            && self.has(name, "le")
-        {
-            return Some(base);
+        let base = name.strip_suffix("_bucket").filter(|_| self.has(name, "le"));
+        if base.is_some() {
+            return base;
         }
         let counted = |base: &str| {
             let with = |suffix: &str| self.names.contains_key(&format!("{base}{suffix}"));
@@ -207,40 +198,30 @@ impl Fold<'_> {
             Some(_) | None if name.ends_with("_total") => FamilyKind::Counter,
             Some(_) | None => FamilyKind::Unknown,
         };
-        let samples = &self.names[name];
-        MetricFamily { labels: samples.labels.clone(), ..family(name, kind, Some(samples)) }
+        let samples = self.names[name].clone();
+        MetricFamily { name: name.to_owned(), kind, alike: true, ..samples }
     }
 
     fn observed(&self, base: &str) -> MetricFamily {
         let of = |suffix: &str| self.names.get(&format!("{base}{suffix}"));
         let (buckets, count, own) = (of("_bucket"), of("_count"), of(""));
         let kind = if buckets.is_some() { FamilyKind::Histogram } else { FamilyKind::Summary };
-        let mut labels = BTreeMap::new();
-        if let Some(samples) = count.or(buckets).or(own) {
-            labels.clone_from(&samples.labels);
-        }
+        let labels = count.or(buckets).or(own).map(|samples| samples.labels.clone());
+        let mut labels = labels.unwrap_or_default();
         labels.retain(|label, _| label != "le" && label != "quantile");
         let bounds = buckets.and_then(|samples| samples.labels.get("le"));
         let quantiles = own.and_then(|samples| samples.labels.get("quantile"));
         MetricFamily {
+            name: base.to_owned(),
+            kind,
             labels,
+            series: count.map_or(0, |samples| samples.series),
+            total: count.map_or(0.0, |samples| samples.total),
             sum: of("_sum").map_or(0.0, |samples| samples.total),
             alike: bounds.is_some_and(are_alike),
             bounds: bounds.map(ascending).unwrap_or_default(),
             quantiles: quantiles.map(|values| numbers(values).collect()).unwrap_or_default(),
-            ..family(base, kind, count)
         }
-    }
-}
-
-fn family(name: &str, kind: FamilyKind, samples: Option<&Samples>) -> MetricFamily {
-    MetricFamily {
-        name: name.to_owned(),
-        kind,
-        series: samples.map_or(0, |samples| samples.series),
-        total: samples.map_or(0.0, |samples| samples.total),
-        alike: true,
-        ..MetricFamily::default()
     }
 }
 

@@ -2,7 +2,7 @@
 //! blame: their rules are warnings, which tell people and never roll back.
 
 use super::config_writer::{Active, ConfigSection, ConfigWriter, rule_table, signal_table};
-use super::conventions::{LEVELS, LevelConvention, LevelUnit, NO_LEVEL, Name, POOLS, Pool};
+use super::conventions::{LEVELS, LevelConvention, LevelUnit, NO_LEVEL, POOLS, Pool, fits, is_end};
 use super::family::{FamilyKind, MetricFamily, PageFamilies};
 use super::recognized::is_own;
 use super::scope::Scope;
@@ -54,8 +54,12 @@ pub(super) fn process_owner(families: &PageFamilies) -> ProcessOwner {
 pub(super) fn write(families: &PageFamilies, service: &str, writer: &mut ConfigWriter) {
     let owner = process_owner(families);
     let mut sections: Vec<ConfigSection> = Vec::new();
-    sections.extend(pools(families, owner, writer));
-    sections.extend(levels(families, service, owner, writer));
+    sections.extend(
+        pools(families, owner).map(|(pool, used, most)| one_pool(pool, used, most, writer)),
+    );
+    sections.extend(
+        levels(families, owner).map(|(level, family)| one_level(level, family, service, writer)),
+    );
     sections.extend(servers(families, service, writer));
     sections.extend(host_memory(families, writer));
     if owner == ProcessOwner::Service {
@@ -77,7 +81,7 @@ fn is_useful(family: &MetricFamily, owner: ProcessOwner) -> bool {
 }
 
 fn matchers(pair: Option<(&str, &str)>) -> Vec<MatcherText> {
-    pair.iter().map(|(label, value)| MatcherText::new(label, "=", value)).collect()
+    pair.into_iter().map(|(label, value)| MatcherText::new(label, "=", value)).collect()
 }
 
 /// The sum over the series that a matcher selects.
@@ -88,19 +92,18 @@ fn weight(family: &MetricFamily, pair: Option<(&str, &str)>) -> f64 {
     }
 }
 
-/// A rule that would hold as things are is written and switched off.
-fn switched(fits: bool, prose: &mut String) -> Active {
-    if fits {
-        return Active::Yes;
+/// A section whose rule is switched off if it would hold as things are.
+fn section(quiet: bool, prose: String, tables: Vec<Table>) -> ConfigSection {
+    if quiet {
+        return ConfigSection::new(prose, tables);
     }
-    prose.push_str(" It is switched off: as things are, its rule would hold already.");
-    Active::No
+    let off = " It is switched off: as things are, its rule would hold already.";
+    ConfigSection::new(prose + off, tables).switched(Active::No)
 }
 
 fn sentence(text: &str) -> String {
-    let mut chars = text.chars();
-    let first = chars.next().map(|c| c.to_ascii_uppercase());
-    first.into_iter().chain(chars).collect()
+    let (first, rest) = text.split_at(1);
+    first.to_ascii_uppercase() + rest
 }
 
 /// A signal over the series of a gauge, put together.
@@ -125,34 +128,28 @@ fn share(name: &str, what: &str, of: &str, to: &str) -> Table {
     signal_table(name, what).text("expr", &format!("{of} / {to}")).text("unit", "ratio")
 }
 
-fn warning(name: &str, hold: &str, description: &str, when: &str) -> Table {
-    rule_table(name, description, when).text("for", hold).text("severity", "warning")
+/// A warning about what has held for five minutes.
+fn warning(name: &str, what: &str, when: &str) -> Table {
+    let description = format!("{what} for 5 minutes");
+    rule_table(name, &description, when).text("for", "5m").text("severity", "warning")
 }
 
+/// Each pool on the page, with the gauges of what is in use and what there is.
 fn pools(
     families: &PageFamilies,
     owner: ProcessOwner,
-    writer: &mut ConfigWriter,
-) -> Vec<ConfigSection> {
-    let mut sections = Vec::new();
-    for pool in POOLS {
-        let is_used =
-            |family: &&MetricFamily| pool.used.fits(&family.name) && is_useful(family, owner);
-        for used in families.iter().filter(is_used) {
-            let most = match pool.used {
-                Name::Is(_) => pool.most.to_owned(),
-                Name::Ends(end) => {
-                    format!("{}{}", used.name.strip_suffix(end).unwrap_or(&used.name), pool.most)
-                }
-            };
-            let most = families.get(&most).filter(|most| is_useful(most, ProcessOwner::Service));
-            let Some(most) = most.filter(|most| weight(most, pool.both) > 0.0) else { continue };
-            if sections.len() < MAX_EACH {
-                sections.push(one_pool(pool, used, most, writer));
-            }
-        }
-    }
-    sections
+) -> impl Iterator<Item = (&'static Pool, &MetricFamily, &MetricFamily)> {
+    let of_row = move |pool: &'static Pool| {
+        let used = families.iter().filter(|family| fits(pool.used, &family.name));
+        used.filter(move |family| is_useful(family, owner)).filter_map(move |used| {
+            // Of a whole name nothing is left.
+            let prefix = used.name.strip_suffix(pool.used).unwrap_or(&used.name);
+            let most = families.get(&format!("{prefix}{}", pool.most))?;
+            let useful = is_useful(most, ProcessOwner::Service) && weight(most, pool.both) > 0.0;
+            useful.then_some((pool, used, most))
+        })
+    };
+    POOLS.iter().flat_map(of_row).take(MAX_EACH)
 }
 
 fn one_pool(
@@ -175,7 +172,6 @@ fn one_pool(
     if used.series > 1 && pool.both.is_none() {
         prose.push_str(" There are several; their sum is watched.");
     }
-    let active = switched(now < f64::from(*limit) / 100.0, &mut prose);
     let prefix = writer.signal(pool.signal);
     let [in_use, max, part] = ["used", "max", "use"].map(|end| format!("{prefix}_{end}"));
     let tables = vec![
@@ -184,33 +180,28 @@ fn one_pool(
         share(&part, "share of it that is in use", &in_use, &max),
         warning(
             &writer.rule(&format!("{}-exhausted", pool.signal.replace('_', "-"))),
-            "5m",
-            &format!("more than {limit}% of the {what} in use for 5 minutes"),
+            &format!("more than {limit}% of the {what} in use"),
             &format!("{part} > {limit}%"),
         ),
     ];
-    ConfigSection::new(prose, tables).switched(active)
+    section(now < f64::from(*limit) / 100.0, prose, tables)
 }
 
+/// Each level on the page.
 fn levels(
     families: &PageFamilies,
-    service: &str,
     owner: ProcessOwner,
-    writer: &mut ConfigWriter,
-) -> Vec<ConfigSection> {
-    let mut sections = Vec::new();
-    for level in LEVELS {
-        for family in families.iter().filter(|family| level.name.fits(&family.name)) {
+) -> impl Iterator<Item = (&'static LevelConvention, &MetricFamily)> {
+    let of_row = move |level: &'static LevelConvention| {
+        let is_known = move |family: &MetricFamily| {
             let bound = family.name.split('_').any(|part| NO_LEVEL.contains(&part));
-            let named = matches!(level.name, Name::Is(_));
-            let known = named || (family.kind == FamilyKind::Gauge && is_own(level.name, family));
-            let fits = is_useful(family, owner) && known && !bound;
-            if fits && sections.len() < MAX_EACH {
-                sections.push(one_level(level, family, service, writer));
-            }
-        }
-    }
-    sections
+            let own = family.kind == FamilyKind::Gauge && is_own(level.name, family);
+            is_useful(family, owner) && (!is_end(level.name) || own) && !bound
+        };
+        let named = families.iter().filter(|family| fits(level.name, &family.name));
+        named.filter(move |family| is_known(family)).map(move |family| (level, family))
+    };
+    LEVELS.iter().flat_map(of_row).take(MAX_EACH)
 }
 
 fn one_level(
@@ -233,19 +224,15 @@ fn one_level(
         LevelUnit::Seconds => (level.limit, seconds(level.limit), "seconds", "max"),
         LevelUnit::Share => (level.limit, percent(level.limit), "ratio", "max"),
     };
-    let mut prose = format!("{}: `{}`.", sentence(level.what), shown(&family.name));
-    prose += &scope.remarks();
-    let active = switched(now < limit, &mut prose);
+    let prose = format!("{}: `{}`.", sentence(level.what), shown(&family.name)) + &scope.remarks();
     let name = writer.signal(level.signal);
     let signal = gauge(&name, level.what, (&family.name, &scope.matchers), across);
     let rule = warning(
         &writer.rule(&format!("{}-high", level.signal.replace('_', "-"))),
-        "5m",
-        &format!("{} above {limit_shown} for 5 minutes", level.what),
+        &format!("{} above {limit_shown}", level.what),
         &format!("{name} > {limit_shown}"),
     );
-    let tables = vec![lasting(signal).text("unit", unit), rule];
-    ConfigSection::new(prose, tables).switched(active)
+    section(now < limit, prose, vec![lasting(signal).text("unit", unit), rule])
 }
 
 /// How many of a proxy's servers are up.
@@ -257,48 +244,39 @@ fn servers(
     let family = families.get(SERVERS).filter(|family| family.labels.contains_key("state"))?;
     let mut scope = Scope::default();
     scope.backend("proxy", family, service);
-    let mut prose = "The servers behind the proxy by its own health checks. A release takes some \
-                     of them away on purpose: keep the limit below what is left then."
-        .to_owned();
-    prose += &scope.remarks();
+    let prose = "The servers behind the proxy by its own health checks. A release takes some of \
+                 them away on purpose: keep the limit below what is left then.";
+    let prose = prose.to_owned() + &scope.remarks();
     let (servers, servers_up) = family.labels.get("state")?.seen.get("UP")?;
-    let active = switched(servers_up / *servers as f64 >= 0.5, &mut prose);
     let states = [scope.matchers, matchers(Some(("state", "UP")))].concat();
     let [up, all, part] =
         ["servers_up", "servers", "servers_share"].map(|name| writer.signal(name));
+    let down = "less than half of the servers up for a minute";
     let tables = vec![
         gauge(&up, "servers that are up", (SERVERS, &states), "sum"),
         gauge(&all, "servers that there are", (SERVERS, &states), "count"),
         share(&part, "share of the servers that are up", &up, &all),
-        warning(
-            &writer.rule("servers-down"),
-            "1m",
-            "less than half of the servers up for a minute",
-            &format!("{part} < 50%"),
-        ),
+        rule_table(&writer.rule("servers-down"), down, &format!("{part} < 50%"))
+            .text("for", "1m")
+            .text("severity", "warning"),
     ];
-    Some(ConfigSection::new(prose, tables).switched(active))
+    Some(section(servers_up / *servers as f64 >= 0.5, prose, tables))
 }
 
 fn host_memory(families: &PageFamilies, writer: &mut ConfigWriter) -> Option<ConfigSection> {
     let total = families.get(HOST_TOTAL).filter(|total| total.total > 0.0)?;
     let now = families.get(HOST_AVAILABLE)?.total / total.total;
-    let mut prose = format!("The host's memory; now {} of it is available.", percent(now));
-    let active = switched(now > 0.05, &mut prose);
+    let prose = format!("The host's memory; now {} of it is available.", percent(now));
     let [available, all, part] =
         ["host_available", "host_memory", "host_free"].map(|name| writer.signal(name));
+    let low = "less than 5% of the host's memory available";
     let tables = vec![
         gauge(&available, "memory that is available", (HOST_AVAILABLE, &[]), "sum"),
         gauge(&all, "memory that there is", (HOST_TOTAL, &[]), "sum"),
         share(&part, "share of the host's memory that is available", &available, &all),
-        warning(
-            &writer.rule("host-memory-low"),
-            "5m",
-            "less than 5% of the host's memory available for 5 minutes",
-            &format!("{part} < 5%"),
-        ),
+        warning(&writer.rule("host-memory-low"), low, &format!("{part} < 5%")),
     ];
-    Some(ConfigSection::new(prose, tables).switched(active))
+    Some(section(now > 0.05, prose, tables))
 }
 
 fn memory(families: &PageFamilies, writer: &mut ConfigWriter) -> Option<ConfigSection> {
@@ -311,16 +289,12 @@ fn memory(families: &PageFamilies, writer: &mut ConfigWriter) -> Option<ConfigSe
     let prose = "Resident memory of the process. The page does not say what it may use, so the \
                  limit is twice what it uses now: put the limit of its container or unit here.";
     let [used, limit] = ["memory", "memory_limit"].map(|name| writer.signal(name));
+    let high = "more than 90% of the memory limit used";
     let tables = vec![
         lasting(gauge(&used, "resident memory", (MEMORY, &[]), "sum")).text("unit", "bytes"),
         signal_table(&limit, "what it may use")
             .text("value", &format!("{}MiB", steps * MEMORY_STEP_MIB)),
-        warning(
-            &writer.rule("memory-high"),
-            "5m",
-            "more than 90% of the memory limit used for 5 minutes",
-            &format!("{used} > 0.9 * {limit}"),
-        ),
+        warning(&writer.rule("memory-high"), high, &format!("{used} > 0.9 * {limit}")),
     ];
     Some(ConfigSection::new(prose, tables))
 }
@@ -334,12 +308,7 @@ fn cpu(families: &PageFamilies, writer: &mut ConfigWriter) -> Option<ConfigSecti
         signal_table(&name, "processors in use")
             .raw("rate", selector_literal(CPU, &[]))
             .text("window", "1m"),
-        warning(
-            &writer.rule("cpu-high"),
-            "5m",
-            "more than 2 processors in use for 5 minutes",
-            &format!("{name} > 2"),
-        ),
+        warning(&writer.rule("cpu-high"), "more than 2 processors in use", &format!("{name} > 2")),
     ];
     Some(ConfigSection::new(prose, tables).switched(Active::No))
 }

@@ -6,7 +6,7 @@ use super::conventions::{CountedBy, IN_MILLISECONDS, LATENCY};
 use super::family::{FamilyKind, PageFamilies};
 use super::recognized::{Recognized, recognized};
 use super::text::{quoted_names, seconds, shown};
-use super::traffic::Traffic;
+use super::traffic::Candidate;
 use crate::model::signal::Unit;
 use crate::render::number;
 use crate::toml_text::{Table, selector_literal};
@@ -50,7 +50,7 @@ enum Way {
 pub(super) fn write(
     families: &PageFamilies,
     service: &str,
-    traffic: Option<&Traffic>,
+    traffic: Option<&Candidate<'_>>,
     writer: &mut ConfigWriter,
 ) {
     let timed = timed(families, service);
@@ -59,8 +59,7 @@ pub(super) fn write(
     };
     let way = best.way();
     let prose = std::iter::once(best.what(way)).chain(best.limits(way)).collect();
-    let mut tables = Vec::new();
-    let floor = best.floor(way, traffic, &mut tables, writer);
+    let (floor, mut tables) = best.floor(way, traffic, writer);
     tables.extend(best.tables(way, floor, writer));
     let active = if way == Way::Blunt { Active::No } else { Active::Yes };
     writer.section(&ConfigSection { prose, tables, active });
@@ -156,10 +155,9 @@ impl Recognized<'_> {
         match way {
             Way::Buckets(limit) => {
                 let usual = Some(self.usual()).filter(|usual| usual.is_finite() && *usual > 0.0);
-                let so_far = usual.map(|usual| {
+                let so_far = usual.map_or(String::new(), |usual| {
                     format!("Of all on the page so far 95 in 100 took at most {}. ", rounded(usual))
                 });
-                let so_far = so_far.unwrap_or_default();
                 let told = if self.bounds().contains(&limit) {
                     "is the bound of a bucket, so that it is told exactly"
                 } else {
@@ -183,32 +181,27 @@ impl Recognized<'_> {
         }
     }
 
-    /// The name of the signal that says how many requests were timed.
+    /// The name of the signal that says how many requests were timed, and its table if it is new.
     fn floor(
         &self,
         way: Way,
-        traffic: Option<&Traffic>,
-        tables: &mut Vec<Table>,
+        traffic: Option<&Candidate<'_>>,
         writer: &mut ConfigWriter,
-    ) -> Option<String> {
+    ) -> (Option<String>, Vec<Table>) {
         let metric = format!("{}_count", self.family.name);
         let known = traffic.is_some_and(|traffic| {
             let same = traffic.metric == metric && traffic.matchers == self.scope.matchers;
-            traffic.limit.is_some() && (way == Way::Average || same)
+            traffic.limit().is_some() && (way == Way::Average || same)
         });
-        if known {
-            return Some("requests".to_owned());
-        }
-        if way == Way::Average {
-            return None;
+        if known || way == Way::Average {
+            return (known.then(|| "requests".to_owned()), Vec::new());
         }
         let name = writer.signal("timed_requests");
         let table = signal_table(&name, "timed requests per second")
             .raw("rate", selector_literal(&metric, &self.scope.matchers))
             .text("unit", "per_second")
             .text("window", "1m");
-        tables.push(table);
-        Some(name)
+        (Some(name), vec![table])
     }
 
     fn tables(&self, way: Way, floor: Option<String>, writer: &mut ConfigWriter) -> Vec<Table> {
@@ -223,17 +216,16 @@ impl Recognized<'_> {
         };
         let what = format!("{what} of the time that a request takes");
         let name = writer.signal(base);
-        let mut tables = Vec::new();
+        let (mut tables, mut signal) = (Vec::new(), signal_table(&name, &what));
         if self.factor() < 1.0 {
             let millis = writer.signal(&format!("{base}_ms"));
-            let signal = signal_table(&millis, &format!("{what}, in milliseconds"));
-            tables.push(self.measured(signal, way));
-            let signal = signal_table(&name, &what).text("expr", &format!("{millis} / 1000"));
-            tables.push(signal.text("unit", "seconds"));
+            let measured = signal_table(&millis, &format!("{what}, in milliseconds"));
+            tables.push(self.measured(measured, way));
+            signal = signal.text("expr", &format!("{millis} / 1000"));
         } else {
-            let signal = self.measured(signal_table(&name, &what), way);
-            tables.push(signal.text("unit", "seconds"));
+            signal = self.measured(signal, way);
         }
+        tables.push(signal.text("unit", "seconds"));
         let limit = seconds(limit);
         let description = format!("the {what} was above {limit} for 5 minutes");
         let rule = writer.rule(&format!("{}-slow", base.replace('_', "-")));

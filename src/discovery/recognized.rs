@@ -1,6 +1,6 @@
 //! Finds the families on a page that a table of conventions knows.
 
-use super::conventions::{Convention, NEVER_BEGINS, NEVER_PART, Name, OUTGOING, row};
+use super::conventions::{Convention, NEVER_BEGINS, NEVER_PART, OUTGOING, is_end, row};
 use super::family::{FamilyKind, MetricFamily, PageFamilies};
 use super::scope::{Scope, scope};
 
@@ -36,26 +36,19 @@ pub(super) fn recognized<'f>(
 }
 
 /// Whether a family of that name counts the service's own requests, and not calls that go out.
-pub(super) fn is_own(name: Name, family: &MetricFamily) -> bool {
+pub(super) fn is_own(name: &str, family: &MetricFamily) -> bool {
     let outgoing = OUTGOING.iter().any(|(label, value)| {
         family.labels.get(*label).is_some_and(|values| values.seen.contains_key(*value))
     });
-    let named = match name {
-        Name::Is(_) => true,
-        Name::Ends(_) => {
-            !NEVER_BEGINS.iter().any(|start| family.name.starts_with(start))
-                && !family.name.split('_').any(|part| NEVER_PART.contains(&part))
-        }
-    };
-    named && !outgoing
+    let foreign = NEVER_BEGINS.iter().any(|start| family.name.starts_with(start))
+        || family.name.split('_').any(|part| NEVER_PART.contains(&part));
+    !outgoing && !(is_end(name) && foreign)
 }
 
 impl MetricFamily {
     /// The metric that counts what the family is about, as a selector names it.
     pub(super) fn counting_metric(&self) -> String {
-        match self.kind {
-            FamilyKind::Histogram | FamilyKind::Summary => format!("{}_count", self.name),
-            FamilyKind::Counter | FamilyKind::Gauge | FamilyKind::Unknown => self.name.clone(),
-        }
+        let observed = matches!(self.kind, FamilyKind::Histogram | FamilyKind::Summary);
+        format!("{}{}", self.name, if observed { "_count" } else { "" })
     }
 }

@@ -46,8 +46,7 @@ const LABELS: [(&str, &[Language]); 16] = [
 ];
 
 /// What a label of outcomes says, in Micrometer's words.
-const OUTCOMES: [&str; 6] =
-    ["INFORMATIONAL", "SUCCESS", "REDIRECTION", "CLIENT_ERROR", "SERVER_ERROR", "UNKNOWN"];
+const OUTCOMES: &str = "INFORMATIONAL|SUCCESS|REDIRECTION|CLIENT_ERROR|SERVER_ERROR|UNKNOWN";
 
 /// Codes of gRPC that are the server's fault, as OpenTelemetry's conventions for servers count
 /// them: unknown, deadline exceeded, not implemented, internal, unavailable, data loss.
@@ -56,7 +55,7 @@ const GRPC_UPPER: &str = "UNKNOWN|DEADLINE_EXCEEDED|UNIMPLEMENTED|INTERNAL|UNAVA
 const GRPC_NUMBERS: &str = "2|4|12|13|14|15";
 
 /// The codes that tell that a label speaks of gRPC.
-const GRPC_USUAL: [&str; 5] = ["OK", "Canceled", "InvalidArgument", "NotFound", "PermissionDenied"];
+const GRPC_USUAL: &str = "OK|Canceled|InvalidArgument|NotFound|PermissionDenied";
 
 /// How failed requests are selected.
 #[derive(Clone, Debug, PartialEq)]
@@ -86,14 +85,11 @@ impl Language {
         match self {
             Code => seen.any(|value| is_code(value)),
             Class => seen.any(|value| is_class(value)),
-            Digit => seen.all(|value| matches!(value.as_str(), "1" | "2" | "3" | "4" | "5")),
-            Outcome => seen.all(|value| OUTCOMES.contains(&value.as_str())),
+            Digit => seen.all(|value| of(value, "1|2|3|4|5")),
+            Outcome => seen.all(|value| of(value, OUTCOMES)),
             GrpcName => {
-                let word =
-                    |value: &String| !value.is_empty() && value.chars().all(char::is_alphabetic);
-                let known =
-                    |value: &String| GRPC_USUAL.contains(&value.as_str()) || of(value, GRPC_NAMES);
-                seen.clone().all(word) && seen.any(known)
+                let word = |v: &String| !v.is_empty() && v.chars().all(char::is_alphabetic);
+                seen.clone().all(word) && seen.any(|v| of(v, GRPC_USUAL) || of(v, GRPC_NAMES))
             }
             GrpcUpper => seen.any(|value| value == "OK" || of(value, GRPC_UPPER)),
             GrpcNumber => seen.all(|value| value.parse::<u8>().is_ok_and(|code| code <= 16)),
@@ -113,8 +109,9 @@ impl Language {
         let matcher = MatcherText::new(label, op, value);
         let failed = |value: &str| match self {
             Code => is_code(value) && value.starts_with('5'),
-            Class | Digit | Outcome => value == matcher.value,
-            GrpcName | GrpcUpper | GrpcNumber => of(value, &matcher.value),
+            Class | Digit | Outcome | GrpcName | GrpcUpper | GrpcNumber => {
+                of(value, &matcher.value)
+            }
         };
         // nginx-vts counts every request once more under `total`.
         let sum = "total";
@@ -145,9 +142,8 @@ fn is_class(value: &str) -> bool {
 
 /// The usual `5..`, unless that would take in something that is no code.
 fn five_hundreds(values: &LabelValues) -> &'static str {
-    let foreign =
-        |value: &&String| value.starts_with('5') && value.chars().count() == 3 && !is_code(value);
-    if values.seen.keys().any(|value| foreign(&value)) { "5[0-9][0-9]" } else { "5.." }
+    let mut five = values.seen.keys().filter(|value| value.starts_with('5') && !is_code(value));
+    if five.any(|value| value.chars().count() == 3) { "5[0-9][0-9]" } else { "5.." }
 }
 
 fn class_of_five(values: &LabelValues) -> &'static str {

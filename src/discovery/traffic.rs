@@ -1,7 +1,7 @@
 //! Requests, and how many of them failed.
 
 use super::config_writer::{Active, ConfigSection, ConfigWriter, rule_table, signal_table};
-use super::conventions::{Convention, CountedBy, Name, REQUESTS};
+use super::conventions::{Convention, CountedBy, REQUESTS, is_end};
 use super::family::{FamilyKind, MetricFamily, PageFamilies};
 use super::recognized::{Recognized, recognized};
 use super::status::{Failing, failing};
@@ -24,19 +24,11 @@ const MOST: f64 = 50.0;
 #[derive(Clone, Debug)]
 pub(super) struct Candidate<'f> {
     found: Recognized<'f>,
-    /// How it says that a request failed, if it does.
-    failing: Option<Failing>,
-}
-
-/// What the rules are about.
-#[derive(Clone, Debug)]
-pub(super) struct Traffic {
-    /// The metric, as a selector names it, and what narrows it down.
+    /// The metric, as a selector names it, and what narrows it down to all requests.
     pub(super) metric: String,
     pub(super) matchers: Vec<MatcherText>,
-    pub(super) counted_by: CountedBy,
-    /// The limit on the share of failures in per cent, where it can be told.
-    pub(super) limit: Option<f64>,
+    /// How it says that a request failed, if it does.
+    failing: Option<Failing>,
 }
 
 /// Whether its samples count one for each request.
@@ -48,7 +40,7 @@ fn counts(family: &MetricFamily, convention: &Convention) -> bool {
         FamilyKind::Histogram | FamilyKind::Summary => family.series > 0,
         FamilyKind::Gauge => false,
         // The page says nothing and the name does not end like a counter's: only a known one.
-        FamilyKind::Unknown => !times && matches!(convention.name, Name::Is(_)),
+        FamilyKind::Unknown => !times && !is_end(convention.name),
     }
 }
 
@@ -56,7 +48,12 @@ fn counts(family: &MetricFamily, convention: &Convention) -> bool {
 pub(super) fn candidates<'f>(families: &'f PageFamilies, service: &str) -> Vec<Candidate<'f>> {
     let found = recognized(REQUESTS, families, service, |_, _| true).into_iter();
     let found = found.filter(|found| counts(found.family, found.convention));
-    let all = found.map(|found| Candidate { failing: failing(found.family), found });
+    let all = found.map(|found| {
+        let failing = failing(found.family);
+        let leave_out = failing.iter().filter_map(|failing| failing.leave_out.clone());
+        let matchers = found.scope.matchers.iter().cloned().chain(leave_out).collect();
+        Candidate { metric: found.family.counting_metric(), matchers, failing, found }
+    });
     // What is only called like a counter of requests is one if it says how they ended.
     let mut all: Vec<_> =
         all.filter(|one| one.failing.is_some() || !one.found.convention.is_vague()).collect();
@@ -65,38 +62,28 @@ pub(super) fn candidates<'f>(families: &'f PageFamilies, service: &str) -> Vec<C
 }
 
 impl Candidate<'_> {
-    fn metric(&self) -> String {
-        self.found.family.counting_metric()
-    }
-
-    fn counted_by(&self) -> CountedBy {
+    pub(super) fn counted_by(&self) -> CountedBy {
         self.found.convention.counted_by
     }
 
-    /// Selects all requests.
-    fn all(&self) -> Vec<MatcherText> {
-        let leave_out = self.failing.iter().filter_map(|failing| failing.leave_out.clone());
-        self.found.scope.matchers.iter().cloned().chain(leave_out).collect()
+    /// The limit on the share of failures in per cent, where it can be told.
+    pub(super) fn limit(&self) -> Option<f64> {
+        self.failing.as_ref().map(|failing| limit(failing.share))
     }
 
     /// What people call it.
     fn shown(&self) -> String {
-        shown(&self.metric())
-    }
-
-    fn traffic(&self, limit: Option<f64>) -> Traffic {
-        let (metric, matchers) = (self.metric(), self.all());
-        Traffic { metric, matchers, counted_by: self.counted_by(), limit }
+        shown(&self.metric)
     }
 }
 
-/// Writes signals and rules of the best candidate and the others as comments.
-pub(super) fn write(
-    candidates: &[Candidate<'_>],
+/// Writes signals and rules of the best candidate, which it returns, and the others as comments.
+pub(super) fn write<'c>(
+    candidates: &'c [Candidate<'c>],
     window: &str,
     writer: &mut ConfigWriter,
-) -> Option<Traffic> {
-    let Some(best) = candidates.first() else {
+) -> Option<&'c Candidate<'c>> {
+    let Some((best, others)) = candidates.split_first() else {
         writer.note(
             "Nothing on the page counts requests by the conventions known here, so nothing is \
              said of errors. If something else on it does, name it in a `rate` and a `ratio` \
@@ -104,21 +91,19 @@ pub(super) fn write(
         );
         return None;
     };
-    let Some(failing) = &best.failing else {
+    if let Some(failing) = &best.failing {
+        errors(best, failing, window, writer);
+        for other in others.iter().take(MAX_ALTERNATIVES) {
+            alternative(best, other, window, writer);
+        }
+    } else {
         writer.note(&format!(
             "`{}` counts requests, but no label of it says how they ended, so there is no share \
              of failures. Count them where their status is known, best in the service itself.",
             best.shown(),
         ));
-        return Some(best.traffic(None));
-    };
-    let limit = limit(failing.share);
-    let section = errors(best, failing, window, writer);
-    writer.section(&section);
-    for other in candidates.iter().skip(1).take(MAX_ALTERNATIVES) {
-        alternative(best, other, window, writer);
     }
-    Some(best.traffic(Some(limit)))
+    Some(best)
 }
 
 /// The limit for a service that fails this often as it is.
@@ -127,27 +112,29 @@ fn limit(share: f64) -> f64 {
     if twice.is_nan() { SUSTAINED } else { twice.clamp(SUSTAINED, MOST) }
 }
 
-fn errors(
-    best: &Candidate<'_>,
-    failing: &Failing,
-    window: &str,
-    writer: &mut ConfigWriter,
-) -> ConfigSection {
+fn errors(best: &Candidate<'_>, failing: &Failing, window: &str, writer: &mut ConfigWriter) {
     let limit = limit(failing.share);
     let spike = (limit * 2.0).clamp(SPIKE, 2.0 * MOST - SPIKE);
     let prose = vec![what(best, failing), limits(failing.share, limit, spike)];
-    let (requests, rate) = (writer.signal("requests"), writer.signal("error_rate"));
-    let floor = format!("{requests} > 1");
-    let rule = |name: String, limit: f64, hold: &str, held: &str| {
-        let description = format!("more than {limit}% of the requests failed for {held}");
-        rule_table(&name, &description, &format!("{rate} > {limit}%"))
-            .text("given", &floor)
-            .text("for", hold)
-    };
-    let mut tables = signals(best, failing, (&requests, &rate), window);
-    tables.push(rule(writer.rule("error-rate-spike"), spike, "30s", "30 seconds"));
-    tables.push(rule(writer.rule("error-rate"), limit, "2m", "2 minutes"));
-    ConfigSection { prose, tables, active: Active::Yes }
+    let (names, mut tables) = signals(best, failing, window, writer);
+    let rule = writer.rule("error-rate-spike");
+    tables.push(failed(&rule, &names, (spike, "the"), ("30s", "30 seconds")));
+    let rule = writer.rule("error-rate");
+    tables.push(failed(&rule, &names, (limit, "the"), ("2m", "2 minutes")));
+    writer.section(&ConfigSection { prose, tables, active: Active::Yes });
+}
+
+/// The rule on the share of failures.
+fn failed(
+    rule: &str,
+    (requests, rate): &(String, String),
+    (limit, which): (f64, &str),
+    (hold, held): (&str, &str),
+) -> Table {
+    let description = format!("more than {limit}% of {which} requests failed for {held}");
+    rule_table(rule, &description, &format!("{rate} > {limit}%"))
+        .text("given", &format!("{requests} > 1"))
+        .text("for", hold)
 }
 
 fn what(best: &Candidate<'_>, failing: &Failing) -> String {
@@ -181,24 +168,26 @@ fn limits(share: f64, limit: f64, spike: f64) -> String {
     )
 }
 
+/// The names of both signals, and their tables.
 fn signals(
-    candidate: &Candidate<'_>,
+    Candidate { metric, matchers, found, .. }: &Candidate<'_>,
     failing: &Failing,
-    (requests, rate): (&str, &str),
     window: &str,
-) -> Vec<Table> {
-    let (metric, all) = (candidate.metric(), candidate.all());
-    let failed = [candidate.found.scope.matchers.clone(), vec![failing.matcher.clone()]].concat();
-    let (of, to) = (selector_literal(&metric, &failed), selector_literal(&metric, &all));
-    vec![
-        signal_table(requests, "requests per second")
+    writer: &mut ConfigWriter,
+) -> ((String, String), Vec<Table>) {
+    let (requests, rate) = (writer.signal("requests"), writer.signal("error_rate"));
+    let failed = [found.scope.matchers.as_slice(), std::slice::from_ref(&failing.matcher)].concat();
+    let (of, to) = (selector_literal(metric, &failed), selector_literal(metric, matchers));
+    let tables = vec![
+        signal_table(&requests, "requests per second")
             .raw("rate", to.clone())
             .text("unit", "per_second")
             .text("window", window),
-        signal_table(rate, "share of requests that failed")
+        signal_table(&rate, "share of requests that failed")
             .raw("ratio", format!("{{ of = {of}, to = {to} }}"))
             .text("window", window),
-    ]
+    ];
+    ((requests, rate), tables)
 }
 
 fn alternative(
@@ -211,24 +200,16 @@ fn alternative(
         let text = "counts requests as well, without saying how they ended";
         return writer.note(&format!("`{}` {text}.", other.shown()));
     };
-    let why = match (best.counted_by(), other.counted_by()) {
-        (CountedBy::Service, CountedBy::Proxy) => {
-            "it is a proxy's count, and the service's own is nearer"
-        }
-        (CountedBy::Service | CountedBy::Proxy, CountedBy::Service | CountedBy::Proxy) => {
-            "it may count the same requests once more, and the one above is the more usual name"
-        }
+    let near = best.counted_by() == CountedBy::Service && other.counted_by() == CountedBy::Proxy;
+    let why = if near {
+        "it is a proxy's count, and the service's own is nearer"
+    } else {
+        "it may count the same requests once more, and the one above is the more usual name"
     };
     let prose = format!("`{}` also counts requests. It is switched off: {why}.", other.shown());
-    let (requests, rate) = (writer.signal("requests"), writer.signal("error_rate"));
-    let mut tables = signals(other, failing, (&requests, &rate), window);
-    let limit = limit(failing.share);
-    let rule = rule_table(
-        &writer.rule("error-rate"),
-        &format!("more than {limit}% of these requests failed for 2 minutes"),
-        &format!("{rate} > {limit}%"),
-    );
-    tables.push(rule.text("given", &format!("{requests} > 1")).text("for", "2m"));
+    let (names, mut tables) = signals(other, failing, window, writer);
+    let limit = (limit(failing.share), "these");
+    tables.push(failed(&writer.rule("error-rate"), &names, limit, ("2m", "2 minutes")));
     writer.section(&ConfigSection::new(prose, tables).switched(Active::No));
 }
 
@@ -240,7 +221,7 @@ mod tests {
     #[track_caller]
     fn check(page: &str, expected: &[&str]) {
         let page = families(page);
-        let found: Vec<_> = candidates(&page, "app").iter().map(Candidate::metric).collect();
+        let found: Vec<_> = candidates(&page, "app").iter().map(|one| one.metric.clone()).collect();
         assert_eq!(found, expected);
     }
 
