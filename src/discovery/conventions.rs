@@ -1,6 +1,9 @@
 //! What the common libraries, proxies and exporters call things, as tables. A new convention is a
 //! new row. The code that reads the tables knows no metric by name.
 
+/// A part of a row.
+type Text = &'static str;
+
 /// Whether a row knows a metric of that name: by its whole name, or by its end where the row's name
 /// begins with an underscore and the rest is the application's own prefix.
 pub(super) fn fits(row: &str, name: &str) -> bool {
@@ -237,12 +240,7 @@ pub(super) struct Pool {
     pub(super) limit: u8,
 }
 
-const fn pool(
-    what: &'static str,
-    signal: &'static str,
-    used: &'static str,
-    most: &'static str,
-) -> Pool {
+const fn pool(what: Text, signal: Text, used: Text, most: Text) -> Pool {
     Pool { what, signal, used, most, both: None, only_used: None, limit: 90 }
 }
 
@@ -296,13 +294,8 @@ pub(super) enum LevelUnit {
     Share,
 }
 
-const fn level(
-    (what, signal): (&'static str, &'static str),
-    name: &'static str,
-    limit: f64,
-    unit: LevelUnit,
-) -> LevelConvention {
-    LevelConvention { what, signal, name, limit, unit, scope: None }
+const fn level(about: (Text, Text), name: Text, limit: f64, unit: LevelUnit) -> LevelConvention {
+    LevelConvention { what: about.0, signal: about.1, name, limit, unit, scope: None }
 }
 
 const fn waiting(what: &'static str, name: &'static str) -> LevelConvention {

@@ -99,21 +99,18 @@ fn absent(asked: &Selection<'_>, pages: &[PageContents], unseen: bool) -> Select
     }
     let names = pages.iter().flat_map(|page| &page.names).map(String::as_str);
     let near = nearest::metrics(metric, asked.shape, names);
+    let not_seen = unseen && near.is_empty();
+    let kind = if not_seen { ProblemKind::NotSeen } else { ProblemKind::NoMetric };
     let text = match pages {
-        _ if unseen && near.is_empty() => {
-            format!("`{metric}` is on no page that could be looked at")
-        }
+        _ if not_seen => format!("`{metric}` is on no page that could be looked at"),
         [only] => format!("{} has no metric `{metric}`", only.target),
         _ => format!("no target has a metric `{metric}`"),
     };
-    let (kind, hint) = match near.as_slice() {
-        [] if unseen => (ProblemKind::NotSeen, "a target that failed may have it".to_owned()),
-        [] => {
-            let hint = "look at the page: nothing on it has a similar name".to_owned();
-            (ProblemKind::NoMetric, hint)
-        }
-        [one] => (ProblemKind::NoMetric, format!("did you mean `{one}`?")),
-        _ => (ProblemKind::NoMetric, format!("did you mean {}?", listed(&near, "or"))),
+    let hint = match near.as_slice() {
+        [] if unseen => "a target that failed may have it".to_owned(),
+        [] => "look at the page: nothing on it has a similar name".to_owned(),
+        [one] => format!("did you mean `{one}`?"),
+        _ => format!("did you mean {}?", listed(&near, "or")),
     };
     SelectorProblem { kind, text, hint: Some(hint), candidates: near }
 }
