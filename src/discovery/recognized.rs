@@ -42,7 +42,7 @@ pub(super) fn is_own(name: &str, family: &MetricFamily) -> bool {
     });
     let foreign = NEVER_BEGINS.iter().any(|start| family.name.starts_with(start))
         || family.name.split('_').any(|part| NEVER_PART.contains(&part));
-    !outgoing && !(is_end(name) && foreign)
+    !(outgoing || is_end(name) && foreign)
 }
 
 impl MetricFamily {

@@ -100,7 +100,8 @@ impl<'a> Metric<'a> {
                 6 => value.number(timestamp.get_or_insert(0))?,
                 // Told twice, which of the two counts is anybody's guess.
                 field if field == kind.field() => {
-                    if body.replace(read_body(value.bytes()?, kind)?).is_some() {
+                    let before = body.replace(read_body(value.bytes()?, kind)?);
+                    if before.is_some() {
                         return Err((0, Reason::BadFamily));
                     }
                 }

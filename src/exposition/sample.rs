@@ -194,8 +194,8 @@ pub trait Sink {
     /// A selected sample.
     fn sample(&mut self, sample: Sample<'_>);
     /// A selected native histogram, which only a page in protobuf has, with its series, whose value
-    /// is its count. Count and sum are handed over as samples besides, as in the text format; whoever
-    /// has no use for more may leave it at that.
+    /// is its count. Count and sum are handed over as samples besides, as in the text format;
+    /// whoever has no use for more may leave it at that.
     fn native(&mut self, _: Sample<'_>, _: NativeHistogram) {}
     /// A line that is, or may be, about a selected metric and cannot be read.
     fn malformed(&mut self, malformed: Malformed<'_>);

@@ -18,6 +18,9 @@ use super::wanted::{matcher_text, names};
 /// would show again.
 const MAX_SERIES: usize = 10_000;
 
+/// The label that tells apart the buckets of one histogram.
+const BOUND: &str = "le";
+
 /// Why a selector finds nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct SelectorProblem {
@@ -56,7 +59,7 @@ pub(super) fn count(asked: &Selection<'_>, page: &PageContents) -> usize {
     let first = all.find(|found| !found.is_empty()).unwrap_or_default();
     let Shape::Histogram(_) = asked.shape else { return first.len() };
     let whole = |labels: &&SeriesLabels| -> BTreeSet<(String, String)> {
-        labels.iter().filter(|(name, _)| name != "le").cloned().collect()
+        labels.iter().filter(|(name, _)| name != BOUND).cloned().collect()
     };
     first.iter().map(whole).collect::<BTreeSet<_>>().len()
 }
@@ -119,31 +122,33 @@ fn absent(asked: &Selection<'_>, pages: &[PageContents], unseen: bool) -> Select
 fn other_kind(asked: &Selection<'_>, pages: &[PageContents]) -> Option<SelectorProblem> {
     let metric = &asked.selector.metric;
     let has = |name: &str| pages.iter().any(|page| page.names.contains(name));
-    let kept_as = if has(&format!("{metric}_bucket")) {
-        "histogram"
-    } else if has(&format!("{metric}_count")) {
-        "summary"
-    } else {
-        ""
-    };
-    let (what, hint) = match (asked.shape, kept_as) {
-        (Shape::Counter, "histogram" | "summary") => {
+    let histogram = has(&format!("{metric}_bucket"));
+    let summary = has(&format!("{metric}_count")) && !histogram;
+    let kept_as = if histogram { "histogram" } else { "summary" };
+    let (what, hint) = match asked.shape {
+        Shape::Counter if histogram || summary => {
             (kept_as, format!("its observations are counted by `{metric}_count`"))
         }
-        (Shape::Gauge | Shape::Counted(_) | Shape::Age(_), "histogram" | "summary") => {
+        Shape::Gauge | Shape::Counted(_) | Shape::Age(_) if histogram || summary => {
             (kept_as, "a signal over it says `quantile` and `of`, or `mean`".to_owned())
         }
-        (Shape::Summary(_), "histogram") => (kept_as, "give the signal a `window`".to_owned()),
-        (Shape::Histogram(_) | Shape::Summary(_), "summary") => {
+        Shape::Summary(_) if histogram => (kept_as, "give the signal a `window`".to_owned()),
+        Shape::Histogram(_) | Shape::Summary(_) if summary => {
             let hint = "give the service's library quantiles to keep, or use `mean`".to_owned();
             ("summary without quantiles", hint)
         }
-        (Shape::Mean, _) if has(metric) => {
+        Shape::Mean if has(metric) => {
             let kind = pages.iter().find_map(|page| page.kinds.get(metric));
             let what = kind.map_or("single value", String::as_str);
             (what, "`mean` needs a histogram or summary".to_owned())
         }
-        (_, _) => return None,
+        Shape::Counter
+        | Shape::Gauge
+        | Shape::Counted(_)
+        | Shape::Age(_)
+        | Shape::Histogram(_)
+        | Shape::Summary(_)
+        | Shape::Mean => return None,
     };
     let (kind, text) = (ProblemKind::OtherKind, format!("`{metric}` is a {what}"));
     Some(SelectorProblem { kind, text, hint: Some(hint), candidates: Vec::new() })
