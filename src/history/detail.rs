@@ -117,7 +117,7 @@ impl Detail {
             service: summary.service.to_string(),
             begun: summary.begun,
             at: self.at,
-            ended: ending.words(),
+            ended: ending.word(),
             why: summary.why.clone(),
             decision: decision.clone(),
             before: known.before.clone(),

@@ -10,6 +10,7 @@ use crate::model::entry::{
 };
 use crate::model::name::{DeploymentId, HookName, RuleName, ServiceName, StageName, Version};
 use crate::model::time::Timestamp;
+use crate::model::words::words;
 
 use super::span::between;
 
@@ -65,38 +66,25 @@ pub struct Summary {
     pub telemetry_lost: u32,
 }
 
-/// How a deployment ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum DeploymentOutcome {
-    /// It has not: it is guarded.
-    Guarding,
-    /// It has not: it is being rolled back.
-    RollingBack,
-    /// It was rolled back and the cure was seen.
-    RolledBack,
-    /// The rollback did not help or could not be done.
-    RollbackFailed,
-    /// It survived its bake.
-    Baked,
-    /// Guarding ended without a verdict.
-    Ended,
-    /// A newer deployment took its place before there was a verdict.
-    Superseded,
-}
-
-impl DeploymentOutcome {
-    /// In words.
-    pub const fn words(self) -> &'static str {
-        match self {
-            Self::Guarding => "guarding",
-            Self::RollingBack => "rolling back",
-            Self::RolledBack => "rolled back",
-            Self::RollbackFailed => "rollback failed",
-            Self::Baked => "baked",
-            Self::Ended => "ended",
-            Self::Superseded => "superseded",
-        }
+words! {
+    /// How a deployment ended.
+    #[derive(Serialize)]
+    #[serde(rename_all = "snake_case")]
+    pub enum DeploymentOutcome {
+        /// It has not: it is guarded.
+        Guarding = "guarding",
+        /// It has not: it is being rolled back.
+        RollingBack = "rolling back",
+        /// It was rolled back and the cure was seen.
+        RolledBack = "rolled back",
+        /// The rollback did not help or could not be done.
+        RollbackFailed = "rollback failed",
+        /// It survived its bake.
+        Baked = "baked",
+        /// Guarding ended without a verdict.
+        Ended = "ended",
+        /// A newer deployment took its place before there was a verdict.
+        Superseded = "superseded",
     }
 }
 

@@ -107,90 +107,57 @@ pub enum Sends {
     Yes,
 }
 
-/// A change of state that may be told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Change {
-    /// A deployment is guarded from now on.
-    Begun,
-    /// It is in another stage.
-    Stage,
-    /// The stage was clean for its time.
-    StagePassed,
-    /// The stage was not entered, or has not passed in time.
-    StageStuck,
-    /// A rule fires, and only `observe` or `report` keep rollguard from acting.
-    Observed,
-    /// A warning fires.
-    Firing,
-    /// A critical rule fires and nothing is done.
-    Refused,
-    /// A rule that was told of does not fire any more.
-    Cleared,
-    /// A rollback waits for a person's yes.
-    AwaitingApproval,
-    /// It is not rolled back: a person said so, or nobody answered in time.
-    Denied,
-    /// A rollback begins.
-    Decided,
-    /// The cure was seen.
-    RolledBack,
-    /// The rollback did not help or could not be done: a person is needed.
-    Failed,
-    /// The version survived its bake.
-    Baked,
-    /// Guarding ended without a verdict.
-    Ended,
-    /// A newer deployment took its place.
-    Superseded,
-    /// Nothing is rolled back automatically for a while.
-    Paused,
-    /// Automatic rollbacks are on again.
-    Resumed,
-    /// Rules see nothing.
-    TelemetryLost,
-    /// They see again.
-    TelemetryBack,
-    /// The journal cannot be written: nothing is done any more.
-    JournalLost,
-    /// A new configuration is refused, the old one stays.
-    ReloadRefused,
-    /// A configuration was taken after one that was refused.
-    Reloaded,
-}
-
-impl Change {
-    /// Every change and its word in the configuration.
-    pub const ALL: [(&'static str, Self); 23] = [
-        ("begun", Self::Begun),
-        ("stage", Self::Stage),
-        ("stage_passed", Self::StagePassed),
-        ("stage_stuck", Self::StageStuck),
-        ("observed", Self::Observed),
-        ("firing", Self::Firing),
-        ("refused", Self::Refused),
-        ("cleared", Self::Cleared),
-        ("awaiting_approval", Self::AwaitingApproval),
-        ("denied", Self::Denied),
-        ("decided", Self::Decided),
-        ("rolled_back", Self::RolledBack),
-        ("failed", Self::Failed),
-        ("baked", Self::Baked),
-        ("ended", Self::Ended),
-        ("superseded", Self::Superseded),
-        ("paused", Self::Paused),
-        ("resumed", Self::Resumed),
-        ("telemetry_lost", Self::TelemetryLost),
-        ("telemetry_back", Self::TelemetryBack),
-        ("journal_lost", Self::JournalLost),
-        ("reload_refused", Self::ReloadRefused),
-        ("reloaded", Self::Reloaded),
-    ];
-
-    /// Its word.
-    pub fn word(self) -> &'static str {
-        let known = Self::ALL.iter().find(|(_, change)| *change == self);
-        known.map_or("", |(word, _)| word)
+words! {
+    /// A change of state that may be told.
+    #[derive(Serialize, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    pub enum Change {
+        /// A deployment is guarded from now on.
+        Begun = "begun",
+        /// It is in another stage.
+        Stage = "stage",
+        /// The stage was clean for its time.
+        StagePassed = "stage_passed",
+        /// The stage was not entered, or has not passed in time.
+        StageStuck = "stage_stuck",
+        /// A rule fires, and only `observe` or `report` keep rollguard from acting.
+        Observed = "observed",
+        /// A warning fires.
+        Firing = "firing",
+        /// A critical rule fires and nothing is done.
+        Refused = "refused",
+        /// A rule that was told of does not fire any more.
+        Cleared = "cleared",
+        /// A rollback waits for a person's yes.
+        AwaitingApproval = "awaiting_approval",
+        /// It is not rolled back: a person said so, or nobody answered in time.
+        Denied = "denied",
+        /// A rollback begins.
+        Decided = "decided",
+        /// The cure was seen.
+        RolledBack = "rolled_back",
+        /// The rollback did not help or could not be done: a person is needed.
+        Failed = "failed",
+        /// The version survived its bake.
+        Baked = "baked",
+        /// Guarding ended without a verdict.
+        Ended = "ended",
+        /// A newer deployment took its place.
+        Superseded = "superseded",
+        /// Nothing is rolled back automatically for a while.
+        Paused = "paused",
+        /// Automatic rollbacks are on again.
+        Resumed = "resumed",
+        /// Rules see nothing.
+        TelemetryLost = "telemetry_lost",
+        /// They see again.
+        TelemetryBack = "telemetry_back",
+        /// The journal cannot be written: nothing is done any more.
+        JournalLost = "journal_lost",
+        /// A new configuration is refused, the old one stays.
+        ReloadRefused = "reload_refused",
+        /// A configuration was taken after one that was refused.
+        Reloaded = "reloaded",
     }
 }
 

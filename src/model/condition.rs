@@ -2,7 +2,6 @@
 //! never stand where a truth value belongs. Everything is a 64-bit float.
 
 use super::index::SignalIx;
-use std::fmt;
 
 /// An arithmetic expression.
 #[derive(Clone, Debug, PartialEq)]
@@ -65,21 +64,22 @@ pub enum Cond {
     Not(Box<Cond>),
 }
 
-/// Comparison operators.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Compare {
-    /// `<`
-    Less,
-    /// `<=`
-    LessOrEqual,
-    /// `>`
-    Greater,
-    /// `>=`
-    GreaterOrEqual,
-    /// `==`
-    Equal,
-    /// `!=`
-    NotEqual,
+words! {
+    /// Comparison operators.
+    pub enum Compare {
+        /// `<`
+        Less = "<",
+        /// `<=`
+        LessOrEqual = "<=",
+        /// `>`
+        Greater = ">",
+        /// `>=`
+        GreaterOrEqual = ">=",
+        /// `==`
+        Equal = "==",
+        /// `!=`
+        NotEqual = "!=",
+    }
 }
 
 impl Compare {
@@ -132,19 +132,6 @@ impl Compare {
             Self::Equal | Self::NotEqual => return None,
         };
         (share.is_finite() && share >= 0.0).then_some(share)
-    }
-}
-
-impl fmt::Display for Compare {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Less => "<",
-            Self::LessOrEqual => "<=",
-            Self::Greater => ">",
-            Self::GreaterOrEqual => ">=",
-            Self::Equal => "==",
-            Self::NotEqual => "!=",
-        })
     }
 }
 

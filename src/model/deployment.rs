@@ -1,6 +1,5 @@
 //! What is guarded, and how much rollguard may do about it.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,33 +9,24 @@ use super::index::HookIx;
 use super::live::LiveSettings;
 use super::name::{ServiceName, Version};
 
-/// How much rollguard may do.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Mode {
-    /// Says what it would do.
-    #[default]
-    Observe,
-    /// Tells people.
-    Notify,
-    /// Asks people, and acts when one approves.
-    Confirm,
-    /// Acts.
-    Auto,
-}
-
-/// The word of the configuration.
-impl fmt::Display for Mode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Observe => "observe",
-            Self::Notify => "notify",
-            Self::Confirm => "confirm",
-            Self::Auto => "auto",
-        })
+words! {
+    /// How much rollguard may do.
+    #[derive(Default, Serialize, Deserialize)]
+    #[serde(rename_all = "lowercase")]
+    pub enum Mode {
+        /// Says what it would do.
+        #[default]
+        Observe = "observe",
+        /// Tells people.
+        Notify = "notify",
+        /// Asks people, and acts when one approves.
+        Confirm = "confirm",
+        /// Acts.
+        Auto = "auto",
     }
 }
 
+/// The word of the configuration.
 /// The most rollbacks that a budget may allow: beyond that it is none.
 pub const MAX_ROLLBACKS: u32 = 100;
 
@@ -49,14 +39,16 @@ pub struct Confirm {
     pub default: Unanswered,
 }
 
-/// What is done when nobody answers in time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Unanswered {
-    /// The version is rolled back.
-    Rollback,
-    /// The version stays.
-    Deny,
+words! {
+    /// What is done when nobody answers in time.
+    #[derive(Serialize, Deserialize)]
+    #[serde(rename_all = "lowercase")]
+    pub enum Unanswered {
+        /// The version is rolled back.
+        Rollback = "rollback",
+        /// The version stays.
+        Deny = "deny",
+    }
 }
 
 /// How many rollbacks rollguard may decide by itself in a while.
@@ -75,17 +67,19 @@ impl Default for Budget {
     }
 }
 
-/// What starts the guarding.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Arm {
-    /// `rollguard deploy begin`.
-    #[default]
-    Deploy,
-    /// A change of the live version.
-    Detect,
-    /// Starting the daemon: a sidecar that lives as long as its release.
-    Always,
+words! {
+    /// What starts the guarding.
+    #[derive(Default, Serialize, Deserialize)]
+    #[serde(rename_all = "lowercase")]
+    pub enum Arm {
+        /// `rollguard deploy begin`.
+        #[default]
+        Deploy = "deploy",
+        /// A change of the live version.
+        Detect = "detect",
+        /// Starting the daemon: a sidecar that lives as long as its release.
+        Always = "always",
+    }
 }
 
 /// The `[deployment]` table.
@@ -144,28 +138,18 @@ impl Along {
     }
 }
 
-/// What hooks may go along with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Milestone {
-    /// A deployment begins.
-    Begin,
-    /// It has entered a stage.
-    Stage,
-    /// It is to be rolled back.
-    Trip,
-    /// Its version counts as good.
-    Commit,
-}
-
-/// The key of the configuration.
-impl fmt::Display for Milestone {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Begin => "on_begin",
-            Self::Stage => "on_stage",
-            Self::Trip => "on_trip",
-            Self::Commit => "on_commit",
-        })
+words! {
+    /// What hooks may go along with.
+    #[derive(Serialize, Deserialize)]
+    #[serde(rename_all = "lowercase")]
+    pub enum Milestone {
+        /// A deployment begins.
+        Begin = "on_begin",
+        /// It has entered a stage.
+        Stage = "on_stage",
+        /// It is to be rolled back.
+        Trip = "on_trip",
+        /// Its version counts as good.
+        Commit = "on_commit",
     }
 }

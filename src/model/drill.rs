@@ -1,8 +1,6 @@
 //! Drills: a hook run for real against something that nobody uses, to see that it works and how
 //! long it takes.
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 
 use super::event::caller::Caller;
@@ -61,25 +59,17 @@ pub struct DrillEnd {
     pub took_ms: u64,
 }
 
-/// How a drill ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum DrillResult {
-    /// Every step did what it should.
-    Done,
-    /// A step did not.
-    Failed,
-    /// Something more important came up.
-    CalledOff,
-}
-
-impl fmt::Display for DrillResult {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Done => "done",
-            Self::Failed => "failed",
-            Self::CalledOff => "called off",
-        })
+words! {
+    /// How a drill ended.
+    #[derive(Serialize, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    pub enum DrillResult {
+        /// Every step did what it should.
+        Done = "done",
+        /// A step did not.
+        Failed = "failed",
+        /// Something more important came up.
+        CalledOff = "called off",
     }
 }
 

@@ -1,7 +1,5 @@
 //! What a decision rests on, as plain values: rules and their readings at one moment.
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 
 use super::name::{RuleName, SignalName};
@@ -58,25 +56,17 @@ pub struct GroupEvidence {
     pub comparisons: Vec<Comparison>,
 }
 
-/// A rule's state and verdict, as plain words.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RuleStanding {
-    /// The condition does not hold.
-    Inactive,
-    /// It holds, not yet for long enough.
-    Pending,
-    /// It holds, or held, for long enough.
-    Firing,
-}
-
-impl fmt::Display for RuleStanding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Inactive => "inactive",
-            Self::Pending => "pending",
-            Self::Firing => "firing",
-        })
+words! {
+    /// A rule's state and verdict, as plain words.
+    #[derive(Serialize, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    pub enum RuleStanding {
+        /// The condition does not hold.
+        Inactive = "inactive",
+        /// It holds, not yet for long enough.
+        Pending = "pending",
+        /// It holds, or held, for long enough.
+        Firing = "firing",
     }
 }
 

@@ -69,42 +69,28 @@ pub enum Piece {
     Fill(Placeholder),
 }
 
-/// What can be filled in. Nothing here is ever taken from something sampled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Placeholder {
-    /// `{service}`
-    Service,
-    /// `{version}`: the judged version.
-    Version,
-    /// `{good}`: the version to go back to.
-    Good,
-    /// `{deployment}`
-    Deployment,
-    /// `{stage}`
-    Stage,
-    /// `{rule}`
-    Rule,
-    /// `{reason}`
-    Reason,
-    /// `{key}`: deployment, hook and step; the same for every attempt.
-    Key,
-    /// `{attempt}`
-    Attempt,
-}
-
-impl Placeholder {
-    /// Every placeholder with its name.
-    pub const ALL: [(&'static str, Self); 9] = [
-        ("service", Self::Service),
-        ("version", Self::Version),
-        ("good", Self::Good),
-        ("deployment", Self::Deployment),
-        ("stage", Self::Stage),
-        ("rule", Self::Rule),
-        ("reason", Self::Reason),
-        ("key", Self::Key),
-        ("attempt", Self::Attempt),
-    ];
+words! {
+    /// What can be filled in. Nothing here is ever taken from something sampled.
+    pub enum Placeholder {
+        /// `{service}`
+        Service = "service",
+        /// `{version}`: the judged version.
+        Version = "version",
+        /// `{good}`: the version to go back to.
+        Good = "good",
+        /// `{deployment}`
+        Deployment = "deployment",
+        /// `{stage}`
+        Stage = "stage",
+        /// `{rule}`
+        Rule = "rule",
+        /// `{reason}`
+        Reason = "reason",
+        /// `{key}`: deployment, hook and step; the same for every attempt.
+        Key = "key",
+        /// `{attempt}`
+        Attempt = "attempt",
+    }
 }
 
 impl Template {

@@ -1,6 +1,9 @@
 //! L0: the vocabulary as validated plain data. Nothing here reads a clock, does I/O or logs, and
 //! nothing here can be constructed wrong: a value of these types has already been checked.
 
+#[macro_use]
+pub(crate) mod words;
+
 pub mod alert;
 pub mod attempt;
 pub mod channel;

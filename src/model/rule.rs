@@ -101,16 +101,18 @@ pub enum Quorum {
     AtLeast(u32),
 }
 
-/// What the absence of data means for a rule.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum OnNoData {
-    /// The clock stops; time without data counts neither way.
-    Hold,
-    /// As if the condition did not hold.
-    Clear,
-    /// As if the condition held.
-    Breach,
+words! {
+    /// What the absence of data means for a rule.
+    #[derive(serde::Deserialize)]
+    #[serde(rename_all = "lowercase")]
+    pub enum OnNoData {
+        /// The clock stops; time without data counts neither way.
+        Hold = "hold",
+        /// As if the condition did not hold.
+        Clear = "clear",
+        /// As if the condition held.
+        Breach = "breach",
+    }
 }
 
 /// What happens when a rule fires.
@@ -124,12 +126,14 @@ pub enum Then {
     Report,
 }
 
-/// How bad it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Severity {
-    /// Yellow: never rolls back.
-    Warning,
-    /// Red.
-    Critical,
+words! {
+    /// How bad it is.
+    #[derive(Serialize, Deserialize)]
+    #[serde(rename_all = "lowercase")]
+    pub enum Severity {
+        /// Yellow: never rolls back.
+        Warning = "warning",
+        /// Red.
+        Critical = "critical",
+    }
 }

@@ -1,7 +1,6 @@
 //! One attempt to sample a target: samples, or a failure with its class. This is all that the
 //! outside world ever tells the core about a service.
 
-use std::fmt;
 use std::ops::Range;
 use std::time::Duration;
 
@@ -104,40 +103,27 @@ pub struct Failure {
     pub detail: String,
 }
 
-/// What kind of failure.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum FailureClass {
-    /// The connection was refused.
-    Refused,
-    /// No answer, or not a whole one, within the timeout.
-    TimedOut,
-    /// The name could not be resolved.
-    Dns,
-    /// The TLS handshake failed.
-    Tls,
-    /// An HTTP status other than 200.
-    Status,
-    /// The answer is not a metrics page, or not a whole one.
-    Malformed,
-    /// Larger than a limit allows.
-    TooLarge,
-    /// The connection broke, or could not be made for another reason.
-    Broken,
-}
-
-impl fmt::Display for FailureClass {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Refused => "connection refused",
-            Self::TimedOut => "timed out",
-            Self::Dns => "name not resolved",
-            Self::Tls => "TLS failed",
-            Self::Status => "unexpected status",
-            Self::Malformed => "malformed",
-            Self::TooLarge => "too large",
-            Self::Broken => "connection broken",
-        })
+words! {
+    /// What kind of failure.
+    #[derive(Serialize, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    pub enum FailureClass {
+        /// The connection was refused.
+        Refused = "connection refused",
+        /// No answer, or not a whole one, within the timeout.
+        TimedOut = "timed out",
+        /// The name could not be resolved.
+        Dns = "name not resolved",
+        /// The TLS handshake failed.
+        Tls = "TLS failed",
+        /// An HTTP status other than 200.
+        Status = "unexpected status",
+        /// The answer is not a metrics page, or not a whole one.
+        Malformed = "malformed",
+        /// Larger than a limit allows.
+        TooLarge = "too large",
+        /// The connection broke, or could not be made for another reason.
+        Broken = "connection broken",
     }
 }
 

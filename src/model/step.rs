@@ -96,45 +96,23 @@ impl std::fmt::Display for SecretPart<'_> {
     }
 }
 
-/// A method of HTTP. None of them says that a request may be sent twice; only the step does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "UPPERCASE")]
-pub enum Method {
-    /// GET
-    Get,
-    /// HEAD
-    Head,
-    /// PUT
-    Put,
-    /// DELETE
-    Delete,
-    /// PATCH
-    Patch,
-    /// POST
-    Post,
-}
-
-impl Method {
-    /// Every method with its name.
-    pub const ALL: [(&'static str, Self); 6] = [
-        ("GET", Self::Get),
-        ("HEAD", Self::Head),
-        ("PUT", Self::Put),
-        ("DELETE", Self::Delete),
-        ("PATCH", Self::Patch),
-        ("POST", Self::Post),
-    ];
-
-    /// Its name.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Get => "GET",
-            Self::Head => "HEAD",
-            Self::Put => "PUT",
-            Self::Delete => "DELETE",
-            Self::Patch => "PATCH",
-            Self::Post => "POST",
-        }
+words! {
+    /// A method of HTTP. None of them says that a request may be sent twice; only the step does.
+    #[derive(serde::Deserialize)]
+    #[serde(rename_all = "UPPERCASE")]
+    pub enum Method {
+        /// GET
+        Get = "GET",
+        /// HEAD
+        Head = "HEAD",
+        /// PUT
+        Put = "PUT",
+        /// DELETE
+        Delete = "DELETE",
+        /// PATCH
+        Patch = "PATCH",
+        /// POST
+        Post = "POST",
     }
 }
 
@@ -435,7 +413,7 @@ impl Action<String> {
                     .url
                     .open()
                     .map_or("a secret URL", |url| url.split('?').next().unwrap_or_default());
-                format!("{} {url}", call.method.name())
+                format!("{} {url}", call.method.word())
             }
             Self::Unix(call) => {
                 format!("send to {}: {}", call.path.display(), call.send.join("; "))

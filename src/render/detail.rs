@@ -49,7 +49,7 @@ fn head(summary: &Summary, style: Style) -> String {
         &[
             (Paint::Bold, &format!("{} {}", summary.service, summary.version)),
             (Paint::Plain, ": "),
-            (paint(summary.ending), summary.ending.words()),
+            (paint(summary.ending), summary.ending.word()),
         ],
     );
     let by = caller(&summary.by);

@@ -22,7 +22,7 @@ fn block(brief: &Summary, style: Style) -> String {
         style,
         &[
             (Paint::Plain, &format!("{}  ", moment(brief.begun))),
-            (paint(brief.ending), &pad(brief.ending.words(), ENDING)),
+            (paint(brief.ending), &pad(brief.ending.word(), ENDING)),
             (Paint::Plain, &format!("  {} {}{good}", brief.service, brief.version)),
         ],
     );
@@ -74,7 +74,7 @@ pub(super) fn why(brief: &Summary) -> Option<String> {
 pub(super) fn times(brief: &Summary) -> Option<String> {
     let part = |what: &str, millis: Option<u64>| Some(format!("{what} {}", took(millis?)));
     let parts = match brief.decided {
-        None => vec![part(&format!("{} after", brief.ending.words()), brief.took_ms())],
+        None => vec![part(&format!("{} after", brief.ending.word()), brief.took_ms())],
         Some(_) => vec![
             part("decided after", brief.decided_ms()),
             part("rule held", brief.detected_ms()),

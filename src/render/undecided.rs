@@ -33,7 +33,7 @@ fn head(brief: &Summary, account: &Detail) -> String {
         DeploymentOutcome::RollingBack
         | DeploymentOutcome::RolledBack
         | DeploymentOutcome::RollbackFailed => {
-            format!("{version}: {}", brief.ending.words())
+            format!("{version}: {}", brief.ending.word())
         }
     };
     let good = brief.good.as_ref().map_or("(none known)", |good| good.as_str());
@@ -47,7 +47,7 @@ fn head(brief: &Summary, account: &Detail) -> String {
     format!(
         "# {}: {title}\n\n**Verdict: {}.** As of {}.\n\n{}",
         text(brief.service.as_str()),
-        brief.ending.words(),
+        brief.ending.word(),
         account.at(),
         bullets(facts)
     )

@@ -244,7 +244,7 @@ mod tests {
         check("state", states.map(|state| state.to_string()).into());
         let decisions = [Acted::Rollback, Acted::Ask, Acted::Notify, Acted::Nothing];
         check("decision", decisions.map(|decision| decision.name().to_owned()).into());
-        let refusals = Refusal::ALL.iter().map(ToString::to_string);
+        let refusals = Refusal::ALL.iter().map(|(word, _)| (*word).to_owned());
         check("refusal", refusals.chain(["none".to_owned()]).collect());
         let colours = [Health::Green, Health::Unknown, Health::Yellow, Health::Red];
         check("colour", colours.map(|colour| colour.name().to_owned()).into());

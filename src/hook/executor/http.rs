@@ -93,7 +93,7 @@ fn request(call: &HttpCall<String>, timeout: Duration) -> Result<(Request, Secre
         let wrong = |_| "failed to set the content type: it cannot stand in a header".to_owned();
         headers.insert(CONTENT_TYPE, value.map_err(wrong)?);
     }
-    let method = Method::try_from(call.method.name()).expect("the name of a method");
+    let method = Method::try_from(call.method.word()).expect("the name of a method");
     let body = body.map(String::into_bytes);
     Ok((Request { method, url: url?, headers, body, timeout, max_body: MAX_BODY }, secrets))
 }
