@@ -245,7 +245,7 @@ fn log(entry: &Entry) {
         Some(deployment) => format!("{deployment} {event}"),
         None => event,
     };
-    match entry.event.level() {
+    match entry.meaning().level {
         Level::Error => tracing::error!("{line}"),
         Level::Warning => tracing::warn!("{line}"),
         Level::Info => tracing::info!("{line}"),

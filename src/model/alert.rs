@@ -46,13 +46,6 @@ pub struct StateChange {
     pub reason: String,
 }
 
-impl StateChange {
-    /// A change of state.
-    pub fn new(change: Change, action: AlertAction, reason: impl Into<String>) -> Self {
-        Self { change, action, reason: reason.into() }
-    }
-}
-
 /// What an event means for the alerts that are open.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AlertAction {

@@ -8,10 +8,9 @@
 //! row to `docs/journal.md`. What acts on it matches it; nothing else mentions it.
 
 use serde::de::{DeserializeOwned, Error};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
-use super::alert::StateChange;
 use super::name::DeploymentId;
 use super::time::Timestamp;
 
@@ -22,8 +21,8 @@ pub use super::event::caller::Caller;
 pub use super::event::daemon::DaemonEvent;
 pub use super::event::deployment::{DeploymentBegun, DeploymentEvent, Frozen};
 pub use super::event::drill::DrillEvent;
-pub use super::event::group::{EventGroup, Level, Scope};
 pub use super::event::live::LiveEvent;
+pub use super::event::meaning::{Level, Meaning};
 pub use super::event::notice::NoticeEvent;
 pub use super::event::pause::PauseEvent;
 pub use super::event::rollback::{Approval, Decision, RollbackEvent, Trigger};
@@ -43,10 +42,26 @@ pub struct Entry {
     pub event: Event,
 }
 
-/// What happened, by group. The journal writes the kind within the group as `kind` and its fields
-/// as `data`.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Event {
+/// Declares the groups of events, each with its type.
+macro_rules! groups {
+    ($($(#[$doc:meta])* $group:ident($event:ty),)*) => {
+        /// What happened, by group. The journal writes the kind within the group as `kind` and its
+        /// fields as `data`.
+        #[derive(Clone, Debug, PartialEq, Serialize)]
+        #[serde(untagged)]
+        pub enum Event {
+            $($(#[$doc])* $group($event),)*
+        }
+
+        $(impl From<$event> for Event {
+            fn from(event: $event) -> Self {
+                Self::$group(event)
+            }
+        })*
+    };
+}
+
+groups! {
     /// The daemon's own life.
     Daemon(DaemonEvent),
     /// The beginning or the end of a deployment.
@@ -75,107 +90,62 @@ pub enum Event {
 type ReadEvent = fn(Value) -> serde_json::Result<Event>;
 
 /// Every kind that the journal knows, and the group that reads it.
-const KINDS: [(&str, ReadEvent); 36] = [
-    ("started", read::<DaemonEvent>),
-    ("stopped", read::<DaemonEvent>),
-    ("reloaded", read::<DaemonEvent>),
-    ("reload_refused", read::<DaemonEvent>),
-    ("begun", read::<DeploymentEvent>),
-    ("staged", read::<StageEvent>),
-    ("stage_entered", read::<StageEvent>),
-    ("stage_not_entered", read::<StageEvent>),
-    ("stage_passed", read::<StageEvent>),
-    ("stage_overdue", read::<StageEvent>),
-    ("hook_begun", read::<NoticeEvent>),
-    ("telemetry_lost", read::<RuleEvent>),
-    ("telemetry_back", read::<RuleEvent>),
-    ("ended", read::<DeploymentEvent>),
-    ("superseded", read::<DeploymentEvent>),
-    ("baked", read::<DeploymentEvent>),
-    ("set_aside", read::<RuleEvent>),
-    ("refused", read::<RuleEvent>),
-    ("awaiting_approval", read::<ApprovalEvent>),
-    ("denied", read::<ApprovalEvent>),
-    ("denial_lifted", read::<ApprovalEvent>),
-    ("lapsed", read::<ApprovalEvent>),
-    ("paused", read::<PauseEvent>),
-    ("resumed", read::<PauseEvent>),
-    ("live_checked", read::<LiveEvent>),
-    ("live_seen", read::<LiveEvent>),
-    ("decided", read::<RollbackEvent>),
-    ("intent", read::<AttemptEvent>),
-    ("outcome", read::<AttemptEvent>),
-    ("cured", read::<RollbackEvent>),
-    ("failed", read::<RollbackEvent>),
-    ("notified", read::<NoticeEvent>),
-    ("cleared", read::<RuleEvent>),
-    ("told", read::<NoticeEvent>),
-    ("drill_begun", read::<DrillEvent>),
-    ("drill_done", read::<DrillEvent>),
+const KINDS: [(&[&str], ReadEvent); 17] = [
+    (&["started", "stopped", "reloaded", "reload_refused"], read::<DaemonEvent>),
+    (&["begun"], read::<DeploymentEvent>),
+    (
+        &["staged", "stage_entered", "stage_not_entered", "stage_passed", "stage_overdue"],
+        read::<StageEvent>,
+    ),
+    (&["hook_begun"], read::<NoticeEvent>),
+    (&["telemetry_lost", "telemetry_back"], read::<RuleEvent>),
+    (&["ended", "superseded", "baked"], read::<DeploymentEvent>),
+    (&["set_aside", "refused"], read::<RuleEvent>),
+    (&["awaiting_approval", "denied", "denial_lifted", "lapsed"], read::<ApprovalEvent>),
+    (&["paused", "resumed"], read::<PauseEvent>),
+    (&["live_checked", "live_seen"], read::<LiveEvent>),
+    (&["decided"], read::<RollbackEvent>),
+    (&["intent", "outcome"], read::<AttemptEvent>),
+    (&["cured", "failed"], read::<RollbackEvent>),
+    (&["notified"], read::<NoticeEvent>),
+    (&["cleared"], read::<RuleEvent>),
+    (&["told"], read::<NoticeEvent>),
+    (&["drill_begun", "drill_done"], read::<DrillEvent>),
 ];
 
 fn read<G: DeserializeOwned + Into<Event>>(record: Value) -> serde_json::Result<Event> {
     serde_json::from_value::<G>(record).map(Into::into)
 }
 
-impl Event {
-    /// The names of all kinds, as the journal writes them.
-    pub fn kinds() -> impl Iterator<Item = &'static str> {
-        KINDS.iter().map(|(kind, _)| *kind)
-    }
-
-    /// What the event is about.
-    pub fn scope(&self) -> Scope {
-        self.group().scope()
-    }
-
-    /// How much attention it deserves in the log.
-    pub fn level(&self) -> Level {
-        self.group().level()
-    }
-
-    /// Whether it belongs to the story of its deployment.
-    pub fn is_story(&self) -> bool {
-        self.group().is_story()
-    }
-
-    /// The change of state that people may be told of, where the entry names this deployment.
-    pub fn alert(&self, deployment: &DeploymentId) -> Option<StateChange> {
-        self.group().alert(deployment)
-    }
-
-    fn group(&self) -> &dyn EventGroup {
-        match self {
-            Self::Daemon(event) => event,
-            Self::Deployment(event) => event,
-            Self::Stage(event) => event,
-            Self::Rule(event) => event,
-            Self::Approval(event) => event,
-            Self::Pause(event) => event,
-            Self::Live(event) => event,
-            Self::Rollback(event) => event,
-            Self::Attempt(event) => event,
-            Self::Drill(event) => event,
-            Self::Notice(event) => event,
+impl Entry {
+    /// What anybody may ask of its event.
+    pub fn meaning(&self) -> Meaning {
+        match &self.event {
+            Event::Daemon(event) => event.meaning(),
+            Event::Deployment(event) => event.meaning(),
+            Event::Stage(event) => event.meaning(),
+            Event::Rule(event) => event.meaning(),
+            Event::Approval(event) => event.meaning(self.deployment.as_ref()),
+            Event::Pause(event) => event.meaning(),
+            Event::Live(event) => event.meaning(),
+            Event::Rollback(event) => event.meaning(),
+            Event::Attempt(event) => event.meaning(),
+            Event::Drill(event) => event.meaning(),
+            Event::Notice(event) => event.meaning(),
         }
     }
 }
 
-impl Serialize for Event {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Daemon(event) => event.serialize(serializer),
-            Self::Deployment(event) => event.serialize(serializer),
-            Self::Stage(event) => event.serialize(serializer),
-            Self::Rule(event) => event.serialize(serializer),
-            Self::Approval(event) => event.serialize(serializer),
-            Self::Pause(event) => event.serialize(serializer),
-            Self::Live(event) => event.serialize(serializer),
-            Self::Rollback(event) => event.serialize(serializer),
-            Self::Attempt(event) => event.serialize(serializer),
-            Self::Drill(event) => event.serialize(serializer),
-            Self::Notice(event) => event.serialize(serializer),
-        }
+impl Event {
+    /// The names of all kinds, as the journal writes them.
+    pub fn kinds() -> impl Iterator<Item = &'static str> {
+        KINDS.iter().flat_map(|(kinds, _)| kinds.iter().copied())
+    }
+
+    /// Whether it is about the guard itself. Its entry may name a deployment, which was guarded at
+    /// that time.
+    pub const fn is_of_guard(&self) -> bool {
+        matches!(self, Self::Daemon(_) | Self::Pause(_))
     }
 }
 
@@ -184,7 +154,7 @@ impl<'de> Deserialize<'de> for Event {
         let record = Value::deserialize(deserializer)?;
         let kind = record.get("kind").and_then(Value::as_str);
         let kind = kind.ok_or_else(|| D::Error::missing_field("kind"))?;
-        let known = KINDS.iter().find(|(known, _)| *known == kind);
+        let known = KINDS.iter().find(|(known, _)| known.contains(&kind));
         let (_, read) = known.ok_or_else(|| D::Error::custom(unknown(kind)))?;
         read(record).map_err(D::Error::custom)
     }
@@ -195,30 +165,6 @@ fn unknown(kind: &str) -> String {
     let known: Vec<String> = Event::kinds().map(|known| format!("`{known}`")).collect();
     format!("unknown variant `{kind}`, expected one of {}", known.join(", "))
 }
-
-macro_rules! from_group {
-    ($($group:ident($event:ty)),* $(,)?) => {
-        $(impl From<$event> for Event {
-            fn from(event: $event) -> Self {
-                Self::$group(event)
-            }
-        })*
-    };
-}
-
-from_group!(
-    Daemon(DaemonEvent),
-    Deployment(DeploymentEvent),
-    Stage(StageEvent),
-    Rule(RuleEvent),
-    Approval(ApprovalEvent),
-    Pause(PauseEvent),
-    Live(LiveEvent),
-    Rollback(RollbackEvent),
-    Attempt(AttemptEvent),
-    Drill(DrillEvent),
-    Notice(NoticeEvent),
-);
 
 #[cfg(test)]
 mod tests {
@@ -238,7 +184,9 @@ mod tests {
 
     #[test]
     fn every_kind_is_one_that_its_group_knows() {
-        for (kind, read) in KINDS {
+        for (kind, read) in
+            KINDS.iter().flat_map(|(kinds, read)| kinds.iter().map(move |k| (k, read)))
+        {
             let why = read(serde_json::json!({"kind": kind, "data": {}}));
             let why = why.map_or_else(|error| error.to_string(), |_| String::new());
             assert!(!why.contains("unknown variant"), "{kind}: {why}");

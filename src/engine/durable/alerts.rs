@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::model::alert::{AlertAction, AlertKey, News, StateChange};
 use crate::model::channel::Change;
 use crate::model::entry::{
-    ApprovalEvent, DeploymentEvent, Entry, Event, NoticeEvent, RuleEvent, RuleEvidence, Scope,
+    ApprovalEvent, DeploymentEvent, Entry, Event, NoticeEvent, RuleEvent, RuleEvidence,
 };
 use crate::model::name::{ChannelName, DeploymentId};
 
@@ -141,7 +141,7 @@ impl NewsLog {
 
     fn read(&self, entry: &Entry, current: Option<&Deployment>) -> Option<News> {
         let current = current?;
-        let StateChange { change, mut action, reason } = entry.event.alert(&current.id)?;
+        let StateChange { change, mut action, reason } = entry.meaning().alert?;
         // Only after one that was refused it changes anything that was told.
         if change == Change::Reloaded && !self.is_reload_refused() {
             return None;
@@ -163,7 +163,7 @@ impl NewsLog {
             decided: None,
             action,
         };
-        if entry.event.scope() != Scope::Guard {
+        if !entry.event.is_of_guard() {
             describe(&mut news, &entry.event, current);
         }
         Some(news)

@@ -344,8 +344,8 @@ impl Deployment {
     /// deployment's story stays whole.
     fn keep(&mut self, entry: &Entry) {
         if self.entries.len() >= MAX_ENTRIES {
-            let aside = self.entries.iter().position(|kept| !kept.event.is_story());
-            let Some(aside) = aside.filter(|_| entry.event.is_story()) else { return };
+            let aside = self.entries.iter().position(|kept| !kept.meaning().is_story);
+            let Some(aside) = aside.filter(|_| entry.meaning().is_story) else { return };
             self.entries.remove(aside);
         }
         self.entries.push(entry.clone());

@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::caller::Caller;
-use super::group::{EventGroup, Level};
+use super::meaning::{Level, Meaning};
 use super::rollback::Decision;
-use crate::model::alert::{AlertAction, AlertKey, StateChange};
+use crate::model::alert::{AlertAction, AlertKey};
 use crate::model::channel::Change;
 use crate::model::deployment::Unanswered;
 use crate::model::name::{DeploymentId, RuleName};
@@ -62,33 +62,24 @@ pub enum Answer {
     TimeLimit,
 }
 
-impl EventGroup for ApprovalEvent {
-    fn level(&self) -> Level {
-        match self {
-            Self::Asked { .. } | Self::Denied { .. } | Self::Lapsed { .. } => Level::Warning,
-            Self::DenialLifted { .. } => Level::Info,
-        }
-    }
-
-    fn is_story(&self) -> bool {
-        !matches!(self, Self::DenialLifted { .. })
-    }
-
-    fn alert(&self, deployment: &DeploymentId) -> Option<StateChange> {
+impl ApprovalEvent {
+    /// What anybody may ask of it, where the entry names this deployment.
+    pub fn meaning(&self, deployment: Option<&DeploymentId>) -> Meaning {
         let closes = AlertAction::Resolve(AlertKey::Rollback);
-        Some(match self {
+        match self {
             Self::Asked { decision, until, default } => {
                 let when = decision.trigger.reason();
                 let otherwise = match default {
                     Unanswered::Rollback => "it is rolled back",
                     Unanswered::Deny => "it stays",
                 };
+                let deployment = deployment.map_or("", DeploymentId::as_str);
                 let reason = format!(
                     "{when}; `rollguard approve --deployment {deployment}` until {until}, \
                      else {otherwise}"
                 );
                 let opens = AlertAction::Trigger(AlertKey::Rollback);
-                StateChange::new(Change::AwaitingApproval, opens, reason)
+                Meaning::of(Level::Warning).alert(Change::AwaitingApproval, opens, reason)
             }
             Self::Denied { answer, .. } => {
                 let reason = match answer {
@@ -96,13 +87,13 @@ impl EventGroup for ApprovalEvent {
                     Answer::Person { reason: None, .. } => "a person said no",
                     Answer::TimeLimit => "nobody answered in time",
                 };
-                StateChange::new(Change::Denied, closes, reason)
+                Meaning::of(Level::Warning).alert(Change::Denied, closes, reason)
             }
             Self::Lapsed { why, .. } => {
                 let why = format!("nobody answered in time, and it cannot be rolled back: {why}");
-                StateChange::new(Change::Denied, closes, why)
+                Meaning::of(Level::Warning).alert(Change::Denied, closes, why)
             }
-            Self::DenialLifted { .. } => return None,
-        })
+            Self::DenialLifted { .. } => Meaning::of(Level::Info).aside(),
+        }
     }
 }

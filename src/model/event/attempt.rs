@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::group::{EventGroup, Level};
+use super::meaning::{Level, Meaning};
 use crate::model::attempt::{Attempt, StepResult};
 
 /// The beginning or the end of an attempt at a step of a rollback, a stage entry or a drill.
@@ -29,11 +29,12 @@ pub enum AttemptEvent {
     },
 }
 
-impl EventGroup for AttemptEvent {
-    fn level(&self) -> Level {
-        match self {
+impl AttemptEvent {
+    /// What anybody may ask of it.
+    pub const fn meaning(&self) -> Meaning {
+        Meaning::of(match self {
             Self::Intent { .. } | Self::Outcome { result: StepResult::Done, .. } => Level::Info,
             Self::Outcome { .. } => Level::Warning,
-        }
+        })
     }
 }

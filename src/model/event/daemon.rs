@@ -3,10 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::caller::Caller;
-use super::group::{EventGroup, Level, Scope};
-use crate::model::alert::{AlertAction, AlertKey, StateChange};
+use super::meaning::{Level, Meaning};
+use crate::model::alert::{AlertAction, AlertKey};
 use crate::model::channel::Change;
-use crate::model::name::DeploymentId;
 
 /// What happened to the daemon or its configuration.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -42,36 +41,20 @@ pub enum DaemonEvent {
     },
 }
 
-impl EventGroup for DaemonEvent {
-    fn scope(&self) -> Scope {
-        Scope::Guard
-    }
-
-    fn level(&self) -> Level {
-        match self {
-            Self::ReloadRefused { .. } => Level::Warning,
-            Self::Started { .. } | Self::Stopped { .. } | Self::Reloaded { .. } => Level::Info,
-        }
-    }
-
-    fn is_story(&self) -> bool {
-        false
-    }
-
-    fn alert(&self, _deployment: &DeploymentId) -> Option<StateChange> {
+impl DaemonEvent {
+    /// What anybody may ask of it.
+    pub fn meaning(&self) -> Meaning {
         match self {
             Self::ReloadRefused { errors, first, .. } => {
                 let reason = format!("errors: {errors}, the first: {first}");
-                Some(StateChange::new(
-                    Change::ReloadRefused,
-                    AlertAction::Trigger(AlertKey::Reload),
-                    reason,
-                ))
+                let opens = AlertAction::Trigger(AlertKey::Reload);
+                Meaning::of(Level::Warning).alert(Change::ReloadRefused, opens, reason).aside()
             }
             Self::Reloaded { .. } => {
-                Some(StateChange::new(Change::Reloaded, AlertAction::Resolve(AlertKey::Reload), ""))
+                let closes = AlertAction::Resolve(AlertKey::Reload);
+                Meaning::of(Level::Info).alert(Change::Reloaded, closes, "").aside()
             }
-            Self::Started { .. } | Self::Stopped { .. } => None,
+            Self::Started { .. } | Self::Stopped { .. } => Meaning::of(Level::Info).aside(),
         }
     }
 }

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::caller::Caller;
-use super::group::EventGroup;
-use crate::model::alert::{AlertAction, StateChange};
+use super::meaning::{Level, Meaning};
+use crate::model::alert::AlertAction;
 use crate::model::channel::Change;
 use crate::model::deployment::Mode;
 use crate::model::evidence::SignalEvidence;
@@ -82,18 +82,18 @@ pub struct Frozen {
     pub definition: String,
 }
 
-impl EventGroup for DeploymentEvent {
-    fn alert(&self, _deployment: &DeploymentId) -> Option<StateChange> {
-        Some(match self {
-            Self::Begun(_) => StateChange::new(Change::Begun, AlertAction::Inform, ""),
-            Self::Ended { reason, .. } => {
-                StateChange::new(Change::Ended, AlertAction::ResolveAll, reason.as_str())
-            }
+impl DeploymentEvent {
+    /// What anybody may ask of it.
+    pub fn meaning(&self) -> Meaning {
+        let (change, action, reason) = match self {
+            Self::Begun(_) => (Change::Begun, AlertAction::Inform, String::new()),
+            Self::Ended { reason, .. } => (Change::Ended, AlertAction::ResolveAll, reason.clone()),
             Self::Superseded { by } => {
                 let reason = format!("superseded by deployment {by}");
-                StateChange::new(Change::Superseded, AlertAction::ResolveAll, reason)
+                (Change::Superseded, AlertAction::ResolveAll, reason)
             }
-            Self::Baked { .. } => StateChange::new(Change::Baked, AlertAction::ResolveAll, ""),
-        })
+            Self::Baked { .. } => (Change::Baked, AlertAction::ResolveAll, String::new()),
+        };
+        Meaning::of(Level::Info).alert(change, action, reason)
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::group::{EventGroup, Scope};
+use super::meaning::{Level, Meaning};
 use crate::model::drill::{DrillEnd, DrillStart};
 
 /// The beginning or the end of a drill.
@@ -17,12 +17,9 @@ pub enum DrillEvent {
     Done(DrillEnd),
 }
 
-impl EventGroup for DrillEvent {
-    fn scope(&self) -> Scope {
-        Scope::Drill
-    }
-
-    fn is_story(&self) -> bool {
-        false
+impl DrillEvent {
+    /// What anybody may ask of it.
+    pub fn meaning(&self) -> Meaning {
+        Meaning::of(Level::Info).aside()
     }
 }

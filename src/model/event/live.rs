@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::group::{EventGroup, Level};
+use super::meaning::{Level, Meaning};
 use crate::model::live::Live;
 use crate::model::name::Version;
 use crate::model::refusal::Refusal;
@@ -31,15 +31,13 @@ pub enum LiveEvent {
     },
 }
 
-impl EventGroup for LiveEvent {
-    fn level(&self) -> Level {
+impl LiveEvent {
+    /// What anybody may ask of it.
+    pub fn meaning(&self) -> Meaning {
         match self {
-            Self::Checked { refusal: Some(_), .. } => Level::Warning,
-            Self::Checked { refusal: None, .. } | Self::Seen { .. } => Level::Info,
+            Self::Checked { refusal: Some(_), .. } => Meaning::of(Level::Warning),
+            Self::Checked { refusal: None, .. } => Meaning::of(Level::Info),
+            Self::Seen { .. } => Meaning::of(Level::Info).aside(),
         }
-    }
-
-    fn is_story(&self) -> bool {
-        matches!(self, Self::Checked { .. })
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::group::{EventGroup, Level};
+use super::meaning::{Level, Meaning};
 use crate::model::channel::Change;
 use crate::model::deployment::Milestone;
 use crate::model::name::{ChannelName, HookName};
@@ -45,17 +45,13 @@ pub enum NoticeEvent {
     },
 }
 
-impl EventGroup for NoticeEvent {
-    fn level(&self) -> Level {
-        match self {
-            Self::Notified { failure: Some(_), .. } | Self::Told { failure: Some(_), .. } => {
-                Level::Warning
-            }
-            Self::HookBegun { .. } | Self::Notified { .. } | Self::Told { .. } => Level::Info,
-        }
-    }
-
-    fn is_story(&self) -> bool {
-        false
+impl NoticeEvent {
+    /// What anybody may ask of it.
+    pub fn meaning(&self) -> Meaning {
+        let failure = match self {
+            Self::HookBegun { .. } => &None,
+            Self::Notified { failure, .. } | Self::Told { failure, .. } => failure,
+        };
+        Meaning::of(if failure.is_some() { Level::Warning } else { Level::Info }).aside()
     }
 }

@@ -3,10 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::caller::Caller;
-use super::group::{EventGroup, Level, Scope};
-use crate::model::alert::{AlertAction, AlertKey, StateChange};
+use super::meaning::{Level, Meaning};
+use crate::model::alert::{AlertAction, AlertKey};
 use crate::model::channel::Change;
-use crate::model::name::DeploymentId;
 use crate::model::time::Timestamp;
 
 /// The beginning or the end of a pause.
@@ -32,28 +31,20 @@ pub enum PauseEvent {
     },
 }
 
-impl EventGroup for PauseEvent {
-    fn scope(&self) -> Scope {
-        Scope::Guard
-    }
-
-    fn level(&self) -> Level {
+impl PauseEvent {
+    /// What anybody may ask of it.
+    pub fn meaning(&self) -> Meaning {
         match self {
-            Self::Paused { .. } => Level::Warning,
-            Self::Resumed { .. } => Level::Info,
-        }
-    }
-
-    fn alert(&self, _deployment: &DeploymentId) -> Option<StateChange> {
-        Some(match self {
             Self::Paused { until, reason, .. } => {
+                let opens = AlertAction::Trigger(AlertKey::Pause);
                 let reason = format!("until {until}: {reason}");
-                StateChange::new(Change::Paused, AlertAction::Trigger(AlertKey::Pause), reason)
+                Meaning::of(Level::Warning).alert(Change::Paused, opens, reason)
             }
             Self::Resumed { reason, .. } => {
+                let closes = AlertAction::Resolve(AlertKey::Pause);
                 let reason = reason.as_deref().unwrap_or("the pause is over");
-                StateChange::new(Change::Resumed, AlertAction::Resolve(AlertKey::Pause), reason)
+                Meaning::of(Level::Info).alert(Change::Resumed, closes, reason)
             }
-        })
+        }
     }
 }

@@ -4,11 +4,11 @@ use serde::{Deserialize, Serialize};
 
 use super::approval::Answer;
 use super::caller::Caller;
-use super::group::{EventGroup, Level};
-use crate::model::alert::{AlertAction, AlertKey, StateChange};
+use super::meaning::{Level, Meaning};
+use crate::model::alert::{AlertAction, AlertKey};
 use crate::model::channel::Change;
 use crate::model::evidence::{RuleEvidence, SignalEvidence};
-use crate::model::name::{DeploymentId, HookName, Version};
+use crate::model::name::{HookName, Version};
 use crate::model::time::Timestamp;
 
 /// That a deployment is rolled back, and whether that helped.
@@ -100,23 +100,17 @@ pub struct Approval {
     pub holds: Option<bool>,
 }
 
-impl EventGroup for RollbackEvent {
-    fn level(&self) -> Level {
-        match self {
-            Self::Decided(_) => Level::Warning,
-            Self::Cured { .. } => Level::Info,
-            Self::Failed { .. } => Level::Error,
-        }
-    }
-
-    fn alert(&self, _deployment: &DeploymentId) -> Option<StateChange> {
+impl RollbackEvent {
+    /// What anybody may ask of it.
+    pub fn meaning(&self) -> Meaning {
         let opens = AlertAction::Trigger(AlertKey::Rollback);
-        Some(match self {
+        let (level, change, action, reason) = match self {
             Self::Decided(decision) => {
-                StateChange::new(Change::Decided, opens, decision.trigger.reason())
+                (Level::Warning, Change::Decided, opens, decision.trigger.reason())
             }
-            Self::Cured { .. } => StateChange::new(Change::RolledBack, AlertAction::ResolveAll, ""),
-            Self::Failed { why, .. } => StateChange::new(Change::Failed, opens, why.as_str()),
-        })
+            Self::Cured { .. } => (Level::Info, Change::RolledBack, AlertAction::ResolveAll, ""),
+            Self::Failed { why, .. } => (Level::Error, Change::Failed, opens, why.as_str()),
+        };
+        Meaning::of(level).alert(change, action, reason)
     }
 }

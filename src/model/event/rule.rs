@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::group::{EventGroup, Level};
-use crate::model::alert::{AlertAction, AlertKey, StateChange};
+use super::meaning::{Level, Meaning};
+use crate::model::alert::{AlertAction, AlertKey};
 use crate::model::channel::Change;
 use crate::model::evidence::RuleEvidence;
-use crate::model::name::{DeploymentId, RuleName};
+use crate::model::name::RuleName;
 use crate::model::refusal::Refusal;
 use crate::model::rule::Severity;
 
@@ -45,56 +45,37 @@ pub enum RuleEvent {
     },
 }
 
-impl EventGroup for RuleEvent {
-    fn level(&self) -> Level {
+impl RuleEvent {
+    /// What anybody may ask of it. Readings that are back resolve the alert only if no other rule
+    /// still lacks its own, which the guard knows.
+    pub fn meaning(&self) -> Meaning {
         match self {
-            Self::Refused { .. } | Self::TelemetryLost { .. } => Level::Warning,
-            Self::SetAside { .. } | Self::Cleared { .. } | Self::TelemetryBack { .. } => {
-                Level::Info
+            Self::SetAside { .. } => Meaning::of(Level::Info),
+            Self::Refused { refusal, evidence } => {
+                let opens = AlertAction::Trigger(AlertKey::Rule(evidence.rule.clone()));
+                let (change, action) = match (refusal, evidence.severity) {
+                    (Refusal::Observing, _) => (Change::Observed, AlertAction::Inform),
+                    (_, Severity::Warning) => (Change::Firing, opens),
+                    (_, Severity::Critical) => (Change::Refused, opens),
+                };
+                Meaning::of(Level::Warning).alert(change, action, refusal.word())
             }
-        }
-    }
-
-    fn is_story(&self) -> bool {
-        match self {
-            Self::SetAside { .. } | Self::Refused { .. } => true,
-            Self::Cleared { .. } | Self::TelemetryLost { .. } | Self::TelemetryBack { .. } => false,
-        }
-    }
-
-    /// Readings that are back resolve the alert only if no other rule still lacks its own, which
-    /// the guard knows.
-    fn alert(&self, _deployment: &DeploymentId) -> Option<StateChange> {
-        Some(match self {
-            Self::SetAside { .. } => return None,
-            Self::Refused { refusal, evidence } => refused(*refusal, evidence),
             Self::Cleared { rule } => {
                 let closes = AlertAction::Resolve(AlertKey::Rule(rule.clone()));
-                StateChange::new(Change::Cleared, closes, format!("rule {rule}"))
+                let reason = format!("rule {rule}");
+                Meaning::of(Level::Info).alert(Change::Cleared, closes, reason).aside()
             }
             Self::TelemetryLost { why, .. } => {
                 let opens = AlertAction::Trigger(AlertKey::Telemetry);
-                StateChange::new(Change::TelemetryLost, opens, why.as_str())
+                let why = why.as_str();
+                Meaning::of(Level::Warning).alert(Change::TelemetryLost, opens, why).aside()
             }
             Self::TelemetryBack { rules } => {
+                let closes = AlertAction::Resolve(AlertKey::Telemetry);
                 let names: Vec<&str> = rules.iter().map(RuleName::as_str).collect();
                 let reason = format!("seen again by {}", names.join(", "));
-                StateChange::new(
-                    Change::TelemetryBack,
-                    AlertAction::Resolve(AlertKey::Telemetry),
-                    reason,
-                )
+                Meaning::of(Level::Info).alert(Change::TelemetryBack, closes, reason).aside()
             }
-        })
+        }
     }
-}
-
-fn refused(refusal: Refusal, evidence: &RuleEvidence) -> StateChange {
-    let opens = AlertAction::Trigger(AlertKey::Rule(evidence.rule.clone()));
-    let (change, action) = match (refusal, evidence.severity) {
-        (Refusal::Observing, _) => (Change::Observed, AlertAction::Inform),
-        (_, Severity::Warning) => (Change::Firing, opens),
-        (_, Severity::Critical) => (Change::Refused, opens),
-    };
-    StateChange::new(change, action, refusal.to_string())
 }

@@ -3,10 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::caller::Caller;
-use super::group::{EventGroup, Level};
-use crate::model::alert::{AlertAction, StateChange};
+use super::meaning::{Level, Meaning};
+use crate::model::alert::AlertAction;
 use crate::model::channel::Change;
-use crate::model::name::{DeploymentId, HookName, StageName};
+use crate::model::name::{HookName, StageName};
 
 /// How a deployment gets from stage to stage.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -60,23 +60,17 @@ pub enum StageEvent {
     },
 }
 
-impl EventGroup for StageEvent {
-    fn level(&self) -> Level {
-        match self {
-            Self::NotEntered { .. } | Self::Overdue { .. } => Level::Warning,
-            Self::Staged { .. } | Self::Entered { .. } | Self::Passed { .. } => Level::Info,
-        }
-    }
-
-    fn alert(&self, _deployment: &DeploymentId) -> Option<StateChange> {
-        let (change, reason) = match self {
-            Self::Staged { .. } => (Change::Stage, ""),
-            Self::Passed { .. } => (Change::StagePassed, ""),
+impl StageEvent {
+    /// What anybody may ask of it.
+    pub fn meaning(&self) -> Meaning {
+        let (level, change, reason) = match self {
+            Self::Staged { .. } => (Level::Info, Change::Stage, ""),
+            Self::Entered { .. } => return Meaning::of(Level::Info),
+            Self::Passed { .. } => (Level::Info, Change::StagePassed, ""),
             Self::NotEntered { why, .. } | Self::Overdue { why, .. } => {
-                (Change::StageStuck, why.as_str())
+                (Level::Warning, Change::StageStuck, why.as_str())
             }
-            Self::Entered { .. } => return None,
         };
-        Some(StateChange::new(change, AlertAction::Inform, reason))
+        Meaning::of(level).alert(change, AlertAction::Inform, reason)
     }
 }
