@@ -1,5 +1,6 @@
 //! Hooks: what is done, as ordered steps, each tried at most N times.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use super::condition::Condition;
@@ -122,8 +123,8 @@ impl Hook {
 impl Action<Template> {
     /// Whether a text of it needs to know the placeholder's value.
     pub fn names(&self, placeholder: Placeholder) -> bool {
-        let mut names = false;
-        self.texts(&mut |text: &Template| names |= text.names(placeholder));
-        names
+        let names = Cell::new(false);
+        self.map(&|text: &Template| names.set(names.get() || text.names(placeholder)));
+        names.get()
     }
 }

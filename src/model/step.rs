@@ -2,7 +2,7 @@
 //! texts are held: a [`Template`](super::hook::Template) as configured, a `String` once it is
 //! filled in. Secrets are held as where they come from; what they are is read when they are sent.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use regex_lite::Regex;
@@ -53,47 +53,6 @@ pub enum Action<T> {
     Unix(Box<UnixCall<T>>),
     /// Waits.
     Sleep(Duration),
-}
-
-/// What a step depends on, which can be looked at without running it.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Destination<'a, T> {
-    /// A program and its arguments.
-    Program {
-        /// The program and its arguments.
-        argv: &'a [T],
-        /// How it is started.
-        via: Via,
-    },
-    /// The server of a URL.
-    Server(Wording<&'a T>),
-    /// A TCP port, as `host:port`.
-    Address(&'a T),
-    /// A Unix socket.
-    Socket(&'a Path),
-    /// Nothing but time.
-    Pause(Duration),
-}
-
-/// Where a secret stands in a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SecretPart<'a> {
-    /// It is the URL, or the end of it.
-    Url,
-    /// In the header of this name.
-    Header(&'a str),
-    /// It is the body, or the end of it.
-    Body,
-}
-
-impl std::fmt::Display for SecretPart<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Url => f.write_str("URL"),
-            Self::Header(name) => write!(f, "header {name}"),
-            Self::Body => f.write_str("body"),
-        }
-    }
 }
 
 words! {
@@ -277,7 +236,7 @@ pub enum Via {
 
 impl<T> Action<T> {
     /// The same with its texts made into others.
-    pub fn map<U>(&self, text: &impl Fn(&T) -> U) -> Action<U> {
+    pub fn map<'a, U>(&'a self, text: &impl Fn(&'a T) -> U) -> Action<U> {
         match self {
             Self::Run { argv, grace, ok_exit, via } => Action::Run {
                 argv: argv.iter().map(text).collect(),
@@ -296,62 +255,36 @@ impl<T> Action<T> {
                 Action::Tcp { address: text(address), within: *within }
             }
             Self::Http(call) => Action::Http(Box::new(call.map(text))),
-            Self::Unix(call) => Action::Unix(Box::new(call.map(text))),
+            Self::Unix(call) => Action::Unix(Box::new(UnixCall {
+                path: call.path.clone(),
+                send: call.send.iter().map(text).collect(),
+                expect: call.expect.clone(),
+                connections: call.connections,
+            })),
             Self::Sleep(pause) => Action::Sleep(*pause),
         }
     }
 
-    /// Shows every text.
-    pub fn texts<'a>(&'a self, see: &mut impl FnMut(&'a T)) {
-        match self {
-            Self::Run { argv, .. } => argv.iter().for_each(see),
-            Self::Probe { url, json, headers, .. } => {
-                see(url);
-                headers.iter().filter_map(|(_, value)| value.open()).for_each(&mut *see);
-                json.iter().for_each(|(_, json)| json.texts(see));
-            }
-            Self::Tcp { address, .. } => see(address),
-            Self::Http(call) => call.texts(see),
-            Self::Unix(call) => call.send.iter().for_each(see),
-            Self::Sleep(_) => {}
-        }
-    }
-
     /// Every secret with where it stands.
-    pub fn secrets(&self) -> Vec<(SecretPart<'_>, &Secret)> {
-        let (url, headers, body) = match self {
-            Self::Probe { headers, .. } => (None, headers.as_slice(), None),
-            Self::Http(call) => {
-                let body = match &call.body {
-                    Body::Text(text) => Some(text),
-                    Body::Json(_) | Body::Empty => None,
-                };
-                (Some(&call.url), call.headers.as_slice(), body)
-            }
+    pub fn secrets(&self) -> Vec<(String, &Secret)> {
+        let (mut all, headers) = match self {
+            Self::Probe { headers, .. } => (Vec::new(), headers),
+            Self::Http(call) => (vec![("URL".to_owned(), &call.url)], &call.headers),
             Self::Run { .. } | Self::Tcp { .. } | Self::Unix(_) | Self::Sleep(_) => {
                 return Vec::new();
             }
         };
-        let headers = headers.iter().map(|(name, text)| (SecretPart::Header(name), text));
-        let url = url.map(|text| (SecretPart::Url, text));
-        let body = body.map(|text| (SecretPart::Body, text));
-        let all = url.into_iter().chain(headers).chain(body);
-        all.filter_map(|(part, text)| Some((part, &text.secret()?.from))).collect()
-    }
-
-    /// What it depends on.
-    pub fn destination(&self) -> Destination<'_, T> {
-        match self {
-            Self::Run { argv, via, .. } => Destination::Program { argv, via: *via },
-            Self::Probe { url, .. } => Destination::Server(Wording::Open(url)),
-            Self::Tcp { address, .. } => Destination::Address(address),
-            Self::Http(call) => Destination::Server(match &call.url {
-                Wording::Open(url) => Wording::Open(url),
-                Wording::Secret(secret) => Wording::Secret(secret.clone()),
-            }),
-            Self::Unix(call) => Destination::Socket(&call.path),
-            Self::Sleep(pause) => Destination::Pause(*pause),
+        all.extend(headers.iter().map(|(name, text)| (format!("header {name}"), text)));
+        if let Self::Http(call) = self
+            && let Body::Text(text) = &call.body
+        {
+            all.push(("body".to_owned(), text));
         }
+        let secret = |(part, text)| match text {
+            &Wording::Open(_) => None,
+            Wording::Secret(secret) => Some((part, &secret.from)),
+        };
+        all.into_iter().filter_map(secret).collect()
     }
 
     /// Whether doing it twice, or once more than anybody knows of, changes nothing.
@@ -364,14 +297,7 @@ impl<T> Action<T> {
 
     /// How long the end of an attempt may take once it is asked for.
     pub const fn grace(&self) -> Duration {
-        match self {
-            Self::Run { grace, .. } => *grace,
-            Self::Probe { .. }
-            | Self::Tcp { .. }
-            | Self::Http(_)
-            | Self::Unix(_)
-            | Self::Sleep(_) => Duration::ZERO,
-        }
+        if let Self::Run { grace, .. } = self { *grace } else { Duration::ZERO }
     }
 
     /// How long it may take at most, with this limit for an attempt.
@@ -386,9 +312,8 @@ impl<T> Action<T> {
 
     /// From now on it is not tried again later than `left` after its beginning.
     pub fn limit(&mut self, left: Duration) {
-        match self {
-            Self::Probe { within, .. } | Self::Tcp { within, .. } => *within = (*within).min(left),
-            Self::Run { .. } | Self::Http(_) | Self::Unix(_) | Self::Sleep(_) => {}
+        if let Self::Probe { within, .. } | Self::Tcp { within, .. } = self {
+            *within = (*within).min(left);
         }
     }
 }
@@ -425,7 +350,7 @@ impl Action<String> {
 
 impl<T> Wording<T> {
     /// The same with its text made into another.
-    pub fn map<U>(&self, text: &impl Fn(&T) -> U) -> Wording<U> {
+    pub fn map<'a, U>(&'a self, text: &impl Fn(&'a T) -> U) -> Wording<U> {
         match self {
             Self::Open(open) => Wording::Open(text(open)),
             Self::Secret(secret) => Wording::Secret(secret.clone()),
@@ -439,27 +364,19 @@ impl<T> Wording<T> {
             Self::Secret(_) => None,
         }
     }
-
-    /// The secret, where nobody may see the text.
-    pub const fn secret(&self) -> Option<&SecretText> {
-        match self {
-            Self::Open(_) => None,
-            Self::Secret(secret) => Some(secret),
-        }
-    }
 }
 
 /// Headers with their texts made into others.
-fn map_headers<T, U>(
-    headers: &[(String, Wording<T>)],
-    text: &impl Fn(&T) -> U,
+fn map_headers<'a, T, U>(
+    headers: &'a [(String, Wording<T>)],
+    text: &impl Fn(&'a T) -> U,
 ) -> Vec<(String, Wording<U>)> {
     headers.iter().map(|(name, value)| (name.clone(), value.map(text))).collect()
 }
 
 impl<T> Json<T> {
     /// The same with its texts made into others.
-    pub fn map<U>(&self, text: &impl Fn(&T) -> U) -> Json<U> {
+    pub fn map<'a, U>(&'a self, text: &impl Fn(&'a T) -> U) -> Json<U> {
         match self {
             Self::Text(own) => Json::Text(text(own)),
             Self::Exactly(value) => Json::Exactly(value.clone()),
@@ -467,16 +384,6 @@ impl<T> Json<T> {
             Self::Table(table) => {
                 Json::Table(table.iter().map(|(key, item)| (key.clone(), item.map(text))).collect())
             }
-        }
-    }
-
-    /// Shows every text.
-    pub fn texts<'a>(&'a self, see: &mut impl FnMut(&'a T)) {
-        match self {
-            Self::Text(text) => see(text),
-            Self::Exactly(_) => {}
-            Self::List(list) => list.iter().for_each(|item| item.texts(see)),
-            Self::Table(table) => table.iter().for_each(|(_, item)| item.texts(see)),
         }
     }
 }
@@ -498,7 +405,7 @@ impl Json<String> {
 
 impl<T> HttpCall<T> {
     /// The same with its texts made into others.
-    pub fn map<U>(&self, text: &impl Fn(&T) -> U) -> HttpCall<U> {
+    fn map<'a, U>(&'a self, text: &impl Fn(&'a T) -> U) -> HttpCall<U> {
         let HttpExpectation { statuses, json, text: reply } = &self.expect;
         HttpCall {
             method: self.method,
@@ -515,32 +422,6 @@ impl<T> HttpCall<T> {
                 json: json.as_ref().map(|(pointer, json)| (pointer.clone(), json.map(text))),
                 text: reply.clone(),
             },
-        }
-    }
-
-    /// Shows every text.
-    pub fn texts<'a>(&'a self, see: &mut impl FnMut(&'a T)) {
-        self.url.open().into_iter().for_each(&mut *see);
-        self.headers.iter().filter_map(|(_, value)| value.open()).for_each(&mut *see);
-        match &self.body {
-            Body::Empty => {}
-            Body::Json(json) => json.texts(see),
-            Body::Text(wording) => wording.open().into_iter().for_each(&mut *see),
-        }
-        if let Some((_, json)) = &self.expect.json {
-            json.texts(see);
-        }
-    }
-}
-
-impl<T> UnixCall<T> {
-    /// The same with its texts made into others.
-    pub fn map<U>(&self, text: &impl Fn(&T) -> U) -> UnixCall<U> {
-        UnixCall {
-            path: self.path.clone(),
-            send: self.send.iter().map(text).collect(),
-            expect: self.expect.clone(),
-            connections: self.connections,
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::model::drill::DrillSettings;
 use crate::model::hook::{Hook, Piece, Placeholder, Step, Template};
 use crate::model::live::{LiveSettings, LiveSource};
 use crate::model::plan::Plan;
-use crate::model::step::{Destination, SecretText, Via, Wording};
+use crate::model::step::{Action, SecretText, Via, Wording};
 use crate::model::target::{Secret, Target};
 
 use super::report::{Finding, FindingLevel};
@@ -93,34 +93,31 @@ fn of_hook(plan: &Plan, hook: &Hook) -> CheckGroup {
 }
 
 fn of_step(plan: &Plan, place: usize, step: &Step, checks: &mut Vec<PreflightCheck>) {
-    checks.push(match step.action.destination() {
-        Destination::Program { argv, via } => {
+    checks.push(match &step.action {
+        Action::Run { argv, via, .. } => {
             let program =
                 argv.first().and_then(|program| filled(program, None)).unwrap_or_default();
             let paths = argv.iter().skip(1).filter_map(known_path).collect();
-            PreflightCheck::Program { program, paths, via }
+            PreflightCheck::Program { program, paths, via: *via }
         }
-        Destination::Server(url) => {
-            // A probe waits for something that may not be there yet.
-            // A probe waits for something that is not there yet; anything else would fail.
-            let is_harmless = step.action.is_harmless();
-            let on_failure = if is_harmless { FindingLevel::Warn } else { FindingLevel::Fail };
-            match url {
-                Wording::Open(url) => server(plan, place, url, on_failure),
-                Wording::Secret(secret) => {
-                    PreflightCheck::Server { url: Wording::Secret(secret), on_failure }
-                }
+        // A probe waits for something that is not there yet; anything else would fail.
+        Action::Probe { url, .. } => server(plan, place, url, FindingLevel::Warn),
+        Action::Http(call) => match &call.url {
+            Wording::Open(url) => server(plan, place, url, FindingLevel::Fail),
+            Wording::Secret(secret) => {
+                let url = Wording::Secret(secret.clone());
+                PreflightCheck::Server { url, on_failure: FindingLevel::Fail }
             }
-        }
-        Destination::Address(address) => {
+        },
+        Action::Tcp { address, .. } => {
             match filled(address, Some(plan.deployment.service.as_str())) {
                 Some(address) => PreflightCheck::Address(address),
                 None => unknown(place, "address"),
             }
         }
-        Destination::Socket(path) => PreflightCheck::Socket(path.to_owned()),
-        Destination::Pause(pause) => {
-            let pause = crate::model::time::format_duration(pause);
+        Action::Unix(call) => PreflightCheck::Socket(call.path.clone()),
+        Action::Sleep(pause) => {
+            let pause = crate::model::time::format_duration(*pause);
             PreflightCheck::Said(Finding::ok(format!("step {place} sleeps for {pause}")))
         }
     });
