@@ -212,20 +212,6 @@ const ON_A_CURVE: &[Change] =
 const FELT: &[Change] = &[Change::Decided, Change::Failed];
 
 impl System {
-    /// The key of the configuration.
-    pub const fn word(&self) -> &'static str {
-        match self {
-            Self::Slack { .. } => "slack",
-            Self::PagerDuty { .. } => "pagerduty",
-            Self::Opsgenie { .. } => "opsgenie",
-            Self::Alertmanager { .. } => "alertmanager",
-            Self::Grafana { .. } => "grafana",
-            Self::Statuspage { .. } => "statuspage",
-            Self::Webhook { .. } => "webhook",
-            Self::CloudEvent { .. } => "cloudevent",
-        }
-    }
-
     /// What it is told of where the configuration does not say.
     pub const fn default_changes(&self) -> &'static [Change] {
         match self {

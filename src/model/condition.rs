@@ -154,17 +154,10 @@ impl Num {
 impl Cond {
     /// Calls `f` with every signal that the condition reads, in the order in which it is written.
     pub fn for_each_signal(&self, f: &mut impl FnMut(SignalIx)) {
-        match self {
-            Self::Compare(left, _, right) => {
-                left.for_each_signal(f);
-                right.for_each_signal(f);
-            }
-            Self::And(left, right) | Self::Or(left, right) => {
-                left.for_each_signal(f);
-                right.for_each_signal(f);
-            }
-            Self::Not(inner) => inner.for_each_signal(f),
-        }
+        self.for_each_comparison(&mut |left, _, right| {
+            left.for_each_signal(f);
+            right.for_each_signal(f);
+        });
     }
 
     /// Calls `f` with the sides of every comparison, in the order in which they are written.

@@ -112,31 +112,8 @@ pub struct DeploymentSettings {
     pub live: Option<Arc<LiveSettings>>,
 }
 
-/// Hooks that are run beside what happens, each at most once for each time that it happens. They
-/// delay nothing, and nothing depends on what becomes of them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Along {
-    /// When a deployment begins.
-    pub begin: Option<HookIx>,
-    /// When it has entered a stage.
-    pub stage: Option<HookIx>,
-    /// When it is to be rolled back.
-    pub trip: Option<HookIx>,
-    /// When its version counts as good.
-    pub commit: Option<HookIx>,
-}
-
-impl Along {
-    /// The hook for a milestone.
-    pub const fn at(&self, milestone: Milestone) -> Option<HookIx> {
-        match milestone {
-            Milestone::Begin => self.begin,
-            Milestone::Stage => self.stage,
-            Milestone::Trip => self.trip,
-            Milestone::Commit => self.commit,
-        }
-    }
-}
+/// The hooks that go along with a deployment, in the order of [`Milestone::ALL`].
+pub type Along = [Option<HookIx>; Milestone::ALL.len()];
 
 words! {
     /// What hooks may go along with.

@@ -15,9 +15,9 @@ use super::name::DeploymentId;
 use super::time::Timestamp;
 
 pub use super::attempt::{Attempt, Entering, StepResult};
-pub use super::event::approval::{Answer, ApprovalEvent};
+pub use super::event::approval::ApprovalEvent;
 pub use super::event::attempt::AttemptEvent;
-pub use super::event::caller::Caller;
+pub use super::event::caller::{Answer, Caller};
 pub use super::event::daemon::DaemonEvent;
 pub use super::event::deployment::{DeploymentBegun, DeploymentEvent, Frozen};
 pub use super::event::drill::DrillEvent;

@@ -22,7 +22,7 @@ macro_rules! name {
     ($(#[$doc:meta])* $type:ident, $what:literal, $rule:literal, $valid:expr) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[serde(try_from = "String", into = "String")]
+        #[serde(try_from = "String")]
         pub struct $type(Box<str>);
 
         impl $type {
@@ -58,21 +58,12 @@ macro_rules! name {
                 Self::new(&text)
             }
         }
-
-        impl From<$type> for String {
-            fn from(name: $type) -> Self {
-                name.0.into()
-            }
-        }
     };
 }
 
 name!(
     /// What is sampled: `[target.NAME]`.
-    TargetName, "target name", "letters, digits, `_` and `-`, starting with a letter", |t| {
-        t.starts_with(|c: char| c.is_ascii_alphabetic())
-            && t.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
-    }
+    TargetName, "target name", "letters, digits, `_` and `-`, starting with a letter", is_key
 );
 name!(
     /// A named number: `[signal.NAME]`.
@@ -120,17 +111,11 @@ name!(
 );
 name!(
     /// A hook: `[hook.NAME]`.
-    HookName, "hook name", "letters, digits, `_` and `-`, starting with a letter", |t| {
-        t.starts_with(|c: char| c.is_ascii_alphabetic())
-            && t.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
-    }
+    HookName, "hook name", "letters, digits, `_` and `-`, starting with a letter", is_key
 );
 name!(
     /// A channel: `[notify.NAME]`.
-    ChannelName, "channel name", "letters, digits, `_` and `-`, starting with a letter", |t| {
-        t.starts_with(|c: char| c.is_ascii_alphabetic())
-            && t.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
-    }
+    ChannelName, "channel name", "letters, digits, `_` and `-`, starting with a letter", is_key
 );
 name!(
     /// The guarded service.
@@ -151,6 +136,11 @@ name!(
             && t.bytes().all(|b| is_token_byte(b) || b"+:/@=".contains(&b))
     }
 );
+
+fn is_key(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+}
 
 fn is_token(text: &str) -> bool {
     text.bytes().all(is_token_byte)

@@ -137,10 +137,7 @@ pub enum Verdict {
 impl Reading {
     /// The number, where there is one.
     pub fn value(self) -> Option<f64> {
-        match self {
-            Self::Value(value) | Self::AtLeast(value) => Some(value),
-            Self::NoData(_) => None,
-        }
+        self.known().ok()
     }
 
     /// The number, or why there is none.

@@ -72,13 +72,14 @@ pub struct ScrapeUrl {
     pub path: String,
 }
 
-/// How a page is reached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scheme {
-    /// In the clear.
-    Http,
-    /// With TLS.
-    Https,
+words! {
+    /// How a page is reached.
+    pub enum Scheme {
+        /// In the clear.
+        Http = "http",
+        /// With TLS.
+        Https = "https",
+    }
 }
 
 /// A value that may be secret and therefore may come from elsewhere. `Debug` and every message
@@ -139,45 +140,35 @@ impl HttpPage {
 impl TargetKind {
     /// The headers that are sent, which may hold secrets.
     pub fn headers(&self) -> &[(String, Secret)] {
-        match self {
-            Self::Page(page) => &page.headers,
-        }
+        let Self::Page(page) = self;
+        &page.headers
     }
 
     /// The host that it is on.
     pub fn host(&self) -> &str {
-        match self {
-            Self::Page(page) => &page.url.host,
-        }
+        let Self::Page(page) = self;
+        &page.url.host
     }
 
     /// Whether its server is verified by authorities that the configuration names.
     pub const fn names_authorities(&self) -> bool {
-        match self {
-            Self::Page(page) => page.ca_file.is_some(),
-        }
+        let Self::Page(page) = self;
+        page.ca_file.is_some()
     }
 }
 
 impl std::fmt::Display for TargetKind {
     /// Where it is.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Page(page) => page.url.fmt(f),
-        }
+        let Self::Page(page) = self;
+        page.url.fmt(f)
     }
 }
 
 impl std::fmt::Display for ScrapeUrl {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let scheme = match self.scheme {
-            Scheme::Http => "http",
-            Scheme::Https => "https",
-        };
-        if self.host.contains(':') {
-            write!(f, "{scheme}://[{}]:{}{}", self.host, self.port, self.path)
-        } else {
-            write!(f, "{scheme}://{}:{}{}", self.host, self.port, self.path)
-        }
+        let Self { scheme, host, port, path } = self;
+        let (open, close) = if host.contains(':') { ("[", "]") } else { ("", "") };
+        write!(f, "{scheme}://{open}{host}{close}:{port}{path}")
     }
 }

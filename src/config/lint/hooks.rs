@@ -16,10 +16,9 @@ use crate::config::syntax::{TomlTable, TomlValue};
 /// configuration names a version.
 pub(crate) fn empty_good(plan: &Plan, hooks: &[TomlTable<'_>]) {
     let deployment = &plan.deployment;
-    let along = [Milestone::Begin, Milestone::Stage, Milestone::Trip, Milestone::Commit];
-    let along = along.map(|milestone| (milestone.to_string(), deployment.along.at(milestone)));
+    let along = Milestone::ALL.iter().map(|(key, _)| (*key).to_owned()).zip(deployment.along);
     let entered = plan.stages.iter().map(|stage| ("enter".to_owned(), stage.enter));
-    let along = along.into_iter().chain(entered).filter(|_| deployment.good.is_none());
+    let along = along.chain(entered).filter(|_| deployment.good.is_none());
     // Who tells people is followed by who tells them that this failed.
     let next = |HookIx(hook): &HookIx| plan.hooks.get(*hook)?.on_failure;
     let told = std::iter::successors(deployment.notify, next).take(plan.hooks.len());

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::model::deployment::{Along, Arm, Budget, Confirm, DeploymentSettings, Mode};
+use crate::model::deployment::{Arm, Budget, Confirm, DeploymentSettings, Mode};
 use crate::model::drill::DrillSettings;
 
 use super::live::live;
@@ -61,7 +61,7 @@ pub(crate) fn deployment(root: &TomlTable<'_>, mode: Option<Mode>) -> Option<Dep
         notify,
         confirm: confirm?,
         budget: budget?.unwrap_or_default(),
-        along: Along { begin, stage, trip, commit },
+        along: [begin, stage, trip, commit],
         live: live?,
     })
 }

@@ -14,7 +14,7 @@ use crate::engine::view::evidence;
 /// Runs the hook that goes along with a milestone of the current deployment, where there is one.
 pub(crate) fn run(cx: &mut Cx<'_>, on: Milestone) {
     let plan = cx.plan().clone();
-    let Some(HookIx(place)) = plan.deployment.along.at(on) else { return };
+    let Some(HookIx(place)) = plan.deployment.along[on as usize] else { return };
     let Some(hook) = plan.hooks.get(place).filter(|_| !cx.log.is_halted()) else { return };
     let has_good = cx.current().is_some_and(|current| current.good.is_some());
     if hook.names(Placeholder::Good) && !has_good {

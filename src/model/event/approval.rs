@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::caller::Caller;
+use super::caller::Answer;
 use super::meaning::{Level, Meaning};
 use super::rollback::Decision;
 use crate::model::alert::{AlertAction, AlertKey};
@@ -44,22 +44,6 @@ pub enum ApprovalEvent {
         /// Why not.
         why: String,
     },
-}
-
-/// The answer to a rule that asked for a rollback.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Answer {
-    /// A person gave it.
-    Person {
-        /// Who.
-        by: Caller,
-        /// Why.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        reason: Option<String>,
-    },
-    /// Nobody did in time, so the default is done.
-    TimeLimit,
 }
 
 impl ApprovalEvent {

@@ -2,8 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::approval::Answer;
-use super::caller::Caller;
+use super::caller::{Answer, Caller};
 use super::meaning::{Level, Meaning};
 use crate::model::alert::{AlertAction, AlertKey};
 use crate::model::channel::Change;
