@@ -33,7 +33,7 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -139,8 +139,14 @@ pub enum LineError {
     LineFeed,
 }
 
+impl Serialize for LineError {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 /// The last line was not completely written; it never counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Torn {
     /// Which line, from 1.
     pub line: u64,
@@ -158,7 +164,7 @@ impl fmt::Display for Torn {
 }
 
 /// The journal cannot be trusted.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, thiserror::Error)]
 #[error("line {line} at byte {offset} is damaged: {why}")]
 pub struct Broken {
     /// Which line, from 1.
@@ -184,53 +190,33 @@ pub struct Recovered {
     pub torn: Option<Torn>,
 }
 
-#[derive(Serialize)]
-struct Sealed<'a> {
-    seq: u64,
-    at: &'a Timestamp,
-    kind: Value,
-    deployment: &'a Option<DeploymentId>,
-    data: Value,
-    prev: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Line {
-    seq: u64,
-    at: Timestamp,
-    kind: String,
-    deployment: Option<DeploymentId>,
-    data: Value,
-    prev: String,
-    #[serde(rename = "hash")]
-    _hash: String,
-}
-
 /// An entry as a line with its line feed, and the line's hash.
 ///
 /// # Errors
 /// The line would be longer than [`MAX_LINE`].
 pub fn encode(seq: u64, prev: &Hash, entry: &Entry) -> Result<(String, Hash), TooLong> {
     let mut event = serde_json::to_value(&entry.event).expect("an event is plain data");
-    let sealed = Sealed {
+    let unsealed = Record {
         seq,
-        at: &entry.at,
-        kind: event["kind"].take(),
-        deployment: &entry.deployment,
+        at: entry.at,
+        kind: event["kind"].as_str().expect("an event has a kind").to_owned(),
+        deployment: entry.deployment.clone(),
         data: event["data"].take(),
         prev: prev.to_string(),
+        hash: String::new(),
     };
-    let mut line = serde_json::to_string(&sealed).expect("a record is plain data");
+    let mut line = serde_json::to_string(&unsealed).expect("a record is plain data");
     line.pop();
     let hash = Hash::of(line.as_bytes());
     line.push_str(&format!(",\"hash\":\"{hash}\"}}\n"));
     if line.len() > MAX_LINE { Err(TooLong { bytes: line.len() }) } else { Ok((line, hash)) }
 }
 
-/// A line that verified.
-#[derive(Clone, Debug, PartialEq)]
+/// A line. Its fields are written in this order; whoever reads one has verified it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Record {
+    seq: u64,
     /// When it was decided.
     pub at: Timestamp,
     /// What happened, in a word; this version may not know it.
@@ -239,8 +225,10 @@ pub struct Record {
     pub deployment: Option<DeploymentId>,
     /// The fields of its kind.
     pub data: Value,
+    prev: String,
     /// The line's hash.
-    pub hash: Hash,
+    #[serde(skip_serializing)]
+    pub hash: String,
 }
 
 impl Record {
@@ -260,18 +248,17 @@ impl Record {
 ///
 /// # Errors
 /// The line is not the unchanged record number `expected` that follows `prev`.
-pub fn decode(line: &[u8], expected: u64, prev: &Hash) -> Result<Record, LineError> {
+pub fn decode(line: &[u8], expected: u64, prev: &Hash) -> Result<(Record, Hash), LineError> {
     let hash = verify(line)?;
-    let line: Line =
+    let record: Record =
         serde_json::from_slice(line).map_err(|error| LineError::Fields(error.to_string()))?;
-    if line.seq != expected {
-        return Err(LineError::Seq { found: line.seq, expected });
+    if record.seq != expected {
+        return Err(LineError::Seq { found: record.seq, expected });
     }
-    if line.prev != prev.to_string() {
+    if record.prev != prev.to_string() {
         return Err(LineError::Prev);
     }
-    let Line { at, kind, deployment, data, .. } = line;
-    Ok(Record { at, kind, deployment, data, hash })
+    Ok((record, hash))
 }
 
 fn verify(line: &[u8]) -> Result<Hash, LineError> {
@@ -375,10 +362,7 @@ impl Scanner {
     fn end_line(&mut self, visit: &mut dyn FnMut(Record) -> Result<(), LineError>) {
         let text = &self.line[..self.line.len() - 1];
         let record = decode(text, self.so_far.next_seq, &self.so_far.last_hash);
-        let visited = record.and_then(|record| {
-            let hash = record.hash;
-            visit(record).map(|()| hash)
-        });
+        let visited = record.and_then(|(record, hash)| visit(record).map(|()| hash));
         match visited {
             Ok(hash) => {
                 self.so_far.next_seq += 1;

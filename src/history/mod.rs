@@ -19,4 +19,4 @@ pub use period::{By, Since, SinceError, parse_since};
 pub use span::Spread;
 pub use stats::{Counts, Figures, Hints, Period, RefusalCount, Stats, Times, stats};
 pub use summary::{Cause, DeploymentOutcome, Refused, Summary};
-pub use verification::{Damage, Integrity, Noted, Rest, Verification};
+pub use verification::{Integrity, Noted, Verification};

@@ -5,7 +5,7 @@
 use serde::Serialize;
 
 use crate::model::time::Timestamp;
-use crate::record::{Broken, FIRST_SEQ, Hash, Record, Verified};
+use crate::record::{Broken, Hash, Record, Torn, Verified};
 
 /// What is known of a journal.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -25,9 +25,9 @@ pub struct Verification {
     /// Entries that verify and that this version cannot read.
     pub unknown: u64,
     /// A last line that was not written whole; it never counted.
-    pub torn: Option<Rest>,
+    pub torn: Option<Torn>,
     /// The first line that is damaged.
-    pub damage: Option<Damage>,
+    pub damage: Option<Broken>,
     /// The head that was noted elsewhere.
     pub noted: Option<Noted>,
 }
@@ -43,28 +43,6 @@ pub enum Integrity {
     Damaged,
     /// Every line verifies, but the noted head is not among them: it was cut short or written anew.
     HeadMissing,
-}
-
-/// A part of the journal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Rest {
-    /// Which line, from 1.
-    pub line: u64,
-    /// Where it begins, in bytes.
-    pub offset: u64,
-    /// How long it is, in bytes.
-    pub length: u64,
-}
-
-/// Where the journal is damaged, and how.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Damage {
-    /// Which line, from 1.
-    pub line: u64,
-    /// Where it begins, in bytes.
-    pub offset: u64,
-    /// What is wrong with it.
-    pub why: String,
 }
 
 /// A head that was noted elsewhere.
@@ -92,7 +70,7 @@ impl Verification {
         self.first = self.first.or(Some(record.at));
         self.last = Some(record.at);
         if let Some(noted) = &mut self.noted
-            && noted.head == record.hash.to_string()
+            && noted.head == record.hash
         {
             noted.line = Some(self.entries);
         }
@@ -102,8 +80,7 @@ impl Verification {
     /// Ends the check: the whole chain verifies.
     pub fn whole(&mut self, verified: &Verified) {
         self.so_far(verified);
-        let torn = verified.torn;
-        self.torn = torn.map(|t| Rest { line: t.line, offset: t.offset, length: t.length });
+        self.torn = verified.torn;
         let missing = self.noted.as_ref().is_some_and(|noted| noted.line.is_none());
         self.verdict = if missing { Integrity::HeadMissing } else { Integrity::Whole };
     }
@@ -111,13 +88,12 @@ impl Verification {
     /// Ends the check: the chain is broken after the records of `before`.
     pub fn damaged(&mut self, broken: &Broken, before: &Verified) {
         self.so_far(before);
-        let Broken { line, offset, why } = broken;
-        self.damage = Some(Damage { line: *line, offset: *offset, why: why.to_string() });
+        self.damage = Some(broken.clone());
         self.verdict = Integrity::Damaged;
     }
 
     fn so_far(&mut self, verified: &Verified) {
-        self.entries = verified.next_seq - FIRST_SEQ;
+        self.entries = verified.lines();
         self.bytes = verified.valid_bytes;
         self.head = verified.last_hash.to_string();
     }

@@ -1,6 +1,7 @@
 //! What a check of the journal found, for people.
 
-use crate::history::{Damage, Integrity, Noted, Rest, Verification};
+use crate::history::{Integrity, Noted, Verification};
+use crate::record::{Broken, Torn};
 
 use super::page::facts;
 
@@ -29,16 +30,16 @@ pub fn verification(path: &str, found: &Verification) -> String {
     format!("{whole}{}", facts(found))
 }
 
-fn torn(torn: &Rest) -> String {
-    let Rest { line, offset, length } = torn;
+fn torn(torn: &Torn) -> String {
+    let Torn { line, offset, length } = torn;
     format!(
         "line {line} at byte {offset} was not written whole, {length} bytes of it are there; it \
          never counted"
     )
 }
 
-fn damage(damage: &Damage) -> String {
-    let Damage { line, offset, why } = damage;
+fn damage(damage: &Broken) -> String {
+    let Broken { line, offset, why } = damage;
     let before = match line - 1 {
         0 => "no line is trustworthy".to_owned(),
         1 => "line 1 is trustworthy".to_owned(),
