@@ -101,18 +101,16 @@ pub enum Quorum {
     AtLeast(u32),
 }
 
-words! {
-    /// What the absence of data means for a rule.
-    #[derive(serde::Deserialize)]
-    #[serde(rename_all = "lowercase")]
-    pub enum OnNoData {
-        /// The clock stops; time without data counts neither way.
-        Hold = "hold",
-        /// As if the condition did not hold.
-        Clear = "clear",
-        /// As if the condition held.
-        Breach = "breach",
-    }
+/// What the absence of data means for a rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnNoData {
+    /// The clock stops; time without data counts neither way.
+    Hold,
+    /// As if the condition did not hold.
+    Clear,
+    /// As if the condition held.
+    Breach,
 }
 
 /// What happens when a rule fires.
@@ -126,14 +124,12 @@ pub enum Then {
     Report,
 }
 
-words! {
-    /// How bad it is.
-    #[derive(Serialize, Deserialize)]
-    #[serde(rename_all = "lowercase")]
-    pub enum Severity {
-        /// Yellow: never rolls back.
-        Warning = "warning",
-        /// Red.
-        Critical = "critical",
-    }
+/// How bad it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Yellow: never rolls back.
+    Warning,
+    /// Red.
+    Critical,
 }

@@ -98,46 +98,42 @@ pub enum Reduction {
     Age(AgeOf),
 }
 
-words! {
-    /// How several series become one number.
-    #[derive(serde::Deserialize)]
-    #[serde(rename_all = "lowercase")]
-    pub enum Aggregation {
-        /// Their sum.
-        Sum = "sum",
-        /// Their mean.
-        Avg = "avg",
-        /// The smallest.
-        Min = "min",
-        /// The largest.
-        Max = "max",
-        /// How many there are.
-        Count = "count",
-    }
+/// How several series become one number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Aggregation {
+    /// Their sum.
+    Sum,
+    /// Their mean.
+    Avg,
+    /// The smallest.
+    Min,
+    /// The largest.
+    Max,
+    /// How many there are.
+    Count,
 }
 
-words! {
-    /// How the samples of a gauge within a window become one number.
-    #[derive(serde::Deserialize)]
-    #[serde(rename_all = "lowercase")]
-    pub enum OverTime {
-        /// The newest sample; there is no window.
-        Last = "last",
-        /// The mean of the samples, each counted once.
-        Avg = "avg",
-        /// The smallest sample.
-        Min = "min",
-        /// The largest sample.
-        Max = "max",
-        /// The median of the samples; of an even number the mean of the middle two.
-        Median = "median",
-        /// The population standard deviation of the samples.
-        Stddev = "stddev",
-        /// The last sample less the first.
-        Delta = "delta",
-        /// The slope of the least-squares line through the samples, in units a second.
-        Slope = "slope",
-    }
+/// How the samples of a gauge within a window become one number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OverTime {
+    /// The newest sample; there is no window.
+    Last,
+    /// The mean of the samples, each counted once.
+    Avg,
+    /// The smallest sample.
+    Min,
+    /// The largest sample.
+    Max,
+    /// The median of the samples; of an even number the mean of the middle two.
+    Median,
+    /// The population standard deviation of the samples.
+    Stddev,
+    /// The last sample less the first.
+    Delta,
+    /// The slope of the least-squares line through the samples, in units a second.
+    Slope,
 }
 
 /// A comparison with a number.
@@ -165,22 +161,20 @@ pub enum AgeOf {
     Value,
 }
 
-words! {
-    /// What a signal measures.
-    #[derive(serde::Deserialize)]
-    #[serde(rename_all = "snake_case")]
-    pub enum Unit {
-        /// A share; shown in per cent.
-        Ratio = "ratio",
-        /// Seconds.
-        Seconds = "seconds",
-        /// Bytes.
-        Bytes = "bytes",
-        /// Events in a second.
-        PerSecond = "per_second",
-        /// A plain number of things.
-        Count = "count",
-    }
+/// What a signal measures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unit {
+    /// A share; shown in per cent.
+    Ratio,
+    /// Seconds.
+    Seconds,
+    /// Bytes.
+    Bytes,
+    /// Events in a second.
+    PerSecond,
+    /// A plain number of things.
+    Count,
 }
 
 /// One selector of a signal and what it is meant to find on a page.
