@@ -35,7 +35,9 @@ pub(super) enum Sent {
 
 /// Sends a request once.
 pub(super) async fn send(client: &Client, request: &ApiRequest, repeat: Repeat) -> Sent {
-    let (filled, secrets) = match filled(request.clone()).await {
+    let request = request.clone();
+    // Files are read away from the one thread.
+    let (filled, secrets) = match aside(move || fill(request)).await {
         Ok(filled) => filled,
         // A credential that is being replaced is there again in a moment.
         Err(why) => return Sent::Again(None, why),
@@ -63,18 +65,13 @@ fn judge(answer: Answer, secrets: &Secrets) -> Sent {
     }
 }
 
-/// The request with its secrets, and these. Files are read away from the one thread.
-async fn filled(request: ApiRequest) -> Result<(client::Request, Secrets), String> {
-    aside(move || fill(request)).await
-}
-
+/// The request with its secrets, and these.
 fn fill(request: ApiRequest) -> Result<(client::Request, Secrets), String> {
     let mut secrets = Secrets::default();
     let mut read = |what: &Secret, name: &str| -> Result<String, String> {
         let value = value(what).map_err(|why| format!("no {name}: {why}"))?;
-        match what {
-            Secret::Literal(_) => {}
-            Secret::File(_) | Secret::Env(_) => secrets.add(&value),
+        if !matches!(what, Secret::Literal(_)) {
+            secrets.add(&value);
         }
         Ok(value)
     };

@@ -121,28 +121,25 @@ async fn perform_step(
     let key = order.attempt.key(&order.deployment);
     let mut failed = 0;
     loop {
-        if let Some(end) = end {
-            let left = end.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Err(StepResult::TimedOut);
-            }
-            order.timeout = step.order.timeout.min(left);
+        let left = end.map(|end| end.saturating_duration_since(Instant::now()));
+        if left.is_some_and(|left| left.is_zero()) {
+            return Err(StepResult::TimedOut);
         }
+        order.timeout = step.order.timeout.min(left.unwrap_or(Duration::MAX));
         let failure = executor.perform(&order).await.result;
         failed += 1;
         let asked = match &failure {
             StepResult::Done => return Ok(()),
             StepResult::Final(_) => return Err(failure),
-            StepResult::PutOff { after_ms, .. } => {
-                Duration::from_millis(*after_ms).min(MAX_RETRY_AFTER)
-            }
+            StepResult::PutOff { after_ms, .. } => Duration::from_millis(*after_ms),
             StepResult::Failed(_)
             | StepResult::TimedOut
             | StepResult::NotStarted
             | StepResult::CalledOff
             | StepResult::Unknown => Duration::ZERO,
         };
-        let pause = pause(step.backoff, failed, &key, order.attempt.number).max(asked);
+        let pause = pause(step.backoff, failed, &key, order.attempt.number);
+        let pause = pause.max(asked.min(MAX_RETRY_AFTER));
         let is_over = end.is_some_and(|end| Instant::now() + pause >= end);
         if failed >= step.attempts || is_over {
             return Err(failure);

@@ -1,5 +1,5 @@
-//! The worker of one channel: takes tellings in order, sends what they come to, tries again with
-//! growing pauses for some minutes, and reports what became of each. It knows what it has told
+//! The worker of one channel: takes alerts in order, sends what they come to, tries again with
+//! growing pauses for some minutes, and reports what became of each. It knows what it has sent
 //! since it was started, so that nothing is told twice.
 
 #![expect(clippy::disallowed_methods, reason = "the owner of the pauses between attempts")]
@@ -18,7 +18,6 @@ use crate::engine::effect::{Announced, Occurrence, Telling};
 use crate::message::{Alerts, Memory, OnAccepted, Outgoing, Repeat, Sender, compose, reference};
 use crate::model::alert::AlertAction;
 use crate::model::channel::{Channel, System};
-use crate::model::target::Secret;
 use crate::model::time::Instant;
 use crate::net::client::Client;
 
@@ -37,20 +36,26 @@ const LAST_PAUSE: Duration = Duration::from_secs(60);
 /// How long after a message the next may follow on systems that take one a second.
 const APART: Duration = Duration::from_secs(1);
 
-/// How many news are remembered as told. More than are ever told again.
+/// How many alerts are remembered as told. More than are ever told again.
 const MAX_SEEN: usize = 256;
 
 /// How many deployments are remembered to have something open. The last one matters.
 const MAX_MEMORIES: usize = 8;
 
+/// What all workers use.
+#[derive(Clone, Debug)]
+pub(super) struct Shared {
+    pub(super) client: Arc<Client>,
+    pub(super) sender: Arc<Sender>,
+    pub(super) clock: Clock,
+    pub(super) announced: mpsc::Sender<Announced>,
+}
+
 /// One channel's worker.
 #[derive(Debug)]
 pub(super) struct Worker {
     channel: Arc<Channel>,
-    client: Arc<Client>,
-    sender: Arc<Sender>,
-    clock: Clock,
-    announced: mpsc::Sender<Announced>,
+    shared: Shared,
     alerts: Alerts,
     /// When alerts are to be sent again.
     resend: Option<Instant>,
@@ -61,199 +66,150 @@ pub(super) struct Worker {
     last: Option<Instant>,
 }
 
-/// What became of a telling.
-#[derive(Debug)]
-enum Result {
-    /// There was nothing to send.
-    Nothing,
-    Told,
-    Failed(String),
+/// What became of an alert on a channel.
+pub(super) fn announced(
+    channel: &Channel,
+    telling: &Telling,
+    Memory { opened, reference }: Memory,
+    failure: Option<String>,
+) -> Announced {
+    let (news, channel) = (&telling.news, channel.name.clone());
+    let (change, deployment) = (news.change, news.deployment.clone());
+    Announced { channel, change, news: news.seq, deployment, opened, reference, failure }
 }
 
+/// What became of an alert that was sent; `None`: there was nothing to send.
+type Told = Option<Result<(), String>>;
+
 impl Worker {
-    pub(super) fn new(
-        channel: Arc<Channel>,
-        client: Arc<Client>,
-        sender: Arc<Sender>,
-        clock: Clock,
-        announced: mpsc::Sender<Announced>,
-    ) -> Self {
-        Self {
-            channel,
-            client,
-            sender,
-            clock,
-            announced,
-            alerts: Alerts::default(),
-            resend: None,
-            memories: VecDeque::new(),
-            seen: VecDeque::new(),
-            last: None,
-        }
+    pub(super) fn new(channel: Arc<Channel>, shared: Shared) -> Self {
+        let (alerts, memories, seen) = (Alerts::default(), VecDeque::new(), VecDeque::new());
+        Self { channel, shared, alerts, resend: None, memories, seen, last: None }
     }
 
     /// Works until the queue is closed and empty.
     pub(super) async fn work(mut self, mut waiting: mpsc::Receiver<Arc<Telling>>) {
         loop {
             let next = match self.resend {
-                Some(at) => self.clock.before(at, waiting.recv()).await,
+                Some(at) => self.shared.clock.before(at, waiting.recv()).await,
                 None => Some(waiting.recv().await),
             };
             match next {
                 Some(Some(telling)) => self.take(&telling).await,
                 Some(None) => return,
-                None => self.send_again().await,
+                // The alerts are sent again before they lapse; a failure is met by the next time.
+                None => {
+                    if let Sent::Again(_, why) = self.send_alerts().await {
+                        let channel = &self.channel.name;
+                        tracing::warn!(%channel, "alerts could not be sent again: {why}");
+                    }
+                }
             }
         }
     }
 
     async fn take(&mut self, telling: &Telling) {
-        let news = &telling.news;
-        let id = news.id();
+        let id = telling.news.id();
         if self.seen.contains(&id) {
             return;
         }
         push(&mut self.seen, id, MAX_SEEN);
-        self.remember_from(telling);
-        let result = match &self.channel.system {
-            System::Alertmanager { .. } => self.stand(telling).await,
-            System::Slack { .. }
-            | System::PagerDuty { .. }
-            | System::Opsgenie { .. }
-            | System::Grafana { .. }
-            | System::Statuspage { .. }
-            | System::Webhook { .. }
-            | System::CloudEvent { .. } => self.say(telling).await,
+        let told = if matches!(self.channel.system, System::Alertmanager { .. }) {
+            self.update_alerts(telling).await
+        } else {
+            self.send_message(telling).await
         };
-        let failure = match result {
-            Result::Nothing => return,
-            Result::Told => None,
-            Result::Failed(why) => {
-                let (channel, change) = (&self.channel.name, news.change.word());
-                tracing::error!(%channel, change, "nobody could be told: {why}");
-                Some(why)
-            }
-        };
-        let memory = self.memory(&news.key());
-        let announced = Announced {
-            channel: self.channel.name.clone(),
-            change: news.change,
-            news: news.seq,
-            deployment: news.deployment.clone(),
-            opened: memory.opened,
-            reference: memory.reference,
-            failure,
-        };
+        let Some(told) = told else { return };
+        if let Err(why) = &told {
+            let (channel, change) = (&self.channel.name, telling.news.change.word());
+            tracing::error!(%channel, change, "nobody could be told: {why}");
+        }
+        let announced = announced(&self.channel, telling, self.memory(telling), told.err());
         // Without a listener nothing is recorded, but people are still told.
-        let _ = self.announced.send(announced).await;
+        let _ = self.shared.announced.send(announced).await;
     }
 
-    /// What the record says stands open, unless it is known better.
-    fn remember_from(&mut self, telling: &Telling) {
+    /// What stands open under the key of an alert: what the record says, unless it is known better.
+    fn memory(&self, telling: &Telling) -> Memory {
         let key = telling.news.key();
-        if self.memories.iter().any(|(known, _)| *known == key) {
-            return;
+        if let Some((_, memory)) = self.memories.iter().find(|(known, _)| *known == key) {
+            return memory.clone();
         }
         let on_record = telling.opened.iter().find(|opened| opened.channel == self.channel.name);
-        if let Some(opened) = on_record {
-            let memory = Memory { opened: true, reference: opened.reference.clone() };
-            push(&mut self.memories, (key, memory), MAX_MEMORIES);
+        let reference = on_record.and_then(|opened| opened.reference.clone());
+        Memory { opened: on_record.is_some(), reference }
+    }
+
+    /// Sends the messages that an alert comes to. What may have been sent before a restart is sent
+    /// again only where that does no harm.
+    async fn send_message(&mut self, telling: &Telling) -> Told {
+        let mut told = None;
+        let memory = self.memory(telling);
+        for outgoing in compose(&self.channel, telling, &memory, &self.shared.sender) {
+            if let Occurrence::Again(channels) = &telling.occurrence
+                && (channels.contains(&self.channel.name) || outgoing.repeat == Repeat::Seen)
+            {
+                continue;
+            }
+            let sent = self.deliver(Some(&outgoing)).await;
+            let sent = sent.map(|body| self.accepted(telling, outgoing.then, &body));
+            told = Some(sent.and(told.unwrap_or(Ok(()))));
         }
+        told
     }
 
-    fn memory(&self, key: &str) -> Memory {
-        let known = self.memories.iter().find(|(known, _)| known == key);
-        known.map(|(_, memory)| memory.clone()).unwrap_or_default()
-    }
-
-    fn remember(&mut self, key: String, memory: Memory) {
+    fn accepted(&mut self, telling: &Telling, then: OnAccepted, body: &[u8]) {
+        let memory = match then {
+            OnAccepted::Nothing => return,
+            OnAccepted::Opened => {
+                let reference = reference(&self.channel.system, body);
+                let reference = reference.or(self.memory(telling).reference);
+                Memory { opened: true, reference }
+            }
+            OnAccepted::Closed => Memory::default(),
+        };
+        let key = telling.news.key();
         match self.memories.iter_mut().find(|(known, _)| *known == key) {
             Some((_, known)) => *known = memory,
             None => push(&mut self.memories, (key, memory), MAX_MEMORIES),
         }
     }
 
-    /// Sends what news come to. What may have been sent before a restart is sent again only where
-    /// that does no harm.
-    async fn say(&mut self, telling: &Telling) -> Result {
-        let key = telling.news.key();
-        let mut result = Result::Nothing;
-        for outgoing in compose(&self.channel, telling, &self.memory(&key), &self.sender) {
-            let again = match &telling.occurrence {
-                Occurrence::First => false,
-                Occurrence::Again(told) => {
-                    told.contains(&self.channel.name) || outgoing.repeat == Repeat::Seen
-                }
-            };
-            if again {
-                continue;
-            }
-            result = match self.deliver(&outgoing).await {
-                Ok(body) => {
-                    self.taken(key.clone(), outgoing.then, &body);
-                    match result {
-                        Result::Nothing | Result::Told => Result::Told,
-                        failed @ Result::Failed(_) => failed,
-                    }
-                }
-                Err(why) => Result::Failed(why),
-            };
-        }
-        result
-    }
-
-    fn taken(&mut self, key: String, then: OnAccepted, body: &[u8]) {
-        let known = self.memory(&key);
-        match then {
-            OnAccepted::Nothing => {}
-            OnAccepted::Opened => {
-                let reference = reference(&self.channel.system, body).or(known.reference);
-                self.remember(key, Memory { opened: true, reference });
-            }
-            OnAccepted::Closed => self.remember(key, Memory::default()),
-        }
-    }
-
-    async fn deliver(&mut self, outgoing: &Outgoing) -> std::result::Result<Vec<u8>, String> {
+    /// Sends a message, or all alerts, until it is accepted or will not be.
+    async fn deliver(&mut self, message: Option<&Outgoing>) -> Result<Vec<u8>, String> {
         let mut attempt = 1;
         loop {
-            self.keep_apart().await;
-            let sent = send(&self.client, &outgoing.request, outgoing.repeat).await;
-            self.last = Some(self.clock.now());
+            let sent = match message {
+                Some(outgoing) => self.send_apart(outgoing).await,
+                None => self.send_alerts().await,
+            };
             match sent {
                 Sent::Taken(body) => return Ok(body),
                 Sent::Failed(why) => return Err(why),
                 Sent::Again(_, why) if attempt >= MAX_ATTEMPTS => {
                     return Err(format!("{why}, tried {attempt} times"));
                 }
-                Sent::Again(after, _) => {
-                    let pause = pause(attempt);
-                    sleep(after.map_or(pause, |after| after.max(pause))).await;
-                }
+                Sent::Again(after, _) => sleep(pause(attempt).max(after.unwrap_or_default())).await,
             }
             attempt += 1;
         }
     }
 
-    async fn keep_apart(&self) {
-        let slow = match self.channel.system {
-            System::Slack { .. } | System::Statuspage { .. } => true,
-            System::PagerDuty { .. }
-            | System::Opsgenie { .. }
-            | System::Alertmanager { .. }
-            | System::Grafana { .. }
-            | System::Webhook { .. }
-            | System::CloudEvent { .. } => false,
-        };
+    /// Sends a message once, some time after the last where the system wants that.
+    async fn send_apart(&mut self, outgoing: &Outgoing) -> Sent {
+        let slow = matches!(self.channel.system, System::Slack { .. } | System::Statuspage { .. });
         if let Some(last) = self.last.filter(|_| slow) {
-            self.clock.sleep_until(last.after(APART)).await;
+            self.shared.clock.sleep_until(last.after(APART)).await;
         }
+        let sent = send(&self.shared.client, &outgoing.request, outgoing.repeat).await;
+        self.last = Some(self.shared.clock.now());
+        sent
     }
 
-    /// Takes news into the alerts that stand, and sends these.
-    async fn stand(&mut self, telling: &Telling) -> Result {
+    /// Takes an alert into those that are open, and sends these.
+    async fn update_alerts(&mut self, telling: &Telling) -> Told {
         if !self.alerts.take(&self.channel, telling) {
-            return Result::Nothing;
+            return None;
         }
         let (told, stands) = match &telling.occurrence {
             Occurrence::First => (false, true),
@@ -264,51 +220,35 @@ impl Worker {
         let opens = matches!(telling.news.action, AlertAction::Trigger(_));
         // What has ended since is only told of as ended, and that once.
         if (opens && !stands) || (told && !opens) {
-            return Result::Nothing;
+            return None;
         }
-        let mut attempt = 1;
-        loop {
-            match self.send_alerts().await {
-                Ok(()) if told => return Result::Nothing,
-                Ok(()) => return Result::Told,
-                Err(why) if attempt >= MAX_ATTEMPTS => {
-                    return Result::Failed(format!("{why}, tried {attempt} times"));
-                }
-                Err(_) => sleep(pause(attempt)).await,
-            }
-            attempt += 1;
-        }
+        let sent = self.deliver(None).await.map(drop);
+        Some(sent).filter(|sent| !told || sent.is_err())
     }
 
-    /// The alerts are sent again before they lapse; a failure is met by the next time.
-    async fn send_again(&mut self) {
-        if let Err(why) = self.send_alerts().await {
-            tracing::warn!(channel = %self.channel.name, "alerts could not be sent again: {why}");
-        }
-    }
-
-    /// Sends all alerts to all peers at once.
-    ///
-    /// # Errors
-    /// No peer took them.
-    async fn send_alerts(&mut self) -> std::result::Result<(), String> {
-        let System::Alertmanager { urls, headers } = &self.channel.system else { return Ok(()) };
-        let (urls, headers): (&[String], &[(String, Secret)]) = (urls, headers);
-        let wall = self.clock.wall();
+    /// Sends all alerts to all peers at once; they are taken where one peer takes them.
+    async fn send_alerts(&mut self) -> Sent {
+        let System::Alertmanager { urls, headers } = &self.channel.system else {
+            return Sent::Failed("the system takes no alerts".to_owned());
+        };
+        let Shared { client, clock, .. } = &self.shared;
+        let wall = clock.wall();
         self.alerts.forget(wall);
         let mut sending = JoinSet::new();
         for request in self.alerts.requests(urls, headers, wall) {
-            let client = self.client.clone();
+            let client = client.clone();
             sending.spawn(async move { send(&client, &request, Repeat::Harmless).await });
         }
-        self.resend = self.alerts.again().map(|again| self.clock.now().after(again));
-        let mut outcome = Err("no peer took them".to_owned());
+        self.resend = self.alerts.again().map(|again| clock.now().after(again));
+        let mut outcome = Sent::Again(None, "no peer took them".to_owned());
         while let Some(sent) = sending.join_next().await {
             match sent {
-                Ok(Sent::Taken(_)) => outcome = Ok(()),
+                Ok(taken @ Sent::Taken(_)) => outcome = taken,
                 Ok(Sent::Again(_, why) | Sent::Failed(why)) => {
                     tracing::warn!(channel = %self.channel.name, "a peer was not told: {why}");
-                    outcome = outcome.map_err(|_| why);
+                    if let Sent::Again(_, outcome) = &mut outcome {
+                        *outcome = why;
+                    }
                 }
                 // The runtime shuts down.
                 Err(_) => {}
