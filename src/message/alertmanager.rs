@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::engine::effect::Telling;
-use crate::model::alert::{AlertAction, AlertKey, News};
+use crate::model::alert::{AlertAction, AlertKey};
 use crate::model::channel::{Change, Channel};
 use crate::model::target::Secret;
 use crate::model::time::Timestamp;
@@ -124,11 +124,8 @@ impl Alert {
 
 fn alert(telling: &Telling, key: &AlertKey) -> Alert {
     let news = &*telling.news;
-    let mut labels = json!({
-        "alertname": name(news),
-        "service": news.service,
-        "severity": severity(news),
-    });
+    let (severity, name) = severity(news);
+    let mut labels = json!({ "alertname": name, "service": news.service, "severity": severity });
     let mut set = |key: &str, value: &str| labels[key] = value.into();
     if let Some(deployment) = &news.deployment {
         set("deployment", deployment.as_str());
@@ -137,39 +134,10 @@ fn alert(telling: &Telling, key: &AlertKey) -> Alert {
         set("rule", rule.as_str());
     }
     let mut annotations = json!({ "summary": short(&headline(news), MAX_TEXT) });
-    for line in lines(telling) {
-        let label = if line.label == "runbook" { "runbook_url" } else { line.label };
-        annotations[label] = short(&line.text, MAX_TEXT).into();
+    for (label, text) in lines(telling) {
+        let label = if label == "runbook" { "runbook_url" } else { label };
+        annotations[label] = short(&text, MAX_TEXT).into();
     }
     let (dedup_key, key, starts_at) = (news.key(), key.clone(), news.at);
     Alert { dedup_key, key, labels, annotations, starts_at, ends_at: None }
-}
-
-const fn name(news: &News) -> &'static str {
-    match news.change {
-        Change::AwaitingApproval => "RollguardAwaitingApproval",
-        Change::Paused => "RollguardPaused",
-        Change::Decided => "RollguardRollback",
-        Change::Failed => "RollguardRollbackFailed",
-        Change::Refused => "RollguardRefused",
-        Change::Firing => "RollguardWarning",
-        Change::TelemetryLost => "RollguardBlind",
-        Change::JournalLost => "RollguardJournalLost",
-        Change::ReloadRefused => "RollguardReloadRefused",
-        // These open nothing.
-        Change::Begun
-        | Change::Stage
-        | Change::StagePassed
-        | Change::StageStuck
-        | Change::Observed
-        | Change::Cleared
-        | Change::Denied
-        | Change::Resumed
-        | Change::RolledBack
-        | Change::Baked
-        | Change::Ended
-        | Change::Superseded
-        | Change::TelemetryBack
-        | Change::Reloaded => "Rollguard",
-    }
 }

@@ -3,14 +3,10 @@
 
 use crate::engine::effect::Telling;
 use crate::model::alert::AlertAction;
-use crate::model::channel::{Channel, System};
+use crate::model::channel::{Channel, Sends, System};
 
-use super::context::{Context, EventAction, Sender};
-use super::grafana::Grafana;
-use super::pagerduty::PagerDuty;
-use super::request::Outgoing;
-use super::statuspage::Statuspage;
-use super::{cloudevent, opsgenie, slack, webhook};
+use super::request::{Context, EventAction, Outgoing, Sender};
+use super::{grafana, opsgenie, pagerduty, slack, statuspage, webhook};
 
 /// What a channel remembers of the alerts under one dedup key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,42 +25,32 @@ pub fn compose(
     memory: &Memory,
     sender: &Sender,
 ) -> Vec<Outgoing> {
-    let reference = memory.reference.as_deref();
+    let (news, reference) = (&*telling.news, memory.reference.as_deref());
     let event = event_action(channel, telling, memory).and_then(|action| {
-        let news = &telling.news;
         compose_event(&channel.system, &Context { telling, news, action, reference, sender })
     });
-    let change = match &channel.system {
-        System::PagerDuty { url, routing_key, changes } => {
-            PagerDuty { url, routing_key }.change_event(*changes, telling, sender)
-        }
-        System::Slack { .. }
-        | System::Opsgenie { .. }
-        | System::Alertmanager { .. }
-        | System::Grafana { .. }
-        | System::Statuspage { .. }
-        | System::Webhook { .. }
-        | System::CloudEvent { .. } => None,
-    };
-    event.into_iter().chain(change).collect()
+    let mut requests = Vec::from_iter(event);
+    if let System::PagerDuty { url, routing_key, changes: Sends::Yes } = &channel.system {
+        requests.extend(pagerduty::change_event(url, routing_key, telling, sender));
+    }
+    requests
 }
 
 fn compose_event(system: &System, cx: &Context<'_>) -> Option<Outgoing> {
     match system {
         System::Slack { url } => Some(slack::compose(url, cx)),
-        System::PagerDuty { url, routing_key, .. } => PagerDuty { url, routing_key }.event(cx),
+        System::PagerDuty { url, routing_key, .. } => pagerduty::event(url, routing_key, cx),
         System::Opsgenie { url, key } => opsgenie::compose(url, key, cx),
         System::Alertmanager { .. } => None,
         System::Grafana { url, token, dashboard, tags } => {
-            let grafana = Grafana { url, token, dashboard: dashboard.as_deref(), tags };
-            Some(grafana.compose(cx))
+            Some(grafana::compose(url, token, dashboard.as_deref(), tags, cx))
         }
         System::Statuspage { url, key, page, components, subscribers } => {
-            Statuspage { url, key, page, components, subscribers: *subscribers }.compose(cx)
+            statuspage::compose(url, key, page, components, *subscribers, cx)
         }
         System::Webhook { url, headers } => Some(webhook::compose(url, headers, cx)),
         System::CloudEvent { url, source, headers } => {
-            Some(cloudevent::compose(url, source, headers, cx))
+            Some(webhook::compose_cloud_event(url, source, headers, cx))
         }
     }
 }

@@ -3,11 +3,8 @@
 //! again or asks for the time.
 
 mod alertmanager;
-mod cloudevent;
 mod compose;
-mod context;
 mod grafana;
-mod key;
 mod opsgenie;
 mod pagerduty;
 mod reply;
@@ -22,6 +19,7 @@ mod tests;
 
 pub use alertmanager::Alerts;
 pub use compose::{Memory, compose};
-pub use context::Sender;
 pub use reply::{Fate, fate, reference};
-pub use request::{Address, ApiRequest, Header, OnAccepted, Outgoing, Repeat, RequestMethod};
+pub use request::{
+    Address, ApiRequest, Header, OnAccepted, Outgoing, Repeat, RequestMethod, Sender,
+};

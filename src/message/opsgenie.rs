@@ -3,12 +3,11 @@
 
 use serde_json::json;
 
-use crate::model::alert::News;
 use crate::model::target::Secret;
 
-use super::context::{Context, EventAction};
-use super::key::{bounded, segment};
-use super::request::{ApiRequest, OnAccepted, Outgoing, Repeat, base};
+use super::request::{
+    ApiRequest, Context, EventAction, OnAccepted, Outgoing, Repeat, base, bounded, segment,
+};
 use super::text::{headline, lines, severity, short};
 
 /// The most characters of a message.
@@ -30,7 +29,12 @@ pub(super) fn compose(url: &str, key: &Secret, cx: &Context<'_>) -> Option<Outgo
                 "message": short(&headline(news), MAX_MESSAGE),
                 "alias": alias,
                 "description": description(cx),
-                "priority": priority(news),
+                "priority": match severity(news).0 {
+                    "critical" => "P1",
+                    "error" => "P2",
+                    "warning" => "P3",
+                    _ => "P5",
+                },
                 "source": cx.sender.name(),
                 "entity": news.service,
                 "tags": ["rollguard", news.change.word()],
@@ -49,17 +53,8 @@ pub(super) fn compose(url: &str, key: &Secret, cx: &Context<'_>) -> Option<Outgo
 
 fn description(cx: &Context<'_>) -> String {
     let mut text = short(&headline(cx.news), MAX_DESCRIPTION / 2);
-    for line in lines(cx.telling) {
-        text.push_str(&format!("\n{line}"));
+    for (label, line) in lines(cx.telling) {
+        text.push_str(&format!("\n{label}: {line}"));
     }
     text.chars().take(MAX_DESCRIPTION).collect()
-}
-
-fn priority(news: &News) -> &'static str {
-    match severity(news) {
-        "critical" => "P1",
-        "error" => "P2",
-        "warning" => "P3",
-        _ => "P5",
-    }
 }

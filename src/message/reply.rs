@@ -32,21 +32,13 @@ pub fn fate(status: u16, retry_after: Option<Duration>) -> Fate {
 
 /// What a system calls what it made of a request.
 pub fn reference(system: &System, body: &[u8]) -> Option<String> {
-    match system {
-        System::Grafana { .. } | System::Statuspage { .. } => {}
-        System::Slack { .. }
-        | System::PagerDuty { .. }
-        | System::Opsgenie { .. }
-        | System::Alertmanager { .. }
-        | System::Webhook { .. }
-        | System::CloudEvent { .. } => return None,
+    if !matches!(system, System::Grafana { .. } | System::Statuspage { .. }) {
+        return None;
     }
     let body: Value = serde_json::from_slice(body).ok()?;
-    let id = match body.get("id")? {
-        Value::String(id) => id.clone(),
-        Value::Number(id) => id.as_u64()?.to_string(),
-        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => return None,
-    };
+    let id = body.get("id")?;
+    let text = id.as_str().map(str::to_owned);
+    let id = text.or_else(|| Some(id.as_u64()?.to_string()))?;
     // It becomes part of a path.
     let safe = !id.is_empty()
         && id.len() <= MAX_REFERENCE

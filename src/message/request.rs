@@ -1,8 +1,55 @@
-//! A request as a value. It names its secrets and never holds one.
+//! What the kinds of channels have in common: the alert, what it means for the alert that is open
+//! under the same dedup key, who sends it, and a request as a value. A request names its secrets
+//! and never holds one.
 
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
+use crate::engine::effect::Telling;
+use crate::model::alert::News;
 use crate::model::target::Secret;
+
+/// Hexadecimal digits of a hash that keep two long keys apart.
+const DIGITS: usize = 16;
+
+/// Who sends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sender {
+    /// The host's name.
+    pub host: String,
+    /// rollguard's version.
+    pub rollguard: String,
+}
+
+impl Sender {
+    /// The sender, as people read it.
+    pub(super) fn name(&self) -> String {
+        format!("rollguard on {}", self.host)
+    }
+}
+
+/// What a channel has to do with an alert that it wants, or with one that it has open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum EventAction {
+    /// It tells of an event that changes nothing about an open alert.
+    Inform,
+    /// It opens an alert, or updates the one that is open.
+    Trigger,
+    /// It closes the alert that is open on it.
+    Resolve,
+    /// It tells of an end, although nothing is open on it, or another alert still is.
+    InformOfEnd,
+}
+
+/// What a channel composes its requests from.
+pub(super) struct Context<'a> {
+    pub(super) telling: &'a Telling,
+    pub(super) news: &'a News,
+    pub(super) action: EventAction,
+    /// The identifier that the other system gave to the open alert.
+    pub(super) reference: Option<&'a str>,
+    pub(super) sender: &'a Sender,
+}
 
 /// One request to one system.
 #[derive(Clone, Debug, PartialEq)]
@@ -120,5 +167,51 @@ impl ApiRequest {
 
     pub(super) const fn sent(self, repeat: Repeat, then: OnAccepted) -> Outgoing {
         Outgoing { request: self, repeat, then }
+    }
+}
+
+/// The key, or where it is too long its beginning and a hash of the whole: no two keys become one.
+pub(super) fn bounded(key: &str, most: usize) -> String {
+    if key.len() <= most {
+        return key.to_owned();
+    }
+    let hash = Sha256::digest(key.as_bytes());
+    let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut end = most.saturating_sub(DIGITS + 1);
+    while !key.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}-{}", &key[..end], &hash[..DIGITS])
+}
+
+/// A text as a segment of a URL's path.
+pub(super) fn segment(text: &str) -> String {
+    let mut segment = String::new();
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            segment.push(char::from(byte));
+        } else {
+            segment.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    segment
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_that_is_too_long_stays_apart_from_its_neighbours() {
+        assert_eq!(bounded("guard/api/d1", 255), "guard/api/d1");
+        let (one, two) = ("x".repeat(260) + "1", "x".repeat(260) + "2");
+        assert_eq!(bounded(&one, 255).len(), 255);
+        assert_ne!(bounded(&one, 255), bounded(&two, 255));
+        assert!(bounded(&"é".repeat(200), 255).len() <= 255);
+    }
+
+    #[test]
+    fn a_segment_holds_no_slash() {
+        assert_eq!(segment("guard/api/v1+2"), "guard%2Fapi%2Fv1%2B2");
     }
 }

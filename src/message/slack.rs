@@ -5,8 +5,7 @@ use serde_json::json;
 
 use crate::model::target::Secret;
 
-use super::context::Context;
-use super::request::{ApiRequest, OnAccepted, Outgoing, Repeat};
+use super::request::{ApiRequest, Context, OnAccepted, Outgoing, Repeat};
 use super::text::{headline, lines, short};
 
 /// The most characters of a section's text, before escaping, which makes it five times as long at
@@ -16,9 +15,9 @@ const MAX_SECTION: usize = 590;
 pub(super) fn compose(url: &Secret, cx: &Context<'_>) -> Outgoing {
     let head = short(&headline(cx.news), MAX_SECTION);
     let mut blocks = vec![section(&format!("*{}*", escape(&head)))];
-    let body: Vec<String> = lines(cx.telling).iter().map(ToString::to_string).collect();
+    let body = short_lines(&lines(cx.telling));
     if !body.is_empty() {
-        blocks.push(section(&escape(&short_lines(&body))));
+        blocks.push(section(&escape(&body)));
     }
     let from = format!("{}, {}", cx.sender.name(), cx.news.at);
     let element = json!({ "type": "mrkdwn", "text": escape(&short(&from, MAX_SECTION)) });
@@ -27,17 +26,15 @@ pub(super) fn compose(url: &Secret, cx: &Context<'_>) -> Outgoing {
     ApiRequest::post(url.clone(), "", body).sent(Repeat::Seen, OnAccepted::Nothing)
 }
 
-fn short_lines(lines: &[String]) -> String {
+fn short_lines(lines: &[(&str, String)]) -> String {
     let mut text = String::new();
-    for line in lines {
+    for (label, line) in lines {
         let left = MAX_SECTION.saturating_sub(text.chars().count() + 1);
         if left < 20 {
             break;
         }
-        if !text.is_empty() {
-            text.push('\n');
-        }
-        text.push_str(&short(line, left));
+        let before = if text.is_empty() { "" } else { "\n" };
+        text += &format!("{before}{}", short(&format!("{label}: {line}"), left));
     }
     text
 }

@@ -2,49 +2,32 @@
 //! elsewhere loses its control characters and is bounded here; each kind of channel escapes it for
 //! its own markup.
 
-use std::fmt;
 use std::time::Duration;
 
 use crate::engine::effect::Telling;
 use crate::model::alert::News;
 use crate::model::channel::Change;
-use crate::model::name::SignalName;
-use crate::model::rule::Severity;
-use crate::model::signal::Unit;
+use crate::model::rule::{About, Severity};
 use crate::model::time::format_duration;
-use crate::render::{self, plain};
+use crate::render::{self, plain, unit_in};
 
 /// The most characters of a text from elsewhere: a sentence or two.
 const MAX_TEXT: usize = 400;
-
-/// A line below the headline.
-pub(super) struct LabelledText {
-    pub(super) label: &'static str,
-    pub(super) text: String,
-}
-
-impl fmt::Display for LabelledText {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.label, self.text)
-    }
-}
 
 /// The alert in a sentence.
 pub(super) fn headline(news: &News) -> String {
     let service = news.service.as_str();
     let version = news.version.as_ref().map_or("the deployment", |version| version.as_str());
-    let to = news.good.as_ref().map(|good| format!(" to {good}")).unwrap_or_default();
+    let good = news.good.as_ref();
+    let to = good.map(|good| format!(" to {good}")).unwrap_or_default();
     let rule = news.rule.as_ref().map_or("a rule", |rule| rule.rule.as_str());
     let stage = news.stage.as_ref().map_or("another", |stage| stage.as_str());
     let why = short(&news.reason, MAX_TEXT);
     let said = match news.change {
-        Change::Begun => {
-            let good = news.good.as_ref();
-            let good = good.map_or("no good version is known".to_owned(), |good| {
-                format!("the good version is {good}")
-            });
-            format!("guarding {version}, {good}")
-        }
+        Change::Begun => match good {
+            Some(good) => format!("guarding {version}, the good version is {good}"),
+            None => format!("guarding {version}, no good version is known"),
+        },
         Change::Stage => format!("{version} is in stage {stage}"),
         Change::StagePassed => format!("{version} has passed stage {stage}"),
         Change::StageStuck => format!("{version} does not get through stage {stage}: {why}"),
@@ -72,64 +55,52 @@ pub(super) fn headline(news: &News) -> String {
     format!("{service}: {said}")
 }
 
-/// What the headline does not say.
-pub(super) fn lines(telling: &Telling) -> Vec<LabelledText> {
+/// What the headline does not say, each line with its label.
+pub(super) fn lines(telling: &Telling) -> Vec<(&'static str, String)> {
     let news = &*telling.news;
-    let mut lines = Vec::new();
-    let mut line = |label, text: String| lines.push(LabelledText { label, text });
-    if let Some(rule) = &news.rule {
-        line("rule", format!("{}: {}", rule.rule, short(&rule.when, MAX_TEXT)));
-        let readings = readings(telling);
-        if !readings.is_empty() {
-            line("readings", readings);
-        }
-        let about = [
-            ("description", &rule.about.description),
-            ("runbook", &rule.about.runbook),
-            ("owner", &rule.about.owner),
-        ];
-        for (label, text) in about {
-            if let Some(text) = text {
-                line(label, short(text, MAX_TEXT));
-            }
-        }
-    }
-    if news.change == Change::RolledBack
-        && let Some(decided) = news.decided
-    {
-        let seconds = Duration::from_secs(news.at.since(decided).as_secs());
-        line("took", format_duration(seconds));
-    }
-    if let Some(deployment) = &news.deployment {
-        line("deployment", deployment.to_string());
-    }
-    lines
+    let rule = news.rule.as_ref();
+    let about =
+        |text: fn(&About) -> &Option<String>| Some(short(text(&rule?.about).as_ref()?, MAX_TEXT));
+    let took = news
+        .decided
+        .filter(|_| news.change == Change::RolledBack)
+        .map(|decided| format_duration(Duration::from_secs(news.at.since(decided).as_secs())));
+    let lines = [
+        ("rule", rule.map(|rule| format!("{}: {}", rule.rule, short(&rule.when, MAX_TEXT)))),
+        ("readings", Some(readings(telling)).filter(|readings| !readings.is_empty())),
+        ("description", about(|about| &about.description)),
+        ("runbook", about(|about| &about.runbook)),
+        ("owner", about(|about| &about.owner)),
+        ("took", took),
+        ("deployment", news.deployment.as_ref().map(ToString::to_string)),
+    ];
+    lines.into_iter().filter_map(|(label, text)| Some((label, text?))).collect()
 }
 
 /// The readings that the rule compared: `error_rate 19.8% > 5%`.
 pub(super) fn readings(telling: &Telling) -> String {
     let Some(rule) = &telling.news.rule else { return String::new() };
-    let unit = |name: &SignalName| -> Option<Unit> {
-        telling.units.iter().find(|(known, _)| known == name).map(|(_, unit)| *unit)
-    };
-    short(&render::readings(rule, unit), MAX_TEXT)
+    short(&render::readings(rule, |name| unit_in(&telling.units, name)), MAX_TEXT)
 }
 
-/// The severity, in the words that PagerDuty, Alertmanager and others use.
-pub(super) fn severity(news: &News) -> &'static str {
+/// The severity, in the words that PagerDuty, Alertmanager and others use, and the name under which
+/// Alertmanager knows an alert that such a change opens.
+pub(super) fn severity(news: &News) -> (&'static str, &'static str) {
     match news.change {
-        Change::AwaitingApproval | Change::Decided | Change::Failed | Change::JournalLost => {
-            "critical"
-        }
-        Change::Refused => "error",
-        Change::Firing
-        | Change::StageStuck
-        | Change::Paused
-        | Change::TelemetryLost
-        | Change::ReloadRefused => "warning",
+        Change::AwaitingApproval => ("critical", "RollguardAwaitingApproval"),
+        Change::Decided => ("critical", "RollguardRollback"),
+        Change::Failed => ("critical", "RollguardRollbackFailed"),
+        Change::JournalLost => ("critical", "RollguardJournalLost"),
+        Change::Refused => ("error", "RollguardRefused"),
+        Change::Firing => ("warning", "RollguardWarning"),
+        Change::Paused => ("warning", "RollguardPaused"),
+        Change::TelemetryLost => ("warning", "RollguardBlind"),
+        Change::ReloadRefused => ("warning", "RollguardReloadRefused"),
+        // These open nothing.
+        Change::StageStuck => ("warning", "Rollguard"),
         Change::Observed => match news.rule.as_ref().map(|rule| rule.severity) {
-            Some(Severity::Critical) => "warning",
-            Some(Severity::Warning) | None => "info",
+            Some(Severity::Critical) => ("warning", "Rollguard"),
+            Some(Severity::Warning) | None => ("info", "Rollguard"),
         },
         Change::Begun
         | Change::Stage
@@ -142,7 +113,7 @@ pub(super) fn severity(news: &News) -> &'static str {
         | Change::Ended
         | Change::Superseded
         | Change::TelemetryBack
-        | Change::Reloaded => "info",
+        | Change::Reloaded => ("info", "Rollguard"),
     }
 }
 

@@ -1,13 +1,12 @@
 //! A JSON document of rollguard's own, for every receiver that has no kind of its own here. Its
 //! `id`, also sent as the header `Idempotency-Key`, lets the receiver recognise a document that
-//! comes twice.
+//! comes twice. A CloudEvent carries the same document.
 
 use serde_json::{Value, json};
 
 use crate::model::target::Secret;
 
-use super::context::Context;
-use super::request::{ApiRequest, Header, OnAccepted, Outgoing, Repeat};
+use super::request::{ApiRequest, Context, Header, OnAccepted, Outgoing, Repeat};
 use super::text::{headline, readings, severity};
 
 pub(super) fn compose(url: &Secret, headers: &[(String, Secret)], cx: &Context<'_>) -> Outgoing {
@@ -20,9 +19,33 @@ pub(super) fn compose(url: &Secret, headers: &[(String, Secret)], cx: &Context<'
     request.with_headers(headers).sent(Repeat::Harmless, OnAccepted::Nothing)
 }
 
+/// CloudEvents 1.0 in structured JSON. A receiver recognises an event by its source and id together,
+/// so sending one twice is harmless.
+pub(super) fn compose_cloud_event(
+    url: &Secret,
+    source: &str,
+    headers: &[(String, Secret)],
+    cx: &Context<'_>,
+) -> Outgoing {
+    let news = cx.news;
+    let body = json!({
+        "specversion": "1.0",
+        "id": news.id(),
+        "source": source,
+        "type": format!("dev.rollguard.{}", news.change.word()),
+        "subject": news.key(),
+        "time": news.at.to_string(),
+        "datacontenttype": "application/json",
+        "data": document(cx),
+    });
+    let mut request = ApiRequest::post(url.clone(), "", body);
+    request.content_type = "application/cloudevents+json; charset=utf-8";
+    request.with_headers(headers).sent(Repeat::Harmless, OnAccepted::Nothing)
+}
+
 /// All that is known of an alert. Its fields are documented; a version may add fields but never
 /// removes one.
-pub(super) fn document(cx: &Context<'_>) -> Value {
+fn document(cx: &Context<'_>) -> Value {
     let news = cx.news;
     let rule = news.rule.as_ref().map(|rule| {
         json!({
@@ -41,7 +64,7 @@ pub(super) fn document(cx: &Context<'_>) -> Value {
         "id": news.id(),
         "key": news.key(),
         "change": news.change.word(),
-        "severity": severity(news),
+        "severity": severity(news).0,
         "at": news.at.to_string(),
         "summary": headline(news),
         "service": news.service,

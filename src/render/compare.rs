@@ -39,6 +39,11 @@ pub fn readings(rule: &RuleEvidence, unit: impl Fn(&SignalName) -> Option<Unit>)
     all.join(", ")
 }
 
+/// What a signal measures, by a list of those that are known.
+pub fn unit_in(units: &[(SignalName, Unit)], signal: &SignalName) -> Option<Unit> {
+    units.iter().find(|(name, _)| name == signal).map(|(_, unit)| *unit)
+}
+
 fn reading<'a>(
     rule: &'a RuleEvidence,
     comparison: &Comparison,

@@ -30,7 +30,7 @@ mod words;
 #[cfg(test)]
 mod tests;
 
-pub use compare::{Compared, comparisons, readings};
+pub use compare::{Compared, comparisons, readings, unit_in};
 pub use detail::detail;
 pub use doctor::doctor;
 pub use drill::{DRILL_EVERY, drill, drill_warning, last_drill};
