@@ -121,7 +121,7 @@ fn results(paths: &[PathBuf]) -> (Vec<(String, Vec<CaseResult>)>, bool) {
 
 fn text(results: &[(String, Vec<CaseResult>)], passed: usize, failed: usize) -> String {
     let style = out::style();
-    let files = results.iter().map(|(file, results)| render::rehearsal(file, results, style));
+    let files = results.iter().map(|(file, results)| render::rule_tests(file, results, style));
     files.chain([render::tally(passed, failed)]).collect()
 }
 

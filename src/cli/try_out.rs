@@ -159,7 +159,7 @@ async fn try_out(plan: Plan, args: &TryArgs) -> Result<u8, ClientError> {
     if args.json {
         out::print_json(&trial)?;
     } else {
-        out::print(&render::trial(&trial, out::style()))?;
+        out::print(&render::match_report(&trial, out::style()))?;
     }
     Ok(if trial.ok { exit::OK } else { exit::FAILED })
 }

@@ -16,7 +16,7 @@ use crate::model::name::SignalName;
 use crate::model::reading::{NoData, Reading, Telemetry};
 use crate::model::rule::Rule;
 use crate::model::scrape::{Failure, FailureClass};
-use crate::model::signal::Selection;
+use crate::model::signal::{Selection, Unit};
 use crate::model::target::Target;
 use crate::model::time::Moment;
 
@@ -170,7 +170,7 @@ pub struct LimitUse {
     /// The signal, where that side is one and nothing else.
     pub signal: Option<SignalName>,
     /// What it measures.
-    pub unit: Option<String>,
+    pub unit: Option<Unit>,
     /// What it reads.
     pub reading: Option<f64>,
     /// The operator.

@@ -9,7 +9,7 @@ use crate::model::alert::News;
 use crate::model::channel::Change;
 use crate::model::rule::{About, Severity};
 use crate::model::time::format_duration;
-use crate::render::{self, plain, unit_in};
+use crate::render::{self, plain};
 
 /// The most characters of a text from elsewhere: a sentence or two.
 const MAX_TEXT: usize = 400;
@@ -80,7 +80,7 @@ pub(super) fn lines(telling: &Telling) -> Vec<(&'static str, String)> {
 /// The readings that the rule compared: `error_rate 19.8% > 5%`.
 pub(super) fn readings(telling: &Telling) -> String {
     let Some(rule) = &telling.news.rule else { return String::new() };
-    short(&render::readings(rule, |name| unit_in(&telling.units, name)), MAX_TEXT)
+    short(&render::readings(rule, &telling.units), MAX_TEXT)
 }
 
 /// The severity, in the words that PagerDuty, Alertmanager and others use, and the name under which

@@ -7,6 +7,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::condition::{Compare, Num};
 use super::index::SignalIx;
 use super::name::{SignalName, TargetName};
@@ -162,7 +164,7 @@ pub enum AgeOf {
 }
 
 /// What a signal measures.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Unit {
     /// A share; shown in per cent.

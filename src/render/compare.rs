@@ -9,6 +9,7 @@ use crate::model::name::SignalName;
 use crate::model::signal::Unit;
 
 use super::number::{DIGITS, MAX_DIGITS, with_digits};
+use super::words::list;
 
 /// One side or both of a comparison, seen as a signal's reading.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,15 +34,17 @@ pub fn comparisons<'a>(
     rule.comparisons.iter().filter_map(|comparison| reading(rule, comparison, &unit)).collect()
 }
 
-/// A rule's comparisons in a row: `error_rate 19.8% > 5%`.
-pub fn readings(rule: &RuleEvidence, unit: impl Fn(&SignalName) -> Option<Unit>) -> String {
-    let all: Vec<String> = comparisons(rule, unit).iter().map(Compared::named).collect();
-    all.join(", ")
+/// What signals measure, as far as that is known.
+pub(super) type Units<'a> = &'a [(SignalName, Unit)];
+
+/// What a signal measures, where that is known.
+pub(super) fn unit_in(units: Units<'_>, signal: &SignalName) -> Option<Unit> {
+    units.iter().find(|(name, _)| name == signal).map(|(_, unit)| *unit)
 }
 
-/// What a signal measures, by a list of those that are known.
-pub fn unit_in(units: &[(SignalName, Unit)], signal: &SignalName) -> Option<Unit> {
-    units.iter().find(|(name, _)| name == signal).map(|(_, unit)| *unit)
+/// A rule's comparisons in a row: `error_rate 19.8% > 5%`.
+pub fn readings(rule: &RuleEvidence, units: &[(SignalName, Unit)]) -> String {
+    list(comparisons(rule, |signal| unit_in(units, signal)).iter().map(Compared::named))
 }
 
 fn reading<'a>(

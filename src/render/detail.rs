@@ -3,7 +3,7 @@
 
 use crate::history::{Detail, Summary};
 use crate::model::entry::{
-    AttemptEvent, Decision, Entry, Event, RollbackEvent, RuleEvidence, SignalEvidence, Trigger,
+    AttemptEvent, Decision, Event, RollbackEvent, RuleEvidence, SignalEvidence, Trigger,
 };
 use crate::model::time::Timestamp;
 
@@ -11,10 +11,10 @@ use super::compare::readings;
 use super::entry::event;
 use super::history::{moment, paint, times, why};
 use super::line::{Paint, Style, line, offset, pad, plain};
-use super::number::reading;
+use super::number::shown;
 use super::page::{Screen, fact, facts};
 use super::report::group_list;
-use super::report_tables::{is_same, others, reading_of};
+use super::report_tables::{others, reading_of};
 use super::words::{after, caller, duration_ms, sections, span_ms};
 
 /// The end of a step's output that is shown, in lines; `--json` has all that was kept.
@@ -43,101 +43,76 @@ pub fn detail(deployment: &Detail, style: Style) -> String {
 }
 
 fn head(summary: &Summary, style: Style) -> String {
+    let Summary { service, version, ending, mode, stage, .. } = summary;
     let good = summary.good.as_ref().map_or("no good version".to_owned(), |v| format!("good {v}"));
-    let title = line(
-        style,
-        &[
-            (Paint::Bold, &format!("{} {}", summary.service, summary.version)),
-            (Paint::Plain, ": "),
-            (paint(summary.ending), summary.ending.word()),
-        ],
-    );
-    let by = caller(&summary.by);
-    let begun = format!("{} UTC by {by}, mode {}, {good}", moment(summary.begun), summary.mode);
-    let stage = summary.stage.as_ref().map(ToString::to_string);
-    let known = [
+    let name = format!("{service} {version}");
+    let ended = (paint(*ending), ending.word());
+    let title = line(style, &[(Paint::Bold, &name), (Paint::Plain, ": "), ended]);
+    let (begun, by) = (moment(summary.begun), caller(&summary.by));
+    let known = facts([
         ("deployment", Some(summary.id.to_string())),
-        ("begun", Some(begun)),
+        ("begun", Some(format!("{begun} UTC by {by}, mode {mode}, {good}"))),
         ("ended", summary.ended.map(|at| format!("{} UTC", moment(at)))),
-        ("stage", stage),
+        ("stage", stage.as_ref().map(ToString::to_string)),
         ("why", why(summary)),
         ("took", times(summary)),
-    ];
-    format!("{title}\n{}", facts(known))
+    ]);
+    format!("{title}\n{known}")
 }
 
 /// The decision with its evidence.
 fn decided(decision: &Decision) -> String {
-    let mut text = "decision\n".to_owned();
-    match &decision.trigger {
-        Trigger::Rule(rule) => text.push_str(&rule_details(rule)),
-        Trigger::Person { reason, by } => text.push_str(&fact(&caller(by), reason)),
-    }
-    text.push_str(&fact("hook", decision.hook.as_str()));
-    if !decision.cure.is_empty() {
-        text.push_str(&fact("cure", &decision.cure));
-    }
-    text + &others(decision).map(other_rule).collect::<String>()
+    let by = match &decision.trigger {
+        Trigger::Rule(rule) => rule_details(rule),
+        Trigger::Person { reason, by } => fact(&caller(by), reason),
+    };
+    let cure = Some(decision.cure.clone()).filter(|cure| !cure.is_empty());
+    let known = facts([("hook", Some(decision.hook.to_string())), ("cure", cure)]);
+    let others = others(decision).map(|rule| {
+        fact("other rule", &format!("{} {}: {}", rule.rule, rule.state, compared(rule)))
+    });
+    format!("decision\n{by}{known}{}", others.collect::<String>())
 }
 
 fn rule_details(rule: &RuleEvidence) -> String {
-    let held = format!(
-        "{} of {}{}",
-        span_ms(rule.held_ms),
-        duration_ms(rule.for_ms),
-        after(", since ", rule.since)
-    );
+    let (held, hold) = (span_ms(rule.held_ms), duration_ms(rule.for_ms));
     let about = &rule.about;
-    let groups = Some(group_list(&rule.groups)).filter(|groups| !groups.is_empty());
     facts([
         ("rule", Some(rule.rule.to_string())),
         ("when", Some(rule.when.clone())),
         ("given", rule.given.clone()),
-        ("held", Some(held)),
-        ("readings", Some(comparisons(rule))),
-        ("groups", groups),
+        ("held", Some(format!("{held} of {hold}{}", after(", since ", rule.since)))),
+        ("readings", Some(compared(rule))),
+        ("groups", Some(group_list(&rule.groups)).filter(|groups| !groups.is_empty())),
         ("about", about.description.clone()),
         ("runbook", about.runbook.clone()),
         ("owner", about.owner.clone()),
     ])
 }
 
-fn other_rule(rule: &RuleEvidence) -> String {
-    fact("other rule", &format!("{} {}: {}", rule.rule, rule.state, comparisons(rule)))
-}
-
-fn comparisons(rule: &RuleEvidence) -> String {
-    let all = readings(rule, |_| None);
+fn compared(rule: &RuleEvidence) -> String {
+    let all = readings(rule, &[]);
     if all.is_empty() { "none".to_owned() } else { all }
 }
 
 fn timeline(deployment: &Detail, begun: Timestamp) -> String {
-    let mut text = "timeline\n".to_owned();
-    for entry in deployment.entries() {
-        text.push_str(&step(entry, begun));
-    }
-    match deployment.left_out() {
-        0 => text,
-        more => format!("{text}  {more} entries about the guard itself are not shown\n"),
-    }
-}
-
-fn step(entry: &Entry, begun: Timestamp) -> String {
     let mut page = Screen::new(Style::Plain);
-    let at = offset(entry.at.as_millis().saturating_sub(begun.as_millis()));
-    page.beside(&[(Paint::Plain, &margin(&at))], &event(&entry.event), Paint::Plain);
-    if let Event::Attempt(AttemptEvent::Outcome { output, .. }) = &entry.event {
-        let lines: Vec<&str> = output.lines().collect();
-        let margin = margin("") + "| ";
-        for text in &lines[lines.len().saturating_sub(MAX_LINES)..] {
-            page.line(&[(Paint::Plain, &margin), (Paint::Plain, text)]);
+    page.append("timeline\n");
+    let margin = |at: &str| format!("  {}", pad(at, OFFSET));
+    for entry in deployment.entries() {
+        let at = margin(&offset(entry.at.as_millis().saturating_sub(begun.as_millis())));
+        page.beside(&[(Paint::Plain, &at)], &event(&entry.event), Paint::Plain);
+        if let Event::Attempt(AttemptEvent::Outcome { output, .. }) = &entry.event {
+            let lines: Vec<&str> = output.lines().collect();
+            for text in &lines[lines.len().saturating_sub(MAX_LINES)..] {
+                page.line(&[(Paint::Plain, &margin("")), (Paint::Plain, &format!("| {text}"))]);
+            }
         }
     }
+    if let more @ 1.. = deployment.left_out() {
+        page.append(&format!("  {more} entries about the guard itself are not shown\n"));
+    }
     page.into_text()
-}
-
-fn margin(at: &str) -> String {
-    format!("  {}", pad(at, OFFSET))
 }
 
 /// Every signal that is known of: before, and where there are such, at the decision and after.
@@ -148,29 +123,23 @@ fn signals(deployment: &Detail, decision: Option<&Decision>) -> String {
     let columns: Vec<_> = columns.into_iter().filter(|(_, all)| !all.is_empty()).collect();
     let mut all: Vec<&SignalEvidence> = Vec::new();
     for reading in columns.iter().rev().flat_map(|(_, readings)| *readings) {
-        if !all.iter().any(|known| is_same(known, reading)) {
+        if !all.iter().any(|known| known.label() == reading.label()) {
             all.push(reading);
         }
     }
-    let row = |name: &str, cells: Vec<String>| {
-        let cells = cells.iter().map(|cell| format!(" {}", pad(cell, READING)));
-        let text = format!("{}{}", pad(name, SIGNAL), cells.collect::<String>());
+    let row = |name: &str, cell: &dyn Fn(&(&str, &[SignalEvidence])) -> String| {
+        let cells = columns.iter().map(|column| format!(" {}", pad(&cell(column), READING)));
+        let text = pad(name, SIGNAL) + &cells.collect::<String>();
         format!("{}\n", text.trim_end())
     };
     if all.is_empty() {
         return String::new();
     }
-    let head = row("readings", columns.iter().map(|(title, _)| (*title).to_owned()).collect());
     let rows = all.iter().map(|signal| {
-        let of = |readings: &[SignalEvidence]| shown(reading_of(readings, signal));
-        let cells = columns.iter().map(|(_, readings)| of(readings));
-        row(&format!("  {}", plain(&signal.label())), cells.collect())
+        row(&format!("  {}", plain(&signal.label())), &|(_, readings)| {
+            let found = reading_of(readings, signal);
+            found.map_or("unknown".to_owned(), |reading| plain(&shown(reading, None)))
+        })
     });
-    head + &rows.collect::<String>()
-}
-
-fn shown(evidence: Option<&SignalEvidence>) -> String {
-    let Some(evidence) = evidence else { return "unknown".to_owned() };
-    let no_data = || plain(evidence.no_data.as_deref().unwrap_or("no data"));
-    reading(evidence, None).unwrap_or_else(no_data)
+    row("readings", &|(title, _)| (*title).to_owned()) + &rows.collect::<String>()
 }

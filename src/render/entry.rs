@@ -1,47 +1,77 @@
 //! A journal entry in one line, for logs and timelines.
 
+use crate::model::drill::DrillStart;
 use crate::model::entry::{
     ApprovalEvent, Attempt, AttemptEvent, DaemonEvent, Decision, DeploymentBegun, DeploymentEvent,
-    DrillEvent, Entry, Event, LiveEvent, NoticeEvent, RollbackEvent, RuleEvent, RuleEvidence,
-    StageEvent, StepResult, Trigger,
+    DrillEvent, Entry, Event, LiveEvent, NoticeEvent, Refusal, RollbackEvent, RuleEvent,
+    RuleEvidence, StageEvent, Trigger,
 };
 use crate::model::live::Live;
-use crate::model::name::SignalName;
-use crate::model::signal::Unit;
+use crate::model::name::Version;
 
-use super::compare::readings;
+use super::compare::{Units, readings};
 use super::people;
 use super::words::{after, caller, count, list, span_ms, text, took};
 
-/// What a signal measures.
-type Units<'a> = &'a dyn Fn(&SignalName) -> Option<Unit>;
-
 /// When, which deployment and what, in one line without control characters.
 pub fn entry(entry: &Entry) -> String {
-    match &entry.deployment {
-        Some(deployment) => format!("{} {deployment} {}", entry.at, event(&entry.event)),
-        None => format!("{} {}", entry.at, event(&entry.event)),
-    }
+    let deployment = after(" ", entry.deployment.as_ref());
+    format!("{}{deployment} {}", entry.at, event(&entry.event))
 }
 
 /// What happened, in one line without control characters. A journal knows no units.
 pub fn event(event: &Event) -> String {
-    event_in(event, &|_| None)
+    event_in(event, &[])
 }
 
 /// The same with readings in their units.
-pub(super) fn event_in(event: &Event, unit: Units<'_>) -> String {
+pub(super) fn event_in(event: &Event, units: Units<'_>) -> String {
     match event {
         Event::Daemon(event) => daemon(event),
-        Event::Deployment(event) => deployment(event),
+        Event::Deployment(DeploymentEvent::Begun(begun)) => self::begun(begun),
+        Event::Deployment(DeploymentEvent::Ended { reason, by }) => {
+            format!("guarding ended by {}: {}", caller(by), text(reason))
+        }
+        Event::Deployment(DeploymentEvent::Superseded { by }) => {
+            format!("superseded by deployment {by}")
+        }
+        Event::Deployment(DeploymentEvent::Baked { version }) => {
+            format!("baked: {version} counts as good")
+        }
         Event::Stage(event) => stage(event),
-        Event::Rule(event) => of_rule(event, unit),
-        Event::Approval(event) => approval(event, unit),
+        Event::Rule(event) => of_rule(event, units),
+        Event::Approval(event) => approval(event, units),
         Event::Pause(event) => people::pause(event),
-        Event::Live(event) => live(event),
-        Event::Rollback(event) => rollback(event, unit),
-        Event::Attempt(event) => of_attempt(event),
-        Event::Drill(event) => drill(event),
+        Event::Live(LiveEvent::Seen { version }) => format!("live version is {version}"),
+        Event::Live(LiveEvent::Checked { live, judged, good, refusal }) => {
+            compared(live, judged, good.as_ref(), *refusal)
+        }
+        Event::Rollback(RollbackEvent::Decided(decision)) => {
+            let approved = after(", ", decision.approval.as_ref().map(people::approved));
+            format!("decided: {}{approved}", because(decision, units))
+        }
+        Event::Rollback(RollbackEvent::Cured { took_ms, .. }) => {
+            format!("cure seen {} after the decision", took(*took_ms))
+        }
+        Event::Rollback(RollbackEvent::Failed { why, .. }) => {
+            format!("rollback failed: {}", text(why))
+        }
+        Event::Attempt(AttemptEvent::Intent { attempt, what }) => {
+            format!("starting {}: {}", step(attempt), text(what))
+        }
+        Event::Attempt(AttemptEvent::Outcome { attempt, result, took_ms, .. }) => {
+            // In no time nothing was run: an open attempt was settled by what is seen.
+            let took = Some(*took_ms).filter(|took_ms| *took_ms > 0).map(took);
+            format!("{} {}{}", step(attempt), text(&result.to_string()), after(" after ", took))
+        }
+        Event::Drill(DrillEvent::Begun(DrillStart { hook, steps, service, version, good, by })) => {
+            let (steps, by) = (count(*steps as usize, "step"), caller(by));
+            format!("drilling hook {hook}, {steps}, on {service} {version} -> {good}, said {by}")
+        }
+        Event::Drill(DrillEvent::Done(end)) => {
+            let why = after(": ", end.why.as_deref().map(text));
+            format!("drill {} after {}{why}", end.result, took(end.took_ms))
+        }
         Event::Notice(event) => notice(event),
     }
 }
@@ -62,24 +92,13 @@ fn daemon(event: &DaemonEvent) -> String {
     }
 }
 
-fn deployment(event: &DeploymentEvent) -> String {
-    match event {
-        DeploymentEvent::Begun(begun) => self::begun(begun),
-        DeploymentEvent::Ended { reason, by } => {
-            format!("guarding ended by {}: {}", caller(by), text(reason))
-        }
-        DeploymentEvent::Superseded { by } => format!("superseded by deployment {by}"),
-        DeploymentEvent::Baked { version } => format!("baked: {version} counts as good"),
-    }
-}
-
-fn of_rule(event: &RuleEvent, unit: Units<'_>) -> String {
+fn of_rule(event: &RuleEvent, units: Units<'_>) -> String {
     match event {
         RuleEvent::SetAside { evidence } => {
             format!("rule {} set aside: it held before the deployment", evidence.rule)
         }
         RuleEvent::Refused { refusal, evidence } => {
-            format!("nothing done, {refusal}: {}", rule(evidence, unit))
+            format!("nothing done, {refusal}: {}", rule(evidence, units))
         }
         RuleEvent::Cleared { rule } => format!("rule {rule} has cleared"),
         RuleEvent::TelemetryLost { rules: _, why } => text(why),
@@ -87,10 +106,10 @@ fn of_rule(event: &RuleEvent, unit: Units<'_>) -> String {
     }
 }
 
-fn approval(event: &ApprovalEvent, unit: Units<'_>) -> String {
+fn approval(event: &ApprovalEvent, units: Units<'_>) -> String {
     match event {
         ApprovalEvent::Asked { decision, until, default } => {
-            format!("asking {}: {}", people::limit(*until, *default), because(decision, unit))
+            format!("asking {}: {}", people::limit(*until, *default), because(decision, units))
         }
         ApprovalEvent::Denied { rule, answer } => {
             format!("rule {rule} denied by {}", people::answered(answer))
@@ -104,55 +123,17 @@ fn approval(event: &ApprovalEvent, unit: Units<'_>) -> String {
     }
 }
 
-fn rollback(event: &RollbackEvent, unit: Units<'_>) -> String {
-    match event {
-        RollbackEvent::Decided(decision) => decided(decision, unit),
-        RollbackEvent::Cured { signals: _, took_ms } => {
-            format!("cure seen {} after the decision", took(*took_ms))
-        }
-        RollbackEvent::Failed { why, signals: _ } => format!("rollback failed: {}", text(why)),
-    }
-}
-
-fn of_attempt(event: &AttemptEvent) -> String {
-    match event {
-        AttemptEvent::Intent { attempt, what } => {
-            format!("starting {}: {}", step(attempt), text(what))
-        }
-        AttemptEvent::Outcome { attempt, result, output: _, took_ms } => {
-            outcome(attempt, result, *took_ms)
-        }
-    }
-}
-
 fn notice(event: &NoticeEvent) -> String {
     match event {
         NoticeEvent::HookBegun { hook, on } => format!("hook {hook} goes along, {on}"),
-        NoticeEvent::Notified { hook, failure } => match failure {
-            None => format!("people told by hook {hook}"),
-            Some(why) => format!("people could not be told by hook {hook}: {}", text(why)),
-        },
-        NoticeEvent::Told { channel, change, failure, .. } => match (change.word(), failure) {
-            (change, None) => format!("{channel} was told: {change}"),
-            (change, Some(why)) => format!("{channel} could not be told: {change}: {}", text(why)),
-        },
-    }
-}
-
-fn drill(event: &DrillEvent) -> String {
-    match event {
-        DrillEvent::Begun(start) => format!(
-            "drilling hook {}, {}, on {} {} -> {}, said {}",
-            start.hook,
-            count(start.steps as usize, "step"),
-            start.service,
-            start.version,
-            start.good,
-            caller(&start.by)
-        ),
-        DrillEvent::Done(end) => {
-            let why = after(": ", end.why.as_deref().map(text));
-            format!("drill {} after {}{why}", end.result, took(end.took_ms))
+        NoticeEvent::Notified { hook, failure: None } => format!("people told by hook {hook}"),
+        NoticeEvent::Notified { hook, failure: Some(why) } => {
+            format!("people could not be told by hook {hook}: {}", text(why))
+        }
+        NoticeEvent::Told { channel, change, failure, .. } => {
+            let was = if failure.is_none() { "was" } else { "could not be" };
+            let why = after(": ", failure.as_deref().map(text));
+            format!("{channel} {was} told: {}{why}", change.word())
         }
     }
 }
@@ -180,30 +161,19 @@ fn stage(event: &StageEvent) -> String {
 }
 
 /// ``nothing done, live version changed: live v3, judged v2, good v1``
-fn live(event: &LiveEvent) -> String {
-    let (live, judged, good, refusal) = match event {
-        LiveEvent::Seen { version } => return format!("live version is {version}"),
-        LiveEvent::Checked { live, judged, good, refusal } => (live, judged, good, refusal),
-    };
-    let good = after(", good ", good.as_ref());
+fn compared(
+    live: &Live,
+    judged: &Version,
+    good: Option<&Version>,
+    refusal: Option<Refusal>,
+) -> String {
     let read = match live {
         Live::Version(version) => format!("live {version}"),
         Live::Unknown(why) => format!("live version unknown ({})", text(why)),
     };
-    let what = match refusal {
-        Some(refusal) => format!("nothing done, {refusal}"),
-        None => "live version compared".to_owned(),
-    };
-    format!("{what}: {read}, judged {judged}{good}")
-}
-
-fn outcome(attempt: &Attempt, result: &StepResult, took_ms: u64) -> String {
-    let ended = format!("{} {}", step(attempt), text(&result.to_string()));
-    match took_ms {
-        // Nothing was run: an open attempt was settled by what is seen.
-        0 => ended,
-        took_ms => format!("{ended} after {}", took(took_ms)),
-    }
+    let what = refusal
+        .map_or("live version compared".to_owned(), |refusal| format!("nothing done, {refusal}"));
+    format!("{what}: {read}, judged {judged}{}", after(", good ", good))
 }
 
 fn begun(begun: &DeploymentBegun) -> String {
@@ -214,15 +184,10 @@ fn begun(begun: &DeploymentBegun) -> String {
     format!("guarding {service} {version}, {good}{irreversible}{forced}, begun by {}", caller(by))
 }
 
-fn decided(decision: &Decision, unit: Units<'_>) -> String {
-    let approved = after(", ", decision.approval.as_ref().map(people::approved));
-    format!("decided: {}{approved}", because(decision, unit))
-}
-
 /// From where to where, with what and why.
-fn because(decision: &Decision, unit: Units<'_>) -> String {
+fn because(decision: &Decision, units: Units<'_>) -> String {
     let by = match &decision.trigger {
-        Trigger::Rule(evidence) => rule(evidence, unit),
+        Trigger::Rule(evidence) => rule(evidence, units),
         Trigger::Person { reason, by } => format!("{} said so: {}", caller(by), text(reason)),
     };
     let good = after(" to ", decision.good.as_ref());
@@ -230,14 +195,13 @@ fn because(decision: &Decision, unit: Units<'_>) -> String {
 }
 
 /// ``rule error-rate `error_rate > 5%` held 3 s: error_rate 19.8% > 5%``
-fn rule(evidence: &RuleEvidence, unit: Units<'_>) -> String {
-    let (hold, readings) = (span_ms(evidence.held_ms), text(&readings(evidence, unit)));
+fn rule(evidence: &RuleEvidence, units: Units<'_>) -> String {
+    let (hold, readings) = (span_ms(evidence.held_ms), text(&readings(evidence, units)));
     format!("rule {} `{}` held {hold}: {readings}", evidence.rule, text(&evidence.when))
 }
 
 /// The hook, its step from 1 and the attempt, where it is not the first.
-fn step(attempt: &Attempt) -> String {
-    let Attempt { hook, step, number, entering } = attempt;
+fn step(Attempt { hook, step, number, entering }: &Attempt) -> String {
     let stage = entering.as_ref().map(|entering| format!("{}: ", entering.stage));
     let attempt = after(", attempt ", Some(number).filter(|number| **number != 1));
     format!("{}{hook} step {}{attempt}", stage.unwrap_or_default(), step + 1)
@@ -246,7 +210,7 @@ fn step(attempt: &Attempt) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::entry::{Caller, Refusal};
+    use crate::model::entry::{Caller, StepResult};
     use crate::model::name::{DeploymentId, HookName, Version};
     use crate::render::tests::{BEGUN, rule as evidence, signal};
 

@@ -5,7 +5,7 @@ use crate::model::time::Timestamp;
 
 use super::line::{Paint, Style, line, pad};
 use super::page::facts;
-use super::words::{after, caller, list, more, took};
+use super::words::{after, caller, list, more, names, took};
 
 /// Columns of how it ended: the longest is `rollback failed`.
 const ENDING: usize = 15;
@@ -57,15 +57,9 @@ pub(super) fn why(brief: &Summary) -> Option<String> {
         Cause::Rule { name, when } => format!("rule {name}: {when}"),
         Cause::Person { reason, by } => format!("{}: {reason}", caller(by)),
     });
-    let verdict = brief.why.as_ref().map(|why| match brief.ending {
-        DeploymentOutcome::Superseded => format!("by deployment {why}"),
-        DeploymentOutcome::Guarding
-        | DeploymentOutcome::RollingBack
-        | DeploymentOutcome::RolledBack
-        | DeploymentOutcome::RollbackFailed
-        | DeploymentOutcome::Baked
-        | DeploymentOutcome::Ended => why.clone(),
-    });
+    let is_superseded = brief.ending == DeploymentOutcome::Superseded;
+    let by = if is_superseded { "by deployment " } else { "" };
+    let verdict = brief.why.as_ref().map(|why| format!("{by}{why}"));
     let both: Vec<String> = cause.into_iter().chain(verdict).collect();
     (!both.is_empty()).then(|| both.join("; "))
 }
@@ -91,9 +85,4 @@ fn refused(refusals: &[Refused]) -> Option<String> {
         format!("{reason} ({}{rest})", list(rules))
     };
     names(refusals.iter().map(part))
-}
-
-/// Names in a row; `None` where there are none.
-fn names<T: ToString>(names: impl IntoIterator<Item = T>) -> Option<String> {
-    Some(list(names)).filter(|names| !names.is_empty())
 }

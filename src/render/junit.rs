@@ -6,7 +6,7 @@ use std::fmt::Write;
 use crate::ruletest::CaseResult;
 
 use super::line::Style;
-use super::rehearsal::failures;
+use super::rule_tests::failures;
 
 /// The results of some files, each with its path.
 pub fn junit(files: &[(String, Vec<CaseResult>)]) -> String {

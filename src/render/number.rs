@@ -1,6 +1,5 @@
 //! Numbers as people read them: three significant digits and the unit that keeps them short.
 
-use crate::engine::view::snapshot::SignalStatus;
 use crate::model::entry::SignalEvidence;
 use crate::model::signal::Unit;
 
@@ -13,7 +12,6 @@ pub(super) const MAX_DIGITS: usize = 15;
 /// From small to large: what one of the unit is in the signal's own unit, and how it is written.
 type Scales = &'static [(f64, &'static str)];
 
-const RATIO: Scales = &[(0.01, "%")];
 const SECONDS: Scales =
     &[(1e-6, " µs"), (1e-3, " ms"), (1.0, " s"), (60.0, " min"), (3600.0, " h"), (86400.0, " d")];
 const BYTES: Scales = &[
@@ -23,8 +21,6 @@ const BYTES: Scales = &[
     (1_073_741_824.0, " GiB"),
     (1_099_511_627_776.0, " TiB"),
 ];
-const PER_SECOND: Scales = &[(1.0, "/s"), (1e6, "M/s"), (1e9, "G/s"), (1e12, "T/s")];
-const PLAIN: Scales = &[(1.0, ""), (1e6, "M"), (1e9, "G"), (1e12, "T")];
 
 /// A signal's value in its unit: `5.2%`, `312 ms`, `1.4 MiB`, `12.3/s`.
 pub fn number(value: f64, unit: Option<Unit>) -> String {
@@ -37,31 +33,20 @@ pub(super) fn reading(signal: &SignalEvidence, unit: Option<Unit>) -> Option<Str
     Some(if signal.at_least { format!("at least {value}") } else { value })
 }
 
-/// What a signal of a status measures, where that is known.
-pub(super) fn unit_of(signal: &SignalStatus) -> Option<Unit> {
-    unit_named(signal.unit.as_deref()?)
-}
-
-/// The unit that a status names, if it is one of ours.
-pub fn unit_named(name: &str) -> Option<Unit> {
-    match name {
-        "ratio" => Some(Unit::Ratio),
-        "seconds" => Some(Unit::Seconds),
-        "bytes" => Some(Unit::Bytes),
-        "per_second" => Some(Unit::PerSecond),
-        "count" => Some(Unit::Count),
-        _ => None,
-    }
+/// A signal's reading in its unit, or why there is none.
+pub(super) fn shown(signal: &SignalEvidence, unit: Option<Unit>) -> String {
+    let why = || signal.no_data.clone().unwrap_or("no data".to_owned());
+    reading(signal, unit).unwrap_or_else(why)
 }
 
 /// The same with another number of significant digits.
 pub(super) fn with_digits(value: f64, unit: Option<Unit>, digits: usize) -> String {
-    let scales = match unit {
-        Some(Unit::Ratio) => RATIO,
+    let scales: Scales = match unit {
+        Some(Unit::Ratio) => &[(0.01, "%")],
         Some(Unit::Seconds) => SECONDS,
         Some(Unit::Bytes) => BYTES,
-        Some(Unit::PerSecond) => PER_SECOND,
-        Some(Unit::Count) | None => PLAIN,
+        Some(Unit::PerSecond) => &[(1.0, "/s"), (1e6, "M/s"), (1e9, "G/s"), (1e12, "T/s")],
+        Some(Unit::Count) | None => &[(1.0, ""), (1e6, "M"), (1e9, "G"), (1e12, "T")],
     };
     let (size, name) = scale(value, scales, digits);
     format!("{}{name}", short(value / size, digits))
@@ -136,8 +121,9 @@ mod tests {
 
     #[test]
     fn a_unit_is_found_by_the_name_that_a_status_gives_it() {
-        assert_eq!(unit_named("per_second"), Some(Unit::PerSecond));
-        assert_eq!(unit_named("furlongs"), None);
+        let named = |name: &str| serde_json::from_value::<Unit>(name.into()).ok();
+        assert_eq!(named("per_second"), Some(Unit::PerSecond));
+        assert_eq!(named("furlongs"), None);
     }
 
     proptest! {

@@ -9,7 +9,7 @@ use crate::model::entry::{Answer, Approval, Caller, PauseEvent};
 use crate::model::time::Timestamp;
 
 use super::line::{clip, span};
-use super::words::{after, caller, duration_ms, list, more, text};
+use super::words::{after, caller, duration_ms, more, names, text};
 
 /// Columns that a name may take within a sentence.
 const NAME: usize = 24;
@@ -27,17 +27,12 @@ pub(super) fn answered(answer: &Answer) -> String {
 
 /// Who agreed to a rollback, and what the rule said by then.
 pub(super) fn approved(approval: &Approval) -> String {
-    let holds = holding(approval.holds);
-    format!("approved by {}; by then the rule {holds}", answered(&approval.answer))
-}
-
-/// Whether a rule holds, as the end of a sentence about it.
-pub(super) const fn holding(holds: Option<bool>) -> &'static str {
-    match holds {
+    let holds = match approval.holds {
         Some(true) => "still held",
         Some(false) => "did not hold any more",
         None => "could not be judged",
-    }
+    };
+    format!("approved by {}; by then the rule {holds}", answered(&approval.answer))
 }
 
 /// What is done when nobody answers.
@@ -106,13 +101,16 @@ pub(super) fn how_to_answer(snapshot: &Snapshot, good: &str) -> String {
     )
 }
 
-/// What is special about how a deployment was begun; empty where nothing is.
-pub(super) fn terms(deployment: &DeploymentStatus) -> String {
+/// What is special about how a deployment was begun.
+pub(super) fn terms(deployment: &DeploymentStatus) -> Option<String> {
     let irreversible = "irreversible: not rolled back without `rollguard rollback --force`";
     let forced = "begun by force: this version was rolled back before";
-    let said = [(deployment.irreversible, irreversible), (deployment.forced, forced)];
-    let said: Vec<&str> = said.into_iter().filter(|(is, _)| *is).map(|(_, text)| text).collect();
-    said.join("; ")
+    match (deployment.irreversible, deployment.forced) {
+        (true, true) => Some(format!("{irreversible}; {forced}")),
+        (true, false) => Some(irreversible.to_owned()),
+        (false, true) => Some(forced.to_owned()),
+        (false, false) => None,
+    }
 }
 
 /// How much of the budget is left.
@@ -123,11 +121,11 @@ pub(super) fn budget(budget: BudgetStatus) -> String {
     format!("{spent} of {rollbacks} rollbacks in {per}{left}")
 }
 
-/// The latest versions that were rolled back; empty where there are none.
-pub(super) fn quarantine(all: &[Quarantined]) -> String {
+/// The latest versions that were rolled back.
+pub(super) fn quarantine(all: &[Quarantined]) -> Option<String> {
     let newest = all.iter().rev().take(MAX_VERSIONS);
-    let names = list(newest.map(|known| clip(known.version.as_str(), NAME)));
-    names + &more(all.len().saturating_sub(MAX_VERSIONS))
+    let names = names(newest.map(|known| clip(known.version.as_str(), NAME)));
+    names.map(|names| names + &more(all.len().saturating_sub(MAX_VERSIONS)))
 }
 
 #[cfg(test)]

@@ -1,44 +1,96 @@
-//! The incident report: one Markdown file that tells the whole story to someone who was not there.
-//! Everything in it comes from the record; nothing is left out because it looks bad.
+//! The reports of a deployment, in Markdown: each tells the whole story to someone who was not
+//! there. Everything in them comes from the record; nothing is left out because it looks bad.
 
 use std::time::Duration;
 
 use crate::engine::effect::Incident;
+use crate::history::{DeploymentOutcome, Detail, Summary};
 use crate::model::entry::{
-    ApprovalEvent, Caller, Event, GroupEvidence, RollbackEvent, RuleEvidence, SignalEvidence,
-    Trigger,
+    ApprovalEvent, AttemptEvent, Caller, Event, GroupEvidence, RollbackEvent, RuleEvidence,
+    SignalEvidence, Trigger,
 };
 use crate::model::signal::Unit;
+use crate::model::time::Timestamp;
 
+use super::compare::{readings, unit_in};
+use super::history::{times, why};
 use super::line::{plain, span};
-use super::markdown::{bullets, code, link, text};
+use super::markdown::{bullets, code, code_cell, link, row, table_section, text};
 use super::number::number;
 use super::people;
 use super::report_tables as tables;
-use super::story::{Conclusion, Story};
-use super::words::{duration_ms, list, sections, span_ms};
+use super::words::{caller, duration_ms, list, sections, span_ms};
 
-/// The whole report.
+/// How the incident ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Conclusion {
+    RolledBack,
+    Failed,
+    /// The journal tells of no end.
+    Underway,
+    NotDone,
+    /// It is not over: people are asked.
+    Asked,
+}
+
+/// An incident, how it ended and its versions as Markdown.
+struct Story<'a> {
+    incident: &'a Incident,
+    conclusion: Conclusion,
+    version: String,
+    good: String,
+}
+
+/// The incident report.
 pub fn report(incident: &Incident) -> String {
-    let story = Story::new(incident);
+    let Incident { entries, begun, decision, units, .. } = incident;
+    let good = decision.good.as_ref().map_or("(none known)", |good| good.as_str());
+    let conclusion = match incident.ended {
+        "rolled back" => Conclusion::RolledBack,
+        "rollback failed" => Conclusion::Failed,
+        "awaiting approval" => Conclusion::Asked,
+        "rolling back" => Conclusion::Underway,
+        _ => Conclusion::NotDone,
+    };
+    let (version, good) = (text(decision.version.as_str()), text(good));
+    let story = Story { incident, conclusion, version, good };
     sections([
         story.head(),
         story.what_now(),
         story.deciding_rule(),
-        tables::timeline(&story),
-        tables::signals(&story),
-        tables::other_rules(&story),
-        tables::steps(&story),
+        tables::timeline(entries, *begun, story.decided(), units),
+        tables::signals(incident),
+        tables::other_rules(incident),
+        tables::steps(entries),
         story.cure(),
-        tables::refusals(&incident.entries),
+        tables::refusals(entries),
         story.foot(),
     ])
 }
 
 impl Story<'_> {
+    /// When the first entry of this kind was written.
+    fn at(&self, is: fn(&Event) -> bool) -> Option<Timestamp> {
+        self.incident.entries.iter().find(|entry| is(&entry.event)).map(|entry| entry.at)
+    }
+
+    fn decided(&self) -> Option<Timestamp> {
+        self.at(|event| matches!(event, Event::Rollback(RollbackEvent::Decided(_))))
+    }
+
+    /// A rule's comparisons in a row: `error_rate 19.8% > 5%`.
+    fn readings(&self, rule: &RuleEvidence) -> String {
+        text(&readings(rule, &self.incident.units))
+    }
+
+    /// Why it went wrong or was refused, as it stands within a sentence.
+    fn why(&self, otherwise: &str) -> String {
+        let why = self.incident.why.as_deref();
+        why.map_or(otherwise.to_owned(), |why| text(&sentence(why)))
+    }
+
     fn head(&self) -> String {
-        let Incident { service, deployment, ended, .. } = self.incident;
-        let (version, good) = (text(self.version()), text(self.good()));
+        let Self { version, good, .. } = self;
         let title = match self.conclusion {
             Conclusion::RolledBack => format!("{version} was rolled back to {good}"),
             Conclusion::Failed => format!("the rollback of {version} to {good} FAILED"),
@@ -48,58 +100,58 @@ impl Story<'_> {
                 format!("{version} is bad, and a rollback to {good} awaits approval")
             }
         };
+        let Incident { service, deployment, ended, begun, at, .. } = self.incident;
+        let (service, ended, deployment) = (text(service), text(ended), code(deployment.as_str()));
         format!(
-            "# {}: {title}\n\n**Verdict: {}.** Deployment {}, begun {}, reported {}.\n\n{} {}\n",
-            text(service),
-            text(ended),
-            code(deployment.as_str()),
-            self.incident.begun,
-            self.incident.at,
+            "# {service}: {title}\n\n**Verdict: {ended}.** Deployment {deployment}, begun {begun}, \
+             reported {at}.\n\n{} {}\n",
             self.why_sentence(),
             self.when_sentence(),
         )
     }
 
     fn why_sentence(&self) -> String {
+        let version = &self.version;
         match &self.incident.decision.trigger {
             Trigger::Rule(rule) => format!(
-                "Rule {} fired against version {}: {} had held for {} ({}).",
+                "Rule {} fired against version {version}: {} had held for {} ({}).",
                 code(rule.rule.as_str()),
-                text(self.version()),
                 code(&rule.when),
                 span_ms(rule.held_ms),
-                text(&self.readings(rule)),
+                self.readings(rule),
             ),
-            Trigger::Person { reason, by } => format!(
-                "{} said that version {} must be rolled back: \"{}\".",
-                person(by),
-                text(self.version()),
-                text(reason.trim_end_matches('.')),
-            ),
+            Trigger::Person { reason, by } => {
+                let person = match by {
+                    Caller::Guard => "The guard".to_owned(),
+                    Caller::Process { uid, .. } => format!("A person (user {uid})"),
+                };
+                let reason = text(reason.trim_end_matches('.'));
+                format!("{person} said that version {version} must be rolled back: \"{reason}\".")
+            }
         }
     }
 
     fn when_sentence(&self) -> String {
-        let begun = self.incident.begun;
         if self.conclusion == Conclusion::Asked {
             return "Nothing is done before a person approves.".to_owned();
         }
-        let Some(decided) = self.decided else {
+        let Some(decided) = self.decided() else {
             let why = self.incident.why.as_deref().unwrap_or("see the refusals below");
             return format!("Nothing was done, because the guard refused: {}.", text(why));
         };
-        let after = span(decided.since(begun));
-        let start = self.first_step.map_or("no step was started".to_owned(), |step| {
-            match step.since(decided) {
-                Duration::ZERO => "the first step started within a millisecond".to_owned(),
-                later => format!("the first step started {} later", span(later)),
-            }
-        });
-        let end = match (self.cured, &self.incident.why) {
+        let after = span(decided.since(self.incident.begun));
+        let step = self.at(|event| matches!(event, Event::Attempt(AttemptEvent::Intent { .. })));
+        let start = match step.map(|step| step.since(decided)) {
+            None => "no step was started".to_owned(),
+            Some(Duration::ZERO) => "the first step started within a millisecond".to_owned(),
+            Some(later) => format!("the first step started {} later", span(later)),
+        };
+        let cured = self.at(|event| matches!(event, Event::Rollback(RollbackEvent::Cured { .. })));
+        let end = match (cured, &self.incident.why) {
             (Some(cured), _) => {
                 format!("the cure was seen {} after the decision", span(cured.since(decided)))
             }
-            (None, Some(why)) => format!("then the rollback failed: {}", text(&sentence(why))),
+            (None, Some(_)) => format!("then the rollback failed: {}", self.why("")),
             (None, None) => "the cure has not been seen".to_owned(),
         };
         format!("It was decided {after} after the deployment began, {start}, and {end}.")
@@ -107,56 +159,53 @@ impl Story<'_> {
 
     /// What is asked, and how it is answered.
     fn question(&self) -> String {
+        let Self { version, good, .. } = self;
         let id = self.incident.deployment.as_str();
-        let (version, good) = (text(self.version()), text(self.good()));
         let asked = self.incident.entries.iter().rev().find_map(|entry| {
             let Event::Approval(ApprovalEvent::Asked { until, default, .. }) = &entry.event else {
                 return None;
             };
-            Some((*until, *default))
-        });
-        let otherwise = asked.map_or_else(String::new, |(until, default)| {
-            format!(" Without an answer before {until} {}.", people::otherwise(default))
+            let otherwise = people::otherwise(*default);
+            Some(format!(" Without an answer before {until} {otherwise}."))
         });
         let approve = code(&format!("rollguard approve --deployment {id}"));
-        let deny = format!("rollguard deny --deployment {id} --reason \"...\"");
-        let deny = code(&deny);
+        let deny = code(&format!("rollguard deny --deployment {id} --reason \"...\""));
         format!(
-            "**A person must decide.** {approve} brings {good} back; {deny} keeps \
-             {version}.{otherwise}"
+            "**A person must decide.** {approve} brings {good} back; {deny} keeps {version}.{}",
+            asked.unwrap_or_default()
         )
     }
 
     fn what_now(&self) -> String {
-        let (version, good) = (text(self.version()), text(self.good()));
-        let why = self.incident.why.as_deref().map(|why| text(&sentence(why)));
-        let todo = match (self.conclusion, why) {
-            (Conclusion::Asked, _) => self.question(),
-            (Conclusion::RolledBack, _) => format!(
+        let Self { version, good, .. } = self;
+        let refused = || self.why("it was refused");
+        let todo = match self.conclusion {
+            Conclusion::Asked => self.question(),
+            Conclusion::RolledBack => format!(
                 "Nothing is urgent: the hook's steps towards {good} are done, and the cure was \
                  seen. Find out why {version} was bad before it is deployed again."
             ),
-            (Conclusion::Failed, why) => format!(
+            Conclusion::Failed => format!(
                 "**A person is needed.** The rollback failed: {}. rollguard will not try a second \
                  time, so bring {good} back by hand, check the signals below, and see what each \
                  step printed.",
-                why.unwrap_or_else(|| "its cure was not seen".to_owned()),
+                self.why("its cure was not seen"),
             ),
-            (Conclusion::Underway, _) => format!(
+            Conclusion::Underway => format!(
                 "See with `rollguard status` how far the rollback to {good} is. Where no daemon \
                  answers, start it: it goes on where the record ends."
             ),
-            (Conclusion::NotDone, why) if self.incident.decision.good.is_none() => format!(
+            Conclusion::NotDone if self.incident.decision.good.is_none() => format!(
                 "**A person must decide.** The rule fires and rollguard does nothing: {}. No good \
                  version is known: bring one back by your own procedure, and begin the next \
                  deployment with `--good`.",
-                why.unwrap_or_else(|| "it was refused".to_owned()),
+                refused(),
             ),
-            (Conclusion::NotDone, why) => format!(
+            Conclusion::NotDone => format!(
                 "**A person must decide.** The rule fires and rollguard does nothing: {}. To roll \
                  back to {good}, run `rollguard rollback --reason \"...\"`, or use your own \
                  procedure.",
-                why.unwrap_or_else(|| "it was refused".to_owned()),
+                refused(),
             ),
         };
         format!("## What to do now\n\n{todo}\n")
@@ -172,33 +221,33 @@ impl Story<'_> {
             let Event::Rollback(RollbackEvent::Cured { signals, .. }) = &entry.event else {
                 return None;
             };
-            Some((entry.at, signals))
-        });
-        let seen = seen.map_or("it was not seen".to_owned(), |(at, signals)| {
             let readings = list(signals.iter().map(|signal| self.reading(signal)));
-            format!("seen at {at}, with {readings}")
+            Some(format!("seen at {}, with {readings}", entry.at))
         });
+        let seen = seen.unwrap_or("it was not seen".to_owned());
         format!("## The cure\n\n- wanted: {}\n- {seen}\n", code(wanted))
     }
 
     fn reading(&self, signal: &SignalEvidence) -> String {
-        let value = signal.value.map_or_else(
-            || signal.no_data.clone().unwrap_or_default(),
-            |value| number(value, self.unit(&signal.signal)),
-        );
-        format!("{} {}", text(&signal.label()), text(&value))
+        let unit = unit_in(&self.incident.units, &signal.signal);
+        let value = signal.value.map(|value| number(value, unit)).or(signal.no_data.clone());
+        format!("{} {}", text(&signal.label()), text(&value.unwrap_or_default()))
     }
 
     fn deciding_rule(&self) -> String {
         let Some(rule) = self.incident.decision.trigger.rule() else { return String::new() };
-        let hold = code(&duration_ms(rule.for_ms));
         let (approval, about) = (self.incident.decision.approval.as_ref(), &rule.about);
+        // For how much of its time a rule must hold, where that is not all of it.
+        let share = rule.share.map(|share| number(share, Some(Unit::Ratio)));
+        let share = share.map(|share| format!(" for {share} of the time")).unwrap_or_default();
+        let (hold, held) = (code(&duration_ms(rule.for_ms)), span_ms(rule.held_ms));
+        let groups = |quorum| text(&format!("it takes {quorum}: {}", group_list(&rule.groups)));
         let facts = [
             ("when", Some(code(&rule.when))),
             ("given", rule.given.as_deref().map(code)),
-            ("for", Some(format!("{hold}{}, held {}", share(rule), span_ms(rule.held_ms)))),
-            ("readings", Some(text(&self.readings(rule)))),
-            ("groups", groups(rule).map(|groups| text(&groups))),
+            ("for", Some(format!("{hold}{share}, held {held}"))),
+            ("readings", Some(self.readings(rule))),
+            ("groups", rule.quorum.as_ref().map(groups)),
             ("holds since", rule.since.map(|since| since.to_string())),
             ("asked", approval.map(|yes| yes.asked.to_string())),
             ("approved", approval.map(|yes| text(&people::approved(yes)))),
@@ -218,18 +267,6 @@ impl Story<'_> {
     }
 }
 
-/// For how much of its time a rule must hold, where that is not all of it.
-fn share(rule: &RuleEvidence) -> String {
-    let share = rule.share.map(|share| number(share, Some(Unit::Ratio)));
-    share.map(|share| format!(" for {share} of the time")).unwrap_or_default()
-}
-
-/// The groups in which a rule holds or held, and how many it takes.
-fn groups(rule: &RuleEvidence) -> Option<String> {
-    let quorum = rule.quorum.as_ref()?;
-    Some(format!("it takes {quorum}: {}", group_list(&rule.groups)))
-}
-
 /// Groups of a rule, each with its state and for how long.
 pub(super) fn group_list(groups: &[GroupEvidence]) -> String {
     let group = |group: &GroupEvidence| {
@@ -238,16 +275,54 @@ pub(super) fn group_list(groups: &[GroupEvidence]) -> String {
     groups.iter().map(group).collect::<Vec<_>>().join("; ")
 }
 
-fn person(by: &Caller) -> String {
-    match by {
-        Caller::Guard => "The guard".to_owned(),
-        Caller::Process { uid, .. } => format!("A person (user {uid})"),
-    }
-}
-
 /// A text that ends up within a sentence: without the full stop that it may end with.
 fn sentence(text: &str) -> String {
     plain(text.trim_end_matches(['.', ' ', '\n']))
+}
+
+/// The report of a deployment for which nothing was decided: it baked, was ended, or is still
+/// guarded. Empty where the journal does not know the deployment.
+pub fn undecided(deployment: &Detail) -> String {
+    let Some(summary) = deployment.summary() else { return String::new() };
+    let entries = deployment.entries();
+    let before = |signal: &SignalEvidence| {
+        let value = signal.value.map(|value| number(value, None));
+        let value = value.or_else(|| signal.no_data.clone()).unwrap_or("no data".to_owned());
+        row(&[code_cell(&signal.label()), text(&value)])
+    };
+    let before: String = deployment.before().iter().map(before).collect();
+    sections([
+        undecided_head(summary, deployment.at()),
+        tables::timeline(entries, summary.begun, None, &[]),
+        tables::refusals(entries),
+        table_section("Signals before", &["signal", "before"], &before),
+        "---\n\nWritten by rollguard from its journal. Times are UTC.\n".to_owned(),
+    ])
+}
+
+fn undecided_head(summary: &Summary, at: Timestamp) -> String {
+    let (version, ended) = (text(summary.version.as_str()), summary.ending.word());
+    let title = match summary.ending {
+        DeploymentOutcome::Baked => format!("{version} baked and counts as good"),
+        DeploymentOutcome::Ended => format!("the guarding of {version} ended without a verdict"),
+        DeploymentOutcome::Superseded => format!("{version} was superseded without a verdict"),
+        DeploymentOutcome::Guarding => format!("{version} is guarded"),
+        // Nothing of this follows without a decision, unless the journal was archived in between.
+        DeploymentOutcome::RollingBack
+        | DeploymentOutcome::RolledBack
+        | DeploymentOutcome::RollbackFailed => format!("{version}: {ended}"),
+    };
+    let good = summary.good.as_ref().map_or("(none known)", |good| good.as_str());
+    let begun = format!("{} by {}, mode {}", summary.begun, caller(&summary.by), summary.mode);
+    let facts = bullets([
+        ("deployment", Some(code(summary.id.as_str()))),
+        ("begun", Some(begun)),
+        ("version to go back to", Some(text(good))),
+        ("why", why(summary).map(|why| text(&why))),
+        ("took", times(summary).map(|times| text(&times))),
+    ]);
+    let service = text(summary.service.as_str());
+    format!("# {service}: {title}\n\n**Verdict: {ended}.** As of {at}.\n\n{facts}")
 }
 
 #[cfg(test)]

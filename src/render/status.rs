@@ -14,11 +14,11 @@ use crate::model::time::Timestamp;
 
 use super::drill::last_drill;
 use super::line::{Paint, Style, clip, pad, plain, span, width};
-use super::number::{number, reading, unit_of};
+use super::number::{number, shown};
 use super::page::Screen;
 use super::people;
 use super::summary::{advice, readings, what};
-use super::words::{after, count, duration_ms, list, more, span_ms};
+use super::words::{after, count, duration_ms, more, names, span_ms};
 
 /// The most groups of a signal or a rule that are shown; the JSON has more.
 const MAX_GROUPS: usize = 4;
@@ -32,22 +32,31 @@ const LABEL: usize = 9;
 /// The whole status.
 pub fn status(snapshot: &Snapshot, style: Style) -> String {
     let mut page = Screen::new(style);
+    let (now, deployment) = (snapshot.at, snapshot.deployment.as_ref());
     // Never silently: whoever looks at anything sees this first.
-    if let Some(pause) = &snapshot.paused {
-        page.painted_pair("PAUSED", &people::paused(pause, snapshot.at), Paint::Yellow);
-    }
+    let pause = snapshot.paused.as_ref().map(|pause| people::paused(pause, now));
+    page.pair("PAUSED", pause, Paint::Yellow);
     head(&mut page, snapshot);
-    if let Some(deployment) = &snapshot.deployment {
-        about_deployment(&mut page, deployment, snapshot.at);
+    if let Some(deployment) = deployment {
+        about_deployment(&mut page, deployment, now);
     }
     if let Some(live) = &snapshot.live {
-        about_live(&mut page, live, snapshot.deployment.as_ref());
+        about_live(&mut page, live, deployment);
     }
-    page.pair("mode", mode(snapshot.mode));
-    about_limits(&mut page, snapshot);
-    if let Some(drill) = &snapshot.drill {
-        page.pair("drill", &last_drill(drill, snapshot.at));
-    }
+    let mode = match snapshot.mode {
+        Mode::Observe => "observe: says what it would do, acts only when it is asked to",
+        Mode::Notify => "notify: tells people, acts only when it is asked to",
+        Mode::Confirm => "confirm: asks people, rolls back when one approves",
+        Mode::Auto => "auto: rolls back by itself",
+    };
+    page.pair("mode", Some(mode), Paint::Plain);
+    // What keeps rollguard from acting, or a version from being deployed.
+    let budget = Some(snapshot.budget).filter(|budget| budget.spent > 0);
+    page.pair("budget", budget.map(people::budget), Paint::Plain);
+    let bad = people::quarantine(&snapshot.quarantine);
+    page.pair("bad", bad.map(|bad| format!("rolled back: {bad}")), Paint::Plain);
+    let drill = snapshot.drill.as_ref().map(|drill| last_drill(drill, now));
+    page.pair("drill", drill, Paint::Plain);
     page.title("TARGET", "STATE");
     snapshot.targets.iter().for_each(|target| about_target(&mut page, target));
     page.title("SIGNAL", "READING");
@@ -58,9 +67,12 @@ pub fn status(snapshot: &Snapshot, style: Style) -> String {
 }
 
 impl Screen {
-    /// Adds a word of the head and what it stands for, on as many lines as that takes.
-    fn pair(&mut self, label: &str, value: &str) {
-        self.painted_pair(label, value, Paint::Plain);
+    /// Adds a word of the head and what it stands for, where that is known, on as many lines as
+    /// that takes.
+    fn pair(&mut self, label: &str, value: Option<impl AsRef<str>>, paint: Paint) {
+        if let Some(value) = value {
+            self.beside(&[(Paint::Dim, &pad(label, LABEL))], value.as_ref(), paint);
+        }
     }
 
     /// Adds the row of a rule: its state, `unknown` where nothing is seen of it, and `rest`.
@@ -70,37 +82,24 @@ impl Screen {
         let state = if is_unknown { "unknown" } else { &state };
         self.row(rule.evidence.rule.as_str(), of_rule(rule).paint(), &pad(state, 8), rest);
     }
-
-    fn painted_pair(&mut self, label: &str, value: &str, paint: Paint) {
-        self.beside(&[(Paint::Dim, &pad(label, LABEL))], value, paint);
-    }
 }
 
 fn head(page: &mut Screen, snapshot: &Snapshot) {
     let colour = colour(snapshot);
-    let service = clip(&snapshot.service, 24);
-    let state = snapshot.state.to_string();
     let versions = snapshot.deployment.as_ref().map(versions).unwrap_or_default();
     page.line(&[
         (colour.paint(), &pad(&colour.name().to_uppercase(), LABEL)),
-        (Paint::Bold, &service),
+        (Paint::Bold, &clip(&snapshot.service, 24)),
         (Paint::Plain, ": "),
-        (Paint::Bold, &state),
+        (Paint::Bold, &snapshot.state.to_string()),
         (Paint::Plain, &versions),
     ]);
-    page.painted_pair("now", &what(snapshot), Paint::Plain);
-    let lost = deployment_lost(snapshot);
-    if !lost.is_empty() {
-        page.painted_pair("unseen", &lost, Paint::Bold);
-    }
-    page.painted_pair("to do", &advice(snapshot), Paint::Bold);
-}
-
-/// The rules that see nothing any more.
-fn deployment_lost(snapshot: &Snapshot) -> String {
+    page.pair("now", Some(what(snapshot)), Paint::Plain);
+    // The rules that see nothing any more.
     let lost = snapshot.deployment.iter().flat_map(|deployment| &deployment.lost);
-    let names = list(lost.take(MAX_LOST));
-    if names.is_empty() { names } else { format!("no readings for {names}") }
+    let lost = names(lost.take(MAX_LOST)).map(|names| format!("no readings for {names}"));
+    page.pair("unseen", lost, Paint::Bold);
+    page.pair("to do", Some(advice(snapshot)), Paint::Bold);
 }
 
 fn versions(deployment: &DeploymentStatus) -> String {
@@ -112,63 +111,33 @@ fn versions(deployment: &DeploymentStatus) -> String {
     format!("{}, version {version}, {good}", after(", stage ", stage))
 }
 
-fn mode(mode: Mode) -> &'static str {
-    match mode {
-        Mode::Observe => "observe: says what it would do, acts only when it is asked to",
-        Mode::Notify => "notify: tells people, acts only when it is asked to",
-        Mode::Confirm => "confirm: asks people, rolls back when one approves",
-        Mode::Auto => "auto: rolls back by itself",
-    }
-}
-
-/// What keeps rollguard from acting, or a version from being deployed; nothing where nothing does.
-fn about_limits(page: &mut Screen, snapshot: &Snapshot) {
-    if snapshot.budget.spent > 0 {
-        page.pair("budget", &people::budget(snapshot.budget));
-    }
-    if !snapshot.quarantine.is_empty() {
-        page.pair("bad", &format!("rolled back: {}", people::quarantine(&snapshot.quarantine)));
-    }
-}
-
 fn about_deployment(page: &mut Screen, deployment: &DeploymentStatus, now: Timestamp) {
+    let DeploymentStatus { id, begun, warm_at, withheld, bakes_at, why, .. } = deployment;
+    let left = |until: Timestamp| format!("{} left", span(until.since(now)));
     page.line(&[]);
-    page.pair("deploy", deployment.id.as_str());
-    let ago = span(now.since(deployment.begun));
-    page.pair("begun", &format!("{}, {ago} ago", deployment.begun));
-    let terms = people::terms(deployment);
-    if !terms.is_empty() {
-        page.painted_pair("terms", &terms, Paint::Yellow);
-    }
-    if let Some(warm) = deployment.warm_at {
-        page.pair("warm-up", &format!("{} left, until then no rule can fire", rest(warm, now)));
-    }
+    page.pair("deploy", Some(id.as_str()), Paint::Plain);
+    page.pair("begun", Some(format!("{begun}, {} ago", span(now.since(*begun)))), Paint::Plain);
+    page.pair("terms", people::terms(deployment), Paint::Yellow);
+    let warm = warm_at.map(|warm| format!("{}, until then no rule can fire", left(warm)));
+    page.pair("warm-up", warm, Paint::Plain);
     about_stages(page, deployment);
-    match (&deployment.withheld, deployment.bakes_at) {
-        (Some(why), _) => {
-            page.painted_pair("bake", &format!("over, but withheld: {why}"), Paint::Yellow);
-        }
-        (None, Some(bakes)) => page.pair("bake", &format!("{} left", rest(bakes, now))),
-        (None, None) => {}
+    match withheld {
+        Some(why) => page.pair("bake", Some(format!("over, but withheld: {why}")), Paint::Yellow),
+        None => page.pair("bake", bakes_at.map(left), Paint::Plain),
     }
-    if let (Some(decision), Some(at)) = (&deployment.decision, deployment.decided_at) {
-        page.pair("decided", &format!("{at}: {}", decided(decision)));
-    }
-    if let Some(why) = &deployment.why {
-        page.pair("why", why);
-    }
+    let decided = deployment.decision.as_ref().zip(deployment.decided_at);
+    let decided = decided.map(|(decision, at)| format!("{at}: {}", self::decided(decision)));
+    page.pair("decided", decided, Paint::Plain);
+    page.pair("why", why.as_ref(), Paint::Plain);
 }
 
 /// The stages that are done, the one that the deployment is in, and those to come.
 fn about_stages(page: &mut Screen, deployment: &DeploymentStatus) {
-    let of = |which: fn(StageStanding) -> bool| {
-        let all = deployment.stages.iter().filter(|stage| which(stage.standing));
-        list(all.map(|stage| &stage.stage))
+    let all = |standing: StageStanding| {
+        let all = deployment.stages.iter().filter(move |stage| stage.standing == standing);
+        names(all.map(|stage| &stage.stage))
     };
-    let done = of(|standing| standing == StageStanding::Done);
-    if !done.is_empty() {
-        page.pair("done", &done);
-    }
+    page.pair("done", all(StageStanding::Done), Paint::Plain);
     for stage in &deployment.stages {
         let (clean, hold) = (span_ms(stage.clean_ms), span_ms(stage.hold_ms));
         let why = after(", ", stage.why.as_ref());
@@ -179,45 +148,38 @@ fn about_stages(page: &mut Screen, deployment: &DeploymentStatus) {
             StageStanding::Entering => (format!("{}{why}", stage.standing), Paint::Plain),
             StageStanding::NotEntered => (format!("NOT ENTERED{why}"), Paint::Yellow),
         };
-        page.painted_pair("stage", &format!("{}: {text}", stage.stage), paint);
+        page.pair("stage", Some(format!("{}: {text}", stage.stage)), paint);
     }
-    let next = of(|standing| standing == StageStanding::Next);
-    if !next.is_empty() {
-        page.pair("next", &next);
-    }
+    page.pair("next", all(StageStanding::Next), Paint::Plain);
 }
 
 /// The live version, and how it stands to the deployment.
 fn about_live(page: &mut Screen, live: &LiveStatus, deployment: Option<&DeploymentStatus>) {
-    let age = ago(", read ", live.age_s);
-    let waits = if live.comparing { "; a rollback waits for it to be read" } else { "" };
-    let (text, paint) = match (&live.version, deployment) {
+    let (mut why, mut paint) = (String::new(), Paint::Plain);
+    let (version, other) = match (&live.version, deployment) {
         (None, _) => {
-            let why = live.unknown.as_deref().unwrap_or("not read yet");
-            (format!("unknown{age}: {why}{waits}"), Paint::Yellow)
+            why = format!(": {}", live.unknown.as_deref().unwrap_or("not read yet"));
+            paint = Paint::Yellow;
+            ("unknown", "")
         }
-        (Some(version), Some(of)) if *version == of.version => {
-            (format!("{version}{age}{waits}"), Paint::Plain)
-        }
+        (Some(version), Some(of)) if *version == of.version => (version.as_str(), ""),
         (Some(version), Some(of)) if Some(version) == of.good.as_ref() => {
-            (format!("{version}, the good version{age}{waits}"), Paint::Plain)
+            (version.as_str(), ", the good version")
         }
         (Some(version), Some(_)) => {
-            let other = "neither the judged nor the good version";
-            (format!("{version}, {other}{age}{waits}"), Paint::Yellow)
+            paint = Paint::Yellow;
+            (version.as_str(), ", neither the judged nor the good version")
         }
-        (Some(version), None) => (format!("{version}{age}{waits}"), Paint::Plain),
+        (Some(version), None) => (version.as_str(), ""),
     };
-    page.painted_pair("live", &text, paint);
+    let age = ago(", read ", live.age_s);
+    let waits = if live.comparing { "; a rollback waits for it to be read" } else { "" };
+    page.pair("live", Some(format!("{version}{other}{age}{why}{waits}")), paint);
 }
 
 /// How long ago something was read; empty where that is not known.
 fn ago(before: &str, age_s: Option<f64>) -> String {
     after(before, age_s.map(|age| format!("{} ago", number(age, Some(Unit::Seconds)))))
-}
-
-fn rest(until: Timestamp, now: Timestamp) -> String {
-    span(until.since(now))
 }
 
 fn decided(decision: &Decision) -> String {
@@ -239,10 +201,9 @@ fn about_target(page: &mut Screen, target: &TargetStatus) {
         }
         (Some(_), None) => {
             let took = number(target.took_s, Some(Unit::Seconds));
-            let malformed = match target.malformed {
-                0 => String::new(),
-                count => format!(", {count} malformed"),
-            };
+            let malformed = Some(target.malformed).filter(|count| *count > 0);
+            let malformed = malformed.map(|count| format!(", {count} malformed"));
+            let malformed = malformed.unwrap_or_default();
             let rest = format!("{age}, took {took}, {} samples{malformed}", target.samples);
             page.row(&target.name, Paint::Green, "up", &rest);
         }
@@ -252,13 +213,11 @@ fn about_target(page: &mut Screen, target: &TargetStatus) {
 
 /// How often it is sampled, where that is not as configured or not as wanted.
 fn pace(page: &mut Screen, target: &TargetStatus) {
-    let interval = duration_ms(target.interval_ms);
+    let sharpened = format!("sharpened to {}", duration_ms(target.interval_ms));
     match target.pace {
         Pace::Plain => {}
-        Pace::Sharpened => page.below(&format!("sharpened to {interval}")),
-        Pace::Slow if target.sharpened => {
-            page.below(&format!("sharpened to {interval}: {}", target.pace));
-        }
+        Pace::Sharpened => page.below(&sharpened),
+        Pace::Slow if target.sharpened => page.below(&format!("{sharpened}: {}", target.pace)),
         Pace::Slow | Pace::Failing => page.below(&format!("not sharpened: {}", target.pace)),
     }
 }
@@ -286,13 +245,15 @@ fn about_signals(page: &mut Screen, signals: &[SignalStatus]) {
     }
 }
 
-fn about_signal(page: &mut Screen, name: &str, signal: &SignalStatus) {
-    let (shown, paint) = match reading(&signal.reading, unit_of(signal)) {
-        Some(shown) => (shown, Paint::Plain),
-        None => (signal.reading.no_data.clone().unwrap_or("no data".to_owned()), Paint::Grey),
-    };
-    let text = after("  ", signal.description.as_ref());
-    page.row(name, paint, &pad(&plain(&shown), 12.max(width(&shown))), &text);
+fn about_signal(
+    page: &mut Screen,
+    name: &str,
+    SignalStatus { reading, unit, description }: &SignalStatus,
+) {
+    let shown = plain(&shown(reading, *unit));
+    let paint = if reading.value.is_some() { Paint::Plain } else { Paint::Grey };
+    let text = after("  ", description.as_ref());
+    page.row(name, paint, &pad(&shown, 12.max(width(&shown))), &text);
 }
 
 fn about_rule(page: &mut Screen, rule: &RuleStatus, snapshot: &Snapshot) {

@@ -9,9 +9,8 @@ use crate::model::rule::Severity;
 
 use super::compare::comparisons;
 use super::line::clip;
-use super::number::unit_of;
 use super::people;
-use super::words::span_ms;
+use super::words::{list, span_ms};
 
 /// Columns that a name may take within a sentence.
 const NAME: usize = 24;
@@ -24,34 +23,29 @@ pub(super) fn what(snapshot: &Snapshot) -> String {
     if !snapshot.journal_ok {
         return "the journal cannot be written, so nothing will be done any more".to_owned();
     }
-    let worst = worst_rule(snapshot);
     let deployment = snapshot.deployment.as_ref();
-    match (snapshot.state, deployment) {
-        (GuardState::RollingBack | GuardState::Verifying, Some(deployment)) => {
-            format!("{}, because {}", progress(snapshot.state, deployment), cause(deployment))
+    let known = deployment.and_then(|deployment| match snapshot.state {
+        GuardState::RollingBack => {
+            let step = deployment.step.map(|(step, of)| format!(", step {step} of {of}"));
+            let step = step.unwrap_or_default();
+            Some(format!("rolling back{step}, because {}", cause(deployment)))
         }
-        (GuardState::RollbackFailed, Some(deployment)) => {
-            format!("the rollback failed: {}", deployment.why.as_deref().unwrap_or("see below"))
+        GuardState::Verifying => {
+            Some(format!("rolled back, looking for the cure, because {}", cause(deployment)))
         }
-        (GuardState::AwaitingApproval, Some(DeploymentStatus { approval: Some(asked), .. })) => {
-            people::asks(asked, snapshot.at)
+        GuardState::RollbackFailed => {
+            let why = deployment.why.as_deref().unwrap_or("see below");
+            Some(format!("the rollback failed: {why}"))
         }
-        (GuardState::RolledBack, Some(deployment)) => {
-            format!("it was rolled back, because {}", cause(deployment))
+        GuardState::AwaitingApproval => {
+            Some(people::asks(deployment.approval.as_ref()?, snapshot.at))
         }
-        (
-            GuardState::Idle
-            | GuardState::Guarding
-            | GuardState::AwaitingApproval
-            | GuardState::RollingBack
-            | GuardState::Verifying
-            | GuardState::RolledBack
-            | GuardState::RollbackFailed
-            | GuardState::Baked
-            | GuardState::Ended,
-            _,
-        ) => worst.map_or_else(|| "no rules are configured".to_owned(), |rule| of(rule, snapshot)),
-    }
+        GuardState::RolledBack => {
+            Some(format!("it was rolled back, because {}", cause(deployment)))
+        }
+        GuardState::Idle | GuardState::Guarding | GuardState::Baked | GuardState::Ended => None,
+    });
+    known.unwrap_or_else(|| of_worst_rule(snapshot))
 }
 
 fn worst_rule(snapshot: &Snapshot) -> Option<&RuleStatus> {
@@ -59,54 +53,30 @@ fn worst_rule(snapshot: &Snapshot) -> Option<&RuleStatus> {
     snapshot.rules.iter().rev().max_by_key(|rule| (of_rule(rule), rule.evidence.state as u8))
 }
 
-fn of(rule: &RuleStatus, snapshot: &Snapshot) -> String {
+fn of_worst_rule(snapshot: &Snapshot) -> String {
+    let Some(rule) = worst_rule(snapshot) else { return "no rules are configured".to_owned() };
     let evidence = &rule.evidence;
-    let name = clip(evidence.rule.as_str(), NAME);
-    match (evidence.state, of_rule(rule)) {
-        (RuleStanding::Inactive, Health::Unknown) => {
+    let (name, readings) = (clip(evidence.rule.as_str(), NAME), readings(rule, snapshot));
+    match evidence.state {
+        RuleStanding::Inactive if of_rule(rule) == Health::Unknown => {
             format!("rule {name} cannot tell: {}", rule.no_data.as_deref().unwrap_or("no data"))
         }
-        (RuleStanding::Inactive, Health::Green | Health::Yellow | Health::Red) => {
-            match snapshot.rules.len() {
-                1 => "the rule does not hold".to_owned(),
-                count => format!("none of the {count} rules holds"),
-            }
-        }
-        (RuleStanding::Pending, _) => {
+        RuleStanding::Inactive if snapshot.rules.len() == 1 => "the rule does not hold".to_owned(),
+        RuleStanding::Inactive => format!("none of the {} rules holds", snapshot.rules.len()),
+        RuleStanding::Pending => {
             let (held, hold) = (span_ms(evidence.held_ms), span_ms(evidence.for_ms));
-            format!("rule {name} has held {held} of {hold}: {}", readings(rule, snapshot))
+            format!("rule {name} has held {held} of {hold}: {readings}")
         }
-        (RuleStanding::Firing, _) => format!("rule {name} fires: {}", readings(rule, snapshot)),
+        RuleStanding::Firing => format!("rule {name} fires: {readings}"),
     }
 }
 
 /// A rule's comparisons in a row, each cut so that one of them cannot take the line.
 pub(super) fn readings(rule: &RuleStatus, snapshot: &Snapshot) -> String {
     let unit =
-        |name: &_| unit_of(snapshot.signals.iter().find(|signal| signal.reading.signal == *name)?);
-    let all = comparisons(&rule.evidence, unit);
-    let all: Vec<String> = all.iter().map(|comparison| clip(&comparison.named(), 46)).collect();
-    if all.is_empty() { rule.evidence.when.clone() } else { all.join(", ") }
-}
-
-fn progress(state: GuardState, deployment: &DeploymentStatus) -> String {
-    match (state, deployment.step) {
-        (GuardState::RollingBack, Some((step, of))) => {
-            format!("rolling back, step {step} of {of}")
-        }
-        (GuardState::Verifying, _) => "rolled back, looking for the cure".to_owned(),
-        (
-            GuardState::Idle
-            | GuardState::Guarding
-            | GuardState::AwaitingApproval
-            | GuardState::RollingBack
-            | GuardState::RolledBack
-            | GuardState::RollbackFailed
-            | GuardState::Baked
-            | GuardState::Ended,
-            _,
-        ) => "rolling back".to_owned(),
-    }
+        |name: &_| snapshot.signals.iter().find(|signal| signal.reading.signal == *name)?.unit;
+    let all = list(comparisons(&rule.evidence, unit).iter().map(|all| clip(&all.named(), 46)));
+    if all.is_empty() { rule.evidence.when.clone() } else { all }
 }
 
 fn cause(deployment: &DeploymentStatus) -> String {
@@ -124,7 +94,8 @@ pub(super) fn advice(snapshot: &Snapshot) -> String {
     if !snapshot.journal_ok {
         return "watch the service yourself; make room on the disk, then restart rollguard".into();
     }
-    let good = good_version(snapshot);
+    let good = snapshot.deployment.as_ref().and_then(|deployment| deployment.good.as_ref());
+    let good = good.map_or("the good version".to_owned(), |good| clip(good.as_str(), NAME));
     let bad = matches!(of_rules(snapshot), Health::Yellow | Health::Red);
     match snapshot.state {
         GuardState::Idle if bad => {
@@ -137,7 +108,7 @@ pub(super) fn advice(snapshot: &Snapshot) -> String {
             "look into it: the cure was seen, and now a rule holds again or still".to_owned()
         }
         GuardState::Idle => "nothing; `rollguard deploy begin` starts the guarding".to_owned(),
-        GuardState::Guarding => while_guarding(snapshot),
+        GuardState::Guarding => while_guarding(snapshot, &good),
         GuardState::AwaitingApproval => people::how_to_answer(snapshot, &good),
         GuardState::RollingBack | GuardState::Verifying => {
             format!("wait; rollguard is bringing {good} back and looks whether it helps")
@@ -153,56 +124,39 @@ pub(super) fn advice(snapshot: &Snapshot) -> String {
     }
 }
 
-fn while_guarding(snapshot: &Snapshot) -> String {
+fn while_guarding(snapshot: &Snapshot, good: &str) -> String {
+    match colour(snapshot) {
+        Health::Green => return "nothing".to_owned(),
+        Health::Unknown => {
+            return "find out why there is no data: what is not seen is not guarded".to_owned();
+        }
+        Health::Yellow | Health::Red => {}
+    }
     let worst = worst_rule(snapshot);
-    let critical = worst.filter(|rule| rule.evidence.severity == Severity::Critical);
-    match (colour(snapshot), critical) {
-        (Health::Green, _) => "nothing".to_owned(),
-        (Health::Unknown, _) => {
-            "find out why there is no data: what is not seen is not guarded".to_owned()
-        }
-        (Health::Yellow | Health::Red, Some(rule)) => match rule.refusal {
-            None => acts_soon(rule, snapshot),
-            Some(Refusal::SetAside) => {
-                "look into it: it held before this deployment, which is not to blame".to_owned()
-            }
-            Some(refusal @ Refusal::NoGoodVersion) => format!(
-                "decide: rollguard will do nothing ({refusal}); bring one back by hand, and \
-                 begin the next deployment with `--good`"
-            ),
-            Some(refusal @ Refusal::Paused) => {
-                format!(
-                    "decide: rollguard will do nothing ({refusal}) until the pause ends; {BY_HAND}"
-                )
-            }
-            Some(refusal @ Refusal::Irreversible) => format!(
-                "decide: rollguard will do nothing ({refusal}); if going back does less harm, \
-                 `rollguard rollback --force --reason ...` goes back"
-            ),
-            Some(refusal) => {
-                format!("decide: rollguard will do nothing ({refusal}); {BY_HAND}")
-            }
-        },
-        (Health::Yellow | Health::Red, None) => {
-            format!("watch it: warnings never roll back; {BY_HAND}")
-        }
-    }
-}
-
-fn acts_soon(rule: &RuleStatus, snapshot: &Snapshot) -> String {
+    let Some(rule) = worst.filter(|rule| rule.evidence.severity == Severity::Critical) else {
+        return format!("watch it: warnings never roll back; {BY_HAND}");
+    };
     let rest = span_ms(rule.evidence.for_ms.saturating_sub(rule.evidence.held_ms));
-    let good = good_version(snapshot);
-    match snapshot.mode {
-        Mode::Confirm => {
-            format!("be ready; rollguard asks for a rollback if this goes on for {rest}")
+    let then = match rule.refusal {
+        None if snapshot.mode == Mode::Confirm => {
+            return format!("be ready; rollguard asks for a rollback if this goes on for {rest}");
         }
-        Mode::Observe | Mode::Notify | Mode::Auto => {
-            format!("nothing; rollguard brings {good} back if this goes on for {rest}")
+        None => return format!("nothing; rollguard brings {good} back if this goes on for {rest}"),
+        Some(Refusal::SetAside) => {
+            return "look into it: it held before this deployment, which is not to blame"
+                .to_owned();
         }
-    }
-}
-
-fn good_version(snapshot: &Snapshot) -> String {
-    let good = snapshot.deployment.as_ref().and_then(|deployment| deployment.good.as_ref());
-    good.map_or("the good version".to_owned(), |good| clip(good.as_str(), NAME))
+        Some(Refusal::NoGoodVersion) => {
+            "; bring one back by hand, and begin the next deployment with `--good`".to_owned()
+        }
+        Some(Refusal::Paused) => format!(" until the pause ends; {BY_HAND}"),
+        Some(Refusal::Irreversible) => {
+            "; if going back does less harm, `rollguard rollback --force \
+                                        --reason ...` goes back"
+                .to_owned()
+        }
+        Some(_) => format!("; {BY_HAND}"),
+    };
+    let refusal = rule.refusal.map(|refusal| refusal.to_string()).unwrap_or_default();
+    format!("decide: rollguard will do nothing ({refusal}){then}")
 }

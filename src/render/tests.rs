@@ -9,6 +9,7 @@ use crate::model::deployment::Mode;
 use crate::model::entry::{Comparison, RuleEvidence, RuleStanding, SignalEvidence};
 use crate::model::name::{DeploymentId, RuleName, SignalName, Version};
 use crate::model::rule::{About, Severity};
+use crate::model::signal::Unit;
 use crate::model::time::Timestamp;
 
 /// 2026-10-26T07:33:20Z.
@@ -86,11 +87,7 @@ pub(super) fn snapshot() -> Snapshot {
         sharpened: false,
         pace: Pace::Plain,
     };
-    let reading = |reading, unit: &str| SignalStatus {
-        reading,
-        unit: Some(unit.to_owned()),
-        description: None,
-    };
+    let reading = |reading, unit| SignalStatus { reading, unit: Some(unit), description: None };
     Snapshot {
         at: Timestamp::from_millis(1_793_000_012_000),
         service: "api".to_owned(),
@@ -105,8 +102,8 @@ pub(super) fn snapshot() -> Snapshot {
         live: None,
         targets: vec![target],
         signals: vec![
-            reading(signal("error_rate", 0.002), "ratio"),
-            reading(signal("p95", 0.312), "seconds"),
+            reading(signal("error_rate", 0.002), Unit::Ratio),
+            reading(signal("p95", 0.312), Unit::Seconds),
         ],
         rules: vec![rule_status()],
         journal_ok: true,

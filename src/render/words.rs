@@ -50,6 +50,11 @@ pub(super) fn list<T: ToString>(names: impl IntoIterator<Item = T>) -> String {
     names.join(", ")
 }
 
+/// The same; `None` where there are none.
+pub(super) fn names<T: ToString>(names: impl IntoIterator<Item = T>) -> Option<String> {
+    Some(list(names)).filter(|names| !names.is_empty())
+}
+
 /// How many more there are than are named, as the end of a list; empty where all of them are.
 pub(super) fn more(number: usize) -> String {
     if number == 0 { String::new() } else { format!(" and {number} more") }

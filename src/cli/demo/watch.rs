@@ -12,7 +12,7 @@ use crate::engine::view::snapshot::{GuardState, RuleStatus, Snapshot};
 use crate::model::entry::{Entry, RuleStanding};
 use crate::model::time::{Instant, Timestamp};
 use crate::record;
-use crate::render::{self, number, unit_named};
+use crate::render::{self, number};
 
 /// How often it looks: half a sampling interval of the demo's guard.
 const LOOK: Duration = Duration::from_millis(100);
@@ -185,10 +185,8 @@ impl GuardWatch {
 type Timed = (Timestamp, DemoEvent);
 
 fn reading(rule: &RuleStatus, snapshot: &Snapshot) -> GuardReading {
-    let unit = |name: &_| {
-        let signal = snapshot.signals.iter().find(|signal| signal.reading.signal == *name)?;
-        unit_named(signal.unit.as_deref()?)
-    };
+    let unit =
+        |name: &_| snapshot.signals.iter().find(|signal| signal.reading.signal == *name)?.unit;
     let evidence = &rule.evidence;
     let compared = render::comparisons(evidence, unit).into_iter().next();
     let compared = compared.as_ref();
@@ -222,8 +220,7 @@ fn reading(rule: &RuleStatus, snapshot: &Snapshot) -> GuardReading {
 fn beside(snapshot: &Snapshot) -> String {
     let signal = snapshot.signals.iter().find(|signal| signal.reading.signal.as_str() == BESIDE);
     let shown = signal.and_then(|signal| {
-        let unit = signal.unit.as_deref().and_then(unit_named);
-        Some(format!("{BESIDE} {}", number(signal.reading.value?, unit)))
+        Some(format!("{BESIDE} {}", number(signal.reading.value?, signal.unit)))
     });
     shown.unwrap_or_default()
 }

@@ -211,7 +211,7 @@ pub struct SignalStatus {
     #[serde(flatten)]
     pub reading: SignalEvidence,
     /// What it measures: `ratio`, `seconds`, `bytes`, `per_second` or `count`.
-    pub unit: Option<String>,
+    pub unit: Option<Unit>,
     /// For people.
     pub description: Option<String>,
 }
@@ -236,7 +236,7 @@ impl Evaluator {
         let signal = self.plan().signal(ix);
         let status = |reading| SignalStatus {
             reading,
-            unit: signal.unit.map(|unit| unit_name(unit).to_owned()),
+            unit: signal.unit,
             description: signal.description.clone(),
         };
         evidence::of_signal(self, ix).into_iter().map(status).collect()
@@ -262,15 +262,5 @@ impl Evaluator {
             no_data,
             refusal: None,
         }
-    }
-}
-
-const fn unit_name(unit: Unit) -> &'static str {
-    match unit {
-        Unit::Ratio => "ratio",
-        Unit::Seconds => "seconds",
-        Unit::Bytes => "bytes",
-        Unit::PerSecond => "per_second",
-        Unit::Count => "count",
     }
 }

@@ -11,7 +11,7 @@ use crate::model::signal::Unit;
 
 use super::compare::Compared;
 use super::line::{Paint, Style, pad, plain, span};
-use super::number::{number, reading, unit_named, unit_of};
+use super::number::{number, reading};
 use super::page::{NAME, Screen};
 use super::words::{count, list, span_ms};
 
@@ -24,27 +24,27 @@ const MAX_TARGETS: usize = 4;
 /// The most problems that are repeated at the end.
 const MAX_PROBLEMS: usize = 12;
 
-/// The whole trial.
-pub fn trial(trial: &MatchReport, style: Style) -> String {
+/// The whole report.
+pub fn match_report(report: &MatchReport, style: Style) -> String {
     let mut page = Screen::new(style);
     page.line(&[(Paint::Dim, &pad("TARGET", NAME + 2)), (Paint::Dim, "STATE")]);
-    trial.targets.iter().for_each(|target| about_target(&mut page, target));
-    if !trial.signals.is_empty() {
+    report.targets.iter().for_each(|target| about_target(&mut page, target));
+    if !report.signals.is_empty() {
         page.title("SIGNAL", "READING");
     }
-    trial.signals.iter().for_each(|signal| about_signal(&mut page, signal));
-    if !trial.rules.is_empty() {
+    report.signals.iter().for_each(|signal| about_signal(&mut page, signal));
+    if !report.rules.is_empty() {
         page.title("RULE", "STATE");
     }
-    trial.rules.iter().for_each(|rule| about_rule(&mut page, rule));
-    if !trial.lints.is_empty() {
+    report.rules.iter().for_each(|rule| about_rule(&mut page, rule));
+    if !report.lints.is_empty() {
         page.line(&[]);
     }
-    for lint in &trial.lints {
+    for lint in &report.lints {
         page.beside(&[(Paint::Yellow, "lint: ")], lint, Paint::Plain);
     }
     page.line(&[]);
-    conclusion(&mut page, trial);
+    conclusion(&mut page, report);
     page.into_text()
 }
 
@@ -53,22 +53,19 @@ fn seconds(seconds: f64) -> String {
 }
 
 fn about_target(page: &mut Screen, target: &TargetMatch) {
+    let (name, wanted) = (&target.target, target.wanted_samples);
     match (target.up, &target.failure) {
-        (None, _) => page.row(&target.target, Paint::Grey, "not scraped", ""),
+        (None, _) => page.row(name, Paint::Grey, "not scraped", ""),
         (Some(_), Some(failure)) => {
-            page.row(&target.target, Paint::Red, "DOWN", &format!(": {}", failure.class));
+            page.row(name, Paint::Red, "DOWN", &format!(": {}", failure.class));
             page.sentence_below(&failure.detail, Paint::Dim);
             page.sentence_below(target.hint.as_deref().unwrap_or_default(), Paint::Plain);
         }
         (Some(_), None) => {
             let took = number(target.took_s, Some(Unit::Seconds));
-            let wanted = target.wanted_samples;
-            let samples = match target.samples {
-                Some(all) => format!("{} of {all} samples wanted", wanted),
-                None => format!("{wanted} samples wanted"),
-            };
-            let rest = format!(", took {took}, {samples}");
-            page.row(&target.target, Paint::Green, "up", &rest);
+            let of = target.samples.map(|all| format!(" of {all}")).unwrap_or_default();
+            let rest = format!(", took {took}, {wanted}{of} samples wanted");
+            page.row(name, Paint::Green, "up", &rest);
             if target.samples.is_none() {
                 page.sentence_below("its page could not be looked at as a whole", Paint::Yellow);
             }
@@ -86,19 +83,26 @@ fn about_target(page: &mut Screen, target: &TargetMatch) {
 
 fn about_signal(page: &mut Screen, signal: &SignalMatch) {
     let needs = signal.needs_s.map(|needs| format!(": needs {} more", seconds(needs)));
-    let needs = needs.as_deref().unwrap_or_default();
+    let needs = needs.unwrap_or_default();
+    let row = |page: &mut Screen, name: &str, evidence: &SignalEvidence, rest: &str| {
+        let why = || evidence.no_data.clone().unwrap_or("no reading".to_owned());
+        let shown = reading(evidence, signal.status.unit).unwrap_or_else(why);
+        let paint = match evidence.value {
+            Some(_) => Paint::Plain,
+            None if signal.benign => Paint::Grey,
+            None => Paint::Yellow,
+        };
+        page.row(name, paint, &plain(&shown), rest);
+    };
     let name = signal.status.reading.signal.as_str();
     if signal.groups.is_empty() {
-        let (shown, paint) = read(&signal.status.reading, signal);
-        page.row(name, paint, &plain(&shown), needs);
+        row(page, name, &signal.status.reading, &needs);
     } else {
         let (groups, by) = (count(signal.group_count, "group"), signal.by.join(" and "));
         page.row(name, Paint::Plain, &format!("{groups} by {by}{needs}"), "");
     }
     for group in &signal.groups {
-        let (shown, paint) = read(group, signal);
-        let name = group.group.as_deref().unwrap_or_default();
-        page.row(&format!("  {name}"), paint, &plain(&shown), "");
+        row(page, &format!("  {}", group.group.as_deref().unwrap_or_default()), group, "");
     }
     more(page, signal.group_count, signal.groups.len());
     for selector in &signal.selectors {
@@ -113,26 +117,16 @@ fn more(page: &mut Screen, count: usize, shown: usize) {
     }
 }
 
-/// A reading, or why there is none, and how that looks.
-fn read(evidence: &SignalEvidence, signal: &SignalMatch) -> (String, Paint) {
-    if let Some(shown) = reading(evidence, unit_of(&signal.status)) {
-        return (shown, Paint::Plain);
-    }
-    let why = evidence.no_data.clone().unwrap_or_else(|| "no reading".to_owned());
-    (why, if signal.benign { Paint::Grey } else { Paint::Yellow })
-}
-
 fn about_selector(page: &mut Screen, selector: &SelectorMatch, signal: &SignalMatch) {
     let total: usize = selector.series.iter().map(|found| found.count).sum();
+    let is_wrong = selector.is_wrong(signal);
     let text = match total {
-        0 if selector.is_wrong(signal) => format!("no series of {}", selector.selector),
+        0 if is_wrong => format!("no series of {}", selector.selector),
         0 => format!("no series yet of {}", selector.selector),
-        1 => format!("1 series of {}{}", selector.selector, places(&selector.series)),
         _ => format!("{total} series of {}{}", selector.selector, places(&selector.series)),
     };
-    let paint = if selector.is_wrong(signal) { Paint::Yellow } else { Paint::Dim };
-    let key = format!("  {}", selector.key);
-    page.beside(&[(Paint::Dim, &pad(&key, KEY))], &text, paint);
+    let paint = if is_wrong { Paint::Yellow } else { Paint::Dim };
+    page.beside(&[(Paint::Dim, &pad(&format!("  {}", selector.key), KEY))], &text, paint);
     let Some(problem) = &selector.problem else { return };
     for text in std::iter::once(&problem.text).chain(&problem.hint) {
         page.beside(&[(Paint::Plain, &pad("", KEY))], text, Paint::Plain);
@@ -144,8 +138,8 @@ fn places(series: &[SeriesCount]) -> String {
     if series.len() < 2 {
         return String::new();
     }
-    let shown = series.iter().take(MAX_TARGETS);
-    let shown = list(shown.map(|at| format!("{} {}", at.target, at.count)));
+    let shown =
+        list(series.iter().take(MAX_TARGETS).map(|at| format!("{} {}", at.target, at.count)));
     match series.len().saturating_sub(MAX_TARGETS) {
         0 => format!(" ({shown})"),
         more => format!(" ({shown}, and {more} more targets)"),
@@ -172,23 +166,20 @@ fn about_rule(page: &mut Screen, rule: &RuleMatch) {
         page.sentence_below(&distance(limit), Paint::Plain);
     }
     for floor in &rule.floors {
-        page.sentence_below(&format!("given {}", compared(floor).named()), Paint::Dim);
+        page.sentence_below(&format!("given {}", compared(floor)), Paint::Dim);
     }
 }
 
-fn compared(limit: &LimitUse) -> Compared<'_> {
-    Compared {
-        signal: limit.signal.as_ref(),
-        unit: limit.unit.as_deref().and_then(unit_named),
-        left: limit.reading,
-        op: limit.compare,
-        right: limit.limit,
-    }
+/// A reading and its limit.
+fn compared(limit: &LimitUse) -> String {
+    let LimitUse { signal, unit, reading: left, compare: op, limit: right, .. } = limit;
+    let (signal, unit) = (signal.as_ref(), *unit);
+    Compared { signal, unit, left: *left, op: *op, right: *right }.named()
 }
 
 /// A reading, its limit, and how much of the limit is used.
 fn distance(limit: &LimitUse) -> String {
-    let text = compared(limit).named();
+    let text = compared(limit);
     match limit.used.map(|used| used * 100.0) {
         None => text,
         Some(percent) if percent > 0.0 && percent < 1.0 => format!("{text}: below 1% of the limit"),
@@ -199,24 +190,22 @@ fn distance(limit: &LimitUse) -> String {
     }
 }
 
-fn conclusion(page: &mut Screen, trial: &MatchReport) {
-    let watched = seconds(trial.watched_s);
-    if trial.ok {
+fn conclusion(page: &mut Screen, report: &MatchReport) {
+    let watched = seconds(report.watched_s);
+    if report.ok {
         let text = format!("watched for {watched}: nothing is wrong with targets and signals");
         page.beside(&[(Paint::Green, "ok: ")], &text, Paint::Plain);
     } else {
-        let problems = count(trial.problems.len(), "problem");
+        let problems = count(report.problems.len(), "problem");
         page.line(&[(Paint::Red, &format!("{problems} after {watched}"))]);
-        for problem in trial.problems.iter().take(MAX_PROBLEMS) {
+        let more = report.problems.len().saturating_sub(MAX_PROBLEMS);
+        let more = (more > 0).then(|| format!("and {more} more, see above"));
+        for problem in report.problems.iter().take(MAX_PROBLEMS).chain(&more) {
             page.beside(&[(Paint::Plain, "- ")], problem, Paint::Plain);
         }
-        if let Some(more @ 1..) = trial.problems.len().checked_sub(MAX_PROBLEMS) {
-            let text = format!("and {more} more, see above");
-            page.beside(&[(Paint::Plain, "- ")], &text, Paint::Plain);
-        }
     }
-    if trial.longest_window_s > trial.watched_s {
-        let window = seconds(trial.longest_window_s);
+    if report.longest_window_s > report.watched_s {
+        let window = seconds(report.longest_window_s);
         let text = format!(
             "Windows are up to {window} long and hold {watched} so far; a longer `--for` fills \
              them."
