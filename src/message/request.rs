@@ -2,6 +2,7 @@
 //! under the same dedup key, who sends it, and a request as a value. A request names its secrets
 //! and never holds one.
 
+use reqwest::Method;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -55,7 +56,7 @@ pub(super) struct Context<'a> {
 #[derive(Clone, Debug, PartialEq)]
 pub struct ApiRequest {
     /// How.
-    pub method: RequestMethod,
+    pub method: Method,
     /// Where to.
     pub address: Address,
     /// Headers beside `Content-Type`.
@@ -66,15 +67,6 @@ pub struct ApiRequest {
     pub body: Value,
     /// A field of the body that holds a secret, and which.
     pub secret_field: Option<(&'static str, Secret)>,
-}
-
-/// How a request is made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RequestMethod {
-    /// To make or to say something.
-    Post,
-    /// To change what was made.
-    Patch,
 }
 
 /// Where a request goes: a base from the configuration, and what follows it.
@@ -137,7 +129,7 @@ impl ApiRequest {
     /// A POST of a JSON document.
     pub(super) fn post(base: Secret, rest: impl Into<String>, body: Value) -> Self {
         Self {
-            method: RequestMethod::Post,
+            method: Method::POST,
             address: Address { base, rest: rest.into() },
             headers: Vec::new(),
             content_type: "application/json",
@@ -147,7 +139,7 @@ impl ApiRequest {
     }
 
     pub(super) fn patch(base: Secret, rest: impl Into<String>, body: Value) -> Self {
-        Self { method: RequestMethod::Patch, ..Self::post(base, rest, body) }
+        Self { method: Method::PATCH, ..Self::post(base, rest, body) }
     }
 
     pub(super) fn with_headers(mut self, headers: &[(String, Secret)]) -> Self {

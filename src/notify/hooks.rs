@@ -58,8 +58,16 @@ impl Notifier {
     /// Starts the worker, which sends what became of each notice to `told`. It waits where that is
     /// full, and goes on where nobody listens any more.
     pub fn start(executor: Arc<Executor>, told: mpsc::Sender<Told>) -> Self {
-        let (queue, waiting) = mpsc::channel(MAX_WAITING);
-        Self { queue, worker: tokio::spawn(work(executor, waiting, told)) }
+        let (queue, mut waiting) = mpsc::channel::<Notice>(MAX_WAITING);
+        let work = async move {
+            while let Some(notice) = waiting.recv().await {
+                let failure = perform_notice(&executor, &notice).await.err();
+                let Notice { hook, deployment, .. } = notice;
+                // Without a listener nothing is recorded, but people are still told.
+                let _ = told.send(Told { hook, deployment, failure }).await;
+            }
+        };
+        Self { queue, worker: tokio::spawn(work) }
     }
 
     /// Queues a notice.
@@ -79,19 +87,6 @@ impl Notifier {
         drop(self.queue);
         // It fails only if the worker panicked or the runtime shuts down: nothing to wait for.
         let _ = self.worker.await;
-    }
-}
-
-async fn work(
-    executor: Arc<Executor>,
-    mut waiting: mpsc::Receiver<Notice>,
-    told: mpsc::Sender<Told>,
-) {
-    while let Some(notice) = waiting.recv().await {
-        let failure = perform_notice(&executor, &notice).await.err();
-        let Notice { hook, deployment, .. } = notice;
-        // Without a listener nothing is recorded, but people are still told.
-        let _ = told.send(Told { hook, deployment, failure }).await;
     }
 }
 

@@ -4,12 +4,12 @@
 //! value, and is left open where two signals with that value would make it ambiguous.
 
 use crate::model::condition::Compare;
-use crate::model::entry::{Comparison, RuleEvidence};
+use crate::model::entry::{Comparison, RuleEvidence, SignalEvidence};
 use crate::model::name::SignalName;
 use crate::model::signal::Unit;
 
+use super::line::list;
 use super::number::{DIGITS, MAX_DIGITS, with_digits};
-use super::words::list;
 
 /// One side or both of a comparison, seen as a signal's reading.
 #[derive(Clone, Debug, PartialEq)]
@@ -52,40 +52,33 @@ fn reading<'a>(
     comparison: &Comparison,
     unit: &impl Fn(&SignalName) -> Option<Unit>,
 ) -> Option<Compared<'a>> {
-    let op = operator(&comparison.op)?;
+    let op = OPERATORS.into_iter().find(|known| known.to_string() == comparison.op)?;
     let (left, right) = (comparison.left, comparison.right);
-    let signal = signal_of(rule, left);
-    let reading = match (signal, signal_of(rule, right)) {
-        (None, Some(signal)) => {
-            let unit = unit(signal);
-            Compared { signal: Some(signal), unit, left: right, op: op.turned(), right: left }
-        }
-        (Some(_) | None, _) => Compared { signal, unit: signal.and_then(unit), left, op, right },
-    };
-    Some(reading)
+    Some(match (signal_of(rule, left), signal_of(rule, right)) {
+        (None, Some(signal)) => Compared {
+            signal: Some(signal),
+            unit: unit(signal),
+            left: right,
+            op: op.turned(),
+            right: left,
+        },
+        (signal, _) => Compared { signal, unit: signal.and_then(unit), left, op, right },
+    })
 }
 
 /// The only signal of the rule's condition that reads this value.
 fn signal_of(rule: &RuleEvidence, value: Option<f64>) -> Option<&SignalName> {
     let value = value?;
-    let named = |name: &SignalName| words(&rule.when).any(|word| word == name.as_str());
-    let mut candidates = rule
-        .signals
-        .iter()
-        .filter(|signal| signal.value.is_some_and(|v| v.to_bits() == value.to_bits()))
-        .filter(|signal| named(&signal.signal));
+    // The identifiers of the condition.
+    let words = || rule.when.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    let is_candidate = |signal: &&SignalEvidence| {
+        signal.value.is_some_and(|known| known.to_bits() == value.to_bits())
+            && words().any(|word| word == signal.signal.as_str())
+    };
+    let mut candidates = rule.signals.iter().filter(is_candidate);
     let first = candidates.next()?;
     // Groups of one signal may read the same.
     candidates.all(|other| other.signal == first.signal).then_some(&first.signal)
-}
-
-/// The identifiers of a condition.
-fn words(condition: &str) -> impl Iterator<Item = &str> {
-    condition.split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
-}
-
-fn operator(op: &str) -> Option<Compare> {
-    OPERATORS.into_iter().find(|known| known.to_string() == op)
 }
 
 const OPERATORS: [Compare; 6] = [

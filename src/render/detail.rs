@@ -10,12 +10,12 @@ use crate::model::time::Timestamp;
 use super::compare::readings;
 use super::entry::event;
 use super::history::{moment, paint, times, why};
-use super::line::{Paint, Style, line, offset, pad, plain};
+use super::line::{
+    Paint, Style, after, caller, duration_ms, line, offset, pad, plain, sections, span_ms,
+};
 use super::number::shown;
 use super::page::{Screen, fact, facts};
-use super::report::group_list;
-use super::report_tables::{others, reading_of};
-use super::words::{after, caller, duration_ms, sections, span_ms};
+use super::report::{group_list, others, reading_of};
 
 /// The end of a step's output that is shown, in lines; `--json` has all that was kept.
 const MAX_LINES: usize = 20;

@@ -20,13 +20,11 @@ pub fn doctor(report: &PreflightReport, style: Style) -> String {
         Inside::Daemon => "looked at inside the daemon",
         Inside::Command => "looked at by this command, not inside the daemon",
     };
-    let (pid, uid) = (report.pid, report.uid);
-    let counts = format!(
-        "{} ok, {} to look at, {} failed; {inside}, process {pid} of user {uid}",
-        report.count(FindingLevel::Ok),
-        report.count(FindingLevel::Warn),
-        report.count(FindingLevel::Fail)
-    );
+    let [ok, warn, fail] =
+        [FindingLevel::Ok, FindingLevel::Warn, FindingLevel::Fail].map(|level| report.count(level));
+    let PreflightReport { pid, uid, .. } = report;
+    let counts =
+        format!("{ok} ok, {warn} to look at, {fail} failed; {inside}, process {pid} of user {uid}");
     page.append(&paragraph(&counts, 0));
     page.into_text()
 }

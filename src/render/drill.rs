@@ -6,9 +6,8 @@ use crate::engine::durable::drills::{DrillStatus, DrillStep};
 use crate::model::drill::DrillResult;
 use crate::model::time::Timestamp;
 
-use super::line::{WIDTH, clip, pad, plain, right, span, width};
+use super::line::{WIDTH, after, clip, pad, plain, right, span, took, width};
 use super::page::paragraph;
-use super::words::{after, took};
 
 /// From the decision to the first step. For a rule that asks for no longer hold, detection to
 /// action takes no more than this.
@@ -34,30 +33,28 @@ const NO_CURE: &str = "No cure was looked for: the rules see the guarded service
 pub fn drill(drill: &DrillStatus) -> String {
     let DrillStatus { hook, service, version, good, .. } = drill;
     let head = plain(&format!("{}: hook {hook} on {service}, {version} -> {good}", drill.drill));
-    let mut text = format!("{}\n\n", clip(&head, WIDTH));
-    let (step, attempts, took) = (pad("STEP", STEP), right("ATTEMPTS", CELL), right("TOOK", CELL));
-    text.push_str(&format!("{step}{attempts}{took}  RESULT\n"));
-    drill.steps.iter().enumerate().for_each(|(at, step)| text.push_str(&row(at + 1, step)));
+    let titles = row("STEP", "ATTEMPTS", "TOOK", "RESULT");
+    let step = |(at, step): (usize, &DrillStep)| {
+        let what = clip(&plain(&format!("{} {}", at + 1, step.what)), STEP - 1);
+        // Why it failed is said below, where there is room.
+        let result = step.result.as_deref().unwrap_or("not over").split(':').next();
+        row(&what, &step.attempts.to_string(), &took(step.took_ms), result.unwrap_or_default())
+    };
+    let mut steps: String = drill.steps.iter().enumerate().map(step).collect();
     if let Some(missing @ 1..) = (drill.of_steps as usize).checked_sub(drill.steps.len()) {
-        text.push_str(&format!("{missing} of {} steps were not begun\n", drill.of_steps));
+        steps += &format!("{missing} of {} steps were not begun\n", drill.of_steps);
     }
-    text.push('\n');
-    text.push_str(&against("request to first step", drill.to_action_ms, TO_ACTION));
-    text.push_str(&against("whole hook", drill.took_ms, WHOLE));
-    text.push('\n');
+    let first = against("request to first step", drill.to_action_ms, TO_ACTION);
+    let whole = against("whole hook", drill.took_ms, WHOLE);
     let result = drill.result.map_or("under way".to_owned(), |result| result.to_string());
     let why = after(": ", drill.why.as_deref().map(plain));
-    text + &paragraph(&format!("{result}{why}"), 0) + &paragraph(NO_CURE, 0)
+    let result = paragraph(&format!("{result}{why}"), 0) + &paragraph(NO_CURE, 0);
+    format!("{}\n\n{titles}{steps}\n{first}{whole}\n{result}", clip(&head, WIDTH))
 }
 
-fn row(place: usize, step: &DrillStep) -> String {
-    let what = pad(&clip(&plain(&format!("{place} {}", step.what)), STEP - 1), STEP);
-    let attempts = right(&step.attempts.to_string(), CELL);
-    // Why it failed is said below, where there is room.
-    let result = step.result.as_deref().unwrap_or("not over").split(':').next();
-    let row = format!("{what}{attempts}{}  ", right(&took(step.took_ms), CELL));
-    let room = WIDTH - width(&row);
-    format!("{row}{}\n", clip(&plain(result.unwrap_or_default()), room))
+fn row(what: &str, attempts: &str, took: &str, result: &str) -> String {
+    let row = format!("{}{}{}  ", pad(what, STEP), right(attempts, CELL), right(took, CELL));
+    format!("{row}{}\n", clip(&plain(result), WIDTH - width(&row)))
 }
 
 /// A time and its target.
@@ -67,13 +64,8 @@ fn against(what: &str, millis: Option<u64>, target: Duration) -> String {
         Some(millis) if Duration::from_millis(millis) <= target => "ok",
         Some(_) => "TOO LONG",
     };
-    let time = millis.map_or_else(|| "none".to_owned(), took);
-    format!(
-        "{}{}  target {}  {verdict}\n",
-        pad(what, 24),
-        right(&time, CELL),
-        pad(&span(target), 7)
-    )
+    let time = right(&millis.map_or_else(|| "none".to_owned(), took), CELL);
+    format!("{}{time}  target {}  {verdict}\n", pad(what, 24), pad(&span(target), 7))
 }
 
 /// The last drill in a line.

@@ -10,8 +10,8 @@ use crate::model::live::Live;
 use crate::model::name::Version;
 
 use super::compare::{Units, readings};
+use super::line::{after, caller, count, list, span_ms, text, took};
 use super::people;
-use super::words::{after, caller, count, list, span_ms, text, took};
 
 /// When, which deployment and what, in one line without control characters.
 pub fn entry(entry: &Entry) -> String {

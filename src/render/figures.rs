@@ -1,13 +1,11 @@
 //! The statistics as tables. What is not known is `none`, never a zero.
 
 use crate::history::{Counts, Figures, Hints, Period, Spread, Stats};
-use crate::model::name::DeploymentId;
 use crate::model::signal::Unit;
 
-use super::line::{WIDTH, clip, pad, right};
+use super::line::{WIDTH, clip, list, more, pad, right, sections, took};
 use super::number::number;
 use super::page::paragraph;
-use super::words::{list, more, sections, took};
 
 /// How many deployments a hint names; `--json` has all of them.
 const MAX_IDS: usize = 5;
@@ -35,9 +33,9 @@ fn head(all: &Figures, of: &str) -> String {
          ended, {superseded} superseded, {under_way} under way"
     );
     let rate = match all.change_failure_rate {
-        Some(rate) => format!(
+        Some(_) => format!(
             "{} ({} of {} with a verdict)",
-            number(rate, Some(Unit::Ratio)),
+            rate(all),
             all.counts.failures(),
             all.counts.judged()
         ),
@@ -45,6 +43,15 @@ fn head(all: &Figures, of: &str) -> String {
     };
     let first = clip(&format!("deployments {of}: {deployments}"), WIDTH);
     format!("{first}\n{}change failure rate: {rate}\n", paragraph(&ends, 2))
+}
+
+fn rate(of: &Figures) -> String {
+    of.change_failure_rate.map_or(NONE.to_owned(), |rate| number(rate, Some(Unit::Ratio)))
+}
+
+/// A name and numbers beside it.
+fn row<const N: usize>(name: &str, cells: [&str; N]) -> String {
+    format!("{}{}\n", pad(name, NAME), cells.map(|cell| right(cell, CELL)).concat())
 }
 
 fn times(all: &Figures) -> String {
@@ -59,22 +66,13 @@ fn times(all: &Figures) -> String {
         ("  decided -> cure seen", Some(times.decision_to_cure)),
         ("  rule holds -> cure seen", Some(times.holding_to_cure)),
     ];
-    let titles = ["count", "median", "p95", "max"].map(cell).concat();
-    let rows = rows.map(|(name, spread)| match spread {
-        Some(spread) => format!("{}{}\n", pad(name, NAME), cells(spread)),
-        None => format!("{name}\n"),
+    let rows = rows.map(|(name, spread)| {
+        let Some(Spread { count, median_ms, p95_ms, max_ms }) = spread else {
+            return format!("{name}\n");
+        };
+        row(name, [&count.to_string(), &time(median_ms), &time(p95_ms), &time(max_ms)])
     });
-    format!("{}{titles}\n{}", pad("", NAME), rows.concat())
-}
-
-fn cells(spread: Spread) -> String {
-    let Spread { count, median_ms, p95_ms, max_ms } = spread;
-    let times = [median_ms, p95_ms, max_ms].map(|millis| cell(&time(millis)));
-    cell(&count.to_string()) + &times.concat()
-}
-
-fn cell(text: &str) -> String {
-    right(text, CELL)
+    row("", ["count", "median", "p95", "max"]) + &rows.concat()
 }
 
 /// A time that something took, where it is known.
@@ -86,14 +84,11 @@ fn refusals(all: &Figures) -> String {
     if all.refusals.is_empty() {
         return "refused: nothing\n".to_owned();
     }
-    let row = |name: &str, rules: &str, deployments: &str| {
-        format!("{}{}{}\n", pad(name, NAME), cell(rules), cell(deployments))
-    };
     let rows = all.refusals.iter().map(|refused| {
-        let name = format!("  {}", refused.reason);
-        row(&name, &refused.count.to_string(), &refused.deployments.to_string())
+        let (rules, deployments) = (refused.count.to_string(), refused.deployments.to_string());
+        row(&format!("  {}", refused.reason), [&rules, &deployments])
     });
-    row("refused", "rules", "in depl.") + &rows.collect::<String>()
+    row("refused", ["rules", "in depl."]) + &rows.collect::<String>()
 }
 
 fn hints(hints: &Hints) -> String {
@@ -103,14 +98,13 @@ fn hints(hints: &Hints) -> String {
         ("ended although a rule fired; is the rule wrong?", ended_while_refused),
         ("rolled back, and the version baked later; a false alarm?", baked_later),
     ];
-    let hints: Vec<String> = hints.into_iter().filter_map(|(what, ids)| hint(what, ids)).collect();
-    if hints.is_empty() { String::new() } else { format!("to look at\n{}", hints.concat()) }
-}
-
-fn hint(what: &str, ids: &[DeploymentId]) -> Option<String> {
-    let rest = more(ids.len().saturating_sub(MAX_IDS));
-    let named = list(ids.iter().rev().take(MAX_IDS)) + &rest;
-    (!ids.is_empty()).then(|| format!("  {what}\n{}", paragraph(&named, 4)))
+    let hints = hints.into_iter().filter(|(_, ids)| !ids.is_empty()).map(|(what, ids)| {
+        let rest = more(ids.len().saturating_sub(MAX_IDS));
+        let named = list(ids.iter().rev().take(MAX_IDS)) + &rest;
+        format!("  {what}\n{}", paragraph(&named, 4))
+    });
+    let hints: String = hints.collect();
+    if hints.is_empty() { hints } else { format!("to look at\n{hints}") }
 }
 
 /// Columns of a period's name and of its numbers.
@@ -134,14 +128,14 @@ fn periods(periods: &[Period]) -> String {
         format!("{}\n", cells.collect::<String>())
     };
     let rows = periods.iter().map(|Period { period, figures }| {
-        let rate = figures.change_failure_rate;
+        let counts = &figures.counts;
         row([
             period.clone(),
-            figures.counts.deployments.to_string(),
-            figures.counts.baked.to_string(),
-            figures.counts.rolled_back.to_string(),
-            figures.counts.rollback_failed.to_string(),
-            rate.map_or_else(|| NONE.to_owned(), |rate| number(rate, Some(Unit::Ratio))),
+            counts.deployments.to_string(),
+            counts.baked.to_string(),
+            counts.rolled_back.to_string(),
+            counts.rollback_failed.to_string(),
+            rate(figures),
             time(figures.times.holding_to_decision.median_ms),
             time(figures.times.decision_to_cure.median_ms),
         ])

@@ -3,29 +3,25 @@
 use crate::history::{Cause, DeploymentOutcome, Refused, Summary};
 use crate::model::time::Timestamp;
 
-use super::line::{Paint, Style, line, pad};
+use super::line::{Paint, Style, after, caller, line, list, more, names, pad, sections, took};
 use super::page::facts;
-use super::words::{after, caller, list, more, names, took};
 
 /// Columns of how it ended: the longest is `rollback failed`.
 const ENDING: usize = 15;
 
 /// Deployments in the order in which they come.
 pub fn history<'a>(deployments: impl Iterator<Item = &'a Summary>, style: Style) -> String {
-    let blocks: Vec<String> = deployments.map(|brief| block(brief, style)).collect();
-    blocks.join("\n")
+    sections(deployments.map(|brief| block(brief, style)))
 }
 
 fn block(brief: &Summary, style: Style) -> String {
     let good = after(" -> ", brief.good.as_ref());
-    let head = line(
-        style,
-        &[
-            (Paint::Plain, &format!("{}  ", moment(brief.begun))),
-            (paint(brief.ending), &pad(brief.ending.word(), ENDING)),
-            (Paint::Plain, &format!("  {} {}{good}", brief.service, brief.version)),
-        ],
-    );
+    let begun = format!("{}  ", moment(brief.begun));
+    let ending = pad(brief.ending.word(), ENDING);
+    let what = format!("  {} {}{good}", brief.service, brief.version);
+    let pieces =
+        [(Paint::Plain, &begun[..]), (paint(brief.ending), &ending), (Paint::Plain, &what)];
+    let head = line(style, &pieces);
     let known = [
         ("id", Some(brief.id.to_string())),
         ("why", why(brief)),
@@ -66,23 +62,22 @@ pub(super) fn why(brief: &Summary) -> Option<String> {
 
 /// How long it took, as far as that is known.
 pub(super) fn times(brief: &Summary) -> Option<String> {
-    let part = |what: &str, millis: Option<u64>| Some(format!("{what} {}", took(millis?)));
+    let ended = format!("{} after", brief.ending.word());
     let parts = match brief.decided {
-        None => vec![part(&format!("{} after", brief.ending.word()), brief.took_ms())],
-        Some(_) => vec![
-            part("decided after", brief.decided_ms()),
-            part("rule held", brief.detected_ms()),
-            part("rolled back in", brief.rolled_back_ms()),
-            part("cured in", brief.cured_ms()),
+        None => &[(&ended[..], brief.took_ms())][..],
+        Some(_) => &[
+            ("decided after", brief.decided_ms()),
+            ("rule held", brief.detected_ms()),
+            ("rolled back in", brief.rolled_back_ms()),
+            ("cured in", brief.cured_ms()),
         ],
     };
-    names(parts.into_iter().flatten())
+    names(parts.iter().filter_map(|(what, millis)| Some(format!("{what} {}", took((*millis)?)))))
 }
 
 fn refused(refusals: &[Refused]) -> Option<String> {
-    let part = |Refused { reason, count, rules }: &Refused| {
+    names(refusals.iter().map(|Refused { reason, count, rules }| {
         let rest = more((*count as usize).saturating_sub(rules.len()));
         format!("{reason} ({}{rest})", list(rules))
-    };
-    names(refusals.iter().map(part))
+    }))
 }

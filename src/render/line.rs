@@ -1,7 +1,12 @@
 //! One line of text: never wider than a terminal, never holding what could move a cursor, with
-//! colour only where it was asked for.
+//! colour only where it was asked for; and the phrases that several pages share: who asked, how long
+//! something took, how many there are.
 
 use std::time::Duration;
+
+use crate::engine::view::health::Health;
+use crate::model::entry::Caller;
+use crate::model::time::format_duration;
 
 /// Columns of the narrowest terminal that still counts.
 pub const WIDTH: usize = 80;
@@ -48,6 +53,18 @@ impl Paint {
     }
 }
 
+impl Health {
+    /// How its name is shown.
+    pub(super) const fn paint(self) -> Paint {
+        match self {
+            Self::Green => Paint::Green,
+            Self::Unknown => Paint::Grey,
+            Self::Yellow => Paint::Yellow,
+            Self::Red => Paint::Red,
+        }
+    }
+}
+
 /// A line of pieces, cut at [`WIDTH`] columns, without a newline or spaces at its end.
 pub fn line(style: Style, pieces: &[(Paint, &str)]) -> String {
     let mut text = String::new();
@@ -58,12 +75,10 @@ pub fn line(style: Style, pieces: &[(Paint, &str)]) -> String {
         let shown = plain(piece).chars().count().min(left);
         left -= shown;
         let piece: String = room.by_ref().take(shown).collect();
-        match (paint.code(), style) {
-            (Some(code), Style::Health) if !piece.is_empty() => {
-                text.push_str(&format!("\x1b[{code}m{piece}\x1b[0m"));
-            }
-            (Some(_) | None, Style::Plain | Style::Health) => text.push_str(&piece),
-        }
+        text += &match paint.code().filter(|_| style == Style::Health && !piece.is_empty()) {
+            Some(code) => format!("\x1b[{code}m{piece}\x1b[0m"),
+            None => piece,
+        };
     }
     text
 }
@@ -94,25 +109,18 @@ pub(super) fn clip(text: &str, columns: usize) -> String {
     if width(text) <= columns {
         return text.to_owned();
     }
-    let mut left = columns.saturating_sub(1);
+    let mut used = 0;
     let fits = |c: &char| {
-        let fits = column_count(*c) <= left;
-        left = left.saturating_sub(column_count(*c));
-        fits
+        used += column_count(*c);
+        used < columns
     };
-    let mut cut: String = text.chars().take_while(fits).collect();
-    if columns > 0 {
-        cut.push('…');
-    }
-    cut
+    text.chars().take_while(fits).chain((columns > 0).then_some('…')).collect()
 }
 
 /// The text cut or filled up with spaces to exactly so many columns.
 pub(super) fn pad(text: &str, columns: usize) -> String {
-    let mut text = clip(text, columns);
-    let missing = columns.saturating_sub(width(&text));
-    text.extend(std::iter::repeat_n(' ', missing));
-    text
+    let text = clip(text, columns);
+    format!("{text}{}", " ".repeat(columns - width(&text)))
 }
 
 /// The text cut or, at its left, filled up with spaces to exactly so many columns.
@@ -166,12 +174,11 @@ pub(super) fn span(duration: Duration) -> String {
     let seconds = duration.as_secs();
     match seconds {
         0..=59 => {
-            let tenths = (duration.as_millis() + 50) / 100;
-            match tenths % 10 {
-                0 if tenths > 0 => format!("{} s", tenths / 10),
-                _ if duration.is_zero() => "0 s".to_owned(),
-                _ if tenths == 0 => format!("{} ms", duration.as_millis()),
-                rest => format!("{}.{rest} s", tenths / 10),
+            let millis = duration.as_millis();
+            match (millis + 50) / 100 {
+                0 if millis > 0 => format!("{millis} ms"),
+                tenths if tenths % 10 == 0 => format!("{} s", tenths / 10),
+                tenths => format!("{}.{} s", tenths / 10, tenths % 10),
             }
         }
         60..=3_599 => format!("{}m{:02}s", seconds / 60, seconds % 60),
@@ -189,6 +196,70 @@ pub fn offset(millis: i64) -> String {
         1_000..=59_999 => format!("{sign}{}.{:02} s", size / 1_000, size % 1_000 / 10),
         _ => format!("{sign}{}", span(Duration::from_millis(size))),
     }
+}
+
+/// The most columns of a text from elsewhere (a reason, a failure, a command) within a line.
+const MAX_TEXT: usize = 200;
+
+/// Puts a text that comes from elsewhere on one line of bounded length.
+pub(super) fn text(from_elsewhere: &str) -> String {
+    clip(&plain(from_elsewhere), MAX_TEXT)
+}
+
+/// Who asked for something.
+pub(super) fn caller(caller: &Caller) -> String {
+    match caller {
+        Caller::Guard => "the guard".to_owned(),
+        Caller::Process { pid: Some(pid), uid } => format!("process {pid} of user {uid}"),
+        Caller::Process { pid: None, uid } => format!("a process of user {uid}"),
+    }
+}
+
+/// A span that is recorded in milliseconds.
+pub(super) fn span_ms(millis: u64) -> String {
+    span(Duration::from_millis(millis))
+}
+
+/// The same as the configuration writes it.
+pub(super) fn duration_ms(millis: u64) -> String {
+    format_duration(Duration::from_millis(millis))
+}
+
+/// A time that something took. No time at all reads as less than the clock can tell.
+pub(super) fn took(millis: u64) -> String {
+    if millis == 0 { "under 1 ms".to_owned() } else { span_ms(millis) }
+}
+
+/// A number and what is counted, in the plural where it takes one: `1 rule`, `2 rules`.
+pub(super) fn count(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
+/// Names in a row, separated by commas.
+pub(super) fn list<T: ToString>(names: impl IntoIterator<Item = T>) -> String {
+    let names: Vec<String> = names.into_iter().map(|name| name.to_string()).collect();
+    names.join(", ")
+}
+
+/// The same; `None` where there are none.
+pub(super) fn names<T: ToString>(names: impl IntoIterator<Item = T>) -> Option<String> {
+    Some(list(names)).filter(|names| !names.is_empty())
+}
+
+/// How many more there are than are named, as the end of a list; empty where all of them are.
+pub(super) fn more(number: usize) -> String {
+    if number == 0 { String::new() } else { format!(" and {number} more") }
+}
+
+/// The text with `before` in front of it; empty where there is none.
+pub(super) fn after(before: &str, text: Option<impl std::fmt::Display>) -> String {
+    text.map(|text| format!("{before}{text}")).unwrap_or_default()
+}
+
+/// The parts of a page that are not empty, with an empty line between them.
+pub(super) fn sections(parts: impl IntoIterator<Item = String>) -> String {
+    let parts: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+    parts.join("\n")
 }
 
 #[cfg(test)]

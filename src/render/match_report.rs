@@ -10,10 +10,9 @@ use crate::model::entry::SignalEvidence;
 use crate::model::signal::Unit;
 
 use super::compare::Compared;
-use super::line::{Paint, Style, pad, plain, span};
+use super::line::{Paint, Style, count, list, pad, plain, span, span_ms};
 use super::number::{number, reading};
 use super::page::{NAME, Screen};
-use super::words::{count, list, span_ms};
 
 /// Columns before what is said of a selector.
 const KEY: usize = 11;

@@ -7,7 +7,6 @@ mod doctor;
 mod drill;
 mod entry;
 mod figures;
-mod health;
 mod history;
 mod junit;
 mod line;
@@ -18,12 +17,9 @@ mod number;
 mod page;
 mod people;
 mod report;
-mod report_tables;
 mod rule_tests;
 mod status;
-mod summary;
 mod verification;
-mod words;
 
 #[cfg(test)]
 mod tests;
@@ -34,7 +30,6 @@ pub use doctor::doctor;
 pub use drill::{DRILL_EVERY, drill, drill_warning, last_drill};
 pub use entry::{entry, event};
 pub use figures::figures;
-pub use health::Health;
 pub use history::history;
 pub use junit::junit;
 pub use line::{Paint, Style, WIDTH, line, offset, plain, wrap};

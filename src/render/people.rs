@@ -1,15 +1,12 @@
 //! What people decide, and are asked to, in words.
 
 use crate::engine::durable::quarantine::Quarantined;
-use crate::engine::view::snapshot::{
-    ApprovalStatus, BudgetStatus, DeploymentStatus, PauseStatus, Snapshot,
-};
+use crate::engine::view::snapshot::{BudgetStatus, DeploymentStatus, PauseStatus};
 use crate::model::deployment::Unanswered;
 use crate::model::entry::{Answer, Approval, Caller, PauseEvent};
 use crate::model::time::Timestamp;
 
-use super::line::{clip, span};
-use super::words::{after, caller, duration_ms, more, names, text};
+use super::line::{after, caller, clip, duration_ms, more, names, span, text};
 
 /// Columns that a name may take within a sentence.
 const NAME: usize = 24;
@@ -74,33 +71,6 @@ pub(super) fn paused(pause: &PauseStatus, now: Timestamp) -> String {
     )
 }
 
-/// What a rule asks, for a status.
-pub(super) fn asks(approval: &ApprovalStatus, now: Timestamp) -> String {
-    let name = clip(approval.rule.as_str(), NAME);
-    let holds = match approval.holds {
-        Some(true) => "still holds",
-        Some(false) => "does NOT hold any more",
-        None => "cannot be judged now",
-    };
-    let ago = span(now.since(approval.asked));
-    format!("rule {name} asked for a rollback {ago} ago, and {holds}")
-}
-
-/// What people can do about it.
-pub(super) fn how_to_answer(snapshot: &Snapshot, good: &str) -> String {
-    let deployment = snapshot.deployment.as_ref();
-    let version = deployment.map(|known| clip(known.version.as_str(), NAME)).unwrap_or_default();
-    let approval = deployment.and_then(|known| known.approval.as_ref());
-    let otherwise = approval.map_or_else(String::new, |approval| {
-        let rest = span(approval.until.since(snapshot.at));
-        format!("; without an answer in {rest} {}", self::otherwise(approval.default))
-    });
-    format!(
-        "decide: `rollguard approve` brings {good} back, `rollguard deny --reason ...` keeps \
-         {version}{otherwise}"
-    )
-}
-
 /// What is special about how a deployment was begun.
 pub(super) fn terms(deployment: &DeploymentStatus) -> Option<String> {
     let irreversible = "irreversible: not rolled back without `rollguard rollback --force`";
@@ -133,7 +103,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::engine::view::snapshot::GuardState;
+    use crate::engine::view::snapshot::{ApprovalStatus, GuardState, Snapshot};
     use crate::model::deployment::Mode;
     use crate::model::entry::{
         ApprovalEvent, Decision, Event, PauseEvent, Refusal, RollbackEvent, RuleStanding, Trigger,

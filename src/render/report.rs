@@ -5,21 +5,27 @@ use std::time::Duration;
 
 use crate::engine::effect::Incident;
 use crate::history::{DeploymentOutcome, Detail, Summary};
+use crate::model::condition::Compare;
 use crate::model::entry::{
-    ApprovalEvent, AttemptEvent, Caller, Event, GroupEvidence, RollbackEvent, RuleEvidence,
-    SignalEvidence, Trigger,
+    ApprovalEvent, AttemptEvent, Caller, Decision, Entry, Event, GroupEvidence, LiveEvent,
+    RollbackEvent, RuleEvent, RuleEvidence, SignalEvidence, Trigger,
 };
+use crate::model::name::SignalName;
 use crate::model::signal::Unit;
 use crate::model::time::Timestamp;
 
-use super::compare::{readings, unit_in};
+use super::compare::{Units, comparisons, readings, unit_in};
+use super::entry::event_in;
 use super::history::{times, why};
-use super::line::{plain, span};
-use super::markdown::{bullets, code, code_cell, link, row, table_section, text};
-use super::number::number;
+use super::line::{caller, duration_ms, list, offset, plain, sections, span, span_ms, took};
+use super::markdown::{
+    block, bullets, code, code_cell, link, row, table_head, table_section, text,
+};
+use super::number::{number, shown};
 use super::people;
-use super::report_tables as tables;
-use super::words::{caller, duration_ms, list, sections, span_ms};
+
+/// The end of a step's output that a report shows, in bytes. The journal has all that was kept.
+const MAX_OUTPUT: usize = 4 * 1024;
 
 /// How the incident ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,12 +64,12 @@ pub fn report(incident: &Incident) -> String {
         story.head(),
         story.what_now(),
         story.deciding_rule(),
-        tables::timeline(entries, *begun, story.decided(), units),
-        tables::signals(incident),
-        tables::other_rules(incident),
-        tables::steps(entries),
+        timeline(entries, *begun, story.decided(), units),
+        signals(incident),
+        other_rules(incident),
+        steps(entries),
         story.cure(),
-        tables::refusals(entries),
+        refusals(entries),
         story.foot(),
     ])
 }
@@ -293,8 +299,8 @@ pub fn undecided(deployment: &Detail) -> String {
     let before: String = deployment.before().iter().map(before).collect();
     sections([
         undecided_head(summary, deployment.at()),
-        tables::timeline(entries, summary.begun, None, &[]),
-        tables::refusals(entries),
+        timeline(entries, summary.begun, None, &[]),
+        refusals(entries),
         table_section("Signals before", &["signal", "before"], &before),
         "---\n\nWritten by rollguard from its journal. Times are UTC.\n".to_owned(),
     ])
@@ -325,15 +331,196 @@ fn undecided_head(summary: &Summary, at: Timestamp) -> String {
     format!("# {service}: {title}\n\n**Verdict: {ended}.** As of {at}.\n\n{facts}")
 }
 
+/// What happened when.
+fn timeline(
+    entries: &[Entry],
+    begun: Timestamp,
+    decided: Option<Timestamp>,
+    units: Units<'_>,
+) -> String {
+    let titles = ["time (UTC)", "since begin", "since decision", "what"];
+    let from = |at: Timestamp, origin: Timestamp| offset(at.as_millis() - origin.as_millis());
+    let row = |entry: &Entry| {
+        row(&[
+            entry.at.to_string(),
+            from(entry.at, begun),
+            decided.map(|decided| from(entry.at, decided)).unwrap_or_default(),
+            text(&event_in(&entry.event, units)),
+        ])
+    };
+    let rows: String = entries.iter().map(row).collect();
+    format!("## Timeline\n\n{}{rows}", table_head(&titles))
+}
+
+/// Every signal before the deployment, when it was decided and now.
+fn signals(incident: &Incident) -> String {
+    let titles = ["signal", "before", "at the decision", "now", "the release", "since then"];
+    let Incident { before, after, decision, units, .. } = incident;
+    // Read from a journal that tells of no end yet, there is no now.
+    let listed = if after.is_empty() { &decision.signals } else { after };
+    let shown = |reading: Option<&SignalEvidence>| match reading {
+        Some(reading) => text(&shown(reading, unit_in(units, &reading.signal))),
+        None => "unknown".to_owned(),
+    };
+    let cells = |signal: &SignalEvidence| {
+        let [before, then, now] =
+            [before, &decision.signals, after].map(|all| reading_of(all, signal));
+        let moved = |from, to| moved(decision, &signal.signal, from, to).to_owned();
+        row(&[
+            code_cell(&signal.label()),
+            shown(before),
+            shown(then),
+            shown(now),
+            moved(before, then),
+            moved(then, now),
+        ])
+    };
+    let rows: String = listed.iter().map(cells).collect();
+    format!(
+        "## Signals\n\n{}{rows}\nWorse is a reading that moved towards the limit of a rule. The \
+         last two columns compare the decision with what was before, and now with the decision.\n",
+        table_head(&titles)
+    )
+}
+
+/// The reading of the same signal and group among others.
+pub(super) fn reading_of<'a>(
+    all: &'a [SignalEvidence],
+    of: &SignalEvidence,
+) -> Option<&'a SignalEvidence> {
+    all.iter().find(|reading| reading.signal == of.signal && reading.group == of.group)
+}
+
+/// Whether a reading moved towards the limit of a rule, or away from it.
+fn moved(
+    decision: &Decision,
+    signal: &SignalName,
+    from: Option<&SignalEvidence>,
+    to: Option<&SignalEvidence>,
+) -> &'static str {
+    let value = |reading: Option<&SignalEvidence>| reading?.value;
+    let (Some(before), Some(after)) = (value(from), value(to)) else { return "unknown" };
+    match is_higher_worse(decision, signal) {
+        _ if before.to_bits() == after.to_bits() => "same",
+        None => "",
+        Some(higher) if higher == (after > before) => "worse",
+        Some(_) => "better",
+    }
+}
+
+/// What the rules' limits say of a signal; `None` where none of them says anything, or they
+/// disagree.
+fn is_higher_worse(decision: &Decision, signal: &SignalName) -> Option<bool> {
+    let all = decision.rules.iter().flat_map(|rule| comparisons(rule, |_| None));
+    let mine = all.filter(|reading| reading.signal == Some(signal));
+    let mut directions = mine.filter_map(|reading| match reading.op {
+        Compare::Greater | Compare::GreaterOrEqual => Some(true),
+        Compare::Less | Compare::LessOrEqual => Some(false),
+        Compare::Equal | Compare::NotEqual => None,
+    });
+    let first = directions.next()?;
+    directions.all(|other| other == first).then_some(first)
+}
+
+/// How every rule that did not decide stood.
+fn other_rules(incident: &Incident) -> String {
+    let rule_row = |rule: &RuleEvidence| {
+        row(&[
+            code_cell(rule.rule.as_str()),
+            code_cell(&rule.when),
+            rule.state.to_string(),
+            format!("{} of {}", span_ms(rule.held_ms), duration_ms(rule.for_ms)),
+            text(&readings(rule, &incident.units)),
+        ])
+    };
+    let rows: String = others(&incident.decision).map(rule_row).collect();
+    let titles = ["rule", "when", "state", "held", "readings"];
+    table_section("The other rules at the decision", &titles, &rows)
+}
+
+/// The rules that did not decide.
+pub(super) fn others(decision: &Decision) -> impl Iterator<Item = &RuleEvidence> {
+    let deciding = decision.trigger.rule().map(|rule| &rule.rule);
+    decision.rules.iter().filter(move |rule| Some(&rule.rule) != deciding)
+}
+
+/// What was done, attempt by attempt, and what each printed.
+fn steps(entries: &[Entry]) -> String {
+    let step = |entry: &Entry| {
+        let Event::Attempt(event) = &entry.event else { return None };
+        Some(match event {
+            AttemptEvent::Intent { attempt, what } => format!(
+                "\n### {}, step {}, attempt {}\n\n- action: {}\n",
+                text(attempt.hook.as_str()),
+                attempt.step + 1,
+                attempt.number,
+                code(what),
+            ),
+            AttemptEvent::Outcome { result, output, took_ms, .. } => {
+                let (result, took) = (text(&result.to_string()), took(*took_ms));
+                format!("- outcome: {result} after {took}\n{}", printed(output))
+            }
+        })
+    };
+    let steps: String = entries.iter().filter_map(step).collect();
+    if steps.is_empty() { steps } else { format!("## Steps\n{steps}") }
+}
+
+fn printed(output: &str) -> String {
+    if output.trim().is_empty() {
+        return "- output: none\n".to_owned();
+    }
+    let start = output.len().saturating_sub(MAX_OUTPUT);
+    let start = (start..).find(|at| output.is_char_boundary(*at)).unwrap_or(0);
+    let part = if start == 0 { "output" } else { "the end of its output" };
+    format!("- {part}:\n\n{}", block(&output[start..]))
+}
+
+/// Everything that was not done, and why.
+fn refusals(entries: &[Entry]) -> String {
+    let refusal = |entry: &Entry| {
+        let (rule, why) = match &entry.event {
+            Event::Rule(RuleEvent::Refused { refusal, evidence }) => {
+                (Some(&evidence.rule), refusal.to_string())
+            }
+            Event::Rule(RuleEvent::SetAside { evidence }) => {
+                (Some(&evidence.rule), "set aside: it held before the deployment began".to_owned())
+            }
+            Event::Approval(ApprovalEvent::Denied { rule, answer }) => {
+                (Some(rule), format!("denied by {}", people::answered(answer)))
+            }
+            Event::Approval(ApprovalEvent::Lapsed { rule, why }) => {
+                (Some(rule), format!("nobody answered, and its default could not be done: {why}"))
+            }
+            Event::Live(LiveEvent::Checked { live, refusal: Some(why), .. }) => {
+                (None, format!("{why}: {live}"))
+            }
+            Event::Daemon(_)
+            | Event::Deployment(_)
+            | Event::Stage(_)
+            | Event::Rule(_)
+            | Event::Approval(_)
+            | Event::Pause(_)
+            | Event::Live(_)
+            | Event::Rollback(_)
+            | Event::Attempt(_)
+            | Event::Drill(_)
+            | Event::Notice(_) => return None,
+        };
+        let rule = rule.map_or("live version".to_owned(), |rule| code_cell(rule.as_str()));
+        Some(row(&[entry.at.to_string(), rule, text(&why)]))
+    };
+    let rows: String = entries.iter().filter_map(refusal).collect();
+    table_section("Refusals", &["time (UTC)", "rule", "why nothing was done"], &rows)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::model::deployment::Mode;
     use crate::model::entry::{
-        Attempt, AttemptEvent, Decision, DeploymentBegun, DeploymentEvent, Entry, Refusal,
-        RuleEvent, RuleStanding, StepResult,
+        Attempt, DeploymentBegun, DeploymentEvent, Refusal, RuleStanding, StepResult,
     };
-    use crate::model::name::SignalName;
     use crate::model::name::{DeploymentId, HookName, RuleName, ServiceName, Version};
     use crate::model::rule::{About, Severity};
     use crate::model::time::Timestamp;

@@ -3,10 +3,9 @@
 
 use crate::ruletest::{CaseResult, Miss, Row};
 
-use super::line::{Paint, Style, pad, width};
+use super::line::{Paint, Style, after, count, duration_ms, list, pad, width};
 use super::number::shown;
 use super::page::Screen;
-use super::words::{after, count, duration_ms, list};
 
 /// Columns of the words below a failed test.
 const LABEL: usize = 12;

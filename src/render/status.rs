@@ -1,24 +1,29 @@
 //! What `rollguard status` prints. The first three lines say what is going on and what is to be
-//! done; the rest says why.
+//! done; the rest says why. The sentences that an operator reads first are wrapped, never cut: half
+//! an advice is worse than none.
 
 use crate::engine::effect::Pace;
-use crate::engine::view::health::{colour, of_rule};
+use crate::engine::view::health::{Health, colour, of_rule, of_rules};
 use crate::engine::view::snapshot::{
-    DeploymentStatus, LiveStatus, RuleStatus, SignalStatus, Snapshot, TargetStatus,
+    ApprovalStatus, DeploymentStatus, GuardState, LiveStatus, RuleStatus, SignalStatus, Snapshot,
+    TargetStatus,
 };
 use crate::engine::view::stage::StageStanding;
 use crate::model::deployment::Mode;
-use crate::model::entry::{Decision, RuleStanding};
+use crate::model::entry::{Decision, Refusal, RuleStanding, Trigger};
+use crate::model::rule::Severity;
 use crate::model::signal::Unit;
 use crate::model::time::Timestamp;
 
+use super::compare::comparisons;
 use super::drill::last_drill;
-use super::line::{Paint, Style, clip, pad, plain, span, width};
+use super::line::{
+    Paint, Style, after, clip, count, duration_ms, list, more, names, pad, plain, span, span_ms,
+    width,
+};
 use super::number::{number, shown};
 use super::page::Screen;
 use super::people;
-use super::summary::{advice, readings, what};
-use super::words::{after, count, duration_ms, more, names, span_ms};
 
 /// The most groups of a signal or a rule that are shown; the JSON has more.
 const MAX_GROUPS: usize = 4;
@@ -28,6 +33,12 @@ const MAX_LOST: usize = 4;
 
 /// Columns of the words at the left of the head.
 const LABEL: usize = 9;
+
+/// Columns that a name may take within a sentence.
+const NAME: usize = 24;
+
+/// The last steps of a story that a person may have to tell the guard.
+const BY_HAND: &str = "`rollguard rollback --reason ...` rolls back at once";
 
 /// The whole status.
 pub fn status(snapshot: &Snapshot, style: Style) -> String {
@@ -274,13 +285,180 @@ fn about_rule(page: &mut Screen, rule: &RuleStatus, snapshot: &Snapshot) {
     page.below(&format!("{then}{why}"));
 }
 
+/// What is going on.
+fn what(snapshot: &Snapshot) -> String {
+    if !snapshot.journal_ok {
+        return "the journal cannot be written, so nothing will be done any more".to_owned();
+    }
+    let deployment = snapshot.deployment.as_ref();
+    let known = deployment.and_then(|deployment| match snapshot.state {
+        GuardState::RollingBack => {
+            let step = deployment.step.map(|(step, of)| format!(", step {step} of {of}"));
+            let step = step.unwrap_or_default();
+            Some(format!("rolling back{step}, because {}", cause(deployment)))
+        }
+        GuardState::Verifying => {
+            Some(format!("rolled back, looking for the cure, because {}", cause(deployment)))
+        }
+        GuardState::RollbackFailed => {
+            let why = deployment.why.as_deref().unwrap_or("see below");
+            Some(format!("the rollback failed: {why}"))
+        }
+        GuardState::AwaitingApproval => Some(asks(deployment.approval.as_ref()?, snapshot.at)),
+        GuardState::RolledBack => {
+            Some(format!("it was rolled back, because {}", cause(deployment)))
+        }
+        GuardState::Idle | GuardState::Guarding | GuardState::Baked | GuardState::Ended => None,
+    });
+    known.unwrap_or_else(|| of_worst_rule(snapshot))
+}
+
+fn worst_rule(snapshot: &Snapshot) -> Option<&RuleStatus> {
+    // The first of equals: `max_by_key` would take the last.
+    snapshot.rules.iter().rev().max_by_key(|rule| (of_rule(rule), rule.evidence.state as u8))
+}
+
+fn of_worst_rule(snapshot: &Snapshot) -> String {
+    let Some(rule) = worst_rule(snapshot) else { return "no rules are configured".to_owned() };
+    let evidence = &rule.evidence;
+    let (name, readings) = (clip(evidence.rule.as_str(), NAME), readings(rule, snapshot));
+    match evidence.state {
+        RuleStanding::Inactive if of_rule(rule) == Health::Unknown => {
+            format!("rule {name} cannot tell: {}", rule.no_data.as_deref().unwrap_or("no data"))
+        }
+        RuleStanding::Inactive if snapshot.rules.len() == 1 => "the rule does not hold".to_owned(),
+        RuleStanding::Inactive => format!("none of the {} rules holds", snapshot.rules.len()),
+        RuleStanding::Pending => {
+            let (held, hold) = (span_ms(evidence.held_ms), span_ms(evidence.for_ms));
+            format!("rule {name} has held {held} of {hold}: {readings}")
+        }
+        RuleStanding::Firing => format!("rule {name} fires: {readings}"),
+    }
+}
+
+/// A rule's comparisons in a row, each cut so that one of them cannot take the line.
+fn readings(rule: &RuleStatus, snapshot: &Snapshot) -> String {
+    let unit =
+        |name: &_| snapshot.signals.iter().find(|signal| signal.reading.signal == *name)?.unit;
+    let all = list(comparisons(&rule.evidence, unit).iter().map(|all| clip(&all.named(), 46)));
+    if all.is_empty() { rule.evidence.when.clone() } else { all }
+}
+
+fn cause(deployment: &DeploymentStatus) -> String {
+    match deployment.decision.as_ref().map(|decision| &decision.trigger) {
+        Some(Trigger::Rule(rule)) => {
+            format!("rule {} held for {}", clip(rule.rule.as_str(), NAME), span_ms(rule.for_ms))
+        }
+        Some(Trigger::Person { reason, .. }) => format!("a person said so: {}", clip(reason, 60)),
+        None => "it was decided so".to_owned(),
+    }
+}
+
+/// What is to be done.
+fn advice(snapshot: &Snapshot) -> String {
+    if !snapshot.journal_ok {
+        return "watch the service yourself; make room on the disk, then restart rollguard".into();
+    }
+    let good = snapshot.deployment.as_ref().and_then(|deployment| deployment.good.as_ref());
+    let good = good.map_or("the good version".to_owned(), |good| clip(good.as_str(), NAME));
+    let bad = matches!(of_rules(snapshot), Health::Yellow | Health::Red);
+    match snapshot.state {
+        GuardState::Idle if bad => {
+            "look into it: no deployment is guarded, so rollguard will do nothing".to_owned()
+        }
+        GuardState::Baked | GuardState::Ended if bad => {
+            format!("decide: it is not guarded any more, so rollguard does nothing; {BY_HAND}")
+        }
+        GuardState::RolledBack if bad => {
+            "look into it: the cure was seen, and now a rule holds again or still".to_owned()
+        }
+        GuardState::Idle => "nothing; `rollguard deploy begin` starts the guarding".to_owned(),
+        GuardState::Guarding => while_guarding(snapshot, &good),
+        GuardState::AwaitingApproval => how_to_answer(snapshot, &good),
+        GuardState::RollingBack | GuardState::Verifying => {
+            format!("wait; rollguard is bringing {good} back and looks whether it helps")
+        }
+        GuardState::RolledBack => {
+            "nothing now; read the report, and find out why the version was bad".to_owned()
+        }
+        GuardState::RollbackFailed => {
+            format!("act now: bring {good} back by hand; rollguard will not try a second time")
+        }
+        GuardState::Baked => format!("nothing; if it turns out bad after all, {BY_HAND}"),
+        GuardState::Ended => "nothing; this deployment is not guarded any more".to_owned(),
+    }
+}
+
+fn while_guarding(snapshot: &Snapshot, good: &str) -> String {
+    match colour(snapshot) {
+        Health::Green => return "nothing".to_owned(),
+        Health::Unknown => {
+            return "find out why there is no data: what is not seen is not guarded".to_owned();
+        }
+        Health::Yellow | Health::Red => {}
+    }
+    let worst = worst_rule(snapshot);
+    let Some(rule) = worst.filter(|rule| rule.evidence.severity == Severity::Critical) else {
+        return format!("watch it: warnings never roll back; {BY_HAND}");
+    };
+    let rest = span_ms(rule.evidence.for_ms.saturating_sub(rule.evidence.held_ms));
+    let then = match rule.refusal {
+        None if snapshot.mode == Mode::Confirm => {
+            return format!("be ready; rollguard asks for a rollback if this goes on for {rest}");
+        }
+        None => return format!("nothing; rollguard brings {good} back if this goes on for {rest}"),
+        Some(Refusal::SetAside) => {
+            return "look into it: it held before this deployment, which is not to blame"
+                .to_owned();
+        }
+        Some(Refusal::NoGoodVersion) => {
+            "; bring one back by hand, and begin the next deployment with `--good`".to_owned()
+        }
+        Some(Refusal::Paused) => format!(" until the pause ends; {BY_HAND}"),
+        Some(Refusal::Irreversible) => {
+            "; if going back does less harm, `rollguard rollback --force \
+                                        --reason ...` goes back"
+                .to_owned()
+        }
+        Some(_) => format!("; {BY_HAND}"),
+    };
+    let refusal = rule.refusal.map(|refusal| refusal.to_string()).unwrap_or_default();
+    format!("decide: rollguard will do nothing ({refusal}){then}")
+}
+
+/// What a rule asks, for a status.
+fn asks(approval: &ApprovalStatus, now: Timestamp) -> String {
+    let name = clip(approval.rule.as_str(), NAME);
+    let holds = match approval.holds {
+        Some(true) => "still holds",
+        Some(false) => "does NOT hold any more",
+        None => "cannot be judged now",
+    };
+    let ago = span(now.since(approval.asked));
+    format!("rule {name} asked for a rollback {ago} ago, and {holds}")
+}
+
+/// What people can do about it.
+fn how_to_answer(snapshot: &Snapshot, good: &str) -> String {
+    let deployment = snapshot.deployment.as_ref();
+    let version = deployment.map(|known| clip(known.version.as_str(), NAME)).unwrap_or_default();
+    let approval = deployment.and_then(|known| known.approval.as_ref());
+    let otherwise = approval.map(|ApprovalStatus { until, default, .. }| {
+        let rest = span(until.since(snapshot.at));
+        format!("; without an answer in {rest} {}", people::otherwise(*default))
+    });
+    format!(
+        "decide: `rollguard approve` brings {good} back, `rollguard deny --reason ...` keeps \
+         {version}{}",
+        otherwise.unwrap_or_default()
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::view::snapshot::GuardState;
-    use crate::model::entry::{Comparison, Refusal};
-    use crate::model::name::{DeploymentId, RuleName, SignalName, Version};
-    use crate::model::rule::Severity;
+    use crate::model::entry::Comparison;
+    use crate::model::name::{DeploymentId, HookName, RuleName, SignalName, Version};
     use crate::model::scrape::{Failure, FailureClass};
     use crate::render::line::WIDTH;
     use crate::render::tests::{rule, rule_status, signal, snapshot};
@@ -552,5 +730,66 @@ mod tests {
                 prop_assert!(!line.contains(char::is_control), "{line}");
             }
         }
+    }
+
+    #[test]
+    fn a_rule_turns_yellow_at_once_and_red_when_it_fires() {
+        let check = |state, severity, held, colour| {
+            let mut rule = rule_status();
+            rule.evidence.state = state;
+            rule.evidence.severity = severity;
+            (rule.evidence.held_ms, rule.evidence.for_ms) = (held, 3_000);
+            assert_eq!(of_rule(&rule), colour, "{state} for {held} ms");
+        };
+        check(RuleStanding::Inactive, Severity::Critical, 0, Health::Green);
+        check(RuleStanding::Pending, Severity::Critical, 1, Health::Yellow);
+        check(RuleStanding::Pending, Severity::Critical, 2_999, Health::Yellow);
+        check(RuleStanding::Firing, Severity::Critical, 3_000, Health::Red);
+        check(RuleStanding::Pending, Severity::Warning, 2_999, Health::Yellow);
+        check(RuleStanding::Firing, Severity::Warning, 3_000, Health::Yellow);
+    }
+
+    #[test]
+    fn what_cannot_be_told_is_neither_healthy_nor_bad() {
+        let mut seen = snapshot();
+        assert_eq!(colour(&seen), Health::Green);
+        seen.rules[0].no_data = Some("stale".to_owned());
+        assert_eq!(colour(&seen), Health::Unknown);
+        seen.rules.clear();
+        assert_eq!(colour(&seen), Health::Unknown);
+    }
+
+    #[test]
+    fn a_rule_that_was_set_aside_is_no_reason_for_red() {
+        let mut rule = rule_status();
+        rule.evidence.state = RuleStanding::Firing;
+        rule.refusal = Some(Refusal::SetAside);
+        assert_eq!(of_rule(&rule), Health::Yellow);
+    }
+
+    #[test]
+    fn a_failed_rollback_is_red_whatever_the_rules_say() {
+        let mut seen = snapshot();
+        seen.state = GuardState::RollbackFailed;
+        assert_eq!(colour(&seen), Health::Red);
+    }
+
+    #[test]
+    fn a_version_that_a_rule_rolled_back_stays_red() {
+        let mut seen = snapshot();
+        seen.state = GuardState::RolledBack;
+        assert_eq!(colour(&seen), Health::Green);
+        let decision = Decision {
+            trigger: Trigger::Rule(Box::new(seen.rules[0].evidence.clone())),
+            hook: HookName::new("rollback").unwrap(),
+            version: Version::new("v2").unwrap(),
+            good: None,
+            approval: None,
+            cure: String::new(),
+            rules: Vec::new(),
+            signals: Vec::new(),
+        };
+        seen.deployment.as_mut().unwrap().decision = Some(decision);
+        assert_eq!((colour(&seen), of_rules(&seen)), (Health::Red, Health::Green));
     }
 }

@@ -30,16 +30,14 @@ pub fn verification(path: &str, found: &Verification) -> String {
     format!("{whole}{}", facts(found))
 }
 
-fn torn(torn: &Torn) -> String {
-    let Torn { line, offset, length } = torn;
+fn torn(Torn { line, offset, length }: &Torn) -> String {
     format!(
         "line {line} at byte {offset} was not written whole, {length} bytes of it are there; it \
          never counted"
     )
 }
 
-fn damage(damage: &Broken) -> String {
-    let Broken { line, offset, why } = damage;
+fn damage(Broken { line, offset, why }: &Broken) -> String {
     let before = match line - 1 {
         0 => "no line is trustworthy".to_owned(),
         1 => "line 1 is trustworthy".to_owned(),
@@ -49,12 +47,12 @@ fn damage(damage: &Broken) -> String {
 }
 
 fn noted(noted: &Noted, entries: u64) -> String {
-    match noted.line {
-        Some(line) if line == entries => "is the head: nothing was written since".to_owned(),
-        Some(line) if line + 1 == entries => {
-            format!("is line {line}: 1 entry was written since")
-        }
-        Some(line) => format!("is line {line}: {} entries were written since", entries - line),
-        None => "is not in what verifies: the journal was cut short or written anew".to_owned(),
+    let Some(line) = noted.line else {
+        return "is not in what verifies: the journal was cut short or written anew".to_owned();
+    };
+    match entries - line {
+        0 => "is the head: nothing was written since".to_owned(),
+        1 => format!("is line {line}: 1 entry was written since"),
+        more => format!("is line {line}: {more} entries were written since"),
     }
 }
