@@ -64,7 +64,12 @@ impl Alerts {
         if let AlertAction::Trigger(key) = &news.action
             && channel.wants(news.change)
         {
-            self.open(alert(telling, key));
+            let new = alert(telling, key);
+            self.0.retain(|alert| alert.labels != new.labels);
+            if self.0.len() >= MAX_ALERTS {
+                self.0.remove(0);
+            }
+            self.0.push(new);
         }
         self.0 != before
     }
@@ -73,14 +78,6 @@ impl Alerts {
         for alert in self.0.iter_mut().filter(|alert| alert.ends_at.is_none() && which(alert)) {
             alert.ends_at = Some(at);
         }
-    }
-
-    fn open(&mut self, new: Alert) {
-        self.0.retain(|alert| alert.labels != new.labels);
-        if self.0.len() >= MAX_ALERTS {
-            self.0.remove(0);
-        }
-        self.0.push(new);
     }
 
     /// After how long all alerts are to be sent again; `None`: there are none.
@@ -102,23 +99,20 @@ impl Alerts {
         headers: &[(String, Secret)],
         now: Timestamp,
     ) -> Vec<ApiRequest> {
-        let body: Vec<Value> = self.0.iter().map(|alert| alert.body(now)).collect();
+        let body = self.0.iter().map(|alert| {
+            let end = alert.ends_at.unwrap_or_else(|| now.after(ACTIVE_FOR));
+            json!({
+                "labels": alert.labels,
+                "annotations": alert.annotations,
+                "startsAt": alert.starts_at.to_string(),
+                "endsAt": end.to_string(),
+            })
+        });
+        let body: Value = body.collect();
         let request = |url: &String| {
-            ApiRequest::post(base(url), "/api/v2/alerts", body.clone().into()).with_headers(headers)
+            ApiRequest::post(base(url), "/api/v2/alerts", body.clone()).with_headers(headers)
         };
         urls.iter().map(request).collect()
-    }
-}
-
-impl Alert {
-    fn body(&self, now: Timestamp) -> Value {
-        let end = self.ends_at.unwrap_or_else(|| now.after(ACTIVE_FOR));
-        json!({
-            "labels": self.labels,
-            "annotations": self.annotations,
-            "startsAt": self.starts_at.to_string(),
-            "endsAt": end.to_string(),
-        })
     }
 }
 
@@ -126,12 +120,11 @@ fn alert(telling: &Telling, key: &AlertKey) -> Alert {
     let news = &*telling.news;
     let (severity, name) = severity(news);
     let mut labels = json!({ "alertname": name, "service": news.service, "severity": severity });
-    let mut set = |key: &str, value: &str| labels[key] = value.into();
     if let Some(deployment) = &news.deployment {
-        set("deployment", deployment.as_str());
+        labels["deployment"] = deployment.as_str().into();
     }
     if let AlertKey::Rule(rule) = key {
-        set("rule", rule.as_str());
+        labels["rule"] = rule.as_str().into();
     }
     let mut annotations = json!({ "summary": short(&headline(news), MAX_TEXT) });
     for (label, text) in lines(telling) {

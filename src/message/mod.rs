@@ -20,4 +20,6 @@ mod tests;
 pub use alertmanager::Alerts;
 pub use compose::{Memory, compose};
 pub use reply::{Fate, fate, reference};
-pub use request::{Address, ApiRequest, Header, OnAccepted, Outgoing, Repeat, Sender};
+pub use request::{
+    Address, ApiRequest, Header, OnAccepted, Outgoing, Repeat, RequestMethod, Sender,
+};

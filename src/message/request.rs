@@ -2,7 +2,6 @@
 //! under the same dedup key, who sends it, and a request as a value. A request names its secrets
 //! and never holds one.
 
-use reqwest::Method;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -56,7 +55,7 @@ pub(super) struct Context<'a> {
 #[derive(Clone, Debug, PartialEq)]
 pub struct ApiRequest {
     /// How.
-    pub method: Method,
+    pub method: RequestMethod,
     /// Where to.
     pub address: Address,
     /// Headers beside `Content-Type`.
@@ -67,6 +66,15 @@ pub struct ApiRequest {
     pub body: Value,
     /// A field of the body that holds a secret, and which.
     pub secret_field: Option<(&'static str, Secret)>,
+}
+
+/// How a request is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RequestMethod {
+    /// To make or to say something.
+    Post,
+    /// To change what was made.
+    Patch,
 }
 
 /// Where a request goes: a base from the configuration, and what follows it.
@@ -129,7 +137,7 @@ impl ApiRequest {
     /// A POST of a JSON document.
     pub(super) fn post(base: Secret, rest: impl Into<String>, body: Value) -> Self {
         Self {
-            method: Method::POST,
+            method: RequestMethod::Post,
             address: Address { base, rest: rest.into() },
             headers: Vec::new(),
             content_type: "application/json",
@@ -139,22 +147,20 @@ impl ApiRequest {
     }
 
     pub(super) fn patch(base: Secret, rest: impl Into<String>, body: Value) -> Self {
-        Self { method: Method::PATCH, ..Self::post(base, rest, body) }
+        Self { method: RequestMethod::Patch, ..Self::post(base, rest, body) }
     }
 
-    pub(super) fn with_headers(mut self, headers: &[(String, Secret)]) -> Self {
-        self.headers.extend(headers.iter().map(|(name, value)| Header {
-            name: name.clone(),
-            prefix: "",
-            value: value.clone(),
-        }));
+    pub(super) fn with_header(mut self, name: &str, prefix: &'static str, value: &Secret) -> Self {
+        self.headers.push(Header { name: name.to_owned(), prefix, value: value.clone() });
         self
     }
 
-    pub(super) fn authorized(mut self, prefix: &'static str, value: &Secret) -> Self {
-        let name = "Authorization".to_owned();
-        self.headers.push(Header { name, prefix, value: value.clone() });
-        self
+    pub(super) fn with_headers(self, headers: &[(String, Secret)]) -> Self {
+        headers.iter().fold(self, |request, (name, value)| request.with_header(name, "", value))
+    }
+
+    pub(super) fn authorized(self, prefix: &'static str, value: &Secret) -> Self {
+        self.with_header("Authorization", prefix, value)
     }
 
     pub(super) const fn sent(self, repeat: Repeat, then: OnAccepted) -> Outgoing {
@@ -169,24 +175,20 @@ pub(super) fn bounded(key: &str, most: usize) -> String {
     }
     let hash = Sha256::digest(key.as_bytes());
     let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
-    let mut end = most.saturating_sub(DIGITS + 1);
-    while !key.is_char_boundary(end) {
-        end -= 1;
-    }
+    let mut ends = (0..=most.saturating_sub(DIGITS + 1)).rev();
+    let end = ends.find(|end| key.is_char_boundary(*end)).unwrap_or(0);
     format!("{}-{}", &key[..end], &hash[..DIGITS])
 }
 
 /// A text as a segment of a URL's path.
 pub(super) fn segment(text: &str) -> String {
-    let mut segment = String::new();
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            segment.push(char::from(byte));
-        } else {
-            segment.push_str(&format!("%{byte:02X}"));
+    let escaped = |byte: u8| match byte {
+        byte if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) => {
+            char::from(byte).to_string()
         }
-    }
-    segment
+        byte => format!("%{byte:02X}"),
+    };
+    text.bytes().map(escaped).collect()
 }
 
 #[cfg(test)]

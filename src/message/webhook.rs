@@ -6,21 +6,18 @@ use serde_json::{Value, json};
 
 use crate::model::target::Secret;
 
-use super::request::{ApiRequest, Context, Header, OnAccepted, Outgoing, Repeat};
+use super::request::{ApiRequest, Context, OnAccepted, Outgoing, Repeat};
 use super::text::{headline, readings, severity};
 
 pub(super) fn compose(url: &Secret, headers: &[(String, Secret)], cx: &Context<'_>) -> Outgoing {
-    let mut request = ApiRequest::post(url.clone(), "", document(cx));
-    request.headers.push(Header {
-        name: "Idempotency-Key".to_owned(),
-        prefix: "",
-        value: Secret::Literal(cx.news.id()),
-    });
-    request.with_headers(headers).sent(Repeat::Harmless, OnAccepted::Nothing)
+    let (id, document) = (Secret::Literal(cx.news.id()), document(cx));
+    let request = ApiRequest::post(url.clone(), "", document);
+    let request = request.with_header("Idempotency-Key", "", &id).with_headers(headers);
+    request.sent(Repeat::Harmless, OnAccepted::Nothing)
 }
 
-/// CloudEvents 1.0 in structured JSON. A receiver recognises an event by its source and id together,
-/// so sending one twice is harmless.
+/// CloudEvents 1.0 in structured JSON. A receiver recognises an event by its source and id
+/// together, so sending one twice is harmless.
 pub(super) fn compose_cloud_event(
     url: &Secret,
     source: &str,

@@ -60,21 +60,18 @@ impl Channels {
         let mut before = std::mem::take(&mut self.running);
         for channel in channels {
             let same = before.iter().position(|running| *running.channel == *channel);
-            let running = match same {
-                Some(place) => before.swap_remove(place),
-                None => self.start_one(channel),
-            };
-            self.running.push(running);
+            self.running.push(same.map_or_else(
+                || {
+                    let (queue, waiting) = mpsc::channel(MAX_WAITING);
+                    let channel = Arc::new(channel.clone());
+                    let worker = Worker::new(channel.clone(), self.shared.clone());
+                    Running { channel, queue, worker: tokio::spawn(worker.work(waiting)) }
+                },
+                |place| before.swap_remove(place),
+            ));
         }
         // Its queue is dropped here, so it ends when that is empty.
         self.leaving.extend(before.into_iter().map(|running| running.worker));
-    }
-
-    fn start_one(&self, channel: &Channel) -> Running {
-        let (queue, waiting) = mpsc::channel(MAX_WAITING);
-        let channel = Arc::new(channel.clone());
-        let worker = Worker::new(channel.clone(), self.shared.clone());
-        Running { channel, queue, worker: tokio::spawn(worker.work(waiting)) }
     }
 
     /// Queues a telling on every channel. What does not fit is reported like what fails.
@@ -82,18 +79,16 @@ impl Channels {
         let telling = Arc::new(telling);
         for running in &self.running {
             let full = running.queue.capacity() <= RESERVED && is_lesser(telling.news.change);
-            if full || running.queue.try_send(telling.clone()).is_err() {
-                self.drop_one(&running.channel, &telling);
+            if !full && running.queue.try_send(telling.clone()).is_ok() {
+                continue;
             }
+            let (channel, change) = (&running.channel, telling.news.change.word());
+            let failure = "dropped, too many messages are waiting already".to_owned();
+            tracing::error!(channel = %channel.name, change, "{failure}");
+            let announced = announced(channel, &telling, Memory::default(), Some(failure));
+            // Where even this does not fit the log has it.
+            drop(self.shared.announced.try_send(announced));
         }
-    }
-
-    fn drop_one(&self, channel: &Channel, telling: &Telling) {
-        let failure = "dropped, too many messages are waiting already".to_owned();
-        tracing::error!(channel = %channel.name, change = telling.news.change.word(), "{failure}");
-        let announced = announced(channel, telling, Memory::default(), Some(failure));
-        // Where even this does not fit the log has it.
-        drop(self.shared.announced.try_send(announced));
     }
 
     /// Waits until everything in the queues is done. Dropping the channels instead lets the workers

@@ -79,7 +79,7 @@ pub(super) fn announced(
 }
 
 /// What became of an alert that was sent; `None`: there was nothing to send.
-type Told = Option<Result<(), String>>;
+type Said = Option<Result<(), String>>;
 
 impl Worker {
     pub(super) fn new(channel: Arc<Channel>, shared: Shared) -> Self {
@@ -142,7 +142,7 @@ impl Worker {
 
     /// Sends the messages that an alert comes to. What may have been sent before a restart is sent
     /// again only where that does no harm.
-    async fn send_message(&mut self, telling: &Telling) -> Told {
+    async fn send_message(&mut self, telling: &Telling) -> Said {
         let mut told = None;
         let memory = self.memory(telling);
         for outgoing in compose(&self.channel, telling, &memory, &self.shared.sender) {
@@ -207,7 +207,7 @@ impl Worker {
     }
 
     /// Takes an alert into those that are open, and sends these.
-    async fn update_alerts(&mut self, telling: &Telling) -> Told {
+    async fn update_alerts(&mut self, telling: &Telling) -> Said {
         if !self.alerts.take(&self.channel, telling) {
             return None;
         }

@@ -7,14 +7,13 @@ use crate::model::entry::{
 };
 use crate::model::time::Timestamp;
 
-use super::compare::readings;
 use super::entry::event;
 use super::history::{moment, paint, times, why};
 use super::line::{
-    Paint, Style, after, caller, duration_ms, line, offset, pad, plain, sections, span_ms,
+    Paint, Screen, Style, after, caller, duration_ms, fact, facts, line, offset, pad, plain,
+    sections, span_ms,
 };
-use super::number::shown;
-use super::page::{Screen, fact, facts};
+use super::number::{readings, shown};
 use super::report::{group_list, others, reading_of};
 
 /// The end of a step's output that is shown, in lines; `--json` has all that was kept.
@@ -127,8 +126,8 @@ fn signals(deployment: &Detail, decision: Option<&Decision>) -> String {
             all.push(reading);
         }
     }
-    let row = |name: &str, cell: &dyn Fn(&(&str, &[SignalEvidence])) -> String| {
-        let cells = columns.iter().map(|column| format!(" {}", pad(&cell(column), READING)));
+    let row = |name: &str, cells: Vec<String>| {
+        let cells = cells.iter().map(|cell| format!(" {}", pad(cell, READING)));
         let text = pad(name, SIGNAL) + &cells.collect::<String>();
         format!("{}\n", text.trim_end())
     };
@@ -136,10 +135,12 @@ fn signals(deployment: &Detail, decision: Option<&Decision>) -> String {
         return String::new();
     }
     let rows = all.iter().map(|signal| {
-        row(&format!("  {}", plain(&signal.label())), &|(_, readings)| {
+        let cell = |(_, readings): &(&str, &[SignalEvidence])| {
             let found = reading_of(readings, signal);
             found.map_or("unknown".to_owned(), |reading| plain(&shown(reading, None)))
-        })
+        };
+        row(&format!("  {}", plain(&signal.label())), columns.iter().map(cell).collect())
     });
-    row("readings", &|(title, _)| (*title).to_owned()) + &rows.collect::<String>()
+    let titles = columns.iter().map(|(title, _)| (*title).to_owned());
+    row("readings", titles.collect()) + &rows.collect::<String>()
 }

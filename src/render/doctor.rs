@@ -2,8 +2,7 @@
 
 use crate::preflight::{Finding, FindingLevel, Inside, PreflightReport};
 
-use super::line::{Paint, Style, pad};
-use super::page::{Screen, paragraph};
+use super::line::{Paint, Screen, Style, pad, paragraph};
 
 /// Columns of the word at the left.
 const WORD: usize = 6;

@@ -6,8 +6,7 @@ use crate::engine::durable::drills::{DrillStatus, DrillStep};
 use crate::model::drill::DrillResult;
 use crate::model::time::Timestamp;
 
-use super::line::{WIDTH, after, clip, pad, plain, right, span, took, width};
-use super::page::paragraph;
+use super::line::{WIDTH, after, clip, pad, paragraph, plain, right, span, took, width};
 
 /// From the decision to the first step. For a rule that asks for no longer hold, detection to
 /// action takes no more than this.

@@ -9,8 +9,8 @@ use crate::model::entry::{
 use crate::model::live::Live;
 use crate::model::name::Version;
 
-use super::compare::{Units, readings};
 use super::line::{after, caller, count, list, span_ms, text, took};
+use super::number::{Units, readings};
 use super::people;
 
 /// When, which deployment and what, in one line without control characters.

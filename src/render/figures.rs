@@ -3,9 +3,8 @@
 use crate::history::{Counts, Figures, Hints, Period, Spread, Stats};
 use crate::model::signal::Unit;
 
-use super::line::{WIDTH, clip, list, more, pad, right, sections, took};
+use super::line::{WIDTH, clip, list, more, pad, paragraph, right, sections, took};
 use super::number::number;
-use super::page::paragraph;
 
 /// How many deployments a hint names; `--json` has all of them.
 const MAX_IDS: usize = 5;

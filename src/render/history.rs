@@ -3,8 +3,9 @@
 use crate::history::{Cause, DeploymentOutcome, Refused, Summary};
 use crate::model::time::Timestamp;
 
-use super::line::{Paint, Style, after, caller, line, list, more, names, pad, sections, took};
-use super::page::facts;
+use super::line::{
+    Paint, Style, after, caller, facts, line, list, more, names, pad, sections, took,
+};
 
 /// Columns of how it ended: the longest is `rollback failed`.
 const ENDING: usize = 15;

@@ -4,15 +4,13 @@
 use std::time::Duration;
 
 use crate::match_report::{
-    LimitUse, MatchReport, RuleMatch, SelectorMatch, SeriesCount, SignalMatch, TargetMatch,
+    LimitUse, MatchReport, RuleMatch, SelectorMatch, SignalMatch, TargetMatch,
 };
 use crate::model::entry::SignalEvidence;
 use crate::model::signal::Unit;
 
-use super::compare::Compared;
-use super::line::{Paint, Style, count, list, pad, plain, span, span_ms};
-use super::number::{number, reading};
-use super::page::{NAME, Screen};
+use super::line::{NAME, Paint, Screen, Style, count, list, pad, plain, span, span_ms};
+use super::number::{Compared, number, reading};
 
 /// Columns before what is said of a selector.
 const KEY: usize = 11;
@@ -119,29 +117,24 @@ fn more(page: &mut Screen, count: usize, shown: usize) {
 fn about_selector(page: &mut Screen, selector: &SelectorMatch, signal: &SignalMatch) {
     let total: usize = selector.series.iter().map(|found| found.count).sum();
     let is_wrong = selector.is_wrong(signal);
+    // How many series are where, if there is more than one place.
+    let shown = selector.series.iter().take(MAX_TARGETS);
+    let shown = list(shown.map(|at| format!("{} {}", at.target, at.count)));
+    let places = match selector.series.len() {
+        0 | 1 => String::new(),
+        all if all <= MAX_TARGETS => format!(" ({shown})"),
+        all => format!(" ({shown}, and {} more targets)", all - MAX_TARGETS),
+    };
     let text = match total {
         0 if is_wrong => format!("no series of {}", selector.selector),
         0 => format!("no series yet of {}", selector.selector),
-        _ => format!("{total} series of {}{}", selector.selector, places(&selector.series)),
+        _ => format!("{total} series of {}{}", selector.selector, places),
     };
     let paint = if is_wrong { Paint::Yellow } else { Paint::Dim };
     page.beside(&[(Paint::Dim, &pad(&format!("  {}", selector.key), KEY))], &text, paint);
     let Some(problem) = &selector.problem else { return };
     for text in std::iter::once(&problem.text).chain(&problem.hint) {
         page.beside(&[(Paint::Plain, &pad("", KEY))], text, Paint::Plain);
-    }
-}
-
-/// How many series are where, if there is more than one place.
-fn places(series: &[SeriesCount]) -> String {
-    if series.len() < 2 {
-        return String::new();
-    }
-    let shown =
-        list(series.iter().take(MAX_TARGETS).map(|at| format!("{} {}", at.target, at.count)));
-    match series.len().saturating_sub(MAX_TARGETS) {
-        0 => format!(" ({shown})"),
-        more => format!(" ({shown}, and {more} more targets)"),
     }
 }
 

@@ -14,14 +14,13 @@ use crate::model::name::SignalName;
 use crate::model::signal::Unit;
 use crate::model::time::Timestamp;
 
-use super::compare::{Units, comparisons, readings, unit_in};
 use super::entry::event_in;
 use super::history::{times, why};
 use super::line::{caller, duration_ms, list, offset, plain, sections, span, span_ms, took};
 use super::markdown::{
     block, bullets, code, code_cell, link, row, table_head, table_section, text,
 };
-use super::number::{number, shown};
+use super::number::{Units, comparisons, number, readings, shown, unit_in};
 use super::people;
 
 /// The end of a step's output that a report shows, in bytes. The journal has all that was kept.
@@ -60,6 +59,11 @@ pub fn report(incident: &Incident) -> String {
     };
     let (version, good) = (text(decision.version.as_str()), text(good));
     let story = Story { incident, conclusion, version, good };
+    let foot = format!(
+        "---\n\nWritten by rollguard from its journal, which has every entry in full. The hook was \
+         {}. Times are UTC.\n",
+        code(decision.hook.as_str())
+    );
     sections([
         story.head(),
         story.what_now(),
@@ -70,7 +74,7 @@ pub fn report(incident: &Incident) -> String {
         steps(entries),
         story.cure(),
         refusals(entries),
-        story.foot(),
+        foot,
     ])
 }
 
@@ -227,17 +231,16 @@ impl Story<'_> {
             let Event::Rollback(RollbackEvent::Cured { signals, .. }) = &entry.event else {
                 return None;
             };
-            let readings = list(signals.iter().map(|signal| self.reading(signal)));
+            let readings = list(signals.iter().map(|signal| {
+                let unit = unit_in(&self.incident.units, &signal.signal);
+                let value = signal.value.map(|value| number(value, unit));
+                let value = value.or(signal.no_data.clone()).unwrap_or_default();
+                format!("{} {}", text(&signal.label()), text(&value))
+            }));
             Some(format!("seen at {}, with {readings}", entry.at))
         });
         let seen = seen.unwrap_or("it was not seen".to_owned());
         format!("## The cure\n\n- wanted: {}\n- {seen}\n", code(wanted))
-    }
-
-    fn reading(&self, signal: &SignalEvidence) -> String {
-        let unit = unit_in(&self.incident.units, &signal.signal);
-        let value = signal.value.map(|value| number(value, unit)).or(signal.no_data.clone());
-        format!("{} {}", text(&signal.label()), text(&value.unwrap_or_default()))
     }
 
     fn deciding_rule(&self) -> String {
@@ -262,14 +265,6 @@ impl Story<'_> {
             ("owner", about.owner.as_deref().map(text)),
         ];
         format!("## The deciding rule: {}\n\n{}", code(rule.rule.as_str()), bullets(facts))
-    }
-
-    fn foot(&self) -> String {
-        let hook = code(self.incident.decision.hook.as_str());
-        format!(
-            "---\n\nWritten by rollguard from its journal, which has every entry in full. The \
-             hook was {hook}. Times are UTC.\n"
-        )
     }
 }
 

@@ -15,14 +15,12 @@ use crate::model::rule::Severity;
 use crate::model::signal::Unit;
 use crate::model::time::Timestamp;
 
-use super::compare::comparisons;
 use super::drill::last_drill;
 use super::line::{
-    Paint, Style, after, clip, count, duration_ms, list, more, names, pad, plain, span, span_ms,
-    width,
+    Paint, Screen, Style, after, clip, count, duration_ms, list, more, names, pad, plain, span,
+    span_ms, width,
 };
-use super::number::{number, shown};
-use super::page::Screen;
+use super::number::{comparisons, number, shown};
 use super::people;
 
 /// The most groups of a signal or a rule that are shown; the JSON has more.
@@ -219,11 +217,7 @@ fn about_target(page: &mut Screen, target: &TargetStatus) {
             page.row(&target.name, Paint::Green, "up", &rest);
         }
     }
-    pace(page, target);
-}
-
-/// How often it is sampled, where that is not as configured or not as wanted.
-fn pace(page: &mut Screen, target: &TargetStatus) {
+    // How often it is sampled, where that is not as configured or not as wanted.
     let sharpened = format!("sharpened to {}", duration_ms(target.interval_ms));
     match target.pace {
         Pace::Plain => {}

@@ -3,7 +3,7 @@
 use crate::history::{Integrity, Noted, Verification};
 use crate::record::{Broken, Torn};
 
-use super::page::facts;
+use super::line::facts;
 
 /// The findings about the journal at `path`.
 pub fn verification(path: &str, found: &Verification) -> String {
