@@ -45,10 +45,11 @@ use crate::engine::policy::quarantine;
 use crate::engine::policy::{budget, refusal};
 use crate::engine::rules::evaluator::Evaluator;
 use crate::engine::rules::state::RuleState;
-use crate::engine::run::drill::{self, DrillRunner, DrillStep};
+use crate::engine::run::attempts::RunStep;
+use crate::engine::run::drill::{self, DrillRunner};
 use crate::engine::run::order::Occasion;
-use crate::engine::run::rollback::{Need, Rollback};
-use crate::engine::run::stage_entry::{EntryStep, StageEntry};
+use crate::engine::run::rollback::Rollback;
+use crate::engine::run::stage_entry::StageEntry;
 use crate::engine::run::{along, manual_rollback};
 use crate::engine::sampling::interval::{Deciding, PaceChange, Sampling};
 use crate::engine::view::evidence;
@@ -250,7 +251,7 @@ impl Guard {
     pub fn stop(&mut self, now: Moment, by: Caller) -> Vec<Effect> {
         self.record(now, DaemonEvent::Stopped { by });
         let step = self.drills.close(&mut Cx::new(now, &self.evaluator, &mut self.log));
-        self.follow_drill(now, step);
+        self.provide(now, step);
         self.effects()
     }
 
@@ -547,12 +548,11 @@ impl Guard {
         let cx = &mut Cx::new(now, &self.evaluator, &mut self.log);
         self.rollback.decide(cx, case);
         // The rollback starts after this one's end, whatever that is.
-        let (DrillStep::Nothing | DrillStep::Ended) =
-            self.drills.call_off(cx, "a rollback must start");
+        let _ = self.drills.call_off(cx, "a rollback must start");
         let need = match self.drills.deadline() {
             Some(until) => {
                 self.rollback.wait_until(until);
-                Need::Nothing
+                RunStep::Nothing
             }
             None => self.rollback.pursue(cx),
         };
@@ -575,12 +575,23 @@ impl Guard {
         self.provide(now, need);
     }
 
-    /// Does what a rollback needs.
-    fn provide(&mut self, now: Moment, need: Need) {
-        match need {
-            Need::Nothing => {}
-            Need::Check { number } => self.begin_check(now, CheckPurpose::Resume { number }),
-            Need::LiveVersion => self.live.look_soon(self.evaluator.plan(), now.at),
+    /// Does what a run needs.
+    fn provide(&mut self, now: Moment, step: RunStep) {
+        match step {
+            RunStep::Nothing => {}
+            RunStep::Check { number } => self.begin_check(now, CheckPurpose::Resume { number }),
+            RunStep::LiveVersion => self.live.look_soon(self.evaluator.plan(), now.at),
+            RunStep::Entered => {
+                // What was seen before it had its traffic says nothing of it.
+                self.stage_gate.start_anew(now.at);
+                self.go_along(now, Milestone::Stage);
+            }
+            RunStep::StrayEnded => self.carry_on(now),
+            RunStep::DrillEnded => {
+                let cx = &mut Cx::new(now, &self.evaluator, &mut self.log);
+                let step = self.rollback.stop_waiting(cx);
+                self.provide(now, step);
+            }
         }
     }
 
@@ -589,13 +600,13 @@ impl Guard {
         let cx = &mut Cx::new(now, &self.evaluator, &mut self.log);
         if outcome.attempt.entering.is_some() {
             if let Some(step) = self.stage_entry.settle(cx, outcome) {
-                self.follow_entry(now, step);
+                self.provide(now, step);
                 self.keep_pace(now.at);
             }
             return self.finish(now);
         }
         let step = self.drills.settle(cx, outcome);
-        self.follow_drill(now, step);
+        self.provide(now, step);
         let cx = &mut Cx::new(now, &self.evaluator, &mut self.log);
         if let Some(need) = self.rollback.settle(cx, outcome) {
             self.provide(now, need);
@@ -607,31 +618,19 @@ impl Guard {
     /// Does what comes next in entering the stage.
     fn pursue_entering(&mut self, now: Moment) {
         let step = self.stage_entry.pursue(&mut Cx::new(now, &self.evaluator, &mut self.log));
-        self.follow_entry(now, step);
+        self.provide(now, step);
     }
 
     /// Looks whether what entering the stage waits for has come.
     fn wake_stage_entry(&mut self, now: Moment) {
         let step = self.stage_entry.wake(&mut Cx::new(now, &self.evaluator, &mut self.log));
-        self.follow_entry(now, step);
+        self.provide(now, step);
     }
 
     /// Goes on with entering a stage that the journal left open.
     fn resume_entering(&mut self, now: Moment) {
         let step = self.stage_entry.resume(&mut Cx::new(now, &self.evaluator, &mut self.log));
-        self.follow_entry(now, step);
-    }
-
-    fn follow_entry(&mut self, now: Moment, step: EntryStep) {
-        match step {
-            EntryStep::Nothing => {}
-            EntryStep::Entered => {
-                // What was seen before it had its traffic says nothing of it.
-                self.stage_gate.start_anew(now.at);
-                self.go_along(now, Milestone::Stage);
-            }
-            EntryStep::StrayEnded => self.carry_on(now),
-        }
+        self.provide(now, step);
     }
 
     /// Goes on with what waited for the end of an attempt that was called off.
@@ -682,19 +681,7 @@ impl Guard {
     /// Does what a drill waited for, where its time has come.
     fn wake_drill(&mut self, now: Moment) {
         let step = self.drills.wake(&mut Cx::new(now, &self.evaluator, &mut self.log));
-        self.follow_drill(now, step);
-    }
-
-    /// Lets a rollback that waits for the end of a drill go on.
-    fn follow_drill(&mut self, now: Moment, step: DrillStep) {
-        match step {
-            DrillStep::Nothing => {}
-            DrillStep::Ended => {
-                let cx = &mut Cx::new(now, &self.evaluator, &mut self.log);
-                let need = self.rollback.stop_waiting(cx);
-                self.provide(now, need);
-            }
-        }
+        self.provide(now, step);
     }
 
     /// Runs the hook that goes along with a milestone.

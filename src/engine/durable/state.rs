@@ -7,7 +7,7 @@ use crate::model::deployment::MAX_ROLLBACKS;
 use crate::model::entry::{
     ApprovalEvent, Attempt, AttemptEvent, Caller, Decision, DeploymentBegun, DeploymentEvent,
     Entry, Event, Frozen, LiveEvent, PauseEvent, Refusal, RollbackEvent, RuleEvent, SignalEvidence,
-    StageEvent,
+    StageEvent, Trigger,
 };
 use crate::model::name::{DeploymentId, RuleName, ServiceName, StageName, Version};
 use crate::model::time::Timestamp;
@@ -349,6 +349,11 @@ impl Deployment {
             self.entries.remove(aside);
         }
         self.entries.push(entry.clone());
+    }
+
+    /// What a rollback was decided for.
+    pub(crate) fn trigger(&self) -> Option<&Trigger> {
+        self.decision.as_ref().map(|(_, decision)| &decision.trigger)
     }
 
     fn rolls_back_with(&self, attempt: &Attempt) -> bool {

@@ -30,13 +30,11 @@ pub(crate) fn tell_by(
     let rule = rule.map(|ix| evidence::of_rule(cx.evaluator, ix, cx.now));
     let signals = evidence::of_signals(cx.evaluator);
     let context = HookContext {
-        deployment: deployment.into(),
-        occasion,
-        at: cx.now.wall,
         reason,
         rule: rule.as_ref(),
-        trigger: deployment.decision.as_ref().map(|(_, decision)| &decision.trigger),
+        trigger: deployment.trigger(),
         signals: &signals,
+        ..HookContext::of(deployment, occasion, cx.now.wall)
     };
     let notice = context.notice(plan.hook(hook));
     cx.push(Effect::Notify(Box::new(notice)));

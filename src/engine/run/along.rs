@@ -2,7 +2,7 @@
 //! the critical path, and nothing depends on what becomes of it.
 
 use crate::model::deployment::Milestone;
-use crate::model::entry::{NoticeEvent, Refusal, Trigger};
+use crate::model::entry::{NoticeEvent, Refusal};
 use crate::model::hook::Placeholder;
 use crate::model::index::HookIx;
 
@@ -24,22 +24,15 @@ pub(crate) fn run(cx: &mut Cx<'_>, on: Milestone) {
     }
     cx.record(NoticeEvent::HookBegun { hook: hook.name.clone(), on });
     let Some(current) = cx.current() else { return };
-    let trigger = current.decision.as_ref().map(|(_, decision)| &decision.trigger);
-    let signals = evidence::of_signals(cx.evaluator);
-    let context = HookContext {
-        deployment: current.into(),
-        occasion: match on {
-            Milestone::Begin => Occasion::OnBegin,
-            Milestone::Stage => Occasion::OnStage,
-            Milestone::Trip => Occasion::OnTrip,
-            Milestone::Commit => Occasion::OnCommit,
-        },
-        at: cx.now.wall,
-        reason: trigger.map_or("", Trigger::reason),
-        rule: trigger.and_then(Trigger::rule),
-        trigger,
-        signals: &signals,
+    let occasion = match on {
+        Milestone::Begin => Occasion::OnBegin,
+        Milestone::Stage => Occasion::OnStage,
+        Milestone::Trip => Occasion::OnTrip,
+        Milestone::Commit => Occasion::OnCommit,
     };
+    let (trigger, signals) = (current.trigger(), evidence::of_signals(cx.evaluator));
+    let context = HookContext::of(current, occasion, cx.now.wall).triggered_by(trigger);
+    let context = HookContext { signals: &signals, ..context };
     let notice = context.notice(hook);
     cx.push(Effect::GoAlong(Box::new(notice)));
 }

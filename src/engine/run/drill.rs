@@ -8,47 +8,35 @@
 use std::time::Duration;
 
 use crate::model::drill::{DrillEnd, DrillRefusal, DrillResult, DrillSettings, DrillStart, Reach};
-use crate::model::entry::{Attempt, Caller, DrillEvent, StepResult};
+use crate::model::entry::{Caller, DrillEvent, StepResult};
 use crate::model::hook::{Hook, Placeholder};
 use crate::model::name::{DeploymentId, HookName};
-use crate::model::time::Instant;
+use crate::model::time::{Instant, millis};
 
-use super::attempts::{Choose, HookRun};
-use super::order::{HookContext, Occasion};
+use super::attempts::{Awaits, Choose, HookRun, RunKind, RunStep};
 use super::procedure::{self, Next};
 use crate::engine::context::Cx;
 use crate::engine::durable::state::Phase;
 use crate::engine::effect::{DrillEffect, Effect, Outcome};
-use crate::engine::view::evidence;
+
+const KIND: RunKind = RunKind::Drill;
 
 /// How long a step of a drill that is called off has between TERM and KILL, and therefore the most
 /// that a rollback waits for it: a program that cleans up takes less, and detection to action is
 /// to take no more than 30 s.
 pub const CALL_OFF_GRACE: Duration = Duration::from_secs(3);
 
-/// What hooks get as the reason.
-const REASON: &str = "drill";
-
 /// What became of a step that was ended because its drill was called off.
 const CALLED_OFF: &str = "called off";
-
-/// What says that it is a drill, beside the rest of a step's environment.
-const VARIABLE: &str = "ROLLGUARD_DRILL";
 
 /// The drill under way, and whether there may be another.
 #[derive(Debug, Default)]
 pub(crate) struct DrillRunner {
-    run: Option<Drill>,
-    is_closed: bool,
-}
-
-/// A drill under way.
-#[derive(Debug)]
-struct Drill {
-    id: DeploymentId,
-    attempts: HookRun,
+    /// Without a hook there is no drill under way.
+    run: HookRun,
     begun: Instant,
     call_off: Option<CallOff>,
+    is_closed: bool,
 }
 
 /// A drill whose attempt is being ended.
@@ -59,20 +47,10 @@ struct CallOff {
     why: String,
 }
 
-/// Whether a drill goes on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use]
-pub(crate) enum DrillStep {
-    /// It goes on, or there is none.
-    Nothing,
-    /// It has ended: what waited for that goes on.
-    Ended,
-}
-
 impl DrillRunner {
     /// Whether a drill is under way.
     pub(crate) const fn is_drilling(&self) -> bool {
-        self.run.is_some()
+        self.run.hook().is_some()
     }
 
     /// Begins a drill because somebody asks for it. Returns its id and what it does, in a line.
@@ -90,12 +68,11 @@ impl DrillRunner {
         let DrillSettings { service, good, version, .. } = settings;
         let start = DrillStart { hook: hook.name.clone(), steps, service, version, good, by };
         cx.record_for(Some(id.clone()), DrillEvent::Begun(start));
-        let attempts = HookRun::new(hook, cx.now.at, Duration::ZERO);
-        self.run = Some(Drill { id: id.clone(), attempts, begun: cx.now.at, call_off: None });
-        match self.follow(cx, procedure::next) {
-            // No rollback can wait for it yet.
-            DrillStep::Nothing | DrillStep::Ended => Ok((id, message)),
-        }
+        self.run = HookRun::new(hook, cx.now.at, Duration::ZERO);
+        self.begun = cx.now.at;
+        // No rollback can wait for its end yet.
+        let _ = self.follow(cx, procedure::next);
+        Ok((id, message))
     }
 
     /// What would be drilled, unless something speaks against it.
@@ -129,8 +106,8 @@ impl DrillRunner {
         {
             return Err(DrillRefusal::RollingBack(current.id.clone()));
         }
-        if let Some(drill) = &self.run {
-            return Err(DrillRefusal::Drilling(drill.id.clone()));
+        if let Some(drill) = cx.state().drills.open() {
+            return Err(DrillRefusal::Drilling(drill.drill.clone()));
         }
         if self.is_closed {
             return Err(DrillRefusal::Stopping);
@@ -140,35 +117,27 @@ impl DrillRunner {
 
     /// When [`wake`](Self::wake) must be called at the latest.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        let drill = self.run.as_ref()?;
-        drill.call_off.as_ref().map(|call_off| call_off.until).or(drill.attempts.deadline())
+        self.call_off.as_ref().map(|call_off| call_off.until).or(self.run.deadline())
     }
 
     /// Does what a drill waited for, where its time has come.
-    pub(crate) fn wake(&mut self, cx: &mut Cx<'_>) -> DrillStep {
-        let Some(drill) = &mut self.run else { return DrillStep::Nothing };
-        match &drill.call_off {
+    pub(crate) fn wake(&mut self, cx: &mut Cx<'_>) -> RunStep {
+        match &self.call_off {
             Some(call_off) if call_off.until <= cx.now.at => {
                 let why = format!("{}; what it ran was still there", call_off.why);
                 self.end(cx, DrillResult::CalledOff, Some(why))
             }
-            Some(_) => DrillStep::Nothing,
-            None if drill.attempts.end_pause(cx.now.at) => {
-                self.follow(cx, procedure::next_after_pause)
-            }
-            None => DrillStep::Nothing,
+            None if self.run.end_pause(cx.now.at) => self.follow(cx, procedure::next_after_pause),
+            Some(_) | None => RunStep::Nothing,
         }
     }
 
     /// Takes in what became of an attempt, if it is one of the drill under way.
-    pub(crate) fn settle(&mut self, cx: &mut Cx<'_>, outcome: &Outcome) -> DrillStep {
-        let Some(drill) = &self.run else { return DrillStep::Nothing };
-        if outcome.deployment != drill.id
-            || cx.state().drills.open_attempt().as_ref() != Some(&outcome.attempt)
-        {
-            return DrillStep::Nothing;
+    pub(crate) fn settle(&mut self, cx: &mut Cx<'_>, outcome: &Outcome) -> RunStep {
+        if !self.is_drilling() || !KIND.awaits(cx, outcome) {
+            return RunStep::Nothing;
         }
-        let call_off = drill.call_off.clone();
+        let call_off = self.call_off.clone();
         let mut outcome = outcome.clone();
         // It was ended, which is not what an interruption is.
         let was_ended = matches!(outcome.result, StepResult::Unknown | StepResult::TimedOut);
@@ -183,23 +152,21 @@ impl DrillRunner {
     }
 
     /// Calls the drill under way off, if there is one.
-    pub(crate) fn call_off(&mut self, cx: &mut Cx<'_>, why: &str) -> DrillStep {
-        match &mut self.run {
-            Some(drill) if drill.call_off.is_none() => {
-                if !drill.attempts.is_attempting() {
-                    return self.end(cx, DrillResult::CalledOff, Some(why.to_owned()));
-                }
-                let (until, why) = (cx.now.at.after(CALL_OFF_GRACE), why.to_owned());
-                drill.call_off = Some(CallOff { until, why });
-                cx.push(Effect::Drill(DrillEffect::CallOff));
-                DrillStep::Nothing
-            }
-            Some(_) | None => DrillStep::Nothing,
+    pub(crate) fn call_off(&mut self, cx: &mut Cx<'_>, why: &str) -> RunStep {
+        if !self.is_drilling() || self.call_off.is_some() {
+            return RunStep::Nothing;
         }
+        let why = why.to_owned();
+        if self.run.awaits() != Awaits::Outcome {
+            return self.end(cx, DrillResult::CalledOff, Some(why));
+        }
+        self.call_off = Some(CallOff { until: cx.now.at.after(CALL_OFF_GRACE), why });
+        cx.push(Effect::Drill(DrillEffect::CallOff));
+        RunStep::Nothing
     }
 
     /// There is no drill from here on.
-    pub(crate) fn close(&mut self, cx: &mut Cx<'_>) -> DrillStep {
+    pub(crate) fn close(&mut self, cx: &mut Cx<'_>) -> RunStep {
         self.is_closed = true;
         self.call_off(cx, "rollguard was told to stop")
     }
@@ -207,17 +174,19 @@ impl DrillRunner {
     /// Nothing can be recorded any more.
     pub(crate) fn halt(&mut self, cx: &mut Cx<'_>) {
         self.is_closed = true;
-        if self.run.take().is_some() {
+        if self.is_drilling() {
+            *self = Self { is_closed: true, ..Self::default() };
             cx.push(Effect::Drill(DrillEffect::CallOff));
         }
     }
 
-    fn follow(&mut self, cx: &mut Cx<'_>, choose: Choose) -> DrillStep {
-        let Some(drill) = &mut self.run else { return DrillStep::Nothing };
-        let progress = &cx.state().drills.progress;
-        match drill.attempts.advance(cx.now.at, &drill.id, progress, choose) {
-            Next::Start { number, pause } if pause.is_zero() => self.start_attempt(cx, number),
-            Next::Await | Next::Start { .. } => DrillStep::Nothing,
+    fn follow(&mut self, cx: &mut Cx<'_>, choose: Choose) -> RunStep {
+        match self.run.advance(cx, KIND, choose) {
+            Next::Start { number, pause } if pause.is_zero() => {
+                self.run.start(cx, KIND, number);
+                RunStep::Nothing
+            }
+            Next::Await | Next::Start { .. } => RunStep::Nothing,
             // No cure of a drill can be seen.
             Next::LookForCure(_) => self.follow(cx, procedure::next_without_cure),
             Next::Verify => self.end(cx, DrillResult::Done, None),
@@ -225,50 +194,29 @@ impl DrillRunner {
         }
     }
 
-    fn start_attempt(&mut self, cx: &mut Cx<'_>, number: u32) -> DrillStep {
-        let (Some(drill), Some(open)) = (&mut self.run, cx.state().drills.open()) else {
-            return DrillStep::Nothing;
-        };
-        let step = cx.state().drills.progress.step;
-        let attempt = Attempt::of(drill.attempts.hook().name.clone(), step, number);
-        let context = HookContext {
-            deployment: open.into(),
-            occasion: Occasion::Drill,
-            at: cx.now.wall,
-            reason: REASON,
-            rule: None,
-            trigger: None,
-            signals: &[],
-        };
-        let mut order = drill.attempts.order(cx.now.at, &context, attempt);
-        order.env.push((VARIABLE, "1".to_owned()));
-        if let Some(order) = drill.attempts.start(cx, order) {
-            cx.push(Effect::Drill(DrillEffect::Run(order)));
-        }
-        DrillStep::Nothing
+    fn end(&mut self, cx: &mut Cx<'_>, result: DrillResult, why: Option<String>) -> RunStep {
+        let took_ms = millis(cx.now.at.since(self.begun));
+        *self = Self { is_closed: self.is_closed, ..Self::default() };
+        record_end(cx, DrillEnd { result, why, took_ms });
+        RunStep::DrillEnded
     }
+}
 
-    fn end(&mut self, cx: &mut Cx<'_>, result: DrillResult, why: Option<String>) -> DrillStep {
-        let Some(drill) = self.run.take() else { return DrillStep::Nothing };
-        let took_ms = evidence::millis(cx.now.at.since(drill.begun));
-        let end = DrillEnd { result, why, took_ms };
-        cx.record_for(Some(drill.id), DrillEvent::Done(end));
-        DrillStep::Ended
-    }
+fn record_end(cx: &mut Cx<'_>, end: DrillEnd) {
+    let id = cx.state().drills.open().map(|open| open.drill.clone());
+    cx.record_for(id, DrillEvent::Done(end));
 }
 
 /// Ends a drill that an earlier guard left open: what it ran may still be there.
 pub(crate) fn end_old(cx: &mut Cx<'_>) {
     let Some(open) = cx.state().drills.open() else { return };
-    let (id, begun) = (open.drill.clone(), open.begun);
+    let took_ms = millis(cx.now.wall.since(open.begun));
     if let Some(attempt) = cx.state().drills.open_attempt() {
-        let (deployment, timeout) = (id.clone(), Duration::ZERO);
+        let (deployment, timeout) = (open.drill.clone(), Duration::ZERO);
         cx.push(Effect::Inspect { deployment, attempt, timeout });
     }
-    let took_ms = evidence::millis(cx.now.wall.since(begun));
     let why = Some("rollguard ended in the middle of it".to_owned());
-    let end = DrillEnd { result: DrillResult::CalledOff, why, took_ms };
-    cx.record_for(Some(id), DrillEvent::Done(end));
+    record_end(cx, DrillEnd { result: DrillResult::CalledOff, why, took_ms });
 }
 
 /// The first step, from 1, that changes something and does not say where by what is other in a

@@ -9,4 +9,3 @@ pub(crate) mod order;
 pub(crate) mod procedure;
 pub(crate) mod rollback;
 pub(crate) mod stage_entry;
-pub(crate) mod verify;

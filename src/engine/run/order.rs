@@ -20,6 +20,9 @@ const NOTICE_STRIDE: u32 = 1000;
 /// Attempt numbers from here on are those of notices that no record precedes.
 const WITHOUT_JOURNAL: u32 = 1 << 31;
 
+/// What the hook of a drill gets as the reason.
+const DRILL: &str = "drill";
+
 /// Why a hook is run, as its standard input says it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -61,83 +64,98 @@ pub(crate) enum Occasion {
     JournalLost,
 }
 
-/// The JSON document on a hook's standard input.
-#[derive(Serialize)]
-struct HookDocument<'a> {
-    occasion: Occasion,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    drill: bool,
-    at: Timestamp,
-    deployment: &'a str,
-    service: &'a str,
-    version: &'a str,
-    good: Option<&'a str>,
-    hook: &'a str,
-    step: u32,
-    attempt: u32,
-    key: &'a str,
-    reason: &'a str,
-    rule: Option<&'a RuleEvidence>,
-    trigger: Option<&'a Trigger>,
-    signals: &'a [SignalEvidence],
-}
-
-/// What a hook is run for: a deployment, or what a drill puts in its place.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct HookSubject<'a> {
-    id: &'a DeploymentId,
-    service: &'a ServiceName,
-    version: &'a Version,
-    good: Option<&'a Version>,
-    stage: Option<&'a StageName>,
-    /// How many entries concern it.
-    records: u32,
-}
-
-impl<'a> From<&'a Deployment> for HookSubject<'a> {
-    fn from(of: &'a Deployment) -> Self {
-        Self {
-            id: &of.id,
-            service: &of.service,
-            version: &of.version,
-            good: of.good.as_ref(),
-            stage: of.stage.as_ref(),
-            records: of.records,
-        }
-    }
-}
-
-impl<'a> From<&'a DrillStatus> for HookSubject<'a> {
-    fn from(of: &'a DrillStatus) -> Self {
-        let DrillStatus { drill: id, service, version, good, .. } = of;
-        Self { id, service, version, good: Some(good), stage: None, records: 0 }
-    }
-}
-
-/// What a hook is told.
+/// What a hook is told: a deployment, or what a drill puts in its place, and why it is run. It is
+/// also the JSON document on a step's standard input.
+#[derive(Clone, Copy, Debug, Serialize)]
 pub(crate) struct HookContext<'a> {
-    pub(crate) deployment: HookSubject<'a>,
     pub(crate) occasion: Occasion,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) drill: bool,
     pub(crate) at: Timestamp,
+    pub(crate) deployment: &'a DeploymentId,
+    pub(crate) service: &'a ServiceName,
+    pub(crate) version: &'a Version,
+    pub(crate) good: Option<&'a Version>,
+    /// The attempt; it is filled in for each order.
+    pub(crate) hook: &'a str,
+    pub(crate) step: u32,
+    pub(crate) attempt: u32,
+    pub(crate) key: &'a str,
     pub(crate) reason: &'a str,
     pub(crate) rule: Option<&'a RuleEvidence>,
     pub(crate) trigger: Option<&'a Trigger>,
     pub(crate) signals: &'a [SignalEvidence],
+    #[serde(skip)]
+    pub(crate) stage: Option<&'a StageName>,
+    /// How many entries concern the deployment.
+    #[serde(skip)]
+    pub(crate) records: u32,
 }
 
-impl HookContext<'_> {
+impl<'a> HookContext<'a> {
+    /// What a hook is told of a deployment, without a reason and readings.
+    pub(crate) fn of(of: &'a Deployment, occasion: Occasion, at: Timestamp) -> Self {
+        let (good, stage, records) = (of.good.as_ref(), of.stage.as_ref(), of.records);
+        let names = Self::new(&of.id, &of.service, &of.version, good);
+        Self { occasion, at, stage, records, ..names }
+    }
+
+    /// The same of what a drill puts in the place of a deployment.
+    pub(crate) fn of_drill(of: &'a DrillStatus, at: Timestamp) -> Self {
+        let names = Self::new(&of.drill, &of.service, &of.version, Some(&of.good));
+        Self { occasion: Occasion::Drill, drill: true, at, reason: DRILL, ..names }
+    }
+
+    fn new(
+        deployment: &'a DeploymentId,
+        service: &'a ServiceName,
+        version: &'a Version,
+        good: Option<&'a Version>,
+    ) -> Self {
+        Self {
+            occasion: Occasion::Rollback,
+            drill: false,
+            at: Timestamp::default(),
+            deployment,
+            service,
+            version,
+            good,
+            hook: "",
+            step: 0,
+            attempt: 0,
+            key: "",
+            reason: "",
+            rule: None,
+            trigger: None,
+            signals: &[],
+            stage: None,
+            records: 0,
+        }
+    }
+
+    /// The same with what a rollback was decided for.
+    pub(crate) fn triggered_by(self, trigger: Option<&'a Trigger>) -> Self {
+        let (reason, rule) = (trigger.map_or("", Trigger::reason), trigger.and_then(Trigger::rule));
+        Self { reason, rule, trigger, ..self }
+    }
+
     /// One attempt at a step.
     pub(crate) fn order(&self, hook: &Hook, step: &Step, attempt: Attempt) -> Order {
-        let key = attempt.key(self.deployment.id);
-        let number = attempt.number.to_string();
-        let fill = |template: &Template| template.fill(|p| self.value(p, &key, &number));
-        let action = step.action.map(&fill);
+        let (key, number) = (attempt.key(self.deployment), attempt.number.to_string());
+        let told = HookContext {
+            hook: hook.name.as_str(),
+            step: attempt.step,
+            attempt: attempt.number,
+            key: &key,
+            ..*self
+        };
+        let action = step.action.map(&|text: &Template| text.fill(|p| told.value(p, &number)));
         let rerun = if step.idempotent { Rerun::Safe } else { Rerun::Never };
-        let env = Placeholder::ALL.map(|(_, placeholder)| {
-            (variable(placeholder), self.value(placeholder, &key, &number).to_owned())
-        });
-        let document = self.document(hook, &attempt, &key);
-        let deployment = self.deployment.id.clone();
+        let env = Placeholder::ALL
+            .map(|(_, place)| (variable(place), told.value(place, &number).to_owned()));
+        let document = serde_json::to_string(&told);
+        let document = document.expect("plain data with string keys always serializes");
+        let deployment = self.deployment.clone();
         let (timeout, env) = (step.timeout, env.into());
         Order { deployment, attempt, action, rerun, timeout, env, document }
     }
@@ -147,72 +165,32 @@ impl HookContext<'_> {
     /// that the journal refused is forgotten by the next start, so without a journal they are
     /// numbered by the time.
     pub(crate) fn notice(&self, hook: &Hook) -> Notice {
-        let first = match self.occasion {
-            Occasion::Rollback
-            | Occasion::Drill
-            | Occasion::Refused
-            | Occasion::AwaitingApproval
-            | Occasion::Denied
-            | Occasion::Paused
-            | Occasion::Resumed
-            | Occasion::RollbackFailed
-            | Occasion::Enter
-            | Occasion::StageNotEntered
-            | Occasion::StageOverdue
-            | Occasion::OnBegin
-            | Occasion::OnStage
-            | Occasion::OnTrip
-            | Occasion::OnCommit
-            | Occasion::TelemetryLost => {
-                self.deployment.records.saturating_mul(NOTICE_STRIDE).min(WITHOUT_JOURNAL - 1)
-            }
-            Occasion::JournalLost => WITHOUT_JOURNAL | numbered_by_time(self.at),
+        let first = if self.occasion == Occasion::JournalLost {
+            WITHOUT_JOURNAL | numbered_by_time(self.at)
+        } else {
+            self.records.saturating_mul(NOTICE_STRIDE).min(WITHOUT_JOURNAL - 1)
         };
-        let steps = hook.steps.iter().enumerate().map(|(place, step)| {
-            let place = u32::try_from(place).unwrap_or(u32::MAX);
-            let attempt = Attempt::of(hook.name.clone(), place, 1);
-            let mut order = self.order(hook, step, attempt);
+        let steps = hook.steps.iter().zip(0..).map(|(step, place)| {
+            let mut order = self.order(hook, step, Attempt::of(hook.name.clone(), place, 1));
             order.attempt.number = order.attempt.number.saturating_add(first);
             NoticeStep { order, attempts: step.attempts, backoff: step.backoff }
         });
-        let deployment = self.deployment.id.clone();
-        let (hook, timeout) = (hook.name.clone(), hook.timeout);
-        Notice { hook, deployment, steps: steps.collect(), timeout }
+        let (steps, deployment) = (steps.collect(), self.deployment.clone());
+        Notice { hook: hook.name.clone(), deployment, steps, timeout: hook.timeout }
     }
 
-    fn value<'a>(&'a self, placeholder: Placeholder, key: &'a str, number: &'a str) -> &'a str {
+    fn value<'v>(&'v self, placeholder: Placeholder, number: &'v str) -> &'v str {
         match placeholder {
-            Placeholder::Service => self.deployment.service.as_str(),
-            Placeholder::Version => self.deployment.version.as_str(),
-            Placeholder::Good => self.deployment.good.map_or("", Version::as_str),
-            Placeholder::Deployment => self.deployment.id.as_str(),
-            Placeholder::Stage => self.deployment.stage.map_or("", StageName::as_str),
+            Placeholder::Service => self.service.as_str(),
+            Placeholder::Version => self.version.as_str(),
+            Placeholder::Good => self.good.map_or("", Version::as_str),
+            Placeholder::Deployment => self.deployment.as_str(),
+            Placeholder::Stage => self.stage.map_or("", StageName::as_str),
             Placeholder::Rule => self.rule.map_or("", |rule| rule.rule.as_str()),
             Placeholder::Reason => self.reason,
-            Placeholder::Key => key,
+            Placeholder::Key => self.key,
             Placeholder::Attempt => number,
         }
-    }
-
-    fn document(&self, hook: &Hook, attempt: &Attempt, key: &str) -> String {
-        let document = HookDocument {
-            occasion: self.occasion,
-            drill: self.occasion == Occasion::Drill,
-            at: self.at,
-            deployment: self.deployment.id.as_str(),
-            service: self.deployment.service.as_str(),
-            version: self.deployment.version.as_str(),
-            good: self.deployment.good.map(Version::as_str),
-            hook: hook.name.as_str(),
-            step: attempt.step,
-            attempt: attempt.number,
-            key,
-            reason: self.reason,
-            rule: self.rule,
-            trigger: self.trigger,
-            signals: self.signals,
-        };
-        serde_json::to_string(&document).expect("plain data with string keys always serializes")
     }
 }
 

@@ -1,39 +1,49 @@
 //! The rollback: one decision, its steps in order, and the cure. `procedure` decides what comes
 //! next from what is on record; this component records it and asks the shell for it. Where the rest
-//! of the guard has to do something first, it says so in a [`Need`].
+//! of the guard has to do something first, it says so in a [`RunStep`].
 
 use std::time::Duration;
 
-use crate::model::entry::{Attempt, AttemptEvent, Decision, RollbackEvent, StepResult};
+use crate::model::entry::{AttemptEvent, Decision, RollbackEvent, StepResult};
 use crate::model::hook::Hook;
 use crate::model::index::{HookIx, RuleIx};
 use crate::model::live::Live;
 use crate::model::plan::Plan;
 use crate::model::reading::Verdict;
-use crate::model::rule::Severity;
+use crate::model::rule::{OnNoData, Severity, Share};
 use crate::model::scrape::Scrape;
-use crate::model::time::{Instant, format_duration};
+use crate::model::time::{Instant, format_duration, millis};
 
-use super::attempts::{Choose, HookRun};
-use super::order::{HookContext, Occasion};
+use super::attempts::{Awaits, Choose, HookRun, RunKind, RunStep};
+use super::order::Occasion;
 use super::procedure::{self, Next};
-use super::verify::{CureWatch, Purpose};
 use crate::engine::context::Cx;
 use crate::engine::deployment::version_check::{self, LiveComparison, RollbackCase};
-use crate::engine::durable::state::{Deployment, Phase};
-use crate::engine::effect::{Effect, Outcome};
+use crate::engine::durable::state::Deployment;
+use crate::engine::effect::{Outcome, Rerun};
 use crate::engine::notify::incident;
 use crate::engine::policy::refusal;
-use crate::engine::rules::state::RuleState;
+use crate::engine::rules::state::{FiringTerms, Judgement, RuleState};
 use crate::engine::view::evidence;
+
+const KIND: RunKind = RunKind::Rollback;
+
+/// How long a cure is looked for where the hook does not say, unless the rules need longer to
+/// notice: a rollback as a whole should take less than this.
+const DEFAULT_WITHIN: Duration = Duration::from_secs(300);
+
+/// How long a cure is looked for beyond its own `for` after an interrupted step that may be run
+/// again. Running it again is safe and is what heals, so the look is only long enough to see that
+/// it is not needed.
+const BRIEFLY: Duration = Duration::from_secs(10);
 
 /// The rollback of the current deployment.
 #[derive(Debug, Default)]
 pub(crate) struct Rollback {
     /// The hook's run. It is kept when the rollback is over: the hook says who is told of what
     /// fails afterwards.
-    attempts: Option<HookRun>,
-    awaits: RollbackAwaits,
+    run: HookRun,
+    cure: Option<CureWatch>,
     /// The guard was restarted in the middle of the rollback: the live version is checked before
     /// the next attempt.
     is_resumed: bool,
@@ -41,31 +51,28 @@ pub(crate) struct Rollback {
     started: Instant,
 }
 
-/// What a rollback waits for.
-#[derive(Debug, Default)]
-enum RollbackAwaits {
-    /// What the attempts at its steps wait for, if anything.
-    #[default]
-    Steps,
-    /// A check of the live version, before the next attempt.
-    Check,
-    /// The cure.
-    Cure(CureWatch),
+/// A cure that is being looked for: what must be seen, freshly, after the steps are done.
+#[derive(Debug)]
+struct CureWatch {
+    /// Only what was sampled after this counts.
+    since: Instant,
+    /// When it must have been seen.
+    until: Instant,
+    purpose: CurePurpose,
+    terms: FiringTerms,
+    state: RuleState,
 }
 
-/// What the rest of the guard has to do for a rollback.
+/// What depends on a cure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use]
-pub(crate) enum Need {
-    /// Nothing.
-    Nothing,
-    /// Check the live version before this attempt, and tell with [`Rollback::go_on`] what it is.
-    Check {
-        /// The attempt's number.
-        number: u32,
-    },
-    /// Read the live version soon: the cure is being looked for.
-    LiveVersion,
+enum CurePurpose {
+    /// Every step is done; now it must help.
+    Verify,
+    /// The guard was restarted between two steps and the good version is live: perhaps all is
+    /// done. Otherwise this attempt at the next step starts.
+    AfterRestart { number: u32 },
+    /// A step of unknown outcome: if the cure is there, it took effect.
+    AfterUnknown(Rerun),
 }
 
 impl Rollback {
@@ -81,21 +88,18 @@ impl Rollback {
 
     /// Nothing is done any more.
     pub(crate) fn halt(&mut self) {
-        self.awaits = RollbackAwaits::Steps;
-        if let Some(attempts) = &mut self.attempts {
-            attempts.stop();
-        }
+        self.cure = None;
+        self.run.wait_for(Awaits::Nothing);
     }
 
     /// Remembers the hook of a rollback that is over.
     pub(crate) fn remember(&mut self, hook: Hook, at: Instant) {
-        self.attempts = Some(HookRun::new(hook, at, Duration::ZERO));
+        self.run = HookRun::new(hook, at, Duration::ZERO);
     }
 
     /// Makes the hook refer to other hooks by their places in a new plan.
     pub(crate) fn reload(&mut self, old: &Plan, new: &Plan) {
-        if let Some(attempts) = &mut self.attempts {
-            let hook = attempts.hook_mut();
+        if let Some(hook) = self.run.hook_mut() {
             let name = hook.on_failure.map(|next| &old.hook(next).name);
             hook.on_failure =
                 new.hooks.iter().position(|next| Some(&next.name) == name).map(HookIx);
@@ -107,66 +111,53 @@ impl Rollback {
         let RollbackCase { trigger, hook, approval } = case;
         let current = cx.current().expect("only a deployment is rolled back");
         let decision = evidence::of_decision(cx.evaluator, cx.now, current, trigger, &hook);
-        self.is_resumed = false;
-        self.awaits = RollbackAwaits::Steps;
-        self.attempts = Some(HookRun::new(hook, cx.now.at, Duration::ZERO));
+        (self.is_resumed, self.cure) = (false, None);
+        self.run = HookRun::new(hook, cx.now.at, Duration::ZERO);
         cx.record(RollbackEvent::Decided(Box::new(Decision { approval, ..decision })));
     }
 
     /// Goes on with a rollback that the journal left open.
-    pub(crate) fn resume(&mut self, cx: &mut Cx<'_>) -> Need {
-        let current = cx.current().expect("only a deployment is rolled back");
-        let decision = decision(current);
-        let name = decision.hook.clone();
-        let spent = current.progress.spent(cx.now.wall);
-        let Some(hook) = cx.plan().hooks.iter().find(|hook| hook.name == name).cloned() else {
-            return self.fail(cx, format!("hook {name} is not in the configuration any more"));
+    pub(crate) fn resume(&mut self, cx: &mut Cx<'_>) -> RunStep {
+        let (Some(run), Some(current)) = (KIND.recorded(cx), cx.current()) else {
+            return RunStep::Nothing;
         };
-        let open = current.progress.open.then(|| attempt(current));
+        self.run = match HookRun::restore(cx, &run) {
+            Ok(run) => run,
+            Err(why) => return self.fail(cx, why),
+        };
+        self.is_resumed = true;
         // It may have been edited meanwhile.
-        let refusal = refusal::of_hook(current, &hook);
-        let mut attempts = HookRun::new(hook, cx.now.at, spent);
-        let goes_on = refusal.is_none() && attempts.resume(cx, open);
-        (self.attempts, self.is_resumed) = (Some(attempts), true);
-        match refusal {
-            Some(refusal) => {
-                self.fail(cx, format!("hook {name} as it is now cannot be run: {refusal}"))
-            }
-            None if goes_on => self.pursue(cx),
-            None => Need::Nothing,
+        let hook = self.hook().expect("it was restored");
+        if let Some(refusal) = refusal::of_hook(current, hook) {
+            let why = format!("hook {} as it is now cannot be run: {refusal}", hook.name);
+            return self.fail(cx, why);
         }
+        if self.run.resume(cx, KIND) { self.pursue(cx) } else { RunStep::Nothing }
     }
 
     /// Whether the outcome of an attempt is awaited.
     pub(crate) fn is_attempting(&self) -> bool {
-        self.attempts.as_ref().is_some_and(HookRun::is_attempting)
+        self.run.awaits() == Awaits::Outcome
     }
 
     /// Whether a step is being run or will be.
     pub(crate) fn has_steps_to_run(&self) -> bool {
-        match self.awaits {
-            RollbackAwaits::Steps => self.attempts.as_ref().is_some_and(HookRun::is_waiting),
-            RollbackAwaits::Check => true,
-            RollbackAwaits::Cure(_) => false,
-        }
+        self.run.awaits() != Awaits::Nothing
     }
 
     /// Whether the steps are done and the cure is being looked for.
     pub(crate) const fn is_verifying(&self) -> bool {
-        matches!(self.awaits, RollbackAwaits::Cure(_))
+        self.cure.is_some()
     }
 
     /// Since when the cure is being looked for.
-    pub(crate) const fn verified_since(&self) -> Option<Instant> {
-        match &self.awaits {
-            RollbackAwaits::Cure(watch) => Some(watch.since()),
-            RollbackAwaits::Steps | RollbackAwaits::Check => None,
-        }
+    pub(crate) fn verified_since(&self) -> Option<Instant> {
+        self.cure.as_ref().map(|watch| watch.since)
     }
 
     /// The hook of the rollback, under way or over.
-    pub(crate) fn hook(&self) -> Option<&Hook> {
-        self.attempts.as_ref().map(HookRun::hook)
+    pub(crate) const fn hook(&self) -> Option<&Hook> {
+        self.run.hook()
     }
 
     /// The hook that tells people that the rollback failed.
@@ -176,23 +167,13 @@ impl Rollback {
 
     /// When [`wake`](Self::wake) must be called at the latest.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        match &self.awaits {
-            RollbackAwaits::Steps => self.attempts.as_ref().and_then(HookRun::deadline),
-            RollbackAwaits::Check => None,
-            RollbackAwaits::Cure(watch) => Some(watch.deadline()),
-        }
+        self.cure.as_ref().map(|watch| watch.until).or(self.run.deadline())
     }
 
     /// Takes in what became of an attempt; `None` if it is none that is awaited.
-    pub(crate) fn settle(&mut self, cx: &mut Cx<'_>, outcome: &Outcome) -> Option<Need> {
+    pub(crate) fn settle(&mut self, cx: &mut Cx<'_>, outcome: &Outcome) -> Option<RunStep> {
         // What cannot be recorded is not awaited any more: the next start inspects it.
-        let awaited = !cx.log.is_halted()
-            && cx.current().is_some_and(|current| {
-                current.id == outcome.deployment
-                    && current.phase == Phase::RollingBack
-                    && current.progress.open
-                    && attempt(current) == outcome.attempt
-            });
+        let awaited = !cx.log.is_halted() && KIND.awaits(cx, outcome);
         awaited.then(|| {
             cx.record(outcome.event());
             self.pursue(cx)
@@ -200,77 +181,52 @@ impl Rollback {
     }
 
     /// Postpones the first step.
-    pub(crate) fn wait_until(&mut self, until: Instant) {
-        let attempts = self.attempts.as_mut().expect("a rollback that was decided has a hook");
-        attempts.wait_until(until);
+    pub(crate) const fn wait_until(&mut self, until: Instant) {
+        self.run.wait_for(Awaits::Backoff { until });
     }
 
     /// Starts the first step, where it waits only for a drill that is over now.
-    pub(crate) fn stop_waiting(&mut self, cx: &mut Cx<'_>) -> Need {
-        let is_first = cx.current().is_some_and(|current| {
-            current.phase == Phase::RollingBack && current.progress.number == 0
-        });
-        match &mut self.attempts {
-            Some(attempts) if is_first && attempts.deadline().is_some() => {
-                attempts.stop();
-                self.follow(cx, procedure::next_after_pause)
-            }
-            Some(_) | None => Need::Nothing,
+    pub(crate) fn stop_waiting(&mut self, cx: &mut Cx<'_>) -> RunStep {
+        let is_first = KIND.recorded(cx).is_some_and(|run| run.progress.number == 0);
+        if !is_first || self.run.deadline().is_none() {
+            return RunStep::Nothing;
         }
+        self.run.wait_for(Awaits::Nothing);
+        self.follow(cx, procedure::next_after_pause)
     }
 
     /// Does what comes next.
-    pub(crate) fn pursue(&mut self, cx: &mut Cx<'_>) -> Need {
+    pub(crate) fn pursue(&mut self, cx: &mut Cx<'_>) -> RunStep {
         self.follow(cx, procedure::next)
     }
 
     /// Does what comes next according to `choose`.
-    fn follow(&mut self, cx: &mut Cx<'_>, choose: Choose) -> Need {
-        let (Some(attempts), Some(current)) = (&mut self.attempts, cx.current()) else {
-            return Need::Nothing;
-        };
+    fn follow(&mut self, cx: &mut Cx<'_>, choose: Choose) -> RunStep {
         // An attempt that was called off may shift traffic, too: one after the other.
-        if current.phase != Phase::RollingBack || cx.state().stray.is_some() {
-            return Need::Nothing;
+        if cx.state().stray.is_some() {
+            return RunStep::Nothing;
         }
         let must_check = self.is_resumed && cx.plan().deployment.live.is_some();
-        let next = attempts.advance(cx.now.at, &current.id, &current.progress, choose);
-        match next {
+        match self.run.advance(cx, KIND, choose) {
             Next::Start { number, .. } if must_check => {
-                attempts.stop();
-                (self.is_resumed, self.awaits) = (false, RollbackAwaits::Check);
-                Need::Check { number }
+                self.run.wait_for(Awaits::Check);
+                self.is_resumed = false;
+                RunStep::Check { number }
             }
             Next::Start { number, pause } if pause.is_zero() => self.start_attempt(cx, number),
-            Next::Await | Next::Start { .. } => Need::Nothing,
+            Next::Await | Next::Start { .. } => RunStep::Nothing,
             Next::LookForCure(rerun) if self.has_cure(cx) => {
-                self.look_for_cure(cx, Purpose::AfterUnknown(rerun))
+                self.look_for_cure(cx, CurePurpose::AfterUnknown(rerun))
             }
             Next::LookForCure(_) => self.follow(cx, procedure::next_without_cure),
-            Next::Verify => self.look_for_cure(cx, Purpose::Verify),
+            Next::Verify => self.look_for_cure(cx, CurePurpose::Verify),
             Next::GiveUp(why) => self.fail(cx, why),
         }
     }
 
-    fn start_attempt(&mut self, cx: &mut Cx<'_>, number: u32) -> Need {
-        let current = cx.current().expect("only a deployment is rolled back");
-        let attempts = self.attempts.as_mut().expect("a rollback that was decided has a hook");
-        let decision = decision(current);
-        let context = HookContext {
-            deployment: current.into(),
-            occasion: Occasion::Rollback,
-            at: cx.now.wall,
-            reason: decision.trigger.reason(),
-            rule: decision.trigger.rule(),
-            trigger: Some(&decision.trigger),
-            signals: &decision.signals,
-        };
-        let order = attempts.order(cx.now.at, &context, Attempt { number, ..attempt(current) });
-        self.awaits = RollbackAwaits::Steps;
-        if let Some(order) = attempts.start(cx, order) {
-            cx.push(Effect::Run(order));
-        }
-        Need::Nothing
+    fn start_attempt(&mut self, cx: &mut Cx<'_>, number: u32) -> RunStep {
+        self.run.start(cx, KIND, number);
+        RunStep::Nothing
     }
 
     /// Goes on after a restart, once it is known what is live.
@@ -280,27 +236,24 @@ impl Rollback {
         number: u32,
         live: &Live,
         compared: LiveComparison,
-    ) -> Need {
-        let current = cx.current().filter(|current| current.phase == Phase::RollingBack);
-        let (Some(current), Some(attempts)) = (current, &self.attempts) else {
-            return Need::Nothing;
-        };
-        let progress = &current.progress;
+    ) -> RunStep {
+        let Some(run) = KIND.recorded(cx) else { return RunStep::Nothing };
+        let progress = run.progress;
         // What an earlier step may have done is not somebody else's doing.
         let untouched = progress.step == 0 && progress.failed == 0 && progress.unknown == 0;
-        let step = attempts.step(progress);
+        let step = self.hook().and_then(|hook| hook.steps.get(progress.step as usize));
         let may_repeat = step.is_some_and(|step| step.idempotent || step.action.is_harmless());
-        let (judged, good) = (current.version.clone(), current.good.clone());
+        let (judged, good) = (run.context.version.clone(), run.context.good.cloned());
         let refusal = version_check::refusal(cx.plan(), compared);
         version_check::record(cx, live, refusal);
         match compared {
             LiveComparison::Judged => self.start_attempt(cx, number),
-            LiveComparison::Good if untouched => self.look_for_cure(cx, Purpose::Verify),
+            LiveComparison::Good if untouched => self.look_for_cure(cx, CurePurpose::Verify),
             LiveComparison::Good if may_repeat || !self.has_cure(cx) => {
                 self.start_attempt(cx, number)
             }
             // Perhaps all is done, by another guard that had the same record.
-            LiveComparison::Good => self.look_for_cure(cx, Purpose::AfterRestart { number }),
+            LiveComparison::Good => self.look_for_cure(cx, CurePurpose::AfterRestart { number }),
             LiveComparison::Unknown if !untouched || refusal.is_none() => {
                 self.start_attempt(cx, number)
             }
@@ -315,12 +268,27 @@ impl Rollback {
         }
     }
 
-    fn look_for_cure(&mut self, cx: &Cx<'_>, purpose: Purpose) -> Need {
-        let hook = self.hook().expect("a rollback that was decided has a hook");
-        let (at, reach) = (cx.now.at, cx.plan().longest_reach());
-        self.awaits =
-            RollbackAwaits::Cure(CureWatch::new(hook, purpose, at, reach, self.filling(cx)));
-        Need::LiveVersion
+    /// Looks for the hook's cure from now on. Without a cure of its own what the rules say must
+    /// stay so until their windows are full.
+    fn look_for_cure(&mut self, cx: &Cx<'_>, purpose: CurePurpose) -> RunStep {
+        let cure = self.hook().and_then(|hook| hook.cure.as_ref());
+        let (hold, within) = match cure {
+            Some(cure) => (cure.hold, cure.within),
+            None => (self.filling(cx), DEFAULT_WITHIN.max(cx.plan().longest_reach() * 2)),
+        };
+        let briefly = cure.map_or(Duration::ZERO, |cure| cure.hold) + BRIEFLY;
+        let within = match purpose {
+            CurePurpose::AfterUnknown(Rerun::Safe) | CurePurpose::AfterRestart { .. } => {
+                within.min(briefly)
+            }
+            CurePurpose::AfterUnknown(Rerun::Never) | CurePurpose::Verify => within,
+        };
+        let (keep_firing_for, on_no_data) = (Duration::ZERO, OnNoData::Hold);
+        let terms = FiringTerms { hold, share: Share::ALL, keep_firing_for, on_no_data };
+        let (since, until, state) = (cx.now.at, cx.now.at.after(within), RuleState::Inactive);
+        self.run.wait_for(Awaits::Nothing);
+        self.cure = Some(CureWatch { since, until, purpose, terms, state });
+        RunStep::LiveVersion
     }
 
     /// How long it takes until the windows of the rule that caused the rollback are full. A guard
@@ -341,35 +309,28 @@ impl Rollback {
         cx: &mut Cx<'_>,
         scrape: Option<&Scrape>,
         live: Option<&Live>,
-    ) -> Need {
-        match std::mem::take(&mut self.awaits) {
-            RollbackAwaits::Steps => {
-                let attempts = self.attempts.as_mut();
-                if attempts.is_some_and(|attempts| attempts.end_pause(cx.now.at)) {
-                    return self.follow(cx, procedure::next_after_pause);
-                }
-                Need::Nothing
-            }
-            RollbackAwaits::Check => {
-                self.awaits = RollbackAwaits::Check;
-                Need::Nothing
-            }
-            RollbackAwaits::Cure(mut watch) => {
-                if let Some(scrape) = scrape
-                    && let Some(verdict) = self.cure_verdict(cx, scrape)
-                {
-                    watch.judge(scrape.at, verdict);
-                }
-                if watch.is_seen() && is_live_cured(cx, live) {
-                    return self.cured(cx, watch.purpose);
-                }
-                if watch.is_over(cx.now.at) {
-                    return self.not_cured(cx, &watch, live);
-                }
-                self.awaits = RollbackAwaits::Cure(watch);
-                Need::Nothing
-            }
+    ) -> RunStep {
+        let Some(mut watch) = self.cure.take() else {
+            let is_due = self.run.end_pause(cx.now.at);
+            return if is_due {
+                self.follow(cx, procedure::next_after_pause)
+            } else {
+                RunStep::Nothing
+            };
+        };
+        if let Some(scrape) = scrape.filter(|scrape| scrape.at >= watch.since)
+            && let Some(verdict) = self.cure_verdict(cx, scrape)
+        {
+            watch.state.judge(&watch.terms, scrape.at, Judgement::Fresh(verdict));
         }
+        if matches!(watch.state, RuleState::Firing(_)) && is_live_cured(cx, live) {
+            return self.cured(cx, watch.purpose);
+        }
+        if cx.now.at >= watch.until {
+            return self.not_cured(cx, &watch, live);
+        }
+        self.cure = Some(watch);
+        RunStep::Nothing
     }
 
     /// What a scrape says of the cure; `None` if it says nothing new.
@@ -383,32 +344,32 @@ impl Rollback {
         }
     }
 
-    fn cured(&mut self, cx: &mut Cx<'_>, purpose: Purpose) -> Need {
-        let current = cx.current().expect("only a deployment is rolled back");
+    fn cured(&mut self, cx: &mut Cx<'_>, purpose: CurePurpose) -> RunStep {
         match purpose {
-            Purpose::AfterUnknown(_) => {
+            CurePurpose::AfterUnknown(_) => {
                 let output = "the cure is seen, so it took effect".to_owned();
-                let (attempt, result) = (attempt(current), StepResult::Done);
+                let run = KIND.recorded(cx).expect("only a rollback under way looks for its cure");
+                let (attempt, result) = (run.newest, StepResult::Done);
                 cx.record(AttemptEvent::Outcome { attempt, result, output, took_ms: 0 });
                 self.pursue(cx)
             }
-            Purpose::Verify | Purpose::AfterRestart { .. } => {
-                let decided = current.decision.as_ref().map(|(at, _)| *at);
-                let took = decided.map(|at| cx.now.wall.since(at)).unwrap_or_default();
+            CurePurpose::Verify | CurePurpose::AfterRestart { .. } => {
+                let decided = cx.current().and_then(|current| current.decision.as_ref());
+                let took = decided.map(|(at, _)| cx.now.wall.since(*at)).unwrap_or_default();
                 let signals = evidence::of_signals(cx.evaluator);
-                cx.record(RollbackEvent::Cured { signals, took_ms: evidence::millis(took) });
+                cx.record(RollbackEvent::Cured { signals, took_ms: millis(took) });
                 incident::report(cx, "rolled back", None);
-                Need::Nothing
+                RunStep::Nothing
             }
         }
     }
 
-    fn not_cured(&mut self, cx: &mut Cx<'_>, watch: &CureWatch, live: Option<&Live>) -> Need {
-        let within = format_duration(watch.within());
+    fn not_cured(&mut self, cx: &mut Cx<'_>, watch: &CureWatch, live: Option<&Live>) -> RunStep {
+        let within = format_duration(watch.until.since(watch.since));
         match watch.purpose {
-            Purpose::AfterUnknown(_) => self.follow(cx, procedure::next_without_cure),
-            Purpose::AfterRestart { number } => self.start_attempt(cx, number),
-            Purpose::Verify if !is_live_cured(cx, live) => {
+            CurePurpose::AfterUnknown(_) => self.follow(cx, procedure::next_without_cure),
+            CurePurpose::AfterRestart { number } => self.start_attempt(cx, number),
+            CurePurpose::Verify if !is_live_cured(cx, live) => {
                 let instead = match live {
                     Some(Live::Version(version)) => format!("the live version is still {version}"),
                     Some(live @ Live::Unknown(_)) => format!("the live version is {live}"),
@@ -416,7 +377,7 @@ impl Rollback {
                 };
                 self.fail(cx, format!("{instead}, {within} after the last step"))
             }
-            Purpose::Verify => {
+            CurePurpose::Verify => {
                 let cure = self.hook().and_then(|hook| hook.cure.as_ref());
                 let what = cure.map_or_else(
                     || "the rules did not clear".to_owned(),
@@ -430,37 +391,25 @@ impl Rollback {
     /// Whether there is a cure whose sight says that a step took effect. Where a person saw what
     /// the rules did not, that no rule holds says nothing.
     fn has_cure(&self, cx: &Cx<'_>) -> bool {
-        let decision = cx.current().and_then(|current| current.decision.as_ref());
-        let caused = decision.is_some_and(|(_, decision)| decision.trigger.rule().is_some());
-        caused || self.hook().is_some_and(|hook| hook.cure.is_some())
+        let trigger = cx.current().and_then(Deployment::trigger);
+        trigger.is_some_and(|trigger| trigger.rule().is_some())
+            || self.hook().is_some_and(|hook| hook.cure.is_some())
     }
 
     /// Ends a rollback that did not help or could not be done: page, stop, wait for a person.
-    fn fail(&mut self, cx: &mut Cx<'_>, why: String) -> Need {
+    fn fail(&mut self, cx: &mut Cx<'_>, why: String) -> RunStep {
         self.halt();
         let signals = evidence::of_signals(cx.evaluator);
         cx.record(RollbackEvent::Failed { why: why.clone(), signals });
         incident::tell_by(cx, self.on_failure(), None, &why, Occasion::RollbackFailed);
         incident::report(cx, "rollback failed", Some(why));
-        Need::Nothing
+        RunStep::Nothing
     }
-}
-
-/// What was decided of a deployment that is rolled back.
-fn decision(of: &Deployment) -> &Decision {
-    let decision = of.decision.as_ref();
-    decision.map(|(_, decision)| decision).expect("a rollback begins with its decision")
-}
-
-/// The newest attempt at the step at hand.
-fn attempt(of: &Deployment) -> Attempt {
-    Attempt::of(decision(of).hook.clone(), of.progress.step, of.progress.number)
 }
 
 /// The rule that caused the rollback, if one did and it is still there.
 fn cause(cx: &Cx<'_>) -> Option<RuleIx> {
-    let (_, decision) = cx.current()?.decision.as_ref()?;
-    cx.read().rule_named(&decision.trigger.rule()?.rule)
+    cx.read().rule_named(&cx.current()?.trigger()?.rule()?.rule)
 }
 
 /// What a scrape says where the hook has no cure of its own: a rollback has helped when the rule

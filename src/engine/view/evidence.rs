@@ -14,7 +14,7 @@ use crate::model::name::SignalName;
 use crate::model::reading::Reading;
 use crate::model::rule::{Quorum, Share};
 use crate::model::signal::Unit;
-use crate::model::time::{Moment, Timestamp};
+use crate::model::time::{Moment, Timestamp, format_duration};
 
 pub(crate) use crate::model::time::millis;
 
@@ -22,7 +22,6 @@ use crate::engine::durable::state::Deployment;
 use crate::engine::rules::condition;
 use crate::engine::rules::evaluator::Evaluator;
 use crate::engine::rules::groups::GroupClock;
-use crate::engine::run::verify;
 
 /// The most comparisons of one condition that are shown. Conditions are bounded, people's
 /// patience more so.
@@ -45,10 +44,21 @@ pub(crate) fn of_decision(
         version: deployment.version.clone(),
         good: deployment.good.clone(),
         approval: None,
-        cure: verify::describe(hook),
+        cure: describe_cure(hook),
         rules: of_rules(judge, now),
         signals: of_signals(judge),
     }
+}
+
+/// What must be seen after a hook's steps, in a line for people.
+fn describe_cure(hook: &Hook) -> String {
+    hook.cure.as_ref().map_or_else(
+        || "no critical rule holds any more".to_owned(),
+        |cure| {
+            let (hold, within) = (format_duration(cure.hold), format_duration(cure.within));
+            format!("{} for {hold}, within {within} of the last step", cure.when.text)
+        },
+    )
 }
 
 /// A rule and what it rests on.
