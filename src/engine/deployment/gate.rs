@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use crate::model::index::RuleIx;
 use crate::model::reading::Verdict;
-use crate::model::rule::{OnNoData, Share};
 use crate::model::time::Instant;
 
 use crate::engine::rules::state::{FiringTerms, Judgement, RuleState};
@@ -65,12 +64,16 @@ impl Gate {
             match observation.map(|observation| observation.clean) {
                 _ if spoilt => *state = RuleState::Inactive,
                 Some(fresh @ Judgement::Fresh(Verdict::Holds)) if at >= self.since => {
-                    state.judge(&terms(hold), at, fresh);
+                    state.judge(&FiringTerms::held_for(hold), at, fresh);
                 }
                 Some(
                     Judgement::Fresh(Verdict::NoData(why)) | Judgement::Again(Verdict::NoData(why)),
                 ) => {
-                    state.judge(&terms(hold), at, Judgement::Again(Verdict::NoData(why)));
+                    state.judge(
+                        &FiringTerms::held_for(hold),
+                        at,
+                        Judgement::Again(Verdict::NoData(why)),
+                    );
                 }
                 // That it was clean when it was last looked at is known already.
                 Some(Judgement::Fresh(_) | Judgement::Again(_)) | None => {}
@@ -95,11 +98,6 @@ impl Gate {
         let clean = observations.iter().all(|observation| observation.verdict() == Verdict::Holds);
         held && clean && !self.clocks.is_empty()
     }
-}
-
-const fn terms(hold: Duration) -> FiringTerms {
-    let (keep_firing_for, on_no_data) = (Duration::ZERO, OnNoData::Hold);
-    FiringTerms { hold, share: Share::ALL, keep_firing_for, on_no_data }
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use crate::model::index::SignalIx;
 use crate::model::live::LiveSource;
 use crate::model::plan::Plan;
 use crate::model::selector::Selector;
-use crate::model::signal::{AgeOf, Selection, Shape, SignalKind, Threshold};
+use crate::model::signal::{Selection, Shape, SignalKind};
 use crate::model::target::Target;
 
 use super::accumulator::{Accumulator, Contribution};
@@ -18,30 +18,18 @@ use super::accumulators::{AccumulatorIx, Accumulators};
 /// The metric that tells when a target's process started.
 pub(crate) const START_TIME: &str = "process_start_time_seconds";
 
-/// What the series that a selector matches are to an accumulator; of some their labels decide.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Input {
-    /// Counters of this column.
-    Counter(usize),
-    /// Buckets of a classic histogram, by their label `le`.
-    Bucket,
-    /// Native histograms.
-    Native,
-    /// A summary's own quantile, by its label `quantile`.
-    Quantile(f64),
-    Gauge,
-    Counted(Option<Threshold>),
-    Age(AgeOf),
-}
-
 /// One selector of one accumulator.
 #[derive(Clone, Debug)]
 struct SelectorInput {
     accumulator: AccumulatorIx,
-    input: Input,
+    what: Input,
     selector: Selector,
     by: Arc<[String]>,
 }
+
+/// What the series that a selector matches contribute; of buckets and of summaries their labels
+/// decide. With a quantile, they are those of a summary's own quantile.
+type Input = (Contribution, Option<f64>);
 
 /// What is selected on one target.
 #[derive(Clone, Debug)]
@@ -68,16 +56,17 @@ impl Selections {
                 continue;
             }
             let inputs = inputs(&signal.kind);
-            let is_column = |(_, input): &&(Selector, Input)| matches!(input, Input::Counter(_));
+            let is_column =
+                |(_, (input, _)): &&(_, Input)| matches!(input, Contribution::Counter(_));
             let columns = inputs.iter().filter(is_column).count();
             let stale = signal.stale.unwrap_or_else(|| target.stale());
             let window = signal.kind.window();
             let accumulator =
                 accumulators.add(Accumulator::new(SignalIx(index), window, stale, columns));
             let by: Arc<[String]> = signal.by.clone().into();
-            for (selector, input) in inputs {
+            for (selector, what) in inputs {
                 let inputs = all.by_metric.entry(selector.metric.clone()).or_default();
-                inputs.push(SelectorInput { accumulator, input, selector, by: by.clone() });
+                inputs.push(SelectorInput { accumulator, what, selector, by: by.clone() });
             }
         }
         (all, accumulators)
@@ -100,7 +89,7 @@ impl Selections {
         let matching = inputs.filter(|each| each.selector.accepts(&label));
         matching
             .filter_map(|each| {
-                let contribution = each.input.contribution(&label)?;
+                let contribution = contribution(each.what, &label)?;
                 let group = Group::of(&each.by, &label);
                 let accumulator = accumulators.in_group(each.accumulator, group)?;
                 Some(Destination { accumulator, contribution })
@@ -114,42 +103,39 @@ impl Selections {
     }
 }
 
-impl Input {
-    /// What a series with these labels contributes.
-    fn contribution<'a>(self, label: &impl Fn(&str) -> &'a str) -> Option<Contribution> {
-        match self {
-            Self::Counter(column) => Some(Contribution::Counter(column)),
-            Self::Bucket => bound(label("le")).map(Contribution::Bucket),
-            Self::Native => label("quantile").is_empty().then_some(Contribution::Native),
-            Self::Quantile(q) => {
-                let own: f64 = label("quantile").parse().ok()?;
-                own.total_cmp(&q).is_eq().then_some(Contribution::Gauge)
-            }
-            Self::Gauge => Some(Contribution::Gauge),
-            Self::Counted(value) => Some(Contribution::Counted(value)),
-            Self::Age(since) => Some(Contribution::Age(since)),
+/// What a series with these labels contributes.
+fn contribution<'a>(what: Input, label: &impl Fn(&str) -> &'a str) -> Option<Contribution> {
+    match what {
+        (contribution, Some(q)) => {
+            let own: f64 = label("quantile").parse().ok()?;
+            own.total_cmp(&q).is_eq().then_some(contribution)
         }
+        (Contribution::Bucket(_), None) => bound(label("le")).map(Contribution::Bucket),
+        (Contribution::Native, None) if !label("quantile").is_empty() => None,
+        (contribution, None) => Some(contribution),
     }
 }
 
 /// The series that a signal reads, by their own names on a page, and what they are to it.
 fn inputs(kind: &SignalKind) -> Vec<(Selector, Input)> {
     let of_selection = |(place, Selection { selector, shape, .. }): (usize, Selection<'_>)| {
-        let own = |input| (selector.clone(), input);
-        let with = |suffix, input| (selector.with_suffix(suffix), input);
+        let own = |contribution| (selector.clone(), (contribution, None));
+        let with = |suffix, contribution| (selector.with_suffix(suffix), (contribution, None));
+        let summary = |q| (selector.clone(), (Contribution::Gauge, Some(q)));
         match shape {
-            Shape::Counter => vec![own(Input::Counter(place))],
-            Shape::Mean => {
-                vec![with("_sum", Input::Counter(0)), with("_count", Input::Counter(1))]
-            }
+            Shape::Counter => vec![own(Contribution::Counter(place))],
+            Shape::Mean => vec![
+                with("_sum", Contribution::Counter(0)),
+                with("_count", Contribution::Counter(1)),
+            ],
             Shape::Histogram(q) => {
-                let summary = own(Input::Quantile(q));
-                vec![with("_bucket", Input::Bucket), own(Input::Native), summary]
+                let buckets = with("_bucket", Contribution::Bucket(f64::INFINITY));
+                vec![buckets, own(Contribution::Native), summary(q)]
             }
-            Shape::Summary(q) => vec![own(Input::Quantile(q))],
-            Shape::Gauge => vec![own(Input::Gauge)],
-            Shape::Counted(value) => vec![own(Input::Counted(value))],
-            Shape::Age(since) => vec![own(Input::Age(since))],
+            Shape::Summary(q) => vec![summary(q)],
+            Shape::Gauge => vec![own(Contribution::Gauge)],
+            Shape::Counted(value) => vec![own(Contribution::Counted(value))],
+            Shape::Age(since) => vec![own(Contribution::Age(since))],
         }
     };
     kind.selections().enumerate().flat_map(of_selection).collect()

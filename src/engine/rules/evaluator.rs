@@ -322,11 +322,9 @@ impl Evaluator {
             return condition::verdict(cond, &|signal| self.reading(signal));
         }
         let mut clocks = GroupClocks::none();
-        let verdict_in = |group: Group| {
-            let verdict = condition::verdict(cond, &|ix| self.reading_in(ix, &group));
-            (group, verdict)
-        };
-        clocks.set(self.signals.groups_of_any(&grouped).into_iter().map(verdict_in));
+        clocks.set(self.signals.in_groups(&grouped, |group| {
+            condition::verdict(cond, &|ix| self.reading_in(ix, group))
+        }));
         clocks.verdict(Quorum::All, Verdict::NoData(NoData::NoSeries))
     }
 
@@ -430,19 +428,16 @@ fn applies(rule: &Rule, stage: Option<&StageName>) -> bool {
 impl EvaluatedRule {
     /// Takes over what the readings say now.
     fn read(&mut self, rule: &Rule, signals: &Signals, at: Instant) {
-        let verdict_in = |group: Group| {
-            let verdict = verdict_of(rule, &|ix| signals.reading_in(ix, &group));
-            (group, verdict)
-        };
+        let verdict_in = |group: &Group| verdict_of(rule, &|ix| signals.reading_in(ix, group));
+        self.verdict = verdict_in(&Group::ALL);
         if self.grouped.is_empty() {
-            self.verdict = verdict_of(rule, &|ix| signals.reading(ix));
             self.clocks.set_only(self.verdict);
         } else {
-            let none = match verdict_of(rule, &|ix| signals.reading(ix)) {
+            let none = match self.verdict {
                 Verdict::NoData(why) => Verdict::NoData(why),
                 Verdict::Holds | Verdict::Fails => Verdict::NoData(NoData::NoSeries),
             };
-            self.clocks.set(signals.groups_of_any(&self.grouped).into_iter().map(verdict_in));
+            self.clocks.set(signals.in_groups(&self.grouped, verdict_in));
             self.verdict = self.clocks.verdict(rule.quorum, none);
         }
         let telemetry = self.sampled.iter().map(|ix| signals.telemetry(*ix));

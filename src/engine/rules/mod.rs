@@ -1,7 +1,6 @@
 //! From readings to rule states: signals, conditions, baselines, and the clocks of rules. Knows
 //! nothing of deployments.
 
-pub(crate) mod baseline;
 pub(crate) mod condition;
 mod definition;
 pub(crate) mod evaluator;

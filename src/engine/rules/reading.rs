@@ -1,5 +1,7 @@
 //! Readings: what the accumulators of a signal, one from each target, say together at an instant.
 
+use std::time::Duration;
+
 use crate::model::reading::{NoData, Reading};
 use crate::model::signal::{AgeOf, Aggregation, Reduction};
 use crate::model::time::Instant;
@@ -13,28 +15,28 @@ use crate::engine::window::quantile;
 /// How far the observations of native histograms may fall short of all, relatively, by rounding.
 const SLACK: f64 = 1e-9;
 
-const NO_SERIES: Reading = Reading::NoData(NoData::NoSeries);
-
 /// What a signal over series reads at `at`, for a gauge before any window over time.
 pub(crate) fn read(reduction: &Reduction, all: &[&Accumulator], at: Instant) -> Reading {
     let read = match reduction {
-        Reduction::Rate => increases(all, at).map(|all| {
+        Reduction::Rate => increases(all, at).and_then(|all| {
             let rate = |(each, span): &(&Accumulator, Span)| {
                 each.increase(*span, 0) / span.elapsed.as_secs_f64()
             };
-            sum(all.ready.iter().map(rate).sum(), all.missing)
+            all.sum(all.ready.iter().map(rate).sum())
         }),
-        Reduction::Increase => increases(all, at).map(|all| sum(all.total(0), all.missing)),
-        Reduction::Ratio { .. } => increases(all, at).map(|all| all.share(NoData::NoTraffic)),
-        Reduction::Mean => increases(all, at).map(|all| all.share(NoData::NoObservations)),
+        Reduction::Increase => increases(all, at).and_then(|all| all.sum(all.total(0))),
+        Reduction::Ratio { .. } => increases(all, at).and_then(|all| all.share(NoData::NoTraffic)),
+        Reduction::Mean => increases(all, at).and_then(|all| all.share(NoData::NoObservations)),
         Reduction::Quantile(q) if has_buckets(all) => {
             increases(all, at).map(|all| all.quantile(*q))
         }
-        Reduction::Quantile(_) => gauges(all, at).map(summary_quantile),
-        Reduction::Gauge { across, .. } => gauges(all, at).map(|all| aggregated(*across, all)),
+        // The largest of a summary's own quantiles.
+        Reduction::Quantile(_) => {
+            aggregated(all, at, Some(Aggregation::Max), NoData::NoObservations)
+        }
+        Reduction::Gauge { across, .. } => aggregated(all, at, *across, NoData::NoSeries),
         Reduction::Count(_) => count(all, at),
-        Reduction::Age(AgeOf::Sample) => Ok(sample_age(all, at)),
-        Reduction::Age(AgeOf::Value) => value_age(all, at),
+        Reduction::Age(of) => age(all, at, *of),
     };
     read.unwrap_or_else(Reading::NoData)
 }
@@ -44,8 +46,20 @@ pub(crate) fn read(reduction: &Reduction, all: &[&Accumulator], at: Instant) -> 
 struct Gaps {
     /// Why a target that has a share could not be read, where there is one.
     missing: Option<NoData>,
+    any_ready: bool,
     /// A target was read that has no share.
     any_absent: bool,
+}
+
+impl Gaps {
+    /// What is missing beside what was read; that nothing was is an error.
+    fn beside_some(&self) -> Result<Option<NoData>, NoData> {
+        if self.any_ready {
+            Ok(self.missing)
+        } else {
+            Err(self.missing.unwrap_or(NoData::NoSeries))
+        }
+    }
 }
 
 /// Reads those accumulators that can be read. A spoiled one spoils the reading; a stale one leaves
@@ -57,20 +71,20 @@ fn gather<'a>(
 ) -> Result<Gaps, NoData> {
     let mut gaps = Gaps::default();
     for each in all {
-        let gap = match each.availability(at) {
+        match each.availability(at) {
             Availability::Spoiled(why) => return Err(why),
-            Availability::Stale => {
-                gaps.missing = Some(NoData::Stale);
-                None
+            Availability::Stale => gaps.missing = Some(NoData::Stale),
+            Availability::Absent => gaps.any_absent = true,
+            Availability::Unknown => {
+                gaps.missing.get_or_insert(NoData::NeverScraped);
             }
-            Availability::Absent => {
-                gaps.any_absent = true;
-                None
-            }
-            Availability::Unknown => Some(NoData::NeverScraped),
-            Availability::Ready => read(each).err(),
-        };
-        gaps.missing = gaps.missing.or(gap);
+            Availability::Ready => match read(each) {
+                Ok(()) => gaps.any_ready = true,
+                Err(why) => {
+                    gaps.missing.get_or_insert(why);
+                }
+            },
+        }
     }
     Ok(gaps)
 }
@@ -87,19 +101,7 @@ fn increases<'a>(all: &[&'a Accumulator], at: Instant) -> Result<Increases<'a>, 
         ready.push((each, each.span(at)?));
         Ok(())
     })?;
-    if ready.is_empty() {
-        return Err(gaps.missing.unwrap_or(NoData::NoSeries));
-    }
-    Ok(Increases { ready, missing: gaps.missing })
-}
-
-/// A sum of shares that cannot be negative: a lower bound where one is missing.
-const fn sum(sum: f64, missing: Option<NoData>) -> Reading {
-    match missing {
-        _ if !sum.is_finite() => Reading::NoData(NoData::NotFinite),
-        None => Reading::Value(sum),
-        Some(_) => Reading::AtLeast(sum),
-    }
+    Ok(Increases { ready, missing: gaps.beside_some()? })
 }
 
 impl Increases<'_> {
@@ -108,14 +110,23 @@ impl Increases<'_> {
         self.ready.iter().map(|(each, span)| each.increase(*span, column)).sum()
     }
 
+    /// A sum of shares that cannot be negative: a lower bound where one is missing.
+    const fn sum(&self, sum: f64) -> Result<Reading, NoData> {
+        match self.missing {
+            _ if !sum.is_finite() => Err(NoData::NotFinite),
+            None => Ok(Reading::Value(sum)),
+            Some(_) => Ok(Reading::AtLeast(sum)),
+        }
+    }
+
     /// The first column divided by the second.
-    fn share(&self, nothing: NoData) -> Reading {
+    fn share(&self, nothing: NoData) -> Result<Reading, NoData> {
         let (part, whole) = (self.total(0), self.total(1));
         let share = part / whole;
         match whole > 0.0 {
-            true if share.is_finite() => Reading::Value(share),
-            true => Reading::NoData(NoData::NotFinite),
-            false => Reading::NoData(nothing),
+            true if share.is_finite() => Ok(Reading::Value(share)),
+            true => Err(NoData::NotFinite),
+            false => Err(nothing),
         }
     }
 
@@ -168,38 +179,28 @@ fn has_buckets(all: &[&Accumulator]) -> bool {
     all.iter().any(|each| !each.bounds().is_empty() || each.has_natives())
 }
 
-/// The gauges of all targets at `at`, and whether a share is missing.
-fn gauges(all: &[&Accumulator], at: Instant) -> Result<(GaugeAggregate, Option<NoData>), NoData> {
-    let (mut gauges, mut any) = (GaugeAggregate::NONE, false);
+/// The gauges of all targets at `at`, and what is missing from them.
+fn gauges(all: &[&Accumulator], at: Instant) -> Result<(GaugeAggregate, Gaps), NoData> {
+    let mut gauges = GaugeAggregate::NONE;
     let gaps = gather(all, at, |each| {
         gauges.merge(each.gauges());
-        any = true;
         Ok(())
     })?;
-    if any { Ok((gauges, gaps.missing)) } else { Err(gaps.missing.unwrap_or(NoData::NoSeries)) }
+    Ok((gauges, gaps))
 }
 
-/// The largest of a summary's own quantiles.
-const fn summary_quantile((gauges, missing): (GaugeAggregate, Option<NoData>)) -> Reading {
-    match missing {
-        Some(why) if gauges.count == 0 => Reading::NoData(why),
-        None if gauges.count == 0 => Reading::NoData(NoData::NoObservations),
-        Some(_) => Reading::AtLeast(gauges.max),
-        None => Reading::Value(gauges.max),
-    }
-}
-
-/// The gauges across series.
+/// The gauges across series; `nothing` where there are none.
 fn aggregated(
+    all: &[&Accumulator],
+    at: Instant,
     across: Option<Aggregation>,
-    (gauges, missing): (GaugeAggregate, Option<NoData>),
-) -> Reading {
-    if gauges.count == 0 {
-        return Reading::NoData(missing.unwrap_or(NoData::NoSeries));
-    }
-    let count = f64::from(gauges.count);
+    nothing: NoData,
+) -> Result<Reading, NoData> {
+    let (gauges, gaps) = gauges(all, at)?;
+    let (missing, count) = (gaps.beside_some()?, f64::from(gauges.count));
     let value = match across {
-        None if gauges.count > 1 => return Reading::NoData(NoData::SeveralSeries(gauges.count)),
+        _ if gauges.count == 0 => return Err(missing.unwrap_or(nothing)),
+        None if gauges.count > 1 => return Err(NoData::SeveralSeries(gauges.count)),
         None | Some(Aggregation::Sum) => gauges.sum,
         Some(Aggregation::Avg) => gauges.sum / count,
         Some(Aggregation::Min) => gauges.min,
@@ -207,12 +208,12 @@ fn aggregated(
         Some(Aggregation::Count) => count,
     };
     match (missing, across) {
-        _ if !value.is_finite() => Reading::NoData(NoData::NotFinite),
-        (None, _) => Reading::Value(value),
+        _ if !value.is_finite() => Err(NoData::NotFinite),
+        (None, _) => Ok(Reading::Value(value)),
         // What is missing can only add to these two.
-        (Some(_), Some(Aggregation::Max | Aggregation::Count)) => Reading::AtLeast(value),
+        (Some(_), Some(Aggregation::Max | Aggregation::Count)) => Ok(Reading::AtLeast(value)),
         (Some(why), None | Some(Aggregation::Sum | Aggregation::Avg | Aggregation::Min)) => {
-            Reading::NoData(why)
+            Err(why)
         }
     }
 }
@@ -220,42 +221,37 @@ fn aggregated(
 /// How many series count at `at`. None on a page that could be read is 0, which is known; what a
 /// silent target has can only add to it.
 fn count(all: &[&Accumulator], at: Instant) -> Result<Reading, NoData> {
-    let (mut total, mut any) = (0, false);
-    let gaps = gather(all, at, |each| {
-        total += each.gauges().count;
-        any = true;
-        Ok(())
-    })?;
-    let total = f64::from(total);
-    Ok(match gaps.missing {
-        None if all.is_empty() => NO_SERIES,
-        None => Reading::Value(total),
-        Some(_) if any || gaps.any_absent => Reading::AtLeast(total),
-        Some(why) => Reading::NoData(why),
-    })
-}
-
-/// Seconds since the newest sample. That nothing was sampled since does not make it unknown.
-fn sample_age(all: &[&Accumulator], at: Instant) -> Reading {
-    if all.iter().any(|each| each.availability(at) == Availability::Unknown) {
-        return Reading::NoData(NoData::NeverScraped);
+    let (gauges, gaps) = gauges(all, at)?;
+    let total = f64::from(gauges.count);
+    match gaps.missing {
+        None if all.is_empty() => Err(NoData::NoSeries),
+        None => Ok(Reading::Value(total)),
+        Some(_) if gaps.any_ready || gaps.any_absent => Ok(Reading::AtLeast(total)),
+        Some(why) => Err(why),
     }
-    let youngest = all.iter().filter_map(|each| each.age(at)).min();
-    youngest.map_or(NO_SERIES, |age| Reading::Value(age.as_secs_f64()))
 }
 
-/// Seconds since the newest time that a gauge holds.
-fn value_age(all: &[&Accumulator], at: Instant) -> Result<Reading, NoData> {
+/// Seconds since the newest sample, or since the newest time that a gauge holds. That nothing was
+/// sampled since does not make the age of a sample unknown.
+fn age(all: &[&Accumulator], at: Instant, of: AgeOf) -> Result<Reading, NoData> {
     let mut youngest = None;
-    let gaps = gather(all, at, |each| {
-        youngest = youngest.into_iter().chain(each.age(at)).min();
-        Ok(())
-    })?;
-    Ok(match (gaps.missing, youngest) {
-        (Some(why), _) => Reading::NoData(why),
-        (None, Some(age)) => Reading::Value(age.as_secs_f64()),
-        (None, None) => NO_SERIES,
-    })
+    let mut note = |each: &Accumulator| youngest = youngest.into_iter().chain(each.age(at)).min();
+    let missing = match of {
+        AgeOf::Sample => {
+            all.iter().for_each(|each| note(each));
+            let mut all = all.iter().map(|each| each.availability(at));
+            all.any(|each| each == Availability::Unknown).then_some(NoData::NeverScraped)
+        }
+        AgeOf::Value => {
+            let gaps = gather(all, at, |each| {
+                note(each);
+                Ok(())
+            });
+            gaps?.missing
+        }
+    };
+    let age = youngest.ok_or(NoData::NoSeries);
+    missing.map_or(age, Err).map(|age: Duration| Reading::Value(age.as_secs_f64()))
 }
 
 /// Why nothing is known of a group that no accumulator has a share of.

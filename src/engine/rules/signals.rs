@@ -1,12 +1,13 @@
 //! Every signal's readings, in each of its groups, and when they change. Readings follow from what
 //! targets accumulated and from one another; no rule is evaluated here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use crate::model::entry::Frozen;
 use crate::model::group::Group;
 use crate::model::index::SignalIx;
+use crate::model::name::SignalName;
 use crate::model::plan::Plan;
 use crate::model::reading::{NoData, Reading, Telemetry};
 use crate::model::scrape::Scrape;
@@ -14,9 +15,8 @@ use crate::model::signal::{Reduction, Signal, SignalKind};
 use crate::model::target::Target;
 use crate::model::time::Instant;
 
-use super::baseline::Baselines;
-use super::condition;
-use super::reading;
+use super::{condition, definition, reading};
+use crate::engine::durable::bounds::{MAX_BASELINES, bytes};
 use crate::engine::ingest::accumulator::Accumulator;
 use crate::engine::ingest::accumulators::AccumulatorIx;
 use crate::engine::ingest::target::TargetIngest;
@@ -35,7 +35,10 @@ pub(crate) struct Inputs<'a> {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Signals {
     states: Vec<SignalState>,
-    baselines: Baselines,
+    /// What signals read before a deployment was armed, frozen for as long as it is judged: the
+    /// number, and how many readings it was made of. A signal that is here without a group was
+    /// measured when that group was not there.
+    baselines: HashMap<SignalName, HashMap<Group, (Option<f64>, u32)>>,
 }
 
 #[derive(Clone, Debug)]
@@ -90,11 +93,12 @@ impl SignalState {
         sharpened.map(|target| target.interval).max().unwrap_or_default()
     }
 
-    /// The time in which each of several targets has had its turn to feed it: its readings within
-    /// that time are of almost the same samples. Zero where there is only one.
-    fn turn(&self, plan: &Plan) -> Duration {
+    /// The same between two readings. Where several targets feed it, readings within the time in
+    /// which each has had its turn are of almost the same samples.
+    fn reading_spacing(&self, plan: &Plan) -> Duration {
         let shortest = self.targets(plan).map(|target| target.interval).min();
-        shortest.filter(|_| self.targets(plan).nth(1).is_some()).unwrap_or_default()
+        let turn = shortest.filter(|_| self.targets(plan).nth(1).is_some()).unwrap_or_default();
+        turn.max(self.spacing(plan))
     }
 }
 
@@ -120,16 +124,13 @@ impl Signals {
         let accumulators: Vec<_> = all.filter_map(|(t, target)| Some((t, own(target)?))).collect();
         let mut fed_by = vec![false; targets.len()];
         accumulators.iter().for_each(|(target, _)| fed_by[*target] = true);
-        let is_up = signal.kind.up().is_some();
-        if let Some(name) = signal.kind.up()
-            && let Some(target) = plan.targets.iter().position(|target| target.name == *name)
-        {
-            fed_by[target] = true;
+        let up = signal.kind.up();
+        for (target, fed) in plan.targets.iter().zip(&mut fed_by) {
+            *fed |= Some(&target.name) == up;
         }
-        let mut fed_by_failures = vec![false; targets.len()];
-        if is_up || signal.kind.outlives_silence() {
-            fed_by_failures.clone_from(&fed_by);
-        }
+        let sees_failures = up.is_some() || signal.kind.outlives_silence();
+        let mut fed_by_failures: Vec<bool> =
+            fed_by.iter().map(|fed| *fed && sees_failures).collect();
         signal.kind.for_each_signal(&mut |inner| {
             mark(&mut fed_by, &self.states[inner.0].fed_by);
             mark(&mut fed_by_failures, &self.states[inner.0].fed_by_failures);
@@ -159,8 +160,10 @@ impl Signals {
                 }
             }
         }
-        self.baselines = old.baselines;
-        self.baselines.retain(plan, unchanged);
+        let kept = plan.signals.iter().zip(unchanged).filter(|(_, before)| before.is_some());
+        let mut baselines = old.baselines;
+        self.baselines =
+            kept.filter_map(|(signal, _)| baselines.remove_entry(&signal.name)).collect();
     }
 
     /// Which of the signals a scrape feeds.
@@ -214,20 +217,17 @@ impl Signals {
             let reading = self.read_group(signal, ix, &Group::ALL, inputs);
             self.states[ix.0].readings[0].1 = reading;
         } else {
-            let groups = self.groups_of(ix, &signal.kind, inputs.targets);
+            let mut readings = Vec::new();
             let others = Group::others();
-            let read = |group: Group| {
+            for group in self.groups_of(ix, &signal.kind, inputs.targets) {
                 let reading = match group == others {
                     true => Reading::NoData(NoData::TooManyGroups),
                     false => self.read_group(signal, ix, &group, inputs),
                 };
-                (group, reading)
-            };
-            let readings: Vec<_> = groups.into_iter().map(read).collect();
-            let absent = self.absent(signal, ix, inputs);
-            let state = &mut self.states[ix.0];
-            state.absent = absent;
-            state.set_groups(readings);
+                readings.push((group, reading));
+            }
+            self.states[ix.0].absent = self.absent(signal, ix, inputs);
+            self.states[ix.0].set_groups(readings);
         }
         self.states[ix.0].remember(inputs.at);
     }
@@ -292,8 +292,16 @@ impl Signals {
             SignalKind::Expr(expr) => {
                 condition::number(expr, &|inner| self.reading_in(inner, group))
             }
-            SignalKind::Baseline { of, min_readings, .. } => {
-                self.baselines.reading(&inputs.plan.signal(*of).name, group, *min_readings)
+            SignalKind::Baseline { of, min_readings: needed, .. } => {
+                match self.baselines.get(&inputs.plan.signal(*of).name) {
+                    None => Reading::NoData(NoData::NotFrozen),
+                    Some(groups) => match groups.get(group).copied().unwrap_or((None, 0)) {
+                        (Some(value), _) => Reading::Value(value),
+                        (None, found) => {
+                            Reading::NoData(NoData::BaselineTooThin { found, needed: *needed })
+                        }
+                    },
+                }
             }
             SignalKind::Before { of, window } => {
                 let history = self.states[of.0].history.get(group);
@@ -338,14 +346,13 @@ impl Signals {
             return (Reading::NoData(NoData::NoSeries), None);
         };
         let stale = signal.stale.unwrap_or_else(|| inputs.plan.targets[target].stale());
-        match inputs.targets[target].last() {
-            None => (Reading::NoData(NoData::NeverScraped), None),
-            Some((when, _)) if inputs.at.since(when) > stale => {
-                (Reading::NoData(NoData::Stale), None)
-            }
-            Some((when, Ok(()))) => (Reading::Value(1.0), Some(when.after(stale))),
-            Some((when, Err(()))) => (Reading::Value(0.0), Some(when.after(stale))),
+        let Some((when, result)) = inputs.targets[target].last() else {
+            return (Reading::NoData(NoData::NeverScraped), None);
+        };
+        if inputs.at.since(when) > stale {
+            return (Reading::NoData(NoData::Stale), None);
         }
+        (Reading::Value(if result.is_ok() { 1.0 } else { 0.0 }), Some(when.after(stale)))
     }
 
     fn expires(&self, signal: &Signal, ix: SignalIx, inputs: Inputs<'_>) -> Option<Instant> {
@@ -397,24 +404,66 @@ impl Signals {
         &self.states[signal.0].readings
     }
 
-    /// The groups that any of the signals has, in order.
-    pub(crate) fn groups_of_any(&self, signals: &[SignalIx]) -> Vec<Group> {
+    /// What is so in each of the groups that any of the signals has, in order.
+    pub(crate) fn in_groups<T>(
+        &self,
+        signals: &[SignalIx],
+        what: impl Fn(&Group) -> T,
+    ) -> impl Iterator<Item = (Group, T)> {
         let all = signals.iter().flat_map(|signal| self.groups(*signal));
-        sorted(all.map(|(group, _)| group.clone()).collect())
+        let groups = sorted(all.map(|(group, _)| group.clone()).collect());
+        groups.into_iter().map(move |group| {
+            let what = what(&group);
+            (group, what)
+        })
     }
 
-    /// The baselines as they are at `at`.
+    /// Measures every baseline of a plan at `at`, as far as they fit on record.
     pub(crate) fn measure(&self, plan: &Plan, at: Instant) -> Vec<Frozen> {
-        let histories = |of: SignalIx| {
+        let mut all = Vec::new();
+        let mut left = MAX_BASELINES;
+        let definitions = definition::hashes(plan);
+        for signal in &plan.signals {
+            let SignalKind::Baseline { of, window, min_readings } = signal.kind else { continue };
+            let before = all.len();
+            let frozen = |group: &Group, found, value: Option<f64>| Frozen {
+                signal: plan.signal(of).name.clone(),
+                group: group.text().map(str::to_owned),
+                value: value.filter(|_| found >= min_readings),
+                readings: found,
+                needed: min_readings,
+                definition: definitions[of.0].clone(),
+            };
             let state = &self.states[of.0];
-            (state.spacing(plan).max(state.turn(plan)), state.history.iter())
-        };
-        Baselines::measure(plan, histories, at)
+            for (group, history) in &state.history {
+                let (found, median) = history.median(at, window, state.reading_spacing(plan));
+                all.push(frozen(group, found, median));
+            }
+            if all.len() == before {
+                all.push(frozen(&Group::ALL, 0, None));
+            }
+            // All of a signal's or none: a group without one would look as if nothing was read.
+            match left.checked_sub(bytes(&all[before..])) {
+                Some(rest) => left = rest,
+                None => all.truncate(before),
+            }
+        }
+        all
     }
 
-    /// Freezes baselines until others are.
+    /// Freezes baselines until others are, as far as they are of signals of this plan as they are
+    /// now.
     pub(crate) fn freeze(&mut self, plan: &Plan, frozen: &[Frozen]) {
-        self.baselines = Baselines::of(plan, frozen);
+        self.baselines.clear();
+        let definitions = definition::hashes(plan);
+        for each in frozen {
+            let place = plan.signals.iter().position(|signal| signal.name == each.signal);
+            if place.is_some_and(|place| definitions[place] == each.definition) {
+                let group = Group::from_text(each.group.as_deref().unwrap_or_default());
+                let groups = self.baselines.entry(each.signal.clone()).or_default();
+                groups.insert(group, (each.value, each.readings));
+            }
+        }
     }
 }
 

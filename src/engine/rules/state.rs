@@ -28,9 +28,16 @@ pub(crate) struct FiringTerms {
 
 impl From<&Rule> for FiringTerms {
     fn from(rule: &Rule) -> Self {
-        let Rule { hold, share, keep_firing_for, on_no_data, .. } = rule;
-        let (keep_firing_for, on_no_data) = (*keep_firing_for, *on_no_data);
-        Self { hold: *hold, share: *share, keep_firing_for, on_no_data }
+        let &Rule { hold, share, keep_firing_for, on_no_data, .. } = rule;
+        Self { hold, share, keep_firing_for, on_no_data }
+    }
+}
+
+impl FiringTerms {
+    /// What must be observed to hold for a time without interruption.
+    pub(crate) const fn held_for(hold: Duration) -> Self {
+        let (keep_firing_for, on_no_data) = (Duration::ZERO, OnNoData::Hold);
+        Self { hold, share: Share::ALL, keep_firing_for, on_no_data }
     }
 }
 
@@ -51,8 +58,18 @@ impl Judgement {
         }
     }
 
-    const fn is_fresh(self) -> bool {
-        matches!(self, Self::Fresh(_))
+    /// Whether the condition is observed to hold, and whether that is new; `None`: nothing is
+    /// observed.
+    const fn observed(self, on_no_data: OnNoData) -> Option<(Observation, bool)> {
+        let fresh = matches!(self, Self::Fresh(_));
+        Some(match (self.verdict(), on_no_data) {
+            (Verdict::Holds, _) => (Observation::Held, fresh),
+            (Verdict::Fails, _) => (Observation::NotHeld, fresh),
+            // Here the absence itself is what is observed, so time passing is fresh evidence.
+            (Verdict::NoData(_), OnNoData::Breach) => (Observation::Held, true),
+            (Verdict::NoData(_), OnNoData::Clear) => (Observation::NotHeld, true),
+            (Verdict::NoData(_), OnNoData::Hold) => return None,
+        })
     }
 }
 
@@ -99,26 +116,28 @@ pub(crate) struct Firing {
 impl RuleState {
     /// Takes a judgement at `at` into account.
     pub(crate) fn judge(&mut self, terms: &FiringTerms, at: Instant, judgement: Judgement) {
-        let (verdict, fresh) = (judgement.verdict(), judgement.is_fresh());
-        match (verdict, terms.on_no_data) {
-            (Verdict::Holds, _) => self.holds(terms, at, fresh),
-            // Here the absence itself is what is observed, so time passing is fresh evidence.
-            (Verdict::NoData(_), OnNoData::Breach) => self.holds(terms, at, true),
-            (Verdict::Fails, _) | (Verdict::NoData(_), OnNoData::Clear) => self.fails(terms, at),
-            (Verdict::NoData(_), OnNoData::Hold) => self.no_data(terms, at),
+        match judgement.observed(terms.on_no_data) {
+            Some((Observation::Held, fresh)) => self.holds(terms, at, fresh),
+            Some((Observation::NotHeld, _)) => self.fails(terms, at),
+            None => self.no_data(terms, at),
         }
     }
 
     fn holds(&mut self, terms: &FiringTerms, at: Instant, fresh: bool) {
         match self {
-            Self::Inactive => *self = Self::pending(at, Duration::ZERO, at).ripened(terms, at),
+            Self::Inactive if terms.hold.is_zero() => {
+                *self = Self::firing(at, Duration::ZERO, at, at)
+            }
+            Self::Inactive => *self = Self::pending(at, Duration::ZERO, at),
             Self::Pending(pending) if fresh => {
                 if let Some(last) = pending.last {
                     pending.held += at.since(last);
                 }
-                pending.last = pending.last.max(Some(at));
-                pending.dark = None;
-                *self = self.ripened(terms, at);
+                (pending.last, pending.dark) = (pending.last.max(Some(at)), None);
+                let Pending { since, held, .. } = *pending;
+                if held >= terms.hold {
+                    *self = Self::firing(since, held, at, at);
+                }
             }
             Self::Pending(_) => {}
             // A scrape that took long is taken in after newer ones.
@@ -132,16 +151,6 @@ impl RuleState {
 
     const fn firing(since: Instant, held: Duration, fired: Instant, at: Instant) -> Self {
         Self::Firing(Firing { since, held, fired, last: at, dark: None })
-    }
-
-    /// Firing, if it held for long enough.
-    fn ripened(self, terms: &FiringTerms, at: Instant) -> Self {
-        match self {
-            Self::Pending(Pending { since, held, .. }) if held >= terms.hold => {
-                Self::firing(since, held, at, at)
-            }
-            Self::Inactive | Self::Pending(_) | Self::Firing(_) => self,
-        }
     }
 
     fn fails(&mut self, terms: &FiringTerms, at: Instant) {
@@ -171,8 +180,7 @@ impl RuleState {
     fn weigh(&mut self, terms: &FiringTerms, at: Instant, observed: &ObservedTime) {
         let reached = observed.is_reached(terms.share, terms.hold);
         let holds = matches!(observed.last(), Some((_, Observation::Held)));
-        let held = observed.held();
-        let since = self.since().unwrap_or(at);
+        let (held, since) = (observed.held(), self.since().unwrap_or(at));
         *self = match *self {
             Self::Firing(firing) if reached => {
                 Self::Firing(Firing { last: firing.last.max(at), dark: None, ..firing })
@@ -282,26 +290,21 @@ impl RuleClock {
         if terms.share == Share::ALL {
             return self.state.judge(terms, at, judgement);
         }
-        let (verdict, fresh) = (judgement.verdict(), judgement.is_fresh());
-        let (held, fresh) = match (verdict, terms.on_no_data) {
-            (Verdict::Holds, _) => (Observation::Held, fresh),
-            (Verdict::Fails, _) => (Observation::NotHeld, fresh),
-            // Here the absence itself is what is observed.
-            (Verdict::NoData(_), OnNoData::Breach) => (Observation::Held, true),
-            (Verdict::NoData(_), OnNoData::Clear) => (Observation::NotHeld, true),
-            (Verdict::NoData(_), OnNoData::Hold) => {
+        match judgement.observed(terms.on_no_data) {
+            Some((held, fresh)) => {
+                if fresh {
+                    self.observed.see(at, held, terms.hold);
+                }
+                self.state.weigh(terms, at, &self.observed);
+            }
+            None => {
                 self.observed.interrupt();
                 self.state.no_data(terms, at);
                 if self.state == RuleState::Inactive {
                     self.observed = ObservedTime::default();
                 }
-                return;
             }
-        };
-        if fresh {
-            self.observed.see(at, held, terms.hold);
         }
-        self.state.weigh(terms, at, &self.observed);
     }
 
     /// What the rule looked at is gone: the time until it is seen again does not count.
@@ -312,9 +315,10 @@ impl RuleClock {
 
     /// When time alone may change the state, if the verdict stays what it is.
     pub(crate) fn deadline(&self, terms: &FiringTerms, verdict: Verdict) -> Option<Instant> {
+        let own = self.state.deadline(terms, verdict);
         let missing = self.observed.missing(terms.share, terms.hold);
         match (self.state, verdict, terms.on_no_data) {
-            _ if terms.share == Share::ALL => self.state.deadline(terms, verdict),
+            _ if terms.share == Share::ALL => own,
             (RuleState::Pending(_), Verdict::NoData(_), OnNoData::Breach) => {
                 self.observed.last().map(|(last, _)| last.after(missing))
             }
@@ -325,9 +329,7 @@ impl RuleClock {
             {
                 None
             }
-            (RuleState::Inactive | RuleState::Pending(_) | RuleState::Firing(_), _, _) => {
-                self.state.deadline(terms, verdict)
-            }
+            _ => own,
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::model::index::{HookIx, RuleIx};
 use crate::model::live::Live;
 use crate::model::plan::Plan;
 use crate::model::reading::Verdict;
-use crate::model::rule::{OnNoData, Severity, Share};
+use crate::model::rule::Severity;
 use crate::model::scrape::Scrape;
 use crate::model::time::{Instant, format_duration, millis};
 
@@ -283,9 +283,8 @@ impl Rollback {
             }
             CurePurpose::AfterUnknown(Rerun::Never) | CurePurpose::Verify => within,
         };
-        let (keep_firing_for, on_no_data) = (Duration::ZERO, OnNoData::Hold);
-        let terms = FiringTerms { hold, share: Share::ALL, keep_firing_for, on_no_data };
-        let (since, until, state) = (cx.now.at, cx.now.at.after(within), RuleState::Inactive);
+        let (terms, state) = (FiringTerms::held_for(hold), RuleState::Inactive);
+        let (since, until) = (cx.now.at, cx.now.at.after(within));
         self.run.wait_for(Awaits::Nothing);
         self.cure = Some(CureWatch { since, until, purpose, terms, state });
         RunStep::LiveVersion

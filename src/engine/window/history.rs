@@ -13,15 +13,6 @@ pub(crate) struct ReadingHistory {
     readings: VecDeque<(Instant, Reading)>,
 }
 
-/// What a baseline is made of.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Median {
-    /// How many readings there were.
-    pub(crate) found: u32,
-    /// The median of them; `None` where there was none.
-    pub(crate) value: Option<f64>,
-}
-
 impl ReadingHistory {
     /// Adds the reading of `at`. It takes the place of one of the same instant, and is ignored if
     /// it is older than the last one. What is older than `keep` before it is dropped, but for the
@@ -62,8 +53,13 @@ impl ReadingHistory {
     /// The median of the numbers read in the window that ends at `at`; of an even number of them
     /// the mean of the middle two. What is only known to be at least something is not counted.
     /// Nor are readings that came sooner than `spacing` after the last one that was: what was
-    /// looked at more often does not count for more.
-    pub(crate) fn median(&self, at: Instant, window: Duration, spacing: Duration) -> Median {
+    /// looked at more often does not count for more. Answers how many were counted, too.
+    pub(crate) fn median(
+        &self,
+        at: Instant,
+        window: Duration,
+        spacing: Duration,
+    ) -> (u32, Option<f64>) {
         // By age, because before there was time for a window it begins before the origin.
         let is_inside = |time: Instant| time <= at && at.since(time) < window;
         // A sample may be a little late, and the next one not.
@@ -80,7 +76,7 @@ impl ReadingHistory {
         });
         let mut values: Vec<f64> = counted.map(|(_, value)| value).collect();
         let found = u32::try_from(values.len()).unwrap_or(u32::MAX);
-        Median { found, value: median(&mut values) }
+        (found, median(&mut values))
     }
 }
 
@@ -139,7 +135,7 @@ mod tests {
         let history = history(&readings, 10);
         let median = history.median(at(19), Duration::from_secs(10), Duration::ZERO);
         // 10 to 19 without 15 and 16.
-        assert_eq!(median, Median { found: 8, value: Some(13.5) });
+        assert_eq!(median, (8, Some(13.5)));
     }
 
     #[test]
@@ -152,15 +148,15 @@ mod tests {
             history.push(at, Reading::Value(1.0), keep);
         }
         let median = history.median(at(10), keep, Duration::from_secs(1));
-        assert_eq!(median.value, Some(0.0));
-        assert_eq!(history.median(at(10), keep, Duration::ZERO).value, Some(1.0));
+        assert_eq!(median.1, Some(0.0));
+        assert_eq!(history.median(at(10), keep, Duration::ZERO).1, Some(1.0));
     }
 
     #[test]
     fn a_baseline_counts_the_very_first_reading_while_its_window_reaches_back_to_it() {
         let history = history(&[(0, Reading::Value(3.0)), (4, Reading::Value(5.0))], 10);
         let (window, spacing) = (Duration::from_secs(10), Duration::ZERO);
-        let found = |second| history.median(at(second), window, spacing).found;
+        let found = |second| history.median(at(second), window, spacing).0;
         assert_eq!([9, 10].map(found), [2, 1]);
     }
 
