@@ -102,7 +102,7 @@ impl<'a> ReadCx<'a> {
     /// Whether a rule is inactive because of what was seen: what is not seen has not cleared.
     pub(crate) fn is_clear(self, ix: RuleIx) -> bool {
         let rule = self.evaluator.rule(ix);
-        rule.state() == RuleState::Inactive && rule.verdict() == Verdict::Fails
+        rule.state == RuleState::Inactive && rule.verdict == Verdict::Fails
     }
 
     /// A hook of the plan in force.

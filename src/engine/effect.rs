@@ -1,8 +1,11 @@
 //! What the core asks of the world, as values. The shell performs them in order and tells the
 //! core what came of them with `settle`; an entry is durable before anything after it starts.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
 
 use crate::model::alert::News;
 use crate::model::channel::Change;
@@ -16,7 +19,31 @@ use crate::model::signal::Unit;
 use crate::model::step::Action;
 use crate::model::time::{Timestamp, millis};
 
-pub use crate::engine::sampling::interval::Pace;
+/// Why a target is sampled as often as it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Pace {
+    /// At its interval: nothing that it feeds is about to be decided.
+    #[default]
+    Plain,
+    /// At its `sharpen`.
+    Sharpened,
+    /// Less often than at its `sharpen`, because its scrapes take too long for that.
+    Slow,
+    /// At its interval, because it fails, or failed when it was sampled more often.
+    Failing,
+}
+
+impl fmt::Display for Pace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Plain => "nothing that it feeds is about to be decided",
+            Self::Sharpened => "something that it feeds is about to be decided",
+            Self::Slow => "its scrapes take too long",
+            Self::Failing => "it failed a short while ago",
+        })
+    }
+}
 
 /// Something to be done.
 #[derive(Clone, Debug, PartialEq)]

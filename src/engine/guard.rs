@@ -51,7 +51,7 @@ use crate::engine::run::order::Occasion;
 use crate::engine::run::rollback::Rollback;
 use crate::engine::run::stage_entry::StageEntry;
 use crate::engine::run::{along, manual_rollback};
-use crate::engine::sampling::interval::{Deciding, PaceChange, Sampling};
+use crate::engine::sampling::interval::{Deciding, Sampling};
 use crate::engine::view::evidence;
 use crate::engine::view::health::{Health, colour};
 use crate::engine::view::snapshot::{
@@ -222,7 +222,7 @@ impl Guard {
             self.tell(now, None, "the journal cannot be written", Occasion::JournalLost);
             outbox::send_journal_lost(&mut self.log, &self.evaluator, now);
             let relaxed = self.sampling.relax(self.evaluator.plan());
-            self.change_paces(relaxed);
+            relaxed.into_iter().for_each(|effect| self.push(effect));
         }
         self.effects()
     }
@@ -353,12 +353,6 @@ impl Guard {
         self.keep_pace(now.at);
     }
 
-    fn change_paces(&mut self, changes: Vec<PaceChange>) {
-        for PaceChange { target, interval, pace } in changes {
-            self.push(Effect::Pace { target, interval, pace });
-        }
-    }
-
     /// Samples the targets more often that feed what may soon be decided.
     fn keep_pace(&mut self, now: Instant) {
         let cure = self.rollback.hook().and_then(|hook| hook.cure.as_ref());
@@ -373,7 +367,7 @@ impl Guard {
             Some(_) | None => Deciding::Nothing,
         };
         let asked = self.sampling.keep_pace(&self.evaluator, deciding, now);
-        self.change_paces(asked);
+        asked.into_iter().for_each(|effect| self.push(effect));
     }
 
     /// The deployment, while it is guarded.
@@ -409,7 +403,7 @@ impl Guard {
 
     /// When a rule fired that fires now. On what is over, or was not seen since, nothing is done.
     fn fired(&self, ix: RuleIx) -> Option<Instant> {
-        match self.evaluator.rule(ix).state() {
+        match self.evaluator.rule(ix).state {
             RuleState::Firing(firing) if self.evaluator.fires_now(ix) => Some(firing.fired),
             RuleState::Firing(_) | RuleState::Inactive | RuleState::Pending(_) => None,
         }
@@ -1310,7 +1304,7 @@ impl Guard {
     fn target(&self, index: usize, now: Moment) -> TargetStatus {
         let (target, sampling) =
             (&self.plan().targets[index], self.sampling.target(TargetIx(index)));
-        let last = sampling.last();
+        let last = &sampling.last;
         TargetStatus {
             name: target.name.to_string(),
             url: target.kind.to_string(),
@@ -1323,7 +1317,7 @@ impl Guard {
             bytes: last.bytes,
             interval_ms: evidence::millis(sampling.interval(target)),
             sharpened: sampling.interval(target) < target.interval,
-            pace: sampling.pace(),
+            pace: sampling.pace,
         }
     }
 

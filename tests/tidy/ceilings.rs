@@ -11,7 +11,7 @@ pub(crate) const COMPARED_STRINGS: usize = 34;
 /// Files other than `src/engine/guard.rs` with an `impl Guard`.
 pub(crate) const FILES_WITH_IMPL_GUARD: usize = 0;
 /// Types of `src/engine/` that change themselves and have fields that others reach.
-pub(crate) const OPEN_COMPONENTS: usize = 11;
+pub(crate) const OPEN_COMPONENTS: usize = 9;
 
 /// Compares what was found with its ceiling `name`, which must be exact.
 pub(crate) fn compare(name: &str, ceiling: usize, found: &[String]) -> Vec<String> {

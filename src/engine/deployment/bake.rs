@@ -97,7 +97,7 @@ pub(crate) fn withheld(cx: ReadCx<'_>, armed: Instant) -> Option<String> {
             continue;
         }
         let state = cx.evaluator.rule(ix);
-        if state.state() != RuleState::Inactive {
+        if state.state != RuleState::Inactive {
             return Some(format!("rule {} is {}", rule.name, cx.evaluator.standing(ix)));
         }
         if let Some(TargetIx(target)) = cx.evaluator.blind(ix, cx.now.at) {
@@ -105,7 +105,7 @@ pub(crate) fn withheld(cx: ReadCx<'_>, armed: Instant) -> Option<String> {
             return Some(format!("target {target}, which rule {} needs, is silent", rule.name));
         }
         critical = true;
-        judged |= state.judged().is_some_and(|at| at >= armed);
+        judged |= state.judged.is_some_and(|at| at >= armed);
     }
     let blind = critical && !judged;
     blind.then(|| "no critical rule has had data to judge by since it began".to_owned())

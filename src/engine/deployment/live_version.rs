@@ -17,7 +17,7 @@ use crate::model::time::{Instant, Moment};
 
 use crate::engine::context::{Cx, ReadCx};
 use crate::engine::effect::Effect;
-use crate::engine::ingest::series::Identity;
+use crate::engine::ingest::target::Identity;
 use crate::engine::view::snapshot::LiveStatus;
 
 /// How often it is read at most where nothing depends on it but what status shows.

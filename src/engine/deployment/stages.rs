@@ -243,7 +243,7 @@ fn watched(cx: ReadCx<'_>, stage: &Stage) -> Vec<RuleIx> {
 /// Whether a rule is inactive, and is so on what it sees.
 fn rule_is_clean(cx: ReadCx<'_>, ix: RuleIx) -> Verdict {
     let rule = cx.evaluator.rule(ix);
-    match (rule.state(), rule.verdict()) {
+    match (rule.state, rule.verdict) {
         (RuleState::Pending(_) | RuleState::Firing(_), _)
         | (RuleState::Inactive, Verdict::Holds) => Verdict::Fails,
         (RuleState::Inactive, Verdict::Fails) => Verdict::Holds,

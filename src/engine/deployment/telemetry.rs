@@ -52,12 +52,12 @@ pub(crate) fn deadline(cx: ReadCx<'_>) -> Option<Instant> {
 fn rules(evaluator: &Evaluator) -> impl Iterator<Item = (RuleIx, &Rule, Option<Instant>)> {
     let rules = evaluator.plan().rules.iter().enumerate().map(|(ix, rule)| (RuleIx(ix), rule));
     let applying = rules.filter(|(ix, _)| evaluator.applies(*ix));
-    applying.map(|(ix, rule)| (ix, rule, evaluator.rule(ix).lost()))
+    applying.map(|(ix, rule)| (ix, rule, evaluator.rule(ix).lost))
 }
 
 fn describe(evaluator: &Evaluator, first: RuleIx, rules: usize) -> String {
     let rule = evaluator.plan().rule(first);
-    let why = match evaluator.rule(first).verdict() {
+    let why = match evaluator.rule(first).verdict {
         Verdict::NoData(why) => why.to_string(),
         Verdict::Holds | Verdict::Fails => "no data".to_owned(),
     };

@@ -71,7 +71,7 @@ impl Warmup {
 
     /// The rules that have held since before the deployment began.
     fn held_before(&self, evaluator: &Evaluator) -> Vec<RuleIx> {
-        let since = |ix: &RuleIx| evaluator.rule(*ix).state().since();
+        let since = |ix: &RuleIx| evaluator.rule(*ix).state.since();
         let rules = (0..evaluator.plan().rules.len()).map(RuleIx);
         rules.filter(|ix| since(ix).is_some_and(|since| since <= self.armed)).collect()
     }
@@ -121,7 +121,7 @@ impl Warmup {
     pub(crate) fn set_aside_unseen(&mut self, cx: &mut Cx<'_>) {
         for name in std::mem::take(&mut self.unseen) {
             let Some(ix) = cx.read().rule_named(&name) else { continue };
-            match cx.evaluator.rule(ix).verdict() {
+            match cx.evaluator.rule(ix).verdict {
                 Verdict::Holds => set_aside(cx, ix),
                 Verdict::Fails => {}
                 Verdict::NoData(_) => self.unseen.push(name),
@@ -145,7 +145,7 @@ fn set_aside(cx: &mut Cx<'_>, ix: RuleIx) {
 pub(crate) fn holding(evaluator: &Evaluator, changed: Option<Instant>) -> Vec<RuleName> {
     let holds = |ix: RuleIx| {
         if evaluator.applies(ix) {
-            let since = evaluator.rule(ix).state().since();
+            let since = evaluator.rule(ix).state.since();
             since.is_some_and(|since| changed.is_none_or(|changed| since <= changed))
         } else {
             evaluator.holds_now(ix)

@@ -2,17 +2,22 @@
 //!
 //! Samples are added one by one during a scrape; `close` turns them into a row of the window. A
 //! scrape that spoiled one of the signal's metrics gives no row, and the reading says why.
+//!
+//! A target has one accumulator for each signal that may find something there, and for a signal
+//! that is read by labels one more for each group, made when the group's first series appears.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use crate::model::group::{Group, MAX_GROUPS};
 use crate::model::index::SignalIx;
 use crate::model::native::NativeHistogram;
 use crate::model::reading::NoData;
 use crate::model::signal::{AgeOf, Threshold};
 use crate::model::time::{Instant, Timestamp};
 
-use crate::engine::window::counter::{Span, Window};
-use crate::engine::window::native_window::{Gains, NativeWindow};
+use crate::engine::window::counter::Window;
+use crate::engine::window::native_window::NativeWindow;
 
 /// What a matched series contributes to a signal.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -100,8 +105,8 @@ pub(crate) struct Accumulator {
 /// What one page says to a signal.
 #[derive(Clone, Copy, Debug)]
 struct PageState {
-    /// The bucket before the one at hand.
-    last_bound: f64,
+    /// The bucket before the one at hand was not the last of its histogram.
+    in_histogram: bool,
     gauges: GaugeAggregate,
     /// How long ago something happened, as its gauges say.
     youngest: Option<Duration>,
@@ -113,7 +118,7 @@ struct PageState {
 
 impl PageState {
     const NEW: Self = Self {
-        last_bound: f64::INFINITY,
+        in_histogram: false,
         gauges: GaugeAggregate::NONE,
         youngest: None,
         spoiled: None,
@@ -155,16 +160,6 @@ impl Accumulator {
             last_match: None,
             last_close: None,
         }
-    }
-
-    /// The signal that it is of.
-    pub(crate) const fn signal(&self) -> SignalIx {
-        self.signal
-    }
-
-    /// The same for a signal of another plan.
-    pub(crate) fn moved_to(&self, signal: SignalIx) -> Self {
-        Self { signal, ..self.clone() }
     }
 
     /// Begins a scrape.
@@ -211,10 +206,10 @@ impl Accumulator {
 
     fn add_to_bucket(&mut self, bound: f64, gain: f64) {
         // Pages list a histogram's buckets one after another and ascending.
-        if bound == f64::INFINITY && self.page.last_bound == f64::INFINITY {
+        let was_within = std::mem::replace(&mut self.page.in_histogram, bound != f64::INFINITY);
+        if bound == f64::INFINITY && !was_within {
             self.natives.add_bare(gain);
         }
-        self.page.last_bound = bound;
         let column = self.bounds.iter().position(|known| known.total_cmp(&bound).is_eq());
         let column = column.unwrap_or_else(|| {
             self.bounds.push(bound);
@@ -300,22 +295,9 @@ impl Accumulator {
         self.last_close
     }
 
-    /// When its samples will be too old, unless more come.
-    pub(crate) fn expires(&self) -> Option<Instant> {
-        self.last_match.and(self.last_close).map(|closed| closed.after(self.stale))
-    }
-
-    /// The rows that a window ending at `at` uses.
-    ///
-    /// # Errors
-    /// `WindowFilling`, where there are fewer than two.
-    pub(crate) fn span(&self, at: Instant) -> Result<Span, NoData> {
-        self.window.span(at)
-    }
-
-    /// How much a column grew over a span.
-    pub(crate) fn increase(&self, span: Span, column: usize) -> f64 {
-        self.window.increase(span, column)
+    /// The totals of its counters and buckets.
+    pub(crate) const fn window(&self) -> &Window {
+        &self.window
     }
 
     /// The histogram's upper bounds, unordered, one a column.
@@ -323,14 +305,9 @@ impl Accumulator {
         &self.bounds
     }
 
-    /// Whether a native histogram was seen within the window.
-    pub(crate) fn has_natives(&self) -> bool {
-        self.natives.is_known()
-    }
-
-    /// What native histograms gained over a span.
-    pub(crate) fn natives(&self, span: Span) -> Gains {
-        self.natives.gains(self.window.times(span))
+    /// The gains of its native histograms.
+    pub(crate) const fn natives(&self) -> &NativeWindow {
+        &self.natives
     }
 
     /// How long ago something happened, as of `at`.
@@ -341,5 +318,139 @@ impl Accumulator {
     /// The gauges of the last scrape that could be read.
     pub(crate) const fn gauges(&self) -> GaugeAggregate {
         self.gauges
+    }
+}
+
+/// An accumulator's index in [`Accumulators`]. Those of signals never change, those of groups may
+/// when groups are forgotten.
+pub(crate) type AccumulatorIx = usize;
+
+/// The accumulators of one target.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Accumulators {
+    /// Those of signals, then those of groups.
+    list: Vec<Accumulator>,
+    /// How many of them are of signals.
+    of_signals: usize,
+    groups: BTreeMap<(AccumulatorIx, Group), AccumulatorIx>,
+    /// The signals of which a group found no room since groups were last forgotten.
+    crowded: BTreeSet<AccumulatorIx>,
+}
+
+impl Accumulators {
+    /// Adds a signal's accumulator. Not to be called after the first group was made.
+    pub(crate) fn add(&mut self, accumulator: Accumulator) -> AccumulatorIx {
+        debug_assert_eq!(self.of_signals, self.list.len());
+        self.list.push(accumulator);
+        self.of_signals = self.list.len();
+        self.of_signals - 1
+    }
+
+    /// The accumulator at an index.
+    pub(crate) fn get(&self, ix: AccumulatorIx) -> &Accumulator {
+        &self.list[ix]
+    }
+
+    /// The accumulator at an index, to be changed.
+    pub(crate) fn get_mut(&mut self, ix: AccumulatorIx) -> &mut Accumulator {
+        &mut self.list[ix]
+    }
+
+    /// All of them, those of signals first.
+    pub(crate) fn iter_mut(&mut self) -> std::slice::IterMut<'_, Accumulator> {
+        self.list.iter_mut()
+    }
+
+    /// The accumulator of a signal on this target, over all its groups.
+    pub(crate) fn of_signal(&self, signal: SignalIx) -> Option<AccumulatorIx> {
+        self.list[..self.of_signals].iter().position(|each| each.signal == signal)
+    }
+
+    /// The groups of the signal whose accumulator is `of`, in order.
+    pub(crate) fn groups(&self, of: AccumulatorIx) -> impl Iterator<Item = (&Group, &Accumulator)> {
+        let all = (of, Group::ALL)..(of + 1, Group::ALL);
+        self.groups.range(all).map(|((_, group), ix)| (group, &self.list[*ix]))
+    }
+
+    /// A group's accumulator, if there is one.
+    pub(crate) fn of_group(&self, of: AccumulatorIx, group: &Group) -> Option<&Accumulator> {
+        self.groups.get(&(of, group.clone())).map(|ix| &self.list[*ix])
+    }
+
+    /// When the next sample of a signal, in any of its groups, will be too old.
+    pub(crate) fn expires(&self, of: AccumulatorIx, at: Instant) -> Option<Instant> {
+        let all = self.groups(of).map(|(_, accumulator)| accumulator).chain([&self.list[of]]);
+        let expires =
+            |each: &Accumulator| Some(each.last_match.and(each.last_close)?.after(each.stale));
+        all.filter_map(expires).filter(|expires| *expires >= at).min()
+    }
+
+    /// The accumulator of a group, a new one if it was never seen: as if the signal's own, which
+    /// has no series, had been its accumulator from the start. `None` where there are too many.
+    pub(crate) fn in_group(&mut self, of: AccumulatorIx, group: Group) -> Option<AccumulatorIx> {
+        if group == Group::ALL {
+            return Some(of);
+        }
+        if let Some(ix) = self.groups.get(&(of, group.clone())) {
+            return Some(*ix);
+        }
+        if self.groups(of).count() >= MAX_GROUPS {
+            self.crowded.insert(of);
+            return None;
+        }
+        Some(self.add_group(of, group, self.list[of].clone()))
+    }
+
+    fn add_group(&mut self, of: AccumulatorIx, group: Group, own: Accumulator) -> AccumulatorIx {
+        let ix = self.list.len();
+        self.list.push(own);
+        self.groups.insert((of, group), ix);
+        ix
+    }
+
+    /// This scrape tells nothing about a signal, in any of its groups.
+    pub(crate) fn spoil(&mut self, of: AccumulatorIx, why: NoData) {
+        let all = (of, Group::ALL)..(of + 1, Group::ALL);
+        for ix in self.groups.range(all).map(|(_, ix)| *ix).chain([of]) {
+            self.list[ix].spoil(why);
+        }
+    }
+
+    /// Whether a series of the signal whose accumulator is `of` found no room for its group.
+    pub(crate) fn is_crowded_at(&self, of: AccumulatorIx) -> bool {
+        self.crowded.contains(&of)
+    }
+
+    /// Where there was no room for a group, forgets those of which nothing has been seen for longer
+    /// than their windows. Returns whether it did: every index of a group's accumulator is void
+    /// then.
+    pub(crate) fn make_room(&mut self, at: Instant) -> bool {
+        if std::mem::take(&mut self.crowded).is_empty() {
+            return false;
+        }
+        let groups = std::mem::take(&mut self.groups);
+        let old = self.list.split_off(self.of_signals);
+        for ((of, group), ix) in groups {
+            let own = &old[ix - self.of_signals];
+            if own.availability(at) != Availability::Absent {
+                self.add_group(of, group, own.clone());
+            }
+        }
+        true
+    }
+
+    /// Takes over what is known of the signals that `same` finds among those of another plan, with
+    /// their groups.
+    pub(crate) fn inherit(&mut self, old: &Self, same: impl Fn(SignalIx) -> Option<SignalIx>) {
+        for ix in 0..self.of_signals {
+            let signal = self.list[ix].signal;
+            let before = same(signal).and_then(|before| old.of_signal(before));
+            let Some(before) = before else { continue };
+            let moved = |own: &Accumulator| Accumulator { signal, ..own.clone() };
+            self.list[ix] = moved(&old.list[before]);
+            for (group, own) in old.groups(before) {
+                self.add_group(ix, group.clone(), moved(own));
+            }
+        }
     }
 }

@@ -2,7 +2,5 @@
 //! page before, and the running totals of what was selected.
 
 pub(crate) mod accumulator;
-pub(crate) mod accumulators;
 pub(crate) mod selection;
-pub(crate) mod series;
 pub(crate) mod target;

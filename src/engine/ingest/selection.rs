@@ -8,12 +8,12 @@ use crate::model::group::Group;
 use crate::model::index::SignalIx;
 use crate::model::live::LiveSource;
 use crate::model::plan::Plan;
+use crate::model::reading::NoData;
 use crate::model::selector::Selector;
 use crate::model::signal::{Selection, Shape, SignalKind};
 use crate::model::target::Target;
 
-use super::accumulator::{Accumulator, Contribution};
-use super::accumulators::{AccumulatorIx, Accumulators};
+use super::accumulator::{Accumulator, AccumulatorIx, Accumulators, Contribution};
 
 /// The metric that tells when a target's process started.
 pub(crate) const START_TIME: &str = "process_start_time_seconds";
@@ -31,11 +31,12 @@ struct SelectorInput {
 /// decide. With a quantile, they are those of a summary's own quantile.
 type Input = (Contribution, Option<f64>);
 
-/// What is selected on one target.
+/// What is selected on one target, and what the signals have accumulated of it.
 #[derive(Clone, Debug)]
 pub(crate) struct Selections {
     target: Target,
     by_metric: HashMap<String, Vec<SelectorInput>>,
+    accumulators: Accumulators,
 }
 
 /// An accumulator that a series adds to, and as what.
@@ -48,28 +49,29 @@ pub(crate) struct Destination {
 impl Selections {
     /// What the plan's signals select on a target, and an empty accumulator for each signal that
     /// may find something there.
-    pub(crate) fn new(plan: &Plan, target: &Target) -> (Self, Accumulators) {
-        let mut all = Self { target: target.clone(), by_metric: HashMap::new() };
-        let mut accumulators = Accumulators::default();
+    pub(crate) fn new(plan: &Plan, target: &Target) -> Self {
+        let (target, accumulators) = (target.clone(), Accumulators::default());
+        let mut all = Self { target, by_metric: HashMap::new(), accumulators };
         for (index, signal) in plan.signals.iter().enumerate() {
-            if !signal.kind.selections().any(|selection| selection.selector.may_match(target)) {
+            if !signal.kind.selections().any(|selection| selection.selector.may_match(&all.target))
+            {
                 continue;
             }
             let inputs = inputs(&signal.kind);
             let is_column =
                 |(_, (input, _)): &&(_, Input)| matches!(input, Contribution::Counter(_));
             let columns = inputs.iter().filter(is_column).count();
-            let stale = signal.stale.unwrap_or_else(|| target.stale());
+            let stale = signal.stale.unwrap_or_else(|| all.target.stale());
             let window = signal.kind.window();
-            let accumulator =
-                accumulators.add(Accumulator::new(SignalIx(index), window, stale, columns));
+            let own = Accumulator::new(SignalIx(index), window, stale, columns);
+            let accumulator = all.accumulators.add(own);
             let by: Arc<[String]> = signal.by.clone().into();
             for (selector, what) in inputs {
                 let inputs = all.by_metric.entry(selector.metric.clone()).or_default();
                 inputs.push(SelectorInput { accumulator, what, selector, by: by.clone() });
             }
         }
-        (all, accumulators)
+        all
     }
 
     /// The target.
@@ -77,15 +79,25 @@ impl Selections {
         &self.target
     }
 
+    /// What was accumulated for the signals.
+    pub(crate) const fn accumulators(&self) -> &Accumulators {
+        &self.accumulators
+    }
+
+    /// The same, to be changed.
+    pub(crate) const fn accumulators_mut(&mut self) -> &mut Accumulators {
+        &mut self.accumulators
+    }
+
     /// Where a series of this metric with these labels adds to. Makes the accumulators of groups
     /// that it is the first series of.
     pub(crate) fn destinations<'a>(
-        &self,
+        &mut self,
         metric: &str,
         label: impl Fn(&str) -> &'a str,
-        accumulators: &mut Accumulators,
     ) -> Box<[Destination]> {
-        let inputs = self.by_metric.get(metric).into_iter().flatten();
+        let Self { by_metric, accumulators, .. } = self;
+        let inputs = by_metric.get(metric).into_iter().flatten();
         let matching = inputs.filter(|each| each.selector.accepts(&label));
         matching
             .filter_map(|each| {
@@ -97,9 +109,11 @@ impl Selections {
             .collect()
     }
 
-    /// The accumulators that series of a metric add to.
-    pub(crate) fn accumulators_of(&self, metric: &str) -> impl Iterator<Item = AccumulatorIx> {
-        self.by_metric.get(metric).into_iter().flatten().map(|each| each.accumulator)
+    /// The page at hand tells nothing of a metric.
+    pub(crate) fn spoil(&mut self, metric: &str, why: NoData) {
+        for each in self.by_metric.get(metric).into_iter().flatten() {
+            self.accumulators.spoil(each.accumulator, why);
+        }
     }
 }
 
@@ -143,8 +157,7 @@ fn inputs(kind: &SignalKind) -> Vec<(Selector, Input)> {
 
 /// The names that a scrape of the target must keep.
 pub fn wanted_names(plan: &Plan, target: &Target) -> Vec<String> {
-    let (selections, _) = Selections::new(plan, target);
-    let mut names: Vec<String> = selections.by_metric.into_keys().collect();
+    let mut names: Vec<String> = Selections::new(plan, target).by_metric.into_keys().collect();
     names.push(START_TIME.to_owned());
     if let Some(LiveSource::Metric { of, .. }) = plan.deployment.live.as_ref().map(|l| &l.source)
         && of.may_match(target)

@@ -3,21 +3,26 @@
 //! What a series gained is decided here, once, for all signals: a decrease is a reset, a series
 //! that appears while its target was being scraped started at 0, and one that comes back goes on
 //! from where it was.
+//!
+//! A series' identity is by name and labels, however a page orders or spaces them. The text on the
+//! page is only the key of a cache, and since pages list their series in the same order every time,
+//! the common case is one comparison with the text that stood there last time.
 
-use std::time::Duration;
+use std::collections::HashMap;
+use std::sync::Arc;
 
+use crate::exposition::{Format, Limits, Malformed, Reader, Sample, Sink, Whole};
 use crate::model::group::Group;
-use crate::model::index::{SignalIx, TargetIx};
+use crate::model::index::SignalIx;
 use crate::model::native::NativeHistogram;
 use crate::model::plan::Plan;
 use crate::model::reading::NoData;
 use crate::model::scrape::{Page, Scrape};
+use crate::model::target::Target;
 use crate::model::time::{Instant, Timestamp};
 
-use super::accumulator::{Accumulator, Contribution, CurrentSample};
-use super::accumulators::Accumulators;
-use super::selection::{START_TIME, Selections};
-use super::series::{CachedSeries, SeriesCache, SeriesIx};
+use super::accumulator::{Accumulator, Accumulators, Contribution, CurrentSample};
+use super::selection::{Destination, START_TIME, Selections};
 use crate::engine::window::native;
 
 /// By how much a process's start time must rise before it counts as a restart. Some libraries
@@ -28,7 +33,6 @@ const START_TIME_SLACK: f64 = 1.5;
 #[derive(Clone, Debug)]
 pub(crate) struct TargetIngest {
     selections: Selections,
-    accumulators: Accumulators,
     history: PastPages,
     /// The samples of the page at hand.
     samples: Vec<(SeriesIx, f64, Option<Timestamp>)>,
@@ -79,18 +83,17 @@ impl SpoiledMetrics {
 
 impl TargetIngest {
     /// A target of which nothing was seen yet.
-    pub(crate) fn new(plan: &Plan, ix: TargetIx) -> Self {
-        let (selections, accumulators) = Selections::new(plan, plan.target(ix));
-        let (samples, natives) = (Vec::new(), Vec::new());
-        Self { selections, accumulators, history: PastPages::default(), samples, natives }
+    pub(crate) fn new(plan: &Plan, target: &Target) -> Self {
+        let (selections, history) = (Selections::new(plan, target), PastPages::default());
+        Self { selections, history, samples: Vec::new(), natives: Vec::new() }
     }
 
     /// Takes over what is known of the same target under another plan: its series, and what was
     /// accumulated for every signal that `same` finds among the earlier ones.
     pub(crate) fn inherit(&mut self, old: Self, same: impl Fn(SignalIx) -> Option<SignalIx>) {
-        self.accumulators.inherit(&old.accumulators, same);
+        self.selections.accumulators_mut().inherit(old.accumulators(), same);
         self.history = old.history;
-        self.reassign(self.history.successes);
+        self.history.series.reassign(self.history.successes, &mut self.selections);
     }
 
     /// Begins to sample a target that a reload has brought in.
@@ -104,13 +107,9 @@ impl TargetIngest {
         scrape.at < *begun || last.is_some_and(|(at, _)| scrape.at <= at)
     }
 
-    fn reassign(&mut self, scrape: u64) {
-        self.history.series.reassign(scrape, &self.selections, &mut self.accumulators);
-    }
-
     /// What was accumulated for the signals.
     pub(crate) const fn accumulators(&self) -> &Accumulators {
-        &self.accumulators
+        self.selections.accumulators()
     }
 
     /// The last scrape, and whether it succeeded.
@@ -147,36 +146,35 @@ impl TargetIngest {
 
     fn read(&mut self, page: &Page, at: Instant, wall: Timestamp) {
         let scrape = self.history.successes + 1;
-        self.accumulators.iter_mut().for_each(Accumulator::open);
+        self.selections.accumulators_mut().iter_mut().for_each(Accumulator::open);
         let duplicates = self.find(page, scrape);
         let mut spoiled = self.spoil(page, duplicates);
         if !spoiled.contains(START_TIME) {
             self.watch_for_restart(&spoiled);
         }
-        let infinite = self.add_samples(&spoiled, (at, wall));
-        self.add_natives(&spoiled, wall);
+        let infinite = self.add(&spoiled, at, wall);
         // Where such a series stands is as little known to the next page as after a bad line.
         infinite.metrics.iter().for_each(|metric| spoiled.note(metric));
         self.history.spoiled = spoiled;
-        self.accumulators.iter_mut().for_each(|each| each.close(at));
+        let accumulators = self.selections.accumulators_mut();
+        accumulators.iter_mut().for_each(|each| each.close(at));
         self.history.series.close(scrape);
-        if self.accumulators.is_crowded() {
-            self.accumulators.forget(at);
-            self.reassign(scrape);
+        if accumulators.make_room(at) {
+            self.history.series.reassign(scrape, &mut self.selections);
         }
     }
 
     /// Finds the series of every sample; answers the metrics of which one stands there twice with
     /// different values. Saying the same twice does no harm.
     fn find(&mut self, page: &Page, scrape: u64) -> SpoiledMetrics {
-        let Self { selections, accumulators, history: PastPages { series, .. }, .. } = self;
+        let Self { selections, history: PastPages { series, .. }, .. } = self;
         let mut duplicates = SpoiledMetrics::default();
         self.samples.clear();
         self.natives.clear();
-        series.open();
+        series.found = 0;
         for sample in page.samples() {
-            let ix = series.find(sample.series, selections, accumulators);
-            let known = series.get_mut(ix);
+            let ix = series.find(sample.series, selections);
+            let known = &mut series.all[ix];
             if known.seen != scrape {
                 (known.seen, known.found) = (scrape, sample.value);
                 self.samples.push((ix, sample.value, sample.timestamp));
@@ -185,8 +183,8 @@ impl TargetIngest {
             }
         }
         for native in page.natives() {
-            let ix = series.find(native.series, selections, accumulators);
-            let known = series.get_mut(ix);
+            let ix = series.find(native.series, selections);
+            let known = &mut series.all[ix];
             if known.seen != scrape {
                 known.seen = scrape;
                 self.natives.push((ix, native.histogram.clone(), native.timestamp));
@@ -203,28 +201,27 @@ impl TargetIngest {
     /// full would be a jump of a lifetime.
     fn watch_for_restart(&mut self, spoiled: &SpoiledMetrics) {
         let series = &self.history.series;
-        let is_start = |(ix, ..): &&(SeriesIx, _, _)| &*series.get(*ix).metric == START_TIME;
+        let is_start = |(ix, ..): &&(SeriesIx, _, _)| *series.all[*ix].metric == *START_TIME;
         let mut times = self.samples.iter().filter(is_start);
         let (Some(&(_, time, _)), None) = (times.next(), times.next()) else { return };
         if !time.is_finite() {
             return;
         }
-        let started_anew =
-            self.history.started.is_some_and(|before| time > before + START_TIME_SLACK);
+        let before = self.history.started.replace(time);
+        let started_anew = before.is_some_and(|before| time > before + START_TIME_SLACK);
         if started_anew && self.a_counter_fell(spoiled) {
-            for series in self.history.series.iter_mut() {
+            for series in &mut self.history.series.all {
                 series.last = series.last.map(|_| 0.0);
                 if let Some(native) = &mut series.native {
                     **native = NativeHistogram::empty();
                 }
             }
         }
-        self.history.started = Some(time);
     }
 
     fn a_counter_fell(&self, spoiled: &SpoiledMetrics) -> bool {
         self.samples.iter().any(|(ix, value, _)| {
-            let series = self.history.series.get(*ix);
+            let series = &self.history.series.all[*ix];
             value.is_finite()
                 && series.last.is_some_and(|last| *value < last)
                 && series.destinations().iter().any(|each| each.contribution.is_counter())
@@ -236,40 +233,31 @@ impl TargetIngest {
     fn spoil(&mut self, page: &Page, duplicates: SpoiledMetrics) -> SpoiledMetrics {
         let mut spoiled = duplicates;
         for metric in &spoiled.metrics {
-            self.spoil_metric(metric, NoData::Duplicate);
+            self.selections.spoil(metric, NoData::Duplicate);
         }
         // Of lines that are not kept another of the same metric is.
         for line in page.malformed() {
             let why = NoData::Malformed(line.line);
             if let Some(metric) = &line.name {
-                self.spoil_metric(metric, why);
+                self.selections.spoil(metric, why);
                 spoiled.note(metric);
             } else {
-                self.accumulators.iter_mut().for_each(|each| each.spoil(why));
+                self.selections.accumulators_mut().iter_mut().for_each(|each| each.spoil(why));
                 spoiled.all = true;
             }
         }
         spoiled
     }
 
-    fn spoil_metric(&mut self, metric: &str, why: NoData) {
-        for accumulator in self.selections.accumulators_of(metric) {
-            self.accumulators.spoil(accumulator, why);
-        }
-    }
-
     /// Adds the samples of the page; answers the metrics that have infinite ones.
-    fn add_samples(
-        &mut self,
-        spoiled: &SpoiledMetrics,
-        (at, wall): (Instant, Timestamp),
-    ) -> SpoiledMetrics {
-        let Self { accumulators, history, samples, .. } = self;
+    fn add(&mut self, spoiled: &SpoiledMetrics, at: Instant, wall: Timestamp) -> SpoiledMetrics {
+        let (accumulators, history) = (self.selections.accumulators_mut(), &mut self.history);
+        // The page before would have shown a series that was never seen before.
+        let starts_at_zero =
+            |series: &CachedSeries| history.complete && !history.spoiled.contains(&series.metric);
         let mut infinite = SpoiledMetrics::default();
-        for (ix, value, timestamp) in samples {
-            let value = *value;
-            let from_zero = history.starts_at_zero(*ix);
-            let series = history.series.get_mut(*ix);
+        for &(ix, value, timestamp) in &self.samples {
+            let series = &mut history.series.all[ix];
             if value.is_infinite() {
                 infinite.note(&series.metric);
             }
@@ -277,7 +265,7 @@ impl TargetIngest {
                 continue;
             }
             let age = timestamp.map(|time| wall.since(time));
-            let gain = gain(series, value, from_zero);
+            let gain = gain(series, value, starts_at_zero(series));
             let sample = CurrentSample { value, gain, age, at, wall };
             for each in series.destinations() {
                 let accumulator = accumulators.get_mut(each.accumulator);
@@ -293,41 +281,24 @@ impl TargetIngest {
                 series.last = Some(value);
             }
         }
-        infinite
-    }
-
-    fn add_natives(&mut self, spoiled: &SpoiledMetrics, wall: Timestamp) {
-        for (ix, histogram, timestamp) in std::mem::take(&mut self.natives) {
-            let from_zero = self.history.starts_at_zero(ix);
-            let series = self.history.series.get_mut(ix);
+        for (ix, histogram, timestamp) in self.natives.drain(..) {
+            let series = &mut history.series.all[ix];
             if spoiled.contains(&series.metric) {
                 continue;
             }
-            let gain = native_gain(series, &histogram, from_zero);
-            let age: Option<Duration> = timestamp.map(|time| wall.since(time));
+            let gain = match &series.native {
+                Some(last) => native::gain(last, &histogram),
+                None if starts_at_zero(series) => histogram.clone(),
+                None => NativeHistogram::empty(),
+            };
+            let age = timestamp.map(|time| wall.since(time));
             let natives = series.destinations().iter();
             for each in natives.filter(|each| each.contribution == Contribution::Native) {
-                self.accumulators.get_mut(each.accumulator).add_native(&gain, age);
+                accumulators.get_mut(each.accumulator).add_native(&gain, age);
             }
             series.native = Some(Box::new(histogram));
         }
-    }
-}
-
-impl PastPages {
-    /// Whether a series that was never seen before started at 0: the page before would have shown
-    /// it.
-    fn starts_at_zero(&self, ix: SeriesIx) -> bool {
-        self.complete && !self.spoiled.contains(&self.series.get(ix).metric)
-    }
-}
-
-/// How much a native histogram gained, by the rules of [`gain`].
-fn native_gain(series: &CachedSeries, now: &NativeHistogram, from_zero: bool) -> NativeHistogram {
-    match &series.native {
-        Some(last) => native::gain(last, now),
-        None if from_zero => now.clone(),
-        None => NativeHistogram::empty(),
+        infinite
     }
 }
 
@@ -339,4 +310,201 @@ fn gain(series: &CachedSeries, value: f64, from_zero: bool) -> f64 {
         None if !from_zero => 0.0,
         Some(_) | None => value.max(0.0),
     }
+}
+
+/// A series' index in the [`SeriesCache`].
+type SeriesIx = usize;
+
+/// How many series that are no longer on the page are remembered, beyond those that are. A series
+/// that comes back continues from where it was, so forgetting is the last resort: it is for pages
+/// that never stop inventing label values.
+const MAX_VANISHED: usize = 100_000;
+
+/// What is known of one series.
+#[derive(Clone, Debug)]
+struct CachedSeries {
+    /// Name and labels in one canonical text.
+    key: Arc<str>,
+    /// Name and labels as they stood on a page.
+    text: Arc<str>,
+    /// Where its samples go; `None`: that is to be decided when it is seen again.
+    destinations: Option<Box<[Destination]>>,
+    /// Its metric.
+    metric: Arc<str>,
+    /// The last value.
+    last: Option<f64>,
+    /// What it last had counted as a native histogram.
+    native: Option<Box<NativeHistogram>>,
+    /// The number of the scrape that had it last, and its value there.
+    seen: u64,
+    found: f64,
+}
+
+/// The series of one target.
+#[derive(Clone, Debug, Default)]
+struct SeriesCache {
+    all: Vec<CachedSeries>,
+    by_text: HashMap<Arc<str>, SeriesIx>,
+    by_key: HashMap<Arc<str>, SeriesIx>,
+    /// The last page's series in their order.
+    order: Vec<(Arc<str>, SeriesIx)>,
+    /// How many series of the page at hand were found.
+    found: usize,
+}
+
+/// Name and labels, read from a page's text.
+#[derive(Default)]
+pub(crate) struct Identity {
+    name: String,
+    labels: Vec<(String, String)>,
+    /// Tells series apart by what the page says: a label that the target overrides still does.
+    key: String,
+}
+
+impl SeriesCache {
+    /// The series that a page writes like this; a new one if it was never seen.
+    fn find(&mut self, text: &str, selections: &mut Selections) -> SeriesIx {
+        let place = self.found;
+        self.found += 1;
+        if let Some((known, ix)) = self.order.get(place)
+            && **known == *text
+        {
+            return *ix;
+        }
+        let (text, ix) = match self.by_text.get_key_value(text) {
+            Some((text, ix)) => (text.clone(), *ix),
+            None => self.learn(text, selections),
+        };
+        self.all[ix].decide(selections);
+        if place < self.order.len() {
+            self.order[place] = (text, ix);
+        } else {
+            self.order.push((text, ix));
+        }
+        ix
+    }
+
+    fn learn(&mut self, text: &str, selections: &mut Selections) -> (Arc<str>, SeriesIx) {
+        let text: Arc<str> = text.into();
+        let identity = Identity::read(&text, selections.target());
+        let key: Arc<str> = identity.key.as_str().into();
+        let ix = *self.by_key.entry(key).or_insert_with_key(|key| {
+            self.all.push(CachedSeries {
+                key: key.clone(),
+                text: text.clone(),
+                destinations: Some(identity.destinations(selections)),
+                metric: identity.name.as_str().into(),
+                last: None,
+                native: None,
+                seen: 0,
+                found: f64::NAN,
+            });
+            self.all.len() - 1
+        });
+        self.by_text.insert(text.clone(), ix);
+        (text, ix)
+    }
+
+    /// Ends a page. Where far more series have vanished than are kept in mind, those unseen for
+    /// longest are forgotten.
+    fn close(&mut self, scrape: u64) {
+        self.order.truncate(self.found);
+        if self.all.len() > 2 * self.found + 2 * MAX_VANISHED
+            || self.by_text.len() > 4 * self.found + 4 * MAX_VANISHED
+        {
+            self.forget(scrape);
+        }
+    }
+
+    /// Forgets the series that are not on the page, but for those that were there last.
+    fn forget(&mut self, scrape: u64) {
+        self.all.sort_by_key(|series| scrape.saturating_sub(series.seen));
+        let present = self.all.partition_point(|series| series.seen == scrape);
+        self.all.truncate(present + MAX_VANISHED);
+        self.order.clear();
+        let all = || self.all.iter().enumerate();
+        self.by_text = all().map(|(ix, series)| (series.text.clone(), ix)).collect();
+        self.by_key = all().map(|(ix, series)| (series.key.clone(), ix)).collect();
+    }
+
+    /// Decides anew where the samples of each series go, after the signals or their accumulators
+    /// changed: of those of the page of `scrape` now, of the others when they are seen again. A
+    /// group takes no room for a series that is gone.
+    fn reassign(&mut self, scrape: u64, selections: &mut Selections) {
+        for series in &mut self.all {
+            series.destinations = None;
+            if series.seen == scrape {
+                series.decide(selections);
+            }
+        }
+    }
+}
+
+impl CachedSeries {
+    /// Where its samples go.
+    fn destinations(&self) -> &[Destination] {
+        self.destinations.as_deref().unwrap_or_default()
+    }
+
+    fn decide(&mut self, selections: &mut Selections) {
+        if self.destinations.is_none() {
+            let identity = Identity::read(&self.text, selections.target());
+            self.destinations = Some(identity.destinations(selections));
+        }
+    }
+}
+
+impl Identity {
+    /// Reads the name and labels that a page gave; the target's own labels win over the page's.
+    pub(crate) fn read(text: &str, target: &Target) -> Self {
+        let mut identity = Self::default();
+        let mut reader = Reader::new(Format::Text, Limits::default(), None);
+        let read = reader.feed(text.as_bytes(), &mut identity).is_ok()
+            && reader.feed(b" 0\n", &mut identity).is_ok()
+            && reader.finish(Whole::Yes, &mut identity).is_ok();
+        debug_assert!(read, "a reader takes back what it gave: {text}");
+        // An empty label is an absent one.
+        identity.labels.retain(|(_, value)| !value.is_empty());
+        identity.labels.sort();
+        // No name or value can hold the separator's meaning: each is preceded by its length.
+        identity.key.clone_from(&identity.name);
+        for (name, value) in &identity.labels {
+            identity.key.push_str(&format!("|{}:{name}={}:{value}", name.len(), value.len()));
+        }
+        for (name, value) in &target.labels {
+            identity.set(name, value);
+        }
+        identity.set("target", target.name.as_str());
+        identity
+    }
+
+    fn set(&mut self, name: &str, value: &str) {
+        self.labels.retain(|(known, _)| known != name);
+        self.labels.push((name.to_owned(), value.to_owned()));
+    }
+
+    fn destinations(&self, selections: &mut Selections) -> Box<[Destination]> {
+        selections.destinations(&self.name, |label| self.label(label))
+    }
+
+    /// Whether it is of this metric.
+    pub(crate) fn is_of(&self, metric: &str) -> bool {
+        self.name == metric
+    }
+
+    /// A label's value, empty where there is none.
+    pub(crate) fn label(&self, name: &str) -> &str {
+        let label = self.labels.iter().find(|(known, _)| known == name);
+        label.map_or("", |(_, value)| value)
+    }
+}
+
+impl Sink for Identity {
+    fn sample(&mut self, sample: Sample<'_>) {
+        self.name = sample.name.into_owned();
+        let labels = sample.labels.iter();
+        self.labels = labels.map(|(name, value)| (name.into_owned(), value.into_owned())).collect();
+    }
+
+    fn malformed(&mut self, _: Malformed<'_>) {}
 }

@@ -250,7 +250,7 @@ pub(crate) fn lift_denials(cx: &mut Cx<'_>, started: Instant) {
 
 /// Whether the rule that asks holds now; `None` where it cannot tell, or is not there any more.
 fn holds(cx: ReadCx<'_>, ask: &Ask) -> Option<bool> {
-    match cx.evaluator.rule(cx.rule_named(&ask.rule()?.rule)?).verdict() {
+    match cx.evaluator.rule(cx.rule_named(&ask.rule()?.rule)?).verdict {
         Verdict::Holds => Some(true),
         Verdict::Fails => Some(false),
         Verdict::NoData(_) => None,

@@ -86,7 +86,7 @@ pub(crate) fn in_status(
     live: Option<Refusal>,
     ix: RuleIx,
 ) -> Option<Refusal> {
-    match cx.evaluator.rule(ix).verdict() {
+    match cx.evaluator.rule(ix).verdict {
         _ if cx.guarded().is_some() && !cx.evaluator.applies(ix) => Some(Refusal::OtherStage),
         Verdict::NoData(NoData::EvidenceTooThin) => Some(Refusal::EvidenceTooThin),
         Verdict::NoData(_) => Some(Refusal::NoData),

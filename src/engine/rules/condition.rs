@@ -46,21 +46,11 @@ fn and(left: Verdict, right: impl FnOnce() -> Verdict) -> Verdict {
     }
 }
 
-/// Compares a number known to be `bound` or more.
+/// Compares a number known to be `bound` or more: known where all such numbers compare alike.
 fn at_least(bound: f64, op: Compare, right: f64) -> Verdict {
-    let unknown = Verdict::NoData(NoData::Stale);
-    match op {
-        Compare::Greater | Compare::GreaterOrEqual if op.test(bound, right) => Verdict::Holds,
-        Compare::Less | Compare::LessOrEqual if !op.test(bound, right) => Verdict::Fails,
-        Compare::Equal if bound > right => Verdict::Fails,
-        Compare::NotEqual if bound > right => Verdict::Holds,
-        Compare::Greater
-        | Compare::GreaterOrEqual
-        | Compare::Less
-        | Compare::LessOrEqual
-        | Compare::Equal
-        | Compare::NotEqual => unknown,
-    }
+    let (least, most) = (op.test(bound, right), op.test(f64::INFINITY, right));
+    let may_be_equal = matches!(op, Compare::Equal | Compare::NotEqual) && bound <= right;
+    if least == most && !may_be_equal { known(least) } else { Verdict::NoData(NoData::Stale) }
 }
 
 /// What an arithmetic expression reads. Never infinite, never NaN.
@@ -70,83 +60,61 @@ pub(crate) fn number(num: &Num, reading: &impl Fn(SignalIx) -> Reading) -> Readi
         Num::Signal(signal) => reading(*signal),
         Num::Neg(inner) => exact(number(inner, reading), |value| -value),
         Num::Abs(inner) => exact(number(inner, reading), f64::abs),
-        Num::Arith(op, left, right) => arith(*op, number(left, reading), number(right, reading)),
+        Num::Arith(op, left, right) => {
+            let read = arith(*op, number(left, reading), number(right, reading));
+            read.unwrap_or_else(Reading::NoData)
+        }
         Num::Extreme(which, operands) => {
             let readings = operands.iter().map(|operand| number(operand, reading));
-            readings
-                .reduce(|a, b| extreme(*which, a, b))
-                .unwrap_or(Reading::NoData(NoData::NotFinite))
+            let join = |a, b| extreme(*which, a, b).unwrap_or_else(Reading::NoData);
+            readings.reduce(join).unwrap_or(Reading::NoData(NoData::NotFinite))
         }
     }
 }
 
-/// Applies a function under which a lower bound does not stay one.
+/// Applies a function under which a lower bound does not stay one, and a finite number does.
 fn exact(reading: Reading, f: impl FnOnce(f64) -> f64) -> Reading {
     match reading {
-        Reading::Value(value) => finite(f(value), Reading::Value),
+        Reading::Value(value) => Reading::Value(f(value)),
         Reading::AtLeast(_) => Reading::NoData(NoData::Stale),
         Reading::NoData(why) => Reading::NoData(why),
     }
 }
 
-fn finite(value: f64, wrap: impl FnOnce(f64) -> Reading) -> Reading {
-    if value.is_finite() { wrap(value) } else { Reading::NoData(NoData::NotFinite) }
+const fn is_exact(reading: Reading) -> bool {
+    matches!(reading, Reading::Value(_))
 }
 
-/// Two numbers, or why one is missing.
-fn both(left: Reading, right: Reading) -> Result<(f64, f64), NoData> {
-    Ok((left.known()?, right.known()?))
-}
-
-fn arith(op: Arith, left: Reading, right: Reading) -> Reading {
-    use Reading::{AtLeast, Value};
-    let (a, b) = match both(left, right) {
-        Ok(both) => both,
-        Err(why) => return Reading::NoData(why),
-    };
-    let both_exact = matches!((left, right), (Value(_), Value(_)));
+fn arith(op: Arith, left: Reading, right: Reading) -> Result<Reading, NoData> {
+    let (a, b) = (left.known()?, right.known()?);
     // Where a lower bound stays one: more on either side of a sum, on the left of a difference,
     // and anything scaled by an exact number that is not negative.
-    let bound_stays = match op {
-        Arith::Add => true,
-        Arith::Sub => matches!(right, Value(_)),
-        Arith::Mul => match (left, right) {
-            (AtLeast(_), Value(scale)) | (Value(scale), AtLeast(_)) => scale >= 0.0,
-            (AtLeast(_) | Value(_) | Reading::NoData(_), _) => false,
-        },
-        Arith::Div => matches!(right, Value(divisor) if divisor > 0.0),
+    let (value, bound_stays) = match op {
+        Arith::Add => (a + b, true),
+        Arith::Sub => (a - b, is_exact(right)),
+        Arith::Mul => (a * b, is_exact(right) && b >= 0.0 || is_exact(left) && a >= 0.0),
+        Arith::Div if b == 0.0 => return Err(NoData::DivisionByZero),
+        Arith::Div => (a / b, is_exact(right) && b > 0.0),
     };
-    if op == Arith::Div && b == 0.0 {
-        return Reading::NoData(NoData::DivisionByZero);
-    }
-    let value = match op {
-        Arith::Add => a + b,
-        Arith::Sub => a - b,
-        Arith::Mul => a * b,
-        Arith::Div => a / b,
-    };
-    match (both_exact, bound_stays) {
-        (true, _) => finite(value, Value),
-        (false, true) => finite(value, AtLeast),
-        (false, false) => Reading::NoData(NoData::Stale),
+    match (is_exact(left) && is_exact(right), bound_stays) {
+        (false, false) => Err(NoData::Stale),
+        _ if !value.is_finite() => Err(NoData::NotFinite),
+        (true, _) => Ok(Reading::Value(value)),
+        (false, true) => Ok(Reading::AtLeast(value)),
     }
 }
 
-fn extreme(which: Extreme, left: Reading, right: Reading) -> Reading {
-    let (a, b) = match both(left, right) {
-        Ok(both) => both,
-        Err(why) => return Reading::NoData(why),
-    };
-    let exact = |reading| matches!(reading, Reading::Value(_));
+fn extreme(which: Extreme, left: Reading, right: Reading) -> Result<Reading, NoData> {
+    let (a, b) = (left.known()?, right.known()?);
     let (value, is_exact) = match which {
         // Whatever a lower bound hides, the largest is no smaller than the largest bound, and the
         // smallest is exact only where an exact operand lies at or below every bound.
-        Extreme::Max => (a.max(b), exact(left) && exact(right)),
-        Extreme::Min if a < b => (a, exact(left)),
-        Extreme::Min if b < a => (b, exact(right)),
-        Extreme::Min => (a, exact(left) || exact(right)),
+        Extreme::Max => (a.max(b), is_exact(left) && is_exact(right)),
+        Extreme::Min if a < b => (a, is_exact(left)),
+        Extreme::Min if b < a => (b, is_exact(right)),
+        Extreme::Min => (a, is_exact(left) || is_exact(right)),
     };
-    if is_exact { Reading::Value(value) } else { Reading::AtLeast(value) }
+    Ok(if is_exact { Reading::Value(value) } else { Reading::AtLeast(value) })
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use crate::model::reading::{NoData, Reading, Telemetry, Verdict};
 use crate::model::rule::{OnNoData, Quorum, Rule};
 use crate::model::scrape::Scrape;
 use crate::model::signal::Signal;
+use crate::model::target::Target;
 use crate::model::time::Instant;
 
 use super::groups::GroupClocks;
@@ -34,8 +35,6 @@ pub struct Evaluator {
     targets: Vec<TargetIngest>,
     signals: Signals,
     rules: Vec<EvaluatedRule>,
-    /// For each signal the rules that read it.
-    readers: Vec<Vec<usize>>,
     /// The stage that the deployment is in.
     stage: Option<StageName>,
 }
@@ -43,20 +42,26 @@ pub struct Evaluator {
 /// A rule's state and its last verdict.
 #[derive(Clone, Debug)]
 pub(crate) struct EvaluatedRule {
-    state: RuleState,
-    verdict: Verdict,
-    judged: Option<Instant>,
+    /// Its state over all groups.
+    pub(crate) state: RuleState,
+    /// What its condition says now.
+    pub(crate) verdict: Verdict,
+    /// When it last had a verdict on something freshly observed.
+    pub(crate) judged: Option<Instant>,
     /// Samples for it were there once.
     seen: bool,
-    lost: Option<Instant>,
-    clocks: GroupClocks,
+    /// Since when none of its readings is there.
+    pub(crate) lost: Option<Instant>,
+    /// Its clocks, one for each group.
+    pub(crate) clocks: GroupClocks,
     terms: FiringTerms,
     /// The signals that it reads, directly and through others, and those that are sampled.
     signals: Vec<SignalIx>,
     sampled: Vec<SignalIx>,
     /// Those of them that are read by labels.
     grouped: Vec<SignalIx>,
-    fed_by: Vec<bool>,
+    /// For each target whether it feeds the rule.
+    pub(crate) fed_by: Vec<bool>,
     /// When the guard looked again, after a time in which it did not.
     resumed: Instant,
 }
@@ -84,68 +89,24 @@ impl EvaluatedRule {
         }
     }
 
-    /// Its state over all groups.
-    pub(crate) const fn state(&self) -> RuleState {
-        self.state
-    }
-
-    /// What its condition says now.
-    pub(crate) const fn verdict(&self) -> Verdict {
-        self.verdict
-    }
-
-    /// When it last had a verdict on something freshly observed.
-    pub(crate) const fn judged(&self) -> Option<Instant> {
-        self.judged
-    }
-
-    /// Since when none of its readings is there.
-    pub(crate) const fn lost(&self) -> Option<Instant> {
-        self.lost
-    }
-
-    /// Its clocks, one for each group.
-    pub(crate) const fn clocks(&self) -> &GroupClocks {
-        &self.clocks
-    }
-
-    /// For each target whether it feeds the rule.
-    pub(crate) fn fed_by(&self) -> &[bool] {
-        &self.fed_by
-    }
-
     /// Before anybody has tried to look, absence means nothing, not even as a breach.
     fn is_untried(&self, targets: &[TargetIngest]) -> bool {
-        let newest =
-            |target: &TargetIngest| target.last().is_some_and(|(at, _)| at >= self.resumed);
-        let tried = |(target, fed): (&TargetIngest, &bool)| *fed && newest(target);
+        let tried = |(target, fed): (&TargetIngest, &bool)| {
+            *fed && target.last().is_some_and(|(at, _)| at >= self.resumed)
+        };
         matches!(self.verdict, Verdict::NoData(_)) && !targets.iter().zip(&self.fed_by).any(tried)
-    }
-
-    fn interrupt(&mut self) {
-        self.clocks.interrupt();
-        self.state.interrupt();
-    }
-
-    fn reset(&mut self) {
-        self.clocks.reset();
-        self.state = RuleState::Inactive;
     }
 }
 
 impl Evaluator {
     /// An evaluator that has seen nothing.
     pub fn new(plan: Arc<Plan>) -> Self {
-        let targets: Vec<TargetIngest> =
-            (0..plan.targets.len()).map(|ix| TargetIngest::new(&plan, TargetIx(ix))).collect();
+        let targets = plan.targets.iter().map(|target| TargetIngest::new(&plan, target));
+        let targets: Vec<TargetIngest> = targets.collect();
         let signals = Signals::new(&plan, &targets);
         let rules = plan.rules.iter().map(|rule| EvaluatedRule::new(&plan, rule, &signals));
         let rules: Vec<EvaluatedRule> = rules.collect();
-        let mut readers = vec![Vec::new(); plan.signals.len()];
-        for (index, rule) in rules.iter().enumerate() {
-            rule.signals.iter().for_each(|signal| readers[signal.0].push(index));
-        }
-        let mut evaluator = Self { plan, targets, signals, rules, readers, stage: None };
+        let mut evaluator = Self { plan, targets, signals, rules, stage: None };
         // Arithmetic over constants alone is fed by no scrape.
         evaluator.refresh(|_| true, Instant::ZERO);
         evaluator
@@ -163,15 +124,11 @@ impl Evaluator {
         let mut next = Self::new(plan.clone());
         let unchanged = definition::unchanged(&self.plan, &plan);
         let old_plan = self.plan.clone();
-        let mut inherited = vec![false; plan.targets.len()];
+        next.targets.iter_mut().for_each(|target| target.begin(at));
         for (ingest, target) in self.targets.into_iter().zip(&old_plan.targets) {
             if let Some(place) = plan.targets.iter().position(|t| t == target) {
                 next.targets[place].inherit(ingest, |signal| unchanged[signal.0]);
-                inherited[place] = true;
             }
-        }
-        for (target, _) in next.targets.iter_mut().zip(inherited).filter(|(_, kept)| !kept) {
-            target.begin(at);
         }
         next.signals.inherit(self.signals, &plan, &unchanged);
         next.stage = self.stage;
@@ -190,7 +147,7 @@ impl Evaluator {
         next.rejudge(|_| true, at, Judgement::Again);
         let Self { rules, targets, .. } = &mut next;
         let untried = rules.iter_mut().filter(|rule| rule.is_untried(targets));
-        untried.for_each(EvaluatedRule::interrupt);
+        untried.for_each(interrupt);
         next
     }
 
@@ -204,10 +161,8 @@ impl Evaluator {
         self.targets[target].take(scrape);
         let fresh = self.signals.fed(scrape);
         self.refresh(|signal| fresh[signal], scrape.at);
-        let mut touched = vec![false; self.rules.len()];
-        for (_, readers) in self.readers.iter().enumerate().filter(|(ix, _)| fresh[*ix]) {
-            readers.iter().for_each(|rule| touched[*rule] = true);
-        }
+        let is_fresh = |rule: &EvaluatedRule| rule.signals.iter().any(|signal| fresh[signal.0]);
+        let touched: Vec<bool> = self.rules.iter().map(is_fresh).collect();
         self.rejudge(|rule| touched[rule], scrape.at, Judgement::Fresh);
         if scrape.result.is_err() {
             // A rule for which absence counts sees it here for the first time.
@@ -239,7 +194,7 @@ impl Evaluator {
     pub(crate) fn wake(&mut self, now: Instant) {
         if self.deadline().is_some_and(|deadline| now.since(deadline) > HELD_UP) {
             for rule in &mut self.rules {
-                rule.interrupt();
+                interrupt(rule);
                 rule.resumed = now;
             }
         }
@@ -269,9 +224,10 @@ impl Evaluator {
         let Self { plan, targets, signals, rules, stage, .. } = self;
         for (index, state) in rules.iter_mut().enumerate().filter(|(rule, _)| which(*rule)) {
             let rule = &plan.rules[index];
-            state.read(rule, signals, at);
+            read(state, rule, signals, at);
             if !applies(rule, stage.as_ref()) {
-                state.reset();
+                state.clocks.reset();
+                state.state = RuleState::Inactive;
                 continue;
             }
             if matches!(how(state.verdict), Judgement::Fresh(Verdict::Holds | Verdict::Fails)) {
@@ -313,11 +269,8 @@ impl Evaluator {
     ///
     /// Over signals that are read by labels it must hold in every group.
     pub fn verdict(&self, cond: &Cond) -> Verdict {
-        let mut grouped = Vec::new();
-        cond.for_each_signal(&mut |ix| {
-            let below = self.plan.signals_below(ix).into_iter();
-            grouped.extend(below.filter(|ix| !self.plan.signal(*ix).by.is_empty()));
-        });
+        let mut grouped = self.plan.reached(|add| cond.for_each_signal(&mut |ix| add(ix)));
+        grouped.retain(|ix| !self.plan.signal(*ix).by.is_empty());
         if grouped.is_empty() {
             return condition::verdict(cond, &|signal| self.reading(signal));
         }
@@ -410,13 +363,12 @@ impl Evaluator {
 
     /// A target that some rule needs and that has not answered for too long, or never.
     pub fn blind(&self, rule: RuleIx, at: Instant) -> Option<TargetIx> {
-        let fed_by = self.rule(rule).fed_by();
-        let targets = self.plan.targets.iter().zip(&self.targets).zip(fed_by);
-        let mut silent = targets.map(|((target, ingest), fed)| {
-            let answered = |last: Instant| at.since(last) <= target.stale();
-            *fed && !ingest.last_success().is_some_and(answered)
-        });
-        silent.position(|silent| silent).map(TargetIx)
+        let fed_by = &self.rule(rule).fed_by;
+        let mut targets = self.plan.targets.iter().zip(&self.targets).zip(fed_by);
+        let is_silent = |((target, ingest), fed): ((&Target, &TargetIngest), &bool)| {
+            *fed && ingest.last_success().is_none_or(|last| at.since(last) > target.stale())
+        };
+        targets.position(is_silent).map(TargetIx)
     }
 }
 
@@ -425,30 +377,34 @@ fn applies(rule: &Rule, stage: Option<&StageName>) -> bool {
     rule.stages.is_empty() || stage.is_some_and(|stage| rule.stages.contains(stage))
 }
 
-impl EvaluatedRule {
-    /// Takes over what the readings say now.
-    fn read(&mut self, rule: &Rule, signals: &Signals, at: Instant) {
-        let verdict_in = |group: &Group| verdict_of(rule, &|ix| signals.reading_in(ix, group));
-        self.verdict = verdict_in(&Group::ALL);
-        if self.grouped.is_empty() {
-            self.clocks.set_only(self.verdict);
-        } else {
-            let none = match self.verdict {
-                Verdict::NoData(why) => Verdict::NoData(why),
-                Verdict::Holds | Verdict::Fails => Verdict::NoData(NoData::NoSeries),
-            };
-            self.clocks.set(signals.in_groups(&self.grouped, verdict_in));
-            self.verdict = self.clocks.verdict(rule.quorum, none);
-        }
-        let telemetry = self.sampled.iter().map(|ix| signals.telemetry(*ix));
-        let (least, most) = (telemetry.clone().min(), telemetry.max());
-        self.seen |= least == Some(Telemetry::There);
-        let lost = match least {
-            None | Some(Telemetry::There) => false,
-            Some(Telemetry::Absent | Telemetry::Lost) => self.seen || most == Some(Telemetry::Lost),
+/// What a rule looked at is gone: the time until it is seen again does not count.
+fn interrupt(rule: &mut EvaluatedRule) {
+    rule.clocks.interrupt();
+    rule.state.interrupt();
+}
+
+/// Takes over what the readings say now.
+fn read(known: &mut EvaluatedRule, rule: &Rule, signals: &Signals, at: Instant) {
+    known.verdict = verdict_of(rule, &|ix| signals.reading(ix));
+    if known.grouped.is_empty() {
+        known.clocks.set_only(known.verdict);
+    } else {
+        let none = match known.verdict {
+            Verdict::NoData(why) => Verdict::NoData(why),
+            Verdict::Holds | Verdict::Fails => Verdict::NoData(NoData::NoSeries),
         };
-        self.lost = if lost { self.lost.or(Some(at)) } else { None };
+        let verdict_in = |group: &Group| verdict_of(rule, &|ix| signals.reading_in(ix, group));
+        known.clocks.set(signals.in_groups(&known.grouped, verdict_in));
+        known.verdict = known.clocks.verdict(rule.quorum, none);
     }
+    let telemetry = known.sampled.iter().map(|ix| signals.telemetry(*ix));
+    let (least, most) = (telemetry.clone().min(), telemetry.max());
+    known.seen |= least == Some(Telemetry::There);
+    let lost = match least {
+        None | Some(Telemetry::There) => false,
+        Some(Telemetry::Absent | Telemetry::Lost) => known.seen || most == Some(Telemetry::Lost),
+    };
+    known.lost = if lost { known.lost.or(Some(at)) } else { None };
 }
 
 fn verdict_of(rule: &Rule, reading: &impl Fn(SignalIx) -> Reading) -> Verdict {

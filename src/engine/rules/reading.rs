@@ -20,7 +20,7 @@ pub(crate) fn read(reduction: &Reduction, all: &[&Accumulator], at: Instant) -> 
     let read = match reduction {
         Reduction::Rate => increases(all, at).and_then(|all| {
             let rate = |(each, span): &(&Accumulator, Span)| {
-                each.increase(*span, 0) / span.elapsed.as_secs_f64()
+                each.window().increase(*span, 0) / span.elapsed.as_secs_f64()
             };
             all.sum(all.ready.iter().map(rate).sum())
         }),
@@ -98,7 +98,7 @@ struct Increases<'a> {
 fn increases<'a>(all: &[&'a Accumulator], at: Instant) -> Result<Increases<'a>, NoData> {
     let mut ready = Vec::new();
     let gaps = gather(all, at, |each| {
-        ready.push((each, each.span(at)?));
+        ready.push((each, each.window().span(at)?));
         Ok(())
     })?;
     Ok(Increases { ready, missing: gaps.beside_some()? })
@@ -107,7 +107,7 @@ fn increases<'a>(all: &[&'a Accumulator], at: Instant) -> Result<Increases<'a>, 
 impl Increases<'_> {
     /// How much a column grew over all targets.
     fn total(&self, column: usize) -> f64 {
-        self.ready.iter().map(|(each, span)| each.increase(*span, column)).sum()
+        self.ready.iter().map(|(each, span)| each.window().increase(*span, column)).sum()
     }
 
     /// A sum of shares that cannot be negative: a lower bound where one is missing.
@@ -134,15 +134,15 @@ impl Increases<'_> {
     /// histograms have only classic buckets, or had at the window's beginning, these are it; where
     /// others have only native ones, nothing holds all.
     fn quantile(&self, q: f64) -> Reading {
-        if !self.ready.iter().any(|(each, _)| each.has_natives()) {
+        if !self.ready.iter().any(|(each, _)| each.natives().is_known()) {
             return self.classic_quantile(q);
         }
         let mut gains = Gains::none();
         let mut all = 0.0;
         for (each, span) in &self.ready {
-            gains.add(&each.natives(*span));
+            gains.add(&each.natives().gains(each.window().times(*span)));
             let last = each.bounds().iter().position(|bound| *bound == f64::INFINITY);
-            all += last.map_or(0.0, |column| each.increase(*span, column));
+            all += last.map_or(0.0, |column| each.window().increase(*span, column));
         }
         if gains.native.parts().count >= all * (1.0 - SLACK) {
             native::quantile(q, &gains.native)
@@ -158,15 +158,13 @@ impl Increases<'_> {
         let mut buckets: Vec<(f64, f64)> = Vec::new();
         for (each, span) in &self.ready {
             for (column, bound) in each.bounds().iter().enumerate() {
-                buckets.push((*bound, each.increase(*span, column)));
+                buckets.push((*bound, each.window().increase(*span, column)));
             }
         }
         buckets.sort_by(|a, b| a.0.total_cmp(&b.0));
         buckets.dedup_by(|next, kept| {
             let same = next.0.total_cmp(&kept.0).is_eq();
-            if same {
-                kept.1 += next.1;
-            }
+            kept.1 += if same { next.1 } else { 0.0 };
             same
         });
         let (bounds, mut counts): (Vec<f64>, Vec<f64>) = buckets.into_iter().unzip();
@@ -176,7 +174,7 @@ impl Increases<'_> {
 
 /// Whether the accumulators hold a histogram rather than a summary.
 fn has_buckets(all: &[&Accumulator]) -> bool {
-    all.iter().any(|each| !each.bounds().is_empty() || each.has_natives())
+    all.iter().any(|each| !each.bounds().is_empty() || each.natives().is_known())
 }
 
 /// The gauges of all targets at `at`, and what is missing from them.

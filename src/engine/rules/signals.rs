@@ -17,8 +17,7 @@ use crate::model::time::Instant;
 
 use super::{condition, definition, reading};
 use crate::engine::durable::bounds::{MAX_BASELINES, bytes};
-use crate::engine::ingest::accumulator::Accumulator;
-use crate::engine::ingest::accumulators::AccumulatorIx;
+use crate::engine::ingest::accumulator::{Accumulator, AccumulatorIx};
 use crate::engine::ingest::target::TargetIngest;
 use crate::engine::window::gauge::GaugeWindow;
 use crate::engine::window::history::ReadingHistory;

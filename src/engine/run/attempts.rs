@@ -205,8 +205,10 @@ impl HookRun {
 
     /// Records that an attempt at the step at hand is about to start, asks for it and awaits its
     /// outcome. It ends within what is left of the hook's time.
-    pub(crate) fn start(&mut self, cx: &mut Cx<'_>, kind: RunKind, number: u32) {
-        let (Some(hook), Some(run)) = (&self.hook, kind.recorded(cx)) else { return };
+    pub(crate) fn start(&mut self, cx: &mut Cx<'_>, kind: RunKind, number: u32) -> RunStep {
+        let (Some(hook), Some(run)) = (&self.hook, kind.recorded(cx)) else {
+            return RunStep::Nothing;
+        };
         let attempt = Attempt { number, ..run.newest };
         let step = hook.steps.get(attempt.step as usize);
         let step = step.expect("an attempt is only started at a step that the hook has");
@@ -222,7 +224,7 @@ impl HookRun {
         cx.record_for(Some(order.deployment.clone()), AttemptEvent::Intent { attempt, what });
         self.awaits = Awaits::Nothing;
         if cx.log.is_halted() {
-            return;
+            return RunStep::Nothing;
         }
         self.awaits = Awaits::Outcome;
         cx.push(if kind == RunKind::Drill {
@@ -231,6 +233,7 @@ impl HookRun {
         } else {
             Effect::Run(Box::new(order))
         });
+        RunStep::Nothing
     }
 
     /// Goes on with a run that the journal left open, at its newest attempt if that has no outcome.

@@ -91,28 +91,19 @@ impl DrillRunner {
             Some(name) => {
                 cx.read().hook_named(name).ok_or_else(|| DrillRefusal::UnknownHook(name.clone()))?
             }
-            None => {
-                let ix = settings.hook.or(plan.deployment.then).ok_or(DrillRefusal::NoHook)?;
-                plan.hook(ix)
-            }
+            None => plan.hook(settings.hook.or(plan.deployment.then).ok_or(DrillRefusal::NoHook)?),
         };
-        if reach == Reach::DrillTarget
-            && let Some(step) = acting_step(hook)
-        {
-            return Err(DrillRefusal::WouldAct { hook: hook.name.clone(), step });
-        }
-        if let Some(current) = cx.current()
-            && current.phase == Phase::RollingBack
-        {
-            return Err(DrillRefusal::RollingBack(current.id.clone()));
-        }
-        if let Some(drill) = cx.state().drills.open() {
-            return Err(DrillRefusal::Drilling(drill.drill.clone()));
-        }
-        if self.is_closed {
-            return Err(DrillRefusal::Stopping);
-        }
-        Ok((settings, hook.clone()))
+        Err(match (acting_step(hook), cx.current(), cx.state().drills.open()) {
+            (Some(step), ..) if reach == Reach::DrillTarget => {
+                DrillRefusal::WouldAct { hook: hook.name.clone(), step }
+            }
+            (_, Some(current), _) if current.phase == Phase::RollingBack => {
+                DrillRefusal::RollingBack(current.id.clone())
+            }
+            (.., Some(drill)) => DrillRefusal::Drilling(drill.drill.clone()),
+            _ if self.is_closed => DrillRefusal::Stopping,
+            _ => return Ok((settings, hook.clone())),
+        })
     }
 
     /// When [`wake`](Self::wake) must be called at the latest.
@@ -182,10 +173,7 @@ impl DrillRunner {
 
     fn follow(&mut self, cx: &mut Cx<'_>, choose: Choose) -> RunStep {
         match self.run.advance(cx, KIND, choose) {
-            Next::Start { number, pause } if pause.is_zero() => {
-                self.run.start(cx, KIND, number);
-                RunStep::Nothing
-            }
+            Next::Start { number, pause } if pause.is_zero() => self.run.start(cx, KIND, number),
             Next::Await | Next::Start { .. } => RunStep::Nothing,
             // No cure of a drill can be seen.
             Next::LookForCure(_) => self.follow(cx, procedure::next_without_cure),

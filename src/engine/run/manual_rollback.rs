@@ -28,8 +28,5 @@ pub(crate) fn check<'a>(
         return Err(Rejection::Irreversible(deployment.id.clone()));
     }
     let hook = plan.hook(plan.deployment.then.ok_or(Rejection::NoHook)?);
-    match refusal::of_hook(deployment, hook) {
-        Some(refusal) => Err(Rejection::Refused(refusal)),
-        None => Ok(hook),
-    }
+    refusal::of_hook(deployment, hook).map_or(Ok(hook), |why| Err(Rejection::Refused(why)))
 }

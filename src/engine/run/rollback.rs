@@ -213,7 +213,7 @@ impl Rollback {
                 self.is_resumed = false;
                 RunStep::Check { number }
             }
-            Next::Start { number, pause } if pause.is_zero() => self.start_attempt(cx, number),
+            Next::Start { number, pause } if pause.is_zero() => self.run.start(cx, KIND, number),
             Next::Await | Next::Start { .. } => RunStep::Nothing,
             Next::LookForCure(rerun) if self.has_cure(cx) => {
                 self.look_for_cure(cx, CurePurpose::AfterUnknown(rerun))
@@ -222,11 +222,6 @@ impl Rollback {
             Next::Verify => self.look_for_cure(cx, CurePurpose::Verify),
             Next::GiveUp(why) => self.fail(cx, why),
         }
-    }
-
-    fn start_attempt(&mut self, cx: &mut Cx<'_>, number: u32) -> RunStep {
-        self.run.start(cx, KIND, number);
-        RunStep::Nothing
     }
 
     /// Goes on after a restart, once it is known what is live.
@@ -247,15 +242,15 @@ impl Rollback {
         let refusal = version_check::refusal(cx.plan(), compared);
         version_check::record(cx, live, refusal);
         match compared {
-            LiveComparison::Judged => self.start_attempt(cx, number),
+            LiveComparison::Judged => self.run.start(cx, KIND, number),
             LiveComparison::Good if untouched => self.look_for_cure(cx, CurePurpose::Verify),
             LiveComparison::Good if may_repeat || !self.has_cure(cx) => {
-                self.start_attempt(cx, number)
+                self.run.start(cx, KIND, number)
             }
             // Perhaps all is done, by another guard that had the same record.
             LiveComparison::Good => self.look_for_cure(cx, CurePurpose::AfterRestart { number }),
             LiveComparison::Unknown if !untouched || refusal.is_none() => {
-                self.start_attempt(cx, number)
+                self.run.start(cx, KIND, number)
             }
             LiveComparison::Unknown => {
                 self.fail(cx, format!("the guard was restarted, and the live version is {live}"))
@@ -367,7 +362,7 @@ impl Rollback {
         let within = format_duration(watch.until.since(watch.since));
         match watch.purpose {
             CurePurpose::AfterUnknown(_) => self.follow(cx, procedure::next_without_cure),
-            CurePurpose::AfterRestart { number } => self.start_attempt(cx, number),
+            CurePurpose::AfterRestart { number } => self.run.start(cx, KIND, number),
             CurePurpose::Verify if !is_live_cured(cx, live) => {
                 let instead = match live {
                     Some(Live::Version(version)) => format!("the live version is still {version}"),
@@ -416,7 +411,7 @@ fn cause(cx: &Cx<'_>) -> Option<RuleIx> {
 fn default_cure(cx: &Cx<'_>, scrape: &Scrape) -> Option<Verdict> {
     if let Some(cause) = cause(cx) {
         let is_news = cx.evaluator.is_news(scrape, &cx.plan().rule(cause).when.cond);
-        let verdict = cx.evaluator.rule(cause).verdict();
+        let verdict = cx.evaluator.rule(cause).verdict;
         if !is_news || verdict != Verdict::Fails {
             return is_news.then_some(match verdict {
                 Verdict::NoData(why) => Verdict::NoData(why),
@@ -426,16 +421,13 @@ fn default_cure(cx: &Cx<'_>, scrape: &Scrape) -> Option<Verdict> {
     } else if scrape.result.is_err() {
         return None;
     }
-    Some(if critical_rule_holds(cx) { Verdict::Fails } else { Verdict::Holds })
-}
-
-fn critical_rule_holds(cx: &Cx<'_>) -> bool {
     let set_aside = cx.current().map(|deployment| &deployment.set_aside);
-    cx.plan().rules.iter().enumerate().any(|(index, rule)| {
+    let holds = cx.plan().rules.iter().enumerate().any(|(index, rule)| {
         rule.severity == Severity::Critical
             && !set_aside.is_some_and(|names| names.contains(&rule.name))
-            && cx.evaluator.rule(RuleIx(index)).state() != RuleState::Inactive
-    })
+            && cx.evaluator.rule(RuleIx(index)).state != RuleState::Inactive
+    });
+    Some(if holds { Verdict::Fails } else { Verdict::Holds })
 }
 
 /// Whether the live version is the good one, as far as that belongs to the cure.

@@ -70,10 +70,7 @@ impl StageEntry {
                 self.run.wait_for(Awaits::Nothing);
                 fail(cx, Refusal::NoGoodVersion.to_string())
             }
-            Next::Start { number, pause } if pause.is_zero() => {
-                self.run.start(cx, KIND, number);
-                RunStep::Nothing
-            }
+            Next::Start { number, pause } if pause.is_zero() => self.run.start(cx, KIND, number),
             Next::Await | Next::Start { .. } => RunStep::Nothing,
             Next::LookForCure(Rerun::Safe) => self.follow(cx, procedure::next_without_cure),
             Next::LookForCure(Rerun::Never) => {

@@ -1,4 +1,3 @@
 //! How often targets are sampled: at their interval, or more often while a rule is near its limit.
 
 pub(crate) mod interval;
-pub(crate) mod near_limit;

@@ -66,10 +66,10 @@ pub(crate) fn of_rule(evaluator: &Evaluator, ix: RuleIx, now: Moment) -> RuleEvi
     let plan = evaluator.plan();
     let rule = plan.rule(ix);
     let known = evaluator.rule(ix);
-    let state = known.state();
+    let state = known.state;
     let signals = plan.signals_of(rule);
     let mut groups: Vec<&GroupClock> =
-        known.clocks().iter().filter(|clock| clock.group != Group::ALL).collect();
+        known.clocks.iter().filter(|clock| clock.group != Group::ALL).collect();
     let grouped = !groups.is_empty();
     // In the groups that speak for it; where none does, in the first.
     let others = Group::others();

@@ -250,7 +250,7 @@ impl Evaluator {
 
     /// A rule as it may be seen now, without what a guard would make of it.
     pub fn rule_status(&self, ix: RuleIx, now: Moment) -> RuleStatus {
-        let verdict = self.rule(ix).verdict();
+        let verdict = self.rule(ix).verdict;
         let (word, no_data) = match verdict {
             Verdict::Holds => ("holds", None),
             Verdict::Fails => ("fails", None),

@@ -105,11 +105,9 @@ impl Window {
             Some(row) if start.since(self.times[row]) <= self.stale => row,
             Some(_) | None => before,
         };
-        let last = self.times.len().checked_sub(1).filter(|last| *last > first);
+        let last = self.times.len().checked_sub(1);
+        let last = last.filter(|last| *last > first && self.times[*last] > start);
         let last = last.ok_or(NoData::WindowFilling)?;
-        if self.times[last] <= start {
-            return Err(NoData::WindowFilling);
-        }
         Ok(Span { first, last, elapsed: self.times[last].since(self.times[first]) })
     }
 

@@ -104,18 +104,13 @@ impl GaugeWindow {
         let seconds = |at: Instant| at.since(first).as_secs_f64();
         let times = self.samples.iter().map(|(at, _)| seconds(*at));
         let (middle, mean) = (times.sum::<f64>() / self.samples.len() as f64, self.mean());
-        let mut both = 0.0;
-        let mut time = 0.0;
+        let (mut both, mut time) = (0.0, 0.0);
         for (at, value) in &self.samples {
             let from_middle = seconds(*at) - middle;
             both += from_middle * (value - mean);
             time += from_middle * from_middle;
         }
         Some(both / time)
-    }
-
-    fn delta(&self) -> Option<f64> {
-        Some(self.samples.back()?.1 - self.samples.front()?.1)
     }
 
     /// The reading after the value of `at`, across series, was added; at an instant at which it was
@@ -143,7 +138,9 @@ impl GaugeWindow {
             OverTime::Avg => Some(self.mean()),
             OverTime::Median => median(&mut self.values().collect::<Vec<f64>>()),
             OverTime::Stddev => Some(self.deviation()),
-            OverTime::Delta => self.delta(),
+            OverTime::Delta => {
+                self.samples.back().zip(self.samples.front()).map(|(last, first)| last.1 - first.1)
+            }
             OverTime::Slope => self.slope(),
         };
         match number {

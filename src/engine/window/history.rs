@@ -65,16 +65,16 @@ impl ReadingHistory {
         // A sample may be a little late, and the next one not.
         let least = spacing - spacing / 10;
         let mut last: Option<Instant> = None;
-        let known = self.readings.iter().filter_map(|(time, reading)| match reading {
-            Reading::Value(value) => Some((*time, *value)),
-            Reading::AtLeast(_) | Reading::NoData(_) => None,
-        });
-        let counted = known.filter(|(time, _)| {
-            let counts = is_inside(*time) && last.is_none_or(|last| time.since(last) >= least);
-            last = if counts { Some(*time) } else { last };
-            counts
-        });
-        let mut values: Vec<f64> = counted.map(|(_, value)| value).collect();
+        let mut values = Vec::new();
+        for (time, reading) in &self.readings {
+            if let Reading::Value(value) = reading
+                && is_inside(*time)
+                && last.is_none_or(|last| time.since(last) >= least)
+            {
+                last = Some(*time);
+                values.push(*value);
+            }
+        }
         let found = u32::try_from(values.len()).unwrap_or(u32::MAX);
         (found, median(&mut values))
     }
@@ -82,18 +82,14 @@ impl ReadingHistory {
 
 /// The median of numbers that are not NaN; of an even number of them the mean of the middle two.
 pub(crate) fn median(values: &mut [f64]) -> Option<f64> {
-    let middle = values.len() / 2;
-    if values.is_empty() {
+    let count = values.len();
+    if count == 0 {
         return None;
     }
-    let (below, upper, _) = values.select_nth_unstable_by(middle, f64::total_cmp);
-    let upper = *upper;
-    if below.len() == middle && values.len() % 2 == 1 {
-        return Some(upper);
-    }
-    let lower = values[..middle].iter().copied().max_by(f64::total_cmp)?;
+    let (below, upper, _) = values.select_nth_unstable_by(count / 2, f64::total_cmp);
+    let lower = below.iter().max_by(|a, b| a.total_cmp(b)).filter(|_| count.is_multiple_of(2));
     // Halved first: the sum of two huge numbers would be infinite.
-    Some(lower / 2.0 + upper / 2.0)
+    Some(lower.map_or(*upper, |lower| lower / 2.0 + *upper / 2.0))
 }
 
 #[cfg(test)]

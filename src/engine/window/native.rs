@@ -12,11 +12,10 @@ use crate::model::reading::{NoData, Reading};
 /// reset all that it holds is gain, as with a counter.
 pub(crate) fn gain(before: &NativeHistogram, now: &NativeHistogram) -> NativeHistogram {
     let Some(before) = continued(before, now) else { return now.clone() };
-    let Parts { schema, zero_threshold, .. } = *now.parts();
     let now = now.parts();
     build(Parts {
-        schema,
-        zero_threshold,
+        schema: now.schema,
+        zero_threshold: now.zero_threshold,
         zero_count: now.zero_count - before.zero_count,
         positive: less(&now.positive, &before.positive),
         negative: less(&now.negative, &before.negative),
@@ -75,11 +74,9 @@ pub(crate) fn add(total: &mut NativeHistogram, more: &NativeHistogram) {
         return;
     }
     if total.parts().count == 0.0 {
-        *total = more.clone();
-        return;
+        return total.clone_from(more);
     }
-    let empty = NativeHistogram::empty();
-    let mut sum = std::mem::replace(total, empty).into_parts();
+    let mut sum = std::mem::replace(total, NativeHistogram::empty()).into_parts();
     let mut more = more.parts().clone();
     // A threshold within a bucket rises to its end, beyond that of the other.
     while sum.zero_threshold < more.zero_threshold || more.zero_threshold < sum.zero_threshold {
@@ -214,22 +211,20 @@ pub(crate) fn quantile(q: f64, histogram: &NativeHistogram) -> Reading {
         seen += range.count;
         seen >= rank
     });
-    let Some(range) = reached else { return beyond(parts, &ranges, upwards) };
+    let Some(range) = reached else {
+        // The rank was not reached: by rounding, which is of no matter, or because what is not a
+        // number is in no bucket.
+        return match ranges.last() {
+            Some(end) if !parts.sum.is_nan() => {
+                reading(if upwards { end.upper } else { end.lower }, end.lower)
+            }
+            Some(_) | None => Reading::NoData(NoData::NotFinite),
+        };
+    };
     let below = seen - range.count;
     let share = ((rank - below) / range.count).clamp(0.0, 1.0);
     let share = if upwards { share } else { 1.0 - share };
     reading(interpolate(*range, share), range.lower)
-}
-
-/// The rank was not reached: by rounding, which is of no matter, or because what is not a number
-/// is in no bucket.
-fn beyond(parts: &Parts, ranges: &[Range], upwards: bool) -> Reading {
-    match ranges.last() {
-        Some(last) if !parts.sum.is_nan() => {
-            reading(if upwards { last.upper } else { last.lower }, last.lower)
-        }
-        Some(_) | None => Reading::NoData(NoData::NotFinite),
-    }
 }
 
 fn reading(value: f64, lower: f64) -> Reading {
@@ -249,11 +244,8 @@ fn ranges(parts: &Parts) -> Vec<Range> {
         let lower = bound(*index - 1, parts.schema).max(zero);
         Range { lower, upper: bound(*index, parts.schema).max(lower), count: *count }
     };
-    let below_zero = |bucket| {
-        let Range { lower, upper, count } = of(bucket);
-        Range { lower: -upper, upper: -lower, count }
-    };
-    let mut ranges: Vec<Range> = parts.negative.iter().rev().map(below_zero).collect();
+    let mirrored = |range: Range| Range { lower: -range.upper, upper: -range.lower, ..range };
+    let mut ranges: Vec<Range> = parts.negative.iter().rev().map(of).map(mirrored).collect();
     if parts.zero_count > 0.0 {
         let (any_below, any_above) = (!parts.negative.is_empty(), !parts.positive.is_empty());
         let lower = if any_above && !any_below { 0.0 } else { -zero };

@@ -15,14 +15,8 @@ const SMALL_DELTA: f64 = 1e-12;
 /// `+Inf` bucket reads as at least the highest finite bound.
 pub(crate) fn quantile(q: f64, bounds: &[f64], counts: &mut [f64]) -> Reading {
     debug_assert!((0.0..=1.0).contains(&q) && bounds.len() == counts.len());
-    let (Some(last), Some(true)) =
-        (bounds.len().checked_sub(1), bounds.last().map(|bound| *bound == f64::INFINITY))
-    else {
-        return Reading::NoData(NoData::NoBuckets);
-    };
-    if last == 0 {
-        return Reading::NoData(NoData::NoBuckets);
-    }
+    let [.., highest, f64::INFINITY] = bounds else { return Reading::NoData(NoData::NoBuckets) };
+    let last = bounds.len() - 1;
     make_monotone(counts);
     let observations = counts[last];
     if observations <= 0.0 {
@@ -31,7 +25,7 @@ pub(crate) fn quantile(q: f64, bounds: &[f64], counts: &mut [f64]) -> Reading {
     let rank = q * observations;
     let bucket = counts[..last].partition_point(|count| *count < rank);
     if bucket == last {
-        return Reading::AtLeast(bounds[last - 1]);
+        return Reading::AtLeast(*highest);
     }
     if bucket == 0 && bounds[0] <= 0.0 {
         return Reading::Value(bounds[0]);
