@@ -4,9 +4,7 @@
 
 use std::time::Duration;
 
-use crate::model::index::RuleIx;
-use crate::model::reading::Verdict;
-use crate::model::time::Instant;
+use crate::model::{index::RuleIx, reading::Verdict, time::Instant};
 
 use crate::engine::rules::state::{FiringTerms, Judgement, RuleState};
 
@@ -49,26 +47,16 @@ impl Gate {
     /// Takes in what is seen at `at`. Where anything is not clean all of them start again: each
     /// being clean in turn is not being clean.
     pub(crate) fn judge(&mut self, hold: Duration, at: Instant, observations: &[Observation]) {
-        self.clocks.retain(|(criterion, _)| {
-            observations.iter().any(|observation| observation.criterion == *criterion)
-        });
-        for observation in observations {
-            if !self.clocks.iter().any(|(criterion, _)| *criterion == observation.criterion) {
-                self.clocks.push((observation.criterion, RuleState::Inactive));
-            }
-        }
         let spoilt = observations.iter().any(|observation| observation.verdict() == Verdict::Fails);
-        for (criterion, state) in &mut self.clocks {
-            let observation =
-                observations.iter().find(|observation| observation.criterion == *criterion);
-            match observation.map(|observation| observation.clean) {
-                _ if spoilt => *state = RuleState::Inactive,
-                Some(fresh @ Judgement::Fresh(Verdict::Holds)) if at >= self.since => {
+        let judged = observations.iter().map(|Observation { criterion, clean }| {
+            let known = self.clocks.iter().find(|(known, _)| known == criterion);
+            let mut state = known.map_or(RuleState::Inactive, |(_, state)| *state);
+            match *clean {
+                _ if spoilt => state = RuleState::Inactive,
+                fresh @ Judgement::Fresh(Verdict::Holds) if at >= self.since => {
                     state.judge(&FiringTerms::held_for(hold), at, fresh);
                 }
-                Some(
-                    Judgement::Fresh(Verdict::NoData(why)) | Judgement::Again(Verdict::NoData(why)),
-                ) => {
+                Judgement::Fresh(Verdict::NoData(why)) | Judgement::Again(Verdict::NoData(why)) => {
                     state.judge(
                         &FiringTerms::held_for(hold),
                         at,
@@ -76,9 +64,11 @@ impl Gate {
                     );
                 }
                 // That it was clean when it was last looked at is known already.
-                Some(Judgement::Fresh(_) | Judgement::Again(_)) | None => {}
+                Judgement::Fresh(_) | Judgement::Again(_) => {}
             }
-        }
+            (*criterion, state)
+        });
+        self.clocks = judged.collect();
     }
 
     /// For how long all of it was seen to be clean, `hold` at most.

@@ -3,12 +3,9 @@
 
 use crate::model::entry::{Frozen, RuleEvent};
 use crate::model::index::{RuleIx, SignalIx};
-use crate::model::name::RuleName;
-use crate::model::plan::Plan;
-use crate::model::reading::Verdict;
-use crate::model::scrape::Scrape;
-use crate::model::signal::SignalKind;
-use crate::model::time::Instant;
+use crate::model::{
+    name::RuleName, plan::Plan, reading::Verdict, scrape::Scrape, signal::SignalKind, time::Instant,
+};
 
 use crate::engine::context::{Cx, ReadCx};
 use crate::engine::rules::evaluator::Evaluator;
@@ -99,9 +96,7 @@ impl Warmup {
         if !due || cx.guarded().is_none() {
             return;
         }
-        for ix in self.held_before(cx.evaluator) {
-            set_aside(cx, ix);
-        }
+        self.held_before(cx.evaluator).into_iter().for_each(|ix| set_aside(cx, ix));
         self.keep_resting(cx.read());
         self.until = None;
     }
@@ -110,9 +105,7 @@ impl Warmup {
     /// after warm-up: it was under way then, and what it saw cannot be the deployment's doing.
     pub(crate) fn set_aside_late(&self, cx: &mut Cx<'_>, scrape: &Scrape) {
         if scrape.at < self.armed && !self.is_under_way() {
-            for ix in self.held_before(cx.evaluator) {
-                set_aside(cx, ix);
-            }
+            self.held_before(cx.evaluator).into_iter().for_each(|ix| set_aside(cx, ix));
         }
     }
 

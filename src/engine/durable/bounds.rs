@@ -19,32 +19,26 @@ pub(crate) const MAX_BASELINES: usize = 384 * 1024;
 
 /// Leaves out what is too much.
 pub(crate) fn bound(event: &mut Event) {
-    match event {
-        Event::Deployment(DeploymentEvent::Begun(begun)) => keep(&mut begun.signals),
-        Event::Rollback(
-            RollbackEvent::Cured { signals, .. } | RollbackEvent::Failed { signals, .. },
-        ) => keep(signals),
-        Event::Rule(RuleEvent::SetAside { evidence } | RuleEvent::Refused { evidence, .. }) => {
+    if let Event::Deployment(DeploymentEvent::Begun(begun)) = event {
+        keep(&mut begun.signals);
+    } else if let Event::Rollback(
+        RollbackEvent::Cured { signals, .. } | RollbackEvent::Failed { signals, .. },
+    ) = event
+    {
+        keep(signals);
+    } else if let Event::Rule(
+        RuleEvent::SetAside { evidence } | RuleEvent::Refused { evidence, .. },
+    ) = event
+    {
+        keep(&mut evidence.signals);
+    } else if let Event::Rollback(RollbackEvent::Decided(decision))
+    | Event::Approval(ApprovalEvent::Asked { decision, .. }) = event
+    {
+        if let Trigger::Rule(evidence) = &mut decision.trigger {
             keep(&mut evidence.signals);
         }
-        Event::Rollback(RollbackEvent::Decided(decision))
-        | Event::Approval(ApprovalEvent::Asked { decision, .. }) => {
-            if let Trigger::Rule(evidence) = &mut decision.trigger {
-                keep(&mut evidence.signals);
-            }
-            keep_rules(&mut decision.rules);
-            keep(&mut decision.signals);
-        }
-        Event::Daemon(_)
-        | Event::Deployment(_)
-        | Event::Stage(_)
-        | Event::Rule(_)
-        | Event::Approval(_)
-        | Event::Pause(_)
-        | Event::Live(_)
-        | Event::Attempt(_)
-        | Event::Drill(_)
-        | Event::Notice(_) => {}
+        keep_rules(&mut decision.rules);
+        keep(&mut decision.signals);
     }
 }
 

@@ -9,10 +9,8 @@ use crate::model::alert::{AlertAction, AlertKey, News};
 use crate::model::channel::Change;
 use crate::model::time::Moment;
 
-use crate::engine::durable::log::Log;
 use crate::engine::effect::{Effect, Occurrence, Telling};
-use crate::engine::rules::evaluator::Evaluator;
-use crate::engine::view::evidence;
+use crate::engine::{durable::log::Log, rules::evaluator::Evaluator, view::evidence};
 
 /// What happened longer ago is no news: who was not told of it by then can see it in the status.
 /// Longer than a restart takes and a message is tried.
@@ -20,9 +18,7 @@ const STALE: Duration = Duration::from_secs(3600);
 
 /// Asks for the newest entry to be sent to the channels, where it is an alert.
 pub(crate) fn send_newest(log: &mut Log, evaluator: &Evaluator) {
-    if has_channels(evaluator)
-        && let Some(news) = log.state().news.newest().cloned()
-    {
+    if let Some(news) = log.state().news.newest().cloned() {
         send(log, evaluator, news, Occurrence::First);
     }
 }
@@ -39,7 +35,7 @@ pub(crate) fn send_remembered(log: &mut Log, evaluator: &Evaluator, now: Moment)
 
 fn send_again(log: &mut Log, evaluator: &Evaluator, too: impl Fn(&News) -> bool) {
     // Without a journal nobody knows what was sent.
-    if !has_channels(evaluator) || log.is_halted() {
+    if log.is_halted() {
         return;
     }
     for news in log.state().news.remembered() {
@@ -67,16 +63,13 @@ pub(crate) fn send_journal_lost(log: &mut Log, evaluator: &Evaluator, now: Momen
         decided: None,
         action: AlertAction::Trigger(AlertKey::Journal),
     };
-    if has_channels(evaluator) {
-        send(log, evaluator, Arc::new(news), Occurrence::First);
-    }
-}
-
-fn has_channels(evaluator: &Evaluator) -> bool {
-    !evaluator.plan().channels.is_empty()
+    send(log, evaluator, Arc::new(news), Occurrence::First);
 }
 
 fn send(log: &mut Log, evaluator: &Evaluator, news: Arc<News>, occurrence: Occurrence) {
+    if evaluator.plan().channels.is_empty() {
+        return;
+    }
     let alerts = &log.state().news;
     let (open, opened) = (alerts.open_beside(&news), alerts.opened_for(&news));
     let units = evidence::units(evaluator);

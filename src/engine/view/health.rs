@@ -1,7 +1,7 @@
 //! The colour of a deployment, as release managers read it. It is a pure function of what a
 //! snapshot shows, so that status, page and rule tests say the same; it decides nothing.
 
-use crate::model::entry::{Refusal, RuleStanding, Trigger};
+use crate::model::entry::{Refusal, RuleStanding};
 use crate::model::rule::Severity;
 
 use super::snapshot::{RuleStatus, Snapshot};
@@ -36,28 +36,16 @@ pub fn of_rule(rule: &RuleStatus) -> Health {
 }
 
 fn of_state(snapshot: &Snapshot) -> Health {
-    if !snapshot.journal_ok {
-        return Health::Red;
-    }
-    match snapshot.state {
+    let decision = snapshot.deployment.as_ref().and_then(|current| current.decision.as_ref());
+    // A person may have other reasons to go back.
+    let for_a_rule = decision.is_some_and(|decision| decision.trigger.rule().is_some());
+    let bad = match snapshot.state {
         GuardState::AwaitingApproval
         | GuardState::RollingBack
         | GuardState::Verifying
-        | GuardState::RollbackFailed => Health::Red,
-        GuardState::RolledBack if was_bad(snapshot) => Health::Red,
-        GuardState::Idle
-        | GuardState::Guarding
-        | GuardState::RolledBack
-        | GuardState::Baked
-        | GuardState::Ended => Health::Green,
-    }
-}
-
-/// Whether a rule decided; a person may have other reasons to go back.
-fn was_bad(snapshot: &Snapshot) -> bool {
-    let decision = snapshot.deployment.as_ref().and_then(|current| current.decision.as_ref());
-    match decision.map(|decision| &decision.trigger) {
-        Some(Trigger::Rule(_)) => true,
-        Some(Trigger::Person { .. }) | None => false,
-    }
+        | GuardState::RollbackFailed => true,
+        GuardState::RolledBack => for_a_rule,
+        GuardState::Idle | GuardState::Guarding | GuardState::Baked | GuardState::Ended => false,
+    };
+    if bad || !snapshot.journal_ok { Health::Red } else { Health::Green }
 }

@@ -29,14 +29,7 @@ pub enum GuardState {
 impl GuardState {
     /// Whether the deployment will not change any more by itself.
     pub const fn is_final(self) -> bool {
-        match self {
-            Self::Idle
-            | Self::Guarding
-            | Self::AwaitingApproval
-            | Self::RollingBack
-            | Self::Verifying => false,
-            Self::RolledBack | Self::RollbackFailed | Self::Baked | Self::Ended => true,
-        }
+        matches!(self, Self::RolledBack | Self::RollbackFailed | Self::Baked | Self::Ended)
     }
 }
 
