@@ -6,11 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::drill::{DrillRefusal, Reach};
 use crate::model::entry::Refusal;
-use crate::model::live::Live;
 use crate::model::name::{DeploymentId, HookName, StageName, Version};
-use crate::model::time::format_duration;
-
-use crate::engine::durable::quarantine::Quarantined;
 
 /// How long a pause is where nobody says: half an hour's work on the service.
 pub const DEFAULT_PAUSE: Duration = Duration::from_secs(30 * 60);
@@ -145,102 +141,31 @@ impl Accepted {
 /// Why a command was not carried out.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Rejection {
-    /// No deployment is known.
-    #[error("no deployment has begun")]
-    NoDeployment,
-    /// Another deployment is the current one.
-    #[error("deployment {asked} is not the current one, {current} is")]
-    NotCurrent {
-        /// The one asked for.
-        asked: DeploymentId,
-        /// The current one.
-        current: DeploymentId,
-    },
-    /// A deployment of that id has been.
-    #[error(
-        "deployment id {0} was used before; at most one rollback runs for an id, so take another"
-    )]
-    IdUsed(DeploymentId),
-    /// The id would be that of a drill.
-    #[error("deployment id {0} is one of a drill, take another")]
-    DrillId(DeploymentId),
     /// There is no drill, and why.
     #[error(transparent)]
     Drill(#[from] DrillRefusal),
     /// A rollback is under way.
     #[error("deployment {0} is being rolled back")]
     RollingBack(DeploymentId),
-    /// The deployment is over.
-    #[error("deployment {0} is not guarded any more: {1}")]
-    Over(DeploymentId, String),
-    /// The version was rolled back before.
-    #[error(
-        "version {} was rolled back at {} (deployment {}, {}): deploy another, or insist with \
-         --force", .0.version, .0.at, .0.deployment, .0.why
-    )]
-    Quarantined(Box<Quarantined>),
-    /// The deployment was begun as irreversible.
-    #[error(
-        "deployment {0} was begun as irreversible: make sure that going back does no more harm \
-         than staying, then insist with --force"
-    )]
-    Irreversible(DeploymentId),
-    /// There is no such stage.
-    #[error("there is no stage {stage}; the stages are {stages}")]
-    UnknownStage {
-        /// The one asked for.
-        stage: StageName,
-        /// Those of the configuration.
-        stages: String,
-    },
-    /// A stage before it has not passed.
-    #[error("stage {stage} has not passed: {why}; wait for it, or insist with --force")]
-    StageNotPassed {
-        /// The one that has not.
-        stage: StageName,
-        /// What keeps it.
-        why: String,
-    },
-    /// Nobody asks for a rollback.
-    #[error("nothing awaits approval: no rule asks for a rollback of deployment {0}")]
-    NothingAsked(DeploymentId),
-    /// What would be run is gone.
-    #[error("hook {0}, which would roll it back, is not in the configuration any more")]
-    HookGone(HookName),
     /// A rollback awaits approval.
     #[error("a rollback of deployment {0} awaits approval: answer first, with `rollguard deny`")]
     Asked(DeploymentId),
-    /// A pause of no use, or without an end.
-    #[error("a pause lasts {} to {}", format_duration(MIN_PAUSE), format_duration(MAX_PAUSE))]
-    BadPause,
-    /// There is no pause.
-    #[error("automatic rollbacks are not paused")]
-    NotPaused,
-    /// No hook is configured for a person's rollback.
-    #[error("no hook to roll back with: set `then` in [deployment]")]
-    NoHook,
-    /// A reason that cannot be passed on.
-    #[error("a reason must be 1 to {MAX_REASON} bytes of text without control characters")]
-    BadReason,
     /// A person asked for it already, and the live version is being read.
     #[error("a rollback of deployment {0} was asked for, and the live version is being read")]
     Comparing(DeploymentId),
-    /// Something else was done before the live version was read.
-    #[error("something else was done while the live version was being read; look and ask again")]
-    Overtaken,
-    /// The live version speaks against it.
-    #[error(
-        "refused: {refusal}; the live version is {live}; `rollback --force` does it all the same"
-    )]
-    Live {
-        /// Why.
-        refusal: Refusal,
-        /// What was read.
-        live: Live,
-    },
     /// The guard refuses to act.
     #[error("refused: {0}")]
     Refused(Refusal),
+    /// What was asked for cannot be done, in a line.
+    #[error("{0}")]
+    Impossible(String),
+}
+
+impl Rejection {
+    /// A command that cannot be carried out, for this reason.
+    pub(crate) fn because(why: impl Into<String>) -> Self {
+        Self::Impossible(why.into())
+    }
 }
 
 /// Whether a person's reason can be passed on.
@@ -248,5 +173,8 @@ pub(crate) fn check_reason(reason: &str) -> Result<(), Rejection> {
     let fine = !reason.trim().is_empty()
         && reason.len() <= MAX_REASON
         && !reason.chars().any(char::is_control);
-    if fine { Ok(()) } else { Err(Rejection::BadReason) }
+    fine.then_some(()).ok_or_else(|| {
+        let must = format!("must be 1 to {MAX_REASON} bytes of text without control characters");
+        Rejection::because(format!("a reason {must}"))
+    })
 }

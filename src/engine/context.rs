@@ -3,21 +3,15 @@
 
 use std::sync::Arc;
 
-use crate::engine::command::Rejection;
-use crate::engine::durable::log::Log;
-use crate::engine::durable::stage::StrayAttempt;
-use crate::engine::durable::state::{Deployment, Durable, Phase};
-use crate::engine::effect::Effect;
-use crate::engine::notify::outbox;
-use crate::engine::rules::evaluator::Evaluator;
-use crate::engine::rules::state::RuleState;
-use crate::model::entry::{Entry, Event};
-use crate::model::hook::Hook;
-use crate::model::index::RuleIx;
+use crate::engine::durable::deployment::{Deployment, Phase};
+use crate::engine::{
+    command::Rejection, durable::log::Log, durable::stage::StrayAttempt, durable::state::Durable,
+    effect::Effect, notify::outbox, rules::evaluator::Evaluator, rules::state::RuleState,
+    view::evidence,
+};
+use crate::model::entry::{Decision, Entry, Event, Trigger};
 use crate::model::name::{DeploymentId, HookName, RuleName};
-use crate::model::plan::Plan;
-use crate::model::reading::Verdict;
-use crate::model::time::Moment;
+use crate::model::{hook::Hook, index::RuleIx, plan::Plan, reading::Verdict, time::Moment};
 
 /// What a component of the guard is called with.
 #[derive(Debug)]
@@ -68,13 +62,14 @@ impl<'a> ReadCx<'a> {
 
     /// The newest deployment, for a command that may name it.
     pub(crate) fn addressed(self, id: Option<&DeploymentId>) -> Result<&'a Deployment, Rejection> {
-        let current = self.current().ok_or(Rejection::NoDeployment)?;
-        match id {
-            Some(asked) if *asked != current.id => {
-                Err(Rejection::NotCurrent { asked: asked.clone(), current: current.id.clone() })
-            }
-            Some(_) | None => Ok(current),
-        }
+        let current =
+            self.current().ok_or_else(|| Rejection::because("no deployment has begun"))?;
+        let other = id.filter(|asked| **asked != current.id);
+        other.map_or(Ok(current), |asked| {
+            let current = &current.id;
+            let why = format!("deployment {asked} is not the current one, {current} is");
+            Err(Rejection::because(why))
+        })
     }
 
     /// The same, if it is guarded.
@@ -83,15 +78,16 @@ impl<'a> ReadCx<'a> {
         id: Option<&DeploymentId>,
     ) -> Result<&'a Deployment, Rejection> {
         let current = self.addressed(id)?;
-        let over = |why: &str| Err(Rejection::Over(current.id.clone(), why.to_owned()));
-        match &current.phase {
-            Phase::Guarding => Ok(current),
-            Phase::RollingBack => Err(Rejection::RollingBack(current.id.clone())),
-            Phase::RolledBack => over("rolled back"),
-            Phase::Failed(why) => over(&format!("failed, {why}")),
-            Phase::Baked => over("baked"),
-            Phase::Ended(why) => over(why),
-        }
+        let why = match &current.phase {
+            Phase::Guarding => return Ok(current),
+            Phase::RollingBack => return Err(Rejection::RollingBack(current.id.clone())),
+            Phase::RolledBack => "rolled back",
+            Phase::Failed(why) => &format!("failed, {why}"),
+            Phase::Baked => "baked",
+            Phase::Ended(why) => why,
+        };
+        let why = format!("deployment {} is not guarded any more: {why}", current.id);
+        Err(Rejection::because(why))
     }
 
     /// The place of a rule in the plan in force.
@@ -103,6 +99,21 @@ impl<'a> ReadCx<'a> {
     pub(crate) fn is_clear(self, ix: RuleIx) -> bool {
         let rule = self.evaluator.rule(ix);
         rule.state == RuleState::Inactive && rule.verdict == Verdict::Fails
+    }
+
+    /// What a rollback of the current deployment by a hook would rest on now.
+    pub(crate) fn decision(self, trigger: Trigger, hook: &Hook) -> Decision {
+        let deployment = self.current().expect("only a deployment is rolled back");
+        Decision {
+            trigger,
+            hook: hook.name.clone(),
+            version: deployment.version.clone(),
+            good: deployment.good.clone(),
+            approval: None,
+            cure: evidence::describe_cure(hook),
+            rules: evidence::of_rules(self.evaluator, self.now),
+            signals: evidence::of_signals(self.evaluator),
+        }
     }
 
     /// A hook of the plan in force.

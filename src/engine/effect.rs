@@ -7,17 +7,14 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::alert::News;
-use crate::model::channel::Change;
 use crate::model::entry::{
     Attempt, AttemptEvent, Decision, Entry, NoticeEvent, SignalEvidence, StepResult,
 };
-use crate::model::index::TargetIx;
-use crate::model::live::LiveSettings;
 use crate::model::name::{ChannelName, DeploymentId, HookName, SignalName};
-use crate::model::signal::Unit;
-use crate::model::step::Action;
 use crate::model::time::{Timestamp, millis};
+use crate::model::{
+    alert::News, channel::Change, index::TargetIx, live::LiveSettings, signal::Unit, step::Action,
+};
 
 /// Why a target is sampled as often as it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -261,12 +258,22 @@ pub struct Announced {
 }
 
 impl Announced {
+    /// What an event of a deployment, or of none, says of a channel that was told.
+    pub(crate) fn of(deployment: Option<DeploymentId>, event: &NoticeEvent) -> Option<Self> {
+        let NoticeEvent::Told { channel, change, news, opened, reference, failure: None } =
+            event.clone()
+        else {
+            return None;
+        };
+        let (news, failure) = (Some(news), None);
+        Some(Self { channel, change, news, deployment, opened, reference, failure })
+    }
+
     /// The event that puts it on record; `None` where what was sent is not on record itself.
     pub(crate) fn event(self) -> Option<(Option<DeploymentId>, NoticeEvent)> {
         let Self { channel, change, news, deployment, opened, reference, failure } = self;
-        let news = news?;
-        let told = NoticeEvent::Told { channel, change, news, opened, reference, failure };
-        Some((deployment, told))
+        let told = |news| NoticeEvent::Told { channel, change, news, opened, reference, failure };
+        Some((deployment, told(news?)))
     }
 }
 

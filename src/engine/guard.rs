@@ -7,19 +7,14 @@
 use std::sync::Arc;
 
 use crate::model::deployment::{Arm, Milestone, Mode};
-use crate::model::drill::Reach;
 use crate::model::entry::{
     Caller, DaemonEvent, DeploymentBegun, DeploymentEvent, Entry, Event, NoticeEvent, Refusal,
     StageEvent, Trigger,
 };
-use crate::model::hook::Hook;
-use crate::model::index::{HookIx, RuleIx, SignalIx, TargetIx};
-use crate::model::live::Live;
+use crate::model::index::{RuleIx, SignalIx, TargetIx};
 use crate::model::name::{DeploymentId, HookName, StageName, Version};
-use crate::model::plan::Plan;
-use crate::model::rule::Then;
-use crate::model::scrape::Scrape;
-use crate::model::time::{Instant, Moment, Timestamp};
+use crate::model::time::{Instant, Moment};
+use crate::model::{hook::Hook, live::Live, plan::Plan, rule::Then, scrape::Scrape};
 
 use super::command::{Accepted, Command, Force, Rejection, Terms, check_reason};
 use super::effect::{Announced, Effect, Outcome};
@@ -27,37 +22,32 @@ use crate::engine::context::{Cx, ReadCx};
 use crate::engine::deployment::bake::{self, Bake};
 use crate::engine::deployment::live_version::{self, LiveVersion, ReadingPurpose};
 use crate::engine::deployment::stages::{self, StageGate};
-use crate::engine::deployment::telemetry;
-use crate::engine::deployment::version_change::{self, ChangeStep, VersionChange};
+use crate::engine::deployment::version_change::{ChangeStep, VersionChange};
 use crate::engine::deployment::version_check::{
-    self, CheckPurpose, CheckStep, Checked, RollbackCase, VersionCheck,
+    self, CheckPurpose, CheckStep, LiveComparison, RollbackCase, VersionCheck,
 };
 use crate::engine::deployment::warmup::{self, Warmup};
+use crate::engine::durable::deployment::{Deployment, Phase};
 use crate::engine::durable::drills::{self, DrillStatus};
 use crate::engine::durable::log::{Halt, Log};
-use crate::engine::durable::stage::Standing;
-use crate::engine::durable::state::{Deployment, Durable, Phase};
-use crate::engine::notify::incident;
-use crate::engine::notify::outbox;
 use crate::engine::policy::approval::{self, Approvals, Unheeded};
-use crate::engine::policy::pause::Pauses;
-use crate::engine::policy::quarantine;
 use crate::engine::policy::{budget, refusal};
-use crate::engine::rules::evaluator::Evaluator;
-use crate::engine::rules::state::RuleState;
 use crate::engine::run::attempts::RunStep;
 use crate::engine::run::drill::{self, DrillRunner};
-use crate::engine::run::order::Occasion;
 use crate::engine::run::rollback::Rollback;
 use crate::engine::run::stage_entry::StageEntry;
 use crate::engine::run::{along, manual_rollback};
 use crate::engine::sampling::interval::{Deciding, Sampling};
-use crate::engine::view::evidence;
 use crate::engine::view::health::{Health, colour};
 use crate::engine::view::snapshot::{
     DeploymentProgress, DeploymentStatus, GuardState, RuleStatus, Snapshot, TargetStatus,
 };
 use crate::engine::view::stage::{NoStage, StageProgress, StageStanding};
+use crate::engine::{
+    deployment::telemetry, durable::stage::Standing, durable::state::Durable, notify::incident,
+    notify::outbox, policy::pause::Pauses, policy::quarantine, rules::evaluator::Evaluator,
+    rules::state::RuleState, run::order::Occasion, view::evidence,
+};
 
 /// What those who wait are told when the journal cannot be written.
 const JOURNAL_LOST: &str = "the journal cannot be written, so the guard does not act any more";
@@ -134,26 +124,19 @@ impl Guard {
         self.approvals.restart(&mut Cx::new(now, &self.evaluator, &mut self.log));
         drill::end_old(&mut self.cx(now));
         outbox::send_remembered(&mut self.log, &self.evaluator, now);
-        self.call_off_stray(now);
+        self.cx(now).call_off();
         self.watch_live(now);
-        let phase = self.log.state().current.as_ref().map(|deployment| &deployment.phase);
-        match phase {
-            Some(Phase::RollingBack) => self.resume_rollback(now),
-            Some(Phase::Guarding) if !self.is_released_anew() => {
-                self.resume_guarding(now);
+        if self.is_rolling_back() {
+            let need = self.rollback.resume(&mut Cx::new(now, &self.evaluator, &mut self.log));
+            self.provide(now, need);
+        } else if self.is_released_anew() {
+            let version = self.plan().deployment.version.clone();
+            if let Some(version) = version.or_else(|| Version::new("unknown").ok()) {
+                // What runs must be guarded, whatever became of it before.
+                self.begin_by_itself(now, version, None, None);
             }
-            None
-            | Some(
-                Phase::Guarding
-                | Phase::RolledBack
-                | Phase::Failed(_)
-                | Phase::Baked
-                | Phase::Ended(_),
-            ) => {
-                if self.is_released_anew() {
-                    self.arm_always(now);
-                }
-            }
+        } else if self.read(now).guarded().is_some() {
+            self.resume_guarding(now);
         }
         self.pursue_live(now);
         self.finish(now)
@@ -192,39 +175,45 @@ impl Guard {
 
     /// When [`tick`](Self::tick) must next be called.
     pub fn deadline(&self) -> Option<Instant> {
-        let times = self.warmup.deadline().into_iter().chain(self.bake.deadline());
-        let guarding = self.guarded().and(times.min());
         let view = self.read(Moment::default());
-        let lost = telemetry::deadline(view);
-        let answer = self.approvals.deadline(view).filter(|_| !self.check.is_answered());
-        let waits = self.pauses.deadline(&self.log).into_iter().chain(answer);
-        let looks = lost.into_iter().chain(self.live_deadline()).chain(waits);
-        let looks = looks.chain(self.drills.deadline()).chain(self.stage_deadline(view));
-        self.evaluator
-            .deadline()
-            .into_iter()
-            .chain(self.rollback.deadline())
-            .chain(guarding)
-            .chain(looks)
-            .min()
+        let acting = [
+            self.live.deadline(),
+            self.check.deadline(),
+            self.stage_entry.deadline(),
+            self.stage_gate.deadline(view),
+        ];
+        let acting = acting.into_iter().filter(|_| !self.log.is_halted());
+        let guarding = [self.warmup.deadline(), self.bake.deadline()].into_iter();
+        let guarding = guarding.filter(|_| view.guarded().is_some());
+        let always = [
+            self.evaluator.deadline(),
+            self.rollback.deadline(),
+            self.drills.deadline(),
+            self.pauses.deadline(&self.log),
+            self.approvals.deadline(view).filter(|_| !self.check.is_answered()),
+            telemetry::deadline(view),
+        ];
+        acting.chain(guarding).chain(always).flatten().min()
     }
 
     /// The journal could not be written. From here on nothing is done any more: a rollback that
     /// is not on record could run again.
     pub fn journal_lost(&mut self, now: Moment) -> Vec<Effect> {
-        self.log.drop_effects();
+        // What was asked for and not handed out is not done.
+        drop(self.log.take_effects());
         if self.log.halt(Halt::JournalLost).is_none() {
             self.rollback.halt();
             self.stage_gate = StageGate::default();
             self.stage_entry = StageEntry::default();
             self.check.give_up();
             self.drills.halt(&mut Cx::new(now, &self.evaluator, &mut self.log));
-            self.tell(now, None, "the journal cannot be written", Occasion::JournalLost);
+            let (hook, why) = (self.rollback.on_failure(), "the journal cannot be written");
+            incident::tell_by(&mut self.cx(now), hook, None, why, Occasion::JournalLost);
             outbox::send_journal_lost(&mut self.log, &self.evaluator, now);
             let relaxed = self.sampling.relax(self.evaluator.plan());
-            relaxed.into_iter().for_each(|effect| self.push(effect));
+            relaxed.into_iter().for_each(|effect| self.log.push(effect));
         }
-        self.effects()
+        self.log.take_effects()
     }
 
     /// Of the entries that were asked for last only these were made durable. The others did not
@@ -242,9 +231,8 @@ impl Guard {
         hook: HookName,
         failure: Option<String>,
     ) -> Vec<Effect> {
-        let event = Event::Notice(NoticeEvent::Notified { hook, failure });
-        self.record_entry(Entry { at: now.wall, deployment: Some(deployment), event });
-        self.effects()
+        self.cx(now).record_for(Some(deployment), NoticeEvent::Notified { hook, failure });
+        self.log.take_effects()
     }
 
     /// The daemon was told to stop.
@@ -252,7 +240,7 @@ impl Guard {
         self.record(now, DaemonEvent::Stopped { by });
         let step = self.drills.close(&mut Cx::new(now, &self.evaluator, &mut self.log));
         self.provide(now, step);
-        self.effects()
+        self.log.take_effects()
     }
 
     /// The daemon is ending and leaves the next attempt to the next start: nothing is awaited.
@@ -275,7 +263,7 @@ impl Guard {
 
     /// Whether a rollback is under way, so that the daemon must not replace its plan.
     pub fn is_rolling_back(&self) -> bool {
-        self.log.state().current.as_ref().is_some_and(|d| d.phase == Phase::RollingBack)
+        self.log.state().phase() == Some(&Phase::RollingBack)
     }
 
     /// The durable state: what [`Durable::replay`] makes of every entry asked for so far.
@@ -286,14 +274,6 @@ impl Guard {
     /// The plan in force.
     pub fn plan(&self) -> &Arc<Plan> {
         self.evaluator.plan()
-    }
-
-    fn effects(&mut self) -> Vec<Effect> {
-        self.log.take_effects()
-    }
-
-    fn push(&mut self, effect: Effect) {
-        self.log.push(effect);
     }
 
     /// What a component is asked with.
@@ -311,24 +291,12 @@ impl Guard {
         self.cx(now).record(event);
     }
 
-    fn record_entry(&mut self, entry: Entry) {
-        if self.log.record(entry) {
-            outbox::send_newest(&mut self.log, &self.evaluator);
-        }
-    }
-
-    fn tell(&mut self, now: Moment, rule: Option<RuleIx>, reason: &str, occasion: Occasion) {
-        let failed = matches!(occasion, Occasion::RollbackFailed | Occasion::JournalLost);
-        let hook = self.rollback.on_failure().filter(|_| failed);
-        incident::tell_by(&mut self.cx(now), hook, rule, reason, occasion);
-    }
-
     /// A channel was sent an alert, or could not be.
     pub fn announced(&mut self, now: Moment, announced: Announced) -> Vec<Effect> {
         if let Some((deployment, event)) = announced.event() {
             self.cx(now).record_for(deployment, event);
         }
-        self.effects()
+        self.log.take_effects()
     }
 
     /// Everything that may follow from new readings or passed time, in order.
@@ -341,15 +309,26 @@ impl Guard {
         self.warmup.set_aside_unseen(cx);
         self.pauses.end_due(cx);
         approval::lift_denials(cx, self.started);
-        self.end_wait_for_answer(now);
+        // An answer that was given waits for the live version only.
+        let is_open = !self.check.is_answered();
+        match is_open.then(|| self.approvals.end_due(cx)).flatten() {
+            Some(Unheeded::Denied) => self.check.give_up(),
+            Some(Unheeded::RollBack(case)) => self.roll_back(now, *case),
+            None => {}
+        }
         self.pursue_live(now);
-        self.wake_drill(now);
+        let step = self.drills.wake(&mut Cx::new(now, &self.evaluator, &mut self.log));
+        self.provide(now, step);
         self.wake_rollback(now, scrape);
         self.decide(now);
         refusal::record_cleared(&mut self.cx(now));
         telemetry::watch(&mut self.cx(now));
         self.watch_stage(now, scrape);
-        self.commit(now);
+        // A deployment that survived its bake.
+        if self.bake.end_due(&mut Cx::new(now, &self.evaluator, &mut self.log), self.warmup.armed())
+        {
+            along::run(&mut self.cx(now), Milestone::Commit);
+        }
         self.keep_pace(now.at);
     }
 
@@ -367,12 +346,7 @@ impl Guard {
             Some(_) | None => Deciding::Nothing,
         };
         let asked = self.sampling.keep_pace(&self.evaluator, deciding, now);
-        asked.into_iter().for_each(|effect| self.push(effect));
-    }
-
-    /// The deployment, while it is guarded.
-    fn guarded(&self) -> Option<&Deployment> {
-        self.log.state().current.as_ref().filter(|deployment| deployment.phase == Phase::Guarding)
+        asked.into_iter().for_each(|effect| self.log.push(effect));
     }
 
     /// Hands out what was asked for.
@@ -390,13 +364,13 @@ impl Guard {
             .collect();
         firing.sort();
         for (_, ix) in firing {
-            if self.log.is_halted() || self.guarded().is_none() {
+            if self.read(now).active().is_none() {
                 return;
             }
-            match (self.refusal(ix, now), self.plan().rule(ix).then) {
-                (None, Then::Rollback(hook)) => self.act_on(now, ix, hook),
-                (Some(refusal), _) => self.refuse(now, ix, refusal),
-                (None, Then::Notify | Then::Report) => {}
+            if let Some(refusal) = refusal::of_rule(self.read(now), &self.warmup, ix) {
+                refusal::record(&mut self.cx(now), ix, refusal);
+            } else if let Then::Rollback(hook) = self.plan().rule(ix).then {
+                self.act_on(now, ix, self.plan().hook(hook).clone());
             }
         }
     }
@@ -409,40 +383,32 @@ impl Guard {
         }
     }
 
-    /// Whether a rule fires now.
-    fn is_firing(&self, ix: RuleIx) -> bool {
-        self.fired(ix).is_some()
-    }
-}
-
-// Policy.
-impl Guard {
-    /// Why a rule would not be acted on if it fired now; `None` if it would.
-    fn refusal(&self, ix: RuleIx, now: Moment) -> Option<Refusal> {
-        refusal::of_rule(self.read(now), &self.warmup, ix)
-    }
-
-    fn refuse(&mut self, now: Moment, ix: RuleIx, refusal: Refusal) {
-        refusal::record(&mut self.cx(now), ix, refusal);
-    }
-
     /// Rolls back because a rule fired, or asks whether to, once it is certain what is live.
-    fn act_on(&mut self, now: Moment, ix: RuleIx, hook: HookIx) {
-        match self.plan().mode {
-            Mode::Confirm if live_version::settings(self.plan()).is_none() => {
-                let hook = self.plan().hook(hook).clone();
-                self.ask(now, ix, &hook);
-            }
-            Mode::Confirm | Mode::Observe | Mode::Notify | Mode::Auto => {
-                self.roll_back_for(now, ix, hook);
-            }
+    fn act_on(&mut self, now: Moment, ix: RuleIx, hook: Hook) {
+        if live_version::settings(self.plan()).is_none() {
+            self.act_at_once(now, ix, hook);
+        } else if !self.check.is_closed_to_rules(now.at) {
+            let trigger = evidence::trigger(&self.evaluator, ix, now);
+            let case = RollbackCase { trigger, hook, approval: None };
+            self.begin_check(now, CheckPurpose::Rollback(Box::new(case)));
         }
     }
 
-    fn ask(&mut self, now: Moment, ix: RuleIx, hook: &Hook) {
-        self.approvals.ask(&mut Cx::new(now, &self.evaluator, &mut self.log), ix, hook);
+    /// The same, as nothing that is live speaks against it.
+    fn act_at_once(&mut self, now: Moment, ix: RuleIx, hook: Hook) {
+        let cx = &mut Cx::new(now, &self.evaluator, &mut self.log);
+        match cx.plan().mode {
+            Mode::Confirm => self.approvals.ask(cx, ix, &hook),
+            Mode::Observe | Mode::Notify | Mode::Auto => {
+                let trigger = evidence::trigger(cx.evaluator, ix, now);
+                self.decide_on(now, RollbackCase { trigger, hook, approval: None });
+            }
+        }
     }
+}
 
+// What people want.
+impl Guard {
     fn approve(
         &mut self,
         now: Moment,
@@ -457,49 +423,6 @@ impl Guard {
         self.roll_back(now, case);
         self.take_answer().transpose()?;
         Ok(accepted)
-    }
-
-    fn deny(
-        &mut self,
-        now: Moment,
-        id: Option<&DeploymentId>,
-        reason: String,
-        by: Caller,
-    ) -> Result<Accepted, Rejection> {
-        let mut cx = Cx::new(now, &self.evaluator, &mut self.log);
-        let accepted = self.approvals.deny(&mut cx, id, reason, by)?;
-        // A yes before it may still wait for the live version.
-        self.check.give_up();
-        // Another rule that fires asks at once.
-        self.decide(now);
-        Ok(accepted)
-    }
-
-    fn end_wait_for_answer(&mut self, now: Moment) {
-        // An answer that was given waits for the live version only.
-        if self.check.is_answered() {
-            return;
-        }
-        let mut cx = Cx::new(now, &self.evaluator, &mut self.log);
-        match self.approvals.end_due(&mut cx) {
-            Some(Unheeded::Denied) => self.check.give_up(),
-            Some(Unheeded::RollBack(case)) => self.roll_back(now, *case),
-            None => {}
-        }
-    }
-
-    fn lapse(&mut self, now: Moment, why: String) {
-        self.approvals.lapse(&mut Cx::new(now, &self.evaluator, &mut self.log), why);
-    }
-}
-
-// Running hooks.
-impl Guard {
-    /// Rolls back because a rule fired.
-    fn roll_back_for(&mut self, now: Moment, ix: RuleIx, hook: HookIx) {
-        let trigger = Trigger::Rule(Box::new(evidence::of_rule(&self.evaluator, ix, now)));
-        let hook = self.plan().hook(hook).clone();
-        self.roll_back(now, RollbackCase { trigger, hook, approval: None });
     }
 
     /// Rolls back because a person says so.
@@ -527,12 +450,11 @@ impl Guard {
         self.take_answer().unwrap_or_else(|| Ok(Accepted::rolling_back(deployment)))
     }
 
-    /// Rolls back, once it is certain that the judged version is live, if the rule that asks for it
-    /// fires even then. What people agreed to needs no rule that still fires.
+    /// Rolls back as people want, once it is certain that the judged version is live.
     fn roll_back(&mut self, now: Moment, case: RollbackCase) {
         if live_version::settings(self.plan()).is_none() {
             self.decide_on(now, case);
-        } else if case.is_agreed() || !self.check.is_closed_to_rules(now.at) {
+        } else {
             self.begin_check(now, CheckPurpose::Rollback(Box::new(case)));
         }
     }
@@ -543,21 +465,13 @@ impl Guard {
         self.rollback.decide(cx, case);
         // The rollback starts after this one's end, whatever that is.
         let _ = self.drills.call_off(cx, "a rollback must start");
-        let need = match self.drills.deadline() {
-            Some(until) => {
-                self.rollback.wait_until(until);
-                RunStep::Nothing
-            }
-            None => self.rollback.pursue(cx),
-        };
-        self.provide(now, need);
-        self.go_along(now, Milestone::Trip);
-    }
-
-    /// Goes on with a rollback that the journal left open.
-    fn resume_rollback(&mut self, now: Moment) {
-        let need = self.rollback.resume(&mut Cx::new(now, &self.evaluator, &mut self.log));
-        self.provide(now, need);
+        if let Some(until) = self.drills.deadline() {
+            self.rollback.wait_until(until);
+        } else {
+            let need = self.rollback.pursue(cx);
+            self.provide(now, need);
+        }
+        along::run(&mut self.cx(now), Milestone::Trip);
     }
 
     /// Looks whether what a rollback waits for has come.
@@ -578,7 +492,7 @@ impl Guard {
             RunStep::Entered => {
                 // What was seen before it had its traffic says nothing of it.
                 self.stage_gate.start_anew(now.at);
-                self.go_along(now, Milestone::Stage);
+                along::run(&mut self.cx(now), Milestone::Stage);
             }
             RunStep::StrayEnded => self.carry_on(now),
             RunStep::DrillEnded => {
@@ -615,37 +529,14 @@ impl Guard {
         self.provide(now, step);
     }
 
-    /// Looks whether what entering the stage waits for has come.
-    fn wake_stage_entry(&mut self, now: Moment) {
-        let step = self.stage_entry.wake(&mut Cx::new(now, &self.evaluator, &mut self.log));
-        self.provide(now, step);
-    }
-
-    /// Goes on with entering a stage that the journal left open.
-    fn resume_entering(&mut self, now: Moment) {
-        let step = self.stage_entry.resume(&mut Cx::new(now, &self.evaluator, &mut self.log));
-        self.provide(now, step);
-    }
-
     /// Goes on with what waited for the end of an attempt that was called off.
     fn carry_on(&mut self, now: Moment) {
-        match self.log.state().current.as_ref().map(|current| &current.phase) {
-            // A drill that was called off, too, may not have ended yet; its end goes on.
-            Some(Phase::RollingBack) if self.drills.deadline().is_some() => {}
-            Some(Phase::RollingBack) => {
-                let cx = &mut Cx::new(now, &self.evaluator, &mut self.log);
-                let need = self.rollback.pursue(cx);
-                self.provide(now, need);
-            }
-            Some(Phase::Guarding) => self.pursue_entering(now),
-            None | Some(Phase::RolledBack | Phase::Failed(_) | Phase::Baked | Phase::Ended(_)) => {}
-        }
-    }
-
-    /// Asks again for the end of an attempt that an earlier guard called off.
-    fn call_off_stray(&mut self, now: Moment) {
-        if !self.log.is_halted() {
-            self.cx(now).call_off();
+        if !self.is_rolling_back() {
+            self.pursue_entering(now);
+        // A drill that was called off, too, may not have ended yet; its end goes on.
+        } else if self.drills.deadline().is_none() {
+            let need = self.rollback.pursue(&mut Cx::new(now, &self.evaluator, &mut self.log));
+            self.provide(now, need);
         }
     }
 
@@ -657,30 +548,6 @@ impl Guard {
     /// The newest drill.
     pub const fn last_drill(&self) -> Option<&DrillStatus> {
         self.log.state().drills.last()
-    }
-
-    /// Begins a drill because somebody asks for it.
-    fn drill(
-        &mut self,
-        now: Moment,
-        hook: Option<&HookName>,
-        reach: Reach,
-        by: Caller,
-    ) -> Result<Accepted, Rejection> {
-        let cx = &mut Cx::new(now, &self.evaluator, &mut self.log);
-        let (id, message) = self.drills.begin(cx, hook, reach, by)?;
-        Ok(Accepted { deployment: Some(id), message })
-    }
-
-    /// Does what a drill waited for, where its time has come.
-    fn wake_drill(&mut self, now: Moment) {
-        let step = self.drills.wake(&mut Cx::new(now, &self.evaluator, &mut self.log));
-        self.provide(now, step);
-    }
-
-    /// Runs the hook that goes along with a milestone.
-    fn go_along(&mut self, now: Moment, on: Milestone) {
-        along::run(&mut self.cx(now), on);
     }
 
     fn begin_check(&mut self, now: Moment, purpose: CheckPurpose) {
@@ -715,7 +582,7 @@ impl Guard {
     /// Acts on a reading that was made for the check under way.
     fn settle_check(&mut self, now: Moment, live: Live) {
         let cx = &mut Cx::new(now, &self.evaluator, &mut self.log);
-        let Some(Checked { purpose, live, compared }) = self.check.settle(cx, live) else { return };
+        let Some((purpose, compared)) = self.check.settle(cx, &live) else { return };
         match purpose {
             CheckPurpose::Resume { number } => {
                 let need = self.rollback.go_on(cx, number, &live, compared);
@@ -755,9 +622,14 @@ impl Guard {
             }
             // What people were asked they may still answer otherwise.
             Some(refusal) if waits => {
-                self.check.answer(Err(Rejection::Live { refusal, live: live.clone() }));
+                let force = "`rollback --force` does it all the same";
+                let why = format!("refused: {refusal}; the live version is {live}; {force}");
+                self.check.answer(Err(Rejection::because(why)));
             }
-            Some(refusal) => self.lapse(now, refusal.to_string()),
+            Some(refusal) => {
+                let mut cx = Cx::new(now, &self.evaluator, &mut self.log);
+                self.approvals.lapse(&mut cx, refusal.to_string());
+            }
         }
     }
 
@@ -771,31 +643,27 @@ impl Guard {
         hook: Hook,
     ) {
         // Much may have changed while it was read: a rule that cleared asks for nothing any more.
-        let asks = |ix: &RuleIx| self.refusal(*ix, now).is_none() && self.is_firing(*ix);
+        let asks = |ix: &RuleIx| {
+            refusal::of_rule(self.read(now), &self.warmup, *ix).is_none()
+                && self.fired(*ix).is_some()
+        };
         let Some(ix) = rule.filter(asks) else { return };
         version_check::record(&mut self.cx(now), live, refusal);
         if let Some(refusal) = refusal {
-            if let Some(interval) =
-                live_version::settings(self.plan()).map(|settings| settings.interval)
-            {
-                self.check.close_to_rules(now.at.after(interval));
+            if let Some(settings) = live_version::settings(self.plan()) {
+                self.check.close_to_rules(now.at.after(settings.interval));
             }
-            return self.refuse(now, ix, refusal);
+            return refusal::record(&mut self.cx(now), ix, refusal);
         }
-        match self.plan().mode {
-            Mode::Confirm => self.ask(now, ix, &hook),
-            Mode::Observe | Mode::Notify | Mode::Auto => {
-                let trigger = Trigger::Rule(Box::new(evidence::of_rule(&self.evaluator, ix, now)));
-                self.decide_on(now, RollbackCase { trigger, hook, approval: None });
-            }
-        }
+        self.act_at_once(now, ix, hook);
     }
 
     /// Why a rollback would be refused, going by the newest reading of the live version.
     fn live_refusal(&self) -> Option<Refusal> {
         live_version::settings(self.plan())?;
         let current = self.log.state().current.as_ref()?;
-        version_check::refusal_by(self.plan(), current, self.live.last()?)
+        let compared = LiveComparison::new(self.live.last()?, current);
+        version_check::refusal(self.plan(), compared)
     }
 }
 
@@ -804,11 +672,6 @@ impl Guard {
     fn watch_live(&mut self, now: Moment) {
         self.live.watch(self.evaluator.plan(), now.at);
         self.change.reset();
-    }
-
-    fn live_deadline(&self) -> Option<Instant> {
-        let all = self.live.deadline().into_iter().chain(self.check.deadline());
-        all.min().filter(|_| !self.log.is_halted())
     }
 
     /// Reads the live version where its time has come, and does what waits for it.
@@ -836,9 +699,9 @@ impl Guard {
     /// Takes in what the shell read, by the number of the request.
     pub fn live(&mut self, now: Moment, number: u64, live: Live) -> Vec<Effect> {
         let view = ReadCx::new(now, &self.evaluator, &self.log);
-        let request = self.live.answer(view, number, &live);
-        if let Some(request) = request.filter(|_| !self.log.is_halted()) {
-            match request.purpose {
+        let purpose = self.live.answer(view, number, &live);
+        if let Some(purpose) = purpose.filter(|_| !self.log.is_halted()) {
+            match purpose {
                 ReadingPurpose::Watch => self.heed_change(now, &live),
                 ReadingPurpose::Check => {
                     self.change.confirm(&live);
@@ -856,24 +719,17 @@ impl Guard {
     fn heed_change(&mut self, now: Moment, live: &Live) {
         let stood = self.live.stood_until();
         let cx = &mut Cx::new(now, &self.evaluator, &mut self.log);
-        let Some(changed) = self.change.heed(cx, live) else { return };
-        let step = version_change::follow(cx.read(), &changed);
-        let version = changed.version;
-        match step {
+        match self.change.heed(cx, live) {
             ChangeStep::Nothing => {}
             ChangeStep::End => {
-                let reason = format!("the live version is the good version {version} again");
+                let reason = format!("the live version is the good version {live} again");
                 self.check.give_up();
                 self.record(now, DeploymentEvent::Ended { reason, by: Caller::Guard });
             }
-            ChangeStep::Begin { good } => {
-                // It is live already, whether or not it was rolled back before. What was seen since
-                // the version before was last read may be its doing, although nobody knew of it.
-                let terms = Terms { irreversible: false, force: Force::Yes };
-                let live_since = Some(stood);
-                let beginning = Beginning { id: None, version, good, terms, live_since };
-                let begun = self.begin(now, beginning, Caller::Guard);
-                debug_assert!(begun.is_ok(), "no rollback is under way and the id is new");
+            // It is live already, whether or not it was rolled back before. What was seen since
+            // the version before was last read may be its doing, although nobody knew of it.
+            ChangeStep::Begin { version, good } => {
+                self.begin_by_itself(now, version, good, Some(stood));
             }
         }
     }
@@ -881,27 +737,14 @@ impl Guard {
 
 // Deployment.
 impl Guard {
-    /// Starts the times of a deployment that begins now.
-    fn start_timers(&mut self, now: Moment, armed: Instant) {
-        self.bake = Bake::begin(self.read(now));
-        self.warmup.begin(&mut Cx::new(now, &self.evaluator, &mut self.log), armed);
-    }
-
     /// Goes on guarding after a restart.
     fn resume_guarding(&mut self, now: Moment) {
         let view = ReadCx::new(now, &self.evaluator, &self.log);
         self.warmup.restart(view);
         self.bake.restart(view);
         self.stage_gate = StageGate::restart(view);
-        self.resume_entering(now);
-    }
-
-    /// Commits a deployment that survived its bake.
-    fn commit(&mut self, now: Moment) {
-        let mut cx = Cx::new(now, &self.evaluator, &mut self.log);
-        if self.bake.end_due(&mut cx, self.warmup.armed()) {
-            self.go_along(now, Milestone::Commit);
-        }
+        let step = self.stage_entry.resume(&mut Cx::new(now, &self.evaluator, &mut self.log));
+        self.provide(now, step);
     }
 
     /// Goes over to a stage because somebody asks for it.
@@ -921,7 +764,7 @@ impl Guard {
             let forced = self.stage_gate.admit(view, &self.warmup, &stage, force)?;
             self.go_to(now, stage.clone(), forced, by);
         }
-        let entry = self.guarded().and_then(|current| current.staging.entry.as_ref());
+        let entry = self.read(now).guarded().and_then(|current| current.staging.entry.as_ref());
         let message = match entry {
             Some(entry) if entry.standing == Standing::Running => {
                 format!("deployment {deployment} enters stage {stage} with hook {}", entry.hook)
@@ -955,7 +798,7 @@ impl Guard {
         if enters {
             self.pursue_entering(now);
         } else {
-            self.go_along(now, Milestone::Stage);
+            along::run(&mut self.cx(now), Milestone::Stage);
         }
     }
 
@@ -964,14 +807,12 @@ impl Guard {
         if self.log.is_halted() {
             return;
         }
-        self.wake_stage_entry(now);
+        let step = self.stage_entry.wake(&mut Cx::new(now, &self.evaluator, &mut self.log));
+        self.provide(now, step);
         self.stage_gate.judge(ReadCx::new(now, &self.evaluator, &self.log), &self.warmup, scrape);
-        self.stage_gate.advance(&mut Cx::new(now, &self.evaluator, &mut self.log), &self.warmup);
-    }
-
-    fn stage_deadline(&self, view: ReadCx<'_>) -> Option<Instant> {
-        let all = [self.stage_entry.deadline(), self.stage_gate.deadline(view)];
-        all.into_iter().flatten().min().filter(|_| !self.log.is_halted())
+        let cx = &mut Cx::new(now, &self.evaluator, &mut self.log);
+        self.stage_gate.pass(cx, &self.warmup);
+        self.stage_gate.tell_overdue(cx, &self.warmup);
     }
 }
 
@@ -1000,7 +841,17 @@ impl Guard {
                 self.roll_back_on_demand(now, id, reason, force, by)
             }
             Command::Approve { id, reason } => self.approve(now, id.as_ref(), reason, by),
-            Command::Deny { id, reason } => self.deny(now, id.as_ref(), reason, by),
+            Command::Deny { id, reason } => {
+                let mut cx = Cx::new(now, &self.evaluator, &mut self.log);
+                let denied = self.approvals.deny(&mut cx, id.as_ref(), reason, by);
+                if denied.is_ok() {
+                    // A yes before it may still wait for the live version.
+                    self.check.give_up();
+                    // Another rule that fires asks at once.
+                    self.decide(now);
+                }
+                denied
+            }
             Command::Pause { span, reason } => {
                 let mut cx = Cx::new(now, &self.evaluator, &mut self.log);
                 self.pauses.begin(&mut cx, span, reason, by)
@@ -1014,7 +865,13 @@ impl Guard {
                 }
                 resumed
             }
-            Command::Drill { hook, reach } => self.drill(now, hook.as_ref(), reach, by),
+            Command::Drill { hook, reach } => {
+                let mut cx = Cx::new(now, &self.evaluator, &mut self.log);
+                let begun = self.drills.begin(&mut cx, hook.as_ref(), reach, by);
+                let accepted =
+                    begun.map(|(id, message)| Accepted { deployment: Some(id), message });
+                accepted.map_err(Rejection::from)
+            }
         };
         // What was not carried out asks for nothing.
         if answer.is_ok() {
@@ -1053,7 +910,7 @@ impl Guard {
         self.record(now, DaemonEvent::Reloaded { by, rules });
         outbox::send_open(&mut self.log, &self.evaluator);
         self.keep_pace(now.at);
-        self.effects()
+        self.log.take_effects()
     }
 
     /// New rules were refused; the old ones stay.
@@ -1065,19 +922,21 @@ impl Guard {
         first: String,
     ) -> Vec<Effect> {
         self.record(now, DaemonEvent::ReloadRefused { by, errors, first });
-        self.effects()
+        self.log.take_effects()
     }
 
-    fn arm_always(&mut self, now: Moment) {
-        let version = self.plan().deployment.version.clone();
-        let version = version.or_else(|| Version::new("unknown").ok());
-        if let Some(version) = version {
-            // What runs must be guarded, whatever became of it before.
-            let terms = Terms { irreversible: false, force: Force::Yes };
-            let beginning = Beginning { id: None, version, good: None, terms, live_since: None };
-            let begun = self.begin(now, beginning, Caller::Guard);
-            debug_assert!(begun.is_ok(), "nothing is known that could be in the way");
-        }
+    /// Begins a deployment whose version is live, whatever is known of it.
+    fn begin_by_itself(
+        &mut self,
+        now: Moment,
+        version: Version,
+        good: Option<Version>,
+        live_since: Option<Instant>,
+    ) {
+        let terms = Terms { irreversible: false, force: Force::Yes };
+        let beginning = Beginning { id: None, version, good, terms, live_since };
+        let begun = self.begin(now, beginning, Caller::Guard);
+        debug_assert!(begun.is_ok(), "no rollback is under way and the id is new");
     }
 
     fn begin(
@@ -1087,15 +946,16 @@ impl Guard {
         by: Caller,
     ) -> Result<Accepted, Rejection> {
         let Beginning { id, version, good, terms, live_since } = beginning;
-        let id = id.unwrap_or_else(|| self.fresh_id(&version, now.wall));
+        let id = id.unwrap_or_else(|| self.log.state().fresh_id(&version, now.wall));
         if let Some(known) = self.begun_already(&id, &version)? {
             return Ok(known);
         }
         let forced = quarantine::admit(self.log.state(), &version, terms.force)?;
         if drills::is_drill(&id) {
-            return Err(Rejection::DrillId(id));
+            let why = format!("deployment id {id} is one of a drill, take another");
+            return Err(Rejection::because(why));
         }
-        if self.guarded().is_some() {
+        if self.read(now).guarded().is_some() {
             self.record(now, DeploymentEvent::Superseded { by: id.clone() });
         }
         let plan = self.plan().clone();
@@ -1124,14 +984,12 @@ impl Guard {
             forced,
             by: by.clone(),
         }));
-        self.record_entry(Entry {
-            at: now.wall,
-            deployment: Some(id.clone()),
-            event: event.into(),
-        });
-        self.start_timers(now, armed);
+        let cx = &mut Cx::new(now, &self.evaluator, &mut self.log);
+        cx.record_for(Some(id.clone()), event);
+        self.bake = Bake::begin(cx.read());
+        self.warmup.begin(cx, armed);
         self.enter_first(now, by);
-        self.go_along(now, Milestone::Begin);
+        along::run(&mut self.cx(now), Milestone::Begin);
         Ok(Accepted { deployment: Some(id), message })
     }
 
@@ -1142,36 +1000,22 @@ impl Guard {
         version: &Version,
     ) -> Result<Option<Accepted>, Rejection> {
         if let Some(current) = &self.log.state().current {
-            match current.phase {
-                Phase::RollingBack => return Err(Rejection::RollingBack(current.id.clone())),
-                Phase::Guarding if current.id == *id && current.version == *version => {
-                    let message = format!("deployment {id} is guarded already");
-                    return Ok(Some(Accepted { deployment: Some(id.clone()), message }));
-                }
-                Phase::Guarding
-                | Phase::RolledBack
-                | Phase::Failed(_)
-                | Phase::Baked
-                | Phase::Ended(_) => {}
+            if current.phase == Phase::RollingBack {
+                return Err(Rejection::RollingBack(current.id.clone()));
+            }
+            if current.phase == Phase::Guarding && current.id == *id && current.version == *version
+            {
+                let message = format!("deployment {id} is guarded already");
+                return Ok(Some(Accepted { deployment: Some(id.clone()), message }));
             }
         }
         if self.log.state().knows(id) {
-            return Err(Rejection::IdUsed(id.clone()));
+            return Err(Rejection::because(format!(
+                "deployment id {id} was used before; at most one rollback runs for an id, so take \
+                 another"
+            )));
         }
         Ok(None)
-    }
-
-    /// An id of version and time that was never used.
-    fn fresh_id(&self, version: &Version, at: Timestamp) -> DeploymentId {
-        let safe = |c: char| if c.is_ascii_alphanumeric() || ".-_+".contains(c) { c } else { '-' };
-        let version: String = version.as_str().chars().map(safe).take(64).collect();
-        let version = version.trim_start_matches('.');
-        let time: String = at.to_string().chars().filter(|c| !"-:".contains(*c)).collect();
-        (0..)
-            .map(|n: u32| if n == 0 { String::new() } else { format!("-{n}") })
-            .filter_map(|suffix| DeploymentId::new(&format!("{version}-{time}{suffix}")).ok())
-            .find(|id| !self.log.state().knows(id))
-            .expect("of endless suffixes only finitely many are used")
     }
 
     fn end(
@@ -1203,12 +1047,7 @@ impl Guard {
             mode: plan.mode,
             state: self.state(),
             colour: Health::Unknown,
-            deployment: self
-                .log
-                .state()
-                .current
-                .as_ref()
-                .map(|current| self.deployment(current, now)),
+            deployment: self.read(now).current().map(|current| self.deployment(current, now)),
             good: self.log.state().good.clone(),
             paused: self.pauses.status(now, self.log.state()),
             budget: budget::status(self.read(now)),
@@ -1250,15 +1089,11 @@ impl Guard {
     /// Where a deployment stands; `None` if it is not known.
     pub fn progress(&self, id: &DeploymentId) -> Option<DeploymentProgress> {
         let phase = self.log.state().phase_of(id)?;
-        let why = match phase {
-            Phase::Failed(why) | Phase::Ended(why) => Some(why.clone()),
-            Phase::Guarding | Phase::RollingBack | Phase::RolledBack | Phase::Baked => None,
-        };
         let state =
             if self.deployment_id() == Some(id) { self.state() } else { self.state_in(phase) };
         // Without a journal nothing is decided any more, so nothing is worth waiting for.
         let lost = !state.is_final() && self.log.halted() == Some(Halt::JournalLost);
-        let why = if lost { Some(JOURNAL_LOST.to_owned()) } else { why };
+        let why = if lost { Some(JOURNAL_LOST) } else { phase.why() }.map(str::to_owned);
         let is_final = state.is_final() || lost;
         Some(DeploymentProgress { deployment: id.clone(), state, is_final, why })
     }
@@ -1270,6 +1105,7 @@ impl Guard {
 
     fn deployment(&self, current: &Deployment, now: Moment) -> DeploymentStatus {
         let guarded = current.phase == Phase::Guarding;
+        let (decided_at, decision) = current.decision.clone().unzip();
         let wall = |at: crate::model::time::Instant| now.wall.after(at.since(now.at));
         let bakes = self.bake.until().filter(|_| guarded);
         let steps = self.rollback.hook().map(|hook| hook.steps.len()).unwrap_or_default();
@@ -1288,16 +1124,13 @@ impl Guard {
                 .filter(|bake| *bake <= now.at)
                 .and_then(|_| bake::withheld(self.read(now), self.warmup.armed())),
             warm_at: self.warmup.deadline().filter(|_| guarded).map(wall),
-            decision: current.decision.as_ref().map(|(_, decision)| decision.clone()),
-            decided_at: current.decision.as_ref().map(|(at, _)| *at),
+            decision,
+            decided_at,
             irreversible: current.irreversible,
             forced: current.forced,
             approval: self.approvals.status(self.read(now)),
             step: running.then_some((current.progress.step + 1, steps)),
-            why: match &current.phase {
-                Phase::Failed(why) | Phase::Ended(why) => Some(why.clone()),
-                Phase::Guarding | Phase::RollingBack | Phase::RolledBack | Phase::Baked => None,
-            },
+            why: current.phase.why().map(str::to_owned),
         }
     }
 
@@ -1342,9 +1175,8 @@ impl Guard {
     ) -> Result<StageProgress, NoStage> {
         let stages = &self.plan().stages;
         let Some((_, stage)) = self.plan().stage(name) else {
-            let known: Vec<String> = stages.iter().map(|stage| stage.name.to_string()).collect();
-            let asked = name.clone();
-            let unknown = NoStage::Unknown { asked, known };
+            let known = stages.iter().map(|stage| stage.name.to_string()).collect();
+            let unknown = NoStage::Unknown { asked: name.clone(), known };
             return Err(if stages.is_empty() { NoStage::None } else { unknown });
         };
         let progress = self.progress(id).ok_or_else(|| NoStage::Deployment(id.clone()))?;

@@ -2,7 +2,7 @@
 //! guard itself uses, so the report knows what the guard knew. It must never mix two deployments.
 
 use crate::engine::Durable;
-use crate::engine::durable::state::Deployment;
+use crate::engine::durable::deployment::Deployment;
 use crate::engine::effect::Incident;
 use crate::model::entry::{Entry, Event, RollbackEvent, SignalEvidence};
 use crate::model::name::DeploymentId;

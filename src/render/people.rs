@@ -1,7 +1,8 @@
 //! What people decide, and are asked to, in words.
 
 use crate::engine::durable::quarantine::Quarantined;
-use crate::engine::view::snapshot::{BudgetStatus, DeploymentStatus, PauseStatus};
+use crate::engine::durable::state::Pause;
+use crate::engine::view::snapshot::{BudgetStatus, DeploymentStatus};
 use crate::model::deployment::Unanswered;
 use crate::model::entry::{Answer, Approval, Caller, PauseEvent};
 use crate::model::time::Timestamp;
@@ -60,8 +61,8 @@ pub(super) fn pause(event: &PauseEvent) -> String {
 }
 
 /// The pause, for the first line of a status.
-pub(super) fn paused(pause: &PauseStatus, now: Timestamp) -> String {
-    let PauseStatus { until, by, reason, .. } = pause;
+pub(super) fn paused(pause: &Pause, now: Timestamp) -> String {
+    let Pause { until, by, reason, .. } = pause;
     let rest = span(until.since(now));
     format!(
         "nothing is rolled back automatically for {rest}, until {until} ({}: {}); \
@@ -124,8 +125,8 @@ mod tests {
         BEGUN.after(Duration::from_secs(60 * minutes))
     }
 
-    fn pause(reason: &str) -> PauseStatus {
-        PauseStatus { since: BEGUN, until: after(30), by: PERSON, reason: reason.to_owned() }
+    fn pause(reason: &str) -> Pause {
+        Pause { since: BEGUN, until: after(30), by: PERSON, reason: reason.to_owned() }
     }
 
     fn asking(holds: Option<bool>, default: Unanswered) -> Snapshot {

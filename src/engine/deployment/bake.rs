@@ -1,10 +1,7 @@
 //! The end of a bake: whether a deployment that was guarded for its time may count as good.
 
-use crate::model::entry::DeploymentEvent;
 use crate::model::index::{RuleIx, TargetIx};
-use crate::model::plan::Plan;
-use crate::model::rule::Severity;
-use crate::model::time::Instant;
+use crate::model::{entry::DeploymentEvent, plan::Plan, rule::Severity, time::Instant};
 
 use super::stages;
 use crate::engine::context::{Cx, ReadCx};

@@ -6,19 +6,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::deployment::Arm;
 use crate::model::live::{Live, LiveSettings, LiveSource};
-use crate::model::name::Version;
-use crate::model::plan::Plan;
 use crate::model::scrape::{Page, Scrape};
-use crate::model::selector::Selector;
-use crate::model::target::Target;
 use crate::model::time::{Instant, Moment};
+use crate::model::{
+    deployment::Arm, name::Version, plan::Plan, selector::Selector, target::Target,
+};
 
 use crate::engine::context::{Cx, ReadCx};
-use crate::engine::effect::Effect;
-use crate::engine::ingest::target::Identity;
-use crate::engine::view::snapshot::LiveStatus;
+use crate::engine::{effect::Effect, ingest::target::Identity, view::snapshot::LiveStatus};
 
 /// How often it is read at most where nothing depends on it but what status shows.
 const RELAXED: Duration = Duration::from_secs(10);
@@ -48,14 +44,14 @@ pub(crate) struct LiveVersion {
 }
 
 /// A request to the shell to read the live version.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct LiveRequest {
+#[derive(Clone, Copy, Debug)]
+struct LiveRequest {
     number: u64,
     /// When it was asked for.
-    pub(crate) at: Instant,
+    at: Instant,
     /// When no answer is waited for any more.
     overdue: Instant,
-    pub(crate) purpose: ReadingPurpose,
+    purpose: ReadingPurpose,
 }
 
 /// What a reading is for.
@@ -70,18 +66,10 @@ pub(crate) enum ReadingPurpose {
 /// What a target's pages say.
 #[derive(Clone, Debug, Default)]
 struct TargetSays {
-    /// When it was last sampled, and what it said; `None` within: that failed.
-    last: Option<(Instant, Option<PageSays>)>,
+    /// When it was last sampled for certain, and what it said, if anything.
+    last: Option<(Instant, Option<Live>)>,
     /// It said something once, so that its silence means something.
     spoke: bool,
-}
-
-/// What one page says.
-#[derive(Clone, Debug, PartialEq)]
-enum PageSays {
-    Nothing,
-    Version(Version),
-    Unclear(String),
 }
 
 /// How the live version is read, where the plan says it.
@@ -91,13 +79,8 @@ pub(crate) fn settings(plan: &Plan) -> Option<&Arc<LiveSettings>> {
 
 /// The metric that says it, where it is read from what is sampled.
 fn metric(plan: &Plan) -> Option<(&Selector, &str)> {
-    match &settings(plan)?.source {
-        LiveSource::Metric { of, label } => Some((of, label)),
-        LiveSource::Symlink(_)
-        | LiveSource::File { .. }
-        | LiveSource::Http(_)
-        | LiveSource::Run(_) => None,
-    }
+    let LiveSource::Metric { of, label } = &settings(plan)?.source else { return None };
+    Some((of, label))
 }
 
 impl LiveVersion {
@@ -122,10 +105,11 @@ impl LiveVersion {
         if !of.may_match(target) {
             return;
         }
-        let says = scrape.result.as_ref().ok().map(|page| read_page(page, of, label, target));
+        let page = scrape.result.as_ref().ok();
+        let says = page.map(|page| (scrape.at, read_page(page, of, label, target)));
         if let Some(known) = self.targets.get_mut(scrape.target.0) {
-            known.spoke |= says.as_ref().is_some_and(|says| *says != PageSays::Nothing);
-            known.last = Some((scrape.at, says));
+            known.spoke |= says.as_ref().is_some_and(|(_, says)| says.is_some());
+            known.last = says;
         }
     }
 
@@ -175,19 +159,19 @@ impl LiveVersion {
         None
     }
 
-    /// Takes in what the shell read. Returns the request, if it is waited for.
+    /// Takes in what the shell read. Returns what it is for, if it is waited for.
     pub(crate) fn answer(
         &mut self,
         cx: ReadCx<'_>,
         number: u64,
         live: &Live,
-    ) -> Option<LiveRequest> {
+    ) -> Option<ReadingPurpose> {
         let request = self.pending.filter(|request| request.number == number)?;
         self.pending = None;
         if !cx.log.is_halted() {
             self.note(cx, request.at, live);
         }
-        Some(request)
+        Some(request.purpose)
     }
 
     fn note(&mut self, cx: ReadCx<'_>, at: Instant, live: &Live) {
@@ -220,15 +204,12 @@ impl LiveVersion {
     /// The live version, as status shows it.
     pub(crate) fn status(&self, plan: &Plan, now: Moment, comparing: bool) -> Option<LiveStatus> {
         settings(plan)?;
-        let (at, live) = self.last.as_ref().map_or_else(
-            || (None, Live::unknown("it was not read yet")),
-            |(at, live)| (Some(*at), live.clone()),
-        );
-        let (version, unknown) = match live {
-            Live::Version(version) => (Some(version), None),
-            Live::Unknown(why) => (None, Some(why)),
+        let age_s = self.last.as_ref().map(|(at, _)| now.at.since(*at).as_secs_f64());
+        let (version, unknown) = match self.last() {
+            Some(Live::Version(version)) => (Some(version.clone()), None),
+            Some(Live::Unknown(why)) => (None, Some(why.clone())),
+            None => (None, Some("it was not read yet".to_owned())),
         };
-        let age_s = at.map(|at| now.at.since(at).as_secs_f64());
         Some(LiveStatus { version, unknown, age_s, comparing })
     }
 
@@ -241,19 +222,19 @@ impl LiveVersion {
         for (target, known) in targets.filter(|(target, _)| of.may_match(target)) {
             let recent = |at: Instant| at >= since && cx.now.at.since(at) <= target.stale();
             let last = known.last.as_ref().filter(|(at, _)| recent(*at));
-            match last.and_then(|(_, says)| says.as_ref()) {
-                Some(PageSays::Version(says)) if version.is_none_or(|known| known == says) => {
+            match last.map(|(_, says)| says) {
+                Some(Some(Live::Version(says))) if version.is_none_or(|known| known == says) => {
                     version = Some(says);
                 }
-                Some(PageSays::Version(says)) => {
+                Some(Some(Live::Version(says))) => {
                     let other = version.map_or("", Version::as_str);
                     return Live::unknown(&format!("targets disagree: {other} and {says}"));
                 }
-                Some(PageSays::Unclear(why)) => {
+                Some(Some(Live::Unknown(why))) => {
                     return Live::unknown(&format!("target {}: {why}", target.name));
                 }
-                Some(PageSays::Nothing) if !known.spoke => {}
-                Some(PageSays::Nothing) | None => silent = silent.or(Some(target)),
+                Some(None) if !known.spoke => {}
+                Some(None) | None => silent = silent.or(Some(target)),
             }
         }
         let judged = cx.current().map(|current| &current.version);
@@ -271,16 +252,17 @@ impl LiveVersion {
 }
 
 /// What a page says of the live version.
-fn read_page(page: &Page, of: &Selector, label: &str, target: &Target) -> PageSays {
+fn read_page(page: &Page, of: &Selector, label: &str, target: &Target) -> Option<Live> {
+    let unclear = |why: String| Some(Live::Unknown(why));
     let concerns = |name: &Option<String>| name.as_ref().is_none_or(|name| *name == of.metric);
     if page.malformed().iter().any(|line| concerns(&line.name)) {
-        return PageSays::Unclear(format!("a line of {} cannot be read", of.metric));
+        return unclear(format!("a line of {} cannot be read", of.metric));
     }
-    let mut says = PageSays::Nothing;
+    let mut says = None;
     let named = page.samples().filter(|sample| sample.series.contains(of.metric.as_str()));
     for (count, sample) in named.enumerate() {
         if count == MAX_SERIES {
-            return PageSays::Unclear(format!("more than {MAX_SERIES} series of {}", of.metric));
+            return unclear(format!("more than {MAX_SERIES} series of {}", of.metric));
         }
         let identity = Identity::read(sample.series, target);
         let counts = sample.value != 0.0 && !sample.value.is_nan();
@@ -289,15 +271,13 @@ fn read_page(page: &Page, of: &Selector, label: &str, target: &Target) -> PageSa
         }
         match (Version::new(identity.label(label)), &says) {
             (Err(_), _) if identity.label(label).is_empty() => {
-                return PageSays::Unclear(format!("{} has no label {label}", of.metric));
+                return unclear(format!("{} has no label {label}", of.metric));
             }
-            (Err(error), _) => return PageSays::Unclear(error.to_string()),
-            (Ok(version), PageSays::Version(known)) if version != *known => {
-                return PageSays::Unclear(format!("{known} and {version} at once"));
+            (Err(error), _) => return unclear(error.to_string()),
+            (Ok(version), Some(Live::Version(known))) if version != *known => {
+                return unclear(format!("{known} and {version} at once"));
             }
-            (Ok(version), PageSays::Version(_) | PageSays::Nothing | PageSays::Unclear(_)) => {
-                says = PageSays::Version(version);
-            }
+            (Ok(version), _) => says = Some(Live::Version(version)),
         }
     }
     says

@@ -4,25 +4,22 @@
 
 use std::time::Duration;
 
-use crate::model::entry::StageEvent;
-use crate::model::index::RuleIx;
-use crate::model::name::StageName;
 use crate::model::reading::{NoData, Verdict};
-use crate::model::rule::OnNoData;
-use crate::model::scrape::Scrape;
 use crate::model::stage::{Stage, Watched};
 use crate::model::time::{Instant, format_duration};
+use crate::model::{
+    entry::StageEvent, index::RuleIx, name::StageName, rule::OnNoData, scrape::Scrape,
+};
 
 use super::gate::{Criterion, Gate, Observation};
 use super::warmup::Warmup;
 use crate::engine::command::{Force, Rejection};
 use crate::engine::context::{Cx, ReadCx};
-use crate::engine::durable::stage::Standing;
-use crate::engine::notify::incident;
 use crate::engine::rules::state::{Judgement, RuleState};
-use crate::engine::run::order::Occasion;
-use crate::engine::view::evidence::millis;
 use crate::engine::view::stage::{StageStanding, StageStatus};
+use crate::engine::{
+    durable::stage::Standing, notify::incident, run::order::Occasion, view::evidence::millis,
+};
 
 /// The gate of the stage at hand. After a restart what was seen is counted again from nothing.
 #[derive(Debug, Default)]
@@ -62,14 +59,8 @@ impl StageGate {
         self.gate.judge(stage.hold, at, &observations(cx, stage, scrape));
     }
 
-    /// Records that the stage has passed once nothing keeps it, and tells people once that it has
-    /// not passed in the time in which it should have.
-    pub(crate) fn advance(&mut self, cx: &mut Cx<'_>, warmup: &Warmup) {
-        self.pass(cx, warmup);
-        self.tell_overdue(cx, warmup);
-    }
-
-    fn pass(&self, cx: &mut Cx<'_>, warmup: &Warmup) {
+    /// Records that the stage has passed once nothing keeps it.
+    pub(crate) fn pass(&self, cx: &mut Cx<'_>, warmup: &Warmup) {
         let view = cx.read();
         let Some(stage) = gated(view, warmup) else { return };
         if !self.gate.is_open(&observations(view, stage, None))
@@ -82,7 +73,8 @@ impl StageGate {
         cx.record(StageEvent::Passed { stage: stage.name.clone(), took_ms: millis(took) });
     }
 
-    fn tell_overdue(&self, cx: &mut Cx<'_>, warmup: &Warmup) {
+    /// Tells people once that the stage has not passed in the time in which it should have.
+    pub(crate) fn tell_overdue(&self, cx: &mut Cx<'_>, warmup: &Warmup) {
         let view = cx.read();
         if self.deadline(view).is_none_or(|overdue| overdue > cx.now.at) {
             return;
@@ -117,8 +109,9 @@ impl StageGate {
         }
         let Some((place, _)) = plan.stage(stage) else {
             let stages: Vec<_> = plan.stages.iter().map(|stage| stage.name.as_str()).collect();
-            let (stage, stages) = (stage.clone(), stages.join(", "));
-            return Err(Rejection::UnknownStage { stage, stages });
+            let stages = stages.join(", ");
+            let why = format!("there is no stage {stage}; the stages are {stages}");
+            return Err(Rejection::because(why));
         };
         let at = current.and_then(|current| plan.stage(current.stage.as_ref()?));
         let at = at.map(|(place, _)| place);
@@ -136,8 +129,10 @@ impl StageGate {
             },
             (Some(_), Force::Yes) => Ok(Force::Yes),
             (Some(before), Force::No) => {
-                let why = self.in_a_line(cx, warmup, before);
-                Err(Rejection::StageNotPassed { stage: before.name.clone(), why })
+                let (stage, why) = (&before.name, self.in_a_line(cx, warmup, before));
+                Err(Rejection::because(format!(
+                    "stage {stage} has not passed: {why}; wait for it, or insist with --force"
+                )))
             }
         }
     }
@@ -313,18 +308,15 @@ fn describe(cx: ReadCx<'_>, stage: &Stage, observation: &Observation) -> String 
 
 /// Where a stage of the newest deployment stands, guarded or not any more.
 pub(crate) fn standing(cx: ReadCx<'_>, name: &StageName) -> StageStanding {
-    let Some(current) = cx.current() else { return StageStanding::Next };
     let place = |name: &StageName| cx.plan().stage(name).map(|(place, _)| place);
-    let at = current.stage.as_ref().and_then(place);
-    match (at, place(name)) {
-        (Some(at), Some(place)) if place < at => StageStanding::Done,
-        (Some(at), Some(place)) if place > at => StageStanding::Next,
-        (None, _) | (_, None) => StageStanding::Next,
-        (Some(_), Some(_)) if current.staging.passed.contains(name) => StageStanding::Passed,
-        (Some(_), Some(_)) => match current.staging.entry.as_ref().map(|entry| &entry.standing) {
-            Some(Standing::Running) => StageStanding::Entering,
-            Some(Standing::Failed(_)) => StageStanding::NotEntered,
-            Some(Standing::Done) | None => StageStanding::Watched,
-        },
+    let at = cx.current().and_then(|current| Some((current, place(current.stage.as_ref()?)?)));
+    let Some(((current, at), place)) = at.zip(place(name)) else { return StageStanding::Next };
+    match current.staging.entry.as_ref().map(|entry| &entry.standing) {
+        _ if place < at => StageStanding::Done,
+        _ if place > at => StageStanding::Next,
+        _ if current.staging.passed.contains(name) => StageStanding::Passed,
+        Some(Standing::Running) => StageStanding::Entering,
+        Some(Standing::Failed(_)) => StageStanding::NotEntered,
+        Some(Standing::Done) | None => StageStanding::Watched,
     }
 }

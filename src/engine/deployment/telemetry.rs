@@ -1,18 +1,13 @@
 //! Lost telemetry: a rule none of whose readings is there sees nothing, and people are told so. It
 //! never decides to act: what is not seen is neither healthy nor bad.
 
-use crate::model::deployment::Mode;
-use crate::model::entry::RuleEvent;
-use crate::model::index::RuleIx;
-use crate::model::name::RuleName;
-use crate::model::reading::Verdict;
-use crate::model::rule::Rule;
 use crate::model::time::{Instant, format_duration};
+use crate::model::{
+    deployment::Mode, entry::RuleEvent, index::RuleIx, name::RuleName, reading::Verdict, rule::Rule,
+};
 
 use crate::engine::context::{Cx, ReadCx};
-use crate::engine::notify::incident;
-use crate::engine::rules::evaluator::Evaluator;
-use crate::engine::run::order::Occasion;
+use crate::engine::{notify::incident, rules::evaluator::Evaluator, run::order::Occasion};
 
 /// Records which rules have had no reading for too long, and which have readings again. People are
 /// told of each loss once.

@@ -1,13 +1,10 @@
 //! `arm = "detect"`: a change of the live version is a deployment. What was live when the guard
 //! first looked is none, and neither is what the guard itself brings back.
 
-use crate::model::deployment::Arm;
-use crate::model::entry::LiveEvent;
-use crate::model::live::Live;
-use crate::model::name::Version;
+use crate::model::{deployment::Arm, entry::LiveEvent, live::Live, name::Version};
 
 use crate::engine::context::{Cx, ReadCx};
-use crate::engine::durable::state::{Deployment, Phase};
+use crate::engine::durable::deployment::{Deployment, Phase};
 use crate::engine::policy::quarantine;
 
 /// What was read once, and is believed when it is read again: a file that is just being written,
@@ -17,13 +14,6 @@ pub(crate) struct VersionChange {
     candidate: Option<Version>,
 }
 
-/// Another version is live than was known before.
-#[derive(Debug)]
-pub(crate) struct Changed {
-    before: Version,
-    pub(crate) version: Version,
-}
-
 /// What follows from a change of the live version.
 #[derive(Debug)]
 pub(crate) enum ChangeStep {
@@ -31,8 +21,8 @@ pub(crate) enum ChangeStep {
     Nothing,
     /// The deployment at hand ends: its good version is live again.
     End,
-    /// A deployment begins, with this version to go back to.
-    Begin { good: Option<Version> },
+    /// A deployment of the version that is live begins, with this one to go back to.
+    Begin { version: Version, good: Option<Version> },
 }
 
 impl VersionChange {
@@ -48,14 +38,14 @@ impl VersionChange {
         }
     }
 
-    /// Takes in a reading. Returns the change that it shows for certain.
-    pub(crate) fn heed(&mut self, cx: &mut Cx<'_>, live: &Live) -> Option<Changed> {
+    /// Takes in a reading. Returns what follows from the change that it shows for certain.
+    pub(crate) fn heed(&mut self, cx: &mut Cx<'_>, live: &Live) -> ChangeStep {
         if cx.plan().deployment.arm != Arm::Detect {
-            return None;
+            return ChangeStep::Nothing;
         }
         let Live::Version(version) = live else {
             self.candidate = None;
-            return None;
+            return ChangeStep::Nothing;
         };
         let is_stable = self.candidate.as_ref() == Some(version);
         self.candidate = Some(version.clone());
@@ -63,16 +53,15 @@ impl VersionChange {
         // During a rollback it changes by the guard's own doing.
         let rolling_back = cx.current().is_some_and(|of| of.phase == Phase::RollingBack);
         if !is_stable || known.as_ref() == Some(version) || rolling_back {
-            return None;
+            return ChangeStep::Nothing;
         }
         cx.record(LiveEvent::Seen { version: version.clone() });
-        known.map(|before| Changed { before, version: version.clone() })
+        known.map_or(ChangeStep::Nothing, |before| follow(cx.read(), &before, version))
     }
 }
 
 /// What follows from a change.
-pub(crate) fn follow(cx: ReadCx<'_>, changed: &Changed) -> ChangeStep {
-    let Changed { before, version } = changed;
+fn follow(cx: ReadCx<'_>, before: &Version, version: &Version) -> ChangeStep {
     let current = cx.current();
     let is_good = current.and_then(|current| current.good.as_ref()) == Some(version);
     match current.map(|current| &current.phase) {
@@ -91,15 +80,9 @@ pub(crate) fn follow(cx: ReadCx<'_>, changed: &Changed) -> ChangeStep {
         Some(Phase::Baked | Phase::Ended(_)) | None if is_known_good(cx, version) => {
             ChangeStep::Nothing
         }
-        Some(
-            Phase::Guarding
-            | Phase::RollingBack
-            | Phase::RolledBack
-            | Phase::Failed(_)
-            | Phase::Baked
-            | Phase::Ended(_),
-        )
-        | None => ChangeStep::Begin { good: good_for(cx, before, version) },
+        Some(_) | None => {
+            ChangeStep::Begin { version: version.clone(), good: good_for(cx, before, version) }
+        }
     }
 }
 

@@ -11,15 +11,12 @@
 use std::time::Duration;
 
 use crate::model::entry::{Answer, Approval, LiveEvent, Refusal, Trigger};
-use crate::model::hook::Hook;
 use crate::model::live::{Live, LiveUnknown};
-use crate::model::name::DeploymentId;
-use crate::model::plan::Plan;
-use crate::model::time::Instant;
+use crate::model::{hook::Hook, name::DeploymentId, plan::Plan, time::Instant};
 
 use crate::engine::command::{Accepted, Rejection};
 use crate::engine::context::Cx;
-use crate::engine::durable::state::Deployment;
+use crate::engine::durable::deployment::Deployment;
 
 /// The pause before a reading that failed is tried again: what replaces a file or restarts a
 /// service takes about as long.
@@ -36,6 +33,10 @@ const AFTER_RESTART: Duration = Duration::from_secs(60);
 /// How many refusals of one deployment are put on record. A live version that changes to and fro
 /// is told by fewer.
 const MAX_RECORDED: usize = 16;
+
+/// What a person is told where something else was done before the live version was read.
+const OVERTAKEN: &str =
+    "something else was done while the live version was being read; look and ask again";
 
 /// The check of the live version.
 #[derive(Debug, Default)]
@@ -78,18 +79,6 @@ pub(crate) struct RollbackCase {
     pub(crate) approval: Option<Approval>,
 }
 
-/// What a check came to.
-#[derive(Debug)]
-#[must_use]
-pub(crate) struct Checked {
-    /// What depends on it.
-    pub(crate) purpose: CheckPurpose,
-    /// What was read.
-    pub(crate) live: Live,
-    /// What that means.
-    pub(crate) compared: LiveComparison,
-}
-
 /// What a reading means for a rollback.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LiveComparison {
@@ -115,21 +104,13 @@ pub(crate) enum CheckStep {
 }
 
 impl LiveComparison {
-    fn new(live: &Live, of: &Deployment) -> Self {
+    /// What a reading means for a rollback of a deployment.
+    pub(crate) fn new(live: &Live, of: &Deployment) -> Self {
         match live {
             Live::Unknown(_) => Self::Unknown,
             Live::Version(version) if *version == of.version => Self::Judged,
             Live::Version(version) if Some(version) == of.good.as_ref() => Self::Good,
             Live::Version(_) => Self::Other,
-        }
-    }
-}
-
-impl CheckPurpose {
-    fn case(&self) -> Option<&RollbackCase> {
-        match self {
-            Self::Rollback(case) => Some(case),
-            Self::Resume { .. } => None,
         }
     }
 }
@@ -141,11 +122,6 @@ impl RollbackCase {
         matches!(self.trigger, Trigger::Person { .. })
             || matches!(answer, Some(Answer::Person { .. }))
     }
-
-    /// Whether people want it, so that it needs no rule that still fires.
-    pub(crate) fn is_agreed(&self) -> bool {
-        self.approval.is_some() || self.is_for_a_person()
-    }
 }
 
 impl VersionCheck {
@@ -154,11 +130,11 @@ impl VersionCheck {
         let (Some(settings), Some(current)) = (&cx.plan().deployment.live, cx.current()) else {
             return;
         };
-        let time = settings.timeout * TRIES;
-        let time = match purpose {
-            CheckPurpose::Rollback(_) => time,
-            CheckPurpose::Resume { .. } => time.max(AFTER_RESTART),
+        let least = match purpose {
+            CheckPurpose::Rollback(_) => Duration::ZERO,
+            CheckPurpose::Resume { .. } => AFTER_RESTART,
         };
+        let time = least.max(settings.timeout * TRIES);
         let (deployment, until) = (current.id.clone(), cx.now.at.after(time));
         self.under_way = Some(UnderWay { deployment, purpose, until, again: None });
     }
@@ -179,7 +155,10 @@ impl VersionCheck {
     }
 
     fn case(&self) -> Option<&RollbackCase> {
-        self.under_way.as_ref().and_then(|check| check.purpose.case())
+        match &self.under_way.as_ref()?.purpose {
+            CheckPurpose::Rollback(case) => Some(case),
+            CheckPurpose::Resume { .. } => None,
+        }
     }
 
     /// Whether a rule must wait before it can ask for a rollback.
@@ -205,7 +184,7 @@ impl VersionCheck {
     /// Gives a check up: something else was done that it was not made for.
     pub(crate) fn give_up(&mut self) {
         if self.is_for_a_person() {
-            self.answer(Err(Rejection::Overtaken));
+            self.answer(Err(Rejection::because(OVERTAKEN)));
         }
         self.under_way = None;
     }
@@ -234,18 +213,22 @@ impl VersionCheck {
         }
     }
 
-    /// Takes in what was read for the check under way. Returns what it comes to; `None` while it is
-    /// tried again.
-    pub(crate) fn settle(&mut self, cx: &Cx<'_>, live: Live) -> Option<Checked> {
+    /// Takes in what was read for the check under way. Returns what depends on it and what the
+    /// reading means; `None` while it is tried again.
+    pub(crate) fn settle(
+        &mut self,
+        cx: &Cx<'_>,
+        live: &Live,
+    ) -> Option<(CheckPurpose, LiveComparison)> {
         let (check, current) = (self.under_way.as_mut()?, cx.current()?);
         cx.plan().deployment.live.as_ref()?;
-        let compared = LiveComparison::new(&live, current);
+        let compared = LiveComparison::new(live, current);
         if compared == LiveComparison::Unknown && cx.now.at < check.until {
             check.again = Some(cx.now.at.after(RETRY));
             return None;
         }
         let check = self.under_way.take().filter(|check| check.deployment == current.id)?;
-        Some(Checked { purpose: check.purpose, live, compared })
+        Some((check.purpose, compared))
     }
 }
 
@@ -259,11 +242,6 @@ pub(crate) fn refusal(plan: &Plan, compared: LiveComparison) -> Option<Refusal> 
         (LiveComparison::Other, _) => Some(Refusal::LiveVersionChanged),
         (LiveComparison::Unknown, Some(LiveUnknown::Refuse)) => Some(Refusal::LiveVersionUnknown),
     }
-}
-
-/// Why a rollback of a deployment would be refused, going by a reading.
-pub(crate) fn refusal_by(plan: &Plan, of: &Deployment, live: &Live) -> Option<Refusal> {
-    refusal(plan, LiveComparison::new(live, of))
 }
 
 /// Records what a check of the current deployment came to. Refusals are recorded once each.

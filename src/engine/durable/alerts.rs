@@ -7,13 +7,11 @@ use std::sync::Arc;
 
 use crate::model::alert::{AlertAction, AlertKey, News, StateChange};
 use crate::model::channel::Change;
-use crate::model::entry::{
-    ApprovalEvent, DeploymentEvent, Entry, Event, NoticeEvent, RuleEvent, RuleEvidence,
-};
-use crate::model::name::{ChannelName, DeploymentId};
+use crate::model::entry::{ApprovalEvent, DeploymentEvent, Entry, Event, RuleEvent, RuleEvidence};
+use crate::model::name::ChannelName;
 
-use crate::engine::durable::state::Deployment;
-use crate::engine::effect::OpenedAlert;
+use crate::engine::durable::deployment::Deployment;
+use crate::engine::effect::{Announced, OpenedAlert};
 
 /// How many news are remembered for those who were not told before a restart. A rollback makes a
 /// handful; what is older than this many changes is told by what followed.
@@ -39,18 +37,8 @@ pub(crate) struct NewsLog {
     recent: VecDeque<Arc<News>>,
     /// What is wrong now, in the order in which that was told last.
     open: Vec<Arc<News>>,
-    told: VecDeque<SentAlert>,
-}
-
-/// A channel told of something.
-#[derive(Clone, Debug, PartialEq)]
-struct SentAlert {
-    channel: ChannelName,
-    news: u64,
-    deployment: Option<DeploymentId>,
-    /// It stands open there.
-    opened: bool,
-    reference: Option<String>,
+    /// Which channels were told of what.
+    told: VecDeque<Announced>,
 }
 
 impl NewsLog {
@@ -60,39 +48,25 @@ impl NewsLog {
         if let Event::Deployment(DeploymentEvent::Begun(_)) = entry.event {
             self.open.retain(|news| news.deployment.is_none());
         }
-        if let Event::Notice(NoticeEvent::Told {
-            channel,
-            news,
-            opened,
-            reference,
-            failure: None,
-            ..
-        }) = &entry.event
+        if let Event::Notice(event) = &entry.event
+            && let Some(told) = Announced::of(entry.deployment.clone(), event)
         {
-            let (channel, reference) = (channel.clone(), reference.clone());
-            let deployment = entry.deployment.clone();
-            let told = SentAlert { channel, news: *news, deployment, opened: *opened, reference };
             push(&mut self.told, told, MAX_TOLD);
         }
         let Some(news) = self.read(entry, current).map(Arc::new) else { return };
-        self.close(&news.action);
+        self.open.retain(|open| match &news.action {
+            AlertAction::Trigger(key) | AlertAction::Resolve(key) => {
+                !matches!(&open.action, AlertAction::Trigger(known) if known == key)
+            }
+            AlertAction::ResolveAll => open.deployment.is_none(),
+            AlertAction::Inform => true,
+        });
         if let AlertAction::Trigger(_) = news.action
             && self.open.len() < MAX_OPEN
         {
             self.open.push(news.clone());
         }
         push(&mut self.recent, news, MAX_RECENT);
-    }
-
-    fn close(&mut self, action: &AlertAction) {
-        self.open.retain(|open| match (action, &open.action) {
-            (
-                AlertAction::Trigger(key) | AlertAction::Resolve(key),
-                AlertAction::Trigger(known),
-            ) => key != known,
-            (AlertAction::ResolveAll, _) => open.deployment.is_none(),
-            (AlertAction::Inform | AlertAction::Trigger(_) | AlertAction::Resolve(_), _) => true,
-        });
     }
 
     /// What the newest record tells, if anything.
@@ -121,7 +95,7 @@ impl NewsLog {
 
     /// The channels that were told of news.
     pub(crate) fn told_of(&self, news: &News) -> Vec<ChannelName> {
-        let told = self.told.iter().filter(|told| Some(told.news) == news.seq);
+        let told = self.told.iter().filter(|told| told.news == news.seq);
         told.map(|told| told.channel.clone()).collect()
     }
 
@@ -149,24 +123,21 @@ impl NewsLog {
         if change == Change::TelemetryBack && !current.lost.is_empty() {
             action = AlertAction::Inform;
         }
-        let mut news = News {
+        let of = (!entry.event.is_of_guard()).then_some(current);
+        Some(News {
             change,
             seq: Some(self.records),
             at: entry.at,
             service: current.service.clone(),
-            deployment: None,
-            version: None,
-            good: None,
-            stage: None,
-            rule: None,
+            deployment: of.map(|of| of.id.clone()),
+            version: of.map(|of| of.version.clone()),
+            good: of.and_then(|of| of.good.clone()),
+            stage: of.and_then(|of| of.stage.clone()),
+            rule: of.and_then(|of| rule(&entry.event, of)).map(shortened),
             reason,
-            decided: None,
+            decided: of.and_then(|of| of.decision.as_ref()).map(|(at, _)| *at),
             action,
-        };
-        if !entry.event.is_of_guard() {
-            describe(&mut news, &entry.event, current);
-        }
-        Some(news)
+        })
     }
 
     fn is_reload_refused(&self) -> bool {
@@ -181,30 +152,16 @@ fn push<T>(list: &mut VecDeque<T>, new: T, most: usize) {
     list.push_back(new);
 }
 
-/// Fills in what is known of the deployment.
-fn describe(news: &mut News, event: &Event, current: &Deployment) {
-    news.deployment = Some(current.id.clone());
-    news.version = Some(current.version.clone());
-    news.good.clone_from(&current.good);
-    news.stage.clone_from(&current.stage);
-    let decision = current.decision.as_ref();
-    let rule = match event {
-        Event::Rule(RuleEvent::Refused { evidence, .. }) => Some(evidence),
-        Event::Approval(ApprovalEvent::Asked { decision, .. }) => decision.trigger.rule(),
-        Event::Rollback(_) => decision.and_then(|(_, decision)| decision.trigger.rule()),
-        Event::Daemon(_)
-        | Event::Deployment(_)
-        | Event::Stage(_)
-        | Event::Rule(_)
-        | Event::Approval(_)
-        | Event::Pause(_)
-        | Event::Live(_)
-        | Event::Attempt(_)
-        | Event::Drill(_)
-        | Event::Notice(_) => None,
-    };
-    news.rule = rule.map(shortened);
-    news.decided = decision.map(|(at, _)| *at);
+/// The rule that an event of a deployment is about.
+fn rule<'a>(event: &'a Event, of: &'a Deployment) -> Option<&'a RuleEvidence> {
+    if let Event::Rule(RuleEvent::Refused { evidence, .. }) = event {
+        Some(evidence)
+    } else if let Event::Approval(ApprovalEvent::Asked { decision, .. }) = event {
+        decision.trigger.rule()
+    } else {
+        let decision = of.decision.as_ref().filter(|_| matches!(event, Event::Rollback(_)));
+        decision.and_then(|(_, decision)| decision.trigger.rule())
+    }
 }
 
 /// A rule without more readings than anybody reads in a message.

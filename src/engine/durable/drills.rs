@@ -4,8 +4,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::drill::{DrillEnd, DrillResult, DrillStart};
-use crate::model::entry::{Attempt, AttemptEvent, DrillEvent, Entry, Event, StepResult};
+use crate::model::drill::{DrillEnd, DrillResult};
+use crate::model::entry::{Attempt, AttemptEvent, DrillEvent, Entry, Event};
 use crate::model::name::{DeploymentId, HookName, ServiceName, Version};
 use crate::model::time::{Timestamp, millis};
 
@@ -18,9 +18,7 @@ const PREFIX: &str = "drill-";
 /// same ones, and an attempt starts only once.
 pub fn is_drill(id: &DeploymentId) -> bool {
     let number = id.as_str().strip_prefix(PREFIX);
-    number.is_some_and(|number| {
-        !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
-    })
+    number.is_some_and(|of| !of.is_empty() && of.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// A drill, as the journal knows it. The field names are documented and stable.
@@ -54,7 +52,7 @@ pub struct DrillStatus {
 }
 
 /// A step of a drill.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct DrillStep {
     /// What is done, for people.
     pub what: String,
@@ -74,7 +72,7 @@ pub struct DrillLog {
     last: Option<DrillStatus>,
     /// When one last ended well.
     done: Option<Timestamp>,
-    pub(crate) progress: HookProgress,
+    progress: HookProgress,
 }
 
 impl DrillLog {
@@ -91,6 +89,11 @@ impl DrillLog {
     /// The drill that has no end yet.
     pub(crate) fn open(&self) -> Option<&DrillStatus> {
         self.last.as_ref().filter(|drill| drill.result.is_none())
+    }
+
+    /// How far the newest one has got.
+    pub(crate) const fn progress(&self) -> &HookProgress {
+        &self.progress
     }
 
     /// The attempt that has no outcome yet.
@@ -112,18 +115,44 @@ impl DrillLog {
     pub fn apply(&mut self, entry: &Entry) {
         let Some(id) = &entry.deployment else { return };
         if let Event::Drill(DrillEvent::Begun(start)) = &entry.event {
-            return self.begin(id, entry.at, start);
+            let number = id.as_str().strip_prefix(PREFIX).and_then(|number| number.parse().ok());
+            self.newest = number.unwrap_or(self.newest).max(self.newest);
+            self.progress = HookProgress::begun(entry.at);
+            self.last = Some(DrillStatus {
+                drill: id.clone(),
+                hook: start.hook.clone(),
+                service: start.service.clone(),
+                version: start.version.clone(),
+                good: start.good.clone(),
+                begun: entry.at,
+                result: None,
+                why: None,
+                took_ms: None,
+                to_action_ms: None,
+                of_steps: start.steps,
+                steps: Vec::new(),
+            });
+            return;
         }
         let Some(last) = self.last.as_mut().filter(|last| last.drill == *id) else { return };
         if let Event::Attempt(event) = &entry.event {
+            self.progress.apply(event);
             match event {
                 AttemptEvent::Intent { attempt, what } => {
-                    self.progress.start(attempt.number);
-                    last.start(attempt, what);
+                    if attempt.step as usize >= last.steps.len() {
+                        last.steps.push(DrillStep { what: what.clone(), ..DrillStep::default() });
+                    }
+                    if let Some(step) = last.steps.last_mut() {
+                        step.attempts = step.attempts.saturating_add(1);
+                    }
                 }
                 AttemptEvent::Outcome { attempt, result, took_ms, .. } => {
-                    self.progress.settle(result, *took_ms);
-                    last.settle(entry.at, attempt, result, *took_ms);
+                    let since = millis(entry.at.since(last.begun));
+                    last.to_action_ms.get_or_insert(since.saturating_sub(*took_ms));
+                    if let Some(step) = last.steps.get_mut(attempt.step as usize) {
+                        step.took_ms = step.took_ms.saturating_add(*took_ms);
+                        step.result = Some(result.to_string());
+                    }
                 }
             }
         }
@@ -133,49 +162,6 @@ impl DrillLog {
             if *result == DrillResult::Done {
                 self.done = Some(entry.at);
             }
-        }
-    }
-
-    fn begin(&mut self, id: &DeploymentId, at: Timestamp, start: &DrillStart) {
-        let number = id.as_str().strip_prefix(PREFIX).and_then(|number| number.parse().ok());
-        self.newest = number.unwrap_or(self.newest).max(self.newest);
-        self.progress = HookProgress::begun(at);
-        self.last = Some(DrillStatus {
-            drill: id.clone(),
-            hook: start.hook.clone(),
-            service: start.service.clone(),
-            version: start.version.clone(),
-            good: start.good.clone(),
-            begun: at,
-            result: None,
-            why: None,
-            took_ms: None,
-            to_action_ms: None,
-            of_steps: start.steps,
-            steps: Vec::new(),
-        });
-    }
-}
-
-impl DrillStatus {
-    fn start(&mut self, attempt: &Attempt, what: &str) {
-        if attempt.step as usize >= self.steps.len() {
-            let (what, attempts, took_ms, result) = (what.to_owned(), 0, 0, None);
-            self.steps.push(DrillStep { what, attempts, took_ms, result });
-        }
-        if let Some(step) = self.steps.last_mut() {
-            step.attempts = step.attempts.saturating_add(1);
-        }
-    }
-
-    fn settle(&mut self, at: Timestamp, attempt: &Attempt, result: &StepResult, took_ms: u64) {
-        if self.to_action_ms.is_none() {
-            let since = millis(at.since(self.begun));
-            self.to_action_ms = Some(since.saturating_sub(took_ms));
-        }
-        if let Some(step) = self.steps.get_mut(attempt.step as usize) {
-            step.took_ms = step.took_ms.saturating_add(took_ms);
-            step.result = Some(result.to_string());
         }
     }
 }

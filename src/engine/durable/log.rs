@@ -5,9 +5,7 @@
 //! that a second copy lags behind by one batch of entries: taking an append back then costs
 //! nothing as long as none has to be, however much history the state holds.
 
-use crate::engine::durable::bounds;
-use crate::engine::durable::state::Durable;
-use crate::engine::effect::Effect;
+use crate::engine::{durable::bounds, durable::state::Durable, effect::Effect};
 use crate::model::entry::Entry;
 
 /// Why nothing is done any more.
@@ -78,11 +76,6 @@ impl Log {
     /// Hands out what was asked for, in order.
     pub(crate) fn take_effects(&mut self) -> Vec<Effect> {
         std::mem::take(&mut self.effects)
-    }
-
-    /// Forgets what was asked for and not handed out: the journal is lost.
-    pub(crate) fn drop_effects(&mut self) {
-        self.effects.clear();
     }
 
     /// Stops everything, for good. Returns what had stopped it before.

@@ -2,14 +2,12 @@
 //! entries, live and on replay alike, and knows no component of the guard.
 
 pub(crate) mod alerts;
-pub(crate) mod approval;
 pub(crate) mod bounds;
 pub(crate) mod cleared;
+pub(crate) mod deployment;
 pub mod drills;
 pub(crate) mod log;
-pub(crate) mod pause;
-pub(crate) mod pending;
 pub(crate) mod progress;
 pub mod quarantine;
 pub(crate) mod stage;
-pub(crate) mod state;
+pub mod state;

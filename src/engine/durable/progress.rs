@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::model::entry::StepResult;
+use crate::model::entry::{AttemptEvent, StepResult};
 use crate::model::time::Timestamp;
 
 /// How far the steps of a hook have got.
@@ -55,8 +55,15 @@ impl HookProgress {
         time.newest = Some(at);
     }
 
-    /// Takes in that an attempt starts.
-    pub(crate) const fn start(&mut self, number: u32) {
+    /// Takes in that an attempt of the hook starts, or what became of it.
+    pub(crate) fn apply(&mut self, event: &AttemptEvent) {
+        match event {
+            AttemptEvent::Intent { attempt, .. } => self.start(attempt.number),
+            AttemptEvent::Outcome { result, took_ms, .. } => self.settle(result, *took_ms),
+        }
+    }
+
+    const fn start(&mut self, number: u32) {
         (self.number, self.open) = (number, true);
         self.time.at_attempt = self.time.spent;
     }

@@ -67,18 +67,10 @@ impl Staging {
         if let Some(entry) = &mut self.entry {
             entry.progress.pass(at);
         }
-        match event {
-            Event::Stage(event) => self.apply_stage(current, at, event),
-            Event::Attempt(event) => self.apply_attempt(event),
-            Event::Daemon(_)
-            | Event::Deployment(_)
-            | Event::Rule(_)
-            | Event::Approval(_)
-            | Event::Pause(_)
-            | Event::Live(_)
-            | Event::Rollback(_)
-            | Event::Drill(_)
-            | Event::Notice(_) => {}
+        if let Event::Stage(event) = event {
+            self.apply_stage(current, at, event);
+        } else if let Event::Attempt(event) = event {
+            self.apply_attempt(event);
         }
     }
 
@@ -103,16 +95,15 @@ impl Staging {
 
     fn apply_attempt(&mut self, event: &AttemptEvent) {
         let Some(entry) = &mut self.entry else { return };
-        match event {
-            AttemptEvent::Intent { attempt, .. } if is_of(attempt, entry) => {
-                entry.progress.start(attempt.number);
+        let at_hand = entry.attempt();
+        let concerns = match event {
+            AttemptEvent::Intent { attempt, .. } => {
+                at_hand == Attempt { number: at_hand.number, ..attempt.clone() }
             }
-            AttemptEvent::Outcome { attempt, result, took_ms, .. }
-                if entry.progress.open && entry.attempt() == *attempt =>
-            {
-                entry.progress.settle(result, *took_ms);
-            }
-            AttemptEvent::Intent { .. } | AttemptEvent::Outcome { .. } => {}
+            AttemptEvent::Outcome { attempt, .. } => entry.progress.open && at_hand == *attempt,
+        };
+        if concerns {
+            entry.progress.apply(event);
         }
     }
 
@@ -127,23 +118,24 @@ impl Staging {
         self.passed.retain(|passed| passed != stage);
         let before = self.entry.take().filter(|_| current == Some(stage));
         self.entry = hook.map(|hook| match before {
-            Some(entry) if entry.hook == *hook => entry.again(at),
+            // Another try, from the step that failed on: what was done need not be done again.
+            Some(entry) if entry.hook == *hook => {
+                let progress = entry.progress.again(at);
+                EntryState { begun: at, progress, standing: Standing::Running, ..entry }
+            }
             Some(_) | None => self.first(stage, hook, at),
         });
     }
 
     fn first(&mut self, stage: &StageName, hook: &HookName, begun: Timestamp) -> EntryState {
-        let time = match self.times.iter_mut().find(|(known, _)| known == stage) {
-            Some((_, times)) => {
-                *times += 1;
-                *times
-            }
-            None => {
-                self.times.push((stage.clone(), 1));
-                1
-            }
-        };
-        let entering = Entering { stage: stage.clone(), time };
+        let known = self.times.iter().position(|(known, _)| known == stage);
+        let place = known.unwrap_or(self.times.len());
+        if known.is_none() {
+            self.times.push((stage.clone(), 0));
+        }
+        let (_, time) = &mut self.times[place];
+        *time += 1;
+        let entering = Entering { stage: stage.clone(), time: *time };
         let (hook, progress) = (hook.clone(), HookProgress::begun(begun));
         EntryState { hook, entering, begun, progress, standing: Standing::Running }
     }
@@ -163,18 +155,4 @@ impl Staging {
         entry.progress.settle(&StepResult::CalledOff, 0);
         Some(attempt)
     }
-}
-
-impl EntryState {
-    /// Another try, from the step that failed on: what was done need not be done again.
-    fn again(self, begun: Timestamp) -> Self {
-        let progress = self.progress.again(begun);
-        Self { begun, progress, standing: Standing::Running, ..self }
-    }
-}
-
-fn is_of(attempt: &Attempt, entry: &EntryState) -> bool {
-    attempt.entering.as_ref() == Some(&entry.entering)
-        && attempt.hook == entry.hook
-        && attempt.step == entry.progress.step
 }

@@ -5,11 +5,9 @@ use crate::model::entry::Decision;
 use crate::model::hook::Hook;
 use crate::model::index::{HookIx, RuleIx};
 
-use crate::engine::context::Cx;
-use crate::engine::durable::pending::Owed;
 use crate::engine::effect::{Effect, Incident};
 use crate::engine::run::order::{HookContext, Occasion};
-use crate::engine::view::evidence;
+use crate::engine::{context::Cx, durable::deployment::Owed, view::evidence};
 
 /// Runs the hook that tells people, beside the critical path.
 pub(crate) fn tell(cx: &mut Cx<'_>, rule: Option<RuleIx>, reason: &str, occasion: Occasion) {
@@ -46,22 +44,21 @@ pub(crate) fn tell_owed(cx: &mut Cx<'_>) -> Option<Hook> {
     let view = cx.read();
     let current = view.current()?;
     match current.owed.clone() {
-        Owed::Nothing => None,
-        // They are asked anew, which tells them.
-        Owed::Refusal(..) if current.ask.is_some() => None,
         Owed::Failure(why) => {
             let decision = current.decision.as_ref();
             let hook = decision.and_then(|(_, decision)| view.hook_named(&decision.hook)).cloned();
             let by = hook.as_ref().and_then(|hook| hook.on_failure);
             tell_by(cx, by, None, &why, Occasion::RollbackFailed);
-            hook
+            return hook;
         }
-        Owed::Refusal(rule, when) => {
+        // Where they are asked anew, that tells them.
+        Owed::Refusal(rule, when) if current.ask.is_none() => {
             let ix = view.rule_named(&rule);
             tell(cx, ix, &when, Occasion::Refused);
-            None
         }
+        Owed::Nothing | Owed::Refusal(..) => {}
     }
+    None
 }
 
 /// Writes the incident report of the rollback of the current deployment.

@@ -8,23 +8,19 @@
 use std::time::Duration;
 
 use crate::model::deployment::{Confirm, Unanswered};
-use crate::model::entry::{Answer, Approval, ApprovalEvent, Caller, Refusal, Trigger};
-use crate::model::hook::Hook;
-use crate::model::index::RuleIx;
+use crate::model::entry::{Answer, Approval, ApprovalEvent, Caller, Refusal};
 use crate::model::name::{DeploymentId, RuleName};
-use crate::model::reading::Verdict;
 use crate::model::time::{Instant, format_duration};
+use crate::model::{hook::Hook, index::RuleIx, reading::Verdict};
 
 use super::{budget, refusal};
 use crate::engine::command::{Accepted, Rejection, check_reason};
 use crate::engine::context::{Cx, ReadCx};
-use crate::engine::deployment::version_check::RollbackCase;
-use crate::engine::durable::approval::Ask;
-use crate::engine::durable::state::Deployment;
-use crate::engine::notify::incident;
-use crate::engine::run::order::Occasion;
-use crate::engine::view::evidence;
-use crate::engine::view::snapshot::ApprovalStatus;
+use crate::engine::durable::deployment::{Ask, Deployment};
+use crate::engine::{
+    deployment::version_check::RollbackCase, notify::incident, run::order::Occasion,
+    view::evidence, view::snapshot::ApprovalStatus,
+};
 
 /// How long people have at least to answer a guard that was restarted: nobody could while it was
 /// down.
@@ -56,8 +52,8 @@ impl Approvals {
     /// Asks whether to roll back for a rule that fires.
     pub(crate) fn ask(&mut self, cx: &mut Cx<'_>, ix: RuleIx, hook: &Hook) {
         let deployment = cx.guarded().expect("only a guarded deployment has rules that ask");
-        let trigger = Trigger::Rule(Box::new(evidence::of_rule(cx.evaluator, ix, cx.now)));
-        let decision = evidence::of_decision(cx.evaluator, cx.now, deployment, trigger, hook);
+        let trigger = evidence::trigger(cx.evaluator, ix, cx.now);
+        let decision = cx.read().decision(trigger, hook);
         let Confirm { within, default } = cx.plan().deployment.confirm.unwrap_or(UNSAID);
         let reason = question(&deployment.id, &cx.plan().rule(ix).when.text, within, default);
         let until = cx.now.wall.after(within);
@@ -180,7 +176,10 @@ pub(crate) fn approve(
     let (deployment, ask) = asked(cx, id)?;
     reason.as_deref().map_or(Ok(()), check_reason)?;
     let name = &ask.decision.hook;
-    let hook = cx.hook_named(name).ok_or_else(|| Rejection::HookGone(name.clone()))?;
+    let hook = cx.hook_named(name).ok_or_else(|| {
+        let which = format!("hook {name}, which would roll it back,");
+        Rejection::because(format!("{which} is not in the configuration any more"))
+    })?;
     if let Some(refusal) = refusal::of_hook(deployment, hook) {
         return Err(Rejection::Refused(refusal));
     }
@@ -202,7 +201,11 @@ fn asked<'a>(
 ) -> Result<(&'a Deployment, &'a Ask), Rejection> {
     let deployment = cx.addressed_guarded(id)?;
     let ask = deployment.ask.as_ref();
-    Ok((deployment, ask.ok_or_else(|| Rejection::NothingAsked(deployment.id.clone()))?))
+    let ask = ask.ok_or_else(|| {
+        let none = format!("no rule asks for a rollback of deployment {}", deployment.id);
+        Rejection::because(format!("nothing awaits approval: {none}"))
+    })?;
+    Ok((deployment, ask))
 }
 
 fn approved(cx: ReadCx<'_>, ask: &Ask, hook: &Hook, answer: Answer) -> RollbackCase {

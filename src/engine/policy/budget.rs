@@ -2,9 +2,7 @@
 //! people. Three bad releases a day are no bad releases but a bad database, or a bad rule, and then
 //! going back and forth helps nobody. It is counted from the journal and never stops a person.
 
-use crate::engine::context::ReadCx;
-use crate::engine::view::evidence::millis;
-use crate::engine::view::snapshot::BudgetStatus;
+use crate::engine::{context::ReadCx, view::evidence::millis, view::snapshot::BudgetStatus};
 
 /// Whether there were as many rollbacks lately as the budget allows.
 pub(crate) fn is_spent(cx: ReadCx<'_>) -> bool {

@@ -8,13 +8,11 @@ use crate::model::entry::{Caller, PauseEvent};
 use crate::model::time::{Instant, Moment, format_duration};
 
 use crate::engine::command::{Accepted, MAX_PAUSE, MIN_PAUSE, Rejection, check_reason};
-use crate::engine::context::Cx;
-use crate::engine::durable::log::Log;
-use crate::engine::durable::pause::Pause;
-use crate::engine::durable::state::{Durable, Phase};
-use crate::engine::notify::incident;
-use crate::engine::run::order::Occasion;
-use crate::engine::view::snapshot::PauseStatus;
+use crate::engine::durable::state::{Durable, Pause};
+use crate::engine::{
+    context::Cx, durable::deployment::Phase, durable::log::Log, notify::incident,
+    run::order::Occasion,
+};
 
 /// The end of the pause, on the monotonic clock.
 #[derive(Debug, Default)]
@@ -33,7 +31,8 @@ impl Pauses {
     ) -> Result<Accepted, Rejection> {
         check_reason(&reason)?;
         if !(MIN_PAUSE..=MAX_PAUSE).contains(&span) {
-            return Err(Rejection::BadPause);
+            let (least, most) = (format_duration(MIN_PAUSE), format_duration(MAX_PAUSE));
+            return Err(Rejection::because(format!("a pause lasts {least} to {most}")));
         }
         if let Some(current) = cx.current() {
             // A rollback that has begun cannot be held, and a request for approval must not time
@@ -63,7 +62,7 @@ impl Pauses {
     ) -> Result<Accepted, Rejection> {
         reason.as_deref().map_or(Ok(()), check_reason)?;
         if cx.state().pause.is_none() {
-            return Err(Rejection::NotPaused);
+            return Err(Rejection::because("automatic rollbacks are not paused"));
         }
         self.end(cx, reason, by);
         let message = "automatic rollbacks are on again".to_owned();
@@ -99,9 +98,9 @@ impl Pauses {
     }
 
     /// The pause, as status shows it.
-    pub(crate) fn status(&self, now: Moment, state: &Durable) -> Option<PauseStatus> {
-        let Pause { since, until, by, reason } = state.pause.clone()?;
+    pub(crate) fn status(&self, now: Moment, state: &Durable) -> Option<Pause> {
+        let pause = state.pause.clone()?;
         let end = self.until.map(|end| now.wall.after(end.since(now.at)));
-        Some(PauseStatus { since, until: end.unwrap_or(until), by, reason })
+        Some(Pause { until: end.unwrap_or(pause.until), ..pause })
     }
 }

@@ -4,6 +4,7 @@
 use crate::model::name::Version;
 
 use crate::engine::command::{Force, Rejection};
+use crate::engine::durable::quarantine::Quarantined;
 use crate::engine::durable::state::Durable;
 
 /// Whether a version that begins was rolled back before, and somebody insists on it.
@@ -14,7 +15,12 @@ pub(crate) fn admit(state: &Durable, version: &Version, force: Force) -> Result<
     match (state.quarantine.of(version), force) {
         (None, _) => Ok(false),
         (Some(_), Force::Yes) => Ok(true),
-        (Some(known), Force::No) => Err(Rejection::Quarantined(Box::new(known.clone()))),
+        (Some(Quarantined { version, at, deployment, why }), Force::No) => {
+            Err(Rejection::because(format!(
+                "version {version} was rolled back at {at} (deployment {deployment}, {why}): \
+                 deploy another, or insist with --force"
+            )))
+        }
     }
 }
 

@@ -1,21 +1,18 @@
 //! Refusals: why a rule that fires, or would, is not acted on, and putting that on record, once for
 //! each rule and reason. It only ever says no: what speaks for acting is not decided here.
 
-use crate::model::deployment::Mode;
-use crate::model::entry::{Refusal, RuleEvent, Trigger};
+use crate::model::entry::{Refusal, RuleEvent};
 use crate::model::hook::{Hook, Placeholder};
-use crate::model::index::RuleIx;
-use crate::model::name::RuleName;
 use crate::model::reading::{NoData, Verdict};
 use crate::model::rule::{Rule, Severity, Then};
+use crate::model::{deployment::Mode, index::RuleIx, name::RuleName};
 
 use super::budget;
 use crate::engine::context::{Cx, ReadCx};
-use crate::engine::deployment::warmup::Warmup;
-use crate::engine::durable::state::{Deployment, Phase};
-use crate::engine::notify::incident;
-use crate::engine::run::order::Occasion;
-use crate::engine::view::evidence;
+use crate::engine::durable::deployment::{Deployment, Phase};
+use crate::engine::{
+    deployment::warmup::Warmup, notify::incident, run::order::Occasion, view::evidence,
+};
 
 /// Why a rule would not be acted on if it fired now; `None` if it would.
 pub(crate) fn of_rule(cx: ReadCx<'_>, warmup: &Warmup, ix: RuleIx) -> Option<Refusal> {
@@ -118,7 +115,9 @@ pub(crate) fn record(cx: &mut Cx<'_>, ix: RuleIx, refusal: Refusal) {
         && rule.severity == Severity::Critical
         && let Then::Rollback(hook) = rule.then
     {
-        report(cx, ix, cx.plan().hook(hook), refusal);
+        let trigger = evidence::trigger(cx.evaluator, ix, cx.now);
+        let decision = cx.read().decision(trigger, cx.plan().hook(hook));
+        incident::report_as(cx, decision, "not rolled back", Some(refusal.to_string()));
     }
 }
 
@@ -129,14 +128,6 @@ const fn is_on_record(refusal: Refusal) -> bool {
         refusal,
         Refusal::WarmingUp | Refusal::SetAside | Refusal::AwaitingApproval | Refusal::Denied
     )
-}
-
-/// Writes the incident report of a rollback that was not done.
-fn report(cx: &mut Cx<'_>, ix: RuleIx, hook: &Hook, refusal: Refusal) {
-    let deployment = cx.guarded().expect("only a guarded deployment has rules to refuse");
-    let trigger = Trigger::Rule(Box::new(evidence::of_rule(cx.evaluator, ix, cx.now)));
-    let decision = evidence::of_decision(cx.evaluator, cx.now, deployment, trigger, hook);
-    incident::report_as(cx, decision, "not rolled back", Some(refusal.to_string()));
 }
 
 /// Records which of the rules that people were told of have cleared.

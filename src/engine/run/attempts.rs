@@ -15,9 +15,9 @@ use crate::model::time::Instant;
 use super::order::{HookContext, Occasion};
 use super::procedure::{At, Next};
 use crate::engine::context::Cx;
+use crate::engine::durable::deployment::{Deployment, Phase};
 use crate::engine::durable::progress::HookProgress;
 use crate::engine::durable::stage::{EntryState, Standing};
-use crate::engine::durable::state::{Deployment, Phase};
 use crate::engine::effect::{DrillEffect, Effect, Outcome};
 use crate::engine::view::evidence;
 
@@ -87,7 +87,7 @@ impl RunKind {
                 (context, &entry.progress, entry.attempt())
             }
             Self::Drill => {
-                let (open, progress) = (state.drills.open()?, &state.drills.progress);
+                let (open, progress) = (state.drills.open()?, state.drills.progress());
                 (HookContext::of_drill(open, at), progress, attempt(&open.hook, progress))
             }
         };

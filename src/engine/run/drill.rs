@@ -16,7 +16,7 @@ use crate::model::time::{Instant, millis};
 use super::attempts::{Awaits, Choose, HookRun, RunKind, RunStep};
 use super::procedure::{self, Next};
 use crate::engine::context::Cx;
-use crate::engine::durable::state::Phase;
+use crate::engine::durable::deployment::Phase;
 use crate::engine::effect::{DrillEffect, Effect, Outcome};
 
 const KIND: RunKind = RunKind::Drill;

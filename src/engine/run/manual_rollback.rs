@@ -6,7 +6,7 @@ use crate::model::hook::Hook;
 use crate::model::plan::Plan;
 
 use crate::engine::command::{Force, Rejection, check_reason};
-use crate::engine::durable::state::{Deployment, Phase};
+use crate::engine::durable::deployment::{Deployment, Phase};
 use crate::engine::policy::refusal;
 
 /// The hook with which a person may roll back a deployment, unless something stands against it.
@@ -25,8 +25,13 @@ pub(crate) fn check<'a>(
         }
     }
     if deployment.irreversible && force == Force::No {
-        return Err(Rejection::Irreversible(deployment.id.clone()));
+        return Err(Rejection::because(format!(
+            "deployment {} was begun as irreversible: make sure that going back does no more harm \
+             than staying, then insist with --force",
+            deployment.id
+        )));
     }
-    let hook = plan.hook(plan.deployment.then.ok_or(Rejection::NoHook)?);
+    let no_hook = || Rejection::because("no hook to roll back with: set `then` in [deployment]");
+    let hook = plan.hook(plan.deployment.then.ok_or_else(no_hook)?);
     refusal::of_hook(deployment, hook).map_or(Ok(hook), |why| Err(Rejection::Refused(why)))
 }

@@ -10,8 +10,8 @@ use crate::model::hook::{Hook, Placeholder, Step, Template};
 use crate::model::name::{DeploymentId, ServiceName, StageName, Version};
 use crate::model::time::Timestamp;
 
+use crate::engine::durable::deployment::Deployment;
 use crate::engine::durable::drills::DrillStatus;
-use crate::engine::durable::state::Deployment;
 use crate::engine::effect::{Notice, NoticeStep, Order, Rerun};
 
 /// Attempt numbers that one notice may use up; no step may be tried that often.

@@ -19,7 +19,7 @@ use super::order::Occasion;
 use super::procedure::{self, Next};
 use crate::engine::context::Cx;
 use crate::engine::deployment::version_check::{self, LiveComparison, RollbackCase};
-use crate::engine::durable::state::Deployment;
+use crate::engine::durable::deployment::Deployment;
 use crate::engine::effect::{Outcome, Rerun};
 use crate::engine::notify::incident;
 use crate::engine::policy::refusal;
@@ -109,8 +109,7 @@ impl Rollback {
     /// Records the decision to roll back. The first step is begun with [`pursue`](Self::pursue).
     pub(crate) fn decide(&mut self, cx: &mut Cx<'_>, case: RollbackCase) {
         let RollbackCase { trigger, hook, approval } = case;
-        let current = cx.current().expect("only a deployment is rolled back");
-        let decision = evidence::of_decision(cx.evaluator, cx.now, current, trigger, &hook);
+        let decision = cx.read().decision(trigger, &hook);
         (self.is_resumed, self.cure) = (false, None);
         self.run = HookRun::new(hook, cx.now.at, Duration::ZERO);
         cx.record(RollbackEvent::Decided(Box::new(Decision { approval, ..decision })));

@@ -5,23 +5,16 @@ use std::time::Duration;
 
 use crate::model::condition::{Cond, Num};
 use crate::model::entry::{
-    Comparison, Decision, GroupEvidence, RuleEvidence, RuleStanding, SignalEvidence, Trigger,
+    Comparison, GroupEvidence, RuleEvidence, RuleStanding, SignalEvidence, Trigger,
 };
-use crate::model::group::Group;
-use crate::model::hook::Hook;
 use crate::model::index::{RuleIx, SignalIx};
-use crate::model::name::SignalName;
-use crate::model::reading::Reading;
 use crate::model::rule::{Quorum, Share};
-use crate::model::signal::Unit;
-use crate::model::time::{Moment, Timestamp, format_duration};
+use crate::model::time::{Moment, format_duration};
+use crate::model::{group::Group, hook::Hook, name::SignalName, reading::Reading, signal::Unit};
 
 pub(crate) use crate::model::time::millis;
 
-use crate::engine::durable::state::Deployment;
-use crate::engine::rules::condition;
-use crate::engine::rules::evaluator::Evaluator;
-use crate::engine::rules::groups::GroupClock;
+use crate::engine::{rules::condition, rules::evaluator::Evaluator, rules::groups::GroupClock};
 
 /// The most comparisons of one condition that are shown. Conditions are bounded, people's
 /// patience more so.
@@ -30,28 +23,13 @@ const MAX_COMPARISONS: usize = 16;
 /// The most groups of a signal or a rule that are shown and kept: the worst of them tell the story.
 const MAX_GROUPS: usize = 16;
 
-/// What a rollback of a deployment by a hook would rest on now.
-pub(crate) fn of_decision(
-    judge: &Evaluator,
-    now: Moment,
-    deployment: &Deployment,
-    trigger: Trigger,
-    hook: &Hook,
-) -> Decision {
-    Decision {
-        trigger,
-        hook: hook.name.clone(),
-        version: deployment.version.clone(),
-        good: deployment.good.clone(),
-        approval: None,
-        cure: describe_cure(hook),
-        rules: of_rules(judge, now),
-        signals: of_signals(judge),
-    }
+/// A rule that fires, as what a rollback rests on.
+pub(crate) fn trigger(evaluator: &Evaluator, ix: RuleIx, now: Moment) -> Trigger {
+    Trigger::Rule(Box::new(of_rule(evaluator, ix, now)))
 }
 
 /// What must be seen after a hook's steps, in a line for people.
-fn describe_cure(hook: &Hook) -> String {
+pub(crate) fn describe_cure(hook: &Hook) -> String {
     hook.cure.as_ref().map_or_else(
         || "no critical rule holds any more".to_owned(),
         |cure| {
@@ -84,7 +62,7 @@ pub(crate) fn of_rule(evaluator: &Evaluator, ix: RuleIx, now: Moment) -> RuleEvi
         state: state.standing(),
         for_ms: millis(rule.hold),
         held_ms: millis(state.held()),
-        since: state.since().map(|since| wall(since, now)),
+        since: state.since().map(|since| now.wall.before(now.at.since(since))),
         severity: rule.severity,
         signals: signals.into_iter().flat_map(|signal| of_signal(evaluator, signal)).collect(),
         comparisons: comparisons(evaluator, &rule.when.cond, &first),
@@ -195,9 +173,4 @@ fn collect(evaluator: &Evaluator, cond: &Cond, group: &Group, all: &mut Vec<Comp
         }
         Cond::Not(inner) => collect(evaluator, inner, group, all),
     }
-}
-
-/// An instant on the wall clock, going by the difference of the two clocks now.
-pub(crate) fn wall(at: crate::model::time::Instant, now: Moment) -> Timestamp {
-    now.wall.before(now.at.since(at))
 }

@@ -3,25 +3,23 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::condition::Cond;
 use crate::model::deployment::{Mode, Unanswered};
-use crate::model::entry::{Caller, Comparison, Decision, Refusal, RuleEvidence, SignalEvidence};
-use crate::model::group::Group;
+use crate::model::entry::{Comparison, Decision, Refusal, RuleEvidence, SignalEvidence};
 use crate::model::index::{RuleIx, SignalIx};
 use crate::model::name::{DeploymentId, HookName, RuleName, StageName, Version};
-use crate::model::reading::Verdict;
-use crate::model::scrape::Failure;
-use crate::model::signal::Unit;
 use crate::model::time::{Moment, Timestamp};
+use crate::model::{
+    condition::Cond, group::Group, reading::Verdict, scrape::Failure, signal::Unit,
+};
 
 use super::evidence;
 use super::stage::StageStatus;
 pub use super::state::GuardState;
 use super::state::Health;
-use crate::engine::durable::drills::DrillStatus;
-use crate::engine::durable::quarantine::Quarantined;
-use crate::engine::effect::Pace;
-use crate::engine::rules::evaluator::Evaluator;
+use crate::engine::{
+    durable::drills::DrillStatus, durable::quarantine::Quarantined, durable::state::Pause,
+    effect::Pace, rules::evaluator::Evaluator,
+};
 
 /// The guard at one moment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -42,7 +40,7 @@ pub struct Snapshot {
     pub good: Option<Version>,
     /// Nothing is rolled back automatically, and until when.
     #[serde(default)]
-    pub paused: Option<PauseStatus>,
+    pub paused: Option<Pause>,
     /// How often rollguard may still roll back by itself.
     #[serde(default)]
     pub budget: BudgetStatus,
@@ -135,19 +133,6 @@ pub struct ApprovalStatus {
     pub until: Timestamp,
     /// What is done then.
     pub default: Unanswered,
-}
-
-/// A pause of automatic rollbacks.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PauseStatus {
-    /// When it began.
-    pub since: Timestamp,
-    /// When it ends.
-    pub until: Timestamp,
-    /// Who asked for it.
-    pub by: Caller,
-    /// Why.
-    pub reason: String,
 }
 
 /// How often rollguard may roll back by itself.

@@ -45,10 +45,7 @@ pub enum StageStanding {
 impl StageStanding {
     /// Whether nobody needs to wait for it any more.
     pub const fn is_over(self) -> bool {
-        match self {
-            Self::Done | Self::Passed => true,
-            Self::Watched | Self::Entering | Self::NotEntered | Self::Next => false,
-        }
+        matches!(self, Self::Done | Self::Passed)
     }
 }
 
