@@ -6,31 +6,11 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use super::approve::{ApproveArgs, DenyArgs};
-use super::check::CheckArgs;
 use super::client::with_runtime;
-use super::debug_command::DebugCommand;
-use super::demo::DemoArgs;
-use super::demo::app::AppArgs;
-use super::deploy::DeployCommand;
-use super::doctor::DoctorArgs;
-use super::drill::DrillArgs;
-use super::history::HistoryArgs;
-use super::import::ImportCommand;
-use super::init::InitArgs;
-use super::journal::JournalCommand;
-use super::pause::{PauseArgs, ResumeArgs};
-use super::report::ReportArgs;
-use super::rollback::RollbackArgs;
-use super::run::RunArgs;
-use super::schema::SchemaArgs;
-use super::stats::StatsArgs;
-use super::status::StatusArgs;
-use super::test::TestArgs;
-use super::try_out::TryArgs;
+use super::out::Ended;
 use super::{
-    approve, check, debug_command, demo, deploy, doctor, drill, exec_step, exec_unit, history,
-    import, init, journal, pause, report, rollback, run, schema, stats, status, test, try_out,
+    check, debug_command, demo, deploy, doctor, drill, exec_step, exec_unit, history, import, init,
+    journal, order, out, report, run, schema, stats, status, test, try_out,
 };
 
 /// Notices a bad release first and brings the good version back, once
@@ -50,56 +30,48 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Subcommands {
     /// Watch a bad release be noticed and rolled back, here and now
-    Demo(DemoArgs),
+    Demo(demo::DemoArgs),
     /// The app that the demo guards
     #[command(hide = true)]
-    DemoApp(AppArgs),
+    DemoApp(demo::app::AppArgs),
     /// Run the daemon
-    Run(RunArgs),
+    Run(run::RunArgs),
     /// Check configuration and rules files, show each error with its place
-    Check(CheckArgs),
+    Check(check::CheckArgs),
     /// Turn other people's alerting rules into rules
     #[command(subcommand)]
-    Import(ImportCommand),
+    Import(import::ImportCommand),
     /// Look at a live metrics page and write a configuration that fits it
-    Init(InitArgs),
+    Init(init::InitArgs),
     /// Sample the targets now and show what each signal and rule sees
-    Try(TryArgs),
+    Try(try_out::TryArgs),
     /// Play rule tests on a virtual clock
-    Test(TestArgs),
+    Test(test::TestArgs),
     /// Print the JSON schema of rollguard's files, for editors
-    Schema(SchemaArgs),
+    Schema(schema::SchemaArgs),
     /// The pipeline's side: begin, end or wait for a deployment
     #[command(subcommand)]
-    Deploy(DeployCommand),
-    /// Roll the current deployment back: a person says so
-    Rollback(RollbackArgs),
-    /// Say yes to the rule that asks for a rollback
-    Approve(ApproveArgs),
-    /// Say no to the rule that asks for a rollback
-    Deny(DenyArgs),
-    /// Roll nothing back automatically for a while
-    Pause(PauseArgs),
-    /// End the pause
-    Resume(ResumeArgs),
+    Deploy(deploy::DeployCommand),
+    #[command(flatten)]
+    Order(order::OrderCommand),
     /// Prove beforehand that every hook, secret and target works
-    Doctor(DoctorArgs),
+    Doctor(doctor::DoctorArgs),
     /// Run the rollback hook against the drill target, and time it
-    Drill(DrillArgs),
+    Drill(drill::DrillArgs),
     /// Show what the guard sees now
-    Status(StatusArgs),
+    Status(status::StatusArgs),
     /// List what became of each deployment, from the journal
-    History(HistoryArgs),
+    History(history::HistoryArgs),
     /// Tell the whole story of one deployment, from the journal
-    Report(ReportArgs),
+    Report(report::ReportArgs),
     /// Show how well deployments went: failure rate, times, refusals
-    Stats(StatsArgs),
+    Stats(stats::StatsArgs),
     /// See whether the journal is what was written
     #[command(subcommand)]
-    Journal(JournalCommand),
+    Journal(journal::JournalCommand),
     /// Look into single parts of the guard
     #[command(subcommand)]
-    Debug(DebugCommand),
+    Debug(debug_command::DebugCommand),
     /// Claims an attempt's marker and becomes its program
     #[command(hide = true)]
     ExecStep {
@@ -127,22 +99,25 @@ enum Subcommands {
 
 /// Reads the arguments and does what they say.
 pub fn main() -> ExitCode {
-    match Arguments::parse().command {
+    ExitCode::from(run(Arguments::parse().command).unwrap_or_else(|failure| {
+        out::note(&failure.text);
+        failure.code
+    }))
+}
+
+fn run(command: Subcommands) -> Ended {
+    match command {
         Subcommands::Demo(args) => with_runtime(demo::run(args)),
         Subcommands::DemoApp(args) => with_runtime(demo::app::run(args)),
         Subcommands::Run(args) => run::run(&args),
-        Subcommands::Check(args) => check::run(&args),
+        Subcommands::Check(args) => Ok(check::run(&args)),
         Subcommands::Import(command) => import::run(&command),
         Subcommands::Init(args) => init::run(&args),
         Subcommands::Try(args) => try_out::run(&args),
         Subcommands::Test(args) => test::run(&args),
-        Subcommands::Schema(args) => schema::run(&args),
+        Subcommands::Schema(args) => Ok(schema::run(&args)),
         Subcommands::Deploy(command) => with_runtime(deploy::run(command)),
-        Subcommands::Rollback(args) => with_runtime(rollback::run(args)),
-        Subcommands::Approve(args) => with_runtime(approve::approve(args)),
-        Subcommands::Deny(args) => with_runtime(approve::deny(args)),
-        Subcommands::Pause(args) => with_runtime(pause::pause(args)),
-        Subcommands::Resume(args) => with_runtime(pause::resume(args)),
+        Subcommands::Order(command) => with_runtime(order::run(command)),
         Subcommands::Doctor(args) => doctor::run(&args),
         Subcommands::Drill(args) => drill::run(args),
         Subcommands::Status(args) => with_runtime(status::run(args)),

@@ -4,11 +4,10 @@
 use std::fmt::Display;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 use clap::Args;
 
-use super::out;
+use super::{exit, out};
 use crate::config::{Color, DiagnosticLevel, Diagnostics};
 use crate::load::{
     Directories, Found, Hides, LoadError, find, is_main_file, is_test_file, load_rules, load_tests,
@@ -16,9 +15,6 @@ use crate::load::{
 
 /// The main file where none is named.
 pub const DEFAULT_FILE: &str = "/etc/rollguard/rollguard.toml";
-
-/// The exit code for bad configuration, as in sysexits.h.
-const BAD_CONFIGURATION: u8 = 78;
 
 /// Validate configuration; show every mistake with its file, line and column.
 #[derive(Debug, Args)]
@@ -76,14 +72,14 @@ pub struct Report {
 }
 
 /// Runs the command.
-pub fn run(args: &CheckArgs) -> ExitCode {
+pub(super) fn run(args: &CheckArgs) -> u8 {
     let color = if out::may_colour(&std::io::stderr()) { Color::Ansi } else { Color::Plain };
     let lints = if args.deny_lints { Lints::Deny } else { Lints::Show };
     let report = check(&args.files, lints, color);
     // A reader that went away has seen what it wanted; the exit code still tells.
     let _ = std::io::stderr().write_all(report.err.as_bytes());
     let _ = std::io::stdout().write_all(report.out.as_bytes());
-    if report.failed { ExitCode::from(BAD_CONFIGURATION) } else { ExitCode::SUCCESS }
+    if report.failed { exit::BAD_CONFIG } else { exit::OK }
 }
 
 /// Checks files: each main file with the rules files that it names, all other rules files together.

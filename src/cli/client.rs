@@ -3,19 +3,38 @@
 use std::future::Future;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 use std::time::Duration;
 
 use bytes::Bytes;
 use clap::Args;
 use http_body_util::Full;
 use hyper::{Method, Request, StatusCode};
+use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
+use super::out::{Ended, Failure};
 use super::{exit, out};
+use crate::engine::command::{Accepted, Command};
+use crate::engine::durable::drills::DrillStatus;
+use crate::engine::view::snapshot::DeploymentProgress;
+use crate::engine::view::stage::StageProgress;
+use crate::facts::WHOLE;
+use crate::model::name::{DeploymentId, StageName};
 use crate::model::time::format_duration;
 use crate::net::link::{Link, ReadBuffer};
-use crate::serve::api::{self, ErrorBody, Status, StatusRequest};
+use crate::preflight::PreflightReport;
+use crate::serve::api::{self, ErrorBody, Status};
+
+/// How long the daemon may take to answer. Its loop answers within milliseconds; one that hangs for
+/// this long guards nothing, and whoever asks must be told.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
+
+/// How long an answer of the daemon's doctor may take: it looks at everything first, and somebody
+/// else's look may come before.
+const LOOKS_WITHIN: Duration = WHOLE.saturating_mul(2).saturating_add(ANSWERS_WITHIN);
+
+/// How long an answer may take that the daemon keeps back while nothing changes.
+const WAITS_WITHIN: Duration = api::LONGEST_WAIT.saturating_add(ANSWERS_WITHIN);
 
 /// The largest answer: a status with tens of thousands of signals and rules.
 const MAX_ANSWER: usize = 64 << 20;
@@ -85,24 +104,26 @@ pub enum ClientError {
 }
 
 impl ClientError {
-    /// The exit code that stands for it.
-    pub const fn exit_code(&self) -> u8 {
-        match self {
-            Self::Usage(_) => exit::USAGE,
-            Self::Unreachable { .. } | Self::Lost { .. } | Self::Silent { .. } => exit::UNREACHABLE,
-            Self::Refused(_) => exit::REFUSED,
-            Self::Failed(_) => exit::FAILED,
-        }
-    }
-}
-
-impl ClientError {
     /// Whether no daemon answers, and one may again.
     pub const fn is_away(&self) -> bool {
         match self {
             Self::Unreachable { .. } | Self::Lost { .. } | Self::Silent { .. } => true,
             Self::Refused(_) | Self::Usage(_) | Self::Failed(_) => false,
         }
+    }
+}
+
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Self {
+        let code = match error {
+            ClientError::Usage(_) => exit::USAGE,
+            ClientError::Refused(_) => exit::REFUSED,
+            ClientError::Failed(_) => exit::FAILED,
+            ClientError::Unreachable { .. }
+            | ClientError::Lost { .. }
+            | ClientError::Silent { .. } => exit::UNREACHABLE,
+        };
+        Self::new(code, error)
     }
 }
 
@@ -135,25 +156,83 @@ impl Client {
     /// # Errors
     /// The daemon cannot be reached or understood.
     pub async fn status(&self) -> Result<Status, ClientError> {
-        self.ask(&StatusRequest).await
+        self.look(api::STATUS, ANSWERS_WITHIN).await
     }
 
-    /// Sends a request and waits for its answer.
-    ///
-    /// # Errors
-    /// The daemon refuses, or cannot be reached or understood.
-    pub async fn ask<R: api::Request>(&self, request: &R) -> Result<R::Answer, ClientError> {
-        let asked = tokio::time::timeout(R::WITHIN, self.ask_now(request)).await;
-        let silent = || ClientError::Silent { path: self.path.clone(), within: R::WITHIN };
-        asked.unwrap_or_else(|_| Err(silent()))
+    /// The newest drill.
+    pub(super) async fn last_drill(&self) -> Result<Option<DrillStatus>, ClientError> {
+        self.look(api::DRILL, ANSWERS_WITHIN).await
     }
 
-    async fn ask_now<R: api::Request>(&self, request: &R) -> Result<R::Answer, ClientError> {
+    /// Whether everything that a rollback needs is there, seen from inside the daemon.
+    pub(super) async fn doctor(&self) -> Result<PreflightReport, ClientError> {
+        self.look(api::DOCTOR, LOOKS_WITHIN).await
+    }
+
+    /// Where a deployment stands; answered when it will not change any more, or after 20 s.
+    pub(super) async fn wait(&self, id: &DeploymentId) -> Result<DeploymentProgress, ClientError> {
+        // An id has no character that means something in a query, but for `+`, which the daemon
+        // takes as it is.
+        self.look(&format!("{}?deployment={id}", api::WAIT), WAITS_WITHIN).await
+    }
+
+    /// How far a stage of a deployment is; answered as for [`Client::wait`].
+    pub(super) async fn wait_stage(
+        &self,
+        id: &DeploymentId,
+        stage: &StageName,
+    ) -> Result<StageProgress, ClientError> {
+        let uri = format!("{}?deployment={id}&stage={stage}", api::WAIT);
+        self.look(&uri, WAITS_WITHIN).await
+    }
+
+    /// Gives the guard a command; answered once it is on record.
+    pub(super) async fn command(&self, command: &Command) -> Result<Accepted, ClientError> {
+        let body = serde_json::to_vec(command);
+        let body = body.expect("plain data with string keys always serializes");
+        self.ask(Method::POST, api::COMMANDS, body, ANSWERS_WITHIN).await
+    }
+
+    /// Gives a command and tells the person what came of it.
+    pub(super) async fn order(&self, command: &Command) -> Ended {
+        out::note(&self.command(command).await?.message);
+        Ok(exit::OK)
+    }
+
+    async fn look<T: DeserializeOwned>(
+        &self,
+        uri: &str,
+        within: Duration,
+    ) -> Result<T, ClientError> {
+        self.ask(Method::GET, uri, Vec::new(), within).await
+    }
+
+    async fn ask<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        uri: &str,
+        body: Vec<u8>,
+        within: Duration,
+    ) -> Result<T, ClientError> {
+        let request = Request::builder()
+            .method(method)
+            .uri(uri)
+            .header(hyper::header::HOST, "rollguard")
+            .body(Full::new(Bytes::from(body)))
+            .expect("ids and names of stages can stand in a query");
+        let asked = tokio::time::timeout(within, self.ask_now(request)).await;
+        asked.unwrap_or_else(|_| Err(ClientError::Silent { path: self.path.clone(), within }))
+    }
+
+    async fn ask_now<T: DeserializeOwned>(
+        &self,
+        request: Request<Full<Bytes>>,
+    ) -> Result<T, ClientError> {
         let stream = UnixStream::connect(&self.path)
             .await
             .map_err(|why| ClientError::Unreachable { path: self.path.clone(), why })?;
         let lost = |why| ClientError::Lost { path: self.path.clone(), why };
-        let answer = exchange(stream, http_request(request)).await;
+        let answer = exchange(stream, request).await;
         let (status, bytes) = answer.map_err(|why| lost(why.to_string()))?;
         let understood = |error: serde_json::Error| {
             ClientError::Failed(format!("the daemon's answer cannot be understood: {error}"))
@@ -169,22 +248,6 @@ impl Client {
             _ => ClientError::Failed(error),
         })
     }
-}
-
-fn http_request<R: api::Request>(request: &R) -> Request<Full<Bytes>> {
-    let (method, path) = R::ENDPOINT.route();
-    let uri = request.query().map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
-    let body = if method == Method::GET {
-        Vec::new()
-    } else {
-        serde_json::to_vec(request).expect("plain data with string keys always serializes")
-    };
-    Request::builder()
-        .method(method)
-        .uri(uri)
-        .header(hyper::header::HOST, "rollguard")
-        .body(Full::new(Bytes::from(body)))
-        .expect("ids and names of stages can stand in a query")
 }
 
 /// One request and its answer.
@@ -205,24 +268,15 @@ async fn exchange(
     Ok((status, bytes))
 }
 
-/// Runs a command that speaks to the daemon; an error is printed and becomes its exit code.
-pub(super) fn with_runtime(command: impl Future<Output = Result<u8, ClientError>>) -> ExitCode {
+/// Runs a command that waits for others.
+pub(super) fn with_runtime<T>(
+    command: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = match runtime {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            out::note(&format!("error: the runtime cannot start: {error}"));
-            return ExitCode::from(exit::FAILED);
-        }
-    };
+    let runtime = runtime
+        .map_err(|error| Failure::failed(format_args!("the runtime cannot start: {error}")))?;
     let ended = runtime.block_on(command);
     // What may still run on the blocking pool, a name look-up, is not waited for.
     runtime.shutdown_background();
-    match ended {
-        Ok(code) => ExitCode::from(code),
-        Err(error) => {
-            out::note(&format!("error: {error}"));
-            ExitCode::from(error.exit_code())
-        }
-    }
+    ended
 }

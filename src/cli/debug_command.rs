@@ -1,19 +1,15 @@
 //! The arguments of `rollguard debug`, and its files and streams.
 
-#![expect(clippy::print_stderr, reason = "a command's errors go to standard error")]
-
 use std::fs::File;
 use std::io::{self, BufWriter, Read};
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::debug::{self, PageReading, PageVerdict};
+use super::exit;
+use super::out::{Ended, Failure};
 use crate::exposition::Format;
-
-/// The exit code for a page that cannot be read at all, as for any wrong use.
-const UNREADABLE: u8 = 2;
 
 #[derive(Subcommand)]
 pub(super) enum DebugCommand {
@@ -46,16 +42,16 @@ enum FormatName {
     Protobuf,
 }
 
-pub(super) fn run(command: &DebugCommand) -> ExitCode {
+pub(super) fn run(command: &DebugCommand) -> Ended {
     let DebugCommand::Exposition(arguments) = command;
     match show(arguments) {
-        Ok(PageVerdict::Clean) => ExitCode::SUCCESS,
-        Ok(PageVerdict::Malformed) => ExitCode::from(super::exit::FAILED),
+        Ok(PageVerdict::Clean) => Ok(exit::OK),
+        Ok(PageVerdict::Malformed) => Ok(exit::FAILED),
         // Whoever read the output has enough of it.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(exit::OK),
+        // A page that cannot be read at all is as any wrong use.
         Err(error) => {
-            eprintln!("error: failed to read the page: {error}");
-            ExitCode::from(UNREADABLE)
+            Err(Failure::new(exit::USAGE, format_args!("failed to read the page: {error}")))
         }
     }
 }

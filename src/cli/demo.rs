@@ -4,7 +4,6 @@
 pub(super) mod app;
 mod children;
 mod directory;
-mod error;
 mod load;
 mod tell;
 mod watch;
@@ -14,21 +13,20 @@ use std::time::Duration;
 use clap::Args;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
-use self::children::{start_app, start_daemon, stop, switch_to};
-use self::directory::{DemoDirectory, Programs, Release};
-use self::error::{DemoError, failed};
+use self::children::{start_app, start_daemon, stop};
+use self::directory::{DemoDirectory, Release, programs};
 use self::load::Load;
-use self::tell::{DemoEvent, DemoSummary, OutputFormat, Teller};
+use self::tell::{DemoEvent, DemoSummary, OutputFormat, failed};
 use self::watch::GuardWatch;
-use super::client::ClientError;
 use super::interrupts::Interrupts;
+use super::out::Ended;
 use super::{exit, out};
 use crate::clock::Clock;
+use crate::engine::command::{Command, Terms};
 use crate::engine::view::snapshot::{GuardState, RuleStatus};
 use crate::model::entry::{AttemptEvent, Event, RollbackEvent, Trigger};
 use crate::model::name::{DeploymentId, Version};
 use crate::model::time::{Timestamp, format_duration};
-use crate::serve::api::BeginRequest;
 
 /// How long the whole story may take. It takes about half of that.
 const STORY_WITHIN: Duration = Duration::from_secs(30);
@@ -86,19 +84,16 @@ enum DemoStory {
     Good,
 }
 
-pub(super) async fn run(args: DemoArgs) -> Result<u8, ClientError> {
+pub(super) async fn run(args: DemoArgs) -> Ended {
     let story = if args.good { DemoStory::Good } else { DemoStory::Bad };
-    let teller =
-        Teller::new(if args.json { OutputFormat::Json } else { OutputFormat::Text(out::style()) });
+    let teller = if args.json { OutputFormat::Json } else { OutputFormat::Text(out::style()) };
     let mut directory = None;
-    let Err(error) = within_limits(story, teller, &mut directory).await else {
+    let Err(why) = within_limits(story, teller, &mut directory).await else {
         return Ok(exit::OK);
     };
-    let directory =
-        directory.map(|directory: DemoDirectory| directory.root().display().to_string());
-    let ended = DemoEvent::Failed { why: error.to_string(), directory };
-    if let Err(unheard) = teller.tell(None, &ended) {
-        out::error(&format!("{error}; it cannot be told: {unheard}"));
+    let directory = directory.map(|directory: DemoDirectory| directory.root.display().to_string());
+    if let Err(unheard) = teller.tell(None, &DemoEvent::Failed { why: why.clone(), directory }) {
+        out::note(&format!("error: {why}; it cannot be told: {unheard}"));
     }
     Ok(exit::FAILED)
 }
@@ -106,39 +101,38 @@ pub(super) async fn run(args: DemoArgs) -> Result<u8, ClientError> {
 /// The story, unless it takes too long or somebody ends it; its children end with it.
 async fn within_limits(
     story: DemoStory,
-    teller: Teller,
+    teller: OutputFormat,
     directory: &mut Option<DemoDirectory>,
-) -> Result<(), DemoError> {
+) -> Result<(), String> {
     let clock = Clock::start();
     let interrupts = Interrupts::of(&[SIGINT, SIGTERM, SIGHUP]);
     let mut interrupts = interrupts.map_err(failed("listen for signals"))?;
     let end = clock.now().after(STORY_WITHIN);
     tokio::select! {
         told = clock.before(end, tell(story, teller, clock, directory)) => told.unwrap_or_else(|| {
-            let most = STORY_WITHIN.as_secs();
-            Err(DemoError(format!("the story took longer than {most} s")))
+            Err(format!("the story took longer than {} s", STORY_WITHIN.as_secs()))
         }),
-        () = interrupts.next() => Err(DemoError("it was interrupted".to_owned())),
+        () = interrupts.next() => Err("it was interrupted".to_owned()),
     }
 }
 
 async fn tell(
     story: DemoStory,
-    teller: Teller,
+    teller: OutputFormat,
     clock: Clock,
     kept: &mut Option<DemoDirectory>,
-) -> Result<(), DemoError> {
+) -> Result<(), String> {
     let releases = story.releases();
-    let programs = Programs::find().map_err(failed("find the programs of the hook"))?;
+    let programs = programs().map_err(failed("find the programs of the hook"))?;
     let directory = DemoDirectory::create(&releases).map_err(failed("make a directory"))?;
     let directory = kept.insert(directory).clone();
     let mut app = start_app(&directory).map_err(failed("start the app"))?;
     let port = found(clock, READY_WITHIN, || {
-        std::fs::read_to_string(directory.port_file()).ok()?.parse().ok()
+        std::fs::read_to_string(directory.at("port")).ok()?.parse().ok()
     });
     let port: u16 = port.await.ok_or_else(|| not_ready("app", &directory))?;
     let load = Load::start(port, clock);
-    directory.configure(port, &programs).map_err(failed("write the configuration"))?;
+    directory.configure(port, programs).map_err(failed("write the configuration"))?;
     let mut daemon = start_daemon(&directory).map_err(failed("start the daemon"))?;
     let mut watch = GuardWatch::new(&directory, clock, teller);
     let ready = async {
@@ -151,13 +145,13 @@ async fn tell(
     let rules = ready.ok_or_else(|| not_ready("daemon", &directory))?.rules;
     watch.tell(&introduction(&directory, port, &rules))?;
     watch.look_for(HEALTHY_FOR).await?;
-    let before = load.seen.totals();
-    let deployed = deploy(&mut watch, &releases, &directory, &programs).await?;
+    let before = load.totals();
+    let deployed = deploy(&mut watch, &releases, &directory).await?;
     let state = watch.until_over().await?;
     story.check_end(state, &directory)?;
-    let after = load.seen.totals();
+    let after = load.totals();
     let report = report(story, &directory, clock).await?;
-    let requests = (after.0 - before.0, after.1 - before.1);
+    let requests = [after[0] - before[0], after[1] - before[1]];
     let summary = summary(&watch, deployed, state, &directory, requests, report);
     stop(daemon, clock).await;
     // The app ends when its standard input does.
@@ -181,19 +175,20 @@ impl DemoStory {
     }
 
     /// Checks that it ended as it should: what the guard says, and where the link points to.
-    fn check_end(self, state: GuardState, directory: &DemoDirectory) -> Result<(), DemoError> {
+    fn check_end(self, state: GuardState, directory: &DemoDirectory) -> Result<(), String> {
         let (expected, version) = match self {
             Self::Bad => (GuardState::RolledBack, "v1"),
             Self::Good => (GuardState::Baked, "v2"),
         };
         if state != expected {
-            return Err(DemoError(format!("the deployment ended as `{state}`")));
+            return Err(format!("the deployment ended as `{state}`"));
         }
-        let release = std::fs::read_link(directory.current()).map_err(failed("read the link"))?;
+        let release =
+            std::fs::read_link(directory.at("current")).map_err(failed("read the link"))?;
         if release.ends_with(version) {
             return Ok(());
         }
-        Err(DemoError(format!("the link points to {}", release.display())))
+        Err(format!("the link points to {}", release.display()))
     }
 }
 
@@ -210,11 +205,11 @@ async fn found<T>(clock: Clock, within: Duration, look: impl Fn() -> Option<T>) 
     clock.before(clock.now().after(within), looks).await
 }
 
-fn not_ready(what: &str, directory: &DemoDirectory) -> DemoError {
-    let said = std::fs::read(directory.log(what)).unwrap_or_default();
+fn not_ready(what: &str, directory: &DemoDirectory) -> String {
+    let said = std::fs::read(directory.at(&format!("{what}.log"))).unwrap_or_default();
     let end = &said[said.len().saturating_sub(LOG_END)..];
     let said = crate::render::plain(&String::from_utf8_lossy(end));
-    DemoError(format!("the {what} was not there in time; it said: {said}"))
+    format!("the {what} was not there in time; it said: {said}")
 }
 
 fn introduction(directory: &DemoDirectory, port: u16, rules: &[RuleStatus]) -> DemoEvent {
@@ -224,7 +219,7 @@ fn introduction(directory: &DemoDirectory, port: u16, rules: &[RuleStatus]) -> D
     };
     DemoEvent::Ready {
         app: format!("http://127.0.0.1:{port}/"),
-        directory: directory.root().display().to_string(),
+        directory: directory.root.display().to_string(),
         config: directory.config().display().to_string(),
         requests_per_second: load::RATE,
         rules: rules.iter().map(rule).collect(),
@@ -236,23 +231,16 @@ async fn deploy(
     watch: &mut GuardWatch,
     [good, new]: &[Release; 2],
     directory: &DemoDirectory,
-    programs: &Programs,
-) -> Result<Timestamp, DemoError> {
-    let switched = switch_to(&new.version, directory, programs).await;
-    switched.map_err(failed("switch to the new release"))?;
+) -> Result<Timestamp, String> {
+    directory.switch_to(new).map_err(failed("switch to the new release"))?;
     let deployed = watch.deployed();
     let version = |release: &Release| {
         Version::new(&release.version).expect("the demo's releases have names of versions")
     };
     let id = DeploymentId::new(DEPLOYMENT).expect("a constant that is an id");
-    let request = BeginRequest {
-        id: Some(id),
-        version: version(new),
-        good: Some(version(good)),
-        irreversible: false,
-        force: false,
-    };
-    watch.client().ask(&request).await.map_err(failed("begin the deployment"))?;
+    let (id, terms) = (Some(id), Terms::default());
+    let begin = Command::Begin { id, version: version(new), good: Some(version(good)), terms };
+    watch.client.command(&begin).await.map_err(failed("begin the deployment"))?;
     let told = DemoEvent::Deployed {
         deployment: DEPLOYMENT.to_owned(),
         version: new.version.clone(),
@@ -267,7 +255,7 @@ async fn report(
     story: DemoStory,
     directory: &DemoDirectory,
     clock: Clock,
-) -> Result<Option<String>, DemoError> {
+) -> Result<Option<String>, String> {
     if story == DemoStory::Good {
         return Ok(None);
     }
@@ -284,7 +272,7 @@ fn summary(
     deployed: Timestamp,
     state: GuardState,
     directory: &DemoDirectory,
-    (requests, failed_requests): (u64, u64),
+    [requests, failed_requests]: [u64; 2],
     report: Option<String>,
 ) -> DemoSummary {
     let at = |is: fn(&Event) -> bool| {

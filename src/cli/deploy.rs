@@ -6,13 +6,14 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use super::client::{Client, ClientError, Daemon};
+use super::out::{Ended, Failure};
 use super::{exit, out};
 use crate::clock::Clock;
+use crate::engine::command::{Command, Terms};
 use crate::engine::view::snapshot::{DeploymentProgress, GuardState};
 use crate::engine::view::stage::{StageProgress, StageStanding, StageStatus};
 use crate::model::name::{DeploymentId, StageName, Version};
 use crate::model::time::{Instant, format_duration, parse_duration};
-use crate::serve::api::{BeginRequest, EndRequest, StageRequest, WaitRequest, WaitStageRequest};
 
 /// How long `wait` bears a daemon that went away, where nobody says: a watchdog notices one that
 /// hangs after 30 s, and a restart takes seconds.
@@ -26,7 +27,28 @@ pub(super) enum DeployCommand {
     /// Guard a deployment from now on; prints its id
     ///
     /// Example: id=$(rollguard deploy begin v42 --good v41)
-    Begin(BeginArgs),
+    Begin {
+        /// The version that is deployed and judged
+        #[arg(value_parser = Version::new)]
+        version: Version,
+        /// The version to go back to [default: `good`, else the last that baked]
+        #[arg(long, value_name = "VERSION", value_parser = Version::new)]
+        good: Option<Version>,
+        /// Its id; at most one rollback runs for it [default: version and time]
+        #[arg(long, value_parser = DeploymentId::new)]
+        id: Option<DeploymentId>,
+        /// Never roll it back automatically: going back may do more harm
+        #[arg(long)]
+        irreversible: bool,
+        /// Even if the version was rolled back before
+        #[arg(long)]
+        force: bool,
+        /// Print JSON: `deployment` and `message`
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        daemon: Daemon,
+    },
     /// Go to another stage, if the one before it has passed
     ///
     /// Going back is always allowed; asking again runs a hook again that failed.
@@ -34,11 +56,32 @@ pub(super) enum DeployCommand {
     /// Where the configuration has no stages, every name is as good.
     ///
     /// Example: rollguard deploy stage canary-10
-    Stage(StageArgs),
+    Stage {
+        /// The stage
+        #[arg(value_parser = StageName::new)]
+        stage: StageName,
+        /// Even if a stage before it has not passed
+        #[arg(long)]
+        force: bool,
+        /// The deployment [default: the current one]
+        #[arg(long, value_parser = DeploymentId::new)]
+        id: Option<DeploymentId>,
+        #[command(flatten)]
+        daemon: Daemon,
+    },
     /// Stop guarding without a verdict
     ///
     /// Example: rollguard deploy end --reason "replaced by hand"
-    End(EndArgs),
+    End {
+        /// The deployment [default: the current one]
+        #[arg(value_parser = DeploymentId::new)]
+        id: Option<DeploymentId>,
+        /// Why; goes into the journal
+        #[arg(long, default_value = "ended by the pipeline")]
+        reason: String,
+        #[command(flatten)]
+        daemon: Daemon,
+    },
     /// Wait until it baked (exit 0), was rolled back (3) or could not be (4)
     ///
     /// With --stage: until that stage was clean for its time, exit 0, too.
@@ -47,57 +90,6 @@ pub(super) enum DeployCommand {
     ///
     /// Example: rollguard deploy wait --stage canary-10 --timeout 1h
     Wait(WaitArgs),
-}
-
-#[derive(Args)]
-pub(super) struct BeginArgs {
-    /// The version that is deployed and judged
-    #[arg(value_parser = Version::new)]
-    version: Version,
-    /// The version to go back to [default: `good`, else the last that baked]
-    #[arg(long, value_name = "VERSION", value_parser = Version::new)]
-    good: Option<Version>,
-    /// Its id; at most one rollback runs for it [default: version and time]
-    #[arg(long, value_parser = DeploymentId::new)]
-    id: Option<DeploymentId>,
-    /// Never roll it back automatically: going back may do more harm
-    #[arg(long)]
-    irreversible: bool,
-    /// Even if the version was rolled back before
-    #[arg(long)]
-    force: bool,
-    /// Print JSON: `deployment` and `message`
-    #[arg(long)]
-    json: bool,
-    #[command(flatten)]
-    daemon: Daemon,
-}
-
-#[derive(Args)]
-pub(super) struct StageArgs {
-    /// The stage
-    #[arg(value_parser = StageName::new)]
-    stage: StageName,
-    /// Even if a stage before it has not passed
-    #[arg(long)]
-    force: bool,
-    /// The deployment [default: the current one]
-    #[arg(long, value_parser = DeploymentId::new)]
-    id: Option<DeploymentId>,
-    #[command(flatten)]
-    daemon: Daemon,
-}
-
-#[derive(Args)]
-pub(super) struct EndArgs {
-    /// The deployment [default: the current one]
-    #[arg(value_parser = DeploymentId::new)]
-    id: Option<DeploymentId>,
-    /// Why; goes into the journal
-    #[arg(long, default_value = "ended by the pipeline")]
-    reason: String,
-    #[command(flatten)]
-    daemon: Daemon,
 }
 
 #[derive(Args)]
@@ -121,32 +113,28 @@ pub(super) struct WaitArgs {
     daemon: Daemon,
 }
 
-pub(super) async fn run(command: DeployCommand) -> Result<u8, ClientError> {
+pub(super) async fn run(command: DeployCommand) -> Ended {
     match command {
-        DeployCommand::Begin(args) => begin(args).await,
-        DeployCommand::Stage(args) => {
-            let StageArgs { stage, force, id, daemon } = args;
-            out::accepted(&daemon.client().ask(&StageRequest { id, stage, force }).await?)
+        DeployCommand::Begin { id, version, good, irreversible, force, json, daemon } => {
+            let terms = Terms { irreversible, force: force.into() };
+            let begin = Command::Begin { id, version, good, terms };
+            let accepted = daemon.client().command(&begin).await?;
+            if json {
+                out::print(&out::json_line(&accepted))?;
+                return Ok(exit::OK);
+            }
+            out::note(&accepted.message);
+            out::print(&accepted.deployment.map(|id| format!("{id}\n")).unwrap_or_default())?;
+            Ok(exit::OK)
         }
-        DeployCommand::End(args) => {
-            let EndArgs { reason, id, daemon } = args;
-            out::accepted(&daemon.client().ask(&EndRequest { id, reason }).await?)
+        DeployCommand::Stage { stage, force, id, daemon } => {
+            daemon.client().order(&Command::Stage { id, stage, force: force.into() }).await
+        }
+        DeployCommand::End { reason, id, daemon } => {
+            daemon.client().order(&Command::End { id, reason }).await
         }
         DeployCommand::Wait(args) => wait(args).await,
     }
-}
-
-async fn begin(args: BeginArgs) -> Result<u8, ClientError> {
-    let BeginArgs { id, version, good, irreversible, force, json, daemon } = args;
-    let request = BeginRequest { id, version, good, irreversible, force };
-    let accepted = daemon.client().ask(&request).await?;
-    if json {
-        out::print(&out::json_line(&accepted))?;
-        return Ok(exit::OK);
-    }
-    out::note(&accepted.message);
-    out::print(&accepted.deployment.map(|id| format!("{id}\n")).unwrap_or_default())?;
-    Ok(exit::OK)
 }
 
 /// What is waited for, how long, and for whom.
@@ -161,14 +149,14 @@ struct Wait {
     json: bool,
 }
 
-async fn wait(args: WaitArgs) -> Result<u8, ClientError> {
+async fn wait(args: WaitArgs) -> Ended {
     let client = args.daemon.client();
     let deployment = match (args.id, client.status().await) {
         // A daemon that is ending may start anew.
         (Some(id), Ok(_) | Err(ClientError::Lost { .. })) => id,
-        (_, Err(error)) => return Err(error),
+        (_, Err(error)) => return Err(error.into()),
         (None, Ok(status)) => {
-            let none = || ClientError::Refused("no deployment has begun".to_owned());
+            let none = || Failure::new(exit::REFUSED, "no deployment has begun");
             status.guard.deployment.ok_or_else(none)?.id
         }
     };
@@ -197,17 +185,15 @@ const fn exit_code(state: GuardState) -> u8 {
 }
 
 impl Wait {
-    async fn for_verdict(&self) -> Result<u8, ClientError> {
+    async fn for_verdict(&self) -> Ended {
         let progress = match self.end {
             Some(end) => self.clock.before(end, self.verdict()).await.transpose()?,
             None => Some(self.verdict().await?),
         };
-        let (progress, code) = match progress {
-            Some(progress) => {
-                let code = exit_code(progress.state);
-                (progress, code)
-            }
-            None => (self.progress().await?, exit::FAILED),
+        let code = progress.as_ref().map_or(exit::FAILED, |progress| exit_code(progress.state));
+        let progress = match progress {
+            Some(progress) => progress,
+            None => self.progress().await?,
         };
         if self.json {
             print_verdict(&progress);
@@ -222,9 +208,8 @@ impl Wait {
     /// Asks until the deployment will not change any more. The daemon, which was there, may go away
     /// for a while: it is restarted and resumes.
     async fn verdict(&self) -> Result<DeploymentProgress, ClientError> {
-        let request = WaitRequest { deployment: self.deployment.clone() };
         loop {
-            match self.client.ask(&request).await {
+            match self.client.wait(&self.deployment).await {
                 Ok(progress) if progress.is_final => return Ok(progress),
                 Ok(_) => {}
                 Err(error) => self.come_back(error).await?,
@@ -259,12 +244,10 @@ impl Wait {
     }
 
     /// Waits for a stage, and says how far it is whenever that is news.
-    async fn for_stage(&self, stage: &StageName) -> Result<u8, ClientError> {
-        let request =
-            WaitStageRequest { deployment: self.deployment.clone(), stage: stage.clone() };
+    async fn for_stage(&self, stage: &StageName) -> Ended {
         let mut last: Option<StageProgress> = None;
         loop {
-            let asked = self.client.ask(&request);
+            let asked = self.client.wait_stage(&self.deployment, stage);
             let asked = match self.end {
                 Some(end) => self.clock.before(end, asked).await,
                 None => Some(asked.await),
@@ -319,6 +302,6 @@ fn stage_line(progress: &StageProgress) -> String {
 /// be printed.
 fn print_verdict(progress: &impl Serialize) {
     if let Err(error) = out::print(&out::json_line(progress)) {
-        out::error(&error);
+        out::note(&error.text);
     }
 }

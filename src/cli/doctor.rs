@@ -2,20 +2,19 @@
 //! runs. It changes nothing.
 
 use std::path::Path;
-use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Args;
 
 use super::client::{Client, ClientError, with_runtime};
-use super::target_daemon::{TargetDaemon, bad_config};
+use super::out::Ended;
+use super::target_daemon::TargetDaemon;
 use super::{exit, out};
 use crate::clock::Clock;
 use crate::facts::{Subject, examine};
-use crate::load::Loaded;
+use crate::load::{Loaded, load};
 use crate::preflight::{Finding, FindingLevel, Inside, PreflightReport};
 use crate::render;
-use crate::serve::api::DoctorRequest;
 
 #[derive(Args)]
 #[command(next_line_help = true)]
@@ -41,19 +40,16 @@ pub(super) struct DoctorArgs {
     daemon: TargetDaemon,
 }
 
-pub(super) fn run(args: &DoctorArgs) -> ExitCode {
-    match args.daemon.load() {
-        Ok(loaded) => with_runtime(doctor(args, loaded)),
-        Err(error) => bad_config(&error),
-    }
+pub(super) fn run(args: &DoctorArgs) -> Ended {
+    with_runtime(doctor(args, load(&args.daemon.config)?))
 }
 
-async fn doctor(args: &DoctorArgs, loaded: Loaded) -> Result<u8, ClientError> {
+async fn doctor(args: &DoctorArgs, loaded: Loaded) -> Ended {
     let socket = args.daemon.socket_of(&loaded);
     let client = Client::new(&socket);
     // One that hangs is not waited for as long as a look may take.
     let asked = match client.status().await {
-        Ok(_) => client.ask(&DoctorRequest).await,
+        Ok(_) => client.doctor().await,
         Err(error) => Err(error),
     };
     let mut report = match asked {

@@ -1,21 +1,20 @@
 //! `rollguard drill`: a hook is run for real against the drill target, by the daemon, so that what
 //! is tried is what a rollback would use: its user, its environment, its sandbox.
 
-use std::path::PathBuf;
-use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
 
-use super::client::{Client, ClientError, with_runtime};
-use super::target_daemon::{TargetDaemon, bad_config};
+use super::client::{Client, with_runtime};
+use super::out::{Ended, Failure};
+use super::target_daemon::TargetDaemon;
 use super::{exit, out};
 use crate::clock::Clock;
+use crate::engine::command::Command;
 use crate::engine::durable::drills::DrillStatus;
 use crate::model::drill::{DrillResult, Reach};
 use crate::model::name::{DeploymentId, HookName};
 use crate::render;
-use crate::serve::api::{DrillRequest, LastDrillRequest};
 
 /// How often the daemon is asked how far it is.
 const ASK_EVERY: Duration = Duration::from_millis(200);
@@ -53,44 +52,43 @@ pub(super) struct DrillArgs {
     daemon: TargetDaemon,
 }
 
-pub(super) fn run(args: DrillArgs) -> ExitCode {
-    match args.daemon.socket() {
-        Ok(socket) => with_runtime(drill(args, socket)),
-        Err(error) => bad_config(&error),
-    }
+pub(super) fn run(args: DrillArgs) -> Ended {
+    let client = Client::new(&args.daemon.socket()?);
+    with_runtime(drill(args, client))
 }
 
-async fn drill(args: DrillArgs, socket: PathBuf) -> Result<u8, ClientError> {
-    let client = Client::new(&socket);
+async fn drill(args: DrillArgs, client: Client) -> Ended {
     let reach = if args.for_real { Reach::ForReal } else { Reach::DrillTarget };
-    let accepted = client.ask(&DrillRequest { hook: args.hook, reach }).await?;
+    let accepted = client.command(&Command::Drill { hook: args.hook, reach }).await?;
     if !args.json {
         out::note(&accepted.message);
     }
-    let none = || ClientError::Refused("the daemon does not say which drill it is".to_owned());
+    let none = || Failure::new(exit::REFUSED, "the daemon does not say which drill it is");
     let id = accepted.deployment.ok_or_else(none)?;
-    let drill = end(&client, &id, Clock::start()).await?;
+    let (drill, result) = end(&client, &id, Clock::start()).await?;
     if args.json {
         out::print_json(&drill)?;
     } else {
         out::print(&render::drill(&drill))?;
     }
-    Ok(match drill.result {
-        Some(DrillResult::Done) => exit::OK,
-        Some(DrillResult::Failed | DrillResult::CalledOff) | None => exit::FAILED,
+    Ok(match result {
+        DrillResult::Done => exit::OK,
+        DrillResult::Failed | DrillResult::CalledOff => exit::FAILED,
     })
 }
 
 /// Waits for the drill's end. Each step has a time limit, so it has one.
-async fn end(client: &Client, id: &DeploymentId, clock: Clock) -> Result<DrillStatus, ClientError> {
+async fn end(
+    client: &Client,
+    id: &DeploymentId,
+    clock: Clock,
+) -> Result<(DrillStatus, DrillResult), Failure> {
     loop {
-        let drill = client.ask(&LastDrillRequest).await?;
-        let Some(drill) = drill.filter(|drill| drill.drill == *id) else {
-            let why = format!("the daemon does not know {id} any more; see its journal");
-            return Err(ClientError::Failed(why));
-        };
-        if drill.result.is_some() {
-            return Ok(drill);
+        let drill = client.last_drill().await?.filter(|drill| drill.drill == *id);
+        let gone = || format!("the daemon does not know {id} any more; see its journal");
+        let drill = drill.ok_or_else(|| Failure::failed(gone()))?;
+        if let Some(result) = drill.result {
+            return Ok((drill, result));
         }
         clock.sleep_until(clock.now().after(ASK_EVERY)).await;
     }

@@ -3,38 +3,35 @@
 //! happens between the decision to act and the act. See [`marker`] for the reasoning.
 
 #![expect(clippy::disallowed_methods, reason = "becomes the hook's program")]
-#![expect(clippy::print_stderr, reason = "what it says is taken for the hook's output")]
 
 use std::ffi::OsString;
 use std::io;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Command, ExitCode};
+use std::process::Command;
 
 use rustix::process::{Pid, getppid};
 
+use super::out::{Ended, Failure};
 use crate::hook::marker::{self, Claim, Process};
 use crate::hook::strays::VARIABLE;
 
 /// Exit status: this attempt was started before.
-pub const ALREADY_STARTED: u8 = 119;
+pub(super) const ALREADY_STARTED: u8 = 119;
 /// Exit status: it could not be made sure that the attempt starts only once, so it was not started.
-pub const NOT_CLAIMED: u8 = 118;
+pub(super) const NOT_CLAIMED: u8 = 118;
 /// Exit status: the program could not be started; what shells use too.
-pub const NOT_EXECUTED: u8 = 127;
+pub(super) const NOT_EXECUTED: u8 = 127;
 
 /// Becomes the program `argv` if the marker can be claimed and process `parent`, the guard, is
 /// still the parent. Returns only where the program was not started.
 ///
 /// What is printed here is taken for the hook's output.
-pub fn run(marker: &Path, parent: i32, argv: &[OsString]) -> ExitCode {
+pub(super) fn run(marker: &Path, parent: i32, argv: &[OsString]) -> Ended {
     let Some((program, arguments)) = argv.split_first() else {
-        return refuse(NOT_CLAIMED, "no program is named");
+        return Err(refuse(NOT_CLAIMED, "no program is named"));
     };
-    let claim = match claim(marker) {
-        Ok(claim) => claim,
-        Err(refused) => return refused,
-    };
+    let claim = claim(marker)?;
     // After the claim, not before: another guard may have given this attempt up in between.
     if getppid().map(Pid::as_raw_pid) != Some(parent) {
         return give_up(claim, NOT_CLAIMED, "the guard that ordered this is gone");
@@ -52,7 +49,7 @@ pub fn run(marker: &Path, parent: i32, argv: &[OsString]) -> ExitCode {
 }
 
 /// Claims the marker, or says why the program must not be started.
-pub(super) fn claim(marker: &Path) -> Result<Claim, ExitCode> {
+pub(super) fn claim(marker: &Path) -> Result<Claim, Failure> {
     match marker::claim(marker) {
         Ok(Some(claim)) => Ok(claim),
         Ok(None) => Err(refuse(ALREADY_STARTED, "this attempt was already started")),
@@ -63,15 +60,14 @@ pub(super) fn claim(marker: &Path) -> Result<Claim, ExitCode> {
     }
 }
 
-pub(super) fn give_up(claim: Claim, status: u8, why: &str) -> ExitCode {
+pub(super) fn give_up(claim: Claim, status: u8, why: &str) -> Ended {
     // Where this fails, the attempt counts as started: the safe side.
     let _ = claim.note_failure(why);
-    refuse(status, why)
+    Err(refuse(status, why))
 }
 
-pub(super) fn refuse(status: u8, why: &str) -> ExitCode {
-    eprintln!("rollguard: {why}");
-    ExitCode::from(status)
+pub(super) fn refuse(code: u8, why: &str) -> Failure {
+    Failure { code, text: format!("rollguard: {why}") }
 }
 
 /// The system's reason, with what usually helps.

@@ -8,28 +8,24 @@ use std::fs::File;
 use std::io::{self, Seek, Write};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Command, Stdio};
 
 use rustix::fs::{MemfdFlags, memfd_create};
 
 use super::exec_step::{NOT_CLAIMED, NOT_EXECUTED, claim, give_up, reason, refuse};
+use super::exit;
+use super::out::Ended;
 use crate::hook::unit::{self, Plan};
 
 /// Becomes the program of the plan beside the marker, if the marker can be claimed. Returns only
 /// where the program was not started.
-pub(super) fn run(marker: &Path) -> ExitCode {
-    let plan = match Plan::read(marker) {
-        Ok(Some(plan)) => plan,
-        Ok(None) => return refuse(NOT_CLAIMED, "this attempt was given up"),
-        Err(why) => return refuse(NOT_CLAIMED, &why),
-    };
+pub(super) fn run(marker: &Path) -> Ended {
+    let plan = Plan::read(marker).map_err(|why| refuse(NOT_CLAIMED, &why))?;
+    let plan = plan.ok_or_else(|| refuse(NOT_CLAIMED, "this attempt was given up"))?;
     let Some((program, arguments)) = plan.argv.split_first() else {
-        return refuse(NOT_CLAIMED, "no program is named");
+        return Err(refuse(NOT_CLAIMED, "no program is named"));
     };
-    let claim = match claim(marker) {
-        Ok(claim) => claim,
-        Err(refused) => return refused,
-    };
+    let claim = claim(marker)?;
     let input = match document(&plan.document) {
         Ok(input) => input,
         Err(error) => return give_up(claim, NOT_EXECUTED, &format!("no input: {error}")),
@@ -49,11 +45,9 @@ fn document(text: &str) -> io::Result<File> {
 }
 
 /// Notes how the program ended, as systemd says it in the environment.
-pub(super) fn end(marker: &Path) -> ExitCode {
+pub(super) fn end(marker: &Path) -> Ended {
     let [result, code, status] = ["SERVICE_RESULT", "EXIT_CODE", "EXIT_STATUS"]
         .map(|name| std::env::var(name).unwrap_or_default());
-    match unit::note_end(marker, &result, &code, &status) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => refuse(NOT_CLAIMED, &format!("could not note the end: {error}")),
-    }
+    let noted = unit::note_end(marker, &result, &code, &status).map(|()| exit::OK);
+    noted.map_err(|error| refuse(NOT_CLAIMED, &format!("could not note the end: {error}")))
 }

@@ -1,11 +1,10 @@
 //! `rollguard history`: what became of each deployment, from the journal.
 
-use std::process::ExitCode;
-
 use clap::Args;
 use serde::Serialize;
 
-use super::past::{PastError, Place, ended, print, print_json, since, since_when, style};
+use super::out::{Ended, style};
+use super::past::{Place, print, print_json, since, since_when};
 use crate::history::{Filter, Index, MAX_KEPT, Since, Summary};
 use crate::model::name::{DeploymentId, ServiceName};
 use crate::render;
@@ -50,11 +49,7 @@ struct History<'a> {
     left_out: usize,
 }
 
-pub(super) fn run(args: &HistoryArgs) -> ExitCode {
-    ended(history(args))
-}
-
-fn history(args: &HistoryArgs) -> Result<u8, PastError> {
+pub(super) fn run(args: &HistoryArgs) -> Ended {
     let filter = Filter {
         since: since_when(args.since),
         deployment: args.deployment.clone(),

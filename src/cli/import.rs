@@ -3,13 +3,14 @@
 
 #![expect(clippy::disallowed_methods, reason = "the rules go where the operator says")]
 
+use std::fmt::Display;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
+use super::out::{Ended, Failure};
 use super::{exit, out};
 use crate::config::SourceFile;
 use crate::import::{Imported, MAX_FILE, Options, TargetOf, YamlError, prometheus};
@@ -69,34 +70,25 @@ fn target_of(text: &str) -> Result<TargetOf, String> {
     Ok(TargetOf { job, target: target.to_owned() })
 }
 
-/// Why nothing was imported, after "failed to".
-enum ImportError {
-    /// The input cannot be read.
-    Input(String),
-    /// The output cannot be written.
-    Output(String),
-}
-
 /// Runs the command.
-pub(super) fn run(command: &ImportCommand) -> ExitCode {
+pub(super) fn run(command: &ImportCommand) -> Ended {
     let ImportCommand::Prometheus(args) = command;
-    let (why, code) = match import(args) {
-        Ok(imported) if imported.report.summary.not_imported == 0 => return ExitCode::SUCCESS,
-        Ok(_) => return ExitCode::from(exit::FAILED),
-        Err(ImportError::Input(why)) => (why, exit::BAD_CONFIG),
-        Err(ImportError::Output(why)) => (why, exit::FAILED),
-    };
-    out::error(&format!("failed to {why}"));
-    ExitCode::from(code)
+    let imported = import(args)?;
+    Ok(if imported.report.summary.not_imported == 0 { exit::OK } else { exit::FAILED })
 }
 
-fn import(args: &PrometheusArgs) -> Result<Imported, ImportError> {
+/// The input cannot be read.
+fn unread(why: impl Display) -> Failure {
+    Failure::new(exit::BAD_CONFIG, format_args!("failed to read {why}"))
+}
+
+fn import(args: &PrometheusArgs) -> Result<Imported, Failure> {
     let files = args.files.iter().map(|path| read(path)).collect::<Result<Vec<_>, _>>()?;
     let labels = args.drop_label.split(',').map(str::trim).filter(|label| !label.is_empty());
     let drop_labels = labels.map(str::to_owned).collect();
     let options = Options { drop_labels, targets: args.target.clone() };
     let imported = prometheus(&files, &options).map_err(|YamlError { spot, reason }| {
-        ImportError::Input(format!("read {}:{spot}: {reason}", files[spot.file].path))
+        unread(format_args!("{}:{spot}: {reason}", files[spot.file].path))
     })?;
     let path = args.output.as_deref().filter(|path| path.as_os_str() != "-");
     out::note(imported.report.render().trim_end());
@@ -104,20 +96,20 @@ fn import(args: &PrometheusArgs) -> Result<Imported, ImportError> {
         // A new file: what people changed in an old one is theirs.
         let file = OpenOptions::new().write(true).create_new(true).open(path);
         let written = file.and_then(|mut file| file.write_all(imported.toml.as_bytes()));
-        written
-            .map_err(|error| ImportError::Output(format!("write {}: {error}", path.display())))?;
+        written.map_err(|error| {
+            Failure::failed(format_args!("failed to write {}: {error}", path.display()))
+        })?;
     }
     let toml = Some(imported.toml.as_str()).filter(|_| path.is_none());
     let printed =
         if args.json { Some(imported.report.json(toml)) } else { toml.map(str::to_owned) };
-    let printed = printed.map_or(Ok(()), |text| out::print(&text));
-    printed.map_err(|error| ImportError::Output(error.to_string()))?;
+    printed.map_or(Ok(()), |text| out::print(&text))?;
     Ok(imported)
 }
 
-fn read(path: &Path) -> Result<SourceFile, ImportError> {
+fn read(path: &Path) -> Result<SourceFile, Failure> {
     let shown = path.display();
-    let failed = |why: String| ImportError::Input(format!("read {shown}: {why}"));
+    let failed = |why: String| unread(format_args!("{shown}: {why}"));
     let file = File::open(path).map_err(|error| failed(error.to_string()))?;
     let mut bytes = Vec::new();
     let read = file.take(MAX_FILE as u64 + 1).read_to_end(&mut bytes);

@@ -3,23 +3,25 @@
 
 #![expect(clippy::disallowed_methods, reason = "the owner of the file that it writes")]
 
+use std::fmt::Display;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::net::IpAddr;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 use clap::Args;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use super::check::count;
+use super::client::with_runtime;
+use super::out::{Ended, Failure};
 use super::{exit, out};
 use crate::clock::Clock;
 use crate::config::{Color, DiagnosticLevel, SourceFile, compile};
 use crate::discovery::{ConfigRequest, PageFamilies, RequestsFound, configuration};
 use crate::model::name::ServiceName;
-use crate::model::scrape::{Failure, FailureClass, Page};
+use crate::model::scrape::{self, FailureClass, Page};
 use crate::model::target::Target;
 use crate::source::scrape_once;
 
@@ -70,35 +72,17 @@ enum Existing {
     Replace,
 }
 
-/// What went wrong, after "failed to", and the exit code.
-struct InitError {
-    code: u8,
-    message: String,
-    hint: Option<String>,
+/// What went wrong stands after "failed to".
+fn failed(message: impl Display) -> Failure {
+    Failure::failed(format_args!("failed to {message}"))
 }
 
-impl InitError {
-    fn failed(message: String) -> Self {
-        Self { code: exit::FAILED, message, hint: None }
-    }
-
-    fn hint(self, hint: impl Into<String>) -> Self {
-        Self { hint: Some(hint.into()), ..self }
-    }
+/// The same, with what may help.
+fn hinted(message: impl Display, hint: impl Display) -> Failure {
+    failed(format_args!("{message}\nhelp: {hint}"))
 }
 
-pub(super) fn run(args: &InitArgs) -> ExitCode {
-    match init(args) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(InitError { code, message, hint }) => {
-            out::error(&format!("failed to {message}"));
-            hint.iter().for_each(|hint| out::note(&format!("help: {hint}")));
-            ExitCode::from(code)
-        }
-    }
-}
-
-fn init(args: &InitArgs) -> Result<(), InitError> {
+pub(super) fn run(args: &InitArgs) -> Ended {
     let target = target(&args.url)?;
     let existing = if args.force { Existing::Replace } else { Existing::Keep };
     let file = (args.output.as_os_str() != "-").then_some(args.output.as_path());
@@ -117,14 +101,14 @@ fn init(args: &InitArgs) -> Result<(), InitError> {
             write(file, existing, &written.text).map_err(|error| cannot_write(file, &error))?;
             out::note(&format!("wrote {}: {parts}", file.display()));
         }
-        None => out::print(&written.text).map_err(|error| InitError::failed(error.to_string()))?,
+        None => out::print(&written.text)?,
     }
     remark(&page, written.found);
-    Ok(())
+    Ok(exit::OK)
 }
 
 /// The page as a target of a configuration, so that the URL is judged by the same code.
-fn target(url: &str) -> Result<Target, InitError> {
+fn target(url: &str) -> Result<Target, Failure> {
     let url_written = crate::toml_text::string(url);
     let text = format!(
         "[deployment]\nservice = \"x\"\n[target.page]\nscrape = {url_written}\n\
@@ -134,28 +118,27 @@ fn target(url: &str) -> Result<Target, InitError> {
     let compiled = compile(&file, &[]).map_err(|wrong| {
         let first = wrong.iter().find(|found| found.level == DiagnosticLevel::Error);
         let message = first.map_or("", |found| found.message.as_str());
-        let hint = first.and_then(|found| found.help.clone());
-        let message = format!("use the URL `{}`: {message}", url.escape_debug());
-        InitError { code: exit::USAGE, message, hint }
+        let hint = first.and_then(|found| found.help.as_ref());
+        let hint = hint.map(|hint| format!("\nhelp: {hint}")).unwrap_or_default();
+        let url = url.escape_debug();
+        Failure::new(exit::USAGE, format_args!("failed to use the URL `{url}`: {message}{hint}"))
     })?;
     Ok(compiled.plan.targets.into_iter().next().expect("the text has one target"))
 }
 
-fn fetch(target: &Target) -> Result<Page, InitError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| InitError::failed(format!("start: {error}")))?;
-    let scrape = runtime.block_on(async { scrape_once(target, None, Clock::start()).await });
+fn fetch(target: &Target) -> Result<Page, Failure> {
+    let scrape = with_runtime(async { Ok(scrape_once(target, None, Clock::start()).await) })?;
     let page = scrape.result.map_err(|failure| unread(target, &failure))?;
     if page.sample_count == 0 {
-        let message = format!("find anything on {}: it holds no sample", target.kind);
-        return Err(
-            InitError::failed(message).hint("is it a metrics page in the Prometheus format?")
-        );
+        return Err(hinted(
+            format_args!("find anything on {}: it holds no sample", target.kind),
+            "is it a metrics page in the Prometheus format?",
+        ));
     }
     Ok(page)
 }
 
-fn unread(target: &Target, failure: &Failure) -> InitError {
+fn unread(target: &Target, failure: &scrape::Failure) -> Failure {
     let hint = match failure.class {
         FailureClass::Refused => "is the service running, and is that the port of its metrics?",
         FailureClass::TimedOut => "is the address right, and does a firewall let it through?",
@@ -166,8 +149,8 @@ fn unread(target: &Target, failure: &Failure) -> InitError {
         FailureClass::TooLarge => "is it a metrics page? 64 MiB and 200000 samples are the most",
         FailureClass::Broken => "does the service answer `curl` with the same URL?",
     };
-    let Failure { class, detail } = failure;
-    InitError::failed(format!("read {}: {class}: {detail}", target.kind)).hint(hint)
+    let scrape::Failure { class, detail } = failure;
+    hinted(format_args!("read {}: {class}: {detail}", target.kind), hint)
 }
 
 /// The first word of the host's name. An address is no name.
@@ -179,13 +162,14 @@ fn service_of(host: &str) -> ServiceName {
 }
 
 /// Compiles what was written, as `check` would, and says what is in it.
-fn verify(text: &str) -> Result<String, InitError> {
+fn verify(text: &str) -> Result<String, Failure> {
     let file = SourceFile { path: DEFAULT_OUTPUT.to_owned(), text: text.to_owned() };
     let compiled = compile(&file, &[]).map_err(|wrong| {
         let wrong = wrong.render(Color::Plain);
-        let message = format!("make a configuration that passes `rollguard check`:\n{wrong}");
-        InitError::failed(message)
-            .hint("this is a mistake in rollguard: please report it with the page")
+        hinted(
+            format_args!("make a configuration that passes `rollguard check`:\n{wrong}"),
+            "this is a mistake in rollguard: please report it with the page",
+        )
     })?;
     let plan = compiled.plan;
     let (signals, rules) = (plan.signals.len(), plan.rules.len());
@@ -193,10 +177,10 @@ fn verify(text: &str) -> Result<String, InitError> {
 }
 
 /// Refuses what is there and may not be replaced, and what is no file at all.
-fn may_write(file: &Path, existing: Existing) -> Result<(), InitError> {
+fn may_write(file: &Path, existing: Existing) -> Result<(), Failure> {
     match fs::metadata(file) {
         Ok(found) if !found.is_file() => {
-            Err(InitError::failed(format!("write {}: it is not a file", file.display())))
+            Err(failed(format_args!("write {}: it is not a file", file.display())))
         }
         Ok(_) if existing == Existing::Keep => {
             Err(cannot_write(file, &io::Error::from(io::ErrorKind::AlreadyExists)))
@@ -205,12 +189,15 @@ fn may_write(file: &Path, existing: Existing) -> Result<(), InitError> {
     }
 }
 
-fn cannot_write(file: &Path, error: &io::Error) -> InitError {
+fn cannot_write(file: &Path, error: &io::Error) -> Failure {
+    let file = file.display();
     if error.kind() == io::ErrorKind::AlreadyExists {
-        return InitError::failed(format!("write {}: the file exists", file.display()))
-            .hint("name another with --output, or write over it with --force");
+        return hinted(
+            format_args!("write {file}: the file exists"),
+            "name another with --output, or write over it with --force",
+        );
     }
-    InitError::failed(format!("write {}: {error}", file.display()))
+    failed(format_args!("write {file}: {error}"))
 }
 
 /// Writes the whole file or none of it: beside its place first, then moved there. A link is
@@ -264,7 +251,7 @@ mod tests {
     #[test]
     fn the_service_is_named_by_the_host_unless_that_is_no_name() {
         let check = |url: &str, expected: &str| {
-            let target = target(url).unwrap_or_else(|stop| panic!("{}", stop.message));
+            let target = target(url).unwrap_or_else(|stop| panic!("{}", stop.text));
             assert_eq!(service_of(target.kind.host()).as_str(), expected, "{url}");
         };
         check("http://api.prod.example:9000/metrics", "api");
@@ -275,9 +262,12 @@ mod tests {
 
     #[test]
     fn a_url_is_judged_as_in_a_configuration() {
-        let message = |url: &str| target(url).err().map(|stop| stop.message).unwrap();
-        assert_eq!(message("ftp://h"), "use the URL `ftp://h`: not an http or https URL");
-        assert_eq!(message(""), "use the URL ``: an empty string says nothing");
+        let message = |url: &str| target(url).err().map(|stop| stop.text).unwrap();
+        assert_eq!(
+            message("ftp://h"),
+            "error: failed to use the URL `ftp://h`: not an http or https URL"
+        );
+        assert_eq!(message(""), "error: failed to use the URL ``: an empty string says nothing");
         assert!(message("http://h/\"\n[x]").contains("this character does not stand in a URL"));
     }
 }

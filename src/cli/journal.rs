@@ -1,11 +1,11 @@
 //! `rollguard journal`: whether the journal is what was written. It reads, and changes nothing.
 
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
-use super::past::{PastError, Place, ended, print, print_json};
+use super::out::{Ended, Failure};
+use super::past::{Place, print, print_json};
 use super::{exit, out};
 use crate::history::{Integrity, Verification};
 use crate::journal::{Piece, ScanError, scan};
@@ -50,12 +50,8 @@ fn hash(text: &str) -> Result<Hash, String> {
     Hash::from_hex(text).ok_or_else(|| "a head is 64 hexadecimal digits".to_owned())
 }
 
-pub(super) fn run(command: &JournalCommand) -> ExitCode {
+pub(super) fn run(command: &JournalCommand) -> Ended {
     let JournalCommand::Verify(args) = command;
-    ended(verify(args))
-}
-
-fn verify(args: &VerifyArgs) -> Result<u8, PastError> {
     let path = match &args.file {
         Some(file) => file.clone(),
         None => args.place.journal()?,
@@ -75,7 +71,7 @@ fn verify(args: &VerifyArgs) -> Result<u8, PastError> {
     }
 }
 
-fn verification(path: &Path, head: Option<Hash>) -> Result<Verification, PastError> {
+fn verification(path: &Path, head: Option<Hash>) -> Result<Verification, Failure> {
     let mut found = Verification::new(head);
     let read = scan(path, &mut |piece| {
         match piece {

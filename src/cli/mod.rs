@@ -1,6 +1,5 @@
 //! L4: the command line, one file a subcommand.
 
-mod approve;
 mod args;
 pub mod check;
 pub mod client;
@@ -18,11 +17,10 @@ mod import;
 mod init;
 mod interrupts;
 mod journal;
+mod order;
 mod out;
 mod past;
-mod pause;
 mod report;
-mod rollback;
 mod run;
 mod schema;
 mod stats;

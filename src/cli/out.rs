@@ -6,22 +6,54 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use super::client::ClientError;
 use super::exit;
 use crate::config::Color;
-use crate::engine::command::Accepted;
 use crate::load::LoadError;
 use crate::render::Style;
+
+/// Why a command ends without its result.
+#[derive(Debug)]
+pub(super) struct Failure {
+    /// The exit code.
+    pub(super) code: u8,
+    /// What a person is told.
+    pub(super) text: String,
+}
+
+impl Failure {
+    /// The reason stands after "error: ".
+    pub(super) fn new(code: u8, why: impl Display) -> Self {
+        Self { code, text: format!("error: {why}") }
+    }
+
+    /// The same with [`exit::FAILED`].
+    pub(super) fn failed(why: impl Display) -> Self {
+        Self::new(exit::FAILED, why)
+    }
+}
+
+impl From<LoadError> for Failure {
+    fn from(error: LoadError) -> Self {
+        let LoadError::Wrong(wrong) = error else {
+            return Self::new(exit::BAD_CONFIG, format_args!("failed to {error}"));
+        };
+        let color = if may_colour(&io::stderr()) { Color::Ansi } else { Color::Plain };
+        Self { code: exit::BAD_CONFIG, text: wrong.render(color).trim_end().to_owned() }
+    }
+}
+
+/// What a command comes to: its exit code, or why it has none.
+pub(super) type Ended = Result<u8, Failure>;
 
 /// Prints a result. A reader that went away has seen what it wanted.
 ///
 /// # Errors
 /// The text could not be written for another reason.
-pub(super) fn print(text: &str) -> Result<(), ClientError> {
+pub(super) fn print(text: &str) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(ClientError::Failed(format!("the result cannot be printed: {error}")))
+            Err(Failure::failed(format_args!("the result cannot be printed: {error}")))
         }
         Ok(()) | Err(_) => Ok(()),
     }
@@ -36,31 +68,14 @@ pub(super) fn json_line(value: &impl Serialize) -> String {
 ///
 /// # Errors
 /// As [`print()`].
-pub(super) fn print_json(value: &impl Serialize) -> Result<(), ClientError> {
+pub(super) fn print_json(value: &impl Serialize) -> Result<(), Failure> {
+    print(&json(value))
+}
+
+/// A value as indented JSON.
+pub(super) fn json(value: &impl Serialize) -> String {
     let text = serde_json::to_string_pretty(value);
-    print(&(text.expect("plain data with string keys always serializes") + "\n"))
-}
-
-/// Ends a command that the daemon has accepted.
-pub(super) fn accepted(accepted: &Accepted) -> Result<u8, ClientError> {
-    note(&accepted.message);
-    Ok(exit::OK)
-}
-
-/// Tells a person why a command failed.
-pub(super) fn error(why: &impl Display) {
-    note(&format!("error: {why}"));
-}
-
-/// Shows what is wrong with a configuration.
-pub(super) fn load_error(error: &LoadError) {
-    if let LoadError::Wrong(wrong) = error {
-        let colour = may_colour(&io::stderr());
-        let text = wrong.render(if colour { Color::Ansi } else { Color::Plain });
-        note(text.trim_end());
-    } else {
-        note(&format!("error: failed to {error}"));
-    }
+    text.expect("plain data with string keys always serializes") + "\n"
 }
 
 /// How a result for people looks on standard output.

@@ -3,21 +3,19 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use clap::Args;
 use serde::Serialize;
 
 use super::check::DEFAULT_FILE;
-use super::client::ClientError;
+use super::out::{Ended, Failure};
 use super::{exit, out};
 use crate::clock::Clock;
 use crate::history::{Since, parse_since};
 use crate::journal::{Piece, ScanError, journal_file, scan};
-use crate::load::{Directories, LoadError, state_dir, usual_state_dir};
+use crate::load::{Directories, state_dir, usual_state_dir};
 use crate::model::entry::Entry;
 use crate::model::time::Timestamp;
-use crate::render::Style;
 
 /// Where the journal is
 #[derive(Args, Clone, Debug, Default)]
@@ -30,66 +28,31 @@ pub(super) struct Place {
     state: Option<PathBuf>,
 }
 
-/// Why a command about the past has no answer.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum PastError {
-    /// The configuration cannot be read.
-    #[error("{0}")]
-    Config(#[from] LoadError),
-    /// The journal cannot be read.
-    #[error("{0}: {because}{hint}", because = because(.0), hint = hint(.0))]
-    Journal(#[from] ScanError),
-    /// What is asked for is not there.
-    #[error("{0}")]
-    Unknown(String),
-    /// It cannot be printed.
-    #[error("print: {0}")]
-    Print(#[from] ClientError),
-}
-
-fn because(error: &ScanError) -> String {
-    match error {
-        ScanError::Io { source, .. } => source.to_string(),
-        ScanError::Broken { source, .. } => source.to_string(),
+impl From<ScanError> for Failure {
+    fn from(error: ScanError) -> Self {
+        let (because, hint) = match &error {
+            ScanError::Broken { source, .. } => (
+                source.to_string(),
+                "\nhint: `rollguard journal verify` says what can still be trusted",
+            ),
+            ScanError::Io { source, .. } => {
+                let hint = if source.kind() == io::ErrorKind::NotFound {
+                    "\nhint: another state directory? `--state DIR`"
+                } else if source.kind() == io::ErrorKind::PermissionDenied {
+                    "\nhint: only root and the daemon may read it"
+                } else {
+                    ""
+                };
+                (source.to_string(), hint)
+            }
+        };
+        Self::failed(format_args!("failed to {error}: {because}{hint}"))
     }
-}
-
-fn hint(error: &ScanError) -> &'static str {
-    let kind = match error {
-        ScanError::Io { source, .. } => source.kind(),
-        ScanError::Broken { .. } => {
-            return "\nhint: `rollguard journal verify` says what can still be trusted";
-        }
-    };
-    if kind == io::ErrorKind::NotFound {
-        "\nhint: another state directory? `--state DIR`"
-    } else if kind == io::ErrorKind::PermissionDenied {
-        "\nhint: only root and the daemon may read it"
-    } else {
-        ""
-    }
-}
-
-impl PastError {
-    const fn exit_code(&self) -> u8 {
-        match self {
-            Self::Config(_) => exit::BAD_CONFIG,
-            Self::Journal(_) | Self::Unknown(_) | Self::Print(_) => exit::FAILED,
-        }
-    }
-}
-
-/// Ends a command.
-pub(super) fn ended(result: Result<u8, PastError>) -> ExitCode {
-    ExitCode::from(result.unwrap_or_else(|error| {
-        out::note(&format!("error: failed to {error}"));
-        error.exit_code()
-    }))
 }
 
 impl Place {
     /// The journal's path.
-    pub(super) fn journal(&self) -> Result<PathBuf, PastError> {
+    pub(super) fn journal(&self) -> Result<PathBuf, Failure> {
         let directories = Directories::from_environment();
         let usual = PathBuf::from(DEFAULT_FILE);
         let config = self.config.as_ref().or_else(|| usual.exists().then_some(&usual));
@@ -106,7 +69,7 @@ impl Place {
         &self,
         empty: impl Fn() -> T,
         take: impl Fn(&mut T, &Entry),
-    ) -> Result<T, PastError> {
+    ) -> Result<T, Failure> {
         let mut read = empty();
         scan(&self.journal()?, &mut |piece| {
             match piece {
@@ -130,19 +93,11 @@ pub(super) fn since_when(since: Option<Since>) -> Option<Timestamp> {
 }
 
 /// Prints a result.
-pub(super) fn print(text: &str) -> Result<u8, PastError> {
-    out::print(text)?;
-    Ok(exit::OK)
+pub(super) fn print(text: &str) -> Ended {
+    out::print(text).map(|()| exit::OK)
 }
 
 /// Prints a result as JSON.
-pub(super) fn print_json(value: &impl Serialize) -> Result<u8, PastError> {
-    let text = serde_json::to_string_pretty(value);
-    let text = text.expect("plain data with string keys always serializes");
-    print(&format!("{text}\n"))
-}
-
-/// How results for people look.
-pub(super) fn style() -> Style {
-    if out::may_colour(&io::stdout()) { Style::Health } else { Style::Plain }
+pub(super) fn print_json(value: &impl Serialize) -> Ended {
+    print(&out::json(value))
 }

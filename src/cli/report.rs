@@ -1,11 +1,10 @@
 //! `rollguard report`: the whole story of one deployment, from the journal.
 
-use std::process::ExitCode;
-
 use clap::Args;
 use serde::Serialize;
 
-use super::past::{PastError, Place, ended, print, print_json, style};
+use super::out::{Ended, Failure, style};
+use super::past::{Place, print, print_json};
 use crate::history::{Detail, Summary, Which};
 use crate::model::entry::Entry;
 use crate::model::name::DeploymentId;
@@ -53,11 +52,7 @@ struct ReportJson<'a> {
     left_out: usize,
 }
 
-pub(super) fn run(args: &ReportArgs) -> ExitCode {
-    ended(report(args))
-}
-
-fn report(args: &ReportArgs) -> Result<u8, PastError> {
+pub(super) fn run(args: &ReportArgs) -> Ended {
     let detail = args.place.read(|| Detail::new(args.which.clone()), Detail::apply)?;
     let Some(deployment) = detail.summary() else {
         return Err(unknown(&detail, &args.which));
@@ -76,9 +71,9 @@ fn report(args: &ReportArgs) -> Result<u8, PastError> {
     )
 }
 
-fn unknown(detail: &Detail, which: &Which) -> PastError {
+fn unknown(detail: &Detail, which: &Which) -> Failure {
     let Which::Id(id) = which else {
-        return PastError::Unknown("report: no deployment has begun".to_owned());
+        return Failure::failed("failed to report: no deployment has begun");
     };
     let near: Vec<String> = detail.nearest().iter().map(|id| format!("\n  {id}")).collect();
     let hint = match (near.is_empty(), detail.newest()) {
@@ -86,5 +81,7 @@ fn unknown(detail: &Detail, which: &Which) -> PastError {
         (true, Some(newest)) => format!("the newest is {newest}; see `rollguard history`"),
         (true, None) => "no deployment has begun".to_owned(),
     };
-    PastError::Unknown(format!("report: the journal has no deployment {id}\nhint: {hint}"))
+    Failure::failed(format_args!(
+        "failed to report: the journal has no deployment {id}\nhint: {hint}"
+    ))
 }

@@ -1,12 +1,11 @@
 //! `rollguard run`: the daemon, its logs and its exit codes.
 
-#![expect(clippy::print_stderr, reason = "what cannot be logged yet goes to standard error")]
 #![expect(clippy::disallowed_methods, reason = "asks how the service manager takes its logs")]
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
-use std::process::ExitCode;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
@@ -14,9 +13,11 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt};
 
 use super::check::DEFAULT_FILE;
+use super::client::with_runtime;
 use super::exit;
+use super::out::{Ended, Failure};
 use crate::config::Color;
-use crate::daemon::{self, DaemonError};
+use crate::daemon::{self, DaemonError, chain};
 use crate::load::LoadError;
 
 #[derive(Args)]
@@ -32,20 +33,16 @@ pub(super) struct RunArgs {
     #[arg(long, value_name = "FILE", default_value = DEFAULT_FILE)]
     config: PathBuf,
     /// How much is logged: error, warn, info, debug or trace
-    #[arg(long, value_enum, default_value = "info", hide_possible_values = true)]
-    log: LogLevel,
+    #[arg(long, value_parser = log_level(), default_value = "info", hide_possible_values = true)]
+    log: LevelFilter,
     /// How it is logged
     #[arg(long, value_enum, default_value = "text")]
     log_format: LogFormat,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-enum LogLevel {
-    Error,
-    Warn,
-    Info,
-    Debug,
-    Trace,
+fn log_level() -> impl TypedValueParser<Value = LevelFilter> {
+    PossibleValuesParser::new(["error", "warn", "info", "debug", "trace"])
+        .try_map(|level| level.parse::<LevelFilter>())
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -54,47 +51,22 @@ enum LogFormat {
     Json,
 }
 
-pub(super) fn run(args: &RunArgs) -> ExitCode {
+pub(super) fn run(args: &RunArgs) -> Ended {
     start_logs(args.log, args.log_format);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let ended = match runtime {
-        Ok(runtime) => {
-            let ended = runtime.block_on(daemon::run(&args.config));
-            // What may still run on the blocking pool, a name look-up, is not waited for.
-            runtime.shutdown_background();
-            ended
-        }
-        Err(error) => {
-            eprintln!("error: the runtime cannot start: {error}");
-            return ExitCode::from(exit::FAILED);
-        }
-    };
-    match ended {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(DaemonError::Config(error)) => {
-            if let LoadError::Wrong(diagnostics) = &error {
-                eprint!("{}", diagnostics.render(Color::Plain));
-            } else {
-                eprintln!("error: failed to {error}");
-            }
-            ExitCode::from(exit::BAD_CONFIG)
-        }
-        Err(error) => {
-            eprintln!("error: failed to {}", error.chain());
-            ExitCode::from(exit::FAILED)
-        }
-    }
+    with_runtime(async {
+        daemon::run(&args.config).await.map(|()| exit::OK).map_err(|error| match error {
+            DaemonError::Config(LoadError::Wrong(wrong)) => Failure {
+                code: exit::BAD_CONFIG,
+                text: wrong.render(Color::Plain).trim_end().to_owned(),
+            },
+            DaemonError::Config(error) => error.into(),
+            error => Failure::failed(format_args!("failed to {}", chain(&error))),
+        })
+    })
 }
 
 /// Logs go to standard error. The journal of systemd adds time and colour itself.
-fn start_logs(level: LogLevel, format: LogFormat) {
-    let level = match level {
-        LogLevel::Error => LevelFilter::ERROR,
-        LogLevel::Warn => LevelFilter::WARN,
-        LogLevel::Info => LevelFilter::INFO,
-        LogLevel::Debug => LevelFilter::DEBUG,
-        LogLevel::Trace => LevelFilter::TRACE,
-    };
+fn start_logs(level: LevelFilter, format: LogFormat) {
     let filter = Targets::new().with_target("rollguard", level).with_default(LevelFilter::WARN);
     let journald = std::env::var_os("JOURNAL_STREAM").is_some();
     let ansi = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();

@@ -2,7 +2,6 @@
 //! prints is made of src/config/language.toml, which the reader of these files reads by, too.
 
 use std::io::Write;
-use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 
@@ -48,9 +47,6 @@ impl SchemaFile {
 }
 
 /// Runs the command.
-pub(super) fn run(args: &SchemaArgs) -> ExitCode {
-    match std::io::stdout().write_all(args.file.schema().as_bytes()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(_) => ExitCode::FAILURE,
-    }
+pub(super) fn run(args: &SchemaArgs) -> u8 {
+    u8::from(std::io::stdout().write_all(args.file.schema().as_bytes()).is_err())
 }

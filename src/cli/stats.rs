@@ -1,11 +1,10 @@
 //! `rollguard stats`: how well deployments went, from the journal.
 
-use std::process::ExitCode;
-
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
-use super::past::{PastError, Place, ended, print, print_json, since, since_when};
+use super::out::Ended;
+use super::past::{Place, print, print_json, since, since_when};
 use crate::clock::Clock;
 use crate::engine::durable::drills::DrillStatus;
 use crate::history::{By, Figures, Filter, Index, MAX_KEPT, Period, Since, Stats, Summary, stats};
@@ -59,11 +58,7 @@ struct StatsJson<'a> {
     periods: &'a [Period],
 }
 
-pub(super) fn run(args: &StatsArgs) -> ExitCode {
-    ended(figures(args))
-}
-
-fn figures(args: &StatsArgs) -> Result<u8, PastError> {
+pub(super) fn run(args: &StatsArgs) -> Ended {
     let since = since_when(args.since);
     let filter = Filter { since, deployment: None, service: args.service.clone() };
     let book = args.place.read(|| Index::new(filter.clone(), MAX_KEPT), Index::apply)?;

@@ -2,7 +2,8 @@
 
 use clap::Args;
 
-use super::client::{ClientError, Daemon};
+use super::client::Daemon;
+use super::out::Ended;
 use super::{exit, out};
 use crate::render;
 
@@ -17,7 +18,7 @@ pub(super) struct StatusArgs {
     daemon: Daemon,
 }
 
-pub(super) async fn run(args: StatusArgs) -> Result<u8, ClientError> {
+pub(super) async fn run(args: StatusArgs) -> Ended {
     let status = args.daemon.client().status().await?;
     if args.json {
         out::print_json(&status)?;

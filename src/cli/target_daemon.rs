@@ -1,12 +1,10 @@
 //! The daemon that a command is about: the one of a configuration, unless its socket is named.
 
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use clap::Args;
 
 use super::check::DEFAULT_FILE;
-use super::{exit, out};
 use crate::load::{LoadError, Loaded, load};
 
 /// A configuration and its daemon
@@ -21,14 +19,6 @@ pub(super) struct TargetDaemon {
 }
 
 impl TargetDaemon {
-    /// The configuration.
-    ///
-    /// # Errors
-    /// It is not in order.
-    pub(super) fn load(&self) -> Result<Loaded, LoadError> {
-        load(&self.config)
-    }
-
     /// The socket of its daemon.
     pub(super) fn socket_of(&self, loaded: &Loaded) -> PathBuf {
         self.control.clone().unwrap_or_else(|| loaded.places.control.clone())
@@ -41,13 +31,7 @@ impl TargetDaemon {
     pub(super) fn socket(&self) -> Result<PathBuf, LoadError> {
         match &self.control {
             Some(socket) => Ok(socket.clone()),
-            None => self.load().map(|loaded| loaded.places.control),
+            None => load(&self.config).map(|loaded| loaded.places.control),
         }
     }
-}
-
-/// Ends a command whose configuration is not in order.
-pub(super) fn bad_config(error: &LoadError) -> ExitCode {
-    out::load_error(error);
-    ExitCode::from(exit::BAD_CONFIG)
 }

@@ -5,12 +5,12 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
 
+use super::out::{Ended, Failure};
 use super::{exit, out};
 use crate::load::{LoadError, load_tests, test_files};
 use crate::render;
@@ -81,20 +81,22 @@ struct FileSummary<'r> {
     tests: &'r [CaseResult],
 }
 
-pub(super) fn run(args: &TestArgs) -> ExitCode {
+pub(super) fn run(args: &TestArgs) -> Ended {
     let (results, unusable) = results(&args.files);
     let all = || results.iter().flat_map(|(_, results)| results);
     let failed = all().filter(|result| !result.has_passed()).count();
     let passed = all().count() - failed;
     let text =
         if args.json { json(&results, passed, failed) } else { text(&results, passed, failed) };
-    let written = args.junit.as_deref().map_or(Ok(()), |path| write(path, &results));
-    let printed = written.and_then(|()| out::print(&text).map_err(|error| error.to_string()));
-    if let Err(error) = printed {
-        out::error(&error);
-        return ExitCode::from(exit::FAILED);
+    if let Some(path) = &args.junit {
+        let written = File::create(path)
+            .and_then(|mut file| file.write_all(render::junit(&results).as_bytes()));
+        written.map_err(|error| {
+            Failure::failed(format_args!("failed to write {}: {error}", path.display()))
+        })?;
     }
-    ExitCode::from(match (unusable, failed) {
+    out::print(&text)?;
+    Ok(match (unusable, failed) {
         (true, _) => exit::BAD_CONFIG,
         (false, 0) => exit::OK,
         (false, _) => exit::FAILED,
@@ -105,7 +107,7 @@ pub(super) fn run(args: &TestArgs) -> ExitCode {
 fn results(paths: &[PathBuf]) -> (Vec<(String, Vec<CaseResult>)>, bool) {
     let (mut results, mut unusable) = (Vec::new(), false);
     let mut complain = |error: LoadError| {
-        out::load_error(&error);
+        out::note(&Failure::from(error).text);
         unusable = true;
     };
     for path in paths {
@@ -127,12 +129,5 @@ fn text(results: &[(String, Vec<CaseResult>)], passed: usize, failed: usize) -> 
 
 fn json(results: &[(String, Vec<CaseResult>)], passed: usize, failed: usize) -> String {
     let files = results.iter().map(|(file, tests)| FileSummary { file, tests }).collect();
-    let text = serde_json::to_string_pretty(&TestSummary { passed, failed, files });
-    text.expect("plain data with string keys always serializes") + "\n"
-}
-
-fn write(path: &Path, results: &[(String, Vec<CaseResult>)]) -> Result<(), String> {
-    let written =
-        File::create(path).and_then(|mut file| file.write_all(render::junit(results).as_bytes()));
-    written.map_err(|error| format!("failed to write {}: {error}", path.display()))
+    out::json(&TestSummary { passed, failed, files })
 }

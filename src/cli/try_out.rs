@@ -3,13 +3,13 @@
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
 
 use super::check::DEFAULT_FILE;
-use super::client::{ClientError, with_runtime};
+use super::client::with_runtime;
+use super::out::{Ended, Failure};
 use super::try_watch::{Tell, TrySamples, watch};
 use super::{exit, out};
 use crate::clock::Clock;
@@ -71,53 +71,34 @@ pub(super) struct TryArgs {
     json: bool,
 }
 
-/// Why there is nothing to try.
-enum Unusable {
-    /// The configuration.
-    Config(LoadError),
-    /// The command line.
-    Usage(String),
-}
-
-impl From<LoadError> for Unusable {
-    fn from(error: LoadError) -> Self {
-        Self::Config(error)
-    }
-}
-
-pub(super) fn run(args: &TryArgs) -> ExitCode {
-    match plan(args) {
-        Ok(plan) => with_runtime(try_out(plan, args)),
-        Err(Unusable::Usage(what)) => {
-            out::error(&what);
-            ExitCode::from(exit::USAGE)
-        }
-        Err(Unusable::Config(error)) => {
-            out::load_error(&error);
-            let wrong = matches!(error, LoadError::Wrong(_));
-            if !wrong && args.files.is_empty() && args.config.is_none() {
-                out::note("hint: `--config FILE`, or `--url URL` with rules files alone");
-            }
-            ExitCode::from(exit::BAD_CONFIG)
-        }
-    }
+pub(super) fn run(args: &TryArgs) -> Ended {
+    with_runtime(try_out(plan(args)?, args))
 }
 
 /// What is to be tried.
-fn plan(args: &TryArgs) -> Result<Plan, Unusable> {
+fn plan(args: &TryArgs) -> Result<Plan, Failure> {
     if let Some(url) = &args.url {
         let name = TargetName::new(PAGE).expect("a constant that is a name");
         let page = target_at(name, url);
-        let page = page.map_err(|why| Unusable::Usage(format!("--url {url}: {why}")))?;
+        let page =
+            page.map_err(|why| Failure::new(exit::USAGE, format_args!("--url {url}: {why}")))?;
         return on_one_page(&args.files, page);
     }
     let (config, files) = sorted(args)?;
-    let plan = load(&config)?.plan;
+    let plan = load(&config).map(|loaded| loaded.plan).map_err(|error| {
+        let unnamed = args.files.is_empty() && args.config.is_none();
+        let hinted = unnamed && !matches!(error, LoadError::Wrong(_));
+        let mut failure = Failure::from(error);
+        if hinted {
+            failure.text += "\nhint: `--config FILE`, or `--url URL` with rules files alone";
+        }
+        failure
+    })?;
     if files.is_empty() { Ok(plan) } else { Ok(load_rules_for(&files, &plan.targets)?) }
 }
 
 /// Which of the named files is the configuration.
-fn sorted(args: &TryArgs) -> Result<(PathBuf, Vec<PathBuf>), Unusable> {
+fn sorted(args: &TryArgs) -> Result<(PathBuf, Vec<PathBuf>), Failure> {
     let (mut config, mut rules) = (args.config.clone(), Vec::new());
     for file in &args.files {
         if !is_main_file(file)? {
@@ -125,14 +106,15 @@ fn sorted(args: &TryArgs) -> Result<(PathBuf, Vec<PathBuf>), Unusable> {
         } else if config.is_none() {
             config = Some(file.clone());
         } else {
-            return Err(Unusable::Usage(format!("{} is a second configuration", file.display())));
+            let why = format!("{} is a second configuration", file.display());
+            return Err(Failure::new(exit::USAGE, why));
         }
     }
     Ok((config.unwrap_or_else(|| Path::new(DEFAULT_FILE).to_owned()), rules))
 }
 
 /// Rules files on a page that no configuration names: whatever target they ask for, this is it.
-fn on_one_page(files: &[PathBuf], page: Target) -> Result<Plan, Unusable> {
+fn on_one_page(files: &[PathBuf], page: Target) -> Result<Plan, Failure> {
     let mut plan = load_rules_for(files, &[])?;
     for signal in &mut plan.signals {
         if let SignalKind::Up(target) = &mut signal.kind {
@@ -146,9 +128,10 @@ fn on_one_page(files: &[PathBuf], page: Target) -> Result<Plan, Unusable> {
     Ok(plan)
 }
 
-async fn try_out(plan: Plan, args: &TryArgs) -> Result<u8, ClientError> {
+async fn try_out(plan: Plan, args: &TryArgs) -> Ended {
     let clock = Clock::start();
-    let failed = |error| ClientError::Failed(format!("interrupts cannot be listened for: {error}"));
+    let failed =
+        |error| Failure::failed(format_args!("interrupts cannot be listened for: {error}"));
     let terminal = std::io::stderr().is_terminal();
     let tell = if terminal && !args.json { Tell::Person } else { Tell::Nobody };
     let TrySamples { evaluator, targets, pages } =

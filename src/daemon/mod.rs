@@ -9,3 +9,4 @@ mod signals;
 mod supervisor;
 
 pub(crate) use run::{DaemonError, run};
+pub(crate) use shell::chain;

@@ -453,10 +453,3 @@ fn summary(error: &LoadError) -> (usize, String) {
     let LoadError::Wrong(diagnostics) = error else { return (1, chain(error)) };
     (diagnostics.count(DiagnosticLevel::Error), diagnostics.first_error().unwrap_or_default())
 }
-
-impl DaemonError {
-    /// The error and its causes.
-    pub(crate) fn chain(&self) -> String {
-        chain(self)
-    }
-}

@@ -22,7 +22,8 @@ pub const MIN_PAUSE: Duration = Duration::from_secs(1);
 pub const MAX_REASON: usize = 1000;
 
 /// Something asked of the guard.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Command {
     /// Guard a deployment from now on.
     Begin {
@@ -96,7 +97,7 @@ pub enum Command {
 }
 
 /// On what terms a deployment begins.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Terms {
     /// There is no way back from it that is safe without a person: it is not rolled back
     /// automatically.
@@ -106,7 +107,7 @@ pub struct Terms {
 }
 
 /// Whether a person insists on what the guard warns of.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Force {
     /// No.
     #[default]

@@ -27,21 +27,21 @@ const PAUSE: Duration = Duration::from_millis(100);
 const MAX_HEAD: usize = 16 * 1024;
 
 /// What one side of the daemon answers with.
-pub(super) type Reply = Response<Full<Bytes>>;
+pub(crate) type Reply = Response<Full<Bytes>>;
 
 /// What clients may take.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Limits {
+pub(crate) struct Limits {
     /// How many are served at once.
-    pub(super) clients: usize,
+    pub(crate) clients: usize,
     /// How long the head of a request may take.
-    pub(super) head: Duration,
+    pub(crate) head: Duration,
     /// How long a connection may live; `None`: as long as the client likes.
-    pub(super) connection: Option<Duration>,
+    pub(crate) connection: Option<Duration>,
 }
 
 /// Something that connections come from.
-pub(super) trait Listener: Send + 'static {
+pub(crate) trait Listener: Send + 'static {
     type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
 
     fn next(&self) -> impl Future<Output = io::Result<Self::Stream>> + Send;
@@ -64,7 +64,7 @@ impl Listener for TcpListener {
 }
 
 /// Accepts connections for ever. `connected` sees each of them and gives what answers its requests.
-pub(super) async fn accept<L, A, F>(
+pub(crate) async fn accept<L, A, F>(
     listener: L,
     limits: Limits,
     clock: Clock,
@@ -119,7 +119,7 @@ where
 }
 
 /// A reply with a body of this type.
-pub(super) fn reply(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Reply {
+pub(crate) fn reply(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Reply {
     let mut reply = Response::new(Full::new(body.into()));
     *reply.status_mut() = status;
     reply.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));

@@ -12,17 +12,13 @@ use std::time::Duration;
 
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
-use hyper::{Request, StatusCode};
+use hyper::{Method, Request, StatusCode};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::accept::{Limits, Reply, accept, reply};
-use super::api::{
-    ApproveRequest, BeginRequest, CommandRequest, DenyRequest, DrillRequest, EndRequest, Endpoint,
-    ErrorBody, LONGEST_WAIT, PauseRequest, ResumeRequest, RollbackRequest, StageRequest, Status,
-};
+use super::api::{self, ErrorBody, LONGEST_WAIT, Status};
 use crate::clock::Clock;
 use crate::engine::command::{Accepted, Command, Rejection};
 use crate::engine::durable::drills::DrillStatus;
@@ -146,24 +142,16 @@ struct ControlServer {
 impl ControlServer {
     async fn answer(&self, request: Request<Incoming>, caller: Option<Caller>) -> Reply {
         let (parts, body) = request.into_parts();
-        let path = parts.uri.path();
-        let Some(endpoint) = Endpoint::at(&parts.method, path) else {
-            return problem(StatusCode::NOT_FOUND, format!("nothing at {path}"));
-        };
-        match endpoint {
-            Endpoint::Status => self.show(ControlRequest::Status).await,
-            Endpoint::LastDrill => self.show(ControlRequest::LastDrill).await,
-            Endpoint::Doctor => self.show(ControlRequest::Doctor).await,
-            Endpoint::Wait => self.wait(parts.uri.query().unwrap_or_default()).await,
-            Endpoint::Begin => self.command::<BeginRequest>(body, caller).await,
-            Endpoint::Stage => self.command::<StageRequest>(body, caller).await,
-            Endpoint::End => self.command::<EndRequest>(body, caller).await,
-            Endpoint::Rollback => self.command::<RollbackRequest>(body, caller).await,
-            Endpoint::Drill => self.command::<DrillRequest>(body, caller).await,
-            Endpoint::Approve => self.command::<ApproveRequest>(body, caller).await,
-            Endpoint::Deny => self.command::<DenyRequest>(body, caller).await,
-            Endpoint::Pause => self.command::<PauseRequest>(body, caller).await,
-            Endpoint::Resume => self.command::<ResumeRequest>(body, caller).await,
+        match (parts.method, parts.uri.path()) {
+            (Method::GET, api::STATUS) => self.show(ControlRequest::Status).await,
+            (Method::GET, api::DRILL) => self.show(ControlRequest::LastDrill).await,
+            (Method::GET, api::DOCTOR) => self.show(ControlRequest::Doctor).await,
+            (Method::GET, api::WAIT) => self.wait(parts.uri.query().unwrap_or_default()).await,
+            (Method::POST, api::COMMANDS) => match read(body).await {
+                Ok(command) => self.act(command, caller).await,
+                Err(why) => problem(StatusCode::BAD_REQUEST, why),
+            },
+            (_, path) => problem(StatusCode::NOT_FOUND, format!("nothing at {path}")),
         }
     }
 
@@ -179,13 +167,6 @@ impl ControlServer {
         request: impl FnOnce(Answerer<T>) -> ControlRequest,
     ) -> Reply {
         self.ask(request).await.map_or_else(stopping, |answer| json(StatusCode::OK, &answer))
-    }
-
-    async fn command<R: CommandRequest>(&self, body: Incoming, caller: Option<Caller>) -> Reply {
-        match read::<R>(body).await {
-            Ok(request) => self.act(request.into(), caller).await,
-            Err(why) => problem(StatusCode::BAD_REQUEST, why),
-        }
     }
 
     /// Only whoever the journal can name may act.
@@ -254,7 +235,7 @@ impl ControlServer {
     }
 }
 
-async fn read<T: DeserializeOwned>(body: Incoming) -> Result<T, String> {
+async fn read(body: Incoming) -> Result<Command, String> {
     let body = Limited::new(body, MAX_BODY).collect().await;
     let body = body.map_err(|error| format!("the body cannot be read: {error}"))?;
     serde_json::from_slice(&body.to_bytes()).map_err(|error| format!("not as expected: {error}"))

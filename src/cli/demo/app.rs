@@ -3,31 +3,29 @@
 //! whoever started it does.
 
 use std::collections::BTreeMap;
-use std::convert::Infallible;
 use std::fmt::Write;
-use std::io::{self, Read};
+use std::io;
 use std::net::Ipv4Addr;
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
 use clap::Args;
-use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper::{Request, Response, StatusCode};
-use hyper_util::rt::TokioIo;
+use hyper::{Request, StatusCode};
+use tokio::io::AsyncReadExt;
+use tokio::net::unix::pipe;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, oneshot};
 
 use super::directory::{Release, write};
-use crate::cli::client::ClientError;
 use crate::cli::exit;
+use crate::cli::out::{Ended, Failure};
 use crate::clock::Clock;
+use crate::serve::accept::{Limits, Reply, accept, reply};
 
-/// Connections at a time: the demo's load, its guard and a curious person.
-const MAX_CLIENTS: usize = 256;
+/// The demo's load, its guard and a curious person.
+const LIMITS: Limits = Limits { clients: 256, head: Duration::from_secs(30), connection: None };
 
 /// Upper bounds of the histogram's buckets, in seconds.
 const BOUNDS: [f64; 10] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0];
@@ -47,47 +45,32 @@ pub(in crate::cli) struct AppArgs {
 }
 
 /// Runs the app until its standard input ends.
-pub(in crate::cli) async fn run(args: AppArgs) -> Result<u8, ClientError> {
-    let served = serve(args).await;
-    served.map_err(|error| ClientError::Failed(format!("the app cannot serve: {error}")))?;
-    Ok(exit::OK)
+pub(in crate::cli) async fn run(args: AppArgs) -> Ended {
+    let served = serve(args).await.map(|()| exit::OK);
+    served.map_err(|error| Failure::failed(format_args!("the app cannot serve: {error}")))
 }
 
 async fn serve(args: AppArgs) -> io::Result<()> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     write(&args.port_file, &listener.local_addr()?.port().to_string())?;
     let clock = Clock::start();
-    let counts = Mutex::new(RequestCounts::default());
-    let app = Arc::new(App { root: args.root, clock, counts });
-    let places = Arc::new(Semaphore::new(MAX_CLIENTS));
-    let mut parent_gone = parent_gone()?;
-    loop {
-        let Ok(place) = places.clone().acquire_owned().await else { return Ok(()) };
-        tokio::select! {
-            accepted = listener.accept() => {
-                let (stream, _) = accepted?;
-                let app = app.clone();
-                tokio::spawn(async move {
-                    app.converse(stream).await;
-                    drop(place);
-                });
-            }
-            _ = &mut parent_gone => return Ok(()),
+    let app = Arc::new(App { root: args.root, clock, counts: Mutex::default() });
+    let serving = accept(listener, LIMITS, clock, move |_: &TcpStream| {
+        let app = app.clone();
+        move |request| {
+            let app = app.clone();
+            async move { app.answer(&request).await }
         }
+    });
+    // It ends when the other end of it dies; the system sees to that.
+    let mut stdin = pipe::Receiver::from_owned_fd(io::stdin().as_fd().try_clone_to_owned()?)?;
+    let parent_gone =
+        async { while stdin.read(&mut [0; 64]).await.is_ok_and(|count| count > 0) {} };
+    tokio::select! {
+        () = serving => {}
+        () = parent_gone => {}
     }
-}
-
-/// Resolves when standard input ends, which the system sees to when the other end of it dies.
-fn parent_gone() -> io::Result<oneshot::Receiver<()>> {
-    let (gone, waiting) = oneshot::channel();
-    // A thread of its own, because reading blocks; it ends with the process.
-    std::thread::Builder::new().name("parent".to_owned()).spawn(move || {
-        let mut stdin = io::stdin();
-        let mut ignored = [0; 64];
-        while stdin.read(&mut ignored).is_ok_and(|count| count > 0) {}
-        drop(gone);
-    })?;
-    Ok(waiting)
+    Ok(())
 }
 
 struct App {
@@ -111,16 +94,7 @@ struct RequestCounts {
 }
 
 impl App {
-    async fn converse(&self, stream: TcpStream) {
-        let service =
-            service_fn(|request| async move { Ok::<_, Infallible>(self.answer(&request).await) });
-        let io = TokioIo::new(stream);
-        let connection = hyper::server::conn::http1::Builder::new().serve_connection(io, service);
-        // Whatever ends it, there is nobody to tell.
-        drop(connection.await);
-    }
-
-    async fn answer(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+    async fn answer(&self, request: &Request<Incoming>) -> Reply {
         match request.uri().path() {
             "/" => self.work().await,
             "/metrics" => respond(StatusCode::OK, self.metrics()),
@@ -136,7 +110,7 @@ impl App {
     }
 
     /// What users come for, in the way of the current release.
-    async fn work(&self) -> Response<Full<Bytes>> {
+    async fn work(&self) -> Reply {
         let begun = self.clock.now();
         let (status, text) = match Release::current(&self.root) {
             Ok(release) => {
@@ -210,10 +184,8 @@ impl RequestCounts {
     }
 }
 
-fn respond(status: StatusCode, text: String) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(Bytes::from(text)));
-    *response.status_mut() = status;
-    response
+fn respond(status: StatusCode, text: String) -> Reply {
+    reply(status, "text/plain; charset=utf-8", text)
 }
 
 #[cfg(test)]

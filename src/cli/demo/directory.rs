@@ -36,31 +36,21 @@ impl Release {
     }
 }
 
-/// Programs that the demo and its hook call: they make links and move them.
-#[derive(Clone, Debug)]
-pub(super) struct Programs {
-    pub(super) ln: PathBuf,
-    pub(super) mv: PathBuf,
-}
-
-impl Programs {
-    /// Looks them up as a shell would.
-    pub(super) fn find() -> io::Result<Self> {
-        let path = std::env::var_os("PATH").unwrap_or_else(|| "/usr/bin:/bin".into());
-        let find = |name: &str| {
-            let all = std::env::split_paths(&path).filter(|directory| directory.is_absolute());
-            let found = all.map(|directory| directory.join(name)).find(|file| file.is_file());
-            let absent = || io::Error::other(format!("`{name}` is not in PATH"));
-            found.ok_or_else(absent)
-        };
-        Ok(Self { ln: find("ln")?, mv: find("mv")? })
-    }
+/// Programs that the hook calls, looked up as a shell would.
+pub(super) fn programs() -> io::Result<[PathBuf; 2]> {
+    let path = std::env::var_os("PATH").unwrap_or_else(|| "/usr/bin:/bin".into());
+    let find = |name: &str| {
+        let all = std::env::split_paths(&path).filter(|directory| directory.is_absolute());
+        let found = all.map(|directory| directory.join(name)).find(|file| file.is_file());
+        found.ok_or_else(|| io::Error::other(format!("`{name}` is not in PATH")))
+    };
+    Ok([find("ln")?, find("mv")?])
 }
 
 /// The demo's directory.
 #[derive(Clone, Debug)]
 pub(super) struct DemoDirectory {
-    root: PathBuf,
+    pub(super) root: PathBuf,
 }
 
 impl DemoDirectory {
@@ -69,79 +59,56 @@ impl DemoDirectory {
         let directory = Self { root: fresh_directory(&std::env::temp_dir())? };
         for release in releases {
             let text = serde_json::to_string_pretty(release)? + "\n";
-            let of_release = directory.root.join("releases").join(&release.version);
+            let of_release = directory.at("releases").join(&release.version);
             directory.write(&of_release.join(RELEASE_FILE), &text)?;
         }
-        let first = Path::new("releases").join(&releases[0].version);
-        symlink(first, directory.current())?;
+        directory.switch_to(&releases[0])?;
         Ok(directory)
     }
 
+    /// What a pipeline does to switch to a release: a link made aside and moved into its place.
+    pub(super) fn switch_to(&self, release: &Release) -> io::Result<()> {
+        symlink(Path::new("releases").join(&release.version), self.at(".current.new"))?;
+        std::fs::rename(self.at(".current.new"), self.at("current"))
+    }
+
     /// Writes the configuration for an app on this port.
-    pub(super) fn configure(&self, port: u16, programs: &Programs) -> io::Result<()> {
+    pub(super) fn configure(&self, port: u16, [ln, mv]: [PathBuf; 2]) -> io::Result<()> {
         let app = format!("http://127.0.0.1:{port}");
         let path = |path: PathBuf| path.display().to_string();
         let values = [
-            ("@STATE@", path(self.state())),
-            ("@CONTROL@", path(self.control())),
+            ("@STATE@", path(self.at("state"))),
+            ("@CONTROL@", path(self.at("control"))),
             ("@METRICS@", format!("{app}/metrics")),
             ("@HEALTH@", format!("{app}/health")),
-            ("@LN@", path(programs.ln.clone())),
-            ("@MV@", path(programs.mv.clone())),
-            ("@NEXT@", path(self.next())),
-            ("@CURRENT@", path(self.current())),
+            ("@LN@", path(ln)),
+            ("@MV@", path(mv)),
+            ("@NEXT@", path(self.at(".current.new"))),
+            ("@CURRENT@", path(self.at("current"))),
         ];
         let text = include_str!("rollguard.toml").to_owned();
         let text =
             values.iter().fold(text, |text, (name, value)| text.replace(name, &string(value)));
         self.write(&self.config(), &text)?;
-        self.write(&self.root.join("rules.d/http.toml"), include_str!("http.toml"))
+        self.write(&self.at("rules.d/http.toml"), include_str!("http.toml"))
     }
 
-    pub(super) fn root(&self) -> &Path {
-        &self.root
-    }
-
-    /// The link to the release that answers.
-    pub(super) fn current(&self) -> PathBuf {
-        self.root.join("current")
-    }
-
-    /// Where the next link is made before it takes that one's place.
-    pub(super) fn next(&self) -> PathBuf {
-        self.root.join(".current.new")
+    /// What is called so in it.
+    pub(super) fn at(&self, name: &str) -> PathBuf {
+        self.root.join(name)
     }
 
     pub(super) fn config(&self) -> PathBuf {
-        self.root.join("rollguard.toml")
-    }
-
-    /// The daemon's control socket.
-    pub(super) fn control(&self) -> PathBuf {
-        self.root.join("control")
-    }
-
-    /// The file in which the app says its port.
-    pub(super) fn port_file(&self) -> PathBuf {
-        self.root.join("port")
+        self.at("rollguard.toml")
     }
 
     /// The report of a deployment.
     pub(super) fn report(&self, deployment: &str) -> PathBuf {
-        reports_dir(&self.state()).join(format!("{deployment}.md"))
+        reports_dir(&self.at("state")).join(format!("{deployment}.md"))
     }
 
     pub(super) fn journal(&self) -> PathBuf {
-        journal_file(&self.state())
-    }
-
-    /// The file for what a child prints.
-    pub(super) fn log(&self, name: &str) -> PathBuf {
-        self.root.join(format!("{name}.log"))
-    }
-
-    fn state(&self) -> PathBuf {
-        self.root.join("state")
+        journal_file(&self.at("state"))
     }
 
     fn write(&self, path: &Path, text: &str) -> io::Result<()> {

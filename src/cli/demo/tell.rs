@@ -1,6 +1,7 @@
 //! Tells the story as it happens: a line for people or a JSON object for programs. Lines are never
 //! wider than a terminal and never move the cursor.
 
+use std::fmt::Display;
 use std::io::{self, Write};
 
 use serde::Serialize;
@@ -107,27 +108,17 @@ struct Stamped<'a> {
     event: &'a DemoEvent,
 }
 
-/// Standard output, told what happens.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Teller {
-    format: OutputFormat,
-}
-
-impl Teller {
-    pub(super) const fn new(format: OutputFormat) -> Self {
-        Self { format }
-    }
-
+impl OutputFormat {
     /// Tells one thing; `offset_ms` is the time since the new release was there.
     pub(super) fn tell(self, offset_ms: Option<i64>, event: &DemoEvent) -> io::Result<()> {
-        let text: String = match self.format {
-            OutputFormat::Json => serde_json::to_string(&Stamped { offset_ms, event })? + "\n",
-            OutputFormat::Text(style) => {
+        let text: String = match self {
+            Self::Json => serde_json::to_string(&Stamped { offset_ms, event })? + "\n",
+            Self::Text(style) => {
                 let lines = lines(style, offset_ms, event);
                 lines.into_iter().map(|line| line + "\n").collect()
             }
         };
-        let for_people = matches!(self.format, OutputFormat::Text(_));
+        let for_people = matches!(self, Self::Text(_));
         let mut out: Box<dyn Write> = if for_people && matches!(event, DemoEvent::Failed { .. }) {
             Box::new(io::stderr().lock())
         } else {
@@ -136,6 +127,11 @@ impl Teller {
         out.write_all(text.as_bytes())?;
         out.flush()
     }
+}
+
+/// Puts what failed before its reason, for `map_err`.
+pub(super) fn failed<E: Display>(what: &'static str) -> impl Fn(E) -> String {
+    move |why| format!("{what}: {why}")
 }
 
 fn lines(style: Style, offset_ms: Option<i64>, event: &DemoEvent) -> Vec<String> {

@@ -4,8 +4,7 @@
 use std::time::Duration;
 
 use super::directory::DemoDirectory;
-use super::error::{DemoError, failed};
-use super::tell::{DemoEvent, GuardReading, Teller};
+use super::tell::{DemoEvent, GuardReading, OutputFormat, failed};
 use crate::cli::client::Client;
 use crate::clock::Clock;
 use crate::engine::view::snapshot::{GuardState, RuleStatus, Snapshot};
@@ -28,10 +27,10 @@ const BESIDE: &str = "p95";
 
 /// Looks at the guard, and tells what is new.
 pub(super) struct GuardWatch {
-    client: Client,
+    pub(super) client: Client,
     directory: DemoDirectory,
     clock: Clock,
-    teller: Teller,
+    teller: OutputFormat,
     /// When the new release was there.
     deployed: Option<Timestamp>,
     /// Entries that were told.
@@ -43,9 +42,9 @@ pub(super) struct GuardWatch {
 }
 
 impl GuardWatch {
-    pub(super) fn new(directory: &DemoDirectory, clock: Clock, teller: Teller) -> Self {
+    pub(super) fn new(directory: &DemoDirectory, clock: Clock, teller: OutputFormat) -> Self {
         Self {
-            client: Client::new(&directory.control()),
+            client: Client::new(&directory.at("control")),
             directory: directory.clone(),
             clock,
             teller,
@@ -57,18 +56,13 @@ impl GuardWatch {
         }
     }
 
-    /// The daemon's control socket.
-    pub(super) const fn client(&self) -> &Client {
-        &self.client
-    }
-
     /// The new release is there from now on; offsets count from here.
     pub(super) fn deployed(&mut self) -> Timestamp {
         *self.deployed.insert(self.clock.wall())
     }
 
     /// Tells something that happened at a time.
-    pub(super) fn tell_at(&mut self, at: Timestamp, event: &DemoEvent) -> Result<(), DemoError> {
+    pub(super) fn tell_at(&mut self, at: Timestamp, event: &DemoEvent) -> Result<(), String> {
         // What a scrape saw is known a moment after other things were told.
         let at = self.told.map_or(at, |told| told.max(at));
         self.told = Some(at);
@@ -77,7 +71,7 @@ impl GuardWatch {
     }
 
     /// Tells something that happens now.
-    pub(super) fn tell(&mut self, event: &DemoEvent) -> Result<(), DemoError> {
+    pub(super) fn tell(&mut self, event: &DemoEvent) -> Result<(), String> {
         self.tell_at(self.clock.wall(), event)
     }
 
@@ -95,7 +89,7 @@ impl GuardWatch {
     }
 
     /// Looks and tells for a while.
-    pub(super) async fn look_for(&mut self, span: Duration) -> Result<(), DemoError> {
+    pub(super) async fn look_for(&mut self, span: Duration) -> Result<(), String> {
         let end = self.clock.now().after(span);
         while self.clock.now() < end {
             self.look().await?;
@@ -105,7 +99,7 @@ impl GuardWatch {
     }
 
     /// Looks and tells until the deployment will not change any more.
-    pub(super) async fn until_over(&mut self) -> Result<GuardState, DemoError> {
+    pub(super) async fn until_over(&mut self) -> Result<GuardState, String> {
         loop {
             let state = self.look().await?;
             if state.is_final() {
@@ -121,7 +115,7 @@ impl GuardWatch {
     }
 
     /// One look: what is new, in the order in which it happened.
-    async fn look(&mut self) -> Result<GuardState, DemoError> {
+    async fn look(&mut self) -> Result<GuardState, String> {
         let status = self.client.status().await;
         let snapshot = status.map_err(failed("ask the guard"))?.guard;
         let mut news = self.rules(&snapshot);
@@ -151,13 +145,13 @@ impl GuardWatch {
     }
 
     /// Entries that the journal has more than before.
-    fn entries(&mut self) -> Result<Vec<Timed>, DemoError> {
+    fn entries(&mut self) -> Result<Vec<Timed>, String> {
         let bytes = std::fs::read(self.directory.journal());
         let bytes = bytes.map_err(failed("read the journal"))?;
         let read = record::read(&bytes).map_err(failed("read the journal"))?;
         let new: Vec<Entry> = read.entries.into_iter().skip(self.entries.len()).collect();
         self.entries.extend(new.iter().cloned());
-        let root = format!("{}/", self.directory.root().display());
+        let root = format!("{}/", self.directory.root.display());
         let news = new.into_iter().map(|entry| {
             // The directory is told once and would fill every line.
             let text = render::event(&entry.event).replace(&root, "");
