@@ -23,7 +23,7 @@ use self::file::{Opened, Use, read};
 use self::search::{MAX_FILES, search};
 
 pub use self::search::{Hidden, Hides};
-pub use self::tests::{is_test_file, load_tests, test_files};
+pub use self::tests::{is_test_file, load_tests, same_file, test_files};
 
 /// Where the journal is kept unless the configuration or the service manager says otherwise.
 const DEFAULT_STATE: &str = "/var/lib/rollguard";

@@ -5,7 +5,7 @@
 //! text again must give exactly what was written.
 
 use std::collections::HashSet;
-use std::fmt::{self, Write};
+use std::fmt;
 
 /// One matcher of a selector, as text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,26 +48,26 @@ pub fn selector_literal(metric: &str, matchers: &[MatcherText]) -> String {
     format!("'{}'", selector(metric, matchers, ", ").replace('\'', "\\u0027"))
 }
 
-/// A quoted text of a selector.
-fn quoted(text: &str) -> String {
+/// A text in double quotes; `escape` writes what an editor does not show.
+fn in_quotes(text: &str, escape: impl Fn(char) -> String) -> String {
     let mut out = String::from("\"");
     for c in text.chars() {
         match c {
             '"' | '\\' => out.extend(['\\', c]),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
             c if is_visible(c) => out.push(c),
-            c if u32::from(c) <= 0xffff => push(&mut out, format_args!("\\u{:04x}", u32::from(c))),
-            c => push(&mut out, format_args!("\\U{:08x}", u32::from(c))),
+            c => out.push_str(&escape(c)),
         }
     }
-    out.push('"');
-    out
+    out + "\""
 }
 
-fn push(out: &mut String, text: fmt::Arguments<'_>) {
-    out.write_fmt(text).expect("a String takes everything");
+/// A quoted text of a selector.
+fn quoted(text: &str) -> String {
+    in_quotes(text, |c| match c {
+        '\n' | '\r' | '\t' => c.escape_default().to_string(),
+        c if u32::from(c) <= 0xffff => format!("\\u{:04x}", u32::from(c)),
+        c => format!("\\U{:08x}", u32::from(c)),
+    })
 }
 
 /// Whether an editor shows the character, and it alone.
@@ -83,16 +83,7 @@ pub fn string(text: &str) -> String {
     if literal && text.contains(['"', '\\']) {
         return format!("'{text}'");
     }
-    let mut out = String::from("\"");
-    for c in text.chars() {
-        match c {
-            '"' | '\\' => out.extend(['\\', c]),
-            c if is_visible(c) => out.push(c),
-            c => push(&mut out, format_args!("\\U{:08x}", u32::from(c))),
-        }
-    }
-    out.push('"');
-    out
+    in_quotes(text, |c| format!("\\U{:08x}", u32::from(c)))
 }
 
 /// A table and the rows below its header.
@@ -157,7 +148,7 @@ pub fn fill(first: &str, rest: &str, text: &str, width: usize) -> String {
             column = 0;
             ("\n", rest)
         };
-        push(&mut out, format_args!("{between}{start}{word}"));
+        out.extend([between, start, word]);
         column += start.chars().count() + between.trim_matches(|c| c == '\n').len() + columns;
     }
     if column > 0 {

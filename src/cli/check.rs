@@ -11,6 +11,7 @@ use super::{exit, out};
 use crate::config::{Color, DiagnosticLevel, Diagnostics};
 use crate::load::{
     Directories, Found, Hides, LoadError, find, is_main_file, is_test_file, load_rules, load_tests,
+    same_file,
 };
 
 /// The main file where none is named.
@@ -100,11 +101,7 @@ pub fn check(files: &[PathBuf], lints: Lints, color: Color) -> Report {
             Err(error) => report.fail(&error, color),
         }
     }
-    let same = |a: &Path, b: &Path| match (a.canonicalize(), b.canonicalize()) {
-        (Ok(a), Ok(b)) => a == b,
-        (Ok(_) | Err(_), Ok(_) | Err(_)) => false,
-    };
-    rules.retain(|file| !seen.iter().any(|seen| same(seen, file)));
+    rules.retain(|file| !seen.iter().any(|seen| same_file(seen, file)));
     if !rules.is_empty() {
         check_rules_files(&rules, lints, color, &mut report);
     }

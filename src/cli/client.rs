@@ -16,8 +16,6 @@ use super::out::{Ended, Failure};
 use super::{exit, out};
 use crate::engine::command::{Accepted, Command};
 use crate::engine::durable::drills::DrillStatus;
-use crate::engine::view::snapshot::DeploymentProgress;
-use crate::engine::view::stage::StageProgress;
 use crate::facts::WHOLE;
 use crate::model::name::{DeploymentId, StageName};
 use crate::model::time::format_duration;
@@ -169,21 +167,17 @@ impl Client {
         self.look(api::DOCTOR, LOOKS_WITHIN).await
     }
 
-    /// Where a deployment stands; answered when it will not change any more, or after 20 s.
-    pub(super) async fn wait(&self, id: &DeploymentId) -> Result<DeploymentProgress, ClientError> {
-        // An id has no character that means something in a query, but for `+`, which the daemon
-        // takes as it is.
-        self.look(&format!("{}?deployment={id}", api::WAIT), WAITS_WITHIN).await
-    }
-
-    /// How far a stage of a deployment is; answered as for [`Client::wait`].
-    pub(super) async fn wait_stage(
+    /// Where a deployment stands, or how far a stage of it is; answered when that will not change any
+    /// more, or after 20 s.
+    pub(super) async fn wait<T: DeserializeOwned>(
         &self,
         id: &DeploymentId,
-        stage: &StageName,
-    ) -> Result<StageProgress, ClientError> {
-        let uri = format!("{}?deployment={id}&stage={stage}", api::WAIT);
-        self.look(&uri, WAITS_WITHIN).await
+        stage: Option<&StageName>,
+    ) -> Result<T, ClientError> {
+        let stage = stage.map(|stage| format!("&stage={stage}")).unwrap_or_default();
+        // An id has no character that means something in a query, but for `+`, which the daemon
+        // takes as it is.
+        self.look(&format!("{}?deployment={id}{stage}", api::WAIT), WAITS_WITHIN).await
     }
 
     /// Gives the guard a command; answered once it is on record.
@@ -221,19 +215,8 @@ impl Client {
             .body(Full::new(Bytes::from(body)))
             .expect("ids and names of stages can stand in a query");
         let asked = tokio::time::timeout(within, self.ask_now(request)).await;
-        asked.unwrap_or_else(|_| Err(ClientError::Silent { path: self.path.clone(), within }))
-    }
-
-    async fn ask_now<T: DeserializeOwned>(
-        &self,
-        request: Request<Full<Bytes>>,
-    ) -> Result<T, ClientError> {
-        let stream = UnixStream::connect(&self.path)
-            .await
-            .map_err(|why| ClientError::Unreachable { path: self.path.clone(), why })?;
-        let lost = |why| ClientError::Lost { path: self.path.clone(), why };
-        let answer = exchange(stream, request).await;
-        let (status, bytes) = answer.map_err(|why| lost(why.to_string()))?;
+        let (status, bytes) = asked
+            .unwrap_or_else(|_| Err(ClientError::Silent { path: self.path.clone(), within }))?;
         let understood = |error: serde_json::Error| {
             ClientError::Failed(format!("the daemon's answer cannot be understood: {error}"))
         };
@@ -244,9 +227,23 @@ impl Client {
         Err(match status {
             StatusCode::UNPROCESSABLE_ENTITY => ClientError::Usage(error),
             StatusCode::CONFLICT => ClientError::Refused(error),
-            StatusCode::SERVICE_UNAVAILABLE => lost(error),
+            StatusCode::SERVICE_UNAVAILABLE => self.lost(error),
             _ => ClientError::Failed(error),
         })
+    }
+
+    fn lost(&self, why: String) -> ClientError {
+        ClientError::Lost { path: self.path.clone(), why }
+    }
+
+    async fn ask_now(
+        &self,
+        request: Request<Full<Bytes>>,
+    ) -> Result<(StatusCode, Vec<u8>), ClientError> {
+        let stream = UnixStream::connect(&self.path)
+            .await
+            .map_err(|why| ClientError::Unreachable { path: self.path.clone(), why })?;
+        exchange(stream, request).await.map_err(|why| self.lost(why.to_string()))
     }
 }
 

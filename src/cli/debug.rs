@@ -50,8 +50,17 @@ pub fn exposition(
 ) -> io::Result<PageVerdict> {
     let mut printer = Printer { out, err, failed: None };
     let page = match reading {
-        PageReading::Scrape(format) => scrape(format, input, &mut printer)?,
-        PageReading::Strict => strict(input, &mut printer)?,
+        PageReading::Scrape(format) => {
+            let mut reader = Reader::new(format, limits(), None);
+            let fed = chunks(input, |chunk| reader.feed(chunk, &mut printer))?;
+            // A file ends where it ends.
+            fed.and_then(|()| reader.finish(Whole::Yes, &mut printer))
+        }
+        PageReading::Strict => {
+            let mut reader = StrictReader::new(limits());
+            let fed = chunks(input, |chunk| reader.feed(chunk, &mut printer))?;
+            fed.and_then(|()| reader.finish(&mut printer))
+        }
     };
     let Printer { mut out, mut err, failed } = printer;
     if let Some(error) = failed {
@@ -68,27 +77,12 @@ pub fn exposition(
     }
 }
 
-/// The outer error is the input's, the inner one the page's.
-type ReadPage = io::Result<Result<Tally, PageError>>;
-
-fn scrape(format: Format, input: impl Read, sink: &mut impl Sink) -> ReadPage {
-    let mut reader = Reader::new(format, limits(), None);
-    let fed = chunks(input, |chunk| reader.feed(chunk, sink))?;
-    // A file ends where it ends.
-    Ok(fed.and_then(|()| reader.finish(Whole::Yes, sink)))
-}
-
-fn strict(input: impl Read, sink: &mut impl Sink) -> ReadPage {
-    let mut reader = StrictReader::new(limits());
-    let fed = chunks(input, |chunk| reader.feed(chunk, sink))?;
-    Ok(fed.and_then(|()| reader.finish(sink)))
-}
-
 /// A scrape selects and is bounded by what it selects; here the whole page is wanted.
 fn limits() -> Limits {
     Limits { samples: u64::MAX, ..Limits::default() }
 }
 
+/// Feeds the input in pieces. The outer error is the input's, the inner one the page's.
 fn chunks(
     mut input: impl Read,
     mut feed: impl FnMut(&[u8]) -> Result<(), PageError>,

@@ -139,19 +139,17 @@ pub(super) async fn run(command: DeployCommand) -> Ended {
 
 /// What is waited for, how long, and for whom.
 struct Wait {
+    args: WaitArgs,
     client: Client,
     deployment: DeploymentId,
     clock: Clock,
     /// When to give up.
     end: Option<Instant>,
-    /// How long a daemon may be away.
-    patience: Duration,
-    json: bool,
 }
 
 async fn wait(args: WaitArgs) -> Ended {
     let client = args.daemon.client();
-    let deployment = match (args.id, client.status().await) {
+    let deployment = match (args.id.clone(), client.status().await) {
         // A daemon that is ending may start anew.
         (Some(id), Ok(_) | Err(ClientError::Lost { .. })) => id,
         (_, Err(error)) => return Err(error.into()),
@@ -162,8 +160,8 @@ async fn wait(args: WaitArgs) -> Ended {
     };
     let clock = Clock::start();
     let end = args.timeout.map(|timeout| clock.now().after(timeout));
-    let wait = Wait { client, deployment, clock, end, patience: args.patience, json: args.json };
-    match &args.stage {
+    let wait = Wait { args, client, deployment, clock, end };
+    match &wait.args.stage {
         Some(stage) => wait.for_stage(stage).await,
         None => wait.for_verdict().await,
     }
@@ -195,7 +193,7 @@ impl Wait {
             Some(progress) => progress,
             None => self.progress().await?,
         };
-        if self.json {
+        if self.args.json {
             print_verdict(&progress);
             return Ok(code);
         }
@@ -209,7 +207,7 @@ impl Wait {
     /// for a while: it is restarted and resumes.
     async fn verdict(&self) -> Result<DeploymentProgress, ClientError> {
         loop {
-            match self.client.wait(&self.deployment).await {
+            match self.client.wait::<DeploymentProgress>(&self.deployment, None).await {
                 Ok(progress) if progress.is_final => return Ok(progress),
                 Ok(_) => {}
                 Err(error) => self.come_back(error).await?,
@@ -229,7 +227,7 @@ impl Wait {
 
     /// Waits until the daemon answers again.
     async fn come_back(&self, gone: ClientError) -> Result<(), ClientError> {
-        let until = self.clock.now().after(self.patience);
+        let until = self.clock.now().after(self.args.patience);
         let mut last = gone;
         loop {
             if !last.is_away() || self.clock.now() >= until {
@@ -247,7 +245,7 @@ impl Wait {
     async fn for_stage(&self, stage: &StageName) -> Ended {
         let mut last: Option<StageProgress> = None;
         loop {
-            let asked = self.client.wait_stage(&self.deployment, stage);
+            let asked = self.client.wait(&self.deployment, Some(stage));
             let asked = match self.end {
                 Some(end) => self.clock.before(end, asked).await,
                 None => Some(asked.await),
@@ -255,7 +253,7 @@ impl Wait {
             let is_late = asked.is_none() || self.end.is_some_and(|end| self.clock.now() >= end);
             match asked {
                 Some(Ok(progress)) if last.as_ref() != Some(&progress) => {
-                    if !self.json {
+                    if !self.args.json {
                         out::note(&stage_line(&progress));
                     }
                     last = Some(progress);
@@ -275,7 +273,7 @@ impl Wait {
             out::note(&format!("deployment {id}: the daemon did not answer in time"));
             return exit::FAILED;
         };
-        if self.json {
+        if self.args.json {
             print_verdict(&progress);
         }
         let passed = progress.is_final && progress.stage.standing.is_over();

@@ -65,13 +65,6 @@ pub(super) struct InitArgs {
     force: bool,
 }
 
-/// Whether a file that is there may be written over.
-#[derive(Clone, Copy, PartialEq)]
-enum Existing {
-    Keep,
-    Replace,
-}
-
 /// What went wrong stands after "failed to".
 fn failed(message: impl Display) -> Failure {
     Failure::failed(format_args!("failed to {message}"))
@@ -84,11 +77,11 @@ fn hinted(message: impl Display, hint: impl Display) -> Failure {
 
 pub(super) fn run(args: &InitArgs) -> Ended {
     let target = target(&args.url)?;
-    let existing = if args.force { Existing::Replace } else { Existing::Keep };
+    let flags = if args.force { RenameFlags::empty() } else { RenameFlags::NOREPLACE };
     let file = (args.output.as_os_str() != "-").then_some(args.output.as_path());
     // Asked before the page is: an answer that cannot be written is worth nothing.
     if let Some(file) = file {
-        may_write(file, existing)?;
+        may_write(file, flags)?;
     }
     let page = fetch(&target)?;
     let service = args.service.clone().unwrap_or_else(|| service_of(target.kind.host()));
@@ -98,7 +91,7 @@ pub(super) fn run(args: &InitArgs) -> Ended {
     let parts = verify(&written.text)?;
     match file {
         Some(file) => {
-            write(file, existing, &written.text).map_err(|error| cannot_write(file, &error))?;
+            write(file, flags, &written.text).map_err(|error| cannot_write(file, &error))?;
             out::note(&format!("wrote {}: {parts}", file.display()));
         }
         None => out::print(&written.text)?,
@@ -177,12 +170,12 @@ fn verify(text: &str) -> Result<String, Failure> {
 }
 
 /// Refuses what is there and may not be replaced, and what is no file at all.
-fn may_write(file: &Path, existing: Existing) -> Result<(), Failure> {
+fn may_write(file: &Path, flags: RenameFlags) -> Result<(), Failure> {
     match fs::metadata(file) {
         Ok(found) if !found.is_file() => {
             Err(failed(format_args!("write {}: it is not a file", file.display())))
         }
-        Ok(_) if existing == Existing::Keep => {
+        Ok(_) if flags == RenameFlags::NOREPLACE => {
             Err(cannot_write(file, &io::Error::from(io::ErrorKind::AlreadyExists)))
         }
         Ok(_) | Err(_) => Ok(()),
@@ -202,16 +195,11 @@ fn cannot_write(file: &Path, error: &io::Error) -> Failure {
 
 /// Writes the whole file or none of it: beside its place first, then moved there. A link is
 /// followed, so that what it leads to is replaced and not the link.
-fn write(file: &Path, existing: Existing, text: &str) -> io::Result<()> {
+fn write(file: &Path, flags: RenameFlags, text: &str) -> io::Result<()> {
     let place = fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
     let name = place.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_string_lossy();
     let beside = place.with_file_name(format!(".{name}.{}.new", std::process::id()));
-    let mut options = File::options();
-    let mut new = options.write(true).create_new(true).mode(MODE).open(&beside)?;
-    let flags = match existing {
-        Existing::Keep => RenameFlags::NOREPLACE,
-        Existing::Replace => RenameFlags::empty(),
-    };
+    let mut new = File::options().write(true).create_new(true).mode(MODE).open(&beside)?;
     let done = new
         .write_all(text.as_bytes())
         // Whatever the umask takes away: others may read it.

@@ -86,8 +86,14 @@ pub(super) fn run(args: &TestArgs) -> Ended {
     let all = || results.iter().flat_map(|(_, results)| results);
     let failed = all().filter(|result| !result.has_passed()).count();
     let passed = all().count() - failed;
-    let text =
-        if args.json { json(&results, passed, failed) } else { text(&results, passed, failed) };
+    let text = if args.json {
+        let files = results.iter().map(|(file, tests)| FileSummary { file, tests }).collect();
+        out::json(&TestSummary { passed, failed, files })
+    } else {
+        let style = out::style();
+        let files = results.iter().map(|(file, results)| render::rule_tests(file, results, style));
+        files.chain([render::tally(passed, failed)]).collect()
+    };
     if let Some(path) = &args.junit {
         let written = File::create(path)
             .and_then(|mut file| file.write_all(render::junit(&results).as_bytes()));
@@ -119,15 +125,4 @@ fn results(paths: &[PathBuf]) -> (Vec<(String, Vec<CaseResult>)>, bool) {
         }
     }
     (results, unusable)
-}
-
-fn text(results: &[(String, Vec<CaseResult>)], passed: usize, failed: usize) -> String {
-    let style = out::style();
-    let files = results.iter().map(|(file, results)| render::rule_tests(file, results, style));
-    files.chain([render::tally(passed, failed)]).collect()
-}
-
-fn json(results: &[(String, Vec<CaseResult>)], passed: usize, failed: usize) -> String {
-    let files = results.iter().map(|(file, tests)| FileSummary { file, tests }).collect();
-    out::json(&TestSummary { passed, failed, files })
 }

@@ -10,7 +10,7 @@ use clap::Args;
 use super::check::DEFAULT_FILE;
 use super::client::with_runtime;
 use super::out::{Ended, Failure};
-use super::try_watch::{Tell, TrySamples, watch};
+use super::try_watch::{TELL_EVERY, watch};
 use super::{exit, out};
 use crate::clock::Clock;
 use crate::config::target_at;
@@ -133,9 +133,8 @@ async fn try_out(plan: Plan, args: &TryArgs) -> Ended {
     let failed =
         |error| Failure::failed(format_args!("interrupts cannot be listened for: {error}"));
     let terminal = std::io::stderr().is_terminal();
-    let tell = if terminal && !args.json { Tell::Person } else { Tell::Nobody };
-    let TrySamples { evaluator, targets, pages } =
-        watch(plan, args.span, clock, tell).await.map_err(failed)?;
+    let every = (terminal && !args.json).then_some(TELL_EVERY);
+    let (evaluator, targets, pages) = watch(plan, args.span, clock, every).await.map_err(failed)?;
     let now = Moment { at: clock.now(), wall: clock.wall() };
     let watched = now.at.since(crate::model::time::Instant::ZERO);
     let trial = match_report::match_report(&evaluator, targets, &pages, now, watched);

@@ -35,25 +35,11 @@ const AT_ONCE: usize = 8;
 const LOOK: Duration = Duration::from_secs(10);
 
 /// How often a person is told how far it is.
-const TELL_EVERY: Duration = Duration::from_millis(200);
+pub(super) const TELL_EVERY: Duration = Duration::from_millis(200);
 
-/// Who is told how far it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Tell {
-    /// A person at a terminal.
-    Person,
-    /// Nobody.
-    Nobody,
-}
-
-/// What was watched.
-pub(super) struct TrySamples {
-    pub(super) evaluator: Evaluator,
-    /// In the plan's order.
-    pub(super) targets: Vec<TargetMatch>,
-    /// Of the pages that could be looked at as a whole.
-    pub(super) pages: Vec<PageContents>,
-}
+/// What was watched: the targets in the plan's order, and those of their pages that could be looked
+/// at as a whole.
+pub(super) type TrySamples = (Evaluator, Vec<TargetMatch>, Vec<PageContents>);
 
 /// A trial under way.
 struct TrySampling {
@@ -70,7 +56,7 @@ struct TrySampling {
 }
 
 /// Samples every target for `span`, or until each was scraped twice, or until a person has seen
-/// enough.
+/// enough. The person is told how far it is `every` so often.
 ///
 /// # Errors
 /// The system does not say when a person interrupts.
@@ -78,7 +64,7 @@ pub(super) async fn watch(
     plan: Plan,
     span: Option<Duration>,
     clock: Clock,
-    tell: Tell,
+    every: Option<Duration>,
 ) -> io::Result<TrySamples> {
     let mut interrupts = Interrupts::of(&[SIGINT, SIGTERM])?;
     let mut watch = TrySampling::new(plan, clock);
@@ -96,15 +82,17 @@ pub(super) async fn watch(
             biased;
             () = interrupts.next() => break,
             () = clock.sleep_until(end) => break,
-            Some(seen) = watch.looking.join_next() => watch.looked(seen.ok()),
+            Some(seen) = watch.looking.join_next() => if let Ok((ix, page)) = seen {
+                watch.pages[ix] = page;
+            },
             scrape = sources.next() => watch.observe(&scrape),
-            () = clock.sleep_until(told), if tell == Tell::Person => {
-                told = clock.now().after(TELL_EVERY);
+            () = clock.sleep_until(told), if every.is_some() => {
+                told = clock.now().after(every.unwrap_or_default());
                 watch.tell(end);
             }
         }
     }
-    if tell == Tell::Person {
+    if every.is_some() {
         out::progress("");
     }
     Ok(watch.finish())
@@ -150,12 +138,6 @@ impl TrySampling {
                 let page = scrape_once(&target, None, clock).await.result;
                 (ix, page.ok().map(|page| PageContents::read(&page, &target, &wanted)))
             });
-        }
-    }
-
-    fn looked(&mut self, seen: Option<(usize, Option<PageContents>)>) {
-        if let Some((ix, survey)) = seen {
-            self.pages[ix] = survey;
         }
     }
 
@@ -206,6 +188,6 @@ impl TrySampling {
             target.since_last = now.since(*last);
         }
         let pages = self.pages.into_iter().flatten().collect();
-        TrySamples { evaluator: self.evaluator, targets: self.targets, pages }
+        (self.evaluator, self.targets, pages)
     }
 }

@@ -2,11 +2,10 @@
 //! It decides nothing about deployments.
 
 mod doctor;
-mod drills;
 mod run;
 mod shell;
 mod signals;
 mod supervisor;
 
 pub(crate) use run::{DaemonError, run};
-pub(crate) use shell::chain;
+pub(crate) use shell::{chain, write_whole};

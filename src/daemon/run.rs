@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use sd_notify::NotifyState;
 use tokio::sync::{mpsc, watch};
 
 use crate::clock::Clock;
@@ -97,7 +98,8 @@ struct Daemon {
     sources: Sources,
     supervisor: Supervisor,
     changes: watch::Sender<u64>,
-    seen: Seen,
+    /// What those who wait were woken for last: a deployment, its state and its stage.
+    seen: Option<(String, GuardState, Option<(StageName, StageStanding)>)>,
     reload_error: Option<String>,
     /// A reload that came during a rollback, or an attempt to enter a stage, waits for its end.
     reload_due: Option<Caller>,
@@ -105,13 +107,6 @@ struct Daemon {
     waiting: Option<Answerer<Result<Accepted, Rejection>>>,
     ending: Ending,
     doctor: Doctor,
-}
-
-/// What those who wait were woken for last.
-#[derive(Debug, Default)]
-struct Seen {
-    deployment: Option<(String, GuardState)>,
-    stage: Option<(StageName, StageStanding)>,
 }
 
 /// Whether the daemon is ending.
@@ -141,7 +136,8 @@ pub(crate) async fn run(config: &Path) -> Result<(), DaemonError> {
     let (changes, changed) = watch::channel(0);
     let control = Control::listen(&loaded.places.control, ask.clone(), changed, clock).await?;
     let open = listen(&loaded.places, ask, clock).await?;
-    let executor = executor(&loaded);
+    let executor = Arc::new(Executor::new(&loaded.places.state, SELF.into()));
+    executor.keep_secret(loaded.plan.secrets.clone());
     let (tell, mut told) = mpsc::channel(MAX_QUESTIONS);
     let (outcomes, mut outcome) = mpsc::channel(MAX_OUTCOMES);
     let (readings, mut reading) = mpsc::channel(MAX_READINGS);
@@ -157,7 +153,7 @@ pub(crate) async fn run(config: &Path) -> Result<(), DaemonError> {
         sources: Sources::start(&plan.targets, &names(&plan), clock),
         supervisor: Supervisor::new(clock.wall()),
         changes,
-        seen: Seen::default(),
+        seen: None,
         reload_error: None,
         reload_due: None,
         waiting: None,
@@ -186,12 +182,6 @@ pub(crate) async fn run(config: &Path) -> Result<(), DaemonError> {
     drop((control, open));
     daemon.end().await;
     Ok(())
-}
-
-fn executor(loaded: &Loaded) -> Arc<Executor> {
-    let executor = Executor::new(&loaded.places.state, SELF.into());
-    executor.keep_secret(loaded.plan.secrets.clone());
-    Arc::new(executor)
 }
 
 async fn listen(
@@ -224,13 +214,10 @@ impl Daemon {
         let (now, pid) = (self.now(), std::process::id());
         let effects = self.guard.start(now, env!("CARGO_PKG_VERSION"), pid);
         self.perform(effects);
-        self.introduce();
-    }
-
-    /// A line for whoever reads the log from its beginning, and a word to the service manager.
-    fn introduce(&self) {
-        self.supervisor.ready();
+        // Rules are loaded, the journal is read, the control socket answers.
+        self.supervisor.say(NotifyState::Ready);
         let now = self.guard.snapshot(self.now());
+        // A line for whoever reads the log from its beginning.
         tracing::info!(
             service = %now.service,
             mode = %now.mode,
@@ -380,7 +367,7 @@ impl Daemon {
         if steps && self.ending == Ending::AfterSteps {
             tracing::warn!("told to stop; ending when the steps under way are done");
         }
-        self.supervisor.stopping();
+        self.supervisor.say(NotifyState::Stopping);
         self.guard.stop(now, by)
     }
 
@@ -397,7 +384,14 @@ impl Daemon {
                 self.guard.reload(now, plan, by)
             }
             Err(error) => {
-                let (count, first) = summary(&error);
+                // How many errors there are, and the first in a line, with its file and line.
+                let (count, first) = match &error {
+                    LoadError::Wrong(wrong) => (
+                        wrong.count(DiagnosticLevel::Error),
+                        wrong.first_error().unwrap_or_default(),
+                    ),
+                    error => (1, chain(error)),
+                };
                 // The source lines stay out of the log: one may hold a secret.
                 tracing::error!(
                     errors = count,
@@ -412,7 +406,7 @@ impl Daemon {
     }
 
     async fn end(self) {
-        self.supervisor.stopping();
+        self.supervisor.say(NotifyState::Stopping);
         let end = self.clock.now().after(LAST_NOTICES);
         let Shell { notifier, along, channels, .. } = self.shell;
         let finish = async { tokio::join!(notifier.finish(), along.finish(), channels.finish()) };
@@ -424,19 +418,13 @@ impl Daemon {
     /// After every turn: those who wait are told, and so is the service manager.
     fn turned(&mut self) {
         self.answer_waiting();
-        let state = self.guard.state();
-        let id = self.guard.deployment_id().map(ToString::to_string).unwrap_or_default();
         self.supervisor.turned(self.now());
-        let deployment = Some((id, state));
-        if self.seen.deployment != deployment {
-            let status = deployment.as_ref().map(|(id, state)| format!("{state} {id}"));
-            self.supervisor.status(status.unwrap_or_default());
-            self.seen.deployment = deployment;
-            self.changes.send_modify(|count| *count += 1);
-        }
-        let stage = self.guard.stage_mark();
-        if self.seen.stage != stage {
-            self.seen.stage = stage;
+        let id = self.guard.deployment_id().map(ToString::to_string).unwrap_or_default();
+        let (state, stage) = (self.guard.state(), self.guard.stage_mark());
+        let seen = (id, state, stage);
+        if self.seen.as_ref() != Some(&seen) {
+            self.supervisor.status(format!("{state} {}", seen.0));
+            self.seen = Some(seen);
             self.changes.send_modify(|count| *count += 1);
         }
     }
@@ -446,10 +434,4 @@ fn warn_of(lints: &Diagnostics) {
     for lint in lints.iter() {
         tracing::warn!("{}", lint.message);
     }
-}
-
-/// How many errors there are, and the first of them in a line, with its file and line.
-fn summary(error: &LoadError) -> (usize, String) {
-    let LoadError::Wrong(diagnostics) = error else { return (1, chain(error)) };
-    (diagnostics.count(DiagnosticLevel::Error), diagnostics.first_error().unwrap_or_default())
 }

@@ -9,9 +9,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
-use crate::engine::effect::{Effect, Incident, Notice, Outcome, Pace};
+use crate::engine::effect::{DrillEffect, Effect, Incident, Notice, Order, Outcome, Pace};
+use crate::engine::run::drill::CALL_OFF_GRACE;
 use crate::hook::Executor;
 use crate::journal::{Journal, reports_dir};
 use crate::live_version::Reader;
@@ -23,8 +24,6 @@ use crate::model::time::format_duration;
 use crate::notify::{Channels, Notifier};
 use crate::render;
 use crate::source::Sources;
-
-use super::drills::Drills;
 
 /// The world, as far as effects reach it.
 #[derive(Debug)]
@@ -38,7 +37,8 @@ pub(super) struct Shell {
     answers: Answers,
     reader: Reader,
     state: PathBuf,
-    drills: Drills,
+    /// Says that the attempt of a drill that runs, if one does, is to be ended.
+    call_off: Option<oneshot::Sender<()>>,
 }
 
 /// Where what was asked of the world is answered.
@@ -86,8 +86,9 @@ impl Shell {
         answers: Answers,
         places: &Places,
     ) -> Self {
-        let (state, drills, reader) = (places.state.clone(), Drills::default(), Reader::default());
-        Self { journal, executor, notifier, along, channels, answers, reader, state, drills }
+        let (state, reader) = (places.state.clone(), Reader::default());
+        let call_off = None;
+        Self { journal, executor, notifier, along, channels, answers, reader, state, call_off }
     }
 
     /// Performs effects in order.
@@ -137,8 +138,10 @@ impl Shell {
                 Effect::GoAlong(notice) => notify(&self.along, *notice),
                 Effect::Tell(telling) => self.channels.tell(*telling),
                 Effect::Report(incident) => self.report(&incident),
-                Effect::Drill(effect) => {
-                    self.drills.perform(effect, &self.executor, &self.answers.outcomes);
+                Effect::Drill(DrillEffect::Run(order)) => self.drill(*order),
+                Effect::Drill(DrillEffect::CallOff) => {
+                    // It may be over by now.
+                    let _ = self.call_off.take().map(|call_off| call_off.send(()));
                 }
                 Effect::Pace { target, interval, pace } => {
                     set_pace(sources, target, interval, pace);
@@ -148,6 +151,21 @@ impl Shell {
             crate::failpoint::after(&place);
         }
         Performed::All
+    }
+
+    /// Performs an attempt of a drill, or as much of it as there is time for. Unlike those of a
+    /// rollback it may be ended in the middle, for something more important.
+    fn drill(&mut self, order: Order) {
+        let (call_off, called_off) = oneshot::channel();
+        self.call_off = Some(call_off);
+        self.settle(|executor| async move {
+            tokio::select! {
+                biased;
+                outcome = executor.perform(&order) => return Some(outcome),
+                Ok(()) = called_off => {}
+            }
+            Some(executor.call_off(&order, CALL_OFF_GRACE).await)
+        });
     }
 
     /// Does something beside the loop, which is told what came of it.
@@ -220,18 +238,14 @@ fn set_pace(sources: &mut Sources, target: TargetIx, interval: Duration, pace: P
     }
 }
 
-/// Replaces a file whole, so that nobody reads half a report.
-fn write_whole(path: &Path, text: &str) -> std::io::Result<()> {
+/// Writes a private file whole, so that nobody reads half of it.
+pub(crate) fn write_whole(path: &Path, text: &str) -> std::io::Result<()> {
     if let Some(parent) = path.parent() {
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
     }
-    let new = path.with_extension("md.new");
-    let options = || {
-        let mut options = std::fs::OpenOptions::new();
-        options.write(true).create(true).truncate(true).mode(0o600);
-        options
-    };
-    let mut file = options().open(&new)?;
+    let new = path.with_extension("new");
+    let mut options = std::fs::OpenOptions::new();
+    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&new)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
     std::fs::rename(&new, path)

@@ -29,20 +29,10 @@ impl Supervisor {
         Self { watchdog, fed, status: String::new(), started, turned: started }
     }
 
-    /// Rules are loaded, the journal is read, the control socket answers.
-    pub(super) fn ready(&self) {
-        self.say(&[NotifyState::Ready]);
-    }
-
-    /// The daemon is ending.
-    pub(super) fn stopping(&self) {
-        self.say(&[NotifyState::Stopping]);
-    }
-
     /// A line for `systemctl status`; said only when it changes.
     pub(super) fn status(&mut self, status: String) {
         if self.status != status {
-            self.say(&[NotifyState::Status(&status)]);
+            self.say(NotifyState::Status(&status));
             self.status = status;
         }
     }
@@ -51,7 +41,7 @@ impl Supervisor {
     pub(super) fn turned(&mut self, now: Moment) {
         self.turned = now.wall;
         if self.watchdog.is_some_and(|patience| now.at.since(self.fed) >= patience / 4) {
-            self.say(&[NotifyState::Watchdog]);
+            self.say(NotifyState::Watchdog);
             self.fed = now.at;
         }
     }
@@ -61,8 +51,9 @@ impl Supervisor {
         now.after(self.watchdog.map_or(IDLE, |patience| (patience / 4).min(IDLE)))
     }
 
-    fn say(&self, states: &[NotifyState<'_>]) {
-        if let Err(error) = sd_notify::notify(states) {
+    /// Tells the service manager something.
+    pub(super) fn say(&self, state: NotifyState<'_>) {
+        if let Err(error) = sd_notify::notify(&[state]) {
             tracing::debug!(%error, "the service manager does not listen");
         }
     }

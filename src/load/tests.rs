@@ -77,7 +77,8 @@ pub fn load_tests(path: &Path) -> Result<Vec<TestCase>, LoadError> {
     rehearsal(&file, &basis).map_err(LoadError::Wrong)
 }
 
-fn same_file(a: &Path, b: &Path) -> bool {
+/// Whether two paths lead to one file that is there.
+pub fn same_file(a: &Path, b: &Path) -> bool {
     match (a.canonicalize(), b.canonicalize()) {
         (Ok(a), Ok(b)) => a == b,
         (Ok(_) | Err(_), Ok(_) | Err(_)) => false,

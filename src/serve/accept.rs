@@ -63,15 +63,16 @@ impl Listener for TcpListener {
     }
 }
 
-/// Accepts connections for ever. `connected` sees each of them and gives what answers its requests.
-pub(crate) async fn accept<L, A, F>(
+/// Accepts connections for ever. `peer` says of each who is at its other end, and `answer` answers
+/// that peer's requests.
+pub(crate) async fn accept<L: Listener, P, F>(
     listener: L,
     limits: Limits,
     clock: Clock,
-    connected: impl Fn(&L::Stream) -> A,
+    peer: impl Fn(&L::Stream) -> P,
+    answer: impl Fn(P, Request<Incoming>) -> F + Clone + Send + Sync + 'static,
 ) where
-    L: Listener,
-    A: Fn(Request<Incoming>) -> F + Send + Sync + 'static,
+    P: Clone + Send + Sync + 'static,
     F: Future<Output = Reply> + Send + 'static,
 {
     let places = Arc::new(Semaphore::new(limits.clients));
@@ -79,9 +80,9 @@ pub(crate) async fn accept<L, A, F>(
         let place = places.clone().acquire_owned().await.expect("nobody closes it");
         match listener.next().await {
             Ok(stream) => {
-                let answer = connected(&stream);
+                let (peer, answer) = (peer(&stream), answer.clone());
                 tokio::spawn(async move {
-                    serve(stream, limits, clock, answer).await;
+                    serve(stream, limits, clock, |request| answer(peer.clone(), request)).await;
                     drop(place);
                 });
             }

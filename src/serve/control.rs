@@ -115,12 +115,9 @@ impl Control {
         let listener = UnixListener::bind(path).map_err(failed)?;
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660)).map_err(failed)?;
         let server = ControlServer { requests, changes, clock };
-        let task = tokio::spawn(accept(listener, LIMITS, clock, move |stream: &UnixStream| {
-            let (server, caller) = (server.clone(), caller(stream));
-            move |request| {
-                let (server, caller) = (server.clone(), caller.clone());
-                async move { server.answer(request, caller).await }
-            }
+        let task = tokio::spawn(accept(listener, LIMITS, clock, caller, move |caller, request| {
+            let server = server.clone();
+            async move { server.answer(request, caller).await }
         }));
         Ok(Self { path: path.to_owned(), task })
     }

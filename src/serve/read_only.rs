@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use hyper::body::Incoming;
 use hyper::{Method, Request, StatusCode};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
 
 use super::accept::{Limits, Reply, accept, reply};
 use super::api::Status;
@@ -27,15 +28,9 @@ const LOOP_ANSWERS_WITHIN: Duration = Duration::from_secs(5);
 /// The read-only listener. Dropping it closes it.
 #[derive(Debug)]
 pub struct ReadOnly {
-    task: tokio::task::JoinHandle<()>,
+    _task: JoinSet<()>,
     /// Where it listens.
     pub address: SocketAddr,
-}
-
-impl Drop for ReadOnly {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
 }
 
 #[derive(Clone, Debug)]
@@ -57,14 +52,13 @@ impl ReadOnly {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
         let server = ReadOnlyServer { requests, clock };
-        let task = tokio::spawn(accept(listener, LIMITS, clock, move |_: &TcpStream| {
+        let answer = move |(), request| {
             let server = server.clone();
-            move |request| {
-                let server = server.clone();
-                async move { server.answer(&request).await }
-            }
-        }));
-        Ok(Self { task, address })
+            async move { server.answer(&request).await }
+        };
+        let mut task = JoinSet::new();
+        task.spawn(accept(listener, LIMITS, clock, |_| (), answer));
+        Ok(Self { _task: task, address })
     }
 }
 

@@ -15,13 +15,14 @@ use clap::Args;
 use hyper::body::Incoming;
 use hyper::{Request, StatusCode};
 use tokio::io::AsyncReadExt;
+use tokio::net::TcpListener;
 use tokio::net::unix::pipe;
-use tokio::net::{TcpListener, TcpStream};
 
-use super::directory::{Release, write};
+use super::directory::Release;
 use crate::cli::exit;
 use crate::cli::out::{Ended, Failure};
 use crate::clock::Clock;
+use crate::daemon::write_whole;
 use crate::serve::accept::{Limits, Reply, accept, reply};
 
 /// The demo's load, its guard and a curious person.
@@ -52,16 +53,14 @@ pub(in crate::cli) async fn run(args: AppArgs) -> Ended {
 
 async fn serve(args: AppArgs) -> io::Result<()> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-    write(&args.port_file, &listener.local_addr()?.port().to_string())?;
+    write_whole(&args.port_file, &listener.local_addr()?.port().to_string())?;
     let clock = Clock::start();
     let app = Arc::new(App { root: args.root, clock, counts: Mutex::default() });
-    let serving = accept(listener, LIMITS, clock, move |_: &TcpStream| {
+    let answer = move |(), request| {
         let app = app.clone();
-        move |request| {
-            let app = app.clone();
-            async move { app.answer(&request).await }
-        }
-    });
+        async move { app.answer(&request).await }
+    };
+    let serving = accept(listener, LIMITS, clock, |_| (), answer);
     // It ends when the other end of it dies; the system sees to that.
     let mut stdin = pipe::Receiver::from_owned_fd(io::stdin().as_fd().try_clone_to_owned()?)?;
     let parent_gone =

@@ -3,12 +3,13 @@
 
 #![expect(clippy::disallowed_methods, reason = "the owner of the demo's files")]
 
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, symlink};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, symlink};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::daemon::write_whole;
 use crate::journal::{journal_file, reports_dir};
 use crate::toml_text::string;
 
@@ -60,7 +61,7 @@ impl DemoDirectory {
         for release in releases {
             let text = serde_json::to_string_pretty(release)? + "\n";
             let of_release = directory.at("releases").join(&release.version);
-            directory.write(&of_release.join(RELEASE_FILE), &text)?;
+            write_whole(&of_release.join(RELEASE_FILE), &text)?;
         }
         directory.switch_to(&releases[0])?;
         Ok(directory)
@@ -89,8 +90,8 @@ impl DemoDirectory {
         let text = include_str!("rollguard.toml").to_owned();
         let text =
             values.iter().fold(text, |text, (name, value)| text.replace(name, &string(value)));
-        self.write(&self.config(), &text)?;
-        self.write(&self.at("rules.d/http.toml"), include_str!("http.toml"))
+        write_whole(&self.config(), &text)?;
+        write_whole(&self.at("rules.d/http.toml"), include_str!("http.toml"))
     }
 
     /// What is called so in it.
@@ -110,22 +111,6 @@ impl DemoDirectory {
     pub(super) fn journal(&self) -> PathBuf {
         journal_file(&self.at("state"))
     }
-
-    fn write(&self, path: &Path, text: &str) -> io::Result<()> {
-        if let Some(parent) = path.parent() {
-            std::fs::DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
-        }
-        write(path, text)
-    }
-}
-
-/// Writes a new file whole: who reads it reads all of it.
-pub(super) fn write(path: &Path, text: &str) -> io::Result<()> {
-    let new = path.with_extension("new");
-    let mut options = std::fs::OpenOptions::new();
-    let mut file = options.create(true).write(true).truncate(true).mode(0o600).open(&new)?;
-    file.write_all(text.as_bytes())?;
-    std::fs::rename(new, path)
 }
 
 /// A directory that nobody else made or can write.
