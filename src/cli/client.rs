@@ -12,7 +12,7 @@ use hyper::{Method, Request, StatusCode};
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
-use super::out::{Ended, Failure};
+use super::out::{CommandError, Ended};
 use super::{exit, out};
 use crate::engine::command::{Accepted, Command};
 use crate::engine::durable::drills::DrillStatus;
@@ -111,7 +111,7 @@ impl ClientError {
     }
 }
 
-impl From<ClientError> for Failure {
+impl From<ClientError> for CommandError {
     fn from(error: ClientError) -> Self {
         let code = match error {
             ClientError::Usage(_) => exit::USAGE,
@@ -167,8 +167,8 @@ impl Client {
         self.look(api::DOCTOR, LOOKS_WITHIN).await
     }
 
-    /// Where a deployment stands, or how far a stage of it is; answered when that will not change any
-    /// more, or after 20 s.
+    /// Where a deployment stands, or how far a stage of it is; answered when that will not change
+    /// any more, or after 20 s.
     pub(super) async fn wait<T: DeserializeOwned>(
         &self,
         id: &DeploymentId,
@@ -214,7 +214,14 @@ impl Client {
             .header(hyper::header::HOST, "rollguard")
             .body(Full::new(Bytes::from(body)))
             .expect("ids and names of stages can stand in a query");
-        let asked = tokio::time::timeout(within, self.ask_now(request)).await;
+        let lost = |why| ClientError::Lost { path: self.path.clone(), why };
+        let asked = async {
+            let stream = UnixStream::connect(&self.path).await;
+            let unreachable = |why| ClientError::Unreachable { path: self.path.clone(), why };
+            let answer = exchange(stream.map_err(unreachable)?, request).await;
+            answer.map_err(|why| lost(why.to_string()))
+        };
+        let asked = tokio::time::timeout(within, asked).await;
         let (status, bytes) = asked
             .unwrap_or_else(|_| Err(ClientError::Silent { path: self.path.clone(), within }))?;
         let understood = |error: serde_json::Error| {
@@ -227,23 +234,9 @@ impl Client {
         Err(match status {
             StatusCode::UNPROCESSABLE_ENTITY => ClientError::Usage(error),
             StatusCode::CONFLICT => ClientError::Refused(error),
-            StatusCode::SERVICE_UNAVAILABLE => self.lost(error),
+            StatusCode::SERVICE_UNAVAILABLE => lost(error),
             _ => ClientError::Failed(error),
         })
-    }
-
-    fn lost(&self, why: String) -> ClientError {
-        ClientError::Lost { path: self.path.clone(), why }
-    }
-
-    async fn ask_now(
-        &self,
-        request: Request<Full<Bytes>>,
-    ) -> Result<(StatusCode, Vec<u8>), ClientError> {
-        let stream = UnixStream::connect(&self.path)
-            .await
-            .map_err(|why| ClientError::Unreachable { path: self.path.clone(), why })?;
-        exchange(stream, request).await.map_err(|why| self.lost(why.to_string()))
     }
 }
 
@@ -267,11 +260,11 @@ async fn exchange(
 
 /// Runs a command that waits for others.
 pub(super) fn with_runtime<T>(
-    command: impl Future<Output = Result<T, Failure>>,
-) -> Result<T, Failure> {
+    command: impl Future<Output = Result<T, CommandError>>,
+) -> Result<T, CommandError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime
-        .map_err(|error| Failure::failed(format_args!("the runtime cannot start: {error}")))?;
+        .map_err(|error| CommandError::failed(format_args!("the runtime cannot start: {error}")))?;
     let ended = runtime.block_on(command);
     // What may still run on the blocking pool, a name look-up, is not waited for.
     runtime.shutdown_background();

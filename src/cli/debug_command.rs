@@ -8,7 +8,7 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use super::debug::{self, PageReading, PageVerdict};
 use super::exit;
-use super::out::{Ended, Failure};
+use super::out::{CommandError, Ended};
 use crate::exposition::Format;
 
 #[derive(Subcommand)]
@@ -51,7 +51,7 @@ pub(super) fn run(command: &DebugCommand) -> Ended {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(exit::OK),
         // A page that cannot be read at all is as any wrong use.
         Err(error) => {
-            Err(Failure::new(exit::USAGE, format_args!("failed to read the page: {error}")))
+            Err(CommandError::new(exit::USAGE, format_args!("failed to read the page: {error}")))
         }
     }
 }

@@ -260,10 +260,8 @@ async fn report(
         return Ok(None);
     }
     let read = || std::fs::read_to_string(directory.report(DEPLOYMENT));
-    match found(clock, REPORT_WITHIN, || read().ok()).await {
-        Some(report) => Ok(Some(report)),
-        None => read().map(Some).map_err(failed("read the report")),
-    }
+    let written = found(clock, REPORT_WITHIN, || read().ok()).await;
+    written.map_or_else(read, Ok).map(Some).map_err(failed("read the report"))
 }
 
 /// How it went. The times come from the journal.

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use super::client::{Client, ClientError, Daemon};
-use super::out::{Ended, Failure};
+use super::out::{CommandError, Ended};
 use super::{exit, out};
 use crate::clock::Clock;
 use crate::engine::command::{Command, Terms};
@@ -120,12 +120,10 @@ pub(super) async fn run(command: DeployCommand) -> Ended {
             let begin = Command::Begin { id, version, good, terms };
             let accepted = daemon.client().command(&begin).await?;
             if json {
-                out::print(&out::json_line(&accepted))?;
-                return Ok(exit::OK);
+                return out::print(&out::json_line(&accepted));
             }
             out::note(&accepted.message);
-            out::print(&accepted.deployment.map(|id| format!("{id}\n")).unwrap_or_default())?;
-            Ok(exit::OK)
+            out::print(&accepted.deployment.map(|id| format!("{id}\n")).unwrap_or_default())
         }
         DeployCommand::Stage { stage, force, id, daemon } => {
             daemon.client().order(&Command::Stage { id, stage, force: force.into() }).await
@@ -154,7 +152,7 @@ async fn wait(args: WaitArgs) -> Ended {
         (Some(id), Ok(_) | Err(ClientError::Lost { .. })) => id,
         (_, Err(error)) => return Err(error.into()),
         (None, Ok(status)) => {
-            let none = || Failure::new(exit::REFUSED, "no deployment has begun");
+            let none = || CommandError::new(exit::REFUSED, "no deployment has begun");
             status.guard.deployment.ok_or_else(none)?.id
         }
     };

@@ -60,11 +60,8 @@ async fn doctor(args: &DoctorArgs, loaded: Loaded) -> Ended {
     if let Some(first) = report.groups.first_mut() {
         first.findings.extend(other);
     }
-    if args.json {
-        out::print_json(&report)?;
-    } else {
-        out::print(&render::doctor(&report, out::style()))?;
-    }
+    let people = || render::doctor(&report, out::style());
+    out::print(&if args.json { out::json(&report) } else { people() })?;
     Ok(match report.worst() {
         FindingLevel::Ok | FindingLevel::Warn => exit::OK,
         FindingLevel::Fail => exit::FAILED,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::client::{Client, with_runtime};
-use super::out::{Ended, Failure};
+use super::out::{CommandError, Ended};
 use super::target_daemon::TargetDaemon;
 use super::{exit, out};
 use crate::clock::Clock;
@@ -63,14 +63,10 @@ async fn drill(args: DrillArgs, client: Client) -> Ended {
     if !args.json {
         out::note(&accepted.message);
     }
-    let none = || Failure::new(exit::REFUSED, "the daemon does not say which drill it is");
+    let none = || CommandError::new(exit::REFUSED, "the daemon does not say which drill it is");
     let id = accepted.deployment.ok_or_else(none)?;
     let (drill, result) = end(&client, &id, Clock::start()).await?;
-    if args.json {
-        out::print_json(&drill)?;
-    } else {
-        out::print(&render::drill(&drill))?;
-    }
+    out::print(&if args.json { out::json(&drill) } else { render::drill(&drill) })?;
     Ok(match result {
         DrillResult::Done => exit::OK,
         DrillResult::Failed | DrillResult::CalledOff => exit::FAILED,
@@ -82,11 +78,11 @@ async fn end(
     client: &Client,
     id: &DeploymentId,
     clock: Clock,
-) -> Result<(DrillStatus, DrillResult), Failure> {
+) -> Result<(DrillStatus, DrillResult), CommandError> {
     loop {
         let drill = client.last_drill().await?.filter(|drill| drill.drill == *id);
         let gone = || format!("the daemon does not know {id} any more; see its journal");
-        let drill = drill.ok_or_else(|| Failure::failed(gone()))?;
+        let drill = drill.ok_or_else(|| CommandError::failed(gone()))?;
         if let Some(result) = drill.result {
             return Ok((drill, result));
         }

@@ -12,7 +12,7 @@ use std::process::Command;
 
 use rustix::process::{Pid, getppid};
 
-use super::out::{Ended, Failure};
+use super::out::{CommandError, Ended};
 use crate::hook::marker::{self, Claim, Process};
 use crate::hook::strays::VARIABLE;
 
@@ -49,7 +49,7 @@ pub(super) fn run(marker: &Path, parent: i32, argv: &[OsString]) -> Ended {
 }
 
 /// Claims the marker, or says why the program must not be started.
-pub(super) fn claim(marker: &Path) -> Result<Claim, Failure> {
+pub(super) fn claim(marker: &Path) -> Result<Claim, CommandError> {
     match marker::claim(marker) {
         Ok(Some(claim)) => Ok(claim),
         Ok(None) => Err(refuse(ALREADY_STARTED, "this attempt was already started")),
@@ -66,8 +66,8 @@ pub(super) fn give_up(claim: Claim, status: u8, why: &str) -> Ended {
     Err(refuse(status, why))
 }
 
-pub(super) fn refuse(code: u8, why: &str) -> Failure {
-    Failure { code, text: format!("rollguard: {why}") }
+pub(super) fn refuse(code: u8, why: &str) -> CommandError {
+    CommandError { code, text: format!("rollguard: {why}") }
 }
 
 /// The system's reason, with what usually helps.

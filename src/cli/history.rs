@@ -3,8 +3,8 @@
 use clap::Args;
 use serde::Serialize;
 
-use super::out::{Ended, style};
-use super::past::{Place, print, print_json, since, since_when};
+use super::out::{Ended, json, print, style};
+use super::past::{Place, since, since_when};
 use crate::history::{Filter, Index, MAX_KEPT, Since, Summary};
 use crate::model::name::{DeploymentId, ServiceName};
 use crate::render;
@@ -60,7 +60,7 @@ pub(super) fn run(args: &HistoryArgs) -> Ended {
     let book = args.place.read(|| Index::new(filter.clone(), room), Index::apply)?;
     if args.json {
         let deployments = book.deployments().rev().collect();
-        return print_json(&History { deployments, left_out: book.left_out() });
+        return print(&json(&History { deployments, left_out: book.left_out() }));
     }
     let mut text = render::history(book.deployments().rev(), style());
     if text.is_empty() {

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
-use super::out::{Ended, Failure};
+use super::out::{CommandError, Ended};
 use super::{exit, out};
 use crate::config::SourceFile;
 use crate::import::{Imported, MAX_FILE, Options, TargetOf, YamlError, prometheus};
@@ -78,11 +78,11 @@ pub(super) fn run(command: &ImportCommand) -> Ended {
 }
 
 /// The input cannot be read.
-fn unread(why: impl Display) -> Failure {
-    Failure::new(exit::BAD_CONFIG, format_args!("failed to read {why}"))
+fn unread(why: impl Display) -> CommandError {
+    CommandError::new(exit::BAD_CONFIG, format_args!("failed to read {why}"))
 }
 
-fn import(args: &PrometheusArgs) -> Result<Imported, Failure> {
+fn import(args: &PrometheusArgs) -> Result<Imported, CommandError> {
     let files = args.files.iter().map(|path| read(path)).collect::<Result<Vec<_>, _>>()?;
     let labels = args.drop_label.split(',').map(str::trim).filter(|label| !label.is_empty());
     let drop_labels = labels.map(str::to_owned).collect();
@@ -97,17 +97,17 @@ fn import(args: &PrometheusArgs) -> Result<Imported, Failure> {
         let file = OpenOptions::new().write(true).create_new(true).open(path);
         let written = file.and_then(|mut file| file.write_all(imported.toml.as_bytes()));
         written.map_err(|error| {
-            Failure::failed(format_args!("failed to write {}: {error}", path.display()))
+            CommandError::failed(format_args!("failed to write {}: {error}", path.display()))
         })?;
     }
     let toml = Some(imported.toml.as_str()).filter(|_| path.is_none());
     let printed =
         if args.json { Some(imported.report.json(toml)) } else { toml.map(str::to_owned) };
-    printed.map_or(Ok(()), |text| out::print(&text))?;
+    printed.map_or(Ok(exit::OK), |text| out::print(&text))?;
     Ok(imported)
 }
 
-fn read(path: &Path) -> Result<SourceFile, Failure> {
+fn read(path: &Path) -> Result<SourceFile, CommandError> {
     let shown = path.display();
     let failed = |why: String| unread(format_args!("{shown}: {why}"));
     let file = File::open(path).map_err(|error| failed(error.to_string()))?;

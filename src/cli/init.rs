@@ -15,7 +15,7 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use super::check::count;
 use super::client::with_runtime;
-use super::out::{Ended, Failure};
+use super::out::{CommandError, Ended};
 use super::{exit, out};
 use crate::clock::Clock;
 use crate::config::{Color, DiagnosticLevel, SourceFile, compile};
@@ -66,12 +66,12 @@ pub(super) struct InitArgs {
 }
 
 /// What went wrong stands after "failed to".
-fn failed(message: impl Display) -> Failure {
-    Failure::failed(format_args!("failed to {message}"))
+fn failed(message: impl Display) -> CommandError {
+    CommandError::failed(format_args!("failed to {message}"))
 }
 
 /// The same, with what may help.
-fn hinted(message: impl Display, hint: impl Display) -> Failure {
+fn hinted(message: impl Display, hint: impl Display) -> CommandError {
     failed(format_args!("{message}\nhelp: {hint}"))
 }
 
@@ -94,14 +94,16 @@ pub(super) fn run(args: &InitArgs) -> Ended {
             write(file, flags, &written.text).map_err(|error| cannot_write(file, &error))?;
             out::note(&format!("wrote {}: {parts}", file.display()));
         }
-        None => out::print(&written.text)?,
+        None => {
+            out::print(&written.text)?;
+        }
     }
     remark(&page, written.found);
     Ok(exit::OK)
 }
 
 /// The page as a target of a configuration, so that the URL is judged by the same code.
-fn target(url: &str) -> Result<Target, Failure> {
+fn target(url: &str) -> Result<Target, CommandError> {
     let url_written = crate::toml_text::string(url);
     let text = format!(
         "[deployment]\nservice = \"x\"\n[target.page]\nscrape = {url_written}\n\
@@ -114,12 +116,15 @@ fn target(url: &str) -> Result<Target, Failure> {
         let hint = first.and_then(|found| found.help.as_ref());
         let hint = hint.map(|hint| format!("\nhelp: {hint}")).unwrap_or_default();
         let url = url.escape_debug();
-        Failure::new(exit::USAGE, format_args!("failed to use the URL `{url}`: {message}{hint}"))
+        CommandError::new(
+            exit::USAGE,
+            format_args!("failed to use the URL `{url}`: {message}{hint}"),
+        )
     })?;
     Ok(compiled.plan.targets.into_iter().next().expect("the text has one target"))
 }
 
-fn fetch(target: &Target) -> Result<Page, Failure> {
+fn fetch(target: &Target) -> Result<Page, CommandError> {
     let scrape = with_runtime(async { Ok(scrape_once(target, None, Clock::start()).await) })?;
     let page = scrape.result.map_err(|failure| unread(target, &failure))?;
     if page.sample_count == 0 {
@@ -131,7 +136,7 @@ fn fetch(target: &Target) -> Result<Page, Failure> {
     Ok(page)
 }
 
-fn unread(target: &Target, failure: &scrape::Failure) -> Failure {
+fn unread(target: &Target, failure: &scrape::Failure) -> CommandError {
     let hint = match failure.class {
         FailureClass::Refused => "is the service running, and is that the port of its metrics?",
         FailureClass::TimedOut => "is the address right, and does a firewall let it through?",
@@ -155,7 +160,7 @@ fn service_of(host: &str) -> ServiceName {
 }
 
 /// Compiles what was written, as `check` would, and says what is in it.
-fn verify(text: &str) -> Result<String, Failure> {
+fn verify(text: &str) -> Result<String, CommandError> {
     let file = SourceFile { path: DEFAULT_OUTPUT.to_owned(), text: text.to_owned() };
     let compiled = compile(&file, &[]).map_err(|wrong| {
         let wrong = wrong.render(Color::Plain);
@@ -170,7 +175,7 @@ fn verify(text: &str) -> Result<String, Failure> {
 }
 
 /// Refuses what is there and may not be replaced, and what is no file at all.
-fn may_write(file: &Path, flags: RenameFlags) -> Result<(), Failure> {
+fn may_write(file: &Path, flags: RenameFlags) -> Result<(), CommandError> {
     match fs::metadata(file) {
         Ok(found) if !found.is_file() => {
             Err(failed(format_args!("write {}: it is not a file", file.display())))
@@ -182,7 +187,7 @@ fn may_write(file: &Path, flags: RenameFlags) -> Result<(), Failure> {
     }
 }
 
-fn cannot_write(file: &Path, error: &io::Error) -> Failure {
+fn cannot_write(file: &Path, error: &io::Error) -> CommandError {
     let file = file.display();
     if error.kind() == io::ErrorKind::AlreadyExists {
         return hinted(
@@ -250,7 +255,10 @@ mod tests {
 
     #[test]
     fn a_url_is_judged_as_in_a_configuration() {
-        let message = |url: &str| target(url).err().map(|stop| stop.text).unwrap();
+        let message = |url: &str| {
+            let stop = target(url).err().unwrap();
+            stop.text.lines().next().unwrap().to_owned()
+        };
         assert_eq!(
             message("ftp://h"),
             "error: failed to use the URL `ftp://h`: not an http or https URL"

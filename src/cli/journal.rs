@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
-use super::out::{Ended, Failure};
-use super::past::{Place, print, print_json};
+use super::out::{CommandError, Ended};
+use super::past::Place;
 use super::{exit, out};
 use crate::history::{Integrity, Verification};
 use crate::journal::{Piece, ScanError, scan};
@@ -57,11 +57,8 @@ pub(super) fn run(command: &JournalCommand) -> Ended {
         None => args.place.journal()?,
     };
     let verification = verification(&path, args.head)?;
-    if args.json {
-        print_json(&verification)?;
-    } else {
-        print(&render::verification(&path.display().to_string(), &verification))?;
-    }
+    let people = || render::verification(&path.display().to_string(), &verification);
+    out::print(&if args.json { out::json(&verification) } else { people() })?;
     match verification.verdict {
         Integrity::Whole => Ok(exit::OK),
         Integrity::Damaged | Integrity::HeadMissing => {
@@ -71,7 +68,7 @@ pub(super) fn run(command: &JournalCommand) -> Ended {
     }
 }
 
-fn verification(path: &Path, head: Option<Hash>) -> Result<Verification, Failure> {
+fn verification(path: &Path, head: Option<Hash>) -> Result<Verification, CommandError> {
     let mut found = Verification::new(head);
     let read = scan(path, &mut |piece| {
         match piece {

@@ -13,14 +13,14 @@ use crate::render::Style;
 
 /// Why a command ends without its result.
 #[derive(Debug)]
-pub(super) struct Failure {
+pub(super) struct CommandError {
     /// The exit code.
     pub(super) code: u8,
     /// What a person is told.
     pub(super) text: String,
 }
 
-impl Failure {
+impl CommandError {
     /// The reason stands after "error: ".
     pub(super) fn new(code: u8, why: impl Display) -> Self {
         Self { code, text: format!("error: {why}") }
@@ -32,7 +32,7 @@ impl Failure {
     }
 }
 
-impl From<LoadError> for Failure {
+impl From<LoadError> for CommandError {
     fn from(error: LoadError) -> Self {
         let LoadError::Wrong(wrong) = error else {
             return Self::new(exit::BAD_CONFIG, format_args!("failed to {error}"));
@@ -43,33 +43,25 @@ impl From<LoadError> for Failure {
 }
 
 /// What a command comes to: its exit code, or why it has none.
-pub(super) type Ended = Result<u8, Failure>;
+pub(super) type Ended = Result<u8, CommandError>;
 
 /// Prints a result. A reader that went away has seen what it wanted.
 ///
 /// # Errors
 /// The text could not be written for another reason.
-pub(super) fn print(text: &str) -> Result<(), Failure> {
+pub(super) fn print(text: &str) -> Ended {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Failure::failed(format_args!("the result cannot be printed: {error}")))
+            Err(CommandError::failed(format_args!("the result cannot be printed: {error}")))
         }
-        Ok(()) | Err(_) => Ok(()),
+        Ok(()) | Err(_) => Ok(exit::OK),
     }
 }
 
 /// A value as JSON on one line, with the line's end.
 pub(super) fn json_line(value: &impl Serialize) -> String {
     serde_json::to_string(value).expect("plain data with string keys always serializes") + "\n"
-}
-
-/// Prints a value as indented JSON.
-///
-/// # Errors
-/// As [`print()`].
-pub(super) fn print_json(value: &impl Serialize) -> Result<(), Failure> {
-    print(&json(value))
 }
 
 /// A value as indented JSON.

@@ -5,11 +5,9 @@ use std::io;
 use std::path::PathBuf;
 
 use clap::Args;
-use serde::Serialize;
 
 use super::check::DEFAULT_FILE;
-use super::out::{Ended, Failure};
-use super::{exit, out};
+use super::out::CommandError;
 use crate::clock::Clock;
 use crate::history::{Since, parse_since};
 use crate::journal::{Piece, ScanError, journal_file, scan};
@@ -28,7 +26,7 @@ pub(super) struct Place {
     state: Option<PathBuf>,
 }
 
-impl From<ScanError> for Failure {
+impl From<ScanError> for CommandError {
     fn from(error: ScanError) -> Self {
         let (because, hint) = match &error {
             ScanError::Broken { source, .. } => (
@@ -52,7 +50,7 @@ impl From<ScanError> for Failure {
 
 impl Place {
     /// The journal's path.
-    pub(super) fn journal(&self) -> Result<PathBuf, Failure> {
+    pub(super) fn journal(&self) -> Result<PathBuf, CommandError> {
         let directories = Directories::from_environment();
         let usual = PathBuf::from(DEFAULT_FILE);
         let config = self.config.as_ref().or_else(|| usual.exists().then_some(&usual));
@@ -69,7 +67,7 @@ impl Place {
         &self,
         empty: impl Fn() -> T,
         take: impl Fn(&mut T, &Entry),
-    ) -> Result<T, Failure> {
+    ) -> Result<T, CommandError> {
         let mut read = empty();
         scan(&self.journal()?, &mut |piece| {
             match piece {
@@ -90,14 +88,4 @@ pub(super) fn since(text: &str) -> Result<Since, String> {
 /// `--since` as a time.
 pub(super) fn since_when(since: Option<Since>) -> Option<Timestamp> {
     since.map(|since| since.resolve(Clock::start().wall()))
-}
-
-/// Prints a result.
-pub(super) fn print(text: &str) -> Ended {
-    out::print(text).map(|()| exit::OK)
-}
-
-/// Prints a result as JSON.
-pub(super) fn print_json(value: &impl Serialize) -> Ended {
-    print(&out::json(value))
 }

@@ -3,8 +3,8 @@
 use clap::Args;
 use serde::Serialize;
 
-use super::out::{Ended, Failure, style};
-use super::past::{Place, print, print_json};
+use super::out::{CommandError, Ended, json, print, style};
+use super::past::Place;
 use crate::history::{Detail, Summary, Which};
 use crate::model::entry::Entry;
 use crate::model::name::DeploymentId;
@@ -60,7 +60,7 @@ pub(super) fn run(args: &ReportArgs) -> Ended {
     if args.json {
         let (entries, left_out) = (detail.entries(), detail.left_out());
         let at = detail.at().to_string();
-        return print_json(&ReportJson { deployment, at, entries, left_out });
+        return print(&json(&ReportJson { deployment, at, entries, left_out }));
     }
     if !args.markdown {
         return print(&render::detail(&detail, style()));
@@ -71,9 +71,9 @@ pub(super) fn run(args: &ReportArgs) -> Ended {
     )
 }
 
-fn unknown(detail: &Detail, which: &Which) -> Failure {
+fn unknown(detail: &Detail, which: &Which) -> CommandError {
     let Which::Id(id) = which else {
-        return Failure::failed("failed to report: no deployment has begun");
+        return CommandError::failed("failed to report: no deployment has begun");
     };
     let near: Vec<String> = detail.nearest().iter().map(|id| format!("\n  {id}")).collect();
     let hint = match (near.is_empty(), detail.newest()) {
@@ -81,7 +81,7 @@ fn unknown(detail: &Detail, which: &Which) -> Failure {
         (true, Some(newest)) => format!("the newest is {newest}; see `rollguard history`"),
         (true, None) => "no deployment has begun".to_owned(),
     };
-    Failure::failed(format_args!(
+    CommandError::failed(format_args!(
         "failed to report: the journal has no deployment {id}\nhint: {hint}"
     ))
 }

@@ -15,7 +15,7 @@ use tracing_subscriber::{Layer, fmt};
 use super::check::DEFAULT_FILE;
 use super::client::with_runtime;
 use super::exit;
-use super::out::{Ended, Failure};
+use super::out::{CommandError, Ended};
 use crate::config::Color;
 use crate::daemon::{self, DaemonError, chain};
 use crate::load::LoadError;
@@ -54,13 +54,14 @@ enum LogFormat {
 pub(super) fn run(args: &RunArgs) -> Ended {
     start_logs(args.log, args.log_format);
     with_runtime(async {
-        daemon::run(&args.config).await.map(|()| exit::OK).map_err(|error| match error {
-            DaemonError::Config(LoadError::Wrong(wrong)) => Failure {
-                code: exit::BAD_CONFIG,
-                text: wrong.render(Color::Plain).trim_end().to_owned(),
-            },
-            DaemonError::Config(error) => error.into(),
-            error => Failure::failed(format_args!("failed to {}", chain(&error))),
+        daemon::run(&args.config).await.map(|()| exit::OK).map_err(|error| {
+            let DaemonError::Config(error) = error else {
+                return CommandError::failed(format_args!("failed to {}", chain(&error)));
+            };
+            let LoadError::Wrong(wrong) = error else { return error.into() };
+            // A log is no terminal, whatever standard error is.
+            let text = wrong.render(Color::Plain).trim_end().to_owned();
+            CommandError { code: exit::BAD_CONFIG, text }
         })
     })
 }

@@ -3,8 +3,8 @@
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
-use super::out::Ended;
-use super::past::{Place, print, print_json, since, since_when};
+use super::out::{Ended, json, print};
+use super::past::{Place, since, since_when};
 use crate::clock::Clock;
 use crate::engine::durable::drills::DrillStatus;
 use crate::history::{By, Figures, Filter, Index, MAX_KEPT, Period, Since, Stats, Summary, stats};
@@ -75,7 +75,14 @@ pub(super) fn run(args: &StatsArgs) -> Ended {
         let Stats { all, periods } = &stats;
         let last_drill = drills.last();
         let drill_overdue = warning.is_some();
-        return print_json(&StatsJson { last_drill, drill_overdue, since, left_out, all, periods });
+        return print(&json(&StatsJson {
+            last_drill,
+            drill_overdue,
+            since,
+            left_out,
+            all,
+            periods,
+        }));
     }
     let of = since.map_or("in all".to_owned(), |since| format!("since {since}"));
     let mut text = render::figures(&stats, &of);

@@ -3,8 +3,7 @@
 use clap::Args;
 
 use super::client::Daemon;
-use super::out::Ended;
-use super::{exit, out};
+use super::out::{self, Ended};
 use crate::render;
 
 #[derive(Args)]
@@ -21,8 +20,7 @@ pub(super) struct StatusArgs {
 pub(super) async fn run(args: StatusArgs) -> Ended {
     let status = args.daemon.client().status().await?;
     if args.json {
-        out::print_json(&status)?;
-        return Ok(exit::OK);
+        return out::print(&out::json(&status));
     }
     let mut text = String::new();
     if let Some(error) = &status.reload_error {
@@ -33,6 +31,5 @@ pub(super) async fn run(args: StatusArgs) -> Ended {
         );
     }
     text.push_str(&render::status(&status.guard, out::style()));
-    out::print(&text)?;
-    Ok(exit::OK)
+    out::print(&text)
 }

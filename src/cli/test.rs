@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 
-use super::out::{Ended, Failure};
+use super::out::{CommandError, Ended};
 use super::{exit, out};
 use crate::load::{LoadError, load_tests, test_files};
 use crate::render;
@@ -98,7 +98,7 @@ pub(super) fn run(args: &TestArgs) -> Ended {
         let written = File::create(path)
             .and_then(|mut file| file.write_all(render::junit(&results).as_bytes()));
         written.map_err(|error| {
-            Failure::failed(format_args!("failed to write {}: {error}", path.display()))
+            CommandError::failed(format_args!("failed to write {}: {error}", path.display()))
         })?;
     }
     out::print(&text)?;
@@ -113,7 +113,7 @@ pub(super) fn run(args: &TestArgs) -> Ended {
 fn results(paths: &[PathBuf]) -> (Vec<(String, Vec<CaseResult>)>, bool) {
     let (mut results, mut unusable) = (Vec::new(), false);
     let mut complain = |error: LoadError| {
-        out::note(&Failure::from(error).text);
+        out::note(&CommandError::from(error).text);
         unusable = true;
     };
     for path in paths {

@@ -9,7 +9,7 @@ use clap::Args;
 
 use super::check::DEFAULT_FILE;
 use super::client::with_runtime;
-use super::out::{Ended, Failure};
+use super::out::{CommandError, Ended};
 use super::try_watch::{TELL_EVERY, watch};
 use super::{exit, out};
 use crate::clock::Clock;
@@ -76,19 +76,19 @@ pub(super) fn run(args: &TryArgs) -> Ended {
 }
 
 /// What is to be tried.
-fn plan(args: &TryArgs) -> Result<Plan, Failure> {
+fn plan(args: &TryArgs) -> Result<Plan, CommandError> {
     if let Some(url) = &args.url {
         let name = TargetName::new(PAGE).expect("a constant that is a name");
         let page = target_at(name, url);
         let page =
-            page.map_err(|why| Failure::new(exit::USAGE, format_args!("--url {url}: {why}")))?;
+            page.map_err(|why| CommandError::new(exit::USAGE, format_args!("--url {url}: {why}")))?;
         return on_one_page(&args.files, page);
     }
     let (config, files) = sorted(args)?;
     let plan = load(&config).map(|loaded| loaded.plan).map_err(|error| {
         let unnamed = args.files.is_empty() && args.config.is_none();
         let hinted = unnamed && !matches!(error, LoadError::Wrong(_));
-        let mut failure = Failure::from(error);
+        let mut failure = CommandError::from(error);
         if hinted {
             failure.text += "\nhint: `--config FILE`, or `--url URL` with rules files alone";
         }
@@ -98,7 +98,7 @@ fn plan(args: &TryArgs) -> Result<Plan, Failure> {
 }
 
 /// Which of the named files is the configuration.
-fn sorted(args: &TryArgs) -> Result<(PathBuf, Vec<PathBuf>), Failure> {
+fn sorted(args: &TryArgs) -> Result<(PathBuf, Vec<PathBuf>), CommandError> {
     let (mut config, mut rules) = (args.config.clone(), Vec::new());
     for file in &args.files {
         if !is_main_file(file)? {
@@ -107,14 +107,14 @@ fn sorted(args: &TryArgs) -> Result<(PathBuf, Vec<PathBuf>), Failure> {
             config = Some(file.clone());
         } else {
             let why = format!("{} is a second configuration", file.display());
-            return Err(Failure::new(exit::USAGE, why));
+            return Err(CommandError::new(exit::USAGE, why));
         }
     }
     Ok((config.unwrap_or_else(|| Path::new(DEFAULT_FILE).to_owned()), rules))
 }
 
 /// Rules files on a page that no configuration names: whatever target they ask for, this is it.
-fn on_one_page(files: &[PathBuf], page: Target) -> Result<Plan, Failure> {
+fn on_one_page(files: &[PathBuf], page: Target) -> Result<Plan, CommandError> {
     let mut plan = load_rules_for(files, &[])?;
     for signal in &mut plan.signals {
         if let SignalKind::Up(target) = &mut signal.kind {
@@ -131,17 +131,14 @@ fn on_one_page(files: &[PathBuf], page: Target) -> Result<Plan, Failure> {
 async fn try_out(plan: Plan, args: &TryArgs) -> Ended {
     let clock = Clock::start();
     let failed =
-        |error| Failure::failed(format_args!("interrupts cannot be listened for: {error}"));
+        |error| CommandError::failed(format_args!("interrupts cannot be listened for: {error}"));
     let terminal = std::io::stderr().is_terminal();
     let every = (terminal && !args.json).then_some(TELL_EVERY);
     let (evaluator, targets, pages) = watch(plan, args.span, clock, every).await.map_err(failed)?;
     let now = Moment { at: clock.now(), wall: clock.wall() };
     let watched = now.at.since(crate::model::time::Instant::ZERO);
     let trial = match_report::match_report(&evaluator, targets, &pages, now, watched);
-    if args.json {
-        out::print_json(&trial)?;
-    } else {
-        out::print(&render::match_report(&trial, out::style()))?;
-    }
+    let people = || render::match_report(&trial, out::style());
+    out::print(&if args.json { out::json(&trial) } else { people() })?;
     Ok(if trial.ok { exit::OK } else { exit::FAILED })
 }

@@ -89,6 +89,9 @@ enum DaemonEvent {
     Time,
 }
 
+/// A deployment, its state and its stage.
+type WatchedState = (String, GuardState, Option<(StageName, StageStanding)>);
+
 #[derive(Debug)]
 struct Daemon {
     clock: Clock,
@@ -98,8 +101,8 @@ struct Daemon {
     sources: Sources,
     supervisor: Supervisor,
     changes: watch::Sender<u64>,
-    /// What those who wait were woken for last: a deployment, its state and its stage.
-    seen: Option<(String, GuardState, Option<(StageName, StageStanding)>)>,
+    /// What those who wait were woken for last.
+    seen: Option<WatchedState>,
     reload_error: Option<String>,
     /// A reload that came during a rollback, or an attempt to enter a stage, waits for its end.
     reload_due: Option<Caller>,
@@ -385,12 +388,11 @@ impl Daemon {
             }
             Err(error) => {
                 // How many errors there are, and the first in a line, with its file and line.
-                let (count, first) = match &error {
-                    LoadError::Wrong(wrong) => (
-                        wrong.count(DiagnosticLevel::Error),
-                        wrong.first_error().unwrap_or_default(),
-                    ),
-                    error => (1, chain(error)),
+                let (count, first) = if let LoadError::Wrong(wrong) = &error {
+                    let first = wrong.first_error().unwrap_or_default();
+                    (wrong.count(DiagnosticLevel::Error), first)
+                } else {
+                    (1, chain(&error))
                 };
                 // The source lines stay out of the log: one may hold a secret.
                 tracing::error!(

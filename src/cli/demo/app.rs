@@ -20,7 +20,7 @@ use tokio::net::unix::pipe;
 
 use super::directory::Release;
 use crate::cli::exit;
-use crate::cli::out::{Ended, Failure};
+use crate::cli::out::{CommandError, Ended};
 use crate::clock::Clock;
 use crate::daemon::write_whole;
 use crate::serve::accept::{Limits, Reply, accept, reply};
@@ -48,7 +48,7 @@ pub(in crate::cli) struct AppArgs {
 /// Runs the app until its standard input ends.
 pub(in crate::cli) async fn run(args: AppArgs) -> Ended {
     let served = serve(args).await.map(|()| exit::OK);
-    served.map_err(|error| Failure::failed(format_args!("the app cannot serve: {error}")))
+    served.map_err(|error| CommandError::failed(format_args!("the app cannot serve: {error}")))
 }
 
 async fn serve(args: AppArgs) -> io::Result<()> {
