@@ -4,13 +4,13 @@
 /// The most files in one import circle, by top-level module. One that is not listed has no circle.
 pub(crate) const CIRCLES: &[(&str, usize)] = &[("exposition", 4), ("journal", 2), ("load", 4)];
 /// Names that more than one type has.
-pub(crate) const SHARED_TYPE_NAMES: usize = 19;
+pub(crate) const SHARED_TYPE_NAMES: usize = 16;
 /// Comparisons with string literals where an enum should be compared.
-pub(crate) const COMPARED_STRINGS: usize = 34;
+pub(crate) const COMPARED_STRINGS: usize = 32;
 /// Files other than `src/engine/guard.rs` with an `impl Guard`.
 pub(crate) const FILES_WITH_IMPL_GUARD: usize = 0;
 /// Types of `src/engine/` that change themselves and have fields that others reach.
-pub(crate) const OPEN_COMPONENTS: usize = 9;
+pub(crate) const OPEN_COMPONENTS: usize = 7;
 
 /// Compares what was found with its ceiling `name`, which must be exact.
 pub(crate) fn compare(name: &str, ceiling: usize, found: &[String]) -> Vec<String> {
