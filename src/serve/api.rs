@@ -1,5 +1,5 @@
 //! The control socket's API: where requests go, and what the answers hold. Server and client both
-//! use this declaration. What goes to [`COMMANDS`] is a
+//! use this declaration. What goes to `COMMANDS` is a
 //! [`Command`](crate::engine::command::Command); all else is asked with GET.
 
 use std::path::PathBuf;
