@@ -9,7 +9,7 @@ use clap::{Parser, Subcommand};
 use super::client::with_runtime;
 use super::out::Ended;
 use super::{
-    check, debug_command, demo, deploy, doctor, drill, exec_step, exec_unit, history, import, init,
+    check, debug, demo, deploy, doctor, drill, exec_step, exec_unit, history, import, init,
     journal, order, out, report, run, schema, stats, status, test, try_out,
 };
 
@@ -71,7 +71,7 @@ enum Subcommands {
     Journal(journal::JournalCommand),
     /// Look into single parts of the guard
     #[command(subcommand)]
-    Debug(debug_command::DebugCommand),
+    Debug(debug::DebugCommand),
     /// Claims an attempt's marker and becomes its program
     #[command(hide = true)]
     ExecStep {
@@ -125,7 +125,7 @@ fn run(command: Subcommands) -> Ended {
         Subcommands::Report(args) => report::run(&args),
         Subcommands::Stats(args) => stats::run(&args),
         Subcommands::Journal(command) => journal::run(&command),
-        Subcommands::Debug(command) => debug_command::run(&command),
+        Subcommands::Debug(command) => debug::run(command),
         Subcommands::ExecStep { marker, parent, argv } => exec_step::run(&marker, parent, &argv),
         Subcommands::ExecUnit { marker } => exec_unit::run(&marker),
         Subcommands::EndUnit { marker } => exec_unit::end(&marker),

@@ -12,11 +12,13 @@ use hyper::{Method, Request, StatusCode};
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
+use super::check::DEFAULT_FILE;
 use super::out::{CommandError, Ended};
 use super::{exit, out};
 use crate::engine::command::{Accepted, Command};
 use crate::engine::durable::drills::DrillStatus;
 use crate::facts::WHOLE;
+use crate::load::{LoadError, load};
 use crate::model::name::{DeploymentId, StageName};
 use crate::model::time::format_duration;
 use crate::net::link::{Link, ReadBuffer};
@@ -55,6 +57,27 @@ pub(super) struct Daemon {
 impl Daemon {
     pub(super) fn client(&self) -> Client {
         Client::new(&self.control)
+    }
+}
+
+/// A configuration and its daemon
+#[derive(Args, Clone, Debug)]
+pub(super) struct TargetDaemon {
+    /// The daemon's configuration
+    #[arg(long, value_name = "FILE", default_value = DEFAULT_FILE)]
+    pub(super) config: PathBuf,
+    /// Its control socket [default: as configured]
+    #[arg(long, value_name = "PATH", env = "ROLLGUARD_CONTROL")]
+    pub(super) control: Option<PathBuf>,
+}
+
+impl TargetDaemon {
+    /// Its client. The configuration is read only if the socket is not named.
+    pub(super) fn client(&self) -> Result<Client, LoadError> {
+        match &self.control {
+            Some(socket) => Ok(Client::new(socket)),
+            None => load(&self.config).map(|loaded| Client::new(&loaded.places.control)),
+        }
     }
 }
 

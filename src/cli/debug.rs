@@ -1,8 +1,14 @@
 //! `rollguard debug exposition`: shows what the daemon would read from a page, through the same
 //! reader. It is for the writers of exporters, and for finding out why a series is not seen.
 
-use std::io::{self, Read, Write};
+use std::fs::File;
+use std::io::{self, BufWriter, Read, Write};
+use std::path::PathBuf;
 
+use clap::{Subcommand, ValueEnum};
+
+use super::exit;
+use super::out::{CommandError, Ended};
 use crate::exposition::{
     Exemplar, Format, Labels, Limits, Malformed, PageError, Reader, Sample, Sink, StrictReader,
     Tally, Whole,
@@ -12,22 +18,64 @@ use crate::model::native::{NativeHistogram, Parts};
 /// Bytes read at a time.
 const CHUNK_BYTES: usize = 64 << 10;
 
-/// How a page is read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PageReading {
-    /// As a scrape reads it.
-    Scrape(Format),
-    /// As OpenMetrics to the letter.
-    Strict,
+#[derive(Subcommand)]
+pub(super) enum DebugCommand {
+    /// Show what is read from a metrics page: one JSON object a sample
+    ///
+    /// Malformed lines go to standard error with line and column. The exit status is
+    /// 1 if there were any, 2 if the page cannot be read at all.
+    ///
+    /// Example: curl -s localhost:9100/metrics | rollguard debug exposition
+    #[command(verbatim_doc_comment)]
+    Exposition {
+        /// The page's format [default: text, or openmetrics with --strict]
+        #[arg(long)]
+        format: Option<FormatName>,
+        /// Hold the page against the OpenMetrics specification
+        #[arg(long)]
+        strict: bool,
+        /// The page; standard input if absent or -
+        file: Option<PathBuf>,
+    },
 }
 
-/// What was found, for the exit status.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PageVerdict {
-    /// Every line is as it should be: exit status 0.
-    Clean,
-    /// A line, or the page as a whole, is not: exit status 1.
-    Malformed,
+#[derive(Clone, Copy, ValueEnum)]
+pub(super) enum FormatName {
+    Text,
+    Openmetrics,
+    Protobuf,
+}
+
+pub(super) fn run(command: DebugCommand) -> Ended {
+    let DebugCommand::Exposition { format, strict, file } = command;
+    match show(format, strict, file) {
+        Ok(code) => Ok(code),
+        // Whoever read the output has enough of it.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(exit::OK),
+        // A page that cannot be read at all is as any wrong use.
+        Err(error) => {
+            Err(CommandError::new(exit::USAGE, format_args!("failed to read the page: {error}")))
+        }
+    }
+}
+
+fn show(format: Option<FormatName>, strict: bool, file: Option<PathBuf>) -> io::Result<u8> {
+    let scraped = match (format, strict) {
+        (Some(FormatName::Text | FormatName::Protobuf), true) => {
+            return Err(io::Error::other("--strict is about OpenMetrics, no other format"));
+        }
+        (None | Some(FormatName::Openmetrics), true) => None,
+        (Some(FormatName::Openmetrics), false) => Some(Format::OpenMetrics),
+        (Some(FormatName::Protobuf), false) => Some(Format::Protobuf),
+        (None | Some(FormatName::Text), false) => Some(Format::Text),
+    };
+    let input: Box<dyn Read> = match file.filter(|file| file.as_os_str() != "-") {
+        Some(file) => Box::new(File::open(&file).map_err(|error| {
+            io::Error::new(error.kind(), format!("open {}: {error}", file.display()))
+        })?),
+        None => Box::new(io::stdin().lock()),
+    };
+    exposition(scraped, input, BufWriter::new(io::stdout().lock()), io::stderr().lock())
 }
 
 /// Writes one JSON object a sample to `out`, and every malformed line to `err`.
@@ -40,23 +88,27 @@ pub enum PageVerdict {
 /// and `sum`, and of `positive` and `negative`, each a list of pairs of a bucket's index and count;
 /// its `value` is its count, as in the sample `_count` that every page has besides.
 ///
+/// The page is read as a scrape of the format `scraped` reads it; `None`: as OpenMetrics to the
+/// letter. The exit code is 0 if every line is as it should be, 1 if a line, or the page as a
+/// whole, is not.
+///
 /// # Errors
 /// The input cannot be read or an output cannot be written.
-pub fn exposition(
-    reading: PageReading,
+fn exposition(
+    scraped: Option<Format>,
     input: impl Read,
     out: impl Write,
     err: impl Write,
-) -> io::Result<PageVerdict> {
+) -> io::Result<u8> {
     let mut printer = Printer { out, err, failed: None };
-    let page = match reading {
-        PageReading::Scrape(format) => {
+    let page = match scraped {
+        Some(format) => {
             let mut reader = Reader::new(format, limits(), None);
             let fed = chunks(input, |chunk| reader.feed(chunk, &mut printer))?;
             // A file ends where it ends.
             fed.and_then(|()| reader.finish(Whole::Yes, &mut printer))
         }
-        PageReading::Strict => {
+        None => {
             let mut reader = StrictReader::new(limits());
             let fed = chunks(input, |chunk| reader.feed(chunk, &mut printer))?;
             fed.and_then(|()| reader.finish(&mut printer))
@@ -68,11 +120,11 @@ pub fn exposition(
     }
     out.flush()?;
     match page {
-        Ok(Tally { malformed: 0, .. }) => Ok(PageVerdict::Clean),
-        Ok(_) => Ok(PageVerdict::Malformed),
+        Ok(Tally { malformed: 0, .. }) => Ok(exit::OK),
+        Ok(_) => Ok(exit::FAILED),
         Err(error) => {
             writeln!(err, "failed to {error}")?;
-            Ok(PageVerdict::Malformed)
+            Ok(exit::FAILED)
         }
     }
 }
@@ -209,16 +261,16 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(reading: PageReading, page: &str, out: &str, err: &str, outcome: PageVerdict) {
+    fn check(scraped: Option<Format>, page: &str, out: &str, err: &str, outcome: u8) {
         let (mut found_out, mut found_err) = (Vec::new(), Vec::new());
-        let found = exposition(reading, page.as_bytes(), &mut found_out, &mut found_err).unwrap();
+        let found = exposition(scraped, page.as_bytes(), &mut found_out, &mut found_err).unwrap();
         assert_eq!(String::from_utf8(found_out).unwrap(), out);
         assert_eq!(String::from_utf8(found_err).unwrap(), err);
         assert_eq!(found, outcome);
     }
 
-    const TEXT: PageReading = PageReading::Scrape(Format::Text);
-    const OPEN: PageReading = PageReading::Scrape(Format::OpenMetrics);
+    const TEXT: Option<Format> = Some(Format::Text);
+    const OPEN: Option<Format> = Some(Format::OpenMetrics);
 
     #[test]
     fn a_sample_is_one_line_of_json_with_an_exact_timestamp() {
@@ -229,7 +281,7 @@ mod tests {
              \"timestamp\":1700000000.123456789,\"exemplar\":{\"labels\":{\"t\":\"1\"},\
              \"value\":\"0.5\",\"timestamp\":-1.25}}\n",
             "",
-            PageVerdict::Clean,
+            exit::OK,
         );
     }
 
@@ -250,7 +302,7 @@ mod tests {
             ("0.1", "1.5"),
         ];
         let out: String = rows.iter().map(|(value, timestamp)| row(value, timestamp)).collect();
-        check(TEXT, page, &out, "", PageVerdict::Clean);
+        check(TEXT, page, &out, "", exit::OK);
     }
 
     #[test]
@@ -272,7 +324,7 @@ mod tests {
             shown("h_count", "", "3", none),
             shown("h", "", "3", native),
         ];
-        check(PageReading::Scrape(Format::Protobuf), page, &out.concat(), "", PageVerdict::Clean);
+        check(Some(Format::Protobuf), page, &out.concat(), "", exit::OK);
     }
 
     #[test]
@@ -284,10 +336,10 @@ mod tests {
             "m{a=1} 1\nm 1",
             sample,
             "line 1, column 5: expected a quoted label value\n",
-            PageVerdict::Malformed,
+            exit::FAILED,
         );
-        check(OPEN, "m 1", sample, "", PageVerdict::Clean);
+        check(OPEN, "m 1", sample, "", exit::OK);
         let truncated = "failed to read the page to its end: it is truncated after 4 bytes\n";
-        check(PageReading::Strict, "m 1\n", sample, truncated, PageVerdict::Malformed);
+        check(None, "m 1\n", sample, truncated, exit::FAILED);
     }
 }

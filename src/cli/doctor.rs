@@ -6,9 +6,8 @@ use std::sync::Arc;
 
 use clap::Args;
 
-use super::client::{Client, ClientError, with_runtime};
+use super::client::{Client, ClientError, TargetDaemon, with_runtime};
 use super::out::Ended;
-use super::target_daemon::TargetDaemon;
 use super::{exit, out};
 use crate::clock::Clock;
 use crate::facts::{Subject, examine};
@@ -45,8 +44,7 @@ pub(super) fn run(args: &DoctorArgs) -> Ended {
 }
 
 async fn doctor(args: &DoctorArgs, loaded: Loaded) -> Ended {
-    let socket = args.daemon.socket_of(&loaded);
-    let client = Client::new(&socket);
+    let client = Client::new(args.daemon.control.as_ref().unwrap_or(&loaded.places.control));
     // One that hangs is not waited for as long as a look may take.
     let asked = match client.status().await {
         Ok(_) => client.doctor().await,

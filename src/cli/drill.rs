@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::client::{Client, with_runtime};
+use super::client::{Client, TargetDaemon, with_runtime};
 use super::out::{CommandError, Ended};
-use super::target_daemon::TargetDaemon;
 use super::{exit, out};
 use crate::clock::Clock;
 use crate::engine::command::Command;
@@ -53,7 +52,7 @@ pub(super) struct DrillArgs {
 }
 
 pub(super) fn run(args: DrillArgs) -> Ended {
-    let client = Client::new(&args.daemon.socket()?);
+    let client = args.daemon.client()?;
     with_runtime(drill(args, client))
 }
 

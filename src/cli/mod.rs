@@ -3,8 +3,7 @@
 mod args;
 pub mod check;
 pub mod client;
-pub mod debug;
-mod debug_command;
+mod debug;
 mod demo;
 mod deploy;
 mod doctor;
@@ -25,7 +24,6 @@ mod run;
 mod schema;
 mod stats;
 mod status;
-mod target_daemon;
 mod test;
 mod try_out;
 mod try_watch;
