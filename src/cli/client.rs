@@ -113,15 +113,15 @@ pub enum ClientError {
         /// How long was waited.
         within: Duration,
     },
-    /// The daemon refused.
-    #[error("{0}")]
-    Refused(String),
-    /// The daemon was asked for what cannot be.
-    #[error("{0}")]
-    Usage(String),
-    /// The daemon could not make sense of it, or the client of the answer.
-    #[error("{0}")]
-    Failed(String),
+    /// The daemon refused, was asked for what cannot be or could not make sense of it, or the
+    /// client of the answer.
+    #[error("{why}")]
+    Refused {
+        /// The exit code.
+        code: u8,
+        /// What the daemon said.
+        why: String,
+    },
 }
 
 impl ClientError {
@@ -129,7 +129,7 @@ impl ClientError {
     pub const fn is_away(&self) -> bool {
         match self {
             Self::Unreachable { .. } | Self::Lost { .. } | Self::Silent { .. } => true,
-            Self::Refused(_) | Self::Usage(_) | Self::Failed(_) => false,
+            Self::Refused { .. } => false,
         }
     }
 }
@@ -137,9 +137,7 @@ impl ClientError {
 impl From<ClientError> for CommandError {
     fn from(error: ClientError) -> Self {
         let code = match error {
-            ClientError::Usage(_) => exit::USAGE,
-            ClientError::Refused(_) => exit::REFUSED,
-            ClientError::Failed(_) => exit::FAILED,
+            ClientError::Refused { code, .. } => code,
             ClientError::Unreachable { .. }
             | ClientError::Lost { .. }
             | ClientError::Silent { .. } => exit::UNREACHABLE,
@@ -248,18 +246,20 @@ impl Client {
         let (status, bytes) = asked
             .unwrap_or_else(|_| Err(ClientError::Silent { path: self.path.clone(), within }))?;
         let understood = |error: serde_json::Error| {
-            ClientError::Failed(format!("the daemon's answer cannot be understood: {error}"))
+            let why = format!("the daemon's answer cannot be understood: {error}");
+            ClientError::Refused { code: exit::FAILED, why }
         };
         if status == StatusCode::OK {
             return serde_json::from_slice(&bytes).map_err(understood);
         }
-        let ErrorBody { error } = serde_json::from_slice(&bytes).map_err(understood)?;
-        Err(match status {
-            StatusCode::UNPROCESSABLE_ENTITY => ClientError::Usage(error),
-            StatusCode::CONFLICT => ClientError::Refused(error),
-            StatusCode::SERVICE_UNAVAILABLE => lost(error),
-            _ => ClientError::Failed(error),
-        })
+        let ErrorBody { error: why } = serde_json::from_slice(&bytes).map_err(understood)?;
+        let code = match status {
+            StatusCode::SERVICE_UNAVAILABLE => return Err(lost(why)),
+            StatusCode::UNPROCESSABLE_ENTITY => exit::USAGE,
+            StatusCode::CONFLICT => exit::REFUSED,
+            _ => exit::FAILED,
+        };
+        Err(ClientError::Refused { code, why })
     }
 }
 

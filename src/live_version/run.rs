@@ -29,8 +29,13 @@ pub(super) async fn read(argv: &[String]) -> Live {
         Ok(child) => child,
         Err(error) => return Live::unknown(&format!("could not start `{program}`: {error}")),
     };
-    let mut running = Running::new(child);
-    match running.end().await {
+    let pid = child.id().and_then(|pid| i32::try_from(pid).ok());
+    let mut group = EndedGroup(pid.and_then(Group::led_by));
+    let ended = end(child).await;
+    if ended.is_ok() {
+        group.0 = None;
+    }
+    match ended {
         Ok((status, output)) if status.success() => {
             Live::of_text(&String::from_utf8_lossy(&output))
         }
@@ -39,27 +44,13 @@ pub(super) async fn read(argv: &[String]) -> Live {
     }
 }
 
-/// A program whose group ends with the value, unless the program has ended by itself.
-struct Running {
-    child: Child,
-    group: Option<Group>,
-}
-
-impl Running {
-    fn new(child: Child) -> Self {
-        let pid = child.id().and_then(|pid| i32::try_from(pid).ok());
-        Self { child, group: pid.and_then(Group::led_by) }
-    }
-
-    async fn end(&mut self) -> std::io::Result<(ExitStatus, Vec<u8>)> {
-        let output = match self.child.stdout.take() {
-            Some(stdout) => head(stdout).await?,
-            None => Vec::new(),
-        };
-        let status = self.child.wait().await?;
-        self.group = None;
-        Ok((status, output))
-    }
+/// Waits for a program's end: how it ended, and what it printed.
+async fn end(mut child: Child) -> std::io::Result<(ExitStatus, Vec<u8>)> {
+    let output = match child.stdout.take() {
+        Some(stdout) => head(stdout).await?,
+        None => Vec::new(),
+    };
+    Ok((child.wait().await?, output))
 }
 
 /// The beginning of a stream; what follows is read and forgotten, lest the program waits for it.
@@ -71,9 +62,12 @@ async fn head(mut stream: impl AsyncRead + Unpin) -> std::io::Result<Vec<u8>> {
     Ok(output)
 }
 
-impl Drop for Running {
+/// A group that is ended with the value, unless its program has ended by itself.
+struct EndedGroup(Option<Group>);
+
+impl Drop for EndedGroup {
     fn drop(&mut self) {
-        if let Some(group) = self.group {
+        if let Some(group) = self.0 {
             group.kill();
         }
     }

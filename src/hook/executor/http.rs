@@ -37,7 +37,8 @@ pub(super) async fn send(
     rerun: Rerun,
     timeout: Duration,
 ) -> Result<(StepResult, String), String> {
-    let (request, secrets) = prepare(call.clone(), timeout).await?;
+    let configured = call.clone();
+    let (request, secrets) = read_in_time(timeout, move || request(&configured, timeout)).await?;
     let claim = match marker::claim_here(path) {
         Ok(claim) => claim,
         Err(result) => return Ok((result, String::new())),
@@ -70,9 +71,15 @@ fn unanswered(error: &RequestError, why: &str, rerun: Rerun) -> StepResult {
     }
 }
 
-/// The request with its secrets; reading them may block, so it is done aside.
-async fn prepare(call: HttpCall<String>, timeout: Duration) -> Result<(Request, Secrets), String> {
-    let read = tokio::time::timeout(timeout, aside(move || request(&call, timeout))).await;
+/// What is made with secrets; reading them may block, so it is done aside.
+///
+/// # Errors
+/// Those of `read`, or it takes too long.
+pub(super) async fn read_in_time<T: Send + 'static>(
+    timeout: Duration,
+    read: impl FnOnce() -> Result<T, String> + Send + 'static,
+) -> Result<T, String> {
+    let read = tokio::time::timeout(timeout, aside(read)).await;
     read.unwrap_or_else(|_| Err("failed to read a secret in time".to_owned()))
 }
 

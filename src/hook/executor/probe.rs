@@ -12,13 +12,12 @@ use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::http::fill_headers;
+use super::http::{fill_headers, read_in_time};
 use crate::hook::expect::check_json;
 use crate::model::entry::StepResult;
 use crate::model::step::Wording;
 use crate::model::time::format_duration;
 use crate::net::client::{Client, Request, RequestError};
-use crate::net::credential::aside;
 use crate::net::redact::{Secrets, neutral};
 
 /// The first pause between two requests; it doubles up to [`LAST_PAUSE`].
@@ -49,10 +48,17 @@ pub(super) async fn ask(
     client: &Client,
     probe: &Probe<'_>,
 ) -> Result<(StepResult, String), String> {
-    let ready = timeout(probe.timeout, fill(probe.headers)).await;
-    let (headers, secrets) = ready.map_err(|_| "failed to read a secret in time".to_owned())??;
-    let question = Question::Http { client, probe, headers, secrets };
-    Ok(repeat(probe.within, question).await)
+    let configured = probe.headers.to_vec();
+    let read = move || {
+        let mut secrets = Secrets::default();
+        fill_headers(&configured, &mut secrets).map(|headers| (headers, secrets))
+    };
+    let (headers, secrets) = &read_in_time(probe.timeout, read).await?;
+    let asked = repeat(probe.within, || async move {
+        let missed = request(client, probe, headers.clone(), secrets).await;
+        missed.map_err(|why| secrets.hide(&why))
+    });
+    Ok(asked.await)
 }
 
 /// Connects until that succeeds.
@@ -61,44 +67,28 @@ pub(super) async fn connect(
     within: Duration,
     each: Duration,
 ) -> (StepResult, String) {
-    repeat(within, Question::Tcp { address, each }).await
-}
-
-/// What is asked again and again.
-enum Question<'a> {
-    Http { client: &'a Client, probe: &'a Probe<'a>, headers: HeaderMap, secrets: Secrets },
-    Tcp { address: &'a str, each: Duration },
-}
-
-impl Question<'_> {
-    /// Asks once; the error says what came instead of what is expected.
-    async fn ask(&self) -> Result<(), String> {
-        match self {
-            Self::Http { client, probe, headers, secrets } => {
-                let missed = request(client, probe, headers.clone(), secrets).await;
-                missed.map_err(|why| secrets.hide(&why))
-            }
-            Self::Tcp { address, each } => {
-                match timeout(*each, TcpStream::connect(address)).await {
-                    Ok(Ok(_)) => Ok(()),
-                    Ok(Err(error)) => {
-                        Err(format!("no connection: {}", neutral(&error.to_string())))
-                    }
-                    Err(_) => Err(format!("no connection within {}", format_duration(*each))),
-                }
-            }
+    let connected = repeat(within, || async move {
+        match timeout(each, TcpStream::connect(address)).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(error)) => Err(format!("no connection: {}", neutral(&error.to_string()))),
+            Err(_) => Err(format!("no connection within {}", format_duration(each))),
         }
-    }
+    });
+    connected.await
 }
 
-/// Asks until it is well, with growing pauses; nothing is asked later than `within`.
-async fn repeat(within: Duration, question: Question<'_>) -> (StepResult, String) {
+/// Asks until it is well, with growing pauses; nothing is asked later than `within`. The error of
+/// `ask` says what came instead of what is expected.
+async fn repeat<F>(within: Duration, ask: impl Fn() -> F) -> (StepResult, String)
+where
+    F: Future<Output = Result<(), String>>,
+{
     let begun = Instant::now();
     let mut pause = FIRST_PAUSE;
     let mut asked = 0_u32;
     loop {
         asked += 1;
-        let missed = match question.ask().await {
+        let missed = match ask().await {
             Ok(()) => return (StepResult::Done, report(asked, begun)),
             Err(why) => why,
         };
@@ -109,16 +99,6 @@ async fn repeat(within: Duration, question: Question<'_>) -> (StepResult, String
         sleep(pause.min(left)).await;
         pause = (pause * 2).min(LAST_PAUSE);
     }
-}
-
-/// Reading secrets may block, so it is done aside.
-async fn fill(headers: &[(String, Wording<String>)]) -> Result<(HeaderMap, Secrets), String> {
-    let headers = headers.to_vec();
-    aside(move || {
-        let mut secrets = Secrets::default();
-        fill_headers(&headers, &mut secrets).map(|headers| (headers, secrets))
-    })
-    .await
 }
 
 fn report(asked: u32, begun: Instant) -> String {

@@ -18,7 +18,7 @@ use hyper::{HeaderMap, Request, Response};
 use self::body::Intake;
 use self::dial::{Dialer, Progress};
 use self::failure::{of_body, of_head};
-use self::request::{Compression, Formats, request};
+use self::request::request;
 use crate::clock::Clock;
 use crate::exposition::NameSet;
 use crate::model::scrape::{Failure, FailureClass, Page};
@@ -106,9 +106,7 @@ impl PageSource {
         names: Option<&NameSet>,
     ) -> Result<Request<Full<Bytes>>, Failure> {
         let is_local = connection.peer.ip().to_canonical().is_loopback();
-        let compression = if is_local { Compression::Never } else { Compression::Gzip };
-        let formats = Formats::suiting(&self.page, names);
-        request(&self.page, self.timeout, formats, compression, headers)
+        request(&self.page, self.timeout, names, is_local, headers)
     }
 
     async fn send(
@@ -156,23 +154,16 @@ impl PageSource {
     /// What was being waited for.
     pub(super) fn overdue(&self) -> (FailureClass, String) {
         let host = &self.page.url.host;
-        match self.progress {
-            Progress::Preparing => {
-                (FailureClass::Broken, "failed to read the headers' values".to_owned())
-            }
-            Progress::Resolving => (FailureClass::Dns, format!("failed to resolve {host}")),
-            Progress::Connecting => {
-                (FailureClass::TimedOut, format!("failed to connect to {host}"))
-            }
-            Progress::Shaking => {
-                (FailureClass::TimedOut, format!("failed to shake hands with {host}"))
-            }
-            Progress::Waiting => {
-                (FailureClass::TimedOut, format!("failed to get an answer from {host}"))
-            }
+        let (class, what) = match self.progress {
+            Progress::Preparing => (FailureClass::Broken, "read the headers' values".to_owned()),
+            Progress::Resolving => (FailureClass::Dns, format!("resolve {host}")),
+            Progress::Connecting => (FailureClass::TimedOut, format!("connect to {host}")),
+            Progress::Shaking => (FailureClass::TimedOut, format!("shake hands with {host}")),
+            Progress::Waiting => (FailureClass::TimedOut, format!("get an answer from {host}")),
             Progress::Reading(bytes) => {
-                (FailureClass::TimedOut, format!("failed to read past {bytes} bytes of the page"))
+                (FailureClass::TimedOut, format!("read past {bytes} bytes of the page"))
             }
-        }
+        };
+        (class, format!("failed to {what}"))
     }
 }

@@ -19,10 +19,12 @@ use crate::model::scrape::{Failure, FailureClass};
 use crate::model::target::{HttpPage, NativeHistograms, Scheme, ScrapeUrl};
 use crate::source::failure::failure;
 
+/// What an operator sees.
 const TEXT_FIRST: HeaderValue = HeaderValue::from_static(
     "text/plain;version=0.0.4,application/openmetrics-text;version=1.0.0;q=0.5,*/*;q=0.1",
 );
 
+/// What has native histograms, if the server speaks it.
 const PROTOBUF_FIRST: HeaderValue = HeaderValue::from_static(concat!(
     "application/vnd.google.protobuf;",
     "proto=io.prometheus.client.MetricFamily;encoding=delimited,",
@@ -34,50 +36,15 @@ const AGENT: HeaderValue =
 
 const TIMEOUT: HeaderName = HeaderName::from_static("x-prometheus-scrape-timeout-seconds");
 
-/// Whether the page may be compressed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Compression {
-    /// Not on this machine: unpacking costs more than the page.
-    Never,
-    /// Across a network.
-    Gzip,
-}
-
-/// Which formats are asked for, best first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Formats {
-    /// What an operator sees.
-    TextFirst,
-    /// What has native histograms, if the server speaks it.
-    ProtobufFirst,
-}
-
-impl Formats {
-    /// What to ask for where these names are wanted.
-    pub(super) fn suiting(page: &HttpPage, names: Option<&NameSet>) -> Self {
-        match page.native_histograms {
-            NativeHistograms::Ask if names.is_some_and(NameSet::has_natives) => Self::ProtobufFirst,
-            NativeHistograms::Ask | NativeHistograms::Never => Self::TextFirst,
-        }
-    }
-
-    const fn accept(self) -> HeaderValue {
-        match self {
-            Self::TextFirst => TEXT_FIRST,
-            Self::ProtobufFirst => PROTOBUF_FIRST,
-        }
-    }
-}
-
-/// A request for the page. `headers` are the configured ones and win over the usual.
+/// A request for the page, of which these names are wanted. `headers` are the configured ones and win over the usual.
 ///
 /// # Errors
 /// Path or host cannot stand in a request.
 pub(super) fn request(
     page: &HttpPage,
     timeout: Duration,
-    formats: Formats,
-    compression: Compression,
+    names: Option<&NameSet>,
+    is_local: bool,
     headers: HeaderMap,
 ) -> Result<Request<Full<Bytes>>, Failure> {
     let refuse = |what: &str| {
@@ -86,14 +53,16 @@ pub(super) fn request(
     let mut request = Request::new(Full::default());
     *request.uri_mut() = Uri::try_from(page.url.path.as_str()).map_err(|_| refuse("not a path"))?;
     let host = HeaderValue::try_from(host(&page.url)).map_err(|_| refuse("not a host"))?;
-    let encodings = match compression {
-        Compression::Never => "identity",
-        Compression::Gzip => "gzip",
+    let accept = match page.native_histograms {
+        NativeHistograms::Ask if names.is_some_and(NameSet::has_natives) => PROTOBUF_FIRST,
+        NativeHistograms::Ask | NativeHistograms::Never => TEXT_FIRST,
     };
+    // On this machine unpacking costs more than the page.
+    let encodings = if is_local { "identity" } else { "gzip" };
     let map = request.headers_mut();
     map.insert(HOST, host);
     map.insert(USER_AGENT, AGENT);
-    map.insert(ACCEPT, formats.accept());
+    map.insert(ACCEPT, accept);
     map.insert(ACCEPT_ENCODING, HeaderValue::from_static(encodings));
     let seconds = timeout.as_secs_f64().to_string();
     map.insert(TIMEOUT, HeaderValue::try_from(seconds).expect("digits and a point"));
