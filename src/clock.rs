@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant as Tick;
 
-use crate::model::time::{Instant, Timestamp};
+use crate::model::time::{Instant, Moment, Timestamp};
 
 /// How far ahead a timer is set at most: a year, as [`MAX_DURATION`](crate::model::time). An
 /// instant beyond what the system can represent becomes this, and nobody waits for either.
@@ -39,6 +39,11 @@ impl Clock {
             Ok(since) => signed(since),
             Err(before) => -signed(before.duration()),
         })
+    }
+
+    /// Both at once.
+    pub fn moment(&self) -> Moment {
+        Moment { at: self.now(), wall: self.wall() }
     }
 
     /// Waits until `at`; not at all if that has passed. Wakes up to a millisecond late.

@@ -21,7 +21,7 @@ use crate::facts::WHOLE;
 use crate::load::{LoadError, load};
 use crate::model::name::{DeploymentId, StageName};
 use crate::model::time::format_duration;
-use crate::net::link::{Link, ReadBuffer};
+use crate::net::link::{LARGE_BUFFER, Link};
 use crate::preflight::PreflightReport;
 use crate::serve::api::{self, ErrorBody, Status};
 
@@ -268,7 +268,7 @@ async fn exchange(
     stream: UnixStream,
     request: Request<Full<Bytes>>,
 ) -> Result<(StatusCode, Vec<u8>), Box<dyn std::error::Error>> {
-    let mut link = Link::open(Box::new(stream), ReadBuffer::Large).await?;
+    let mut link = Link::open(Box::new(stream), LARGE_BUFFER).await?;
     let answer = link.send(request).await.map_err(|none| none.error)?;
     let (status, mut body) = (answer.status(), answer.into_body());
     let mut bytes = Vec::new();

@@ -5,7 +5,8 @@ use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
 use std::path::PathBuf;
 
-use clap::{Subcommand, ValueEnum};
+use clap::Subcommand;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use super::exit;
 use super::out::{CommandError, Ended};
@@ -29,8 +30,8 @@ pub(super) enum DebugCommand {
     #[command(verbatim_doc_comment)]
     Exposition {
         /// The page's format [default: text, or openmetrics with --strict]
-        #[arg(long)]
-        format: Option<FormatName>,
+        #[arg(long, value_parser = format())]
+        format: Option<Format>,
         /// Hold the page against the OpenMetrics specification
         #[arg(long)]
         strict: bool,
@@ -39,11 +40,12 @@ pub(super) enum DebugCommand {
     },
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-pub(super) enum FormatName {
-    Text,
-    Openmetrics,
-    Protobuf,
+fn format() -> impl TypedValueParser<Value = Format> {
+    PossibleValuesParser::new(["text", "openmetrics", "protobuf"]).map(|name| match &*name {
+        "openmetrics" => Format::OpenMetrics,
+        "protobuf" => Format::Protobuf,
+        _ => Format::Text,
+    })
 }
 
 pub(super) fn run(command: DebugCommand) -> Ended {
@@ -59,15 +61,13 @@ pub(super) fn run(command: DebugCommand) -> Ended {
     }
 }
 
-fn show(format: Option<FormatName>, strict: bool, file: Option<PathBuf>) -> io::Result<u8> {
+fn show(format: Option<Format>, strict: bool, file: Option<PathBuf>) -> io::Result<u8> {
     let scraped = match (format, strict) {
-        (Some(FormatName::Text | FormatName::Protobuf), true) => {
+        (Some(Format::Text | Format::Protobuf), true) => {
             return Err(io::Error::other("--strict is about OpenMetrics, no other format"));
         }
-        (None | Some(FormatName::Openmetrics), true) => None,
-        (Some(FormatName::Openmetrics), false) => Some(Format::OpenMetrics),
-        (Some(FormatName::Protobuf), false) => Some(Format::Protobuf),
-        (None | Some(FormatName::Text), false) => Some(Format::Text),
+        (None | Some(Format::OpenMetrics), true) => None,
+        (format, false) => Some(format.unwrap_or(Format::Text)),
     };
     let input: Box<dyn Read> = match file.filter(|file| file.as_os_str() != "-") {
         Some(file) => Box::new(File::open(&file).map_err(|error| {

@@ -75,20 +75,10 @@ pub(super) struct DemoArgs {
     json: bool,
 }
 
-/// Which story is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum DemoStory {
-    /// A bad release is rolled back.
-    Bad,
-    /// A good release bakes.
-    Good,
-}
-
 pub(super) async fn run(args: DemoArgs) -> Ended {
-    let story = if args.good { DemoStory::Good } else { DemoStory::Bad };
     let teller = if args.json { OutputFormat::Json } else { OutputFormat::Text(out::style()) };
     let mut directory = None;
-    let Err(why) = within_limits(story, teller, &mut directory).await else {
+    let Err(why) = within_limits(args.good, teller, &mut directory).await else {
         return Ok(exit::OK);
     };
     let directory = directory.map(|directory: DemoDirectory| directory.root.display().to_string());
@@ -100,7 +90,7 @@ pub(super) async fn run(args: DemoArgs) -> Ended {
 
 /// The story, unless it takes too long or somebody ends it; its children end with it.
 async fn within_limits(
-    story: DemoStory,
+    good: bool,
     teller: OutputFormat,
     directory: &mut Option<DemoDirectory>,
 ) -> Result<(), String> {
@@ -109,7 +99,7 @@ async fn within_limits(
     let mut interrupts = interrupts.map_err(failed("listen for signals"))?;
     let end = clock.now().after(STORY_WITHIN);
     tokio::select! {
-        told = clock.before(end, tell(story, teller, clock, directory)) => told.unwrap_or_else(|| {
+        told = clock.before(end, tell(good, teller, clock, directory)) => told.unwrap_or_else(|| {
             Err(format!("the story took longer than {} s", STORY_WITHIN.as_secs()))
         }),
         () = interrupts.next() => Err("it was interrupted".to_owned()),
@@ -117,12 +107,12 @@ async fn within_limits(
 }
 
 async fn tell(
-    story: DemoStory,
+    good: bool,
     teller: OutputFormat,
     clock: Clock,
     kept: &mut Option<DemoDirectory>,
 ) -> Result<(), String> {
-    let releases = story.releases();
+    let releases = releases(good);
     let programs = programs().map_err(failed("find the programs of the hook"))?;
     let directory = DemoDirectory::create(&releases).map_err(failed("make a directory"))?;
     let directory = kept.insert(directory).clone();
@@ -148,9 +138,9 @@ async fn tell(
     let before = load.totals();
     let deployed = deploy(&mut watch, &releases, &directory).await?;
     let state = watch.until_over().await?;
-    story.check_end(state, &directory)?;
+    check_end(good, state, &directory)?;
     let after = load.totals();
-    let report = report(story, &directory, clock).await?;
+    let report = report(good, &directory, clock).await?;
     let requests = [after[0] - before[0], after[1] - before[1]];
     let summary = summary(&watch, deployed, state, &directory, requests, report);
     stop(daemon, clock).await;
@@ -160,36 +150,28 @@ async fn tell(
     watch.tell(&DemoEvent::Ended(summary))
 }
 
-impl DemoStory {
-    fn releases(self) -> [Release; 2] {
-        let release = |version: &str, error_share, latency_ms| Release {
-            version: version.to_owned(),
-            error_share,
-            latency_ms,
-        };
-        let first = release("v1", 0.0, 20.0);
-        match self {
-            Self::Bad => [first, release("v2", 0.2, 200.0)],
-            Self::Good => [first, release("v2", 0.0, 18.0)],
-        }
-    }
+fn releases(good: bool) -> [Release; 2] {
+    let release = |version: &str, error_share, latency_ms| Release {
+        version: version.to_owned(),
+        error_share,
+        latency_ms,
+    };
+    let (error_share, latency_ms) = if good { (0.0, 18.0) } else { (0.2, 200.0) };
+    [release("v1", 0.0, 20.0), release("v2", error_share, latency_ms)]
+}
 
-    /// Checks that it ended as it should: what the guard says, and where the link points to.
-    fn check_end(self, state: GuardState, directory: &DemoDirectory) -> Result<(), String> {
-        let (expected, version) = match self {
-            Self::Bad => (GuardState::RolledBack, "v1"),
-            Self::Good => (GuardState::Baked, "v2"),
-        };
-        if state != expected {
-            return Err(format!("the deployment ended as `{state}`"));
-        }
-        let release =
-            std::fs::read_link(directory.at("current")).map_err(failed("read the link"))?;
-        if release.ends_with(version) {
-            return Ok(());
-        }
-        Err(format!("the link points to {}", release.display()))
+/// Checks that it ended as it should: what the guard says, and where the link points to.
+fn check_end(good: bool, state: GuardState, directory: &DemoDirectory) -> Result<(), String> {
+    let (expected, version) =
+        if good { (GuardState::Baked, "v2") } else { (GuardState::RolledBack, "v1") };
+    if state != expected {
+        return Err(format!("the deployment ended as `{state}`"));
     }
+    let release = std::fs::read_link(directory.at("current")).map_err(failed("read the link"))?;
+    if release.ends_with(version) {
+        return Ok(());
+    }
+    Err(format!("the link points to {}", release.display()))
 }
 
 /// Looks again and again until something is found.
@@ -252,11 +234,11 @@ async fn deploy(
 
 /// The report of a bad release, once it is written.
 async fn report(
-    story: DemoStory,
+    good: bool,
     directory: &DemoDirectory,
     clock: Clock,
 ) -> Result<Option<String>, String> {
-    if story == DemoStory::Good {
+    if good {
         return Ok(None);
     }
     let read = || std::fs::read_to_string(directory.report(DEPLOYMENT));

@@ -4,9 +4,10 @@ use clap::Args;
 use serde::Serialize;
 
 use super::out::{Ended, json, print, style};
-use super::past::{Place, since, since_when};
-use crate::history::{Filter, Index, MAX_KEPT, Since, Summary};
+use super::past::{Place, since};
+use crate::history::{Filter, Index, MAX_KEPT, Summary};
 use crate::model::name::{DeploymentId, ServiceName};
+use crate::model::time::Timestamp;
 use crate::render;
 
 /// How many deployments are shown where nothing else was asked for: a few screens.
@@ -26,7 +27,7 @@ Exit codes: 0 ok, 1 the journal cannot be read, 78 nor can the configuration.")]
 pub(super) struct HistoryArgs {
     /// Only deployments that began since then: 7d, 2026-11-21 (UTC)
     #[arg(long, value_name = "WHEN", value_parser = since)]
-    since: Option<Since>,
+    since: Option<Timestamp>,
     /// Only so many, the newest [default: 20, with a filter all]
     #[arg(long, value_name = "N")]
     last: Option<usize>,
@@ -51,7 +52,7 @@ struct History<'a> {
 
 pub(super) fn run(args: &HistoryArgs) -> Ended {
     let filter = Filter {
-        since: since_when(args.since),
+        since: args.since,
         deployment: args.deployment.clone(),
         service: args.service.clone(),
     };

@@ -9,7 +9,7 @@ use clap::Args;
 use super::check::DEFAULT_FILE;
 use super::out::CommandError;
 use crate::clock::Clock;
-use crate::history::{Since, parse_since};
+use crate::history::{SinceError, parse_since};
 use crate::journal::{Piece, ScanError, journal_file, scan};
 use crate::load::{Directories, state_dir, usual_state_dir};
 use crate::model::entry::Entry;
@@ -81,11 +81,6 @@ impl Place {
 }
 
 /// Reads `--since`.
-pub(super) fn since(text: &str) -> Result<Since, String> {
-    parse_since(text).map_err(|error| error.to_string())
-}
-
-/// `--since` as a time.
-pub(super) fn since_when(since: Option<Since>) -> Option<Timestamp> {
-    since.map(|since| since.resolve(Clock::start().wall()))
+pub(super) fn since(text: &str) -> Result<Timestamp, SinceError> {
+    parse_since(text).map(|since| since.resolve(Clock::start().wall()))
 }

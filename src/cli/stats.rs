@@ -1,13 +1,14 @@
 //! `rollguard stats`: how well deployments went, from the journal.
 
-use clap::{Args, ValueEnum};
+use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use serde::Serialize;
 
 use super::out::{Ended, json, print};
-use super::past::{Place, since, since_when};
+use super::past::{Place, since};
 use crate::clock::Clock;
 use crate::engine::durable::drills::DrillStatus;
-use crate::history::{By, Figures, Filter, Index, MAX_KEPT, Period, Since, Stats, Summary, stats};
+use crate::history::{By, Figures, Filter, Index, MAX_KEPT, Period, Stats, Summary, stats};
 use crate::model::name::ServiceName;
 use crate::model::time::Timestamp;
 use crate::render;
@@ -28,10 +29,10 @@ Exit codes: 0 ok, 1 the journal cannot be read, 78 nor can the configuration.")]
 pub(super) struct StatsArgs {
     /// Only deployments that began since then: 30d, 2026-11-21 (UTC)
     #[arg(long, value_name = "WHEN", value_parser = since)]
-    since: Option<Since>,
+    since: Option<Timestamp>,
     /// Also for each week or month
-    #[arg(long, value_enum)]
-    by: Option<ByName>,
+    #[arg(long, value_parser = by())]
+    by: Option<By>,
     /// Only deployments of this service
     #[arg(long, value_name = "NAME", value_parser = ServiceName::new)]
     service: Option<ServiceName>,
@@ -42,10 +43,9 @@ pub(super) struct StatsArgs {
     place: Place,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-enum ByName {
-    Week,
-    Month,
+fn by() -> impl TypedValueParser<Value = By> {
+    PossibleValuesParser::new(["week", "month"])
+        .map(|by| if by == "week" { By::Week } else { By::Month })
 }
 
 #[derive(Serialize)]
@@ -59,15 +59,11 @@ struct StatsJson<'a> {
 }
 
 pub(super) fn run(args: &StatsArgs) -> Ended {
-    let since = since_when(args.since);
+    let since = args.since;
     let filter = Filter { since, deployment: None, service: args.service.clone() };
     let book = args.place.read(|| Index::new(filter.clone(), MAX_KEPT), Index::apply)?;
-    let by = args.by.map(|by| match by {
-        ByName::Week => By::Week,
-        ByName::Month => By::Month,
-    });
     let deployments: Vec<&Summary> = book.deployments().collect();
-    let stats = stats(&deployments, by);
+    let stats = stats(&deployments, args.by);
     let left_out = book.left_out();
     let (drills, now) = (book.drills(), Clock::start().wall());
     let warning = render::drill_warning(drills.done(), now);

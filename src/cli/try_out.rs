@@ -20,7 +20,7 @@ use crate::model::name::TargetName;
 use crate::model::plan::Plan;
 use crate::model::signal::SignalKind;
 use crate::model::target::Target;
-use crate::model::time::{Moment, parse_duration};
+use crate::model::time::parse_duration;
 use crate::render;
 
 /// What the page of `--url` is called.
@@ -135,7 +135,7 @@ async fn try_out(plan: Plan, args: &TryArgs) -> Ended {
     let terminal = std::io::stderr().is_terminal();
     let every = (terminal && !args.json).then_some(TELL_EVERY);
     let (evaluator, targets, pages) = watch(plan, args.span, clock, every).await.map_err(failed)?;
-    let now = Moment { at: clock.now(), wall: clock.wall() };
+    let now = clock.moment();
     let watched = now.at.since(crate::model::time::Instant::ZERO);
     let trial = match_report::match_report(&evaluator, targets, &pages, now, watched);
     let people = || render::match_report(&trial, out::style());

@@ -12,8 +12,8 @@ use tokio::task::JoinSet;
 use super::interrupts::Interrupts;
 use super::out;
 use crate::clock::Clock;
-use crate::engine::{Evaluator, wanted_names, wanted_natives};
-use crate::exposition::NameSet;
+use crate::daemon::names;
+use crate::engine::Evaluator;
 use crate::match_report::{PageContents, TargetMatch, wanted};
 use crate::model::plan::Plan;
 use crate::model::scrape::Scrape;
@@ -68,12 +68,7 @@ pub(super) async fn watch(
 ) -> io::Result<TrySamples> {
     let mut interrupts = Interrupts::of(&[SIGINT, SIGTERM])?;
     let mut watch = TrySampling::new(plan, clock);
-    let names = |target| {
-        let names = NameSet::new(wanted_names(&watch.plan, target));
-        Arc::new(names.with_natives(wanted_natives(&watch.plan, target)))
-    };
-    let names: Vec<_> = watch.plan.targets.iter().map(names).collect();
-    let mut sources = Sources::start(&watch.plan.targets, &names, clock);
+    let mut sources = Sources::start(&watch.plan.targets, &names(&watch.plan), clock);
     let end = clock.now().after(span.unwrap_or_else(|| watch.patience()));
     let mut told = clock.now();
     while !(span.is_none() && watch.is_done()) {

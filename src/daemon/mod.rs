@@ -7,5 +7,5 @@ mod shell;
 mod signals;
 mod supervisor;
 
-pub(crate) use run::{DaemonError, run};
+pub(crate) use run::{DaemonError, names, run};
 pub(crate) use shell::{chain, write_whole};

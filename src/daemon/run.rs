@@ -30,7 +30,7 @@ use crate::serve::{Answerer, Control, ControlRequest, ReadOnly, ServeError};
 use crate::source::Sources;
 
 use super::doctor::Doctor;
-use super::shell::{Answers, Attempts, Performed, Reading, Shell, chain};
+use super::shell::{Answers, Performed, Reading, Shell, chain};
 use super::signals::{self, Request};
 use super::supervisor::Supervisor;
 
@@ -204,7 +204,7 @@ async fn listen(
 }
 
 /// For each target the names that a scrape of it must keep.
-fn names(plan: &Plan) -> Vec<Arc<NameSet>> {
+pub(crate) fn names(plan: &Plan) -> Vec<Arc<NameSet>> {
     let names = |target| {
         let names = NameSet::new(wanted_names(plan, target));
         Arc::new(names.with_natives(wanted_natives(plan, target)))
@@ -214,12 +214,12 @@ fn names(plan: &Plan) -> Vec<Arc<NameSet>> {
 
 impl Daemon {
     fn start(&mut self) {
-        let (now, pid) = (self.now(), std::process::id());
+        let (now, pid) = (self.clock.moment(), std::process::id());
         let effects = self.guard.start(now, env!("CARGO_PKG_VERSION"), pid);
         self.perform(effects);
         // Rules are loaded, the journal is read, the control socket answers.
         self.supervisor.say(NotifyState::Ready);
-        let now = self.guard.snapshot(self.now());
+        let now = self.guard.snapshot(self.clock.moment());
         // A line for whoever reads the log from its beginning.
         tracing::info!(
             service = %now.service,
@@ -229,10 +229,6 @@ impl Daemon {
             rules = now.rules.len(),
             "watching"
         );
-    }
-
-    fn now(&self) -> Moment {
-        Moment { at: self.clock.now(), wall: self.clock.wall() }
     }
 
     /// When the loop must turn at the latest.
@@ -250,7 +246,7 @@ impl Daemon {
     }
 
     fn handle(&mut self, event: DaemonEvent) {
-        let now = self.now();
+        let now = self.clock.moment();
         let effects = match event {
             DaemonEvent::Scrape(scrape) => self.guard.observe(now, &scrape),
             DaemonEvent::Outcome(outcome) => self.guard.settle(now, &outcome),
@@ -278,16 +274,13 @@ impl Daemon {
     }
 
     fn perform(&mut self, effects: Vec<Effect>) {
-        let attempts = match self.ending {
-            Ending::No | Ending::AfterSteps => Attempts::Start,
-            Ending::AfterAttempt => Attempts::HandOver,
-        };
-        match self.shell.perform(effects, attempts, &mut self.sources) {
+        let hand_over = self.ending == Ending::AfterAttempt;
+        match self.shell.perform(effects, hand_over, &mut self.sources) {
             Performed::All => {}
             Performed::JournalLost { written } => {
-                let effects = self.guard.journal_lost(self.now());
+                let effects = self.guard.journal_lost(self.clock.moment());
                 self.guard.unrecord(&written);
-                self.shell.perform(effects, attempts, &mut self.sources);
+                self.shell.perform(effects, hand_over, &mut self.sources);
             }
             Performed::HandedOver => {
                 tracing::warn!("the rollback goes on when rollguard is started again");
@@ -333,7 +326,7 @@ impl Daemon {
 
     /// The answer to a command. What is not on record did not happen.
     fn if_recorded(&self, result: Result<Accepted, Rejection>) -> Result<Accepted, Rejection> {
-        if self.guard.snapshot(self.now()).journal_ok {
+        if self.guard.snapshot(self.clock.moment()).journal_ok {
             result
         } else {
             Err(Rejection::Refused(Refusal::JournalUnusable))
@@ -420,7 +413,7 @@ impl Daemon {
     /// After every turn: those who wait are told, and so is the service manager.
     fn turned(&mut self) {
         self.answer_waiting();
-        self.supervisor.turned(self.now());
+        self.supervisor.turned(self.clock.moment());
         let id = self.guard.deployment_id().map(ToString::to_string).unwrap_or_default();
         let (state, stage) = (self.guard.state(), self.guard.stage_mark());
         let seen = (id, state, stage);

@@ -67,15 +67,6 @@ pub(super) enum Performed {
     HandedOver,
 }
 
-/// Whether new attempts may start.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Attempts {
-    /// They may.
-    Start,
-    /// The daemon is ending: what is not begun is left to the next start.
-    HandOver,
-}
-
 impl Shell {
     /// The world of a daemon that has just started.
     pub(super) fn new(
@@ -95,7 +86,7 @@ impl Shell {
     pub(super) fn perform(
         &mut self,
         effects: Vec<Effect>,
-        attempts: Attempts,
+        hand_over: bool,
         sources: &mut Sources,
     ) -> Performed {
         let mut written = Vec::new();
@@ -105,7 +96,7 @@ impl Shell {
             match effect {
                 Effect::Append(entry) => {
                     if matches!(entry.event, Event::Attempt(AttemptEvent::Intent { .. }))
-                        && attempts == Attempts::HandOver
+                        && hand_over
                     {
                         return Performed::HandedOver;
                     }
@@ -268,11 +259,6 @@ fn log(entry: &Entry) {
 
 /// An error and its causes in one line.
 pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(&format!(": {error}"));
-        cause = error.source();
-    }
-    text
+    let below = std::iter::successors(error.source(), |&error| error.source());
+    below.fold(error.to_string(), |text, error| format!("{text}: {error}"))
 }

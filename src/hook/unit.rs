@@ -19,7 +19,7 @@
 )]
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -45,6 +45,10 @@ const POLL: Duration = Duration::from_millis(100);
 const NOTE_WAIT: Duration = Duration::from_secs(10);
 /// How long systemd may take to answer a question. It is slow only where the host is in trouble.
 const ASK_WAIT: Duration = Duration::from_secs(10);
+/// What the name of a plan's file ends in, beside its marker.
+const PLAN: &str = "plan";
+/// What that of a note's file does.
+const NOTE: &str = "end";
 /// The longest plan that is read: the journal's longest line and the longest environment.
 const MAX_PLAN: u64 = 16 << 20;
 /// The longest note that is read. Three words.
@@ -88,7 +92,7 @@ impl Plan {
     /// # Errors
     /// It is there and cannot be read.
     pub fn read(marker: &Path) -> Result<Option<Self>, String> {
-        let path = plan_path(marker);
+        let path = marker::beside(marker, PLAN);
         let told = |why: &str| format!("its plan `{}` is not readable: {why}", path.display());
         match marker::read_bounded(&path, MAX_PLAN) {
             Ok(text) => serde_json::from_slice(&text).map(Some).map_err(|e| told(&e.to_string())),
@@ -98,21 +102,13 @@ impl Plan {
     }
 }
 
-fn plan_path(marker: &Path) -> PathBuf {
-    marker::beside(marker, "plan")
-}
-
-fn note_path(marker: &Path) -> PathBuf {
-    marker::beside(marker, "end")
-}
-
 /// Notes how a program ended, in the words that systemd gives to `ExecStopPost=`.
 ///
 /// # Errors
 /// The system said no.
 pub fn note_end(marker: &Path, result: &str, code: &str, status: &str) -> std::io::Result<()> {
     let words = [result, code, status].map(|word| if word.is_empty() { "-" } else { word });
-    marker::create(&note_path(marker), &format!("{}\n", words.join(" "))).map(drop)
+    marker::create(&marker::beside(marker, NOTE), &format!("{}\n", words.join(" "))).map(drop)
 }
 
 /// The unit of an attempt: its key, escaped as systemd escapes paths, and its number. Where that is
@@ -150,7 +146,7 @@ pub(super) async fn run(program: Program<'_>) -> (StepResult, String) {
 
 async fn run_to_its_end(program: Program<'_>, plan: &Plan) -> (StepResult, String) {
     let text = serde_json::to_string(plan).expect("plain data always serializes");
-    match marker::create(&plan_path(program.marker), &text) {
+    match marker::create(&marker::beside(program.marker, PLAN), &text) {
         Ok(Some(_)) => {}
         // Another order has used this attempt up.
         Ok(None) => return inspect(program.marker, plan, program.order.timeout).await,
@@ -298,14 +294,15 @@ async fn follow(marker: &Path, plan: &Plan, deadline: Instant, seen: Seen) -> (S
             return (StepResult::Unknown, text);
         } else {
             was_stopped = true;
-            stop(plan).await;
+            // It may have ended by now, which is what is wanted.
+            let _ = ask("systemctl", &["stop", "--no-block", &plan.unit]).await;
             deadline = Instant::now() + Duration::from_millis(plan.grace_ms) + KILL_WAIT;
         }
     }
 }
 
 fn read_note(marker: &Path) -> Option<String> {
-    let note = marker::read_bounded(note_path(marker), MAX_NOTE).ok()?;
+    let note = marker::read_bounded(marker::beside(marker, NOTE), MAX_NOTE).ok()?;
     String::from_utf8(note).ok().filter(|note| note.ends_with('\n'))
 }
 
@@ -339,11 +336,6 @@ async fn is_running(marker: &Path, plan: &Plan) -> bool {
     let asked = ["show", "--property=ActiveState", "--value", &plan.unit];
     let state = ask("systemctl", &asked).await.unwrap_or_default();
     ["active", "activating", "deactivating", "reloading"].contains(&state.trim())
-}
-
-async fn stop(plan: &Plan) {
-    // It may have ended by now, which is what is wanted.
-    let _ = ask("systemctl", &["stop", "--no-block", &plan.unit]).await;
 }
 
 /// The end of what the unit printed, from the system's journal.

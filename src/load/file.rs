@@ -57,7 +57,10 @@ pub(super) fn read(path: &Path, purpose: Use) -> Result<Opened, LoadError> {
 /// they cannot.
 pub(super) fn trust_parent(path: &Path) -> Result<(), LoadError> {
     const STICKY: u32 = 0o1000;
-    let (directory, metadata) = parent(path)?;
+    let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty());
+    let directory = directory.unwrap_or(Path::new("."));
+    let failed = |source| LoadError::Read { path: directory.to_owned(), source };
+    let metadata = fs::metadata(directory).map_err(failed)?;
     let protected = metadata.mode() & STICKY != 0 && metadata.uid() == 0;
     trust(directory, writable_by(&metadata).filter(|_| !protected))
 }
@@ -66,13 +69,6 @@ pub(super) fn trust_parent(path: &Path) -> Result<(), LoadError> {
 pub(super) fn trust_listed(directory: &Path) -> Result<(), LoadError> {
     let failed = |source| LoadError::Read { path: directory.to_owned(), source };
     trust(directory, writable_by(&fs::metadata(directory).map_err(failed)?))
-}
-
-fn parent(path: &Path) -> Result<(&Path, Metadata), LoadError> {
-    let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty());
-    let directory = directory.unwrap_or(Path::new("."));
-    let failed = |source| LoadError::Read { path: directory.to_owned(), source };
-    Ok((directory, fs::metadata(directory).map_err(failed)?))
 }
 
 /// Only root runs what it may not be told by others.

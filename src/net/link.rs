@@ -28,31 +28,14 @@ impl<S: AsyncRead + AsyncWrite + Debug + Send + Unpin> Io for S {}
 
 /// The page size in bytes from which on a large buffer pays: below, the waking up costs more
 /// than the reading, and a thousand targets with small pages must not hold 64 MiB of buffers.
-const LARGE_PAGE: u64 = 512 << 10;
+pub(crate) const LARGE_PAGE: u64 = 512 << 10;
 
 /// How much is read at a time, which is also the most that a response's head may have, and what
-/// an idle connection holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ReadBuffer {
-    /// 8 KiB, the smallest that hyper allows.
-    Small,
-    /// 64 KiB: a tenth less work on a page of megabytes; twice as much gains nothing.
-    Large,
-}
+/// an idle connection holds: the smallest that hyper allows.
+pub(crate) const SMALL_BUFFER: usize = 8 << 10;
 
-impl ReadBuffer {
-    /// What suits a page of so many bytes on the wire.
-    pub(crate) fn suiting(bytes: u64) -> Self {
-        if bytes < LARGE_PAGE { Self::Small } else { Self::Large }
-    }
-
-    fn bytes(self) -> usize {
-        match self {
-            Self::Small => 8 << 10,
-            Self::Large => 64 << 10,
-        }
-    }
-}
+/// The same: a tenth less work on a page of megabytes; twice as much gains nothing.
+pub(crate) const LARGE_BUFFER: usize = 64 << 10;
 
 /// A connection on which requests can be sent, one at a time.
 #[derive(Debug)]
@@ -61,7 +44,7 @@ pub(crate) struct Link {
     connection: Connection<TokioIo<Counted>, Full<Bytes>>,
     ended: Option<Result<(), hyper::Error>>,
     received: Arc<AtomicU64>,
-    buffer: ReadBuffer,
+    buffer: usize,
 }
 
 /// Why there is no answer.
@@ -78,17 +61,17 @@ impl Link {
     ///
     /// # Errors
     /// The connection broke.
-    pub(crate) async fn open(stream: Stream, buffer: ReadBuffer) -> Result<Self, hyper::Error> {
+    pub(crate) async fn open(stream: Stream, buffer: usize) -> Result<Self, hyper::Error> {
         let received = Arc::new(AtomicU64::new(0));
         let io = TokioIo::new(Counted { stream, received: received.clone() });
         let mut builder = Builder::new();
-        builder.read_buf_exact_size(Some(buffer.bytes()));
+        builder.read_buf_exact_size(Some(buffer));
         let (sender, connection) = builder.handshake(io).await?;
         Ok(Self { sender, connection, ended: None, received, buffer })
     }
 
     /// Its buffer.
-    pub(crate) fn buffer(&self) -> ReadBuffer {
+    pub(crate) fn buffer(&self) -> usize {
         self.buffer
     }
 

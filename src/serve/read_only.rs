@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
-use super::accept::{Limits, Reply, accept, reply};
+use super::accept::{Limits, Reply, accept, reply, text};
 use super::api::Status;
 use super::control::ControlRequest;
 use crate::clock::Clock;
@@ -108,8 +108,4 @@ fn readiness(status: &Status) -> Reply {
     } else {
         text(StatusCode::SERVICE_UNAVAILABLE, "the journal cannot be written\n".to_owned())
     }
-}
-
-fn text(status: StatusCode, body: String) -> Reply {
-    reply(status, "text/plain; charset=utf-8", body)
 }

@@ -5,10 +5,11 @@
 mod page;
 
 use self::page::PageSource;
-use super::resources::{Asked, Resources};
+use super::resources::Resources;
 use crate::exposition::NameSet;
 use crate::model::scrape::{Failure, FailureClass, Page};
 use crate::model::target::{Target, TargetKind};
+use crate::model::time::Moment;
 
 /// Reads one target.
 #[derive(Debug)]
@@ -34,7 +35,7 @@ impl Source {
     pub(super) async fn read(
         &mut self,
         names: Option<&NameSet>,
-        asked: &mut Asked,
+        asked: &mut Moment,
     ) -> Result<Page, Failure> {
         match self {
             Self::Page(page) => page.read(names, asked).await,

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use super::failure::failure;
 use super::kind::Source;
-use super::resources::{Asked, Resources};
+use super::resources::Resources;
 use crate::clock::Clock;
 use crate::exposition::NameSet;
 use crate::model::index::TargetIx;
 use crate::model::scrape::Scrape;
 use crate::model::target::Target;
+use crate::model::time::Moment;
 
 /// Samples a target once, on a connection of its own; `names` are the metrics that are wanted,
 /// `None` for all. The target's index in the result is 0.
@@ -34,7 +35,7 @@ impl Sampler {
 
     /// Samples the target; takes no longer than its timeout.
     pub(super) async fn sample(&mut self, target: TargetIx, names: Option<&NameSet>) -> Scrape {
-        let mut asked = Asked::now(self.clock);
+        let mut asked = self.clock.moment();
         let (began, timeout) = (asked.at, self.target.timeout);
         // Boxed, so that the state of a scrape, ten times that of its target, is there only while
         // one is under way.
@@ -44,7 +45,7 @@ impl Sampler {
             let (class, what) = self.source.overdue();
             Err(failure(class, format_args!("{what} within {timeout:?}")))
         });
-        let Asked { at, wall } = asked;
+        let Moment { at, wall } = asked;
         Scrape { target, at, wall, took: self.clock.now().since(began), result }
     }
 }

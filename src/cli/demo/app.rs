@@ -23,7 +23,7 @@ use crate::cli::exit;
 use crate::cli::out::{CommandError, Ended};
 use crate::clock::Clock;
 use crate::daemon::write_whole;
-use crate::serve::accept::{Limits, Reply, accept, reply};
+use crate::serve::accept::{Limits, Reply, accept, text as text_reply};
 
 /// The demo's load, its guard and a curious person.
 const LIMITS: Limits = Limits { clients: 256, head: Duration::from_secs(30), connection: None };
@@ -96,15 +96,15 @@ impl App {
     async fn answer(&self, request: &Request<Incoming>) -> Reply {
         match request.uri().path() {
             "/" => self.work().await,
-            "/metrics" => respond(StatusCode::OK, self.metrics()),
+            "/metrics" => text_reply(StatusCode::OK, self.metrics()),
             "/health" => match Release::current(&self.root) {
                 Ok(release) => {
                     let health = serde_json::json!({ "status": "ok", "version": release.version });
-                    respond(StatusCode::OK, format!("{health}\n"))
+                    text_reply(StatusCode::OK, format!("{health}\n"))
                 }
-                Err(error) => respond(StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n")),
+                Err(error) => text_reply(StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n")),
             },
-            path => respond(StatusCode::NOT_FOUND, format!("nothing at {path}\n")),
+            path => text_reply(StatusCode::NOT_FOUND, format!("nothing at {path}\n")),
         }
     }
 
@@ -120,7 +120,7 @@ impl App {
             Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
         };
         self.counts().observe(status, self.clock.now().since(begun));
-        respond(status, text)
+        text_reply(status, text)
     }
 
     fn counts(&self) -> std::sync::MutexGuard<'_, RequestCounts> {
@@ -181,10 +181,6 @@ impl RequestCounts {
         line(format_args!("{name}_count {}", self.count));
         page
     }
-}
-
-fn respond(status: StatusCode, text: String) -> Reply {
-    reply(status, "text/plain; charset=utf-8", text)
 }
 
 #[cfg(test)]

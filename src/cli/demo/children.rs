@@ -18,7 +18,7 @@ const STOP_WITHIN: Duration = Duration::from_secs(3);
 
 /// The app.
 pub(super) fn start_app(directory: &DemoDirectory) -> io::Result<Child> {
-    let mut command = this_program()?;
+    let mut command = Command::new(std::env::current_exe()?);
     command.arg("demo-app").arg("--root").arg(&directory.root);
     command.arg("--port-file").arg(directory.at("port"));
     // The pipe tells it when the demo is gone, even if that was killed.
@@ -28,7 +28,7 @@ pub(super) fn start_app(directory: &DemoDirectory) -> io::Result<Child> {
 
 /// The daemon.
 pub(super) fn start_daemon(directory: &DemoDirectory) -> io::Result<Child> {
-    let mut command = this_program()?;
+    let mut command = Command::new(std::env::current_exe()?);
     command.arg("run").arg("--config").arg(directory.config());
     // A service manager that runs the demo must not be told about this daemon.
     for name in ["NOTIFY_SOCKET", "WATCHDOG_USEC", "STATE_DIRECTORY", "RUNTIME_DIRECTORY"] {
@@ -36,10 +36,6 @@ pub(super) fn start_daemon(directory: &DemoDirectory) -> io::Result<Child> {
     }
     command.stdin(Stdio::null());
     start(command, directory, "daemon")
-}
-
-fn this_program() -> io::Result<Command> {
-    Ok(Command::new(std::env::current_exe()?))
 }
 
 fn start(mut command: Command, directory: &DemoDirectory, name: &str) -> io::Result<Child> {

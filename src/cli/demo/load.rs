@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 
 use crate::clock::Clock;
 use crate::model::time::Instant;
-use crate::net::link::{Link, ReadBuffer};
+use crate::net::link::{Link, SMALL_BUFFER};
 
 /// Requests in a second, over all users.
 pub(super) const RATE: u32 = 200;
@@ -79,7 +79,7 @@ async fn ask(link: &mut Option<Link>, address: SocketAddr) -> Option<StatusCode>
         Some(link) => link,
         None => {
             let stream = TcpStream::connect(address).await.ok()?;
-            link.insert(Link::open(Box::new(stream), ReadBuffer::Small).await.ok()?)
+            link.insert(Link::open(Box::new(stream), SMALL_BUFFER).await.ok()?)
         }
     };
     let request = Request::get("/").header(hyper::header::HOST, "demo-app").body(Full::default());

@@ -23,11 +23,12 @@ use crate::clock::Clock;
 use crate::exposition::NameSet;
 use crate::model::scrape::{Failure, FailureClass, Page};
 use crate::model::target::HttpPage;
+use crate::model::time::Moment;
 use crate::net::credential;
-use crate::net::link::{Link, NoAnswer, ReadBuffer};
+use crate::net::link::{LARGE_BUFFER, LARGE_PAGE, Link, NoAnswer, SMALL_BUFFER};
 use crate::source::failure::failure;
 use crate::source::late::Late;
-use crate::source::resources::{Asked, Resources};
+use crate::source::resources::Resources;
 
 /// Reads a metrics page.
 #[derive(Debug)]
@@ -37,7 +38,7 @@ pub(in crate::source) struct PageSource {
     clock: Clock,
     dialer: Dialer,
     kept: Option<Connection>,
-    buffer: ReadBuffer,
+    buffer: usize,
     headers: Late<Result<HeaderMap, String>>,
     progress: Progress,
 }
@@ -57,7 +58,7 @@ impl PageSource {
             page,
             timeout,
             kept: None,
-            buffer: ReadBuffer::Small,
+            buffer: SMALL_BUFFER,
             headers: Late::default(),
             progress: Progress::default(),
         }
@@ -68,7 +69,7 @@ impl PageSource {
     pub(super) async fn read(
         &mut self,
         names: Option<&NameSet>,
-        asked: &mut Asked,
+        asked: &mut Moment,
     ) -> Result<Page, Failure> {
         self.progress = Progress::Preparing;
         let headers = self.headers().await;
@@ -113,10 +114,10 @@ impl PageSource {
         &mut self,
         connection: &mut Connection,
         request: Request<Full<Bytes>>,
-        asked: &mut Asked,
+        asked: &mut Moment,
     ) -> Result<Response<Incoming>, NoAnswer> {
         self.progress = Progress::Waiting;
-        *asked = Asked::now(self.clock);
+        *asked = self.clock.moment();
         connection.link.send(request).await
     }
 
@@ -143,8 +144,8 @@ impl PageSource {
         }
         let page = intake.finish()?;
         // A page that turns out to be large is worth one new connection.
-        if ReadBuffer::suiting(bytes) == ReadBuffer::Large {
-            self.buffer = ReadBuffer::Large;
+        if bytes >= LARGE_PAGE {
+            self.buffer = LARGE_BUFFER;
         }
         let suits = link.buffer() == self.buffer;
         self.kept = (open && suits).then_some(connection);
