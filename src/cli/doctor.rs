@@ -52,7 +52,13 @@ async fn doctor(args: &DoctorArgs, loaded: Loaded) -> Ended {
     };
     let mut report = match asked {
         Ok(report) => report,
-        Err(error) => look(args, loaded, vec![alone(&error)]).await,
+        Err(error) => {
+            let Loaded { plan, places, .. } = loaded;
+            let (plan, config, inside) =
+                (Arc::new(plan), args.daemon.config.clone(), Inside::Command);
+            let said = vec![alone(&error)];
+            examine(Subject { plan, places, config, inside, said }, Clock::start()).await
+        }
     };
     let other = other_file(&report, &args.daemon.config);
     if let Some(first) = report.groups.first_mut() {
@@ -64,13 +70,6 @@ async fn doctor(args: &DoctorArgs, loaded: Loaded) -> Ended {
         FindingLevel::Ok | FindingLevel::Warn => exit::OK,
         FindingLevel::Fail => exit::FAILED,
     })
-}
-
-/// Looks from here.
-async fn look(args: &DoctorArgs, loaded: Loaded, said: Vec<Finding>) -> PreflightReport {
-    let Loaded { plan, places, .. } = loaded;
-    let (plan, config, inside) = (Arc::new(plan), args.daemon.config.clone(), Inside::Command);
-    examine(Subject { plan, places, config, inside, said }, Clock::start()).await
 }
 
 /// Why it is not looked from inside the daemon.

@@ -1,6 +1,6 @@
 //! Runs all checks of a plan side by side, each within its time.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -51,7 +51,8 @@ pub struct Subject {
 /// Looks at everything.
 pub async fn examine(subject: Subject, clock: Clock) -> PreflightReport {
     let Subject { plan, places, config, inside, mut said } = subject;
-    let examiner = Arc::new(Examiner::new(clock));
+    let (client, context) = (Client::default(), programs::context());
+    let examiner = Arc::new(Examiner { clock, client, context, room: Semaphore::new(AT_ONCE) });
     said.push(examiner.context.sandbox.as_ref().map_or_else(no_proc, Sandbox::describe));
     said.extend(blocking(move || files::places(&places)).await);
     if inside == Inside::Daemon {
@@ -73,8 +74,8 @@ fn no_proc() -> Finding {
 /// Whether the files on disk say what is in force.
 async fn on_disk(config: PathBuf, plan: Arc<Plan>) -> Finding {
     let shown = config.display().to_string();
-    let same = timeout(EACH, tokio::task::spawn_blocking(move || is_same(&config, &plan))).await;
-    match same {
+    let same = move || load(&config).map(|loaded| loaded.plan == *plan);
+    match timeout(EACH, tokio::task::spawn_blocking(same)).await {
         Ok(Ok(Ok(true))) => Finding::ok(format!("{shown} is what is in force")),
         Ok(Ok(Ok(false))) => Finding::warn(
             format!("{shown} or a rules file was changed, and is not in force"),
@@ -91,10 +92,6 @@ async fn on_disk(config: PathBuf, plan: Arc<Plan>) -> Finding {
     }
 }
 
-fn is_same(config: &Path, plan: &Plan) -> Result<bool, crate::load::LoadError> {
-    Ok(load(config)?.plan == *plan)
-}
-
 /// What every check needs.
 #[derive(Debug)]
 struct Examiner {
@@ -105,11 +102,6 @@ struct Examiner {
 }
 
 impl Examiner {
-    fn new(clock: Clock) -> Self {
-        let (client, context) = (Client::default(), programs::context());
-        Self { clock, client, context, room: Semaphore::new(AT_ONCE) }
-    }
-
     /// Runs the checks of all groups side by side.
     async fn all(self: &Arc<Self>, all: Vec<CheckGroup>) -> Vec<FindingGroup> {
         let end = self.clock.now().after(WHOLE);

@@ -35,7 +35,8 @@ impl Reader {
     pub async fn read(&self, settings: &LiveSettings) -> Live {
         let limit = settings.timeout;
         let reading = self.read_source(&settings.source, limit);
-        timeout(limit, reading).await.unwrap_or_else(|_| late(limit))
+        let late = || Live::unknown(&format!("no answer within {}", format_duration(limit)));
+        timeout(limit, reading).await.unwrap_or_else(|_| late())
     }
 
     async fn read_source(&self, source: &LiveSource, limit: Duration) -> Live {
@@ -66,8 +67,4 @@ impl Reader {
         });
         reading.await.unwrap_or_else(|_| Live::unknown("the reading broke off"))
     }
-}
-
-fn late(limit: Duration) -> Live {
-    Live::unknown(&format!("no answer within {}", format_duration(limit)))
 }

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use crate::engine::run::drill::acting_step;
 use crate::model::channel::{Channel, System};
-use crate::model::drill::DrillSettings;
 use crate::model::hook::{Hook, Piece, Placeholder, Step, Template};
 use crate::model::live::{LiveSettings, LiveSource};
 use crate::model::plan::Plan;
@@ -162,21 +161,21 @@ fn of_drill(plan: &Plan) -> CheckGroup {
         ),
         Some(drill) => match drill.hook.or(plan.deployment.then).map(|ix| plan.hook(ix)) {
             None => Finding::warn("no hook is named to be drilled", "`hook` in [drill]"),
-            Some(hook) => drillable(hook, drill),
+            Some(hook) => match acting_step(hook) {
+                None => {
+                    Finding::ok(format!("hook {} can be tried on {}", hook.name, drill.service))
+                }
+                Some(step) => Finding::warn(
+                    format!(
+                        "step {step} of hook {} names neither {{service}} nor {{deployment}}",
+                        hook.name
+                    ),
+                    "name it, or the hook acts in a drill on what it acts on in a rollback",
+                ),
+            },
         },
     };
     CheckGroup { group: "drill".to_owned(), checks: vec![PreflightCheck::Said(finding)] }
-}
-
-fn drillable(hook: &Hook, drill: &DrillSettings) -> Finding {
-    let (hook_name, service) = (&hook.name, &drill.service);
-    match acting_step(hook) {
-        None => Finding::ok(format!("hook {hook_name} can be tried on {service}")),
-        Some(step) => Finding::warn(
-            format!("step {step} of hook {hook_name} names neither {{service}} nor {{deployment}}"),
-            "name it, or the hook acts in a drill on what it acts on in a rollback",
-        ),
-    }
 }
 
 fn of_live(settings: &Arc<LiveSettings>) -> CheckGroup {

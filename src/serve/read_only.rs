@@ -12,7 +12,6 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use super::accept::{Limits, Reply, accept, reply, text};
-use super::api::Status;
 use super::control::ControlRequest;
 use crate::clock::Clock;
 use crate::render;
@@ -33,12 +32,6 @@ pub struct ReadOnly {
     pub address: SocketAddr,
 }
 
-#[derive(Clone, Debug)]
-struct ReadOnlyServer {
-    requests: mpsc::Sender<ControlRequest>,
-    clock: Clock,
-}
-
 impl ReadOnly {
     /// Listens on `address`.
     ///
@@ -51,10 +44,9 @@ impl ReadOnly {
     ) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
-        let server = ReadOnlyServer { requests, clock };
         let answer = move |(), request| {
-            let server = server.clone();
-            async move { server.answer(&request).await }
+            let requests = requests.clone();
+            async move { answer(&requests, clock, &request).await }
         };
         let mut task = JoinSet::new();
         task.spawn(accept(listener, LIMITS, clock, |_| (), answer));
@@ -62,50 +54,43 @@ impl ReadOnly {
     }
 }
 
-impl ReadOnlyServer {
-    async fn answer(&self, request: &Request<Incoming>) -> Reply {
-        if request.method() != Method::GET {
-            return text(StatusCode::METHOD_NOT_ALLOWED, "read only\n".to_owned());
-        }
-        let Some(status) = self.status().await else {
-            let why = "the guard's loop does not answer\n".to_owned();
-            return text(StatusCode::SERVICE_UNAVAILABLE, why);
-        };
-        match request.uri().path() {
-            "/healthz" => text(StatusCode::OK, "ok\n".to_owned()),
-            "/readyz" => readiness(&status),
-            "/metrics" => {
-                let vitals = render::Vitals {
-                    started: status.started,
-                    turned: status.turned,
-                    reload_ok: status.reload_error.is_none(),
-                    skipped_slots: status.skipped_slots,
-                };
-                let page = render::metrics(&status.guard, vitals);
-                reply(StatusCode::OK, render::METRICS_TYPE, page)
-            }
-            "/" => {
-                let status = render::status(&status.guard, render::Style::Plain);
-                text(StatusCode::OK, status)
-            }
-            path => text(StatusCode::NOT_FOUND, format!("nothing at {path}\n")),
-        }
+async fn answer(
+    requests: &mpsc::Sender<ControlRequest>,
+    clock: Clock,
+    request: &Request<Incoming>,
+) -> Reply {
+    if request.method() != Method::GET {
+        return text(StatusCode::METHOD_NOT_ALLOWED, "read only\n".to_owned());
     }
-
-    async fn status(&self) -> Option<Box<Status>> {
-        let (answer, answered) = oneshot::channel();
-        let asked = self.requests.send(ControlRequest::Status(answer));
-        let end = self.clock.now().after(LOOP_ANSWERS_WITHIN);
-        let round = async { asked.await.ok().and(answered.await.ok()) };
-        self.clock.before(end, round).await.flatten()
-    }
-}
-
-/// Ready: the guard could act if it had to.
-fn readiness(status: &Status) -> Reply {
-    if status.guard.journal_ok {
-        text(StatusCode::OK, "ok\n".to_owned())
-    } else {
-        text(StatusCode::SERVICE_UNAVAILABLE, "the journal cannot be written\n".to_owned())
+    let (answer, answered) = oneshot::channel();
+    let asked = requests.send(ControlRequest::Status(answer));
+    let round = async { asked.await.ok().and(answered.await.ok()) };
+    let end = clock.now().after(LOOP_ANSWERS_WITHIN);
+    let Some(status) = clock.before(end, round).await.flatten() else {
+        let why = "the guard's loop does not answer\n".to_owned();
+        return text(StatusCode::SERVICE_UNAVAILABLE, why);
+    };
+    match request.uri().path() {
+        // Ready: the guard could act if it had to.
+        "/readyz" if !status.guard.journal_ok => {
+            let why = "the journal cannot be written\n".to_owned();
+            text(StatusCode::SERVICE_UNAVAILABLE, why)
+        }
+        "/healthz" | "/readyz" => text(StatusCode::OK, "ok\n".to_owned()),
+        "/metrics" => {
+            let vitals = render::Vitals {
+                started: status.started,
+                turned: status.turned,
+                reload_ok: status.reload_error.is_none(),
+                skipped_slots: status.skipped_slots,
+            };
+            let page = render::metrics(&status.guard, vitals);
+            reply(StatusCode::OK, render::METRICS_TYPE, page)
+        }
+        "/" => {
+            let status = render::status(&status.guard, render::Style::Plain);
+            text(StatusCode::OK, status)
+        }
+        path => text(StatusCode::NOT_FOUND, format!("nothing at {path}\n")),
     }
 }

@@ -10,10 +10,8 @@ mod request;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::{HeaderMap, Request, Response};
+use hyper::{HeaderMap, Response};
 
 use self::body::Intake;
 use self::dial::{Dialer, Progress};
@@ -25,7 +23,7 @@ use crate::model::scrape::{Failure, FailureClass, Page};
 use crate::model::target::HttpPage;
 use crate::model::time::Moment;
 use crate::net::credential;
-use crate::net::link::{LARGE_BUFFER, LARGE_PAGE, Link, NoAnswer, SMALL_BUFFER};
+use crate::net::link::{LARGE_BUFFER, LARGE_PAGE, Link, SMALL_BUFFER};
 use crate::source::failure::failure;
 use crate::source::late::Late;
 use crate::source::resources::Resources;
@@ -74,22 +72,32 @@ impl PageSource {
         self.progress = Progress::Preparing;
         let headers = self.headers().await;
         let headers = headers.map_err(|why| failure(FailureClass::Broken, why))?;
-        if let Some(mut kept) = self.kept.take()
-            && kept.link.is_open().await
+        let mut kept = self.kept.take();
+        if let Some(connection) = &mut kept
+            && !connection.link.is_open().await
         {
-            let request = self.request(&kept, headers.clone(), names)?;
-            match self.send(&mut kept, request, asked).await {
-                Err(none) if none.received == 0 => {}
+            kept = None;
+        }
+        loop {
+            let is_kept = kept.is_some();
+            let mut connection = match kept.take() {
+                Some(kept) => kept,
+                None => {
+                    let (stream, peer) = self.dialer.dial(&mut self.progress).await?;
+                    let link = Link::open(stream, self.buffer).await;
+                    Connection { link: link.map_err(|error| of_head(&error))?, peer }
+                }
+            };
+            let is_local = connection.peer.ip().to_canonical().is_loopback();
+            let request = request(&self.page, self.timeout, names, is_local, headers.clone())?;
+            self.progress = Progress::Waiting;
+            *asked = self.clock.moment();
+            match connection.link.send(request).await {
+                Err(none) if is_kept && none.received == 0 => {}
                 Err(none) => return Err(of_head(&none.error)),
-                Ok(answer) => return self.receive(kept, answer, names).await,
+                Ok(answer) => return self.receive(connection, answer, names).await,
             }
         }
-        let (stream, peer) = self.dialer.dial(&mut self.progress).await?;
-        let link = Link::open(stream, self.buffer).await.map_err(|error| of_head(&error))?;
-        let mut fresh = Connection { link, peer };
-        let request = self.request(&fresh, headers, names)?;
-        let answer = self.send(&mut fresh, request, asked).await;
-        self.receive(fresh, answer.map_err(|none| of_head(&none.error))?, names).await
     }
 
     async fn headers(&mut self) -> Result<HeaderMap, String> {
@@ -98,27 +106,6 @@ impl PageSource {
         }
         let headers = self.page.headers.clone();
         self.headers.run(move || credential::headers(&headers)).await
-    }
-
-    fn request(
-        &self,
-        connection: &Connection,
-        headers: HeaderMap,
-        names: Option<&NameSet>,
-    ) -> Result<Request<Full<Bytes>>, Failure> {
-        let is_local = connection.peer.ip().to_canonical().is_loopback();
-        request(&self.page, self.timeout, names, is_local, headers)
-    }
-
-    async fn send(
-        &mut self,
-        connection: &mut Connection,
-        request: Request<Full<Bytes>>,
-        asked: &mut Moment,
-    ) -> Result<Response<Incoming>, NoAnswer> {
-        self.progress = Progress::Waiting;
-        *asked = self.clock.moment();
-        connection.link.send(request).await
     }
 
     /// Reads the page. The connection is kept if the whole page came.
