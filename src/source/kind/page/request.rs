@@ -36,7 +36,8 @@ const AGENT: HeaderValue =
 
 const TIMEOUT: HeaderName = HeaderName::from_static("x-prometheus-scrape-timeout-seconds");
 
-/// A request for the page, of which these names are wanted. `headers` are the configured ones and win over the usual.
+/// A request for the page, of which these names are wanted. `headers` are the configured ones and
+/// win over the usual.
 ///
 /// # Errors
 /// Path or host cannot stand in a request.
