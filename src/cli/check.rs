@@ -90,7 +90,11 @@ pub fn check(files: &[PathBuf], lints: Lints, color: Color) -> Report {
     let mut rules: Vec<PathBuf> = Vec::new();
     for file in files {
         if is_test_file(file) {
-            check_tests(file, color, &mut report);
+            // The tests are not played.
+            match load_tests(file) {
+                Ok(tests) => report.out.push_str(&format!("ok: {}\n", count(tests.len(), "test"))),
+                Err(error) => report.fail(&error, color),
+            }
             continue;
         }
         // The daemon's own file is one, whatever it holds.
@@ -141,14 +145,6 @@ fn check_rules_files(files: &[PathBuf], lints: Lints, color: Color, report: &mut
             let parts = [count(checked.signals, "signal"), count(checked.rules, "rule")];
             report.pass(&parts, &checked.lints, lints, color);
         }
-        Err(error) => report.fail(&error, color),
-    }
-}
-
-/// Checks a file of rule tests with the rules that it names; the tests are not played.
-fn check_tests(file: &Path, color: Color, report: &mut Report) {
-    match load_tests(file) {
-        Ok(tests) => report.out.push_str(&format!("ok: {}\n", count(tests.len(), "test"))),
         Err(error) => report.fail(&error, color),
     }
 }

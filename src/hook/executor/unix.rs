@@ -56,8 +56,11 @@ pub(super) async fn send(
         Connections::One => vec![&call.send],
     };
     for (at, batch) in batches.into_iter().enumerate() {
-        let said = converse(call, batch, deadline).await;
-        match said.and_then(|reply| checked(reply, call)) {
+        let said = converse(call, batch, deadline).await.and_then(|reply| {
+            let checked = check_text(&reply, &call.expect, &Secrets::default());
+            checked.map(|()| reply).map_err(Failure::Answered)
+        });
+        match said {
             Ok(reply) => output.push(reply.as_bytes()),
             Err(failure) => {
                 let began = if at == 0 { Some(claim) } else { None };
@@ -66,13 +69,6 @@ pub(super) async fn send(
         }
     }
     (StepResult::Done, output.text())
-}
-
-fn checked(reply: String, call: &UnixCall<String>) -> Result<String, Failure> {
-    match check_text(&reply, &call.expect, &Secrets::default()) {
-        Ok(()) => Ok(reply),
-        Err(why) => Err(Failure::Answered(why)),
-    }
 }
 
 /// What a failure means; `untouched` is the claim while nothing was sent before.
