@@ -23,7 +23,7 @@ use crate::model::name::{DeploymentId, StageName};
 use crate::model::time::format_duration;
 use crate::net::link::{LARGE_BUFFER, Link};
 use crate::preflight::PreflightReport;
-use crate::serve::api::{self, ErrorBody, Status};
+use crate::serve::api::{self, ErrorBody, Question, Status};
 
 /// How long the daemon may take to answer. Its loop answers within milliseconds; one that hangs for
 /// this long guards nothing, and whoever asks must be told.
@@ -198,7 +198,8 @@ impl Client {
         let stage = stage.map(|stage| format!("&stage={stage}")).unwrap_or_default();
         // An id has no character that means something in a query, but for `+`, which the daemon
         // takes as it is.
-        self.look(&format!("{}?deployment={id}{stage}", api::WAIT), WAITS_WITHIN).await
+        let uri = format!("{}?deployment={id}{stage}", api::WAIT);
+        self.ask(Method::GET, &uri, Vec::new(), WAITS_WITHIN).await
     }
 
     /// Gives the guard a command; answered once it is on record.
@@ -214,12 +215,12 @@ impl Client {
         Ok(exit::OK)
     }
 
-    async fn look<T: DeserializeOwned>(
+    async fn look<A: DeserializeOwned>(
         &self,
-        uri: &str,
+        question: Question<A>,
         within: Duration,
-    ) -> Result<T, ClientError> {
-        self.ask(Method::GET, uri, Vec::new(), within).await
+    ) -> Result<A, ClientError> {
+        self.ask(Method::GET, question.path, Vec::new(), within).await
     }
 
     async fn ask<T: DeserializeOwned>(

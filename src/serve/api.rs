@@ -2,28 +2,42 @@
 //! use this declaration. What goes to `COMMANDS` is a
 //! [`Command`](crate::engine::command::Command); all else is asked with GET.
 
+use std::marker::PhantomData;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::engine::durable::drills::DrillStatus;
 use crate::engine::view::snapshot::Snapshot;
 use crate::model::time::Timestamp;
+use crate::preflight::PreflightReport;
 
 /// How long a waiting client is kept before it is told to ask again.
 pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(20);
 
-/// The status: [`Status`].
-pub(crate) const STATUS: &str = "/v1/status";
+/// A question to the daemon, which answers with an `A`.
+pub(crate) struct Question<A> {
+    /// Where it is asked.
+    pub(crate) path: &'static str,
+    answer: PhantomData<A>,
+}
+
+const fn at<A>(path: &'static str) -> Question<A> {
+    Question { path, answer: PhantomData }
+}
+
+/// The status.
+pub(crate) const STATUS: Question<Status> = at("/v1/status");
+
+/// The newest drill.
+pub(crate) const DRILL: Question<Option<DrillStatus>> = at("/v1/drill");
+
+/// Whether everything that a rollback needs is there.
+pub(crate) const DOCTOR: Question<PreflightReport> = at("/v1/doctor");
 
 /// Waits until a deployment, or a stage of it, will not change any more.
 pub(crate) const WAIT: &str = "/v1/wait";
-
-/// The newest drill.
-pub(crate) const DRILL: &str = "/v1/drill";
-
-/// Whether everything that a rollback needs is there.
-pub(crate) const DOCTOR: &str = "/v1/doctor";
 
 /// The guard is to do something. It is answered once that is on record.
 pub(crate) const COMMANDS: &str = "/v1/commands";

@@ -5,6 +5,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "the owner of the control socket's file")]
 
+use std::borrow::Borrow;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -18,7 +19,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::accept::{Limits, Reply, accept, reply};
-use super::api::{self, ErrorBody, LONGEST_WAIT, Status};
+use super::api::{self, DOCTOR, DRILL, ErrorBody, LONGEST_WAIT, Question, STATUS, Status};
 use crate::clock::Clock;
 use crate::engine::command::{Accepted, Command, Rejection};
 use crate::engine::durable::drills::DrillStatus;
@@ -140,9 +141,15 @@ impl ControlServer {
     async fn answer(&self, request: Request<Incoming>, caller: Option<Caller>) -> Reply {
         let (parts, body) = request.into_parts();
         match (parts.method, parts.uri.path()) {
-            (Method::GET, api::STATUS) => self.show(ControlRequest::Status).await,
-            (Method::GET, api::DRILL) => self.show(ControlRequest::LastDrill).await,
-            (Method::GET, api::DOCTOR) => self.show(ControlRequest::Doctor).await,
+            (Method::GET, path) if path == STATUS.path => {
+                self.show(STATUS, ControlRequest::Status).await
+            }
+            (Method::GET, path) if path == DRILL.path => {
+                self.show(DRILL, ControlRequest::LastDrill).await
+            }
+            (Method::GET, path) if path == DOCTOR.path => {
+                self.show(DOCTOR, ControlRequest::Doctor).await
+            }
             (Method::GET, api::WAIT) => self.wait(parts.uri.query().unwrap_or_default()).await,
             (Method::POST, api::COMMANDS) => match read(body).await {
                 Ok(command) => self.act(command, caller).await,
@@ -159,11 +166,14 @@ impl ControlServer {
         answered.await.ok()
     }
 
-    async fn show<T: Serialize>(
+    /// Asks the loop for what answers the question.
+    async fn show<A: Serialize, T: Borrow<A>>(
         &self,
+        _: Question<A>,
         request: impl FnOnce(Answerer<T>) -> ControlRequest,
     ) -> Reply {
-        self.ask(request).await.map_or_else(stopping, |answer| json(StatusCode::OK, &answer))
+        let answer = self.ask(request).await;
+        answer.map_or_else(stopping, |answer| json(StatusCode::OK, answer.borrow()))
     }
 
     /// Only whoever the journal can name may act.
