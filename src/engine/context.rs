@@ -29,12 +29,26 @@ pub(crate) struct ReadCx<'a> {
     pub(crate) log: &'a Log,
 }
 
-impl<'a> ReadCx<'a> {
-    /// A context for one question.
-    pub(crate) const fn new(now: Moment, evaluator: &'a Evaluator, log: &'a Log) -> Self {
-        Self { now, evaluator, log }
+/// What the guard lends to its components.
+#[derive(Debug)]
+pub(crate) struct Base {
+    pub(crate) evaluator: Evaluator,
+    pub(crate) log: Log,
+}
+
+impl Base {
+    /// What a component is asked with.
+    pub(crate) const fn read(&self, now: Moment) -> ReadCx<'_> {
+        ReadCx { now, evaluator: &self.evaluator, log: &self.log }
     }
 
+    /// What a component is called with.
+    pub(crate) const fn cx(&mut self, now: Moment) -> Cx<'_> {
+        Cx { now, evaluator: &self.evaluator, log: &mut self.log }
+    }
+}
+
+impl<'a> ReadCx<'a> {
     /// The plan in force.
     pub(crate) fn plan(self) -> &'a Arc<Plan> {
         self.evaluator.plan()
@@ -123,11 +137,6 @@ impl<'a> ReadCx<'a> {
 }
 
 impl<'a> Cx<'a> {
-    /// A context for one call.
-    pub(crate) const fn new(now: Moment, evaluator: &'a Evaluator, log: &'a mut Log) -> Self {
-        Self { now, evaluator, log }
-    }
-
     /// The same, read only.
     pub(crate) const fn read(&self) -> ReadCx<'_> {
         ReadCx { now: self.now, evaluator: self.evaluator, log: self.log }

@@ -18,7 +18,7 @@ use crate::model::{hook::Hook, live::Live, plan::Plan, rule::Then, scrape::Scrap
 
 use super::command::{Accepted, Command, Force, Rejection, Terms, check_reason};
 use super::effect::{Announced, Effect, Outcome};
-use crate::engine::context::{Cx, ReadCx};
+use crate::engine::context::Base;
 use crate::engine::deployment::bake::{self, Bake};
 use crate::engine::deployment::live_version::{self, LiveVersion, ReadingPurpose};
 use crate::engine::deployment::stages::{self, StageGate};
@@ -55,8 +55,7 @@ const JOURNAL_LOST: &str = "the journal cannot be written, so the guard does not
 /// The deterministic core.
 #[derive(Debug)]
 pub struct Guard {
-    evaluator: Evaluator,
-    log: Log,
+    base: Base,
     rollback: Rollback,
     stage_entry: StageEntry,
     check: VersionCheck,
@@ -89,8 +88,7 @@ impl Guard {
     pub fn new(plan: Arc<Plan>, entries: &[Entry]) -> Self {
         let sampling = Sampling::new(&plan);
         Self {
-            evaluator: Evaluator::new(plan),
-            log: Log::replay(entries),
+            base: Base { evaluator: Evaluator::new(plan), log: Log::replay(entries) },
             rollback: Rollback::default(),
             stage_entry: StageEntry::default(),
             check: VersionCheck::default(),
@@ -111,23 +109,23 @@ impl Guard {
     pub fn start(&mut self, now: Moment, rollguard: &str, pid: u32) -> Vec<Effect> {
         self.started = now.at;
         self.rollback.start(now.at);
-        if let Some(current) = &self.log.state().current {
-            self.evaluator.freeze(&current.baselines, now.at);
-            self.evaluator.note_seen(&current.lost);
-            self.evaluator.enter(current.stage.clone(), now.at);
+        if let Some(current) = &self.base.log.state().current {
+            self.base.evaluator.freeze(&current.baselines, now.at);
+            self.base.evaluator.note_seen(&current.lost);
+            self.base.evaluator.enter(current.stage.clone(), now.at);
         }
         self.record(now, DaemonEvent::Started { rollguard: rollguard.to_owned(), pid });
-        if let Some(hook) = incident::tell_owed(&mut self.cx(now)) {
+        if let Some(hook) = incident::tell_owed(&mut self.base.cx(now)) {
             self.rollback.remember(hook, now.at);
         }
-        self.pauses.restart(now, self.log.state());
-        self.approvals.restart(&mut Cx::new(now, &self.evaluator, &mut self.log));
-        drill::end_old(&mut self.cx(now));
-        outbox::send_remembered(&mut self.log, &self.evaluator, now);
-        self.cx(now).call_off();
+        self.pauses.restart(now, self.base.log.state());
+        self.approvals.restart(&mut self.base.cx(now));
+        drill::end_old(&mut self.base.cx(now));
+        outbox::send_remembered(&mut self.base.log, &self.base.evaluator, now);
+        self.base.cx(now).call_off();
         self.watch_live(now);
         if self.is_rolling_back() {
-            let need = self.rollback.resume(&mut Cx::new(now, &self.evaluator, &mut self.log));
+            let need = self.rollback.resume(&mut self.base.cx(now));
             self.provide(now, need);
         } else if self.is_released_anew() {
             let version = self.plan().deployment.version.clone();
@@ -135,7 +133,7 @@ impl Guard {
                 // What runs must be guarded, whatever became of it before.
                 self.begin_by_itself(now, version, None, None);
             }
-        } else if self.read(now).guarded().is_some() {
+        } else if self.base.read(now).guarded().is_some() {
             self.resume_guarding(now);
         }
         self.pursue_live(now);
@@ -146,50 +144,52 @@ impl Guard {
     /// version that it did not name before.
     fn is_released_anew(&self) -> bool {
         let settings = &self.plan().deployment;
-        let Some(current) = &self.log.state().current else { return settings.arm == Arm::Always };
-        let known = [Some(&current.version), self.log.state().armed.as_ref()];
+        let Some(current) = &self.base.log.state().current else {
+            return settings.arm == Arm::Always;
+        };
+        let known = [Some(&current.version), self.base.log.state().armed.as_ref()];
         let version = settings.version.as_ref();
         settings.arm == Arm::Always && version.is_some() && !known.contains(&version)
     }
 
     /// Takes in a scrape.
     pub fn observe(&mut self, now: Moment, scrape: &Scrape) -> Vec<Effect> {
-        if self.evaluator.is_late(scrape) {
+        if self.base.evaluator.is_late(scrape) {
             return self.tick(now);
         }
-        self.evaluator.wake(now.at);
-        self.stage_gate.judge(ReadCx::new(now, &self.evaluator, &self.log), &self.warmup, None);
+        self.base.evaluator.wake(now.at);
+        self.stage_gate.judge(self.base.read(now), &self.warmup, None);
         self.sampling.on_scrape(scrape);
-        self.live.on_scrape(self.evaluator.plan(), scrape);
-        self.evaluator.observe(scrape);
+        self.live.on_scrape(self.base.evaluator.plan(), scrape);
+        self.base.evaluator.observe(scrape);
         self.proceed(now, Some(scrape));
         self.finish(now)
     }
 
     /// Lets time pass.
     pub fn tick(&mut self, now: Moment) -> Vec<Effect> {
-        self.evaluator.wake(now.at);
+        self.base.evaluator.wake(now.at);
         self.proceed(now, None);
         self.finish(now)
     }
 
     /// When [`tick`](Self::tick) must next be called.
     pub fn deadline(&self) -> Option<Instant> {
-        let view = self.read(Moment::default());
+        let view = self.base.read(Moment::default());
         let acting = [
             self.live.deadline(),
             self.check.deadline(),
             self.stage_entry.deadline(),
             self.stage_gate.deadline(view),
         ];
-        let acting = acting.into_iter().filter(|_| !self.log.is_halted());
+        let acting = acting.into_iter().filter(|_| !self.base.log.is_halted());
         let guarding = [self.warmup.deadline(), self.bake.deadline()].into_iter();
         let guarding = guarding.filter(|_| view.guarded().is_some());
         let always = [
-            self.evaluator.deadline(),
+            self.base.evaluator.deadline(),
             self.rollback.deadline(),
             self.drills.deadline(),
-            self.pauses.deadline(&self.log),
+            self.pauses.deadline(&self.base.log),
             self.approvals.deadline(view).filter(|_| !self.check.is_answered()),
             telemetry::deadline(view),
         ];
@@ -200,27 +200,27 @@ impl Guard {
     /// is not on record could run again.
     pub fn journal_lost(&mut self, now: Moment) -> Vec<Effect> {
         // What was asked for and not handed out is not done.
-        drop(self.log.take_effects());
-        if self.log.halt(Halt::JournalLost).is_none() {
+        drop(self.base.log.take_effects());
+        if self.base.log.halt(Halt::JournalLost).is_none() {
             self.rollback.halt();
             self.stage_gate = StageGate::default();
             self.stage_entry = StageEntry::default();
             self.check.give_up();
-            self.drills.halt(&mut Cx::new(now, &self.evaluator, &mut self.log));
+            self.drills.halt(&mut self.base.cx(now));
             let (hook, why) = (self.rollback.on_failure(), "the journal cannot be written");
-            incident::tell_by(&mut self.cx(now), hook, None, why, Occasion::JournalLost);
-            outbox::send_journal_lost(&mut self.log, &self.evaluator, now);
-            let relaxed = self.sampling.relax(self.evaluator.plan());
-            relaxed.into_iter().for_each(|effect| self.log.push(effect));
+            incident::tell_by(&mut self.base.cx(now), hook, None, why, Occasion::JournalLost);
+            outbox::send_journal_lost(&mut self.base.log, &self.base.evaluator, now);
+            let relaxed = self.sampling.relax(self.base.evaluator.plan());
+            relaxed.into_iter().for_each(|effect| self.base.log.push(effect));
         }
-        self.log.take_effects()
+        self.base.log.take_effects()
     }
 
     /// Of the entries that were asked for last only these were made durable. The others did not
     /// happen: nobody may be told that a version has baked, or was rolled back, that will not have
     /// after a restart.
     pub fn unrecord(&mut self, written: &[Entry]) {
-        self.log.unrecord(written);
+        self.base.log.unrecord(written);
     }
 
     /// People were told of a deployment, or could not be. By now another may be the current one.
@@ -231,21 +231,21 @@ impl Guard {
         hook: HookName,
         failure: Option<String>,
     ) -> Vec<Effect> {
-        self.cx(now).record_for(Some(deployment), NoticeEvent::Notified { hook, failure });
-        self.log.take_effects()
+        self.base.cx(now).record_for(Some(deployment), NoticeEvent::Notified { hook, failure });
+        self.base.log.take_effects()
     }
 
     /// The daemon was told to stop.
     pub fn stop(&mut self, now: Moment, by: Caller) -> Vec<Effect> {
         self.record(now, DaemonEvent::Stopped { by });
-        let step = self.drills.close(&mut Cx::new(now, &self.evaluator, &mut self.log));
+        let step = self.drills.close(&mut self.base.cx(now));
         self.provide(now, step);
-        self.log.take_effects()
+        self.base.log.take_effects()
     }
 
     /// The daemon is ending and leaves the next attempt to the next start: nothing is awaited.
     pub fn hand_over(&mut self) {
-        self.log.halt(Halt::HandedOver);
+        self.base.log.halt(Halt::HandedOver);
         self.rollback.halt();
         self.stage_gate = StageGate::default();
         self.stage_entry = StageEntry::default();
@@ -263,45 +263,35 @@ impl Guard {
 
     /// Whether a rollback is under way, so that the daemon must not replace its plan.
     pub fn is_rolling_back(&self) -> bool {
-        self.log.state().phase() == Some(&Phase::RollingBack)
+        self.base.log.state().phase() == Some(&Phase::RollingBack)
     }
 
     /// The durable state: what [`Durable::replay`] makes of every entry asked for so far.
     pub const fn durable(&self) -> &Durable {
-        self.log.state()
+        self.base.log.state()
     }
 
     /// The plan in force.
     pub fn plan(&self) -> &Arc<Plan> {
-        self.evaluator.plan()
-    }
-
-    /// What a component is asked with.
-    const fn read(&self, now: Moment) -> ReadCx<'_> {
-        ReadCx { now, evaluator: &self.evaluator, log: &self.log }
-    }
-
-    /// What a component is called with.
-    const fn cx(&mut self, now: Moment) -> Cx<'_> {
-        Cx::new(now, &self.evaluator, &mut self.log)
+        self.base.evaluator.plan()
     }
 
     /// Applies an event to the durable state and asks for it to be made durable.
     fn record(&mut self, now: Moment, event: impl Into<Event>) {
-        self.cx(now).record(event);
+        self.base.cx(now).record(event);
     }
 
     /// A channel was sent an alert, or could not be.
     pub fn announced(&mut self, now: Moment, announced: Announced) -> Vec<Effect> {
         if let Some((deployment, event)) = announced.event() {
-            self.cx(now).record_for(deployment, event);
+            self.base.cx(now).record_for(deployment, event);
         }
-        self.log.take_effects()
+        self.base.log.take_effects()
     }
 
     /// Everything that may follow from new readings or passed time, in order.
     fn proceed(&mut self, now: Moment, scrape: Option<&Scrape>) {
-        let cx = &mut Cx::new(now, &self.evaluator, &mut self.log);
+        let cx = &mut self.base.cx(now);
         self.warmup.end_due(cx);
         if let Some(scrape) = scrape {
             self.warmup.set_aside_late(cx, scrape);
@@ -317,17 +307,16 @@ impl Guard {
             None => {}
         }
         self.pursue_live(now);
-        let step = self.drills.wake(&mut Cx::new(now, &self.evaluator, &mut self.log));
+        let step = self.drills.wake(&mut self.base.cx(now));
         self.provide(now, step);
         self.wake_rollback(now, scrape);
         self.decide(now);
-        refusal::record_cleared(&mut self.cx(now));
-        telemetry::watch(&mut self.cx(now));
+        refusal::record_cleared(&mut self.base.cx(now));
+        telemetry::watch(&mut self.base.cx(now));
         self.watch_stage(now, scrape);
         // A deployment that survived its bake.
-        if self.bake.end_due(&mut Cx::new(now, &self.evaluator, &mut self.log), self.warmup.armed())
-        {
-            along::run(&mut self.cx(now), Milestone::Commit);
+        if self.bake.end_due(&mut self.base.cx(now), self.warmup.armed()) {
+            along::run(&mut self.base.cx(now), Milestone::Commit);
         }
         self.keep_pace(now.at);
     }
@@ -335,7 +324,7 @@ impl Guard {
     /// Samples the targets more often that feed what may soon be decided.
     fn keep_pace(&mut self, now: Instant) {
         let cure = self.rollback.hook().and_then(|hook| hook.cure.as_ref());
-        let current = self.log.state().current.as_ref().filter(|_| !self.log.is_halted());
+        let current = self.base.log.state().current.as_ref().filter(|_| !self.base.log.is_halted());
         let deciding = match current {
             Some(Deployment { phase: Phase::Guarding, set_aside, .. }) => {
                 Deciding::Rollback { set_aside }
@@ -345,15 +334,15 @@ impl Guard {
             }
             Some(_) | None => Deciding::Nothing,
         };
-        let asked = self.sampling.keep_pace(&self.evaluator, deciding, now);
-        asked.into_iter().for_each(|effect| self.log.push(effect));
+        let asked = self.sampling.keep_pace(&self.base.evaluator, deciding, now);
+        asked.into_iter().for_each(|effect| self.base.log.push(effect));
     }
 
     /// Hands out what was asked for.
     fn finish(&mut self, now: Moment) -> Vec<Effect> {
-        let hooks = &self.evaluator.plan().hooks;
-        self.stage_entry.watch_stray(now, &self.log, hooks);
-        self.log.take_effects()
+        let hooks = &self.base.evaluator.plan().hooks;
+        self.stage_entry.watch_stray(now, &self.base.log, hooks);
+        self.base.log.take_effects()
     }
 
     /// Acts on the rule that fired first, or notes why nothing is done.
@@ -364,11 +353,11 @@ impl Guard {
             .collect();
         firing.sort();
         for (_, ix) in firing {
-            if self.read(now).active().is_none() {
+            if self.base.read(now).active().is_none() {
                 return;
             }
-            if let Some(refusal) = refusal::of_rule(self.read(now), &self.warmup, ix) {
-                refusal::record(&mut self.cx(now), ix, refusal);
+            if let Some(refusal) = refusal::of_rule(self.base.read(now), &self.warmup, ix) {
+                refusal::record(&mut self.base.cx(now), ix, refusal);
             } else if let Then::Rollback(hook) = self.plan().rule(ix).then {
                 self.act_on(now, ix, self.plan().hook(hook).clone());
             }
@@ -377,8 +366,8 @@ impl Guard {
 
     /// When a rule fired that fires now. On what is over, or was not seen since, nothing is done.
     fn fired(&self, ix: RuleIx) -> Option<Instant> {
-        match self.evaluator.rule(ix).state {
-            RuleState::Firing(firing) if self.evaluator.fires_now(ix) => Some(firing.fired),
+        match self.base.evaluator.rule(ix).state {
+            RuleState::Firing(firing) if self.base.evaluator.fires_now(ix) => Some(firing.fired),
             RuleState::Firing(_) | RuleState::Inactive | RuleState::Pending(_) => None,
         }
     }
@@ -388,7 +377,7 @@ impl Guard {
         if live_version::settings(self.plan()).is_none() {
             self.act_at_once(now, ix, hook);
         } else if !self.check.is_closed_to_rules(now.at) {
-            let trigger = evidence::trigger(&self.evaluator, ix, now);
+            let trigger = evidence::trigger(&self.base.evaluator, ix, now);
             let case = RollbackCase { trigger, hook, approval: None };
             self.begin_check(now, CheckPurpose::Rollback(Box::new(case)));
         }
@@ -396,7 +385,7 @@ impl Guard {
 
     /// The same, as nothing that is live speaks against it.
     fn act_at_once(&mut self, now: Moment, ix: RuleIx, hook: Hook) {
-        let cx = &mut Cx::new(now, &self.evaluator, &mut self.log);
+        let cx = &mut self.base.cx(now);
         match cx.plan().mode {
             Mode::Confirm => self.approvals.ask(cx, ix, &hook),
             Mode::Observe | Mode::Notify | Mode::Auto => {
@@ -416,7 +405,7 @@ impl Guard {
         reason: Option<String>,
         by: Caller,
     ) -> Result<Accepted, Rejection> {
-        let (case, accepted) = approval::approve(self.read(now), id, reason, by)?;
+        let (case, accepted) = approval::approve(self.base.read(now), id, reason, by)?;
         if let Some(deployment) = self.deployment_id().filter(|_| self.is_asked()) {
             return Err(Rejection::Comparing(deployment.clone()));
         }
@@ -434,7 +423,7 @@ impl Guard {
         force: Force,
         by: Caller,
     ) -> Result<Accepted, Rejection> {
-        let current = self.read(now).addressed(id.as_ref())?;
+        let current = self.base.read(now).addressed(id.as_ref())?;
         let deployment = current.id.clone();
         let hook = manual_rollback::check(self.plan(), current, &reason, force)?.clone();
         let case = RollbackCase { trigger: Trigger::Person { reason, by }, hook, approval: None };
@@ -461,7 +450,7 @@ impl Guard {
 
     /// Puts the decision on record, once for a deployment, and begins.
     fn decide_on(&mut self, now: Moment, case: RollbackCase) {
-        let cx = &mut Cx::new(now, &self.evaluator, &mut self.log);
+        let cx = &mut self.base.cx(now);
         self.rollback.decide(cx, case);
         // The rollback starts after this one's end, whatever that is.
         let _ = self.drills.call_off(cx, "a rollback must start");
@@ -471,15 +460,14 @@ impl Guard {
             let need = self.rollback.pursue(cx);
             self.provide(now, need);
         }
-        along::run(&mut self.cx(now), Milestone::Trip);
+        along::run(&mut self.base.cx(now), Milestone::Trip);
     }
 
     /// Looks whether what a rollback waits for has come.
     fn wake_rollback(&mut self, now: Moment, scrape: Option<&Scrape>) {
         let since = self.rollback.verified_since();
-        let live = since.and_then(|since| self.live.since(self.read(now), since));
-        let cx = &mut Cx::new(now, &self.evaluator, &mut self.log);
-        let need = self.rollback.wake(cx, scrape, live.as_ref());
+        let live = since.and_then(|since| self.live.since(self.base.read(now), since));
+        let need = self.rollback.wake(&mut self.base.cx(now), scrape, live.as_ref());
         self.provide(now, need);
     }
 
@@ -488,16 +476,15 @@ impl Guard {
         match step {
             RunStep::Nothing => {}
             RunStep::Check { number } => self.begin_check(now, CheckPurpose::Resume { number }),
-            RunStep::LiveVersion => self.live.look_soon(self.evaluator.plan(), now.at),
+            RunStep::LiveVersion => self.live.look_soon(self.base.evaluator.plan(), now.at),
             RunStep::Entered => {
                 // What was seen before it had its traffic says nothing of it.
                 self.stage_gate.start_anew(now.at);
-                along::run(&mut self.cx(now), Milestone::Stage);
+                along::run(&mut self.base.cx(now), Milestone::Stage);
             }
             RunStep::StrayEnded => self.carry_on(now),
             RunStep::DrillEnded => {
-                let cx = &mut Cx::new(now, &self.evaluator, &mut self.log);
-                let step = self.rollback.stop_waiting(cx);
+                let step = self.rollback.stop_waiting(&mut self.base.cx(now));
                 self.provide(now, step);
             }
         }
@@ -505,7 +492,7 @@ impl Guard {
 
     /// Takes in what became of an attempt.
     pub fn settle(&mut self, now: Moment, outcome: &Outcome) -> Vec<Effect> {
-        let cx = &mut Cx::new(now, &self.evaluator, &mut self.log);
+        let cx = &mut self.base.cx(now);
         if outcome.attempt.entering.is_some() {
             if let Some(step) = self.stage_entry.settle(cx, outcome) {
                 self.provide(now, step);
@@ -515,8 +502,7 @@ impl Guard {
         }
         let step = self.drills.settle(cx, outcome);
         self.provide(now, step);
-        let cx = &mut Cx::new(now, &self.evaluator, &mut self.log);
-        if let Some(need) = self.rollback.settle(cx, outcome) {
+        if let Some(need) = self.rollback.settle(&mut self.base.cx(now), outcome) {
             self.provide(now, need);
             self.keep_pace(now.at);
         }
@@ -525,7 +511,7 @@ impl Guard {
 
     /// Does what comes next in entering the stage.
     fn pursue_entering(&mut self, now: Moment) {
-        let step = self.stage_entry.pursue(&mut Cx::new(now, &self.evaluator, &mut self.log));
+        let step = self.stage_entry.pursue(&mut self.base.cx(now));
         self.provide(now, step);
     }
 
@@ -535,7 +521,7 @@ impl Guard {
             self.pursue_entering(now);
         // A drill that was called off, too, may not have ended yet; its end goes on.
         } else if self.drills.deadline().is_none() {
-            let need = self.rollback.pursue(&mut Cx::new(now, &self.evaluator, &mut self.log));
+            let need = self.rollback.pursue(&mut self.base.cx(now));
             self.provide(now, need);
         }
     }
@@ -547,12 +533,11 @@ impl Guard {
 
     /// The newest drill.
     pub const fn last_drill(&self) -> Option<&DrillStatus> {
-        self.log.state().drills.last()
+        self.base.log.state().drills.last()
     }
 
     fn begin_check(&mut self, now: Moment, purpose: CheckPurpose) {
-        let cx = &Cx::new(now, &self.evaluator, &mut self.log);
-        self.check.begin(cx, purpose);
+        self.check.begin(&self.base.cx(now), purpose);
         self.read_for_check(now);
     }
 
@@ -581,7 +566,7 @@ impl Guard {
 
     /// Acts on a reading that was made for the check under way.
     fn settle_check(&mut self, now: Moment, live: Live) {
-        let cx = &mut Cx::new(now, &self.evaluator, &mut self.log);
+        let cx = &mut self.base.cx(now);
         let Some((purpose, compared)) = self.check.settle(cx, &live) else { return };
         match purpose {
             CheckPurpose::Resume { number } => {
@@ -592,7 +577,7 @@ impl Guard {
                 let refusal = version_check::refusal(cx.plan(), compared);
                 match &case.trigger {
                     Trigger::Rule(rule) if case.approval.is_none() => {
-                        let rule = self.read(now).rule_named(&rule.rule);
+                        let rule = self.base.read(now).rule_named(&rule.rule);
                         self.conclude_for_rule(now, &live, refusal, rule, case.hook);
                     }
                     Trigger::Rule(_) | Trigger::Person { .. } => {
@@ -612,7 +597,7 @@ impl Guard {
         case: RollbackCase,
     ) {
         let waits = case.is_for_a_person();
-        version_check::record(&mut self.cx(now), live, refusal);
+        version_check::record(&mut self.base.cx(now), live, refusal);
         match refusal {
             None => {
                 self.decide_on(now, case);
@@ -627,8 +612,7 @@ impl Guard {
                 self.check.answer(Err(Rejection::because(why)));
             }
             Some(refusal) => {
-                let mut cx = Cx::new(now, &self.evaluator, &mut self.log);
-                self.approvals.lapse(&mut cx, refusal.to_string());
+                self.approvals.lapse(&mut self.base.cx(now), refusal.to_string());
             }
         }
     }
@@ -644,16 +628,16 @@ impl Guard {
     ) {
         // Much may have changed while it was read: a rule that cleared asks for nothing any more.
         let asks = |ix: &RuleIx| {
-            refusal::of_rule(self.read(now), &self.warmup, *ix).is_none()
+            refusal::of_rule(self.base.read(now), &self.warmup, *ix).is_none()
                 && self.fired(*ix).is_some()
         };
         let Some(ix) = rule.filter(asks) else { return };
-        version_check::record(&mut self.cx(now), live, refusal);
+        version_check::record(&mut self.base.cx(now), live, refusal);
         if let Some(refusal) = refusal {
             if let Some(settings) = live_version::settings(self.plan()) {
                 self.check.close_to_rules(now.at.after(settings.interval));
             }
-            return refusal::record(&mut self.cx(now), ix, refusal);
+            return refusal::record(&mut self.base.cx(now), ix, refusal);
         }
         self.act_at_once(now, ix, hook);
     }
@@ -661,7 +645,7 @@ impl Guard {
     /// Why a rollback would be refused, going by the newest reading of the live version.
     fn live_refusal(&self) -> Option<Refusal> {
         live_version::settings(self.plan())?;
-        let current = self.log.state().current.as_ref()?;
+        let current = self.base.log.state().current.as_ref()?;
         let compared = LiveComparison::new(self.live.last()?, current);
         version_check::refusal(self.plan(), compared)
     }
@@ -670,37 +654,34 @@ impl Guard {
 // The live version.
 impl Guard {
     fn watch_live(&mut self, now: Moment) {
-        self.live.watch(self.evaluator.plan(), now.at);
+        self.live.watch(self.base.evaluator.plan(), now.at);
         self.change.reset();
     }
 
     /// Reads the live version where its time has come, and does what waits for it.
     fn pursue_live(&mut self, now: Moment) {
-        if self.log.is_halted() || live_version::settings(self.plan()).is_none() {
+        if self.base.log.is_halted() || live_version::settings(self.plan()).is_none() {
             return;
         }
         self.pursue_check(now);
-        if let Some(live) = self.live.expire(ReadCx::new(now, &self.evaluator, &self.log)) {
+        if let Some(live) = self.live.expire(self.base.read(now)) {
             self.heed_change(now, &live);
         }
-        let cx = &mut Cx::new(now, &self.evaluator, &mut self.log);
-        if let Some(live) = self.live.look(cx, self.rollback.is_verifying()) {
+        if let Some(live) = self.live.look(&mut self.base.cx(now), self.rollback.is_verifying()) {
             self.heed_change(now, &live);
         }
     }
 
     fn read_for_check(&mut self, now: Moment) {
-        let cx = &mut Cx::new(now, &self.evaluator, &mut self.log);
-        if let Some(live) = self.live.read(cx, ReadingPurpose::Check) {
+        if let Some(live) = self.live.read(&mut self.base.cx(now), ReadingPurpose::Check) {
             self.settle_check(now, live);
         }
     }
 
     /// Takes in what the shell read, by the number of the request.
     pub fn live(&mut self, now: Moment, number: u64, live: Live) -> Vec<Effect> {
-        let view = ReadCx::new(now, &self.evaluator, &self.log);
-        let purpose = self.live.answer(view, number, &live);
-        if let Some(purpose) = purpose.filter(|_| !self.log.is_halted()) {
+        let purpose = self.live.answer(self.base.read(now), number, &live);
+        if let Some(purpose) = purpose.filter(|_| !self.base.log.is_halted()) {
             match purpose {
                 ReadingPurpose::Watch => self.heed_change(now, &live),
                 ReadingPurpose::Check => {
@@ -718,8 +699,7 @@ impl Guard {
     /// Follows a change of the live version, where a reading shows one.
     fn heed_change(&mut self, now: Moment, live: &Live) {
         let stood = self.live.stood_until();
-        let cx = &mut Cx::new(now, &self.evaluator, &mut self.log);
-        match self.change.heed(cx, live) {
+        match self.change.heed(&mut self.base.cx(now), live) {
             ChangeStep::Nothing => {}
             ChangeStep::End => {
                 let reason = format!("the live version is the good version {live} again");
@@ -739,11 +719,11 @@ impl Guard {
 impl Guard {
     /// Goes on guarding after a restart.
     fn resume_guarding(&mut self, now: Moment) {
-        let view = ReadCx::new(now, &self.evaluator, &self.log);
+        let view = self.base.read(now);
         self.warmup.restart(view);
         self.bake.restart(view);
         self.stage_gate = StageGate::restart(view);
-        let step = self.stage_entry.resume(&mut Cx::new(now, &self.evaluator, &mut self.log));
+        let step = self.stage_entry.resume(&mut self.base.cx(now));
         self.provide(now, step);
     }
 
@@ -756,7 +736,7 @@ impl Guard {
         force: Force,
         by: Caller,
     ) -> Result<Accepted, Rejection> {
-        let view = self.read(now);
+        let view = self.base.read(now);
         let current = view.addressed_guarded(id.as_ref())?;
         let deployment = current.id.clone();
         // A pipeline that asks again because it did not hear the answer.
@@ -764,7 +744,8 @@ impl Guard {
             let forced = self.stage_gate.admit(view, &self.warmup, &stage, force)?;
             self.go_to(now, stage.clone(), forced, by);
         }
-        let entry = self.read(now).guarded().and_then(|current| current.staging.entry.as_ref());
+        let entry =
+            self.base.read(now).guarded().and_then(|current| current.staging.entry.as_ref());
         let message = match entry {
             Some(entry) if entry.standing == Standing::Running => {
                 format!("deployment {deployment} enters stage {stage} with hook {}", entry.hook)
@@ -785,12 +766,12 @@ impl Guard {
     }
 
     fn go_to(&mut self, now: Moment, stage: StageName, forced: Force, by: Caller) {
-        self.warmup.keep_resting(ReadCx::new(now, &self.evaluator, &self.log));
+        self.warmup.keep_resting(self.base.read(now));
         let plan = self.plan().clone();
         let declared = plan.stage(&stage).map(|(_, stage)| stage);
         let hook = declared.and_then(|stage| stage.enter).map(|hook| plan.hook(hook).clone());
         let enter = hook.as_ref().map(|hook| hook.name.clone());
-        self.evaluator.enter(Some(stage.clone()), now.at);
+        self.base.evaluator.enter(Some(stage.clone()), now.at);
         self.stage_gate = StageGate::begin(declared, now.at);
         self.stage_entry.begin(hook, now.at);
         let (enters, forced) = (enter.is_some(), forced == Force::Yes);
@@ -798,19 +779,19 @@ impl Guard {
         if enters {
             self.pursue_entering(now);
         } else {
-            along::run(&mut self.cx(now), Milestone::Stage);
+            along::run(&mut self.base.cx(now), Milestone::Stage);
         }
     }
 
     /// Everything that may follow for a stage from new readings or passed time.
     fn watch_stage(&mut self, now: Moment, scrape: Option<&Scrape>) {
-        if self.log.is_halted() {
+        if self.base.log.is_halted() {
             return;
         }
-        let step = self.stage_entry.wake(&mut Cx::new(now, &self.evaluator, &mut self.log));
+        let step = self.stage_entry.wake(&mut self.base.cx(now));
         self.provide(now, step);
-        self.stage_gate.judge(ReadCx::new(now, &self.evaluator, &self.log), &self.warmup, scrape);
-        let cx = &mut Cx::new(now, &self.evaluator, &mut self.log);
+        self.stage_gate.judge(self.base.read(now), &self.warmup, scrape);
+        let cx = &mut self.base.cx(now);
         self.stage_gate.pass(cx, &self.warmup);
         self.stage_gate.tell_overdue(cx, &self.warmup);
     }
@@ -831,7 +812,7 @@ impl Guard {
         by: Caller,
     ) -> (Result<Accepted, Rejection>, Vec<Effect>) {
         let answer = match command {
-            _ if self.log.is_halted() => Err(Rejection::Refused(Refusal::JournalUnusable)),
+            _ if self.base.log.is_halted() => Err(Rejection::Refused(Refusal::JournalUnusable)),
             Command::Begin { id, version, good, terms } => {
                 self.begin(now, Beginning { id, version, good, terms, live_since: None }, by)
             }
@@ -842,8 +823,7 @@ impl Guard {
             }
             Command::Approve { id, reason } => self.approve(now, id.as_ref(), reason, by),
             Command::Deny { id, reason } => {
-                let mut cx = Cx::new(now, &self.evaluator, &mut self.log);
-                let denied = self.approvals.deny(&mut cx, id.as_ref(), reason, by);
+                let denied = self.approvals.deny(&mut self.base.cx(now), id.as_ref(), reason, by);
                 if denied.is_ok() {
                     // A yes before it may still wait for the live version.
                     self.check.give_up();
@@ -853,12 +833,10 @@ impl Guard {
                 denied
             }
             Command::Pause { span, reason } => {
-                let mut cx = Cx::new(now, &self.evaluator, &mut self.log);
-                self.pauses.begin(&mut cx, span, reason, by)
+                self.pauses.begin(&mut self.base.cx(now), span, reason, by)
             }
             Command::Resume { reason } => {
-                let mut cx = Cx::new(now, &self.evaluator, &mut self.log);
-                let resumed = self.pauses.resume(&mut cx, reason, by);
+                let resumed = self.pauses.resume(&mut self.base.cx(now), reason, by);
                 // What fires already does not wait for the next scrape.
                 if resumed.is_ok() {
                     self.decide(now);
@@ -866,8 +844,7 @@ impl Guard {
                 resumed
             }
             Command::Drill { hook, reach } => {
-                let mut cx = Cx::new(now, &self.evaluator, &mut self.log);
-                let begun = self.drills.begin(&mut cx, hook.as_ref(), reach, by);
+                let begun = self.drills.begin(&mut self.base.cx(now), hook.as_ref(), reach, by);
                 let accepted =
                     begun.map(|(id, message)| Accepted { deployment: Some(id), message });
                 accepted.map_err(Rejection::from)
@@ -885,20 +862,20 @@ impl Guard {
     pub fn reload(&mut self, now: Moment, plan: Arc<Plan>, by: Caller) -> Vec<Effect> {
         let rules = plan.rules.len();
         let old = self.plan().clone();
-        let suspended = self.warmup.suspended(self.read(now));
-        let judge = std::mem::replace(&mut self.evaluator, Evaluator::new(plan.clone()));
+        let suspended = self.warmup.suspended(self.base.read(now));
+        let judge = std::mem::replace(&mut self.base.evaluator, Evaluator::new(plan.clone()));
         self.sampling.reload(&old, &plan);
         if old != plan {
             self.bake.reload(&plan, now.at);
         }
         self.rollback.reload(&old, &plan);
-        self.evaluator = judge.reloaded(plan, now.at);
-        if let Some(current) = &self.log.state().current {
+        self.base.evaluator = judge.reloaded(plan, now.at);
+        if let Some(current) = &self.base.log.state().current {
             // Rules that change back have their baselines again, as they would after a restart.
-            self.evaluator.freeze(&current.baselines, now.at);
-            self.evaluator.note_seen(&current.lost);
+            self.base.evaluator.freeze(&current.baselines, now.at);
+            self.base.evaluator.note_seen(&current.lost);
         }
-        self.warmup.reload(&self.evaluator, suspended);
+        self.warmup.reload(&self.base.evaluator, suspended);
         if old != *self.plan() {
             self.stage_gate.start_anew(now.at);
         }
@@ -908,9 +885,9 @@ impl Guard {
             self.watch_live(now);
         }
         self.record(now, DaemonEvent::Reloaded { by, rules });
-        outbox::send_open(&mut self.log, &self.evaluator);
+        outbox::send_open(&mut self.base.log, &self.base.evaluator);
         self.keep_pace(now.at);
-        self.log.take_effects()
+        self.base.log.take_effects()
     }
 
     /// New rules were refused; the old ones stay.
@@ -922,7 +899,7 @@ impl Guard {
         first: String,
     ) -> Vec<Effect> {
         self.record(now, DaemonEvent::ReloadRefused { by, errors, first });
-        self.log.take_effects()
+        self.base.log.take_effects()
     }
 
     /// Begins a deployment whose version is live, whatever is known of it.
@@ -946,30 +923,31 @@ impl Guard {
         by: Caller,
     ) -> Result<Accepted, Rejection> {
         let Beginning { id, version, good, terms, live_since } = beginning;
-        let id = id.unwrap_or_else(|| self.log.state().fresh_id(&version, now.wall));
+        let id = id.unwrap_or_else(|| self.base.log.state().fresh_id(&version, now.wall));
         if let Some(known) = self.begun_already(&id, &version)? {
             return Ok(known);
         }
-        let forced = quarantine::admit(self.log.state(), &version, terms.force)?;
+        let forced = quarantine::admit(self.base.log.state(), &version, terms.force)?;
         if drills::is_drill(&id) {
             let why = format!("deployment id {id} is one of a drill, take another");
             return Err(Rejection::because(why));
         }
-        if self.read(now).guarded().is_some() {
+        if self.base.read(now).guarded().is_some() {
             self.record(now, DeploymentEvent::Superseded { by: id.clone() });
         }
         let plan = self.plan().clone();
-        let good =
-            good.or(plan.deployment.good.clone()).or(quarantine::good_by_default(self.log.state()));
-        let known = quarantine::describe_good(self.log.state(), good.as_ref());
+        let good = good
+            .or(plan.deployment.good.clone())
+            .or(quarantine::good_by_default(self.base.log.state()));
+        let known = quarantine::describe_good(self.base.log.state(), good.as_ref());
         self.rollback.reset();
         self.check.reset();
         let armed = live_since.unwrap_or(now.at);
-        let baselines = self.evaluator.baselines(armed);
-        self.evaluator.freeze(&baselines, now.at);
-        self.evaluator.enter(None, now.at);
+        let baselines = self.base.evaluator.baselines(armed);
+        self.base.evaluator.freeze(&baselines, now.at);
+        self.base.evaluator.enter(None, now.at);
         let thin = warmup::thin(&plan, &baselines);
-        let paused = self.log.state().pause.as_ref().map(|pause| pause.until);
+        let paused = self.base.log.state().pause.as_ref().map(|pause| pause.until);
         let paused = paused.map(|until| format!("; PAUSED until {until}")).unwrap_or_default();
         let message = format!("guarding {version} as deployment {id}; {known}{thin}{paused}");
         let event = DeploymentEvent::Begun(Box::new(DeploymentBegun {
@@ -977,19 +955,19 @@ impl Guard {
             version,
             good,
             mode: plan.mode,
-            signals: evidence::of_signals(&self.evaluator),
-            holding: warmup::holding(&self.evaluator, live_since),
+            signals: evidence::of_signals(&self.base.evaluator),
+            holding: warmup::holding(&self.base.evaluator, live_since),
             baselines,
             irreversible: terms.irreversible,
             forced,
             by: by.clone(),
         }));
-        let cx = &mut Cx::new(now, &self.evaluator, &mut self.log);
+        let cx = &mut self.base.cx(now);
         cx.record_for(Some(id.clone()), event);
         self.bake = Bake::begin(cx.read());
         self.warmup.begin(cx, armed);
         self.enter_first(now, by);
-        along::run(&mut self.cx(now), Milestone::Begin);
+        along::run(&mut self.base.cx(now), Milestone::Begin);
         Ok(Accepted { deployment: Some(id), message })
     }
 
@@ -999,7 +977,7 @@ impl Guard {
         id: &DeploymentId,
         version: &Version,
     ) -> Result<Option<Accepted>, Rejection> {
-        if let Some(current) = &self.log.state().current {
+        if let Some(current) = &self.base.log.state().current {
             if current.phase == Phase::RollingBack {
                 return Err(Rejection::RollingBack(current.id.clone()));
             }
@@ -1009,7 +987,7 @@ impl Guard {
                 return Ok(Some(Accepted { deployment: Some(id.clone()), message }));
             }
         }
-        if self.log.state().knows(id) {
+        if self.base.log.state().knows(id) {
             return Err(Rejection::because(format!(
                 "deployment id {id} was used before; at most one rollback runs for an id, so take \
                  another"
@@ -1025,7 +1003,7 @@ impl Guard {
         reason: String,
         by: Caller,
     ) -> Result<Accepted, Rejection> {
-        let view = self.read(now);
+        let view = self.base.read(now);
         view.addressed(id.as_ref())?;
         check_reason(&reason)?;
         let deployment = view.addressed_guarded(id.as_ref())?.id.clone();
@@ -1047,18 +1025,18 @@ impl Guard {
             mode: plan.mode,
             state: self.state(),
             colour: Health::Unknown,
-            deployment: self.read(now).current().map(|current| self.deployment(current, now)),
-            good: self.log.state().good.clone(),
-            paused: self.pauses.status(now, self.log.state()),
-            budget: budget::status(self.read(now)),
-            quarantine: self.log.state().quarantine.all(),
+            deployment: self.base.read(now).current().map(|current| self.deployment(current, now)),
+            good: self.base.log.state().good.clone(),
+            paused: self.pauses.status(now, self.base.log.state()),
+            budget: budget::status(self.base.read(now)),
+            quarantine: self.base.log.state().quarantine.all(),
             live: self.live.status(plan, now, self.check.is_under_way()),
             targets: (0..plan.targets.len()).map(|target| self.target(target, now)).collect(),
             signals: (0..plan.signals.len())
-                .flat_map(|ix| self.evaluator.signal_status(SignalIx(ix)))
+                .flat_map(|ix| self.base.evaluator.signal_status(SignalIx(ix)))
                 .collect(),
             rules: (0..plan.rules.len()).map(|rule| self.rule(RuleIx(rule), now)).collect(),
-            journal_ok: self.log.halted() != Some(Halt::JournalLost),
+            journal_ok: self.base.log.halted() != Some(Halt::JournalLost),
             drill: self.last_drill().cloned(),
         };
         snapshot.colour = colour(&snapshot);
@@ -1067,7 +1045,7 @@ impl Guard {
 
     /// The guard's state.
     pub fn state(&self) -> GuardState {
-        match &self.log.state().current {
+        match &self.base.log.state().current {
             None => GuardState::Idle,
             Some(current) if current.ask.is_some() => GuardState::AwaitingApproval,
             Some(current) => self.state_in(&current.phase),
@@ -1088,11 +1066,11 @@ impl Guard {
 
     /// Where a deployment stands; `None` if it is not known.
     pub fn progress(&self, id: &DeploymentId) -> Option<DeploymentProgress> {
-        let phase = self.log.state().phase_of(id)?;
+        let phase = self.base.log.state().phase_of(id)?;
         let state =
             if self.deployment_id() == Some(id) { self.state() } else { self.state_in(phase) };
         // Without a journal nothing is decided any more, so nothing is worth waiting for.
-        let lost = !state.is_final() && self.log.halted() == Some(Halt::JournalLost);
+        let lost = !state.is_final() && self.base.log.halted() == Some(Halt::JournalLost);
         let why = if lost { Some(JOURNAL_LOST) } else { phase.why() }.map(str::to_owned);
         let is_final = state.is_final() || lost;
         Some(DeploymentProgress { deployment: id.clone(), state, is_final, why })
@@ -1100,7 +1078,7 @@ impl Guard {
 
     /// The current deployment's id.
     pub fn deployment_id(&self) -> Option<&DeploymentId> {
-        self.log.state().current.as_ref().map(|deployment| &deployment.id)
+        self.base.log.state().current.as_ref().map(|deployment| &deployment.id)
     }
 
     fn deployment(&self, current: &Deployment, now: Moment) -> DeploymentStatus {
@@ -1116,19 +1094,19 @@ impl Guard {
             version: current.version.clone(),
             good: current.good.clone(),
             stage: current.stage.clone(),
-            stages: self.stage_gate.statuses(self.read(now), &self.warmup),
+            stages: self.stage_gate.statuses(self.base.read(now), &self.warmup),
             lost: current.lost.clone(),
             begun: current.begun,
             bakes_at: bakes.map(wall),
             withheld: bakes
                 .filter(|bake| *bake <= now.at)
-                .and_then(|_| bake::withheld(self.read(now), self.warmup.armed())),
+                .and_then(|_| bake::withheld(self.base.read(now), self.warmup.armed())),
             warm_at: self.warmup.deadline().filter(|_| guarded).map(wall),
             decision,
             decided_at,
             irreversible: current.irreversible,
             forced: current.forced,
-            approval: self.approvals.status(self.read(now)),
+            approval: self.approvals.status(self.base.read(now)),
             step: running.then_some((current.progress.step + 1, steps)),
             why: current.phase.why().map(str::to_owned),
         }
@@ -1156,8 +1134,8 @@ impl Guard {
 
     fn rule(&self, ix: RuleIx, now: Moment) -> RuleStatus {
         RuleStatus {
-            refusal: refusal::in_status(self.read(now), &self.warmup, self.live_refusal(), ix),
-            ..self.evaluator.rule_status(ix, now)
+            refusal: refusal::in_status(self.base.read(now), &self.warmup, self.live_refusal(), ix),
+            ..self.base.evaluator.rule_status(ix, now)
         }
     }
 }
@@ -1180,7 +1158,7 @@ impl Guard {
             return Err(if stages.is_empty() { NoStage::None } else { unknown });
         };
         let progress = self.progress(id).ok_or_else(|| NoStage::Deployment(id.clone()))?;
-        let mut stage = self.stage_gate.status(self.read(now), &self.warmup, stage);
+        let mut stage = self.stage_gate.status(self.base.read(now), &self.warmup, stage);
         if self.deployment_id() != Some(id) {
             (stage.standing, stage.clean_ms) = (StageStanding::Next, 0);
         }
@@ -1198,7 +1176,7 @@ impl Guard {
 
     /// What those who wait for a stage must be woken for.
     pub fn stage_mark(&self) -> Option<(StageName, StageStanding)> {
-        let name = self.log.state().current.as_ref()?.stage.as_ref()?;
-        Some((name.clone(), stages::standing(self.read(Moment::default()), name)))
+        let name = self.base.log.state().current.as_ref()?.stage.as_ref()?;
+        Some((name.clone(), stages::standing(self.base.read(Moment::default()), name)))
     }
 }
