@@ -18,9 +18,8 @@ use crate::model::signal::Signal;
 use crate::model::target::Target;
 use crate::model::time::Instant;
 
-use super::groups::GroupClocks;
 use super::signals::{Inputs, Signals};
-use super::state::{FiringTerms, Judgement, RuleState};
+use super::state::{FiringTerms, GroupClocks, Judgement, RuleState};
 use super::{condition, definition};
 use crate::engine::ingest::target::TargetIngest;
 
@@ -343,7 +342,7 @@ impl Evaluator {
     /// The groups in which a rule is not inactive.
     pub(crate) fn active_groups(&self) -> HashSet<&Group> {
         let clocks = self.rules.iter().flat_map(|rule| rule.clocks.iter());
-        let active = clocks.filter(|known| known.clock.state() != RuleState::Inactive);
+        let active = clocks.filter(|known| known.clock.state != RuleState::Inactive);
         active.map(|known| &known.group).collect()
     }
 

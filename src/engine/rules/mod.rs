@@ -4,8 +4,6 @@
 pub(crate) mod condition;
 mod definition;
 pub(crate) mod evaluator;
-pub(crate) mod groups;
 pub(crate) mod reading;
-pub(crate) mod share;
 pub(crate) mod signals;
 pub(crate) mod state;

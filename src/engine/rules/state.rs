@@ -4,14 +4,14 @@
 //! holds to the next, never because time went by. So a rule cannot fire on less than its `for` of
 //! observed time, whatever is delayed, lost or restarted.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::model::entry::RuleStanding;
-use crate::model::reading::Verdict;
-use crate::model::rule::{OnNoData, Rule, Share};
+use crate::model::group::Group;
+use crate::model::reading::{NoData, Verdict};
+use crate::model::rule::{OnNoData, Quorum, Rule, Share};
 use crate::model::time::Instant;
-
-use super::share::{Observation, ObservedTime};
 
 /// A rule without data returns to inactive after its `for`, but not before this: a target that
 /// restarts must not wipe out what was seen of it.
@@ -60,14 +60,14 @@ impl Judgement {
 
     /// Whether the condition is observed to hold, and whether that is new; `None`: nothing is
     /// observed.
-    const fn observed(self, on_no_data: OnNoData) -> Option<(Observation, bool)> {
+    const fn observed(self, on_no_data: OnNoData) -> Option<(bool, bool)> {
         let fresh = matches!(self, Self::Fresh(_));
         Some(match (self.verdict(), on_no_data) {
-            (Verdict::Holds, _) => (Observation::Held, fresh),
-            (Verdict::Fails, _) => (Observation::NotHeld, fresh),
+            (Verdict::Holds, _) => (true, fresh),
+            (Verdict::Fails, _) => (false, fresh),
             // Here the absence itself is what is observed, so time passing is fresh evidence.
-            (Verdict::NoData(_), OnNoData::Breach) => (Observation::Held, true),
-            (Verdict::NoData(_), OnNoData::Clear) => (Observation::NotHeld, true),
+            (Verdict::NoData(_), OnNoData::Breach) => (true, true),
+            (Verdict::NoData(_), OnNoData::Clear) => (false, true),
             (Verdict::NoData(_), OnNoData::Hold) => return None,
         })
     }
@@ -117,8 +117,8 @@ impl RuleState {
     /// Takes a judgement at `at` into account.
     pub(crate) fn judge(&mut self, terms: &FiringTerms, at: Instant, judgement: Judgement) {
         match judgement.observed(terms.on_no_data) {
-            Some((Observation::Held, fresh)) => self.holds(terms, at, fresh),
-            Some((Observation::NotHeld, _)) => self.fails(terms, at),
+            Some((true, fresh)) => self.holds(terms, at, fresh),
+            Some((false, _)) => self.fails(terms, at),
             None => self.no_data(terms, at),
         }
     }
@@ -178,9 +178,9 @@ impl RuleState {
 
     /// Goes by the observed time, where a share of it is enough.
     fn weigh(&mut self, terms: &FiringTerms, at: Instant, observed: &ObservedTime) {
-        let reached = observed.is_reached(terms.share, terms.hold);
-        let holds = matches!(observed.last(), Some((_, Observation::Held)));
-        let (held, since) = (observed.held(), self.since().unwrap_or(at));
+        let reached = observed.missing(terms.share, terms.hold).is_zero();
+        let holds = matches!(observed.last, Some((_, true)));
+        let (held, since) = (observed.held, self.since().unwrap_or(at));
         *self = match *self {
             Self::Firing(firing) if reached => {
                 Self::Firing(Firing { last: firing.last.max(at), dark: None, ..firing })
@@ -275,18 +275,13 @@ impl RuleState {
 /// A rule's state in one group, and the observed time where it is judged by a share of it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct RuleClock {
-    state: RuleState,
+    pub(crate) state: RuleState,
     observed: ObservedTime,
 }
 
 impl RuleClock {
-    /// The state.
-    pub(crate) const fn state(&self) -> RuleState {
-        self.state
-    }
-
     /// Takes a judgement at `at` into account.
-    pub(crate) fn judge(&mut self, terms: &FiringTerms, at: Instant, judgement: Judgement) {
+    fn judge(&mut self, terms: &FiringTerms, at: Instant, judgement: Judgement) {
         if terms.share == Share::ALL {
             return self.state.judge(terms, at, judgement);
         }
@@ -298,7 +293,7 @@ impl RuleClock {
                 self.state.weigh(terms, at, &self.observed);
             }
             None => {
-                self.observed.interrupt();
+                self.observed.last = None;
                 self.state.no_data(terms, at);
                 if self.state == RuleState::Inactive {
                     self.observed = ObservedTime::default();
@@ -308,19 +303,19 @@ impl RuleClock {
     }
 
     /// What the rule looked at is gone: the time until it is seen again does not count.
-    pub(crate) const fn interrupt(&mut self) {
+    const fn interrupt(&mut self) {
         self.state.interrupt();
-        self.observed.interrupt();
+        self.observed.last = None;
     }
 
     /// When time alone may change the state, if the verdict stays what it is.
-    pub(crate) fn deadline(&self, terms: &FiringTerms, verdict: Verdict) -> Option<Instant> {
+    fn deadline(&self, terms: &FiringTerms, verdict: Verdict) -> Option<Instant> {
         let own = self.state.deadline(terms, verdict);
         let missing = self.observed.missing(terms.share, terms.hold);
         match (self.state, verdict, terms.on_no_data) {
             _ if terms.share == Share::ALL => own,
             (RuleState::Pending(_), Verdict::NoData(_), OnNoData::Breach) => {
-                self.observed.last().map(|(last, _)| last.after(missing))
+                self.observed.last.map(|(last, _)| last.after(missing))
             }
             // The window decides, and it moves with observed time only.
             (RuleState::Firing(_), Verdict::Fails, _)
@@ -331,6 +326,194 @@ impl RuleClock {
             }
             _ => own,
         }
+    }
+}
+
+/// The observed time of a rule with `share`, as far back as its `for`, and for how much of it the
+/// condition held.
+///
+/// Only time between two fresh verdicts is observed. It counts as held where the condition held at
+/// both its ends, and it leaves as newer time comes, never because a clock went on.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct ObservedTime {
+    /// Stretches of time in which it held or did not, oldest first, neighbours of different kinds.
+    stretches: VecDeque<(Duration, bool)>,
+    total: Duration,
+    held: Duration,
+    /// The last verdict and whether it held, unless there was no data since.
+    last: Option<(Instant, bool)>,
+}
+
+impl ObservedTime {
+    /// Takes in a fresh verdict at `at`; only the last `window` of observed time is kept. One that
+    /// is not newer than the last is ignored.
+    fn see(&mut self, at: Instant, held: bool, window: Duration) {
+        match self.last {
+            Some((last, _)) if last >= at => return,
+            Some((last, before)) => self.add(at.since(last), before && held),
+            None => {}
+        }
+        self.last = Some((at, held));
+        self.trim(window);
+    }
+
+    fn add(&mut self, time: Duration, held: bool) {
+        self.total += time;
+        self.held += if held { time } else { Duration::ZERO };
+        match self.stretches.back_mut() {
+            Some((stretch, kind)) if *kind == held => *stretch += time,
+            Some(_) | None => self.stretches.push_back((time, held)),
+        }
+    }
+
+    fn trim(&mut self, window: Duration) {
+        while let Some(excess) = self.total.checked_sub(window).filter(|excess| !excess.is_zero()) {
+            let Some((stretch, held)) = self.stretches.front_mut() else { return };
+            let gone = excess.min(*stretch);
+            *stretch -= gone;
+            self.total -= gone;
+            self.held -= if *held { gone } else { Duration::ZERO };
+            if stretch.is_zero() {
+                self.stretches.pop_front();
+            }
+        }
+    }
+
+    /// For how much longer it must be observed to hold until that is so.
+    fn missing(&self, share: Share, window: Duration) -> Duration {
+        let unseen = window.saturating_sub(self.total);
+        unseen.max(share.of(window).saturating_sub(self.held))
+    }
+}
+
+/// A rule in one group.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct GroupClock {
+    pub(crate) group: Group,
+    pub(crate) clock: RuleClock,
+    pub(crate) verdict: Verdict,
+}
+
+/// A rule's clocks, one for each group of its signals, and what they amount to by its quorum. One
+/// that is not read by labels has exactly one group. A group's clock never helps another's: two
+/// instances that are bad in turn are not one that is bad all the time.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct GroupClocks {
+    /// In the order of the groups.
+    list: Vec<GroupClock>,
+}
+
+impl GroupClocks {
+    /// The clock of a rule that is not read by labels.
+    pub(crate) fn one() -> Self {
+        let verdict = Verdict::NoData(NoData::NeverScraped);
+        let clock = GroupClock { group: Group::ALL, clock: RuleClock::default(), verdict };
+        Self { list: vec![clock] }
+    }
+
+    /// No group is known yet.
+    pub(crate) const fn none() -> Self {
+        Self { list: Vec::new() }
+    }
+
+    /// The groups, in order.
+    pub(crate) fn iter(&self) -> std::slice::Iter<'_, GroupClock> {
+        self.list.iter()
+    }
+
+    /// Takes over the verdict of a rule that is not read by labels.
+    pub(crate) fn set_only(&mut self, verdict: Verdict) {
+        debug_assert_eq!(self.list.len(), 1);
+        self.list.iter_mut().for_each(|only| only.verdict = verdict);
+    }
+
+    /// Takes over the verdicts of the groups that there are, in order. One that is gone takes its
+    /// clock along.
+    pub(crate) fn set(&mut self, verdicts: impl Iterator<Item = (Group, Verdict)>) {
+        let mut before = std::mem::take(&mut self.list).into_iter().peekable();
+        for (group, verdict) in verdicts {
+            while before.next_if(|known| known.group < group).is_some() {}
+            let known = before.next_if(|known| known.group == group);
+            let clock = known.map(|known| known.clock).unwrap_or_default();
+            self.list.push(GroupClock { group, clock, verdict });
+        }
+    }
+
+    /// Every clock takes its verdict into account.
+    pub(crate) fn judge(
+        &mut self,
+        terms: &FiringTerms,
+        at: Instant,
+        how: fn(Verdict) -> Judgement,
+    ) {
+        for known in &mut self.list {
+            known.clock.judge(terms, at, how(known.verdict));
+        }
+    }
+
+    /// In how many groups the condition must hold.
+    fn needed(&self, quorum: Quorum) -> usize {
+        match quorum {
+            Quorum::Any => 1,
+            Quorum::All => self.list.len().max(1),
+            Quorum::AtLeast(groups) => groups as usize,
+        }
+    }
+
+    /// Whether it fires, and holds as `holds` has it, in as many groups as it must: that it fired
+    /// in one and holds in another is not that.
+    pub(crate) fn fires_now(&self, quorum: Quorum, holds: impl Fn(Verdict) -> bool) -> bool {
+        let fires = |known: &&GroupClock| {
+            matches!(known.clock.state, RuleState::Firing(_)) && holds(known.verdict)
+        };
+        self.list.iter().filter(fires).count() >= self.needed(quorum)
+    }
+
+    /// What the rule says over all groups, under Kleene's logic; `none` where there is no group.
+    pub(crate) fn verdict(&self, quorum: Quorum, none: Verdict) -> Verdict {
+        if let [only] = &self.list[..]
+            && only.group == Group::ALL
+        {
+            return only.verdict;
+        }
+        let needed = self.needed(quorum);
+        let holding = self.list.iter().filter(|known| known.verdict == Verdict::Holds).count();
+        let mut unknown = self.list.iter().filter_map(|known| match known.verdict {
+            Verdict::NoData(why) => Some(why),
+            Verdict::Holds | Verdict::Fails => None,
+        });
+        match unknown.next() {
+            _ if self.list.is_empty() => none,
+            _ if holding >= needed => Verdict::Holds,
+            Some(why) if holding + 1 + unknown.count() >= needed => Verdict::NoData(why),
+            Some(_) | None => Verdict::Fails,
+        }
+    }
+
+    /// The rule's state over all groups, which was `before`.
+    pub(crate) fn state(&self, quorum: Quorum, before: RuleState, at: Instant) -> RuleState {
+        if let [only] = &self.list[..]
+            && only.group == Group::ALL
+        {
+            return only.clock.state;
+        }
+        let states: Vec<RuleState> = self.list.iter().map(|known| known.clock.state).collect();
+        RuleState::of_groups(before, &states, self.needed(quorum), at)
+    }
+
+    /// What the rule looked at is gone: the time until it is seen again does not count.
+    pub(crate) fn interrupt(&mut self) {
+        self.list.iter_mut().for_each(|known| known.clock.interrupt());
+    }
+
+    /// Every clock starts anew.
+    pub(crate) fn reset(&mut self) {
+        self.list.iter_mut().for_each(|known| known.clock = RuleClock::default());
+    }
+
+    /// When time alone may change a group's state.
+    pub(crate) fn deadline(&self, terms: &FiringTerms) -> Option<Instant> {
+        self.list.iter().filter_map(|known| known.clock.deadline(terms, known.verdict)).min()
     }
 }
 
@@ -426,7 +609,7 @@ mod tests {
             for (second, judgement) in judged {
                 clock.judge(&terms, at(*second), *judgement);
             }
-            assert_eq!(clock.state().standing(), expected, "{judged:?}");
+            assert_eq!(clock.state.standing(), expected, "{judged:?}");
         };
         // A second counts where it held at both its ends: of the first ten six do.
         let mut judged: Vec<_> = (0..=10)
@@ -450,9 +633,9 @@ mod tests {
         for (second, judgement) in [&judged[..], &gaps].concat() {
             clock.judge(&kept, at(second), judgement);
         }
-        assert_eq!(clock.state().standing(), RuleStanding::Firing);
+        assert_eq!(clock.state.standing(), RuleStanding::Firing);
         clock.judge(&kept, at(120), Again(DARK));
-        assert_eq!(clock.state().standing(), RuleStanding::Inactive);
+        assert_eq!(clock.state.standing(), RuleStanding::Inactive);
     }
 
     #[test]
@@ -488,5 +671,125 @@ mod tests {
         state.judge(&hold, at(5), Fresh(Holds));
         state.judge(&hold, at(15), Fresh(Holds));
         assert_eq!(state.deadline(&hold, Fails), Some(at(20)));
+    }
+}
+
+#[cfg(test)]
+mod share_tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const fn at(second: u64) -> Instant {
+        Instant::from_millis(second * 1000)
+    }
+
+    fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn a_share_needs_the_whole_window_observed() {
+        let share = Share::new(0.5).unwrap();
+        let mut observed = ObservedTime::default();
+        (0..=9).for_each(|second| observed.see(at(second), true, seconds(10)));
+        assert!(!observed.missing(share, seconds(10)).is_zero());
+        observed.see(at(10), false, seconds(10));
+        assert!(observed.missing(share, seconds(10)).is_zero());
+        assert_eq!(observed.held, seconds(9));
+    }
+
+    #[test]
+    fn time_across_an_interruption_is_not_observed() {
+        let mut observed = ObservedTime::default();
+        observed.see(at(0), true, seconds(10));
+        observed.last = None;
+        observed.see(at(60), true, seconds(10));
+        observed.see(at(61), true, seconds(10));
+        assert_eq!(observed.held, seconds(1));
+    }
+
+    proptest! {
+        #[test]
+        fn the_window_agrees_with_a_scan_of_all_verdicts(
+            verdicts in prop::collection::vec((1u64..5, any::<bool>(), 0u32..10), 1..200)
+        ) {
+            let window = seconds(20);
+            let mut observed = ObservedTime::default();
+            // One entry for each observed second: whether it held.
+            let mut all: Vec<bool> = Vec::new();
+            let (mut second, mut last) = (0, None);
+            for (gap, holds, dark) in verdicts {
+                second += gap;
+                if dark == 0 {
+                    observed.last = None;
+                    last = None;
+                }
+                observed.see(at(second), holds, window);
+                if let Some(before) = last {
+                    all.extend((0..gap).map(|_| before && holds));
+                }
+                last = Some(holds);
+                let kept = &all[all.len().saturating_sub(20)..];
+                let expected = kept.iter().filter(|held| **held).count() as u64;
+                prop_assert_eq!(observed.held, seconds(expected));
+                let share = Share::new(0.6).unwrap();
+                let reached = kept.len() == 20 && expected >= 12;
+                prop_assert_eq!(observed.missing(share, window).is_zero(), reached);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod group_tests {
+    use super::*;
+    use Verdict::{Fails, Holds};
+
+    const DARK: Verdict = Verdict::NoData(NoData::Stale);
+
+    fn clocks(verdicts: &[(&str, Verdict)]) -> GroupClocks {
+        let mut clocks = GroupClocks::none();
+        clocks.set(verdicts.iter().map(|(group, verdict)| (Group::from_text(group), *verdict)));
+        clocks
+    }
+
+    #[test]
+    fn a_quorum_counts_groups_and_what_is_unknown_may_be_either() {
+        let check = |verdicts: &[Verdict], quorum, expected| {
+            let names = ["a", "b", "c"];
+            let named: Vec<_> = names.into_iter().zip(verdicts.iter().copied()).collect();
+            assert_eq!(clocks(&named).verdict(quorum, DARK), expected, "{verdicts:?} {quorum:?}");
+        };
+        check(&[Holds, Fails, DARK], Quorum::Any, Holds);
+        check(&[Fails, Fails, DARK], Quorum::Any, DARK);
+        check(&[Fails, Fails, Fails], Quorum::Any, Fails);
+        check(&[Holds, Holds, DARK], Quorum::All, DARK);
+        check(&[Holds, Fails, DARK], Quorum::All, Fails);
+        check(&[Holds, Holds, Holds], Quorum::All, Holds);
+        check(&[Holds, Fails, DARK], Quorum::AtLeast(2), DARK);
+        check(&[Holds, Fails, Fails], Quorum::AtLeast(2), Fails);
+        check(&[Holds, Holds, DARK], Quorum::AtLeast(2), Holds);
+        check(&[], Quorum::Any, DARK);
+        check(&[Holds], Quorum::AtLeast(2), Fails);
+    }
+
+    #[test]
+    fn a_group_that_is_gone_takes_its_clock_along() {
+        let terms = FiringTerms {
+            hold: std::time::Duration::from_secs(10),
+            share: crate::model::rule::Share::ALL,
+            keep_firing_for: std::time::Duration::ZERO,
+            on_no_data: crate::model::rule::OnNoData::Hold,
+        };
+        let mut clocks = clocks(&[("a", Holds), ("b", Holds)]);
+        let at = |second: u64| Instant::from_millis(second * 1000);
+        clocks.judge(&terms, at(0), Judgement::Fresh);
+        clocks.judge(&terms, at(9), Judgement::Fresh);
+        clocks.set([(Group::from_text("b"), Holds)].into_iter());
+        clocks.set([("a", Holds), ("b", Holds)].map(|(g, v)| (Group::from_text(g), v)).into_iter());
+        clocks.judge(&terms, at(10), Judgement::Fresh);
+        let states: Vec<_> = clocks.iter().map(|known| known.clock.state.held()).collect();
+        assert_eq!(states.iter().map(|held| held.as_secs()).collect::<Vec<_>>(), [0, 10]);
     }
 }
