@@ -80,37 +80,32 @@ pub(crate) enum RuleState {
     #[default]
     Inactive,
     /// It holds, not yet for long enough.
-    Pending(Pending),
+    Pending(Begun),
     /// It held for long enough.
-    Firing(Firing),
+    Firing(Begun),
 }
 
-/// A condition that holds, not yet for long enough.
+/// A condition that holds, or held for long enough.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Pending {
+pub(crate) struct Begun {
     /// The time of the sample that made it hold.
     pub(crate) since: Instant,
-    /// For how long it was observed to hold.
+    /// For how long it was observed to hold; for what fires, until it fired.
     pub(crate) held: Duration,
-    /// The last fresh verdict that it holds, unless there was no data since.
+    /// When it fired, for what fires.
+    pub(crate) fired: Instant,
+    /// The last verdict that it holds: for what does not fire yet a fresh one, unless there was no
+    /// data since.
     last: Option<Instant>,
     /// Since when there has been no data.
     dark: Option<Instant>,
 }
 
-/// A condition that held for long enough.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Firing {
-    /// The time of the sample that made it hold.
-    pub(crate) since: Instant,
-    /// For how long it was observed to hold until it fired.
-    pub(crate) held: Duration,
-    /// When it fired.
-    pub(crate) fired: Instant,
-    /// The last verdict that it holds.
-    last: Instant,
-    /// Since when there has been no data.
-    dark: Option<Instant>,
+impl Begun {
+    /// Whether it still fires although the condition does not hold any more.
+    fn is_kept(&self, terms: &FiringTerms, at: Instant) -> bool {
+        self.last.is_some_and(|last| at.since(last) < terms.keep_firing_for)
+    }
 }
 
 impl RuleState {
@@ -134,43 +129,36 @@ impl RuleState {
                     pending.held += at.since(last);
                 }
                 (pending.last, pending.dark) = (pending.last.max(Some(at)), None);
-                let Pending { since, held, .. } = *pending;
+                let Begun { since, held, .. } = *pending;
                 if held >= terms.hold {
                     *self = Self::firing(since, held, at, at);
                 }
             }
             Self::Pending(_) => {}
             // A scrape that took long is taken in after newer ones.
-            Self::Firing(firing) => (firing.last, firing.dark) = (firing.last.max(at), None),
+            Self::Firing(firing) => (firing.last, firing.dark) = (firing.last.max(Some(at)), None),
         }
     }
 
     const fn pending(since: Instant, held: Duration, at: Instant) -> Self {
-        Self::Pending(Pending { since, held, last: Some(at), dark: None })
+        Self::Pending(Begun { since, held, fired: Instant::ZERO, last: Some(at), dark: None })
     }
 
     const fn firing(since: Instant, held: Duration, fired: Instant, at: Instant) -> Self {
-        Self::Firing(Firing { since, held, fired, last: at, dark: None })
+        Self::Firing(Begun { since, held, fired, last: Some(at), dark: None })
     }
 
     fn fails(&mut self, terms: &FiringTerms, at: Instant) {
         match self {
-            Self::Firing(firing) if at.since(firing.last) < terms.keep_firing_for => {
-                firing.dark = None;
-            }
+            Self::Firing(firing) if firing.is_kept(terms, at) => firing.dark = None,
             Self::Inactive | Self::Pending(_) | Self::Firing(_) => *self = Self::Inactive,
         }
     }
 
     fn no_data(&mut self, terms: &FiringTerms, at: Instant) {
-        let dark = match self {
-            Self::Inactive => return,
-            Self::Pending(pending) => {
-                pending.last = None;
-                pending.dark.get_or_insert(at)
-            }
-            Self::Firing(firing) => firing.dark.get_or_insert(at),
-        };
+        self.interrupt();
+        let (Self::Pending(known) | Self::Firing(known)) = self else { return };
+        let dark = known.dark.get_or_insert(at);
         if at.since(*dark) >= terms.hold.max(MIN_DARK) {
             *self = Self::Inactive;
         }
@@ -183,10 +171,10 @@ impl RuleState {
         let (held, since) = (observed.held, self.since().unwrap_or(at));
         *self = match *self {
             Self::Firing(firing) if reached => {
-                Self::Firing(Firing { last: firing.last.max(at), dark: None, ..firing })
+                Self::Firing(Begun { last: firing.last.max(Some(at)), dark: None, ..firing })
             }
-            Self::Firing(firing) if at.since(firing.last) < terms.keep_firing_for => {
-                Self::Firing(Firing { dark: None, ..firing })
+            Self::Firing(firing) if firing.is_kept(terms, at) => {
+                Self::Firing(Begun { dark: None, ..firing })
             }
             Self::Inactive | Self::Pending(_) if reached => Self::firing(since, held, at, at),
             Self::Inactive | Self::Pending(_) | Self::Firing(_) if holds || !held.is_zero() => {
@@ -231,13 +219,15 @@ impl RuleState {
             (Self::Pending(pending), Verdict::NoData(_), OnNoData::Breach) => {
                 pending.last.map(|last| last.after(terms.hold.saturating_sub(pending.held)))
             }
-            (Self::Pending(Pending { dark: Some(dark), .. }), Verdict::NoData(_), _)
-            | (Self::Firing(Firing { dark: Some(dark), .. }), Verdict::NoData(_), _) => {
-                Some(dark.after(terms.hold.max(MIN_DARK)))
-            }
+            (
+                Self::Pending(Begun { dark: Some(dark), .. })
+                | Self::Firing(Begun { dark: Some(dark), .. }),
+                Verdict::NoData(_),
+                _,
+            ) => Some(dark.after(terms.hold.max(MIN_DARK))),
             (Self::Firing(firing), Verdict::Fails, _)
             | (Self::Firing(firing), Verdict::NoData(_), OnNoData::Clear) => {
-                Some(firing.last.after(terms.keep_firing_for))
+                firing.last.map(|last| last.after(terms.keep_firing_for))
             }
             // Where absence counts as holding, nothing runs out; else `dark` is set by now.
             (Self::Inactive | Self::Pending(_) | Self::Firing(_), _, _) => None,
@@ -248,9 +238,7 @@ impl RuleState {
     pub(crate) const fn since(&self) -> Option<Instant> {
         match self {
             Self::Inactive => None,
-            Self::Pending(Pending { since, .. }) | Self::Firing(Firing { since, .. }) => {
-                Some(*since)
-            }
+            Self::Pending(known) | Self::Firing(known) => Some(known.since),
         }
     }
 
@@ -258,7 +246,7 @@ impl RuleState {
     pub(crate) const fn held(&self) -> Duration {
         match self {
             Self::Inactive => Duration::ZERO,
-            Self::Pending(Pending { held, .. }) | Self::Firing(Firing { held, .. }) => *held,
+            Self::Pending(known) | Self::Firing(known) => known.held,
         }
     }
 
