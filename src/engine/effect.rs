@@ -121,7 +121,7 @@ pub struct Order {
     /// How long it may take.
     pub timeout: Duration,
     /// `ROLLGUARD_*` variables.
-    pub env: Vec<(&'static str, String)>,
+    pub env: Vec<(String, String)>,
     /// The JSON document for standard input.
     pub document: String,
 }

@@ -36,8 +36,7 @@ use crate::engine::run::attempts::RunStep;
 use crate::engine::run::drill::{self, DrillRunner};
 use crate::engine::run::rollback::Rollback;
 use crate::engine::run::stage_entry::StageEntry;
-use crate::engine::run::{along, manual_rollback};
-use crate::engine::sampling::interval::{Deciding, Sampling};
+use crate::engine::sampling::interval::Sampling;
 use crate::engine::view::health::{Health, colour};
 use crate::engine::view::snapshot::{
     DeploymentProgress, DeploymentStatus, GuardState, RuleStatus, Snapshot, TargetStatus,
@@ -210,8 +209,7 @@ impl Guard {
             let (hook, why) = (self.rollback.on_failure(), "the journal cannot be written");
             incident::tell_by(&mut self.base.cx(now), hook, None, why, Occasion::JournalLost);
             outbox::send_journal_lost(&mut self.base.log, &self.base.evaluator, now);
-            let relaxed = self.sampling.relax(self.base.evaluator.plan());
-            relaxed.into_iter().for_each(|effect| self.base.log.push(effect));
+            self.sampling.relax(&mut self.base.cx(now));
         }
         self.base.log.take_effects()
     }
@@ -316,26 +314,14 @@ impl Guard {
         self.watch_stage(now, scrape);
         // A deployment that survived its bake.
         if self.bake.end_due(&mut self.base.cx(now), self.warmup.armed()) {
-            along::run(&mut self.base.cx(now), Milestone::Commit);
+            incident::go_along(&mut self.base.cx(now), Milestone::Commit);
         }
-        self.keep_pace(now.at);
+        self.keep_pace(now);
     }
 
     /// Samples the targets more often that feed what may soon be decided.
-    fn keep_pace(&mut self, now: Instant) {
-        let cure = self.rollback.hook().and_then(|hook| hook.cure.as_ref());
-        let current = self.base.log.state().current.as_ref().filter(|_| !self.base.log.is_halted());
-        let deciding = match current {
-            Some(Deployment { phase: Phase::Guarding, set_aside, .. }) => {
-                Deciding::Rollback { set_aside }
-            }
-            Some(Deployment { phase: Phase::RollingBack, .. }) if self.rollback.is_verifying() => {
-                Deciding::Cure(cure.map(|cure| &cure.when.cond))
-            }
-            Some(_) | None => Deciding::Nothing,
-        };
-        let asked = self.sampling.keep_pace(&self.base.evaluator, deciding, now);
-        asked.into_iter().for_each(|effect| self.base.log.push(effect));
+    fn keep_pace(&mut self, now: Moment) {
+        self.sampling.keep_pace(&mut self.base.cx(now), &self.rollback);
     }
 
     /// Hands out what was asked for.
@@ -425,7 +411,7 @@ impl Guard {
     ) -> Result<Accepted, Rejection> {
         let current = self.base.read(now).addressed(id.as_ref())?;
         let deployment = current.id.clone();
-        let hook = manual_rollback::check(self.plan(), current, &reason, force)?.clone();
+        let hook = refusal::check_manual(self.plan(), current, &reason, force)?.clone();
         let case = RollbackCase { trigger: Trigger::Person { reason, by }, hook, approval: None };
         match force {
             Force::Yes => {
@@ -460,7 +446,7 @@ impl Guard {
             let need = self.rollback.pursue(cx);
             self.provide(now, need);
         }
-        along::run(&mut self.base.cx(now), Milestone::Trip);
+        incident::go_along(&mut self.base.cx(now), Milestone::Trip);
     }
 
     /// Looks whether what a rollback waits for has come.
@@ -480,7 +466,7 @@ impl Guard {
             RunStep::Entered => {
                 // What was seen before it had its traffic says nothing of it.
                 self.stage_gate.start_anew(now.at);
-                along::run(&mut self.base.cx(now), Milestone::Stage);
+                incident::go_along(&mut self.base.cx(now), Milestone::Stage);
             }
             RunStep::StrayEnded => self.carry_on(now),
             RunStep::DrillEnded => {
@@ -496,7 +482,7 @@ impl Guard {
         if outcome.attempt.entering.is_some() {
             if let Some(step) = self.stage_entry.settle(cx, outcome) {
                 self.provide(now, step);
-                self.keep_pace(now.at);
+                self.keep_pace(now);
             }
             return self.finish(now);
         }
@@ -504,7 +490,7 @@ impl Guard {
         self.provide(now, step);
         if let Some(need) = self.rollback.settle(&mut self.base.cx(now), outcome) {
             self.provide(now, need);
-            self.keep_pace(now.at);
+            self.keep_pace(now);
         }
         self.finish(now)
     }
@@ -691,7 +677,7 @@ impl Guard {
             }
             self.pursue_live(now);
             self.wake_rollback(now, None);
-            self.keep_pace(now.at);
+            self.keep_pace(now);
         }
         self.finish(now)
     }
@@ -779,7 +765,7 @@ impl Guard {
         if enters {
             self.pursue_entering(now);
         } else {
-            along::run(&mut self.base.cx(now), Milestone::Stage);
+            incident::go_along(&mut self.base.cx(now), Milestone::Stage);
         }
     }
 
@@ -852,7 +838,7 @@ impl Guard {
         };
         // What was not carried out asks for nothing.
         if answer.is_ok() {
-            self.keep_pace(now.at);
+            self.keep_pace(now);
         }
         (answer, self.finish(now))
     }
@@ -886,7 +872,7 @@ impl Guard {
         }
         self.record(now, DaemonEvent::Reloaded { by, rules });
         outbox::send_open(&mut self.base.log, &self.base.evaluator);
-        self.keep_pace(now.at);
+        self.keep_pace(now);
         self.base.log.take_effects()
     }
 
@@ -967,7 +953,7 @@ impl Guard {
         self.bake = Bake::begin(cx.read());
         self.warmup.begin(cx, armed);
         self.enter_first(now, by);
-        along::run(&mut self.base.cx(now), Milestone::Begin);
+        incident::go_along(&mut self.base.cx(now), Milestone::Begin);
         Ok(Accepted { deployment: Some(id), message })
     }
 

@@ -338,7 +338,7 @@ mod tests {
             action: Action::Sleep(Duration::ZERO),
             rerun: Rerun::Never,
             timeout: Duration::ZERO,
-            env: vec![("ROLLGUARD_GOOD", "v1".to_owned())],
+            env: vec![("ROLLGUARD_GOOD".to_owned(), "v1".to_owned())],
             document: String::new(),
         };
         let (rollguard, marker) = (Path::new("/rollguard"), Path::new("/marker"));

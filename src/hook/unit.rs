@@ -76,11 +76,10 @@ pub struct Plan {
 impl Plan {
     fn of(program: Program<'_>) -> Self {
         let order = program.order;
-        let env = order.env.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
         Self {
             unit: unit_name(&order.attempt.key(&order.deployment), order.attempt.number),
             argv: program.argv.to_vec(),
-            env: env.collect(),
+            env: order.env.clone(),
             document: order.document.clone(),
             ok_exit: program.ok_exit.to_vec(),
             grace_ms: u64::try_from(program.grace.as_millis()).unwrap_or(u64::MAX),

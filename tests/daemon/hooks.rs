@@ -65,7 +65,7 @@ fn order(action: Action<String>) -> Order {
         action,
         rerun: Rerun::Never,
         timeout: LONG,
-        env: vec![("ROLLGUARD_GOOD", "v1".to_owned())],
+        env: vec![("ROLLGUARD_GOOD".to_owned(), "v1".to_owned())],
         document: "{\"document\":true}".to_owned(),
     }
 }

@@ -1,7 +1,6 @@
 //! What is guarded: warm-up, bake and stages, and which version is live.
 
 pub(crate) mod bake;
-pub(crate) mod gate;
 pub(crate) mod live_version;
 pub(crate) mod stages;
 pub(crate) mod telemetry;

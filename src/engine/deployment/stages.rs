@@ -11,11 +11,10 @@ use crate::model::{
     entry::StageEvent, index::RuleIx, name::StageName, rule::OnNoData, scrape::Scrape,
 };
 
-use super::gate::{Criterion, Gate, Observation};
 use super::warmup::Warmup;
 use crate::engine::command::{Force, Rejection};
 use crate::engine::context::{Cx, ReadCx};
-use crate::engine::rules::state::{Judgement, RuleState};
+use crate::engine::rules::state::{FiringTerms, Judgement, RuleState};
 use crate::engine::view::stage::{StageStanding, StageStatus};
 use crate::engine::{
     durable::stage::Standing, notify::incident, run::order::Occasion, view::evidence::millis,
@@ -278,8 +277,8 @@ fn keeps(cx: ReadCx<'_>, warmup: &Warmup, stage: &Stage) -> Option<String> {
     }
     let observations = observations(cx, stage, None);
     // What is bad comes before what is not known.
-    let bad = observations.iter().find(|observation| observation.verdict() == Verdict::Fails);
-    let unclean = |observation: &&Observation| observation.verdict() != Verdict::Holds;
+    let bad = observations.iter().find(|observation| observation.clean.verdict() == Verdict::Fails);
+    let unclean = |observation: &&Observation| observation.clean.verdict() != Verdict::Holds;
     if let Some(observation) = bad.or_else(|| observations.iter().find(unclean)) {
         return Some(describe(cx, stage, observation));
     }
@@ -299,7 +298,7 @@ fn describe(cx: ReadCx<'_>, stage: &Stage, observation: &Observation) -> String 
         Criterion::Limit(place) => format!("`{}`", stage.limits[place].text),
         Criterion::Rule(ix) => format!("rule {}", cx.plan().rule(ix).name),
     };
-    match (observation.verdict(), observation.criterion) {
+    match (observation.clean.verdict(), observation.criterion) {
         (Verdict::NoData(why), _) => format!("{what} has no data, {why}"),
         (_, Criterion::Rule(ix)) => format!("{what} is {}", cx.evaluator.standing(ix)),
         (_, Criterion::Limit(_)) => format!("{what} is not met"),
@@ -318,5 +317,156 @@ pub(crate) fn standing(cx: ReadCx<'_>, name: &StageName) -> StageStanding {
         Some(Standing::Running) => StageStanding::Entering,
         Some(Standing::Failed(_)) => StageStanding::NotEntered,
         Some(Standing::Done) | None => StageStanding::Watched,
+    }
+}
+
+/// Something that a gate looks at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Criterion {
+    /// The stage's limit at this place.
+    Limit(usize),
+    /// A rule.
+    Rule(RuleIx),
+}
+
+/// What is seen of a criterion: `Holds` stands for clean.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Observation {
+    criterion: Criterion,
+    clean: Judgement,
+}
+
+/// The clocks of a stage, one for each thing that it looks at.
+#[derive(Clone, Debug, Default)]
+struct Gate {
+    /// Only what was sampled from then on counts.
+    since: Instant,
+    clocks: Vec<(Criterion, RuleState)>,
+}
+
+impl Gate {
+    /// A gate that has seen nothing.
+    const fn new(since: Instant) -> Self {
+        Self { since, clocks: Vec::new() }
+    }
+
+    /// Takes in what is seen at `at`. Where anything is not clean all of them start again: each
+    /// being clean in turn is not being clean.
+    fn judge(&mut self, hold: Duration, at: Instant, observations: &[Observation]) {
+        let spoilt =
+            observations.iter().any(|observation| observation.clean.verdict() == Verdict::Fails);
+        let judged = observations.iter().map(|Observation { criterion, clean }| {
+            let known = self.clocks.iter().find(|(known, _)| known == criterion);
+            let mut state = known.map_or(RuleState::Inactive, |(_, state)| *state);
+            match *clean {
+                _ if spoilt => state = RuleState::Inactive,
+                fresh @ Judgement::Fresh(Verdict::Holds) if at >= self.since => {
+                    state.judge(&FiringTerms::held_for(hold), at, fresh);
+                }
+                Judgement::Fresh(why @ Verdict::NoData(_))
+                | Judgement::Again(why @ Verdict::NoData(_)) => {
+                    state.judge(&FiringTerms::held_for(hold), at, Judgement::Again(why));
+                }
+                // That it was clean when it was last looked at is known already.
+                Judgement::Fresh(_) | Judgement::Again(_) => {}
+            }
+            (*criterion, state)
+        });
+        self.clocks = judged.collect();
+    }
+
+    /// For how long all of it was seen to be clean, `hold` at most.
+    fn clean(&self, hold: Duration) -> Duration {
+        let held = |state: &RuleState| match state {
+            RuleState::Inactive => Duration::ZERO,
+            RuleState::Pending(pending) => pending.held,
+            RuleState::Firing(_) => hold,
+        };
+        self.clocks.iter().map(|(_, state)| held(state)).min().unwrap_or_default().min(hold)
+    }
+
+    /// Whether all of it was clean for its time, and is so now. Where there is nothing to look at
+    /// nothing says that it is.
+    fn is_open(&self, observations: &[Observation]) -> bool {
+        let held = self.clocks.iter().all(|(_, state)| matches!(state, RuleState::Firing(_)));
+        let clean =
+            observations.iter().all(|observation| observation.clean.verdict() == Verdict::Holds);
+        held && clean && !self.clocks.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::reading::NoData;
+
+    const HOLD: Duration = Duration::from_secs(5);
+    const CLEAN: Verdict = Verdict::Holds;
+    const BAD: Verdict = Verdict::Fails;
+    const DARK: Verdict = Verdict::NoData(NoData::Stale);
+
+    /// Looks once a second at two things, and says when the gate is open.
+    fn opens(script: &[(Verdict, Verdict)]) -> Option<usize> {
+        let mut gate = Gate::new(Instant::from_millis(0));
+        script.iter().enumerate().find_map(|(second, (first, second_one))| {
+            let observations = [(0, first), (1, second_one)].map(|(place, verdict)| Observation {
+                criterion: Criterion::Limit(place),
+                clean: Judgement::Fresh(*verdict),
+            });
+            gate.judge(HOLD, Instant::from_millis(second as u64 * 1000), &observations);
+            gate.is_open(&observations).then_some(second)
+        })
+    }
+
+    fn times(count: usize, pair: (Verdict, Verdict)) -> Vec<(Verdict, Verdict)> {
+        vec![pair; count]
+    }
+
+    #[test]
+    fn a_gate_opens_once_everything_was_clean_for_its_time() {
+        assert_eq!(opens(&times(9, (CLEAN, CLEAN))), Some(5));
+        assert_eq!(opens(&times(9, (CLEAN, BAD))), None);
+    }
+
+    #[test]
+    fn one_thing_that_is_not_clean_starts_all_of_them_again() {
+        let mut script = times(4, (CLEAN, CLEAN));
+        script.extend(times(1, (CLEAN, BAD)));
+        script.extend(times(9, (CLEAN, CLEAN)));
+        assert_eq!(opens(&script), Some(10));
+    }
+
+    #[test]
+    fn time_without_data_counts_neither_way() {
+        let mut script = times(3, (CLEAN, CLEAN));
+        script.extend(times(10, (CLEAN, DARK)));
+        script.extend(times(9, (CLEAN, CLEAN)));
+        // Two seconds were seen before it got dark, three are left after it.
+        assert_eq!(opens(&script), Some(16));
+        assert_eq!(opens(&times(900, (CLEAN, DARK))), None);
+    }
+
+    #[test]
+    fn a_gate_never_opens_while_anything_is_dark() {
+        let mut script = times(4, (CLEAN, CLEAN));
+        script.extend(times(20, (CLEAN, DARK)));
+        assert_eq!(opens(&script), None);
+    }
+
+    #[test]
+    fn a_gate_without_anything_to_look_at_never_opens() {
+        let mut gate = Gate::new(Instant::from_millis(0));
+        gate.judge(Duration::ZERO, Instant::from_millis(1), &[]);
+        assert!(!gate.is_open(&[]));
+        assert_eq!(gate.clean(HOLD), Duration::ZERO);
+    }
+
+    #[test]
+    fn what_was_sampled_before_the_stage_began_does_not_count() {
+        let mut gate = Gate::new(Instant::from_millis(3000));
+        let observation =
+            Observation { criterion: Criterion::Limit(0), clean: Judgement::Fresh(CLEAN) };
+        (0..=7).for_each(|s| gate.judge(HOLD, Instant::from_millis(s * 1000), &[observation]));
+        assert_eq!(gate.clean(HOLD), Duration::from_secs(4));
     }
 }

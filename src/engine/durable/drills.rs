@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::model::drill::{DrillEnd, DrillResult};
-use crate::model::entry::{Attempt, AttemptEvent, DrillEvent, Entry, Event};
+use crate::model::entry::{AttemptEvent, DrillEvent, Entry, Event};
 use crate::model::name::{DeploymentId, HookName, ServiceName, Version};
 use crate::model::time::{Timestamp, millis};
 
@@ -94,13 +94,6 @@ impl DrillLog {
     /// How far the newest one has got.
     pub(crate) const fn progress(&self) -> &HookProgress {
         &self.progress
-    }
-
-    /// The attempt that has no outcome yet.
-    pub(crate) fn open_attempt(&self) -> Option<Attempt> {
-        let open = self.open().filter(|_| self.progress.open)?;
-        let HookProgress { step, number, .. } = self.progress;
-        Some(Attempt::of(open.hook.clone(), step, number))
     }
 
     /// An id for the next drill; `is_taken` knows ids of deployments from before there were drills.

@@ -1,8 +1,9 @@
 //! What people are told by the hook that tells them, and the incident report: everything filled in,
 //! to be performed beside the critical path. Nothing is decided here.
 
-use crate::model::entry::Decision;
-use crate::model::hook::Hook;
+use crate::model::deployment::Milestone;
+use crate::model::entry::{Decision, NoticeEvent, Refusal};
+use crate::model::hook::{Hook, Placeholder};
 use crate::model::index::{HookIx, RuleIx};
 
 use crate::engine::effect::{Effect, Incident};
@@ -30,7 +31,6 @@ pub(crate) fn tell_by(
     let context = HookContext {
         reason,
         rule: rule.as_ref(),
-        trigger: deployment.trigger(),
         signals: &signals,
         ..HookContext::of(deployment, occasion, cx.now.wall)
     };
@@ -92,4 +92,29 @@ pub(crate) fn report_as(
         entries: deployment.entries.clone(),
     };
     cx.push(Effect::Report(Box::new(incident)));
+}
+
+/// Runs the hook that goes along with a milestone of the current deployment, where there is one.
+pub(crate) fn go_along(cx: &mut Cx<'_>, on: Milestone) {
+    let plan = cx.plan().clone();
+    let Some(HookIx(place)) = plan.deployment.along[on as usize] else { return };
+    let Some(hook) = plan.hooks.get(place).filter(|_| !cx.log.is_halted()) else { return };
+    let has_good = cx.current().is_some_and(|current| current.good.is_some());
+    if hook.names(Placeholder::Good) && !has_good {
+        // The version to go back to would be an empty word in it.
+        let failure = Some(Refusal::NoGoodVersion.to_string());
+        return cx.record(NoticeEvent::Notified { hook: hook.name.clone(), failure });
+    }
+    cx.record(NoticeEvent::HookBegun { hook: hook.name.clone(), on });
+    let Some(current) = cx.current() else { return };
+    let occasion = match on {
+        Milestone::Begin => Occasion::OnBegin,
+        Milestone::Stage => Occasion::OnStage,
+        Milestone::Trip => Occasion::OnTrip,
+        Milestone::Commit => Occasion::OnCommit,
+    };
+    let signals = &evidence::of_signals(cx.evaluator);
+    let context = HookContext { signals, ..HookContext::of(current, occasion, cx.now.wall) };
+    let notice = context.notice(hook);
+    cx.push(Effect::GoAlong(Box::new(notice)));
 }

@@ -5,9 +5,10 @@ use crate::model::entry::{Refusal, RuleEvent};
 use crate::model::hook::{Hook, Placeholder};
 use crate::model::reading::{NoData, Verdict};
 use crate::model::rule::{Rule, Severity, Then};
-use crate::model::{deployment::Mode, index::RuleIx, name::RuleName};
+use crate::model::{deployment::Mode, index::RuleIx, name::RuleName, plan::Plan};
 
 use super::budget;
+use crate::engine::command::{Force, Rejection, check_reason};
 use crate::engine::context::{Cx, ReadCx};
 use crate::engine::durable::deployment::{Deployment, Phase};
 use crate::engine::{
@@ -146,4 +147,31 @@ pub(crate) fn record_cleared(cx: &mut Cx<'_>) {
     for rule in cleared {
         cx.record(RuleEvent::Cleared { rule });
     }
+}
+
+/// The hook with which a person may roll back a deployment, unless something stands against it.
+pub(crate) fn check_manual<'a>(
+    plan: &'a Plan,
+    deployment: &Deployment,
+    reason: &str,
+    force: Force,
+) -> Result<&'a Hook, Rejection> {
+    check_reason(reason)?;
+    match deployment.phase {
+        // A version may turn out bad after its bake, too: a person may still say so.
+        Phase::Guarding | Phase::Baked | Phase::Ended(_) => {}
+        Phase::RollingBack | Phase::RolledBack | Phase::Failed(_) => {
+            return Err(Rejection::Refused(Refusal::AlreadyRolledBack));
+        }
+    }
+    if deployment.irreversible && force == Force::No {
+        return Err(Rejection::because(format!(
+            "deployment {} was begun as irreversible: make sure that going back does no more harm \
+             than staying, then insist with --force",
+            deployment.id
+        )));
+    }
+    let no_hook = || Rejection::because("no hook to roll back with: set `then` in [deployment]");
+    let hook = plan.hook(plan.deployment.then.ok_or_else(no_hook)?);
+    of_hook(deployment, hook).map_or(Ok(hook), |why| Err(Rejection::Refused(why)))
 }

@@ -77,7 +77,6 @@ impl RunKind {
                 let current = cx.current().filter(|now| now.phase == Phase::RollingBack)?;
                 let (progress, (_, decision)) = (&current.progress, current.decision.as_ref()?);
                 let context = HookContext::of(current, Occasion::Rollback, at);
-                let context = context.triggered_by(Some(&decision.trigger));
                 let context = HookContext { signals: &decision.signals, ..context };
                 (context, progress, attempt(&decision.hook, progress))
             }
@@ -228,7 +227,7 @@ impl HookRun {
         }
         self.awaits = Awaits::Outcome;
         cx.push(if kind == RunKind::Drill {
-            order.env.push((DRILL_VARIABLE, "1".to_owned()));
+            order.env.push((DRILL_VARIABLE.to_owned(), "1".to_owned()));
             Effect::Drill(DrillEffect::Run(Box::new(order)))
         } else {
             Effect::Run(Box::new(order))

@@ -199,7 +199,7 @@ fn record_end(cx: &mut Cx<'_>, end: DrillEnd) {
 pub(crate) fn end_old(cx: &mut Cx<'_>) {
     let Some(open) = cx.state().drills.open() else { return };
     let took_ms = millis(cx.now.wall.since(open.begun));
-    if let Some(attempt) = cx.state().drills.open_attempt() {
+    if let Some(attempt) = KIND.recorded(cx).filter(|run| run.progress.open).map(|run| run.newest) {
         let (deployment, timeout) = (open.drill.clone(), Duration::ZERO);
         cx.push(Effect::Inspect { deployment, attempt, timeout });
     }

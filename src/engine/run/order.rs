@@ -95,9 +95,10 @@ pub(crate) struct HookContext<'a> {
 impl<'a> HookContext<'a> {
     /// What a hook is told of a deployment, without a reason and readings.
     pub(crate) fn of(of: &'a Deployment, occasion: Occasion, at: Timestamp) -> Self {
-        let (good, stage, records) = (of.good.as_ref(), of.stage.as_ref(), of.records);
-        let names = Self::new(&of.id, &of.service, &of.version, good);
-        Self { occasion, at, stage, records, ..names }
+        let (trigger, stage, records) = (of.trigger(), of.stage.as_ref(), of.records);
+        let (reason, rule) = (trigger.map_or("", Trigger::reason), trigger.and_then(Trigger::rule));
+        let names = Self::new(&of.id, &of.service, &of.version, of.good.as_ref());
+        Self { occasion, at, reason, rule, trigger, stage, records, ..names }
     }
 
     /// The same of what a drill puts in the place of a deployment.
@@ -133,12 +134,6 @@ impl<'a> HookContext<'a> {
         }
     }
 
-    /// The same with what a rollback was decided for.
-    pub(crate) fn triggered_by(self, trigger: Option<&'a Trigger>) -> Self {
-        let (reason, rule) = (trigger.map_or("", Trigger::reason), trigger.and_then(Trigger::rule));
-        Self { reason, rule, trigger, ..self }
-    }
-
     /// One attempt at a step.
     pub(crate) fn order(&self, hook: &Hook, step: &Step, attempt: Attempt) -> Order {
         let (key, number) = (attempt.key(self.deployment), attempt.number.to_string());
@@ -151,8 +146,10 @@ impl<'a> HookContext<'a> {
         };
         let action = step.action.map(&|text: &Template| text.fill(|p| told.value(p, &number)));
         let rerun = if step.idempotent { Rerun::Safe } else { Rerun::Never };
-        let env = Placeholder::ALL
-            .map(|(_, place)| (variable(place), told.value(place, &number).to_owned()));
+        let env = Placeholder::ALL.map(|(name, place)| {
+            let variable = format!("ROLLGUARD_{}", name.to_uppercase());
+            (variable, told.value(place, &number).to_owned())
+        });
         let document = serde_json::to_string(&told);
         let document = document.expect("plain data with string keys always serializes");
         let deployment = self.deployment.clone();
@@ -201,20 +198,6 @@ fn numbered_by_time(at: Timestamp) -> u32 {
     let millis = u64::try_from(at.as_millis()).unwrap_or(0);
     let number = millis * u64::from(NOTICE_STRIDE) % u64::from(WITHOUT_JOURNAL);
     u32::try_from(number).expect("it is less than a number of 32 bits")
-}
-
-const fn variable(placeholder: Placeholder) -> &'static str {
-    match placeholder {
-        Placeholder::Service => "ROLLGUARD_SERVICE",
-        Placeholder::Version => "ROLLGUARD_VERSION",
-        Placeholder::Good => "ROLLGUARD_GOOD",
-        Placeholder::Deployment => "ROLLGUARD_DEPLOYMENT",
-        Placeholder::Stage => "ROLLGUARD_STAGE",
-        Placeholder::Rule => "ROLLGUARD_RULE",
-        Placeholder::Reason => "ROLLGUARD_REASON",
-        Placeholder::Key => "ROLLGUARD_KEY",
-        Placeholder::Attempt => "ROLLGUARD_ATTEMPT",
-    }
 }
 
 impl Order {

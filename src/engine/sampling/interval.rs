@@ -13,7 +13,6 @@ use std::time::Duration;
 
 use crate::model::condition::{Compare, Cond, Num};
 use crate::model::index::{RuleIx, SignalIx, TargetIx};
-use crate::model::name::RuleName;
 use crate::model::plan::Plan;
 use crate::model::reading::Reading;
 use crate::model::rule::{Rule, Severity};
@@ -21,11 +20,14 @@ use crate::model::scrape::{Failure, Scrape};
 use crate::model::target::Target;
 use crate::model::time::Instant;
 
+use crate::engine::context::{Cx, ReadCx};
+use crate::engine::durable::deployment::Phase;
 use crate::engine::effect::{Effect, Pace};
 use crate::engine::rules::condition::number;
 use crate::engine::rules::evaluator::Evaluator;
 use crate::engine::rules::signals::mark;
 use crate::engine::rules::state::RuleState;
+use crate::engine::run::rollback::Rollback;
 
 /// For how long nothing must have been near before a target is sampled at its interval again.
 /// Readings that hover about half of a limit would otherwise change the pace every second. Longer
@@ -81,19 +83,6 @@ pub(crate) struct LastScrape {
     pub(crate) failure: Option<Failure>,
 }
 
-/// What may soon be decided.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Deciding<'a> {
-    Nothing,
-    /// A rollback, by the rules but for those that were set aside: they decide nothing in this
-    /// deployment, however long they go on holding.
-    Rollback {
-        set_aside: &'a [RuleName],
-    },
-    /// Whether a rollback helped: by the cure's condition, or without one by the critical rules.
-    Cure(Option<&'a Cond>),
-}
-
 impl Sampling {
     /// Every target at its interval; no scrape is known.
     pub(crate) fn new(plan: &Plan) -> Self {
@@ -140,18 +129,12 @@ impl Sampling {
     }
 
     /// Asks for another interval for each target that is to have one.
-    pub(crate) fn keep_pace(
-        &mut self,
-        evaluator: &Evaluator,
-        deciding: Deciding<'_>,
-        now: Instant,
-    ) -> Vec<Effect> {
-        let plan = evaluator.plan();
-        let mut changes = Vec::new();
+    pub(crate) fn keep_pace(&mut self, cx: &mut Cx<'_>, rollback: &Rollback) {
+        let plan = cx.plan();
         if plan.targets.iter().all(|target| target.sharpen.is_none()) {
-            return changes;
+            return;
         }
-        let near = near_targets(evaluator, deciding);
+        let (near, now) = (near_targets(cx.read(), rollback), cx.now.at);
         for (index, (target, own)) in plan.targets.iter().zip(&mut self.targets).enumerate() {
             if near[index] {
                 own.near = Some(now);
@@ -160,25 +143,21 @@ impl Sampling {
             own.pace = pace;
             if std::mem::replace(&mut own.sharpened, wanted) != wanted {
                 let interval = own.interval(target);
-                changes.push(Effect::Pace { target: TargetIx(index), interval, pace });
+                cx.push(Effect::Pace { target: TargetIx(index), interval, pace });
             }
         }
-        changes
     }
 
     /// Nothing is decided any more: every target gets its interval back. Asked for even where it
     /// has it, since what was asked for last may not have been done.
-    pub(crate) fn relax(&mut self, plan: &Plan) -> Vec<Effect> {
-        for own in &mut self.targets {
+    pub(crate) fn relax(&mut self, cx: &mut Cx<'_>) {
+        for (index, (target, own)) in cx.plan().targets.iter().zip(&mut self.targets).enumerate() {
             (own.near, own.sharpened, own.pace) = (None, None, Pace::Plain);
+            if target.sharpen.is_some() {
+                let (target, interval) = (TargetIx(index), target.interval);
+                cx.push(Effect::Pace { target, interval, pace: Pace::Plain });
+            }
         }
-        let can_change = |(_, target): &(usize, &Target)| target.sharpen.is_some();
-        let targets = plan.targets.iter().enumerate().filter(can_change);
-        let relaxed = |(index, target): (usize, &Target)| {
-            let (target, interval) = (TargetIx(index), target.interval);
-            Effect::Pace { target, interval, pace: Pace::Plain }
-        };
-        targets.map(relaxed).collect()
     }
 }
 
@@ -209,27 +188,32 @@ impl TargetSampling {
 }
 
 /// The targets that feed what may soon be decided.
-fn near_targets(evaluator: &Evaluator, deciding: Deciding<'_>) -> Vec<bool> {
-    let plan = evaluator.plan();
+fn near_targets(cx: ReadCx<'_>, rollback: &Rollback) -> Vec<bool> {
+    let (plan, evaluator) = (cx.plan(), cx.evaluator);
     let mut near = vec![false; plan.targets.len()];
     let mut add = |which: &dyn Fn(RuleIx) -> bool| {
         let rules = (0..plan.rules.len()).map(RuleIx).filter(|ix| which(*ix));
         rules.for_each(|ix| mark(&mut near, &evaluator.rule(ix).fed_by));
     };
-    match deciding {
-        Deciding::Nothing => {}
+    let current = cx.current().filter(|_| !cx.log.is_halted());
+    let cure = rollback.hook().and_then(|hook| hook.cure.as_ref());
+    match (current.map(|current| (&current.phase, &current.set_aside)), cure) {
         // In warm-up and where nothing would be done, too: what is recorded then is to be as exact.
-        Deciding::Rollback { set_aside } => add(&|ix| {
+        // Rules that were set aside decide nothing in this deployment, however long they hold.
+        (Some((Phase::Guarding, set_aside)), _) => add(&|ix| {
             evaluator.applies(ix)
                 && !set_aside.contains(&plan.rule(ix).name)
                 && (evaluator.rule(ix).state != RuleState::Inactive || is_near(evaluator, ix))
         }),
-        Deciding::Cure(Some(condition)) => {
+        (Some((Phase::RollingBack, _)), Some(cure)) if rollback.is_verifying() => {
             let mut signals = Vec::new();
-            condition.for_each_signal(&mut |signal| signals.push(signal));
+            cure.when.cond.for_each_signal(&mut |signal| signals.push(signal));
             near = evaluator.fed_by(&signals);
         }
-        Deciding::Cure(None) => add(&|ix| plan.rule(ix).severity == Severity::Critical),
+        (Some((Phase::RollingBack, _)), None) if rollback.is_verifying() => {
+            add(&|ix| plan.rule(ix).severity == Severity::Critical);
+        }
+        (Some(_) | None, _) => {}
     }
     near
 }

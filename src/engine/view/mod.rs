@@ -5,4 +5,3 @@ pub(crate) mod evidence;
 pub mod health;
 pub mod snapshot;
 pub mod stage;
-pub(crate) mod state;
