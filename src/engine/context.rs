@@ -29,25 +29,6 @@ pub(crate) struct ReadCx<'a> {
     pub(crate) log: &'a Log,
 }
 
-/// What the guard lends to its components.
-#[derive(Debug)]
-pub(crate) struct Base {
-    pub(crate) evaluator: Evaluator,
-    pub(crate) log: Log,
-}
-
-impl Base {
-    /// What a component is asked with.
-    pub(crate) const fn read(&self, now: Moment) -> ReadCx<'_> {
-        ReadCx { now, evaluator: &self.evaluator, log: &self.log }
-    }
-
-    /// What a component is called with.
-    pub(crate) const fn cx(&mut self, now: Moment) -> Cx<'_> {
-        Cx { now, evaluator: &self.evaluator, log: &mut self.log }
-    }
-}
-
 impl<'a> ReadCx<'a> {
     /// The plan in force.
     pub(crate) fn plan(self) -> &'a Arc<Plan> {

@@ -18,7 +18,7 @@ use crate::model::{hook::Hook, live::Live, plan::Plan, rule::Then, scrape::Scrap
 
 use super::command::{Accepted, Command, Force, Rejection, Terms, check_reason};
 use super::effect::{Announced, Effect, Outcome};
-use crate::engine::context::Base;
+use crate::engine::context::{Cx, ReadCx};
 use crate::engine::deployment::bake::{self, Bake};
 use crate::engine::deployment::live_version::{self, LiveVersion, ReadingPurpose};
 use crate::engine::deployment::stages::{self, StageGate};
@@ -69,6 +69,25 @@ pub struct Guard {
     drills: DrillRunner,
     live: LiveVersion,
     change: VersionChange,
+}
+
+/// What the guard lends to its components.
+#[derive(Debug)]
+struct Base {
+    evaluator: Evaluator,
+    log: Log,
+}
+
+impl Base {
+    /// What a component is asked with.
+    const fn read(&self, now: Moment) -> ReadCx<'_> {
+        ReadCx { now, evaluator: &self.evaluator, log: &self.log }
+    }
+
+    /// What a component is called with.
+    const fn cx(&mut self, now: Moment) -> Cx<'_> {
+        Cx { now, evaluator: &self.evaluator, log: &mut self.log }
+    }
 }
 
 /// A deployment that begins.
@@ -561,27 +580,30 @@ impl Guard {
             }
             CheckPurpose::Rollback(case) => {
                 let refusal = version_check::refusal(cx.plan(), compared);
-                match &case.trigger {
-                    Trigger::Rule(rule) if case.approval.is_none() => {
-                        let rule = self.base.read(now).rule_named(&rule.rule);
-                        self.conclude_for_rule(now, &live, refusal, rule, case.hook);
-                    }
-                    Trigger::Rule(_) | Trigger::Person { .. } => {
-                        self.conclude_for_people(now, &live, refusal, *case);
-                    }
-                }
+                self.conclude(now, &live, refusal, *case);
             }
         }
     }
 
-    /// Does what people want, unless what is live speaks against it.
-    fn conclude_for_people(
-        &mut self,
-        now: Moment,
-        live: &Live,
-        refusal: Option<Refusal>,
-        case: RollbackCase,
-    ) {
+    /// Does what a rule or people want, unless what is live speaks against it.
+    fn conclude(&mut self, now: Moment, live: &Live, refusal: Option<Refusal>, case: RollbackCase) {
+        if let Trigger::Rule(rule) = &case.trigger
+            && case.approval.is_none()
+        {
+            // Much may have changed while it was read: a rule that cleared asks for nothing any
+            // more.
+            let view = self.base.read(now);
+            let asks = |ix: &RuleIx| {
+                refusal::of_rule(view, &self.warmup, *ix).is_none() && self.fired(*ix).is_some()
+            };
+            let Some(ix) = view.rule_named(&rule.rule).filter(asks) else { return };
+            version_check::record(&mut self.base.cx(now), live, refusal);
+            let Some(refusal) = refusal else { return self.act_at_once(now, ix, case.hook) };
+            if let Some(settings) = live_version::settings(self.plan()) {
+                self.check.close_to_rules(now.at.after(settings.interval));
+            }
+            return refusal::record(&mut self.base.cx(now), ix, refusal);
+        }
         let waits = case.is_for_a_person();
         version_check::record(&mut self.base.cx(now), live, refusal);
         match refusal {
@@ -597,35 +619,8 @@ impl Guard {
                 let why = format!("refused: {refusal}; the live version is {live}; {force}");
                 self.check.answer(Err(Rejection::because(why)));
             }
-            Some(refusal) => {
-                self.approvals.lapse(&mut self.base.cx(now), refusal.to_string());
-            }
+            Some(why) => self.approvals.lapse(&mut self.base.cx(now), why.to_string()),
         }
-    }
-
-    /// Does what a rule wants, unless what is live speaks against it.
-    fn conclude_for_rule(
-        &mut self,
-        now: Moment,
-        live: &Live,
-        refusal: Option<Refusal>,
-        rule: Option<RuleIx>,
-        hook: Hook,
-    ) {
-        // Much may have changed while it was read: a rule that cleared asks for nothing any more.
-        let asks = |ix: &RuleIx| {
-            refusal::of_rule(self.base.read(now), &self.warmup, *ix).is_none()
-                && self.fired(*ix).is_some()
-        };
-        let Some(ix) = rule.filter(asks) else { return };
-        version_check::record(&mut self.base.cx(now), live, refusal);
-        if let Some(refusal) = refusal {
-            if let Some(settings) = live_version::settings(self.plan()) {
-                self.check.close_to_rules(now.at.after(settings.interval));
-            }
-            return refusal::record(&mut self.base.cx(now), ix, refusal);
-        }
-        self.act_at_once(now, ix, hook);
     }
 
     /// Why a rollback would be refused, going by the newest reading of the live version.

@@ -1,5 +1,6 @@
 //! What people are told by the hook that tells them, and the incident report: everything filled in,
-//! to be performed beside the critical path. Nothing is decided here.
+//! to be performed beside the critical path. Hooks that go along with a deployment are asked for
+//! here, too. Nothing is decided here.
 
 use crate::model::deployment::Milestone;
 use crate::model::entry::{Decision, NoticeEvent, Refusal};

@@ -342,7 +342,7 @@ impl Evaluator {
     /// The groups in which a rule is not inactive.
     pub(crate) fn active_groups(&self) -> HashSet<&Group> {
         let clocks = self.rules.iter().flat_map(|rule| rule.clocks.iter());
-        let active = clocks.filter(|known| known.clock.state != RuleState::Inactive);
+        let active = clocks.filter(|known| known.clock.state() != RuleState::Inactive);
         active.map(|known| &known.group).collect()
     }
 

@@ -263,11 +263,16 @@ impl RuleState {
 /// A rule's state in one group, and the observed time where it is judged by a share of it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct RuleClock {
-    pub(crate) state: RuleState,
+    state: RuleState,
     observed: ObservedTime,
 }
 
 impl RuleClock {
+    /// The state.
+    pub(crate) const fn state(&self) -> RuleState {
+        self.state
+    }
+
     /// Takes a judgement at `at` into account.
     fn judge(&mut self, terms: &FiringTerms, at: Instant, judgement: Judgement) {
         if terms.share == Share::ALL {

@@ -87,7 +87,7 @@ pub(crate) fn of_rules(evaluator: &Evaluator, now: Moment) -> Vec<RuleEvidence> 
 
 /// How much a group speaks for its rule.
 fn rank(known: &GroupClock) -> (u8, Duration) {
-    let state = known.clock.state;
+    let state = known.clock.state();
     let standing = match state.standing() {
         RuleStanding::Inactive => 0,
         RuleStanding::Pending => 1,
@@ -97,7 +97,7 @@ fn rank(known: &GroupClock) -> (u8, Duration) {
 }
 
 fn of_group(evaluator: &Evaluator, cond: &Cond, known: &GroupClock) -> GroupEvidence {
-    let state = known.clock.state;
+    let state = known.clock.state();
     GroupEvidence {
         group: known.group.to_string(),
         state: state.standing(),

@@ -5,3 +5,4 @@ pub(crate) mod evidence;
 pub mod health;
 pub mod snapshot;
 pub mod stage;
+pub(crate) mod state;

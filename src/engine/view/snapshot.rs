@@ -13,9 +13,9 @@ use crate::model::{
 };
 
 use super::evidence;
-pub use super::health::GuardState;
-use super::health::Health;
 use super::stage::StageStatus;
+pub use super::state::GuardState;
+use super::state::Health;
 use crate::engine::{
     durable::drills::DrillStatus, durable::quarantine::Quarantined, durable::state::Pause,
     effect::Pace, rules::evaluator::Evaluator,

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::name::{DeploymentId, StageName};
 
-use super::health::GuardState;
+use super::state::GuardState;
 
 /// A stage.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
