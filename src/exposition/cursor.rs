@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use super::format::Dialect;
+use super::format::Format;
 use super::labels::{self, LabelSpan, LineSlice};
 use super::{Reason, Timestamp, number, scan};
 
@@ -72,11 +72,11 @@ impl Cursor<'_> {
         number::value(token).map_err(|reason| LineStop::At(from, reason))
     }
 
-    pub(super) fn timestamp(&mut self, dialect: Dialect) -> Result<Timestamp, LineStop> {
+    pub(super) fn timestamp(&mut self, format: Format) -> Result<Timestamp, LineStop> {
         let (from, token) = self.token();
-        let timestamp = match dialect {
-            Dialect::Text => number::millis(token),
-            Dialect::OpenMetrics => number::seconds(token),
+        let timestamp = match format {
+            Format::Text => number::millis(token),
+            Format::OpenMetrics | Format::Protobuf => number::seconds(token),
         };
         timestamp.map_err(|reason| LineStop::At(from, reason))
     }

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use super::format::Dialect;
+use super::format::Format;
 use super::line::{self, LineParser, ParsedLine};
 use super::metric::{Metric, MetricType, MetricValue};
 use super::names::{Head, NameFilter};
@@ -80,7 +80,7 @@ type Extra = Option<(&'static str, f64)>;
 
 impl Emitter {
     pub(super) fn new(max_labels: usize, max_samples: u64) -> Self {
-        let parser = LineParser::new(Dialect::Text, max_labels);
+        let parser = LineParser::new(Format::Text, max_labels);
         let (text, tally) = (String::new(), Tally::default());
         Self { parser, text, max_samples, native_buckets: 0, tally }
     }

@@ -15,15 +15,6 @@ pub enum Format {
     Protobuf,
 }
 
-/// How lines are read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Dialect {
-    /// As [`Format::Text`].
-    Text,
-    /// As [`Format::OpenMetrics`].
-    OpenMetrics,
-}
-
 impl Format {
     /// The format that a `Content-Type` header names; `None` means "not an exposition".
     ///

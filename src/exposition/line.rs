@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 
 use super::cursor::{Cursor, LineStop, NameSlot, decoded};
-use super::format::Dialect;
+use super::format::Format;
 use super::labels::{LabelSpan, LineSlice};
 use super::names::{Head, NameFilter};
 use super::scan;
@@ -27,7 +27,7 @@ pub(super) enum ParsedLine<'a> {
 /// Reads lines; holds the memory that they share.
 #[derive(Debug)]
 pub(super) struct LineParser {
-    dialect: Dialect,
+    format: Format,
     max_labels: usize,
     labels: Vec<LabelSpan>,
     exemplar: Vec<LabelSpan>,
@@ -48,9 +48,9 @@ struct LineParts {
 type ExemplarValue = (f64, Option<Timestamp>);
 
 impl LineParser {
-    /// A parser of lines in that dialect.
-    pub(super) fn new(dialect: Dialect, max_labels: usize) -> Self {
-        Self { dialect, max_labels, labels: Vec::new(), exemplar: Vec::new(), before: Vec::new() }
+    /// A parser of lines of that format.
+    pub(super) fn new(format: Format, max_labels: usize) -> Self {
+        Self { format, max_labels, labels: Vec::new(), exemplar: Vec::new(), before: Vec::new() }
     }
 
     /// Reads a line that begins as `head` says.
@@ -179,7 +179,7 @@ impl LineParser {
         let timestamp = match cursor.peek() {
             None => return Ok((None, None)),
             Some(b'#') => None,
-            Some(_) => Some(cursor.timestamp(self.dialect)?),
+            Some(_) => Some(cursor.timestamp(self.format)?),
         };
         cursor.skip_space();
         match cursor.peek() {
@@ -205,7 +205,7 @@ impl LineParser {
         if cursor.peek().is_none() {
             return Ok((value, None));
         }
-        let timestamp = cursor.timestamp(Dialect::OpenMetrics)?;
+        let timestamp = cursor.timestamp(Format::OpenMetrics)?;
         cursor.skip_space();
         match cursor.peek() {
             None => Ok((value, Some(timestamp))),

@@ -1,6 +1,5 @@
 //! Chunks in, samples out.
 
-use super::format::Dialect;
 use super::protobuf::ProtobufReader;
 use super::text::TextReader;
 use super::{Format, Limits, Malformed, NameSet, PageError, Sample, Sink};
@@ -75,10 +74,10 @@ enum FormatReader<'n> {
 impl<'n> Reader<'n> {
     /// A reader of one page; with `names`, of those metrics only.
     pub fn new(format: Format, limits: Limits, names: Option<&'n NameSet>) -> Self {
-        let text = |dialect| FormatReader::Text(TextReader::new(dialect, limits, names));
         let kind = match format {
-            Format::Text => text(Dialect::Text),
-            Format::OpenMetrics => text(Dialect::OpenMetrics),
+            Format::Text | Format::OpenMetrics => {
+                FormatReader::Text(TextReader::new(format, limits, names))
+            }
             Format::Protobuf => FormatReader::Protobuf(ProtobufReader::new(limits, names)),
         };
         Self { kind, failed: None }

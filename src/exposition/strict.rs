@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use super::cursor::Cursor;
 use super::family::{BAD_METADATA, Closed, SeenFamilies, Violation};
-use super::format::Dialect;
+use super::format::Format;
 use super::line::{self, ParsedLine};
 use super::lines::Lines;
 use super::names::Head;
@@ -36,7 +36,7 @@ struct StrictPage {
 impl StrictReader {
     /// A reader of one page.
     pub fn new(limits: Limits) -> Self {
-        let text = TextPage::new(Dialect::OpenMetrics, limits, None);
+        let text = TextPage::new(Format::OpenMetrics, limits, None);
         let page = StrictPage { text, families: SeenFamilies::default() };
         Self { lines: Lines::new(&limits), page }
     }

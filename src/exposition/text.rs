@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::format::Dialect;
+use super::format::Format;
 use super::line::{self, LineParser, ParsedLine};
 use super::lines::Lines;
 use super::names::{Head, NameFilter};
@@ -17,8 +17,8 @@ pub(super) struct TextReader<'n> {
 
 impl<'n> TextReader<'n> {
     /// A reader of one page; with `names`, of those metrics only.
-    pub(super) fn new(dialect: Dialect, limits: Limits, names: Option<&'n NameSet>) -> Self {
-        Self { lines: Lines::new(&limits), page: TextPage::new(dialect, limits, names) }
+    pub(super) fn new(format: Format, limits: Limits, names: Option<&'n NameSet>) -> Self {
+        Self { lines: Lines::new(&limits), page: TextPage::new(format, limits, names) }
     }
 
     /// Reads the next chunk.
@@ -43,18 +43,19 @@ impl<'n> TextReader<'n> {
             whole: page.tally.eof || whole == Whole::Yes,
             ..page.tally
         };
-        let cut = match (whole, page.dialect) {
-            (Whole::Yes, _) | (Whole::Unknown, Dialect::Text) => false,
-            (Whole::Unknown, Dialect::OpenMetrics) | (Whole::No, _) => !tally.eof,
-        };
-        if cut { Err(PageError::Truncated { bytes: tally.bytes }) } else { Ok(tally) }
+        let may_end = whole == Whole::Unknown && page.format == Format::Text;
+        if whole != Whole::Yes && !may_end && !tally.eof {
+            Err(PageError::Truncated { bytes: tally.bytes })
+        } else {
+            Ok(tally)
+        }
     }
 }
 
 /// A page in the course of being read.
 #[derive(Debug)]
 pub(super) struct TextPage<'n> {
-    dialect: Dialect,
+    format: Format,
     pub(super) max_samples: u64,
     pub(super) filter: NameFilter<'n>,
     pub(super) parser: LineParser,
@@ -62,12 +63,12 @@ pub(super) struct TextPage<'n> {
 }
 
 impl<'n> TextPage<'n> {
-    pub(super) fn new(dialect: Dialect, limits: Limits, names: Option<&'n NameSet>) -> Self {
+    pub(super) fn new(format: Format, limits: Limits, names: Option<&'n NameSet>) -> Self {
         Self {
-            dialect,
+            format,
             max_samples: limits.samples,
             filter: NameFilter::new(names),
-            parser: LineParser::new(dialect, limits.labels),
+            parser: LineParser::new(format, limits.labels),
             tally: Tally::default(),
         }
     }
@@ -122,25 +123,18 @@ impl<'n> TextPage<'n> {
         sink: &mut impl Sink,
     ) -> Result<(), PageError> {
         let said = matches!(head, Head::Named { .. } | Head::Braces { .. } | Head::Unwanted);
-        match self.dialect {
-            Dialect::Text if said => {
-                self.tally.eof = false;
-                self.line(line, number, sink)
-            }
-            Dialect::Text => Ok(()),
-            Dialect::OpenMetrics => {
-                let name = match self.parser.read(line, number, head, &self.filter)? {
-                    ParsedLine::Sample(sample) => Some(sample.name),
-                    ParsedLine::Malformed(malformed) => malformed.name,
-                    ParsedLine::Unwanted => return Ok(()),
-                };
-                let text = line::excerpt(line);
-                let reason = Reason::AfterEof;
-                let malformed = Malformed { line: number, column: 1, reason, name, text };
-                self.tally.report(malformed, sink);
-                Ok(())
-            }
+        if self.format == Format::Text {
+            self.tally.eof = !said;
+            return if said { self.line(line, number, sink) } else { Ok(()) };
         }
+        let name = match self.parser.read(line, number, head, &self.filter)? {
+            ParsedLine::Sample(sample) => Some(sample.name),
+            ParsedLine::Malformed(malformed) => malformed.name,
+            ParsedLine::Unwanted => return Ok(()),
+        };
+        let (reason, text) = (Reason::AfterEof, line::excerpt(line));
+        self.tally.report(Malformed { line: number, column: 1, reason, name, text }, sink);
+        Ok(())
     }
 
     /// The last line has no newline and may go on: even its name may.
