@@ -11,7 +11,7 @@ use crate::model::time::format_duration;
 use super::script::{Expectation, ExpectedFact, ShownWord, When};
 use crate::config::expr::lexer::literal;
 use crate::config::expr::units;
-use crate::config::syntax::{FromToml, TextError, TomlEntry, TomlTable, TomlValue, all};
+use crate::config::syntax::{Diagnostic, FromToml, TomlEntry, TomlTable, TomlValue, all};
 
 /// How far a reading may be off where the expectation does not say, relative to the value, or
 /// absolutely where that is below 1: what sums of many numbers lose.
@@ -195,13 +195,13 @@ fn signal(entry: TomlEntry<'_>, tolerance: Option<f64>, plan: &Plan) -> Option<E
 }
 
 /// Reads a number with a unit, `at least` one, or `no data`.
-fn reading(text: &str, unit: Option<Unit>, wanted: &mut SignalEvidence) -> Result<(), TextError> {
+fn reading(text: &str, unit: Option<Unit>, wanted: &mut SignalEvidence) -> Result<(), Diagnostic> {
     if let Some(why) = text.strip_prefix("no data") {
         wanted.no_data = why.strip_prefix(": ").map(str::to_owned);
         if why.is_empty() || wanted.no_data.is_some() {
             return Ok(());
         }
-        return Err(TextError::new(0..text.len(), "not a reading")
+        return Err(Diagnostic::new(0..text.len(), "not a reading")
             .help("write \"no data\", or \"no data: no traffic\""));
     }
     let least = text.strip_prefix("at least ");
@@ -211,8 +211,8 @@ fn reading(text: &str, unit: Option<Unit>, wanted: &mut SignalEvidence) -> Resul
 }
 
 /// The number at the end of a reading.
-fn number(whole: &str, text: &str, unit: Option<Unit>) -> Result<f64, TextError> {
-    let wrong = |why: &str| TextError::new(whole.len() - text.len()..whole.len(), why);
+fn number(whole: &str, text: &str, unit: Option<Unit>) -> Result<f64, Diagnostic> {
+    let wrong = |why: &str| Diagnostic::new(whole.len() - text.len()..whole.len(), why);
     let number = text.trim();
     let (sign, digits) = number.strip_prefix('-').map_or((1.0, number), |n| (-1.0, n.trim_start()));
     let (value, own) = literal(digits).map_err(|_| {

@@ -7,8 +7,7 @@ use std::sync::LazyLock;
 
 use regex_lite::Regex;
 
-use crate::config::syntax::TextError;
-use crate::config::syntax::diagnostic::nearest;
+use crate::config::syntax::Diagnostic;
 use crate::model::scrape::FailureClass;
 
 /// The most values of one series: a week of one each second.
@@ -93,9 +92,9 @@ impl Points {
 }
 
 /// Reads the values of a series.
-pub(crate) fn points(text: &str) -> Result<Points, TextError> {
+pub(crate) fn points(text: &str) -> Result<Points, Diagnostic> {
     if let Some(at) = text.find("{{") {
-        let error = TextError::new(at..text.len(), "native histograms are not in this notation");
+        let error = Diagnostic::new(at..text.len(), "native histograms are not in this notation");
         return Err(error.help("write the buckets as series, as in `name_bucket{le=\"0.5\"}`"));
     }
     let mut points = Points::default();
@@ -107,7 +106,7 @@ pub(crate) fn points(text: &str) -> Result<Points, TextError> {
         points.push(part);
         if part.count > MAX_VALUES || points.count() > MAX_VALUES {
             let message = format!("more than {MAX_VALUES} values");
-            return Err(TextError::new(at..at + word.len(), message));
+            return Err(Diagnostic::new(at..at + word.len(), message));
         }
         at += word.len();
     }
@@ -128,8 +127,8 @@ impl NotationParser<'_> {
     }
 
     /// What is wrong from this byte of the word on.
-    fn wrong(&self, from: usize, message: impl Into<String>) -> TextError {
-        TextError::new(self.start + from..self.start + self.word.len(), message)
+    fn wrong(&self, from: usize, message: impl Into<String>) -> Diagnostic {
+        Diagnostic::new(self.start + from..self.start + self.word.len(), message)
     }
 
     fn eat(&mut self, word: &str) -> bool {
@@ -138,7 +137,7 @@ impl NotationParser<'_> {
         there
     }
 
-    fn part(&mut self) -> Result<PointRun, TextError> {
+    fn part(&mut self) -> Result<PointRun, Diagnostic> {
         let (first, step, count) = if self.eat("stale") {
             (Point::Absent, 0.0, 1)
         } else if self.eat("_") {
@@ -155,7 +154,7 @@ impl NotationParser<'_> {
         Err(error.help("values are separated by blanks"))
     }
 
-    fn class(&mut self) -> Result<FailureClass, TextError> {
+    fn class(&mut self) -> Result<FailureClass, Diagnostic> {
         if !self.eat(":") {
             return Ok(FailureClass::Refused);
         }
@@ -164,16 +163,12 @@ impl NotationParser<'_> {
         }
         let (unknown, names) = (self.rest(), CLASSES.map(|(word, _)| word));
         let message = format!("a scrape does not fail like `{}`", unknown.escape_debug());
-        let error = self.wrong(self.at, message);
-        let error = match nearest(unknown, names) {
-            Some(near) => error.label(format!("did you mean `{near}`?")),
-            None => error,
-        };
+        let error = self.wrong(self.at, message).suggest(unknown, names);
         Err(error.help(format!("known are {}", names.join(", "))))
     }
 
     /// `a`, `axn`, `a+bxn` or `a-bxn`: with `xn` the first value and n more.
-    fn samples(&mut self) -> Result<(Point, f64, u64), TextError> {
+    fn samples(&mut self) -> Result<(Point, f64, u64), Diagnostic> {
         let first = Point::Sample(self.number()?);
         let sign = if self.eat("+") {
             1.0
@@ -187,11 +182,11 @@ impl NotationParser<'_> {
         if times.is_some() || !self.rest().is_empty() {
             return Ok((first, step, times.unwrap_or(0).saturating_add(1)));
         }
-        let error = TextError::new(at..at, "how often is not said");
+        let error = Diagnostic::new(at..at, "how often is not said");
         Err(error.help("write `0+80x600` for 0 and 600 more, each 80 larger"))
     }
 
-    fn number(&mut self) -> Result<f64, TextError> {
+    fn number(&mut self) -> Result<f64, Diagnostic> {
         static NUMBER: LazyLock<Regex> = LazyLock::new(|| {
             let number = "^[+-]?(?i:inf|nan|[0-9]*(?:[.][0-9]*)?(?:e[+-]?[0-9]+)?)";
             Regex::new(number).expect("a constant that is a regular expression")
@@ -206,7 +201,7 @@ impl NotationParser<'_> {
     }
 
     /// `xn`
-    fn times(&mut self) -> Result<Option<u64>, TextError> {
+    fn times(&mut self) -> Result<Option<u64>, Diagnostic> {
         if !self.eat("x") {
             return Ok(None);
         }
@@ -217,7 +212,7 @@ impl NotationParser<'_> {
         }
         let at = self.start + self.at;
         let too_many =
-            |_| TextError::new(at..at + digits.len(), format!("more than {MAX_VALUES} values"));
+            |_| Diagnostic::new(at..at + digits.len(), format!("more than {MAX_VALUES} values"));
         let times = digits.parse().map_err(too_many)?;
         self.at += digits.len();
         Ok(Some(times))
@@ -294,7 +289,7 @@ mod tests {
     fn what_is_not_in_the_notation_is_refused_where_it_goes_wrong() {
         let check = |text: &str, wrong: &str| {
             let error = points(text).unwrap_err();
-            assert_eq!(&text[error.span], wrong, "{text}: {}", error.message);
+            assert_eq!(&text[error.span.start..error.span.end], wrong, "{text}: {}", error.message);
         };
         check("1 2a", "a");
         check("0+80", "");

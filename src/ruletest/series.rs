@@ -9,7 +9,7 @@ use crate::model::selector::Test;
 use super::notation::{Points, points};
 use super::script::TargetPages;
 use crate::config::syntax::selector::selector;
-use crate::config::syntax::{Diagnostic, SourceSpan, TextError, TomlTable, TomlValue};
+use crate::config::syntax::{Diagnostic, SourceSpan, TomlTable, TomlValue};
 
 /// One series as it is written.
 pub(crate) struct TestSeries<'a> {
@@ -39,22 +39,22 @@ pub(crate) fn series<'a>(value: TomlValue<'a>) -> Option<TestSeries<'a>> {
 
 /// Reads a selector that says which series it is, by `=` alone: the metric, and the series as it
 /// stands on a page.
-fn identity(text: &str) -> Result<(String, String), TextError> {
+fn identity(text: &str) -> Result<(String, String), Diagnostic> {
     let whole = 0..text.len();
     let selector = selector(text)?;
     let mut labels: Vec<(String, String)> = Vec::new();
     for matcher in selector.matchers {
         let Test::Equal(value) = matcher.test else {
             let message = "a series has one value for each label, written with `=`";
-            return Err(TextError::new(whole, message));
+            return Err(Diagnostic::new(whole, message));
         };
         if matcher.label == "target" {
-            let error = TextError::new(whole, "the label `target` is given by rollguard");
+            let error = Diagnostic::new(whole, "the label `target` is given by rollguard");
             return Err(error.help("write target = \"…\" beside name and values"));
         }
         if labels.iter().any(|(name, _)| *name == matcher.label) {
             let message = format!("the label `{}` stands twice", matcher.label.escape_debug());
-            return Err(TextError::new(whole, message));
+            return Err(Diagnostic::new(whole, message));
         }
         // An empty value is no label.
         if !value.is_empty() {

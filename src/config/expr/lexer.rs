@@ -7,8 +7,7 @@ use std::ops::Range;
 use crate::model::signal::Unit;
 use crate::model::time::parse_duration;
 
-use crate::config::syntax::TextError;
-use crate::config::syntax::diagnostic::nearest;
+use crate::config::syntax::Diagnostic;
 
 /// The longest condition in bytes. Nobody can judge at a glance whether a longer one is right.
 pub(crate) const MAX_TEXT: usize = 4096;
@@ -52,11 +51,11 @@ pub(crate) struct LocatedToken {
 pub(crate) const FUNCTIONS: [&str; 3] = ["min", "max", "abs"];
 
 /// Cuts a condition into tokens and checks their order.
-pub(crate) fn tokenize(text: &str) -> Result<Vec<LocatedToken>, TextError> {
+pub(crate) fn tokenize(text: &str) -> Result<Vec<LocatedToken>, Diagnostic> {
     if text.len() > MAX_TEXT {
         let message = format!("longer than {MAX_TEXT} bytes");
         return Err(
-            TextError::new(0..text.len(), message).help("give parts of it names with `expr`")
+            Diagnostic::new(0..text.len(), message).help("give parts of it names with `expr`")
         );
     }
     let mut tokens = Vec::new();
@@ -71,7 +70,7 @@ pub(crate) fn tokenize(text: &str) -> Result<Vec<LocatedToken>, TextError> {
         at += len;
         if tokens.len() > MAX_TOKENS {
             let message = format!("more than {MAX_TOKENS} words");
-            let error = TextError::new(at - len..at, message);
+            let error = Diagnostic::new(at - len..at, message);
             return Err(error.help("give parts of it names with `expr`"));
         }
     }
@@ -79,7 +78,7 @@ pub(crate) fn tokenize(text: &str) -> Result<Vec<LocatedToken>, TextError> {
     Ok(tokens)
 }
 
-fn token_at(text: &str, at: usize) -> Result<(ExprToken, usize), TextError> {
+fn token_at(text: &str, at: usize) -> Result<(ExprToken, usize), Diagnostic> {
     const BINARY: [&str; 11] = ["&&", "||", ">=", "<=", "==", "!=", ">", "<", "+", "*", "/"];
     let rest = &text[at..];
     if let Some(operator) = BINARY.into_iter().find(|operator| rest.starts_with(operator)) {
@@ -94,7 +93,7 @@ fn token_at(text: &str, at: usize) -> Result<(ExprToken, usize), TextError> {
         b',' => one(ExprToken::Comma),
         b'0'..=b'9' => number(text, at),
         b'.' if rest[1..].starts_with(|c: char| c.is_ascii_digit()) => {
-            Err(TextError::new(at..at + 1, "a number starts with a digit").label("write `0.`"))
+            Err(Diagnostic::new(at..at + 1, "a number starts with a digit").label("write `0.`"))
         }
         c if c.is_ascii_alphabetic() || c == b'_' => name(text, at),
         _ => Err(stranger(text, at)),
@@ -106,7 +105,7 @@ fn run(text: &str) -> usize {
     text.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(text.len())
 }
 
-fn name(text: &str, at: usize) -> Result<(ExprToken, usize), TextError> {
+fn name(text: &str, at: usize) -> Result<(ExprToken, usize), Diagnostic> {
     let rest = &text[at..];
     let len = run(rest);
     let name = &rest[..len];
@@ -115,7 +114,7 @@ fn name(text: &str, at: usize) -> Result<(ExprToken, usize), TextError> {
         let what = &text[at..end];
         return match &text[at + len..end] {
             ".baseline" | ".before" => Ok((ExprToken::Name(what.to_owned()), end - at)),
-            _ => Err(TextError::new(at..end, format!("`{what}` is not a signal's name"))
+            _ => Err(Diagnostic::new(at..end, format!("`{what}` is not a signal's name"))
                 .help("a signal has a `.baseline` and a `.before`, nothing else")),
         };
     }
@@ -125,17 +124,17 @@ fn name(text: &str, at: usize) -> Result<(ExprToken, usize), TextError> {
         "not" | "NOT" => "!",
         "true" | "false" => {
             let message = format!("`{name}` is not offered, a condition compares readings");
-            return Err(TextError::new(at..at + len, message));
+            return Err(Diagnostic::new(at..at + len, message));
         }
         _ => return Ok((ExprToken::Name(name.to_owned()), len)),
     };
-    Err(TextError::new(at..at + len, format!("`{name}` is not an operator"))
+    Err(Diagnostic::new(at..at + len, format!("`{name}` is not an operator"))
         .label(format!("write `{instead}`")))
 }
 
-fn number(text: &str, at: usize) -> Result<(ExprToken, usize), TextError> {
+fn number(text: &str, at: usize) -> Result<(ExprToken, usize), Diagnostic> {
     let rest = &text[at..];
-    let error = |len: usize, message: String| TextError::new(at..at + len, message);
+    let error = |len: usize, message: String| Diagnostic::new(at..at + len, message);
     let digits = |from: usize| {
         rest[from..].find(|c: char| !c.is_ascii_digit()).map_or(rest.len(), |n| from + n)
     };
@@ -157,7 +156,7 @@ fn number(text: &str, at: usize) -> Result<(ExprToken, usize), TextError> {
     let written = &rest[..len];
     let (value, unit) = apply_unit(value, &rest[end..len], written).ok_or_else(|| {
         let message = format!("unknown unit `{}`", &rest[end..len]);
-        TextError::new(at + end..at + len, message)
+        Diagnostic::new(at + end..at + len, message)
             .help("units are %, ms, s, m, h, d, B, KB, MB, GB, TB, KiB, MiB, GiB and TiB")
     })?;
     if !value.is_finite() {
@@ -167,9 +166,9 @@ fn number(text: &str, at: usize) -> Result<(ExprToken, usize), TextError> {
 }
 
 /// Reads a literal that stands alone.
-pub(crate) fn literal(text: &str) -> Result<(f64, Option<Unit>), TextError> {
+pub(crate) fn literal(text: &str) -> Result<(f64, Option<Unit>), Diagnostic> {
     let error = || {
-        TextError::new(
+        Diagnostic::new(
             0..text.len(),
             format!("`{}` is not a number with a unit", text.escape_debug()),
         )
@@ -212,9 +211,9 @@ fn apply_unit(value: f64, unit: &str, written: &str) -> Option<(f64, Option<Unit
 }
 
 /// A character that the language does not use, and what to write instead.
-fn stranger(text: &str, at: usize) -> TextError {
+fn stranger(text: &str, at: usize) -> Diagnostic {
     let c = text[at..].chars().next().unwrap_or(' ');
-    let error = |message: &str| TextError::new(at..at + c.len_utf8(), message);
+    let error = |message: &str| Diagnostic::new(at..at + c.len_utf8(), message);
     match c {
         '%' => error("`%` stands behind a number").label("write `5%`, without a space"),
         '=' => error("`=` is not a comparison").label("write `==`"),
@@ -239,7 +238,7 @@ struct OpenGroup {
 }
 
 /// Checks that operands and operators alternate, that parentheses match and how deep they go.
-fn check_order(text: &str, tokens: &[LocatedToken]) -> Result<(), TextError> {
+fn check_order(text: &str, tokens: &[LocatedToken]) -> Result<(), Diagnostic> {
     let mut open: Vec<OpenGroup> = Vec::new();
     let mut operand_next = true;
     let mut prefixes = 0;
@@ -256,7 +255,7 @@ fn check_order(text: &str, tokens: &[LocatedToken]) -> Result<(), TextError> {
                 operand_next = true;
             }
             (ExprToken::Close, false) => {
-                open.pop().ok_or_else(|| TextError::new(span.clone(), "`)` closes nothing"))?;
+                open.pop().ok_or_else(|| Diagnostic::new(span.clone(), "`)` closes nothing"))?;
             }
             (ExprToken::Comma, false) if open.last().is_some_and(|group| group.is_call) => {
                 operand_next = true;
@@ -266,19 +265,19 @@ fn check_order(text: &str, tokens: &[LocatedToken]) -> Result<(), TextError> {
             _ => return Err(misplaced(text, located, operand_next)),
         }
         if open.len() + prefixes > MAX_DEPTH {
-            return Err(TextError::new(span.clone(), format!("nested deeper than {MAX_DEPTH}")));
+            return Err(Diagnostic::new(span.clone(), format!("nested deeper than {MAX_DEPTH}")));
         }
         if !operand_next {
             prefixes = open.last().map_or(0, |group| group.prefixes);
         }
     }
     if let Some(group) = open.pop() {
-        return Err(TextError::new(group.span, "`(` is never closed"));
+        return Err(Diagnostic::new(group.span, "`(` is never closed"));
     }
     if operand_next {
         let end = tokens.last().map_or(0..text.len(), |located| located.span.clone());
         let message = "the condition ends where a signal or a number should follow";
-        return Err(TextError::new(end, message));
+        return Err(Diagnostic::new(end, message));
     }
     Ok(())
 }
@@ -307,32 +306,30 @@ pub(crate) fn mentioned(text: &str) -> Vec<String> {
 }
 
 /// A function is called, a signal is not.
-fn check_call(located: &LocatedToken, next: Option<&LocatedToken>) -> Result<(), TextError> {
+fn check_call(located: &LocatedToken, next: Option<&LocatedToken>) -> Result<(), Diagnostic> {
     let ExprToken::Name(name) = &located.token else { return Ok(()) };
     let called = next.is_some_and(|next| next.token == ExprToken::Open);
     if called == is_function(&located.token) {
         return Ok(());
     }
-    let error = |message| TextError::new(located.span.clone(), message);
+    let error = |message| Diagnostic::new(located.span.clone(), message);
     if !called {
         return Err(error(format!("`{name}` is a function")).label(format!("write `{name}(…)`")));
     }
     let error = error(format!("unknown function `{name}`"));
-    Err(match nearest(name, FUNCTIONS) {
-        Some(near) => error.label(format!("did you mean `{near}`?")),
-        None => error.help("functions are min, max and abs"),
-    })
+    let error = error.suggest(name, FUNCTIONS);
+    Err(if error.label.is_some() { error } else { error.help("functions are min, max and abs") })
 }
 
-fn misplaced(text: &str, located: &LocatedToken, operand_next: bool) -> TextError {
+fn misplaced(text: &str, located: &LocatedToken, operand_next: bool) -> Diagnostic {
     let LocatedToken { token, span } = located;
     if *token == ExprToken::Comma && !operand_next {
         let message = "`,` stands only between the operands of `min` and `max`";
-        return TextError::new(span.clone(), message);
+        return Diagnostic::new(span.clone(), message);
     }
     let wanted = if operand_next { "a signal, a number or `(`" } else { "an operator" };
     let found = &text[span.clone()];
-    TextError::new(span.clone(), format!("expected {wanted}, found `{found}`"))
+    Diagnostic::new(span.clone(), format!("expected {wanted}, found `{found}`"))
 }
 
 #[cfg(test)]

@@ -14,21 +14,21 @@ use crate::model::condition::{Arith, Compare, Cond, Condition, Extreme, Num};
 use super::lexer::{ExprToken, LocatedToken, is_signal, tokenize};
 use super::scope::{MAX_WORDS, SignalScope};
 use super::units::{self, Quantity};
-use crate::config::syntax::TextError;
+use crate::config::syntax::Diagnostic;
 
 /// Reads a truth value.
-pub(crate) fn condition(text: &str, signals: &SignalScope) -> Result<Condition, TextError> {
+pub(crate) fn condition(text: &str, signals: &SignalScope) -> Result<Condition, Diagnostic> {
     let (lowered, names_signal) = lower(text, signals)?;
     let cond = match lowered {
         Lowered::Truth(cond, _) => cond,
         Lowered::Number(_, _, span) => {
-            let error = TextError::new(span, "a condition compares, this is a number");
+            let error = Diagnostic::new(span, "a condition compares, this is a number");
             return Err(error.label("add a limit, as in `> 5%`"));
         }
     };
     if !names_signal {
         let message = "the condition names no signal, it never changes";
-        return Err(TextError::new(0..text.len(), message));
+        return Err(Diagnostic::new(0..text.len(), message));
     }
     // In one line, because it is shown in tables and in the journal.
     let lines: Vec<_> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
@@ -36,19 +36,22 @@ pub(crate) fn condition(text: &str, signals: &SignalScope) -> Result<Condition, 
 }
 
 /// Reads arithmetic.
-pub(crate) fn arithmetic(text: &str, signals: &SignalScope) -> Result<Num, TextError> {
+pub(crate) fn arithmetic(text: &str, signals: &SignalScope) -> Result<Num, Diagnostic> {
     match lower(text, signals)? {
         (Lowered::Number(_, _, span), false) => {
-            let error = TextError::new(span, "the expression names no signal");
+            let error = Diagnostic::new(span, "the expression names no signal");
             Err(error.help("a constant is written with `value`"))
         }
         (Lowered::Number(num, ..), true) => Ok(num),
         (Lowered::Truth(_, span), _) => {
-            let error = TextError::new(span, "an `expr` is a number, this compares");
+            let error = Diagnostic::new(span, "an `expr` is a number, this compares");
             Err(error.help("comparisons belong into a rule's `when`"))
         }
     }
 }
+
+/// What makes one condition of two.
+type Join = fn(Box<Cond>, Box<Cond>) -> Cond;
 
 /// A lowered expression and where it stands.
 enum Lowered {
@@ -75,11 +78,11 @@ fn rename(tokens: &[LocatedToken]) -> String {
 }
 
 /// The lowered text, and whether it names a signal.
-fn lower(text: &str, signals: &SignalScope) -> Result<(Lowered, bool), TextError> {
+fn lower(text: &str, signals: &SignalScope) -> Result<(Lowered, bool), Diagnostic> {
     let tokens = tokenize(text)?;
     if !signals.count_words(tokens.len()) {
         let message = format!("all conditions together have more than {MAX_WORDS} words");
-        return Err(TextError::new(0..text.len(), message));
+        return Err(Diagnostic::new(0..text.len(), message));
     }
     let lowering = Lowering { tokens: &tokens, signals, text };
     let tree = evalexpr::build_operator_tree(&rename(&tokens));
@@ -95,7 +98,7 @@ struct Lowering<'a> {
 }
 
 impl Lowering<'_> {
-    fn node(&self, node: &Node) -> Result<Lowered, TextError> {
+    fn node(&self, node: &Node) -> Result<Lowered, Diagnostic> {
         match (node.operator(), node.children()) {
             (Operator::RootNode, [inner]) => self.node(inner),
             (Operator::VariableIdentifierRead { identifier }, []) => self.leaf(identifier),
@@ -110,32 +113,32 @@ impl Lowering<'_> {
                 let (cond, span) = self.truth(operand, "!")?;
                 Ok(Lowered::Truth(Cond::Not(Box::new(cond)), span))
             }
-            (Operator::Add, [left, right]) => self.arith(Arith::Add, "+", left, right),
-            (Operator::Sub, [left, right]) => self.arith(Arith::Sub, "-", left, right),
-            (Operator::Mul, [left, right]) => self.arith(Arith::Mul, "*", left, right),
-            (Operator::Div, [left, right]) => self.arith(Arith::Div, "/", left, right),
-            (Operator::Lt, [left, right]) => self.compare(Compare::Less, left, right),
-            (Operator::Leq, [left, right]) => self.compare(Compare::LessOrEqual, left, right),
-            (Operator::Gt, [left, right]) => self.compare(Compare::Greater, left, right),
-            (Operator::Geq, [left, right]) => self.compare(Compare::GreaterOrEqual, left, right),
-            (Operator::Eq, [left, right]) => self.compare(Compare::Equal, left, right),
-            (Operator::Neq, [left, right]) => self.compare(Compare::NotEqual, left, right),
-            (Operator::And, [left, right]) => self.logic(Cond::And, "&&", left, right),
-            (Operator::Or, [left, right]) => self.logic(Cond::Or, "||", left, right),
+            (Operator::Add, [left, right]) => self.arith(Arith::Add, "+", [left, right]),
+            (Operator::Sub, [left, right]) => self.arith(Arith::Sub, "-", [left, right]),
+            (Operator::Mul, [left, right]) => self.arith(Arith::Mul, "*", [left, right]),
+            (Operator::Div, [left, right]) => self.arith(Arith::Div, "/", [left, right]),
+            (Operator::Lt, [left, right]) => self.compare(Compare::Less, [left, right]),
+            (Operator::Leq, [left, right]) => self.compare(Compare::LessOrEqual, [left, right]),
+            (Operator::Gt, [left, right]) => self.compare(Compare::Greater, [left, right]),
+            (Operator::Geq, [left, right]) => self.compare(Compare::GreaterOrEqual, [left, right]),
+            (Operator::Eq, [left, right]) => self.compare(Compare::Equal, [left, right]),
+            (Operator::Neq, [left, right]) => self.compare(Compare::NotEqual, [left, right]),
+            (Operator::And, [left, right]) => self.logic(Cond::And, "&&", [left, right]),
+            (Operator::Or, [left, right]) => self.logic(Cond::Or, "||", [left, right]),
             _ => Err(self.unreadable()),
         }
     }
 
-    fn unreadable(&self) -> TextError {
-        TextError::new(0..self.text.len(), "the expression cannot be read")
+    fn unreadable(&self) -> Diagnostic {
+        Diagnostic::new(0..self.text.len(), "the expression cannot be read")
     }
 
-    fn token(&self, identifier: &str) -> Result<&LocatedToken, TextError> {
+    fn token(&self, identifier: &str) -> Result<&LocatedToken, Diagnostic> {
         let index: Option<usize> = identifier.strip_prefix('t').and_then(|n| n.parse().ok());
         index.and_then(|index| self.tokens.get(index)).ok_or_else(|| self.unreadable())
     }
 
-    fn leaf(&self, identifier: &str) -> Result<Lowered, TextError> {
+    fn leaf(&self, identifier: &str) -> Result<Lowered, Diagnostic> {
         let LocatedToken { token, span } = self.token(identifier)?;
         let number = |num, quantity| Ok(Lowered::Number(num, quantity, span.clone()));
         if let ExprToken::Number(value, unit) = token {
@@ -148,11 +151,11 @@ impl Lowering<'_> {
         let ExprToken::Name(name) = token else { return Err(self.unreadable()) };
         match self.signals.get(name) {
             Some((ix, unit)) => number(Num::Signal(ix), Quantity::of(unit)),
-            None => Err(TextError { is_missing: true, ..self.signals.unknown(name, span) }),
+            None => Err(Diagnostic { is_missing: true, ..self.signals.unknown(name, span) }),
         }
     }
 
-    fn call(&self, identifier: &str, operands: &Node) -> Result<Lowered, TextError> {
+    fn call(&self, identifier: &str, operands: &Node) -> Result<Lowered, Diagnostic> {
         let LocatedToken { token, span } = self.token(identifier)?;
         let ExprToken::Name(name) = token else { return Err(self.unreadable()) };
         let mut end = span.end;
@@ -169,24 +172,18 @@ impl Lowering<'_> {
             "max" => Num::Extreme(Extreme::Max, nums),
             _ => match nums.pop() {
                 Some(operand) if nums.is_empty() => Num::Abs(Box::new(operand)),
-                _ => return Err(TextError::new(span, "`abs` takes one operand")),
+                _ => return Err(Diagnostic::new(span, "`abs` takes one operand")),
             },
         };
         Ok(Lowered::Number(num, all, span))
     }
 
-    fn arith(
-        &self,
-        operator: Arith,
-        symbol: &str,
-        left: &Node,
-        right: &Node,
-    ) -> Result<Lowered, TextError> {
-        let (left, left_quantity, left_span) = self.number(left, symbol)?;
-        let (right, right_quantity, right_span) = self.number(right, symbol)?;
+    fn arith(&self, operator: Arith, symbol: &str, of: [&Node; 2]) -> Result<Lowered, Diagnostic> {
+        let (left, left_quantity, left_span) = self.number(of[0], symbol)?;
+        let (right, right_quantity, right_span) = self.number(of[1], symbol)?;
         if operator == Arith::Div && right == Num::Const(0.0) {
             let message = "dividing by zero never gives a reading";
-            return Err(TextError::new(right_span, message));
+            return Err(Diagnostic::new(right_span, message));
         }
         let quantity = match operator {
             Arith::Add | Arith::Sub => self.agree(left_quantity, right_quantity)?,
@@ -196,58 +193,52 @@ impl Lowering<'_> {
         Ok(Lowered::Number(num, quantity, left_span.start..right_span.end))
     }
 
-    fn compare(&self, operator: Compare, left: &Node, right: &Node) -> Result<Lowered, TextError> {
+    fn compare(&self, operator: Compare, of: [&Node; 2]) -> Result<Lowered, Diagnostic> {
         let symbol = operator.to_string();
-        let (left, left_quantity, left_span) = self.number(left, &symbol)?;
-        let (right, right_quantity, right_span) = self.number(right, &symbol)?;
+        let (left, left_quantity, left_span) = self.number(of[0], &symbol)?;
+        let (right, right_quantity, right_span) = self.number(of[1], &symbol)?;
         self.agree(left_quantity, right_quantity)?;
         let cond = Cond::Compare(left, operator, right);
         Ok(Lowered::Truth(cond, left_span.start..right_span.end))
     }
 
-    fn logic(
-        &self,
-        join: fn(Box<Cond>, Box<Cond>) -> Cond,
-        symbol: &str,
-        left: &Node,
-        right: &Node,
-    ) -> Result<Lowered, TextError> {
-        let (left, left_span) = self.truth(left, symbol)?;
-        let (right, right_span) = self.truth(right, symbol)?;
+    fn logic(&self, join: Join, symbol: &str, of: [&Node; 2]) -> Result<Lowered, Diagnostic> {
+        let (left, left_span) = self.truth(of[0], symbol)?;
+        let (right, right_span) = self.truth(of[1], symbol)?;
         let cond = join(Box::new(left), Box::new(right));
         Ok(Lowered::Truth(cond, left_span.start..right_span.end))
     }
 
     /// What both operands measure, if a literal does not say otherwise.
-    fn agree(&self, left: Quantity, right: Quantity) -> Result<Quantity, TextError> {
+    fn agree(&self, left: Quantity, right: Quantity) -> Result<Quantity, Diagnostic> {
         left.agree(right).map_err(|(left, right, literal)| {
             let (left, right) = (units::name(left), units::name(right));
             let written = &self.text[literal.clone()];
-            TextError::new(literal, format!("`{written}` does not fit"))
+            Diagnostic::new(literal, format!("`{written}` does not fit"))
                 .label(format!("{left} against {right}"))
                 .help("a signal's `unit` says what it measures, where its name misleads")
         })
     }
 
     /// The operand of something that needs a number.
-    fn number(&self, node: &Node, of: &str) -> Result<(Num, Quantity, Range<usize>), TextError> {
+    fn number(&self, node: &Node, of: &str) -> Result<(Num, Quantity, Range<usize>), Diagnostic> {
         match self.node(node)? {
             Lowered::Number(num, quantity, span) => Ok((num, quantity, span)),
             Lowered::Truth(_, span) => {
                 let message = format!("`{of}` needs numbers, this is true or false");
-                let error = TextError::new(span, message);
+                let error = Diagnostic::new(span, message);
                 Err(error.help("comparisons are joined with `&&`, as in `1 < a && a < 5`"))
             }
         }
     }
 
     /// The operand of something that needs a truth value.
-    fn truth(&self, node: &Node, of: &str) -> Result<(Cond, Range<usize>), TextError> {
+    fn truth(&self, node: &Node, of: &str) -> Result<(Cond, Range<usize>), Diagnostic> {
         match self.node(node)? {
             Lowered::Truth(cond, span) => Ok((cond, span)),
             Lowered::Number(_, _, span) => {
                 let message = format!("`{of}` needs true or false, this is a number");
-                let error = TextError::new(span, message);
+                let error = Diagnostic::new(span, message);
                 Err(match of {
                     "!" => error.help("put the comparison into parentheses, as in `!(a > 5)`"),
                     _ => error.label("add a limit, as in `> 5%`"),
@@ -291,7 +282,7 @@ mod tests {
         names
     }
 
-    fn error(text: &str) -> TextError {
+    fn error(text: &str) -> Diagnostic {
         match condition(text, &names()) {
             Err(error) => error,
             Ok(condition) => panic!("{text} reads as {:?}", condition.cond),
@@ -325,7 +316,7 @@ mod tests {
     fn what_is_wrong_is_found_where_it_stands() {
         let check = |text: &str, wrong: &str| {
             let error = error(text);
-            assert_eq!(&text[error.span.clone()], wrong, "{text}: {}", error.message);
+            assert_eq!(&text[error.span.start..error.span.end], wrong, "{text}: {}", error.message);
         };
         check("eror_rate > 5%", "eror_rate");
         check("a < b < 3", "a < b");
@@ -389,7 +380,8 @@ mod tests {
             ("p95 * 2 > 5%", "5%"),
         ];
         for (text, wrong) in contradicts {
-            assert_eq!(&text[error(text).span], wrong, "{text}");
+            let span = error(text).span;
+            assert_eq!(&text[span.start..span.end], wrong, "{text}");
         }
     }
 
@@ -541,7 +533,7 @@ mod tests {
             let text = words.concat();
             let read = condition(&text, &names());
             if let Err(error) = read {
-                prop_assert!(text.get(error.span.clone()).is_some(), "{} {:?}", text, error);
+                prop_assert!(text.get(error.span.start..error.span.end).is_some(), "{} {:?}", text, error);
             }
         }
     }

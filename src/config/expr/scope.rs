@@ -7,8 +7,8 @@ use std::ops::Range;
 use crate::model::index::SignalIx;
 use crate::model::signal::Unit;
 
-use crate::config::syntax::TextError;
-use crate::config::syntax::diagnostic::{MAX_SUGGESTED, nearest};
+use crate::config::syntax::Diagnostic;
+use crate::config::syntax::diagnostic::MAX_SUGGESTED;
 
 /// The signals that a condition may name.
 #[derive(Debug, Default)]
@@ -61,8 +61,8 @@ impl SignalScope {
     }
 
     /// What is wrong with a name that no signal has.
-    pub(crate) fn unknown(&self, name: &str, span: &Range<usize>) -> TextError {
-        let error = |message: String| TextError::new(span.clone(), message);
+    pub(crate) fn unknown(&self, name: &str, span: &Range<usize>) -> Diagnostic {
+        let error = |message: String| Diagnostic::new(span.clone(), message);
         match name.split_once('.').filter(|(of, _)| self.signals.contains_key(*of)) {
             Some((of, "baseline")) => {
                 return error(format!("signal `{of}` has no baseline"))
@@ -82,10 +82,7 @@ impl SignalScope {
         self.suggested.set(suggested + 1);
         let mut known: Vec<_> = self.signals.keys().map(String::as_str).collect();
         known.sort_unstable();
-        match nearest(name, known) {
-            Some(near) => unknown.label(format!("did you mean `{near}`?")),
-            None => unknown,
-        }
+        unknown.suggest(name, known)
     }
 
     /// The labels by which the signals are read that `each` goes through; an error says which two

@@ -64,22 +64,27 @@ pub struct Diagnostic {
     /// What stands beside the underline: most often what to write instead.
     pub label: Option<String>,
     /// Another place that belongs to it, and why.
-    pub also: Option<(SourceSpan, String)>,
+    pub also: Option<Box<(SourceSpan, String)>>,
     /// Advice.
     pub help: Option<String>,
+    /// Whether something is not there, which may be in a part that could not be read.
+    pub(crate) is_missing: bool,
 }
 
 impl Diagnostic {
+    /// A mistake within a text that has a syntax of its own, by the text's own offsets. Where the
+    /// text stands in a file is known to [`TomlValue`](super::value::TomlValue).
+    pub(crate) fn new(span: Range<usize>, message: impl Into<String>) -> Self {
+        Self::error(SourceSpan::new(0, span), message)
+    }
+
     pub(crate) fn error(span: SourceSpan, message: impl Into<String>) -> Self {
-        Self::new(DiagnosticLevel::Error, span, message.into())
+        let (level, message) = (DiagnosticLevel::Error, message.into());
+        Self { level, message, span, label: None, also: None, help: None, is_missing: false }
     }
 
     pub(crate) fn lint(span: SourceSpan, message: impl Into<String>) -> Self {
-        Self::new(DiagnosticLevel::Lint, span, message.into())
-    }
-
-    fn new(level: DiagnosticLevel, span: SourceSpan, message: String) -> Self {
-        Self { level, message, span, label: None, also: None, help: None }
+        Self { level: DiagnosticLevel::Lint, ..Self::error(span, message) }
     }
 
     pub(crate) fn label(mut self, label: impl Into<String>) -> Self {
@@ -93,7 +98,7 @@ impl Diagnostic {
     }
 
     pub(crate) fn also(mut self, span: SourceSpan, why: impl Into<String>) -> Self {
-        self.also = Some((span, why.into()));
+        self.also = Some(Box::new((span, why.into())));
         self
     }
 
@@ -189,7 +194,7 @@ impl Diagnostics {
             label,
             AnnotationKind::Primary,
         ));
-        if let Some((span, why)) = &diagnostic.also {
+        if let Some((span, why)) = diagnostic.also.as_deref() {
             group = group.element(self.snippet(span, Some(why), AnnotationKind::Context));
         }
         if let Some(help) = &diagnostic.help {

@@ -10,12 +10,10 @@ pub(crate) mod selector;
 pub(crate) mod source;
 pub(crate) mod table;
 pub(crate) mod template;
-pub(crate) mod text_error;
 pub(crate) mod value;
 
 pub(crate) use context::ReadContext;
 pub(crate) use diagnostic::{Diagnostic, DiagnosticLevel, Diagnostics, SourceFile, SourceSpan};
 pub(crate) use table::TomlTable;
 pub(crate) use template::template;
-pub(crate) use text_error::TextError;
 pub(crate) use value::{FromToml, TomlEntry, TomlValue, all, read_by};

@@ -5,14 +5,14 @@ use std::ops::Range;
 
 use crate::model::selector::{Matcher, Selector, Test};
 
+use super::diagnostic::Diagnostic;
 use super::regex_budget::RegexBudget;
-use super::text_error::TextError;
 
 /// The most matchers of a selector; each is compared with every other. Series have a dozen labels.
 const MAX_MATCHERS: usize = 64;
 
 /// Reads a selector by itself.
-pub(crate) fn selector(text: &str) -> Result<Selector, TextError> {
+pub(crate) fn selector(text: &str) -> Result<Selector, Diagnostic> {
     selector_within(text, &mut RegexBudget::default())
 }
 
@@ -20,7 +20,7 @@ pub(crate) fn selector(text: &str) -> Result<Selector, TextError> {
 pub(crate) fn selector_within(
     text: &str,
     regexes: &mut RegexBudget,
-) -> Result<Selector, TextError> {
+) -> Result<Selector, Diagnostic> {
     let mut parser = SelectorParser { text, at: 0, regexes, metric: None, matchers: Vec::new() };
     parser.skip_space();
     parser.metric = parser.bare_name(":").map(|span| text[span].to_owned());
@@ -34,7 +34,7 @@ pub(crate) fn selector_within(
     }
     let SelectorParser { metric, matchers, .. } = parser;
     let metric = metric.ok_or_else(|| {
-        TextError::new(0..text.len(), "a selector names a metric")
+        Diagnostic::new(0..text.len(), "a selector names a metric")
             .help("write it before the braces, as in `http_requests_total{status=\"500\"}`")
     })?;
     Ok(Selector { metric, matchers })
@@ -80,7 +80,7 @@ impl SelectorParser<'_> {
         Some(self.at - len..self.at)
     }
 
-    fn matchers(&mut self) -> Result<(), TextError> {
+    fn matchers(&mut self) -> Result<(), Diagnostic> {
         loop {
             self.skip_space();
             if self.eat("}") {
@@ -89,11 +89,11 @@ impl SelectorParser<'_> {
             self.matcher()?;
             if self.matchers.len() > MAX_MATCHERS {
                 let message = format!("more than {MAX_MATCHERS} matchers");
-                return Err(TextError::new(self.here(), message));
+                return Err(Diagnostic::new(self.here(), message));
             }
             self.skip_space();
             if !self.eat(",") && !self.rest().starts_with('}') {
-                return Err(TextError::new(
+                return Err(Diagnostic::new(
                     self.here(),
                     if self.rest().is_empty() {
                         "`{` is never closed"
@@ -105,14 +105,14 @@ impl SelectorParser<'_> {
         }
     }
 
-    fn matcher(&mut self) -> Result<(), TextError> {
+    fn matcher(&mut self) -> Result<(), Diagnostic> {
         let start = self.at;
         let quoted = self.rest().starts_with(['"', '\'', '`']);
         let label = if quoted {
             self.quoted()?
         } else {
             let name = self.bare_name("");
-            let missing = || TextError::new(self.here(), "expected a label's name");
+            let missing = || Diagnostic::new(self.here(), "expected a label's name");
             self.text[name.ok_or_else(missing)?].to_owned()
         };
         let name = start..self.at;
@@ -120,25 +120,25 @@ impl SelectorParser<'_> {
         let Some(operator) = ["=~", "!~", "!=", "="].into_iter().find(|o| self.eat(o)) else {
             if quoted && self.rest().starts_with([',', '}']) {
                 if self.metric.is_some() {
-                    return Err(TextError::new(name, "the metric is named twice"));
+                    return Err(Diagnostic::new(name, "the metric is named twice"));
                 }
                 if label.is_empty() {
-                    return Err(TextError::new(name, "a metric's name is not empty"));
+                    return Err(Diagnostic::new(name, "a metric's name is not empty"));
                 }
                 self.metric = Some(label);
                 return Ok(());
             }
             let what = format!("expected `=`, `!=`, `=~` or `!~` after `{}`", label.escape_debug());
-            return Err(TextError::new(self.here(), what));
+            return Err(Diagnostic::new(self.here(), what));
         };
         if label == "__name__" {
-            let error = TextError::new(name, "the metric is named before the braces");
+            let error = Diagnostic::new(name, "the metric is named before the braces");
             return Err(error.label("write `metric{…}`"));
         }
         self.skip_space();
         let value_start = self.at;
         if !self.rest().starts_with(['"', '\'', '`']) {
-            return Err(TextError::new(self.here(), "a label's value stands in quotes"));
+            return Err(Diagnostic::new(self.here(), "a label's value stands in quotes"));
         }
         let value = self.quoted()?;
         let test = self.test(operator, value, value_start..self.at)?;
@@ -147,7 +147,7 @@ impl SelectorParser<'_> {
     }
 
     /// A quoted text. In backquotes nothing is escaped.
-    fn quoted(&mut self) -> Result<String, TextError> {
+    fn quoted(&mut self) -> Result<String, Diagnostic> {
         let start = self.at;
         let quote = self.rest().chars().next().unwrap_or_default();
         self.at += quote.len_utf8();
@@ -155,7 +155,7 @@ impl SelectorParser<'_> {
         loop {
             let from = self.at;
             let Some(c) = self.rest().chars().next() else {
-                return Err(TextError::new(start..start + 1, "the quote is never closed"));
+                return Err(Diagnostic::new(start..start + 1, "the quote is never closed"));
             };
             self.at += c.len_utf8();
             match c {
@@ -163,25 +163,25 @@ impl SelectorParser<'_> {
                 '\\' if quote != '`' => {
                     let Some((meant, len)) = escaped(self.rest(), quote) else {
                         let span = from..self.here().end;
-                        return Err(TextError::new(span, "unknown escape in a label's value")
+                        return Err(Diagnostic::new(span, "unknown escape in a label's value")
                             .help("write `\\\\` for a backslash"));
                     };
                     value.push(meant);
                     self.at += len;
                 }
                 '\n' if quote != '`' => {
-                    return Err(TextError::new(start..start + 1, "the quote is never closed"));
+                    return Err(Diagnostic::new(start..start + 1, "the quote is never closed"));
                 }
                 c => value.push(c),
             }
         }
     }
 
-    fn trailing(&self) -> TextError {
+    fn trailing(&self) -> Diagnostic {
         match self.rest().chars().next() {
-            Some('[') => TextError::new(self.at..self.text.len(), "a selector has no range")
+            Some('[') => Diagnostic::new(self.at..self.text.len(), "a selector has no range")
                 .help("the signal's `window` says over how long"),
-            _ => TextError::new(self.here(), "the selector should end here"),
+            _ => Diagnostic::new(self.here(), "the selector should end here"),
         }
     }
 
@@ -190,7 +190,7 @@ impl SelectorParser<'_> {
         operator: &str,
         value: String,
         span: Range<usize>,
-    ) -> Result<Test, TextError> {
+    ) -> Result<Test, Diagnostic> {
         let test = match operator {
             "=" => return Ok(Test::Equal(value)),
             "!=" => return Ok(Test::NotEqual(value)),
@@ -200,12 +200,12 @@ impl SelectorParser<'_> {
         match self.regexes.compile(&value) {
             Some(Ok(regex)) => Ok(test(regex)),
             Some(Err(error)) => {
-                let wrong = TextError::new(span, "invalid regular expression");
+                let wrong = Diagnostic::new(span, "invalid regular expression");
                 Err(wrong.label(error.to_string()))
             }
             None => {
                 let message = "the regular expressions of all files are too large";
-                let error = TextError::new(span, message);
+                let error = Diagnostic::new(span, message);
                 Err(error.help("select by fewer, simpler or equal values"))
             }
         }
@@ -276,7 +276,7 @@ mod tests {
     fn what_is_not_a_selector_is_refused_where_it_goes_wrong() {
         let check = |text: &str, wrong: &str| {
             let error = selector(text).unwrap_err();
-            assert_eq!(&text[error.span], wrong, "{text}: {}", error.message);
+            assert_eq!(&text[error.span.start..error.span.end], wrong, "{text}: {}", error.message);
         };
         check("m{status=~\"5(\"}", "\"5(\"");
         check("m{status=~\"a)|(b\"}", "\"a)|(b\"");

@@ -7,11 +7,11 @@ use std::ops::Range;
 
 use crate::model::hook::{Piece, Placeholder, Template};
 
+use super::diagnostic::Diagnostic;
 use super::diagnostic::nearest;
-use super::text_error::TextError;
 
 /// Reads a text with placeholders.
-pub(crate) fn template(text: &str) -> Result<Template, TextError> {
+pub(crate) fn template(text: &str) -> Result<Template, Diagnostic> {
     let mut pieces = Vec::new();
     let mut done = 0;
     let mut at = 0;
@@ -35,7 +35,7 @@ pub(crate) fn template(text: &str) -> Result<Template, TextError> {
 }
 
 /// What the braces at this place mean; `None` if they are text.
-fn placeholder(text: &str, span: Range<usize>) -> Result<Option<Placeholder>, TextError> {
+fn placeholder(text: &str, span: Range<usize>) -> Result<Option<Placeholder>, Diagnostic> {
     let Some(inner) = text[span.clone()].strip_prefix('{').and_then(|t| t.strip_suffix('}')) else {
         return Ok(None);
     };
@@ -45,7 +45,7 @@ fn placeholder(text: &str, span: Range<usize>) -> Result<Option<Placeholder>, Te
         let name = inner.trim();
         return match known(name) {
             Some(_) => {
-                let error = TextError::new(span, "this is not how a placeholder is written");
+                let error = Diagnostic::new(span, "this is not how a placeholder is written");
                 Err(error.label(format!("write `{{{name}}}`")))
             }
             None => Ok(None),
@@ -59,8 +59,8 @@ fn placeholder(text: &str, span: Range<usize>) -> Result<Option<Placeholder>, Te
     known(inner).map(Some).ok_or_else(|| unknown(inner, span))
 }
 
-fn unknown(name: &str, span: Range<usize>) -> TextError {
-    let error = TextError::new(span, format!("unknown placeholder `{{{name}}}`"));
+fn unknown(name: &str, span: Range<usize>) -> Diagnostic {
+    let error = Diagnostic::new(span, format!("unknown placeholder `{{{name}}}`"));
     match nearest(name, Placeholder::ALL.iter().map(|(name, _)| *name)) {
         Some(near) => error.label(format!("did you mean `{{{near}}}`?")),
         None => {

@@ -18,7 +18,6 @@ use crate::model::time::{format_duration, parse_duration};
 use super::context::ReadContext;
 use super::declaration::{KeyDeclaration, ValueRange};
 use super::diagnostic::{Diagnostic, SourceSpan};
-use super::text_error::TextError;
 
 /// A value and where it stands.
 #[derive(Clone, Copy, Debug)]
@@ -151,14 +150,14 @@ impl<'a> TomlValue<'a> {
     }
 
     /// An error about a part of the text that the value holds, at the place where the file says it.
-    pub(crate) fn error_within(&self, error: TextError) -> Diagnostic {
+    pub(crate) fn error_within(&self, error: Diagnostic) -> Diagnostic {
         let outer = self.node.span();
         let raw = self.source.get(outer.clone()).unwrap_or_default();
         let text = self.as_str().unwrap_or_default();
-        let inner = locate(raw, text, &error.span).unwrap_or(0..outer.len());
+        let inner =
+            locate(raw, text, &(error.span.start..error.span.end)).unwrap_or(0..outer.len());
         let span = outer.start + inner.start..outer.start + inner.end;
-        let TextError { message, label, help, .. } = error;
-        Diagnostic { label, help, ..Diagnostic::error(SourceSpan::new(self.file, span), message) }
+        Diagnostic { span: SourceSpan::new(self.file, span), ..error }
     }
 
     /// Reports that something else was expected.
@@ -189,7 +188,10 @@ impl<'a> TomlValue<'a> {
     }
 
     /// A text with a syntax of its own.
-    pub(crate) fn parse<T>(&self, read: impl FnOnce(&'a str) -> Result<T, TextError>) -> Option<T> {
+    pub(crate) fn parse<T>(
+        &self,
+        read: impl FnOnce(&'a str) -> Result<T, Diagnostic>,
+    ) -> Option<T> {
         match read(self.text()?) {
             Ok(read) => Some(read),
             Err(error) if error.is_missing => self.cx.missing(self.error_within(error)),
@@ -382,7 +384,7 @@ mod tests {
         let cx = ReadContext::default();
         let value = entries(&cx, 0, &source, table.get_ref())[0].value;
         let start = value.as_str().unwrap().find(needle).unwrap();
-        let span = value.error_within(TextError::new(start..start + needle.len(), "")).span;
+        let span = value.error_within(Diagnostic::new(start..start + needle.len(), "")).span;
         source[span.start..span.end].to_owned()
     }
 

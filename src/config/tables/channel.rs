@@ -7,7 +7,7 @@ use super::header::channel_headers;
 use super::named_table::named_tables;
 use super::secret::{secret, url_or_secret};
 use super::url::{base_url, http_url};
-use crate::config::syntax::{TextError, TomlTable, TomlValue, all};
+use crate::config::syntax::{Diagnostic, TomlTable, TomlValue, all};
 
 /// The most channels. Each has a queue and a connection of its own.
 const MAX_CHANNELS: usize = 16;
@@ -118,7 +118,7 @@ fn events_url(value: TomlValue<'_>) -> Option<String> {
     if url.ends_with("/v2/enqueue") {
         return Some(url);
     }
-    let error = TextError::new(0..url.len(), "events go to a URL that ends in /v2/enqueue")
+    let error = Diagnostic::new(0..url.len(), "events go to a URL that ends in /v2/enqueue")
         .help("write one like \"https://events.pagerduty.com/v2/enqueue\"");
     value.cx.refuse(value.error_within(error))
 }

@@ -9,8 +9,8 @@ use crate::model::deployment::Mode;
 use crate::config::syntax::declaration::declaration;
 use crate::config::syntax::source::{read_part, without_bom};
 use crate::config::syntax::{
-    Diagnostic, DiagnosticLevel, Diagnostics, FromToml, SourceFile, SourceSpan, TextError,
-    TomlTable, TomlValue,
+    Diagnostic, DiagnosticLevel, Diagnostics, FromToml, SourceFile, SourceSpan, TomlTable,
+    TomlValue,
 };
 
 /// The longest path of a Unix socket, in bytes: the system's 108 without the final NUL.
@@ -126,7 +126,7 @@ fn listen(value: TomlValue<'_>) -> Option<Listen> {
     value.parse(|text| match text {
         "off" => Ok(Listen::Off),
         _ => text.parse().map(Listen::Addr).map_err(|_| {
-            TextError::new(0..text.len(), "not an address and a port")
+            Diagnostic::new(0..text.len(), "not an address and a port")
                 .help("write one like \"127.0.0.1:9786\", or \"off\"")
         }),
     })

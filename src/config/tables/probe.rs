@@ -6,7 +6,7 @@ use crate::model::step::{Action, Json};
 use super::header::sent_headers;
 use super::url::{scrape_url, url_template};
 use crate::config::syntax::json::json;
-use crate::config::syntax::{TextError, TomlTable, TomlValue, template};
+use crate::config::syntax::{Diagnostic, TomlTable, TomlValue, template};
 
 /// `probe = { http = … }` or `{ tcp = … }` of a step.
 pub(crate) fn probe_action(step: &TomlTable<'_>) -> Option<Action<Template>> {
@@ -46,7 +46,7 @@ fn tcp_address(value: TomlValue<'_>) -> Option<Template> {
         if is_address && scrape_url(&format!("http://{filled}/")).is_ok() {
             return Ok(address);
         }
-        let error = TextError::new(0..text.len(), "not a host and a port");
+        let error = Diagnostic::new(0..text.len(), "not a host and a port");
         Err(error.help("write them like \"127.0.0.1:5432\""))
     })
 }

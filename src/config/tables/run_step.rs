@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::model::hook::{Piece, Template};
 use crate::model::step::{Action, Via};
 
-use crate::config::syntax::{TextError, TomlTable, TomlValue, all, template};
+use crate::config::syntax::{Diagnostic, TomlTable, TomlValue, all, template};
 
 /// An argument as it is written and as it is filled in.
 type Argument<'a> = (TomlValue<'a>, Template);
@@ -49,9 +49,9 @@ fn argument(value: TomlValue<'_>) -> Option<Template> {
 }
 
 /// Refuses what would end an argument.
-pub(crate) fn no_nul(text: &str) -> Result<(), TextError> {
+pub(crate) fn no_nul(text: &str) -> Result<(), Diagnostic> {
     match text.find('\0') {
-        Some(at) => Err(TextError::new(at..at + 1, "an argument holds no NUL character")),
+        Some(at) => Err(Diagnostic::new(at..at + 1, "an argument holds no NUL character")),
         None => Ok(()),
     }
 }

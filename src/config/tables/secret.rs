@@ -8,7 +8,7 @@ use crate::model::step::{SecretText, Wording};
 use crate::model::target::Secret;
 
 use super::url::http_url;
-use crate::config::syntax::{TextError, TomlTable, TomlValue, template};
+use crate::config::syntax::{Diagnostic, TomlTable, TomlValue, template};
 
 pub(crate) const ELSEWHERE: &str = "write { file = \"/run/credentials/…\" } or { env = \"NAME\" }";
 
@@ -80,12 +80,12 @@ fn source(table: &TomlTable<'_>, otherwise: &str, form: SecretForm) -> Option<Se
     Some(secret)
 }
 
-fn variable(name: &str) -> Result<String, TextError> {
+fn variable(name: &str) -> Result<String, Diagnostic> {
     let is_word = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
     if name.bytes().all(is_word) && !name.starts_with(|c: char| c.is_ascii_digit()) {
         return Ok(name.to_owned());
     }
-    Err(TextError::new(0..name.len(), "not the name of an environment variable"))
+    Err(Diagnostic::new(0..name.len(), "not the name of an environment variable"))
 }
 
 /// A text with placeholders, or `{ file = "…" }` or `{ env = "…" }` with a `prefix`.
@@ -106,16 +106,16 @@ pub(crate) fn secret_text(value: TomlValue<'_>, form: SecretForm) -> Option<Word
 }
 
 /// A text on one line.
-pub(crate) fn plain(text: &str) -> Result<String, TextError> {
+pub(crate) fn plain(text: &str) -> Result<String, Diagnostic> {
     no_control(text).map(|()| text.to_owned())
 }
 
 /// Refuses what would end a line or drive a terminal.
-pub(crate) fn no_control(text: &str) -> Result<(), TextError> {
+pub(crate) fn no_control(text: &str) -> Result<(), Diagnostic> {
     match text.char_indices().find(|(_, c)| c.is_control()) {
         Some((at, c)) => {
             let message = "there are no line breaks or other control characters here";
-            Err(TextError::new(at..at + c.len_utf8(), message))
+            Err(Diagnostic::new(at..at + c.len_utf8(), message))
         }
         None => Ok(()),
     }

@@ -10,7 +10,7 @@ use crate::model::signal::{AgeOf, OverTime, Reduction, Signal, SignalKind, Thres
 use super::target::labels;
 use crate::config::expr::lexer::literal;
 use crate::config::lint::selectors;
-use crate::config::syntax::{FromToml, TextError, TomlTable, TomlValue};
+use crate::config::syntax::{Diagnostic, FromToml, TomlTable, TomlValue};
 
 /// The longest window. Samples of a window are kept in memory, and a release is judged by what
 /// happened since it, not by what happened the day before.
@@ -188,7 +188,7 @@ fn over(table: &TomlTable<'_>) -> Option<(OverTime, Duration)> {
 }
 
 /// A comparison with a number: `> 0`, `<= 5%`, `== -1`.
-fn threshold(text: &str) -> Result<Threshold, TextError> {
+fn threshold(text: &str) -> Result<Threshold, Diagnostic> {
     let ops = [
         (">=", Compare::GreaterOrEqual),
         ("<=", Compare::LessOrEqual),
@@ -198,7 +198,7 @@ fn threshold(text: &str) -> Result<Threshold, TextError> {
         ("<", Compare::Less),
     ];
     let wrong = || {
-        TextError::new(0..text.len(), "not a comparison with a number")
+        Diagnostic::new(0..text.len(), "not a comparison with a number")
             .help("write one like \"> 0\" or \"== 1\"")
     };
     let trimmed = text.trim();
@@ -223,7 +223,7 @@ pub(crate) fn constant(value: TomlValue<'_>) -> Option<(SignalKind, Option<Unit>
 pub(crate) fn report_expression(table: &TomlTable<'_>, message: String) {
     let expr = table.get("expr").and_then(|value| Some((value, value.text()?)));
     table.cx.report(match expr {
-        Some((value, text)) => value.error_within(TextError::new(0..text.len(), message)),
+        Some((value, text)) => value.error_within(Diagnostic::new(0..text.len(), message)),
         None => table.error(message),
     });
 }

@@ -7,7 +7,7 @@ use crate::model::target::{HttpPage, NativeHistograms, Scheme, Target, TargetKin
 
 use super::header::{headers, pairs};
 use super::url::scrape_url;
-use crate::config::syntax::{TextError, TomlTable, TomlValue};
+use crate::config::syntax::{Diagnostic, TomlTable, TomlValue};
 
 /// The interval where neither a target nor who asks for one says it.
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(1);
@@ -114,7 +114,7 @@ fn size(value: TomlValue<'_>) -> Option<u64> {
         return value.expected("a size like \"64KiB\" or \"8MiB\"");
     }
     value.parse(|text| {
-        let error = |message: &str| TextError::new(0..text.len(), message);
+        let error = |message: &str| Diagnostic::new(0..text.len(), message);
         let size = UNITS.iter().find_map(|(unit, size)| {
             let count: u64 = text.strip_suffix(unit)?.parse().ok()?;
             count.checked_mul(*size)

@@ -4,7 +4,7 @@ use crate::model::hook::{Placeholder, Template};
 use crate::model::step::{Action, ReplyTest, UnixCall};
 
 use super::secret::no_control;
-use crate::config::syntax::{FromToml, TextError, TomlTable, TomlValue, template};
+use crate::config::syntax::{Diagnostic, FromToml, TomlTable, TomlValue, template};
 
 /// The most that a regular expression over a reply may take once compiled, in bytes; the same as
 /// for a matcher.
@@ -28,7 +28,7 @@ fn line(value: TomlValue<'_>) -> Option<Template> {
         if line.names(Placeholder::Reason) {
             let at = text.find("{reason}").unwrap_or(0);
             let span = at..at + "{reason}".len();
-            let error = TextError::new(span, "a reason is no part of a command");
+            let error = Diagnostic::new(span, "a reason is no part of a command");
             return Err(error.help("it is free text, and could hold a second command"));
         }
         Ok(line)
@@ -56,8 +56,9 @@ impl FromToml for ReplyTest {
     }
 }
 
-fn regex(text: &str) -> Result<ReplyTest, TextError> {
+fn regex(text: &str) -> Result<ReplyTest, Diagnostic> {
     let built = regex_lite::RegexBuilder::new(text).size_limit(MAX_REGEX).build();
-    let wrong = |error| TextError::new(0..text.len(), format!("not a regular expression: {error}"));
+    let wrong =
+        |error| Diagnostic::new(0..text.len(), format!("not a regular expression: {error}"));
     built.map(ReplyTest::Matches).map_err(wrong)
 }

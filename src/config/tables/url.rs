@@ -3,7 +3,7 @@
 use crate::model::hook::Template;
 use crate::model::target::{Scheme, ScrapeUrl};
 
-use crate::config::syntax::{TextError, TomlValue, template};
+use crate::config::syntax::{Diagnostic, SourceSpan, TomlValue, template};
 
 const EXAMPLE: &str = "write one like \"https://alerts.example.com\", secrets in headers or a file";
 
@@ -11,7 +11,7 @@ const EXAMPLE: &str = "write one like \"https://alerts.example.com\", secrets in
 pub(crate) fn http_url(value: TomlValue<'_>) -> Option<String> {
     // The help of `scrape_url` is about pages that are scraped.
     let advise =
-        |error: TextError| TextError { help: error.help.map(|_| EXAMPLE.to_owned()), ..error };
+        |error: Diagnostic| Diagnostic { help: error.help.map(|_| EXAMPLE.to_owned()), ..error };
     value.parse(|url| scrape_url(url).map_err(advise).map(|_| url.to_owned()))
 }
 
@@ -19,7 +19,7 @@ pub(crate) fn http_url(value: TomlValue<'_>) -> Option<String> {
 pub(crate) fn base_url(value: TomlValue<'_>) -> Option<String> {
     let url = http_url(value)?;
     let Some(at) = url.find('?') else { return Some(url) };
-    let error = TextError::new(at..url.len(), "a path is appended to it, so it has no query");
+    let error = Diagnostic::new(at..url.len(), "a path is appended to it, so it has no query");
     value.cx.refuse(value.error_within(error))
 }
 
@@ -28,35 +28,36 @@ pub(crate) fn url_template(value: TomlValue<'_>) -> Option<Template> {
     value.parse(|text| {
         let url = template(text)?;
         // The places of the filled text are not those of the file, so the whole is underlined.
-        let whole = |error: TextError| TextError { span: 0..text.len(), ..error };
+        let whole =
+            |error: Diagnostic| Diagnostic { span: SourceSpan::new(0, 0..text.len()), ..error };
         scrape_url(&url.fill(|_| "0")).map_err(whole).map(|_| url)
     })
 }
 
 /// Takes an `http` or `https` URL apart.
-pub(crate) fn scrape_url(text: &str) -> Result<ScrapeUrl, TextError> {
+pub(crate) fn scrape_url(text: &str) -> Result<ScrapeUrl, Diagnostic> {
     let whole = 0..text.len();
     let (scheme, start) = if text.starts_with("http://") {
         (Scheme::Http, 7)
     } else if text.starts_with("https://") {
         (Scheme::Https, 8)
     } else {
-        return Err(TextError::new(whole, "not an http or https URL")
+        return Err(Diagnostic::new(whole, "not an http or https URL")
             .help("write one like \"http://127.0.0.1:9000/metrics\""));
     };
     if let Some(at) = text.find(|c: char| !c.is_ascii_graphic() || "\"<>\\^`{|}".contains(c)) {
         let end = at + text[at..].chars().next().map_or(0, char::len_utf8);
-        return Err(TextError::new(at..end, "this character does not stand in a URL")
+        return Err(Diagnostic::new(at..end, "this character does not stand in a URL")
             .help("write it in per cent notation, a space as %20"));
     }
     let end = text[start..].find(['/', '?', '#']).map_or(text.len(), |n| start + n);
     let authority = &text[start..end];
     if authority.contains('@') {
-        return Err(TextError::new(start..end, "a URL holds no user and password")
+        return Err(Diagnostic::new(start..end, "a URL holds no user and password")
             .help("use `headers` with `authorization = { file = \"…\" }`"));
     }
     if let Some(at) = text.find('#') {
-        return Err(TextError::new(at..text.len(), "a fragment is never sent"));
+        return Err(Diagnostic::new(at..text.len(), "a fragment is never sent"));
     }
     let (host, port) = host_and_port(authority, scheme, start)?;
     let rest = &text[end..];
@@ -64,11 +65,11 @@ pub(crate) fn scrape_url(text: &str) -> Result<ScrapeUrl, TextError> {
     Ok(ScrapeUrl { scheme, host, port, path })
 }
 
-fn host_and_port(authority: &str, scheme: Scheme, at: usize) -> Result<(String, u16), TextError> {
+fn host_and_port(authority: &str, scheme: Scheme, at: usize) -> Result<(String, u16), Diagnostic> {
     let whole = at..at + authority.len();
     let (host, port) = match authority.strip_prefix('[') {
         Some(rest) => {
-            let wrong = || TextError::new(whole.clone(), "not an IPv6 address in brackets");
+            let wrong = || Diagnostic::new(whole.clone(), "not an IPv6 address in brackets");
             let (host, port) = rest.split_once(']').ok_or_else(wrong)?;
             host.parse::<std::net::Ipv6Addr>().map_err(|_| wrong())?;
             (host, port.strip_prefix(':').or(port.is_empty().then_some("")).ok_or_else(wrong)?)
@@ -77,7 +78,7 @@ fn host_and_port(authority: &str, scheme: Scheme, at: usize) -> Result<(String, 
     };
     let letters = |b: u8| b.is_ascii_alphanumeric() || b"-._:".contains(&b);
     if host.is_empty() || !host.bytes().all(letters) || (host.contains(':') && port.contains(':')) {
-        return Err(TextError::new(whole, "the URL names no host"));
+        return Err(Diagnostic::new(whole, "the URL names no host"));
     }
     let default = match scheme {
         Scheme::Http => 80,
@@ -89,7 +90,7 @@ fn host_and_port(authority: &str, scheme: Scheme, at: usize) -> Result<(String, 
     let digits = port.bytes().all(|b| b.is_ascii_digit());
     match port.parse() {
         Ok(port @ 1..) if digits => Ok((host.to_owned(), port)),
-        _ => Err(TextError::new(whole, "not a port, 1 to 65535 is allowed")),
+        _ => Err(Diagnostic::new(whole, "not a port, 1 to 65535 is allowed")),
     }
 }
 
