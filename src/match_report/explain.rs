@@ -125,30 +125,24 @@ fn other_kind(asked: &Selection<'_>, pages: &[PageContents]) -> Option<SelectorP
     let histogram = has(&format!("{metric}_bucket"));
     let summary = has(&format!("{metric}_count")) && !histogram;
     let kept_as = if histogram { "histogram" } else { "summary" };
-    let (what, hint) = match asked.shape {
-        Shape::Counter if histogram || summary => {
+    let (what, hint) = match (asked.shape, histogram || summary) {
+        (Shape::Counter, true) => {
             (kept_as, format!("its observations are counted by `{metric}_count`"))
         }
-        Shape::Gauge | Shape::Counted(_) | Shape::Age(_) if histogram || summary => {
+        (Shape::Gauge | Shape::Counted(_) | Shape::Age(_), true) => {
             (kept_as, "a signal over it says `quantile` and `of`, or `mean`".to_owned())
         }
-        Shape::Summary(_) if histogram => (kept_as, "give the signal a `window`".to_owned()),
-        Shape::Histogram(_) | Shape::Summary(_) if summary => {
+        (Shape::Summary(_), _) if histogram => (kept_as, "give the signal a `window`".to_owned()),
+        (Shape::Histogram(_) | Shape::Summary(_), _) if summary => {
             let hint = "give the service's library quantiles to keep, or use `mean`".to_owned();
             ("summary without quantiles", hint)
         }
-        Shape::Mean if has(metric) => {
+        (Shape::Mean, _) if has(metric) => {
             let kind = pages.iter().find_map(|page| page.kinds.get(metric));
             let what = kind.map_or("single value", String::as_str);
             (what, "`mean` needs a histogram or summary".to_owned())
         }
-        Shape::Counter
-        | Shape::Gauge
-        | Shape::Counted(_)
-        | Shape::Age(_)
-        | Shape::Histogram(_)
-        | Shape::Summary(_)
-        | Shape::Mean => return None,
+        _ => return None,
     };
     let (kind, text) = (ProblemKind::OtherKind, format!("`{metric}` is a {what}"));
     Some(SelectorProblem { kind, text, hint: Some(hint), candidates: Vec::new() })

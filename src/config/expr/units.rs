@@ -62,11 +62,7 @@ impl Quantity {
             (Arith::Div, Known(left), Known(right)) if left == right => {
                 Self { dimension: Known(Unit::Ratio), literal: self.literal.or(by.literal) }
             }
-            (
-                Arith::Add | Arith::Sub | Arith::Mul | Arith::Div,
-                Plain | Unknown | Known(_),
-                Unknown | Known(_),
-            ) => Self { dimension: Unknown, literal: None },
+            _ => Self { dimension: Unknown, literal: None },
         }
     }
 }

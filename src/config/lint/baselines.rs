@@ -38,7 +38,7 @@ impl Scale {
         match (self, other) {
             (Self::Zero, one) | (one, Self::Zero) => one,
             (Self::Power(a), Self::Power(b)) if a == b => self,
-            (Self::Power(_) | Self::Mixed, Self::Power(_) | Self::Mixed) => Self::Mixed,
+            _ => Self::Mixed,
         }
     }
 
@@ -46,9 +46,7 @@ impl Scale {
         match (self, other) {
             (Self::Zero, _) | (_, Self::Zero) => Self::Zero,
             (Self::Power(a), Self::Power(b)) => Self::Power(a.saturating_add(b)),
-            (Self::Mixed, Self::Power(_) | Self::Mixed) | (Self::Power(_), Self::Mixed) => {
-                Self::Mixed
-            }
+            _ => Self::Mixed,
         }
     }
 
@@ -76,13 +74,9 @@ pub(crate) struct Floors<'p> {
     scales: Vec<SignalScale>,
 }
 
-/// A comparison that shrinks with the past.
-struct PastComparison {
-    past: SignalIx,
-    op: Compare,
-    /// Whether the past stands on the left side.
-    is_left: bool,
-}
+/// A comparison that shrinks with the past: what of the past it reads, and whether it holds where
+/// something is larger than that.
+type PastComparison = (SignalIx, bool);
 
 impl<'p> Floors<'p> {
     /// Looks at each signal once.
@@ -143,31 +137,26 @@ impl<'p> Floors<'p> {
             self.add(&given.cond, &mut floors);
         }
         let Some(bare) = self.bare(&rule.when.cond, &floors) else { return };
-        let past = self.plan.signal(bare.past);
+        let past = self.plan.signal(bare.0);
         let message =
             format!("rule `{}` compares with `{}` and has no floor", table.name, past.name);
         let help = format!(
             "where `{}` is next to nothing, so is what it is compared with; add a floor, as in \
              \"&& {}\"",
             past.name,
-            self.advice(&bare)
+            self.advice(bare)
         );
         table.lint("when", message, help);
     }
 
-    fn advice(&self, bare: &PastComparison) -> String {
-        let past = self.plan.signal(bare.past);
-        let base = self.plan.signal(self.scales[bare.past.0].base);
+    fn advice(&self, (past, rises): PastComparison) -> String {
+        let base = self.plan.signal(self.scales[past.0].base);
+        let past = self.plan.signal(past);
         let step = match base.unit {
             Some(Unit::Seconds) => "50ms",
             Some(Unit::Ratio) => "1%",
             Some(Unit::Bytes) => "10MiB",
             Some(Unit::PerSecond | Unit::Count) | None => "10",
-        };
-        let rises = match bare.op {
-            Compare::Greater | Compare::GreaterOrEqual => !bare.is_left,
-            Compare::Less | Compare::LessOrEqual => bare.is_left,
-            Compare::Equal | Compare::NotEqual => false,
         };
         match rises {
             true => format!("{} > {} + {step}", base.name, past.name),
@@ -182,11 +171,12 @@ impl<'p> Floors<'p> {
                 let is_left = self.past(left).is_some();
                 let past = self.past(left).or_else(|| self.past(right))?;
                 let floored = self.named(cond).iter().any(|base| floors.contains(base));
-                (self.shrinks(left, right) && !floored).then_some(PastComparison {
-                    past,
-                    op: *op,
-                    is_left,
-                })
+                let rises = match op {
+                    Compare::Greater | Compare::GreaterOrEqual => !is_left,
+                    Compare::Less | Compare::LessOrEqual => is_left,
+                    Compare::Equal | Compare::NotEqual => false,
+                };
+                (self.shrinks(left, right) && !floored).then_some((past, rises))
             }
             Cond::And(left, right) => {
                 let mut floors = floors.clone();

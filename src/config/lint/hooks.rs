@@ -72,7 +72,7 @@ fn risk_of(step: &Step, earlier: &[Step], later: &[Step]) -> Option<RiskyCommand
         let found = risky(command)?;
         let moved = found.risk == Risk::HasAGap
             && (is_moved(command, &commands[at + 1..])
-                || later.iter().any(|step| moves_in(command, step)));
+                || later.iter().any(|step| is_moved(command, &self::commands(&self::words(step)))));
         (!moved).then_some(found)
     });
     found.or_else(|| moves_into(&commands, earlier))
@@ -87,28 +87,21 @@ fn words(step: &Step) -> Vec<String> {
 /// Whether a link is moved to its place by a later command: nobody uses it before.
 fn is_moved(link: &[&str], later: &[Vec<&str>]) -> bool {
     let Some(link) = link.last() else { return false };
-    later.iter().any(|command| mv(command).is_some_and(|mv| mv.whole && mv.names.contains(link)))
+    later
+        .iter()
+        .any(|command| mv(command).is_some_and(|(whole, names)| whole && names.contains(link)))
 }
 
-fn moves_in(link: &[&str], step: &Step) -> bool {
-    is_moved(link, &commands(&words(step)))
-}
-
-/// `mv` and what it moves.
-struct Mv<'w> {
-    /// With `-T`: the target is never taken for a directory to move into.
-    whole: bool,
-    names: Vec<&'w str>,
-}
-
-fn mv<'w>(command: &[&'w str]) -> Option<Mv<'w>> {
+/// Of an `mv`: whether the target is never taken for a directory to move into, with `-T`, and what
+/// it moves.
+fn mv<'w>(command: &[&'w str]) -> Option<(bool, Vec<&'w str>)> {
     let at = command.iter().position(|word| program(word) == Some("mv"))?;
     let (flags, names): (Vec<&str>, Vec<&str>) =
         command[at + 1..].iter().partition(|word| word.starts_with('-'));
     let is_whole = |flag: &&str| {
         *flag == "--no-target-directory" || (!flag.starts_with("--") && flag.contains('T'))
     };
-    Some(Mv { whole: flags.iter().any(is_whole), names })
+    Some((flags.iter().any(is_whole), names))
 }
 
 /// A link that was made a moment ago and is moved over a link to a directory without `-T`: it ends
@@ -117,11 +110,11 @@ fn moves_into(commands_here: &[Vec<&str>], earlier: &[Step]) -> Option<RiskyComm
     let earlier: Vec<Vec<String>> = earlier.iter().map(words).collect();
     let before: Vec<Vec<&str>> = earlier.iter().flat_map(|argv| commands(argv)).collect();
     commands_here.iter().enumerate().find_map(|(at, command)| {
-        let mv = mv(command).filter(|mv| !mv.whole)?;
+        let (_, names) = mv(command).filter(|(whole, _)| !whole)?;
         let mut made = before.iter().chain(&commands_here[..at]);
         let is_link = made.any(|made| {
             let links = made.iter().any(|word| program(word) == Some("ln"));
-            links && made.last() == mv.names.first()
+            links && made.last() == names.first()
         });
         is_link.then_some(pattern("mv", Risk::GoesInto, "write `mv -T`"))
     })
