@@ -5,14 +5,6 @@
 use super::text::COLUMNS;
 use crate::toml_text::{Table, UniqueNames, comment};
 
-/// Whether a section counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Active {
-    Yes,
-    /// It is there to be read, and to be switched on by a person.
-    No,
-}
-
 /// `[signal.NAME]`.
 pub(super) fn signal_table(name: &str, description: &str) -> Table {
     Table::new(format!("signal.{name}")).text("description", description)
@@ -29,18 +21,19 @@ pub(super) struct ConfigSection {
     /// Paragraphs.
     pub(super) prose: Vec<String>,
     pub(super) tables: Vec<Table>,
-    pub(super) active: Active,
+    /// Whether it counts; else it is there to be read, and to be switched on by a person.
+    pub(super) active: bool,
 }
 
 impl ConfigSection {
     /// A section that counts.
     pub(super) fn new(prose: impl Into<String>, tables: Vec<Table>) -> Self {
-        Self { prose: vec![prose.into()], tables, active: Active::Yes }
+        Self { prose: vec![prose.into()], tables, active: true }
     }
 
-    /// The section, if it counts only as `active` says.
-    pub(super) fn switched(self, active: Active) -> Self {
-        Self { active, ..self }
+    /// The section, switched off.
+    pub(super) fn off(self) -> Self {
+        Self { active: false, ..self }
     }
 }
 
@@ -63,7 +56,7 @@ impl ConfigWriter {
         let prose: Vec<_> = section.prose.iter().map(|text| comment(text, COLUMNS)).collect();
         self.out += &format!("\n{}", prose.join("#\n"));
         let tables: Vec<_> = section.tables.iter().map(Table::to_string).collect();
-        let mark = if section.active == Active::Yes { "" } else { "#" };
+        let mark = if section.active { "" } else { "#" };
         for line in tables.join("\n").lines() {
             self.out += &format!("{mark}{line}\n");
         }
@@ -93,7 +86,7 @@ mod tests {
         let mut writer = ConfigWriter::default();
         let name = writer.signal("a");
         let tables = vec![signal_table(&name, "it's \"y\"").raw("value", "1")];
-        writer.section(&ConfigSection::new("why", tables).switched(Active::No));
+        writer.section(&ConfigSection::new("why", tables).off());
         let expected =
             "\n# why\n#[signal.a]\n#description = \"it's \\\"y\\\"\"\n#value       = 1\n";
         assert_eq!((writer.signal("a").as_str(), writer.rule("a").as_str()), ("a_2", "a"));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::config_writer::{Active, ConfigSection, ConfigWriter, rule_table, signal_table};
+use super::config_writer::{ConfigSection, ConfigWriter, rule_table, signal_table};
 use super::conventions::{CountedBy, LATENCY, LIBRARIES, REACHED, REQUESTS, fits};
 use super::family::{MetricFamily, PageFamilies};
 use super::gauges::{self, ProcessOwner};
@@ -139,7 +139,7 @@ fn hook(limit: Option<f64>) -> String {
     let table = Table::new("hook.rollback")
         .raw("steps", steps)
         .raw("cure", format!("{{ when = {}, for = \"10s\", within = \"2m\" }}", string(&cure)));
-    writer.section(&ConfigSection::new(prose, vec![table]).switched(Active::No));
+    writer.section(&ConfigSection::new(prose, vec![table]).off());
     writer.out
 }
 

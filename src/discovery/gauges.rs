@@ -1,7 +1,7 @@
 //! What runs full, waits or grows. These say that a service suffers, not that the release is to
 //! blame: their rules are warnings, which tell people and never roll back.
 
-use super::config_writer::{Active, ConfigSection, ConfigWriter, rule_table, signal_table};
+use super::config_writer::{ConfigSection, ConfigWriter, rule_table, signal_table};
 use super::conventions::{LEVELS, LevelConvention, LevelUnit, NO_LEVEL, POOLS, Pool, fits, is_end};
 use super::family::{FamilyKind, MetricFamily, PageFamilies};
 use super::recognized::is_own;
@@ -98,7 +98,7 @@ fn section(quiet: bool, prose: String, tables: Vec<Table>) -> ConfigSection {
         return ConfigSection::new(prose, tables);
     }
     let off = " It is switched off: as things are, its rule would hold already.";
-    ConfigSection::new(prose + off, tables).switched(Active::No)
+    ConfigSection::new(prose + off, tables).off()
 }
 
 fn sentence(text: &str) -> String {
@@ -310,5 +310,5 @@ fn cpu(families: &PageFamilies, writer: &mut ConfigWriter) -> Option<ConfigSecti
             .text("window", "1m"),
         warning(&writer.rule("cpu-high"), "more than 2 processors in use", &format!("{name} > 2")),
     ];
-    Some(ConfigSection::new(prose, tables).switched(Active::No))
+    Some(ConfigSection::new(prose, tables).off())
 }

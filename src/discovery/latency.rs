@@ -1,7 +1,7 @@
 //! How long requests take: a limit that the page's own buckets can tell apart, and that is not
 //! exceeded as it is.
 
-use super::config_writer::{Active, ConfigSection, ConfigWriter, rule_table, signal_table};
+use super::config_writer::{ConfigSection, ConfigWriter, rule_table, signal_table};
 use super::conventions::{CountedBy, IN_MILLISECONDS, LATENCY};
 use super::family::{FamilyKind, PageFamilies};
 use super::recognized::{Recognized, recognized};
@@ -61,8 +61,7 @@ pub(super) fn write(
     let prose = std::iter::once(best.what(way)).chain(best.limits(way)).collect();
     let (floor, mut tables) = best.floor(way, traffic, writer);
     tables.extend(best.tables(way, floor, writer));
-    let active = if way == Way::Blunt { Active::No } else { Active::Yes };
-    writer.section(&ConfigSection { prose, tables, active });
+    writer.section(&ConfigSection { prose, tables, active: way != Way::Blunt });
     let others = timed.iter().skip(1).take(MAX_NAMED);
     let others = quoted_names(others.map(|other| other.family.name.as_str()));
     if !others.is_empty() {

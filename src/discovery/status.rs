@@ -107,11 +107,9 @@ impl Language {
             GrpcNumber => ("=~", GRPC_NUMBERS),
         };
         let matcher = MatcherText::new(label, op, value);
-        let failed = |value: &str| match self {
-            Code => is_code(value) && value.starts_with('5'),
-            Class | Digit | Outcome | GrpcName | GrpcUpper | GrpcNumber => {
-                of(value, &matcher.value)
-            }
+        let failed = |value: &str| match self == Code {
+            true => is_code(value) && value.starts_with('5'),
+            false => of(value, &matcher.value),
         };
         // nginx-vts counts every request once more under `total`.
         let sum = "total";

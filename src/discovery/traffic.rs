@@ -1,6 +1,6 @@
 //! Requests, and how many of them failed.
 
-use super::config_writer::{Active, ConfigSection, ConfigWriter, rule_table, signal_table};
+use super::config_writer::{ConfigSection, ConfigWriter, rule_table, signal_table};
 use super::conventions::{Convention, CountedBy, REQUESTS, is_end};
 use super::family::{FamilyKind, MetricFamily, PageFamilies};
 use super::recognized::{Recognized, recognized};
@@ -121,7 +121,7 @@ fn errors(best: &Candidate<'_>, failing: &Failing, window: &str, writer: &mut Co
     tables.push(failed(&rule, &names, (spike, "the"), ("30s", "30 seconds")));
     let rule = writer.rule("error-rate");
     tables.push(failed(&rule, &names, (limit, "the"), ("2m", "2 minutes")));
-    writer.section(&ConfigSection { prose, tables, active: Active::Yes });
+    writer.section(&ConfigSection { prose, tables, active: true });
 }
 
 /// The rule on the share of failures.
@@ -210,7 +210,7 @@ fn alternative(
     let (names, mut tables) = signals(other, failing, window, writer);
     let limit = (limit(failing.share), "these");
     tables.push(failed(&writer.rule("error-rate"), &names, limit, ("2m", "2 minutes")));
-    writer.section(&ConfigSection::new(prose, tables).switched(Active::No));
+    writer.section(&ConfigSection::new(prose, tables).off());
 }
 
 #[cfg(test)]
