@@ -26,10 +26,8 @@ pub(crate) fn compare(expect: &Expectation, observed: &TestView<'_>) -> Vec<Aspe
 /// undone.
 pub(crate) fn is_final(expect: &Expectation) -> bool {
     expect.facts.iter().any(|wanted| match wanted {
-        ExpectedFact::Word(_, ShownWord::State, state) => {
-            *state == RuleStanding::Firing.to_string()
-        }
-        ExpectedFact::Word(_, ShownWord::Decision, decision) => decision != Acted::Nothing.name(),
+        ExpectedFact::Word(ShownWord::State, state) => *state == RuleStanding::Firing.to_string(),
+        ExpectedFact::Word(ShownWord::Decision, decision) => decision != Acted::Nothing.name(),
         ExpectedFact::Passed(_) => true,
         ExpectedFact::Word(..) | ExpectedFact::Signal(..) => false,
     })
@@ -43,7 +41,7 @@ pub(crate) fn rule<'s>(snapshot: &'s Snapshot, name: &RuleName) -> Option<&'s Ru
 fn aspect(wanted: &ExpectedFact, name: Option<&RuleName>, observed: &TestView<'_>) -> Aspect {
     let TestView { snapshot, decisions } = observed;
     match wanted {
-        ExpectedFact::Word(key, what, expected) => {
+        ExpectedFact::Word(what, expected) => {
             let rule = name.and_then(|name| rule(snapshot, name));
             let got = match what {
                 ShownWord::State => rule.map(|rule| rule.evidence.state.to_string()),
@@ -57,7 +55,7 @@ fn aspect(wanted: &ExpectedFact, name: Option<&RuleName>, observed: &TestView<'_
                     deployment.and_then(|deployment| Some(deployment.stage.as_ref()?.to_string()))
                 }
             };
-            let (what, got) = ((*key).to_owned(), got.unwrap_or_else(|| "none".to_owned()));
+            let (what, got) = (what.to_string(), got.unwrap_or_else(|| "none".to_owned()));
             Aspect { what, met: *expected == got, expected: expected.clone(), got }
         }
         ExpectedFact::Passed(stage) => passed(stage, observed),

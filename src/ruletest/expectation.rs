@@ -17,17 +17,6 @@ use crate::config::syntax::{Diagnostic, FromToml, TomlEntry, TomlTable, TomlValu
 /// absolutely where that is below 1: what sums of many numbers lose.
 const DEFAULT_TOLERANCE: f64 = 1e-6;
 
-/// What is seen in one word, by its key.
-const WORDS: [(&str, ShownWord); 7] = [
-    ("state", ShownWord::State),
-    ("verdict", ShownWord::Verdict),
-    ("reason", ShownWord::Reason),
-    ("decision", ShownWord::Decision),
-    ("refusal", ShownWord::Refusal),
-    ("colour", ShownWord::Colour),
-    ("stage", ShownWord::Stage),
-];
-
 /// What an expectation may refer to.
 pub(crate) struct TestScope<'p> {
     pub(crate) plan: &'p Plan,
@@ -130,8 +119,8 @@ fn facts(table: &TomlTable<'_>, plan: &Plan) -> Option<Vec<ExpectedFact>> {
         }
         ShownWord::Refusal | ShownWord::Colour => value.word().map(str::to_owned),
     };
-    let words = WORDS.map(|(key, what)| {
-        table.opt(key, |value| Some(ExpectedFact::Word(key, what, read(value, what)?)))
+    let words = ShownWord::ALL.map(|(key, what)| {
+        table.opt(key, |value| Some(ExpectedFact::Word(what, read(value, what)?)))
     });
     let passed = table.opt("passed", |value| stage_of(value, plan).map(ExpectedFact::Passed));
     let tolerance = table.opt("tolerance", tolerance);

@@ -21,7 +21,7 @@ use crate::model::index::HookIx;
 use crate::model::name::{HookName, StageName, TargetName};
 use crate::model::plan::Plan;
 use crate::model::step::{Action, Via};
-use crate::model::target::{HttpPage, Scheme, ScrapeUrl, Target, TargetKind};
+use crate::model::target::Target;
 use crate::model::time::{format_duration, parse_duration};
 
 use super::expectation::{TestScope, expectation, stage as stage_named};
@@ -32,6 +32,7 @@ use crate::config::syntax::declaration::declaration;
 use crate::config::syntax::source::{body, parse, without_bom};
 use crate::config::syntax::{Diagnostics, ReadContext, SourceFile, TomlTable, TomlValue, all};
 use crate::config::tables::main_file::Pattern;
+use crate::config::tables::target::target_at;
 
 /// The most samples that one test may play: a day of one scrape a second with 200 series, which
 /// takes some seconds.
@@ -216,24 +217,14 @@ fn plan(
     for each in series.iter().filter(|_| basis.targets.is_empty()) {
         let name = each.target.as_ref().map_or(&default, |(name, _)| name).clone();
         if plan.targets.iter().all(|target| target.name != name) {
-            plan.targets.push(answering(name, interval.unwrap_or(DEFAULT_INTERVAL)));
+            let interval = interval.unwrap_or(DEFAULT_INTERVAL);
+            // Nobody ever asks it.
+            let target = target_at(name, "http://127.0.0.1/metrics");
+            let target = target.expect("a constant that is a URL");
+            plan.targets.push(Target { interval, timeout: interval * 4 / 5, ..target });
         }
     }
     plan
-}
-
-/// A target that nobody ever asks.
-fn answering(name: TargetName, interval: Duration) -> Target {
-    let (host, path) = ("127.0.0.1".to_owned(), "/metrics".to_owned());
-    let url = ScrapeUrl { scheme: Scheme::Http, host, port: 80, path };
-    Target {
-        name,
-        kind: TargetKind::Page(HttpPage::new(url)),
-        interval,
-        sharpen: None,
-        timeout: interval * 4 / 5,
-        labels: Vec::new(),
-    }
 }
 
 /// When the last value is scraped.

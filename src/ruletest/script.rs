@@ -10,6 +10,7 @@ use crate::model::entry::SignalEvidence;
 use crate::model::name::{RuleName, StageName};
 use crate::model::plan::Plan;
 use crate::model::time::format_duration;
+use crate::model::words::words;
 
 use super::notation::Points;
 
@@ -68,31 +69,32 @@ pub enum When {
 /// One thing that is wanted.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ExpectedFact {
-    /// What is seen in one word; the key under which it was written.
-    Word(&'static str, ShownWord, String),
+    /// What is seen in one word.
+    Word(ShownWord, String),
     /// A signal's reading, and how far it may be off.
     Signal(SignalEvidence, f64),
     /// A stage that has passed.
     Passed(StageName),
 }
 
-/// What the core shows in one word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ShownWord {
-    /// The rule's state.
-    State,
-    /// The rule's verdict.
-    Verdict,
-    /// Why the rule has no verdict.
-    Reason,
-    /// What was decided so far, because of the rule if one is named.
-    Decision,
-    /// Why nothing would be done if the rule fired now; `none`: it would roll back.
-    Refusal,
-    /// The deployment's colour.
-    Colour,
-    /// The stage that the deployment is in.
-    Stage,
+words! {
+    /// What the core shows in one word, by the key under which it is expected.
+    pub enum ShownWord {
+        /// The rule's state.
+        State = "state",
+        /// The rule's verdict.
+        Verdict = "verdict",
+        /// Why the rule has no verdict.
+        Reason = "reason",
+        /// What was decided so far, because of the rule if one is named.
+        Decision = "decision",
+        /// Why nothing would be done if the rule fired now; `none`: it would roll back.
+        Refusal = "refusal",
+        /// The deployment's colour.
+        Colour = "colour",
+        /// The stage that the deployment is in.
+        Stage = "stage",
+    }
 }
 
 impl fmt::Display for When {
