@@ -4,7 +4,7 @@
 //! one.
 
 use super::algebra::{and, compared, constant, linear, only_signal, substituted, upwards};
-use super::converter::{Converter, Stands, ValueLabels};
+use super::converter::{Converter, ValueLabels};
 use super::promql::{Binary, Expr, ExprKind, Op};
 use super::signal::ImportedKind;
 use super::spot::Spot;
@@ -15,20 +15,21 @@ use crate::model::signal::Aggregation;
 pub(super) type Judged = (Cond, ValueLabels);
 
 impl Converter {
-    /// A condition, which is the whole one of an alert where it stands alone.
-    pub(super) fn condition(&mut self, expr: &Expr, stands: Stands) -> Option<Judged> {
+    /// A condition, which is the whole one of an alert where it stands alone, and else one of
+    /// several that must hold for one series.
+    pub(super) fn condition(&mut self, expr: &Expr, alone: bool) -> Option<Judged> {
         if let Some(("absent", args)) = expr.call() {
             return self.absent(args, expr.spot);
         }
         let ExprKind::Binary(binary) = &expr.kind else { return self.without_limit(expr) };
         match binary.op {
-            Op::And => self.joined(binary, Stands::Joined),
-            Op::Or => self.joined(binary, stands),
+            Op::And => self.joined(binary, false),
+            Op::Or => self.joined(binary, alone),
             Op::Unless => {
                 let why = "`unless` holds where the other side is unknown";
                 self.flaw(expr.spot, why, "join the opposite comparison with `and`")
             }
-            Op::Compare(op) => self.compare(binary, op, stands),
+            Op::Compare(op) => self.compare(binary, op, alone),
             Op::Arith(_) | Op::Mod | Op::Atan2 | Op::Pow => self.without_limit(expr),
         }
     }
@@ -49,10 +50,10 @@ impl Converter {
         self.flaw(expr.spot, why, "compare it with a limit, as in `> 0`")
     }
 
-    fn joined(&mut self, binary: &Binary, stands: Stands) -> Option<Judged> {
+    fn joined(&mut self, binary: &Binary, alone: bool) -> Option<Judged> {
         self.unmodified(binary)?;
-        let left = self.condition(&binary.left, stands);
-        let right = self.condition(&binary.right, stands);
+        let left = self.condition(&binary.left, alone);
+        let right = self.condition(&binary.right, alone);
         let ((left, a), (right, b)) = (left?, right?);
         if binary.op == Op::And {
             return Some((and(left, right), self.agree(binary.spot, a, b)?));
@@ -63,7 +64,7 @@ impl Converter {
         Some((Cond::Or(Box::new(left), Box::new(right)), labels))
     }
 
-    fn compare(&mut self, binary: &Binary, op: Compare, stands: Stands) -> Option<Judged> {
+    fn compare(&mut self, binary: &Binary, op: Compare, alone: bool) -> Option<Judged> {
         self.unmodified(binary)?;
         let known = self.singles.len();
         let (left, right) = self.both(&binary.left, &binary.right)?;
@@ -78,7 +79,7 @@ impl Converter {
             Some(_) => (right, op.turned(), left),
             None => (left, op, right),
         };
-        let limit = constant(&right).filter(|_| stands == Stands::Alone);
+        let limit = constant(&right).filter(|_| alone);
         if let (ValueLabels::Every, Some(limit)) = (&labels, limit) {
             if let Some(cond) = self.any_series(&left, op, limit, &right) {
                 self.extremes = true;

@@ -58,13 +58,6 @@ pub(super) enum ValueLabels {
     Any,
 }
 
-/// Whether a comparison is the whole condition or one of several that must hold for one series.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stands {
-    Alone,
-    Joined,
-}
-
 /// A number and what tells its values apart.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Number {
@@ -97,7 +90,7 @@ pub(super) fn convert(
     options: &Options,
 ) -> Result<(Cond, Option<Cond>, Converter), Vec<Flaw>> {
     let mut converter = Converter { options: options.clone(), ..Converter::default() };
-    let when = converter.condition(expr, Stands::Alone).filter(|_| converter.flaws.is_empty());
+    let when = converter.condition(expr, true).filter(|_| converter.flaws.is_empty());
     let Some((when, _)) = when else { return Err(converter.flaws) };
     let given = converter.given(&when, expr.spot);
     if converter.flaws.is_empty() { Ok((when, given, converter)) } else { Err(converter.flaws) }

@@ -5,7 +5,7 @@
 use super::algebra::{and, compared, constant, linear, only_signal, signals_of, upwards};
 use super::converter::Converter;
 use super::promql::SeriesSelector;
-use super::signal::{Buckets, ImportedKind, ImportedSignal};
+use super::signal::{ImportedKind, ImportedSignal};
 use super::spot::Spot;
 use crate::model::condition::{Compare, Cond, Num};
 use crate::model::signal::Aggregation;
@@ -80,8 +80,8 @@ impl Converter {
             };
             return self.at_least(to.clone(), least, &signal);
         }
-        let ImportedKind::Quantile { q, buckets } = signal.kind else { return None };
-        if buckets == Buckets::Classic && q < 1.0 {
+        let ImportedKind::Quantile { q, native } = signal.kind else { return None };
+        if !native && q < 1.0 {
             return self.at_least(signal.count(), (1.0 / (1.0 - q) - 1e-9).ceil(), &signal);
         }
         self.note("no evidence floor: add `given`");

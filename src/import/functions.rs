@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::algebra::arith;
 use super::converter::{Converter, Number};
 use super::promql::{Expr, ExprKind, SeriesSelector};
-use super::signal::{Buckets, ImportedKind, OverTime, across_text};
+use super::signal::{ImportedKind, OverTime};
 use super::spot::Spot;
 use crate::model::condition::{Arith, Extreme, Num};
 use crate::model::signal::{AgeOf, Aggregation};
@@ -127,7 +127,7 @@ impl Converter {
         let (selector, window) = self.ranged(of, name)?;
         let (across, by) = group.unzip();
         if let Some(across) = across.filter(|across| !over.commutes(*across)) {
-            let (across, over) = (across_text(across), over.text());
+            let (across, over) = (across.word(), over.word());
             let why = format!("`{across}` over series of `{over}` over time is not what is judged");
             let instead = "series are put together first, then the sum, mean or extreme over time";
             return self.flaw(call.spot, why, instead);
@@ -170,9 +170,8 @@ impl Converter {
                 return self.flaw(of.spot, why, "write `sum by (le, …)`");
             }
         }
-        let buckets = if base.is_some() { Buckets::Classic } else { Buckets::Native };
         let of = selector.named(base.unwrap_or(&selector.metric));
-        let kind = ImportedKind::Quantile { q, buckets };
+        let kind = ImportedKind::Quantile { q, native: base.is_none() };
         self.reading(ranged.spot, &of, by.as_deref(), kind, Some(window))
     }
 

@@ -1,7 +1,8 @@
 //! Names for what had none or had other ones: rules after their alerts, signals after what they
 //! measure. The same input gives the same names.
 
-use super::signal::{ImportedKind, ImportedSignal, OverTime, across_text};
+use super::signal::{ImportedKind, ImportedSignal, OverTime};
+use crate::model::signal::Aggregation;
 use crate::model::time::format_duration;
 
 /// How long a name may become before a number is put behind it.
@@ -80,7 +81,7 @@ fn described(signal: &ImportedSignal) -> String {
         }
         ImportedKind::Mean => format!("{}_mean", subject(of)),
         ImportedKind::Gauge { across, over } => {
-            let words = [across.map(across_text), over.map(OverTime::text)];
+            let words = [across.map(Aggregation::word), over.map(OverTime::word)];
             let mut words: Vec<&str> = words.into_iter().flatten().collect();
             words.dedup();
             std::iter::once(metric(of)).chain(words).collect::<Vec<_>>().join("_")

@@ -11,15 +11,6 @@ use crate::model::signal::{AgeOf, Aggregation};
 use crate::model::time::format_duration;
 use crate::toml_text::{Table, string};
 
-/// How several series become one number, as it is written.
-const ACROSS: [(&str, Aggregation); 5] = [
-    ("sum", Aggregation::Sum),
-    ("avg", Aggregation::Avg),
-    ("min", Aggregation::Min),
-    ("max", Aggregation::Max),
-    ("count", Aggregation::Count),
-];
-
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct ImportedSignal {
     pub(super) kind: ImportedKind,
@@ -43,7 +34,8 @@ pub(super) enum ImportedKind {
     },
     Quantile {
         q: f64,
-        buckets: Buckets,
+        /// Whether the histogram keeps its buckets in itself, and not in series.
+        native: bool,
     },
     Mean,
     Gauge {
@@ -58,45 +50,27 @@ pub(super) enum ImportedKind {
     Up,
 }
 
-/// How a histogram keeps its buckets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Buckets {
-    Classic,
-    Native,
-}
-
 /// How an aggregation of PromQL puts series together, where it has a counterpart: by the same name.
 pub(super) fn across_named(name: &str) -> Option<Aggregation> {
-    ACROSS.iter().find(|(known, _)| *known == name).map(|(_, across)| *across)
+    Aggregation::ALL.iter().find(|(known, _)| *known == name).map(|(_, across)| *across)
 }
 
-pub(super) fn across_text(across: Aggregation) -> &'static str {
-    let found = ACROSS.iter().find(|(_, known)| *known == across);
-    found.expect("every way is in the table").0
-}
-
-/// The function of PromQL, our word for it, and what it computes.
-const OVER_TIME: [(&str, &str, OverTime); 7] = [
-    ("avg_over_time", "avg", OverTime::Avg),
-    ("min_over_time", "min", OverTime::Min),
-    ("max_over_time", "max", OverTime::Max),
-    ("stddev_over_time", "stddev", OverTime::Stddev),
+/// The function of PromQL, and what it computes.
+const OVER_TIME: [(&str, OverTime); 7] = [
+    ("avg_over_time", OverTime::Avg),
+    ("min_over_time", OverTime::Min),
+    ("max_over_time", OverTime::Max),
+    ("stddev_over_time", OverTime::Stddev),
     // Of all quantiles only the median.
-    ("quantile_over_time", "median", OverTime::Median),
-    ("delta", "delta", OverTime::Delta),
-    ("deriv", "slope", OverTime::Slope),
+    ("quantile_over_time", OverTime::Median),
+    ("delta", OverTime::Delta),
+    ("deriv", OverTime::Slope),
 ];
 
 impl OverTime {
     /// What a function of PromQL computes, where it has a counterpart.
     pub(super) fn named(function: &str) -> Option<Self> {
-        let found = OVER_TIME.iter().find(|(known, _, _)| *known == function);
-        found.map(|(_, _, over)| *over)
-    }
-
-    pub(super) fn text(self) -> &'static str {
-        let found = OVER_TIME.iter().find(|(_, _, known)| *known == self);
-        found.expect("the newest sample alone is never imported").1
+        OVER_TIME.iter().find(|(known, _)| *known == function).map(|(_, over)| *over)
     }
 
     /// Whether it makes no difference if series are put together before or after. Here they are
@@ -119,7 +93,7 @@ impl ImportedSignal {
         match &self.kind {
             ImportedKind::Rate | ImportedKind::Increase | ImportedKind::Age(_) => vec![of()],
             ImportedKind::Ratio { to } => vec![of(), to.clone()],
-            ImportedKind::Quantile { buckets: Buckets::Native, .. } => vec![of()],
+            ImportedKind::Quantile { native: true, .. } => vec![of()],
             ImportedKind::Quantile { .. } | ImportedKind::Mean => vec![self.count()],
             ImportedKind::Gauge { .. } | ImportedKind::Count { .. } | ImportedKind::Up => {
                 Vec::new()
@@ -148,8 +122,8 @@ pub(super) fn signal_table(name: &str, signal: &ImportedSignal) -> Table {
         ImportedKind::Mean => table.text("mean", &of),
         ImportedKind::Gauge { across, over } => table
             .text("gauge", &of)
-            .optional("across", across.map(across_text))
-            .optional("over", over.map(|over| over.text())),
+            .optional("across", across.map(Aggregation::word))
+            .optional("over", over.map(OverTime::word)),
         ImportedKind::Count { value } => {
             table.text("count", &of).optional("value", value.as_deref())
         }

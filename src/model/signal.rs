@@ -100,42 +100,46 @@ pub enum Reduction {
     Age(AgeOf),
 }
 
-/// How several series become one number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Aggregation {
-    /// Their sum.
-    Sum,
-    /// Their mean.
-    Avg,
-    /// The smallest.
-    Min,
-    /// The largest.
-    Max,
-    /// How many there are.
-    Count,
+words! {
+    /// How several series become one number.
+    #[derive(serde::Deserialize)]
+    #[serde(rename_all = "lowercase")]
+    pub enum Aggregation {
+        /// Their sum.
+        Sum = "sum",
+        /// Their mean.
+        Avg = "avg",
+        /// The smallest.
+        Min = "min",
+        /// The largest.
+        Max = "max",
+        /// How many there are.
+        Count = "count",
+    }
 }
 
-/// How the samples of a gauge within a window become one number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum OverTime {
-    /// The newest sample; there is no window.
-    Last,
-    /// The mean of the samples, each counted once.
-    Avg,
-    /// The smallest sample.
-    Min,
-    /// The largest sample.
-    Max,
-    /// The median of the samples; of an even number the mean of the middle two.
-    Median,
-    /// The population standard deviation of the samples.
-    Stddev,
-    /// The last sample less the first.
-    Delta,
-    /// The slope of the least-squares line through the samples, in units a second.
-    Slope,
+words! {
+    /// How the samples of a gauge within a window become one number.
+    #[derive(serde::Deserialize)]
+    #[serde(rename_all = "lowercase")]
+    pub enum OverTime {
+        /// The newest sample; there is no window.
+        Last = "last",
+        /// The mean of the samples, each counted once.
+        Avg = "avg",
+        /// The smallest sample.
+        Min = "min",
+        /// The largest sample.
+        Max = "max",
+        /// The median of the samples; of an even number the mean of the middle two.
+        Median = "median",
+        /// The population standard deviation of the samples.
+        Stddev = "stddev",
+        /// The last sample less the first.
+        Delta = "delta",
+        /// The slope of the least-squares line through the samples, in units a second.
+        Slope = "slope",
+    }
 }
 
 /// A comparison with a number.
