@@ -136,7 +136,7 @@ fn compared<'a>(
     comparison: &Comparison,
     unit: &impl Fn(&SignalName) -> Option<Unit>,
 ) -> Option<Compared<'a>> {
-    let op = OPERATORS.into_iter().find(|known| known.to_string() == comparison.op)?;
+    let (_, op) = Compare::ALL.into_iter().find(|(known, _)| *known == comparison.op)?;
     let (left, right) = (comparison.left, comparison.right);
     Some(match (signal_of(rule, left), signal_of(rule, right)) {
         (None, Some(signal)) => Compared {
@@ -164,15 +164,6 @@ fn signal_of(rule: &RuleEvidence, value: Option<f64>) -> Option<&SignalName> {
     // Groups of one signal may read the same.
     candidates.all(|other| other.signal == first.signal).then_some(&first.signal)
 }
-
-const OPERATORS: [Compare; 6] = [
-    Compare::Less,
-    Compare::LessOrEqual,
-    Compare::Greater,
-    Compare::GreaterOrEqual,
-    Compare::Equal,
-    Compare::NotEqual,
-];
 
 impl Compared<'_> {
     /// `19.8% > 5%`, or `0.2%, not > 5%`; where both sides would read the same, with as many

@@ -3,6 +3,9 @@
 
 use std::path::Path;
 
+/// A part of a pattern.
+type Text = &'static str;
+
 /// A command that is known to be risky, and what is wrong with it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RiskyCommand {
@@ -18,11 +21,7 @@ pub(crate) struct RiskyCommand {
 }
 
 /// A command that is risky whatever its arguments are, and what to do instead.
-pub(crate) const fn pattern(
-    words: &'static str,
-    risk: Risk,
-    instead: &'static str,
-) -> RiskyCommand {
+pub(crate) const fn pattern(words: Text, risk: Risk, instead: Text) -> RiskyCommand {
     RiskyCommand { words, what: words, risk, instead, is_risky: |_, _| true }
 }
 

@@ -66,11 +66,10 @@ pub(crate) fn bake_is_long_enough(main: &TomlTable<'_>, plan: &Plan) {
 /// Where nobody says that a deployment begins, nobody says either that traffic is to be shifted.
 pub(crate) fn nothing_is_entered_unasked(main: &TomlTable<'_>, plan: &Plan) {
     let Some(first) = plan.stages.first().filter(|stage| stage.enter.is_some()) else { return };
-    let arm = match plan.deployment.arm {
-        Arm::Deploy => return,
-        Arm::Detect => "detect",
-        Arm::Always => "always",
-    };
+    let arm = plan.deployment.arm;
+    if arm == Arm::Deploy {
+        return;
+    }
     let message = format!("with `arm = \"{arm}\"` nobody asks to enter stage {}", first.name);
     let help = "write `arm = \"deploy\"`, or take `enter` out of the first stage";
     refuse_at_deployment(main, "arm", &message, help);

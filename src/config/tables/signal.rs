@@ -189,21 +189,15 @@ fn over(table: &TomlTable<'_>) -> Option<(OverTime, Duration)> {
 
 /// A comparison with a number: `> 0`, `<= 5%`, `== -1`.
 fn threshold(text: &str) -> Result<Threshold, Diagnostic> {
-    let ops = [
-        (">=", Compare::GreaterOrEqual),
-        ("<=", Compare::LessOrEqual),
-        ("==", Compare::Equal),
-        ("!=", Compare::NotEqual),
-        (">", Compare::Greater),
-        ("<", Compare::Less),
-    ];
     let wrong = || {
         Diagnostic::new(0..text.len(), "not a comparison with a number")
             .help("write one like \"> 0\" or \"== 1\"")
     };
     let trimmed = text.trim();
-    let found = ops.into_iter().find_map(|(word, op)| Some((op, trimmed.strip_prefix(word)?)));
-    let (op, rest) = found.ok_or_else(wrong)?;
+    let read = |(word, op)| Some((op, trimmed.strip_prefix(word)?));
+    let found = Compare::ALL.into_iter().filter_map(read);
+    // `>=` begins with `>`.
+    let (op, rest) = found.min_by_key(|(_, rest)| rest.len()).ok_or_else(wrong)?;
     let rest = rest.trim_start();
     let (sign, rest) = rest.strip_prefix('-').map_or((1.0, rest), |rest| (-1.0, rest));
     let (number, _) = literal(rest).map_err(|_| wrong())?;
