@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::config_writer::{ConfigSection, ConfigWriter, rule_table, signal_table};
-use super::conventions::{CountedBy, LATENCY, LIBRARIES, REACHED, REQUESTS, fits};
+use super::conventions::{LATENCY, LIBRARIES, REACHED, REQUESTS, fits};
 use super::family::{MetricFamily, PageFamilies};
-use super::gauges::{self, ProcessOwner};
+use super::gauges;
 use super::latency;
 use super::text::{COLUMNS, quoted_names, shown};
 use super::traffic::{self, Candidate};
@@ -150,8 +150,8 @@ fn alive(
     traffic: Option<&Candidate<'_>>,
     writer: &mut ConfigWriter,
 ) {
-    let proxy = traffic.is_some_and(|traffic| traffic.counted_by() == CountedBy::Proxy);
-    let own = gauges::process_owner(families) == ProcessOwner::Service && !proxy;
+    let proxy = traffic.is_some_and(Candidate::by_proxy);
+    let own = !gauges::is_of_exporter(families) && !proxy;
     let prose = if own {
         "A release that crashes has no page, and without a page nothing else here has a reading: \
          no data never rolls back by itself, this rule does. Where the way to the page breaks \
@@ -197,7 +197,7 @@ fn notes(families: &PageFamilies, writer: &mut ConfigWriter) {
              few requests and write this file anew."
         ));
     }
-    let own = gauges::process_owner(families) == ProcessOwner::Service;
+    let own = !gauges::is_of_exporter(families);
     if own && families.get("process_start_time_seconds").is_some() {
         writer.note(
             "`process_start_time_seconds` needs no rule: rollguard sees by it that the process \

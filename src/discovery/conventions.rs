@@ -15,30 +15,22 @@ pub(super) fn is_end(row: &str) -> bool {
     row.starts_with('_')
 }
 
-/// Who counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum CountedBy {
-    /// The service itself.
-    Service,
-    /// A proxy before it.
-    Proxy,
-}
-
 /// What counts or times requests.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Convention {
     pub(super) name: &'static str,
-    pub(super) counted_by: CountedBy,
+    /// Whether a proxy before the service counts, and not the service itself.
+    pub(super) by_proxy: bool,
     /// The label that tells services behind one proxy apart.
     pub(super) scope: Option<&'static str>,
 }
 
 const fn service(name: &'static str) -> Convention {
-    Convention { name, counted_by: CountedBy::Service, scope: None }
+    Convention { name, by_proxy: false, scope: None }
 }
 
 const fn proxy(name: &'static str, scope: &'static str) -> Convention {
-    Convention { name, counted_by: CountedBy::Proxy, scope: Some(scope) }
+    Convention { name, by_proxy: true, scope: Some(scope) }
 }
 
 /// Counters of requests, and histograms and summaries whose count is one; the best first. What a
@@ -72,7 +64,7 @@ pub(super) const REQUESTS: &[Convention] = &[
     proxy("envoy_cluster_upstream_rq_xx", "envoy_cluster_name"),
     proxy("nginx_vts_server_requests_total", "host"),
     proxy("nginx_ingress_controller_requests", "service"),
-    Convention { name: "nginx_http_requests_total", counted_by: CountedBy::Proxy, scope: None },
+    Convention { name: "nginx_http_requests_total", by_proxy: true, scope: None },
     proxy("traefik_service_requests_total", "service"),
     // Anything may be called so: only what says how it ended is taken.
     service(ANY_REQUESTS),

@@ -36,47 +36,38 @@ const HOST_TOTAL: &str = "node_memory_MemTotal_bytes";
 /// One series for each server and state of it, 1 where it is in that state.
 const SERVERS: &str = "haproxy_server_status";
 
-/// Whose process the process metrics are about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum ProcessOwner {
-    Service,
-    /// An exporter, which nobody deploys.
-    Exporter,
-}
-
-/// Whose process a page tells of.
-pub(super) fn process_owner(families: &PageFamilies) -> ProcessOwner {
-    let exporter = families.iter().any(|family| family.name.ends_with("exporter_build_info"));
-    if exporter { ProcessOwner::Exporter } else { ProcessOwner::Service }
+/// Whether the process metrics are about an exporter, which nobody deploys.
+pub(super) fn is_of_exporter(families: &PageFamilies) -> bool {
+    families.iter().any(|family| family.name.ends_with("exporter_build_info"))
 }
 
 /// Writes everything that runs full, waits or grows.
 pub(super) fn write(families: &PageFamilies, service: &str, writer: &mut ConfigWriter) {
-    let owner = process_owner(families);
+    let exporter = is_of_exporter(families);
     let mut sections: Vec<ConfigSection> = Vec::new();
     sections.extend(
-        pools(families, owner).map(|(pool, used, most)| one_pool(pool, used, most, writer)),
+        pools(families, exporter).map(|(pool, used, most)| one_pool(pool, used, most, writer)),
     );
     sections.extend(
-        levels(families, owner).map(|(level, family)| one_level(level, family, service, writer)),
+        levels(families, exporter).map(|(level, family)| one_level(level, family, service, writer)),
     );
     sections.extend(servers(families, service, writer));
     sections.extend(host_memory(families, writer));
-    if owner == ProcessOwner::Service {
+    if !exporter {
         sections.extend(memory(families, writer));
         sections.extend(cpu(families, writer));
     }
     writer.note(if sections.is_empty() { NOTHING } else { WARNINGS });
     sections.iter().for_each(|section| writer.section(section));
-    if owner == ProcessOwner::Exporter {
+    if exporter {
         writer.note("`process_*` and the runtime's metrics are the exporter's own and not used.");
     }
 }
 
 /// Whether it is a gauge that tells of the service.
-fn is_useful(family: &MetricFamily, owner: ProcessOwner) -> bool {
+fn is_useful(family: &MetricFamily, exporter: bool) -> bool {
     let gauge = matches!(family.kind, FamilyKind::Gauge | FamilyKind::Unknown);
-    let foreign = owner == ProcessOwner::Exporter && family.name.starts_with("process_");
+    let foreign = exporter && family.name.starts_with("process_");
     gauge && family.series > 0 && !foreign
 }
 
@@ -137,15 +128,15 @@ fn warning(name: &str, what: &str, when: &str) -> Table {
 /// Each pool on the page, with the gauges of what is in use and what there is.
 fn pools(
     families: &PageFamilies,
-    owner: ProcessOwner,
+    exporter: bool,
 ) -> impl Iterator<Item = (&'static Pool, &MetricFamily, &MetricFamily)> {
     let of_row = move |pool: &'static Pool| {
         let used = families.iter().filter(|family| fits(pool.used, &family.name));
-        used.filter(move |family| is_useful(family, owner)).filter_map(move |used| {
+        used.filter(move |family| is_useful(family, exporter)).filter_map(move |used| {
             // Of a whole name nothing is left.
             let prefix = used.name.strip_suffix(pool.used).unwrap_or(&used.name);
             let most = families.get(&format!("{prefix}{}", pool.most))?;
-            let useful = is_useful(most, ProcessOwner::Service) && weight(most, pool.both) > 0.0;
+            let useful = is_useful(most, false) && weight(most, pool.both) > 0.0;
             useful.then_some((pool, used, most))
         })
     };
@@ -190,13 +181,13 @@ fn one_pool(
 /// Each level on the page.
 fn levels(
     families: &PageFamilies,
-    owner: ProcessOwner,
+    exporter: bool,
 ) -> impl Iterator<Item = (&'static LevelConvention, &MetricFamily)> {
     let of_row = move |level: &'static LevelConvention| {
         let is_known = move |family: &MetricFamily| {
             let bound = family.name.split('_').any(|part| NO_LEVEL.contains(&part));
             let own = family.kind == FamilyKind::Gauge && is_own(level.name, family);
-            is_useful(family, owner) && (!is_end(level.name) || own) && !bound
+            is_useful(family, exporter) && (!is_end(level.name) || own) && !bound
         };
         let named = families.iter().filter(|family| fits(level.name, &family.name));
         named.filter(move |family| is_known(family)).map(move |family| (level, family))
@@ -282,7 +273,7 @@ fn host_memory(families: &PageFamilies, writer: &mut ConfigWriter) -> Option<Con
 fn memory(families: &PageFamilies, writer: &mut ConfigWriter) -> Option<ConfigSection> {
     let family = families.get(MEMORY)?;
     let believed = (0.0..=MOST_MEMORY).contains(&family.total);
-    if !believed || !is_useful(family, ProcessOwner::Service) {
+    if !believed || !is_useful(family, false) {
         return None;
     }
     let steps = (2.0 * family.total / (MEMORY_STEP_MIB * 1024.0 * 1024.0)).ceil().max(1.0);

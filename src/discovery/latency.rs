@@ -2,7 +2,7 @@
 //! exceeded as it is.
 
 use super::config_writer::{ConfigSection, ConfigWriter, rule_table, signal_table};
-use super::conventions::{CountedBy, IN_MILLISECONDS, LATENCY};
+use super::conventions::{IN_MILLISECONDS, LATENCY};
 use super::family::{FamilyKind, PageFamilies};
 use super::recognized::{Recognized, recognized};
 use super::text::{quoted_names, seconds, shown};
@@ -73,7 +73,7 @@ pub(super) fn write(
 fn timed<'f>(families: &'f PageFamilies, service: &str) -> Vec<Recognized<'f>> {
     recognized(LATENCY, families, service, |family, convention| match family.kind {
         FamilyKind::Histogram | FamilyKind::Summary => family.series > 0,
-        FamilyKind::Gauge | FamilyKind::Unknown => convention.counted_by == CountedBy::Proxy,
+        FamilyKind::Gauge | FamilyKind::Unknown => convention.by_proxy,
         FamilyKind::Counter => false,
     })
 }

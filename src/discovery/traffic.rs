@@ -1,7 +1,7 @@
 //! Requests, and how many of them failed.
 
 use super::config_writer::{ConfigSection, ConfigWriter, rule_table, signal_table};
-use super::conventions::{Convention, CountedBy, REQUESTS, is_end};
+use super::conventions::{Convention, REQUESTS, is_end};
 use super::family::{FamilyKind, MetricFamily, PageFamilies};
 use super::recognized::{Recognized, recognized};
 use super::status::{Failing, failing};
@@ -62,8 +62,8 @@ pub(super) fn candidates<'f>(families: &'f PageFamilies, service: &str) -> Vec<C
 }
 
 impl Candidate<'_> {
-    pub(super) fn counted_by(&self) -> CountedBy {
-        self.found.convention.counted_by
+    pub(super) fn by_proxy(&self) -> bool {
+        self.found.convention.by_proxy
     }
 
     /// The limit on the share of failures in per cent, where it can be told.
@@ -138,10 +138,7 @@ fn failed(
 }
 
 fn what(best: &Candidate<'_>, failing: &Failing) -> String {
-    let who = match best.counted_by() {
-        CountedBy::Service => "the service's own count",
-        CountedBy::Proxy => "the proxy's count",
-    };
+    let who = if best.by_proxy() { "the proxy's count" } else { "the service's own count" };
     let label = &failing.matcher.label;
     let mut text = format!(
         "`{}` is {who} of requests; its label `{label}` says how they ended. Clients' mistakes \
@@ -200,8 +197,7 @@ fn alternative(
         let text = "counts requests as well, without saying how they ended";
         return writer.note(&format!("`{}` {text}.", other.shown()));
     };
-    let near = best.counted_by() == CountedBy::Service && other.counted_by() == CountedBy::Proxy;
-    let why = if near {
+    let why = if !best.by_proxy() && other.by_proxy() {
         "it is a proxy's count, and the service's own is nearer"
     } else {
         "it may count the same requests once more, and the one above is the more usual name"
