@@ -533,7 +533,8 @@ mod tests {
             let text = words.concat();
             let read = condition(&text, &names());
             if let Err(error) = read {
-                prop_assert!(text.get(error.span.start..error.span.end).is_some(), "{} {:?}", text, error);
+                let within = text.get(error.span.start..error.span.end);
+                prop_assert!(within.is_some(), "{} {:?}", text, error);
             }
         }
     }

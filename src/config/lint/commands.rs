@@ -4,7 +4,7 @@
 use std::path::Path;
 
 /// A part of a pattern.
-type Text = &'static str;
+type PatternText = &'static str;
 
 /// A command that is known to be risky, and what is wrong with it.
 #[derive(Clone, Copy, Debug)]
@@ -21,7 +21,7 @@ pub(crate) struct RiskyCommand {
 }
 
 /// A command that is risky whatever its arguments are, and what to do instead.
-pub(crate) const fn pattern(words: Text, risk: Risk, instead: Text) -> RiskyCommand {
+pub(crate) const fn pattern(words: PatternText, risk: Risk, instead: PatternText) -> RiskyCommand {
     RiskyCommand { words, what: words, risk, instead, is_risky: |_, _| true }
 }
 
