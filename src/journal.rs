@@ -24,7 +24,7 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
 use crate::model::entry::Entry;
-use crate::record::{self, Broken, Hash, Recovered, Torn};
+use crate::record::{self, Broken, Hash, Torn, Verified};
 
 pub use self::scan::{Piece, ScanError, journal_file, scan};
 
@@ -137,8 +137,8 @@ impl Journal {
         if is_new {
             sync_names(dir)?;
         }
-        let read = recover(&path, &mut file)?;
-        let Recovered { entries, next_seq, last_hash, valid_bytes: size, torn } = read;
+        let (entries, verified) = recover(&path, &mut file)?;
+        let Verified { next_seq, last_hash, valid_bytes: size, torn } = verified;
         if torn.is_some() {
             file.set_len(size)
                 .and_then(|()| file.sync_all())
@@ -262,7 +262,7 @@ fn sync_names(dir: &Path) -> Result<(), JournalError> {
     Ok(())
 }
 
-fn recover(path: &Path, file: &mut File) -> Result<Recovered, JournalError> {
+fn recover(path: &Path, file: &mut File) -> Result<(Vec<Entry>, Verified), JournalError> {
     let io = |source| failed("read", path, source);
     let size = file.metadata().map_err(io)?.len();
     if size > MAX_JOURNAL_BYTES {

@@ -146,7 +146,8 @@ impl Serialize for LineError {
 }
 
 /// The last line was not completely written; it never counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, thiserror::Error)]
+#[error("line {line} at byte {offset} was not completely written, {length} bytes of it")]
 pub struct Torn {
     /// Which line, from 1.
     pub line: u64,
@@ -154,13 +155,6 @@ pub struct Torn {
     pub offset: u64,
     /// How much of it there is, in bytes.
     pub length: u64,
-}
-
-impl fmt::Display for Torn {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { line, offset, length } = self;
-        write!(f, "line {line} at byte {offset} was not completely written, {length} bytes of it")
-    }
 }
 
 /// The journal cannot be trusted.
@@ -173,21 +167,6 @@ pub struct Broken {
     pub offset: u64,
     /// What is wrong with it.
     pub why: LineError,
-}
-
-/// What a journal says.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Recovered {
-    /// Its entries, in order.
-    pub entries: Vec<Entry>,
-    /// The `seq` of the next line.
-    pub next_seq: u64,
-    /// The `prev` of the next line.
-    pub last_hash: Hash,
-    /// Where the next line begins, in bytes: what follows is torn.
-    pub valid_bytes: u64,
-    /// What was dropped.
-    pub torn: Option<Torn>,
 }
 
 /// An entry as a line with its line feed, and the line's hash.
@@ -280,15 +259,14 @@ fn verify(line: &[u8]) -> Result<Hash, LineError> {
 ///
 /// # Errors
 /// Something other than a torn end does not verify.
-pub fn read(bytes: &[u8]) -> Result<Recovered, Broken> {
+pub fn read(bytes: &[u8]) -> Result<(Vec<Entry>, Verified), Broken> {
     let mut scanner = Scanner::default();
     let mut entries = Vec::new();
     scanner.push(bytes, &mut |record| {
         entries.push(record.entry()?);
         Ok(())
     })?;
-    let Verified { next_seq, last_hash, valid_bytes, torn } = scanner.finish()?;
-    Ok(Recovered { entries, next_seq, last_hash, valid_bytes, torn })
+    Ok((entries, scanner.finish()?))
 }
 
 /// What is known of a journal that was read to its end.
@@ -520,12 +498,12 @@ mod tests {
     fn what_was_written_is_read() {
         let bytes = written(&sample());
         let read = read(&bytes).unwrap();
-        assert_eq!(read.entries, sample());
-        assert_eq!(read.next_seq, 5);
-        assert_eq!(read.valid_bytes, bytes.len() as u64);
-        assert_eq!(read.torn, None);
-        let next = encode(read.next_seq, &read.last_hash, &sample()[0]).unwrap().0;
-        assert_eq!(super::read(&[bytes, next.into_bytes()].concat()).unwrap().entries.len(), 5);
+        assert_eq!(read.0, sample());
+        assert_eq!(read.1.next_seq, 5);
+        assert_eq!(read.1.valid_bytes, bytes.len() as u64);
+        assert_eq!(read.1.torn, None);
+        let next = encode(read.1.next_seq, &read.1.last_hash, &sample()[0]).unwrap().0;
+        assert_eq!(super::read(&[bytes, next.into_bytes()].concat()).unwrap().0.len(), 5);
     }
 
     #[test]
@@ -542,7 +520,7 @@ mod tests {
     #[test]
     fn an_empty_journal_is_whole() {
         let read = read(b"").unwrap();
-        assert_eq!((read.next_seq, read.last_hash, read.torn), (1, Hash::GENESIS, None));
+        assert_eq!((read.1.next_seq, read.1.last_hash, read.1.torn), (1, Hash::GENESIS, None));
     }
 
     #[test]
@@ -552,9 +530,9 @@ mod tests {
         for cut in 0..bytes.len() {
             let whole = starts.iter().filter(|start| **start <= cut).count() - 1;
             let read = read(&bytes[..cut]).unwrap();
-            assert_eq!(read.entries, sample()[..whole], "cut at {cut}");
-            assert_eq!(read.valid_bytes, starts[whole] as u64, "cut at {cut}");
-            assert_eq!(read.torn.is_some(), cut != starts[whole], "cut at {cut}");
+            assert_eq!(read.0, sample()[..whole], "cut at {cut}");
+            assert_eq!(read.1.valid_bytes, starts[whole] as u64, "cut at {cut}");
+            assert_eq!(read.1.torn.is_some(), cut != starts[whole], "cut at {cut}");
         }
     }
 
@@ -578,7 +556,7 @@ mod tests {
             damaged[bit / 8] ^= 1 << (bit % 8);
             if let Ok(read) = read(&damaged) {
                 assert!(bit / 8 >= starts[3], "bit {bit}");
-                assert_eq!(read.entries, sample()[..3], "bit {bit}");
+                assert_eq!(read.0, sample()[..3], "bit {bit}");
             }
         }
     }
@@ -596,8 +574,8 @@ mod tests {
         };
         for (from, to) in [(last, sector), (sector, sector + SECTOR), (last, bytes.len())] {
             let read = read(&zeroed(from, to)).unwrap();
-            assert_eq!(read.entries, sample()[..2], "{from}..{to}");
-            assert_eq!(read.torn.unwrap().offset, last as u64);
+            assert_eq!(read.0, sample()[..2], "{from}..{to}");
+            assert_eq!(read.1.torn.unwrap().offset, last as u64);
         }
         assert!(read(&zeroed(sector, sector + 1)).is_err());
         assert!(read(&zeroed(last + 10, sector)).is_err());
@@ -663,7 +641,7 @@ mod tests {
         };
         assert!(encode(1, &Hash::GENESIS, &entry(big(MAX_LINE))).is_err());
         let fits = encode(1, &Hash::GENESIS, &entry(big(MAX_LINE - 400))).unwrap().0;
-        assert_eq!(read(fits.as_bytes()).unwrap().entries.len(), 1);
+        assert_eq!(read(fits.as_bytes()).unwrap().0.len(), 1);
         let tail = vec![b'x'; MAX_LINE + 1];
         assert_eq!(read(&tail).unwrap_err().why, LineError::TooLong);
     }
@@ -705,15 +683,15 @@ mod tests {
             cut in any::<prop::sample::Index>(),
         ) {
             let bytes = written(&entries);
-            prop_assert_eq!(&read(&bytes).unwrap().entries, &entries);
+            prop_assert_eq!(&read(&bytes).unwrap().0, &entries);
 
             let mut damaged = bytes.clone();
             let at = at.index(bytes.len());
             damaged[at] = byte;
             damaged.truncate(cut.index(bytes.len() + 1));
             if let Ok(read) = read(&damaged) {
-                prop_assert!(entries.starts_with(&read.entries));
-                let valid = usize::try_from(read.valid_bytes).unwrap();
+                prop_assert!(entries.starts_with(&read.0));
+                let valid = usize::try_from(read.1.valid_bytes).unwrap();
                 prop_assert_eq!(&damaged[..valid], &bytes[..valid]);
             }
         }
@@ -731,7 +709,7 @@ mod tests {
                 bytes[at] = byte;
             }
             bytes.truncate(cut.index(bytes.len() + 1));
-            let whole = read(&bytes).map(|read| (read.entries, read.valid_bytes, read.torn));
+            let whole = read(&bytes).map(|read| (read.0, read.1.valid_bytes, read.1.torn));
 
             let (mut scanner, mut entries, mut rest) = (Scanner::default(), Vec::new(), &bytes[..]);
             let mut pushed = Ok(());
@@ -768,7 +746,7 @@ mod tests {
                 Ok(read) => {
                     let in_place = order.iter().enumerate().all(|(place, at)| place == *at);
                     prop_assert!(in_place && other.is_none());
-                    prop_assert_eq!(&read.entries[..], &entries[..order.len()]);
+                    prop_assert_eq!(&read.0[..], &entries[..order.len()]);
                 }
                 Err(broken) => {
                     let right = order.iter().enumerate().take_while(|(place, at)| place == *at);
@@ -780,7 +758,7 @@ mod tests {
         #[test]
         fn noise_never_panics_and_is_never_a_record(bytes in any::<Vec<u8>>()) {
             if let Ok(read) = read(&bytes) {
-                prop_assert!(read.entries.is_empty());
+                prop_assert!(read.0.is_empty());
             }
         }
     }

@@ -20,6 +20,4 @@ mod tests;
 pub use alertmanager::Alerts;
 pub use compose::{Memory, compose};
 pub use reply::{Fate, fate, reference};
-pub use request::{
-    Address, ApiRequest, Header, OnAccepted, Outgoing, Repeat, RequestMethod, Sender,
-};
+pub use request::{Address, ApiRequest, Header, OnAccepted, Outgoing, Repeat, Sender};

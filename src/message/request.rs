@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 
 use crate::engine::effect::Telling;
 use crate::model::alert::News;
+use crate::model::step::Method;
 use crate::model::target::Secret;
 
 /// Hexadecimal digits of a hash that keep two long keys apart.
@@ -55,7 +56,7 @@ pub(super) struct Context<'a> {
 #[derive(Clone, Debug, PartialEq)]
 pub struct ApiRequest {
     /// How.
-    pub method: RequestMethod,
+    pub method: Method,
     /// Where to.
     pub address: Address,
     /// Headers beside `Content-Type`.
@@ -66,15 +67,6 @@ pub struct ApiRequest {
     pub body: Value,
     /// A field of the body that holds a secret, and which.
     pub secret_field: Option<(&'static str, Secret)>,
-}
-
-/// How a request is made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RequestMethod {
-    /// To make or to say something.
-    Post,
-    /// To change what was made.
-    Patch,
 }
 
 /// Where a request goes: a base from the configuration, and what follows it.
@@ -137,7 +129,7 @@ impl ApiRequest {
     /// A POST of a JSON document.
     pub(super) fn post(base: Secret, rest: impl Into<String>, body: Value) -> Self {
         Self {
-            method: RequestMethod::Post,
+            method: Method::Post,
             address: Address { base, rest: rest.into() },
             headers: Vec::new(),
             content_type: "application/json",
@@ -147,7 +139,7 @@ impl ApiRequest {
     }
 
     pub(super) fn patch(base: Secret, rest: impl Into<String>, body: Value) -> Self {
-        Self { method: RequestMethod::Patch, ..Self::post(base, rest, body) }
+        Self { method: Method::Patch, ..Self::post(base, rest, body) }
     }
 
     pub(super) fn with_header(mut self, name: &str, prefix: &'static str, value: &Secret) -> Self {

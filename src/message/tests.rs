@@ -14,6 +14,7 @@ use crate::model::name::{
 };
 use crate::model::rule::{About, Severity};
 use crate::model::signal::Unit;
+use crate::model::step::Method;
 use crate::model::target::Secret;
 use crate::model::time::Timestamp;
 
@@ -345,7 +346,7 @@ fn grafana_gets_a_region_from_the_decision_to_its_end() {
     assert_eq!((sent.repeat, sent.then), (Repeat::Seen, OnAccepted::Opened));
     let end = only(&channel, &telling(Change::RolledBack), &opened(Some("42")));
     assert_eq!((end.request.method, end.request.address.rest.as_str()), {
-        (RequestMethod::Patch, "/api/annotations/42")
+        (Method::Patch, "/api/annotations/42")
     });
     let text = "api: rolled back v2 to v1, and it helped";
     assert_eq!(end.request.body, json!({ "timeEnd": 1_793_000_000_123_i64, "text": text }));
@@ -380,7 +381,7 @@ fn a_status_page_says_nothing_of_the_inside() {
     } });
     assert_eq!(end.request.body, expected);
     assert_eq!((end.request.method, end.request.address.rest.as_str()), {
-        (RequestMethod::Patch, "/v1/pages/p1/incidents/i9")
+        (Method::Patch, "/v1/pages/p1/incidents/i9")
     });
     // Nothing was made that could be ended.
     let unknown = compose(&channel, &telling(Change::RolledBack), &opened(None), &sender());

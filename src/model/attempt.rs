@@ -51,16 +51,20 @@ impl Attempt {
 }
 
 /// What became of an attempt.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "snake_case")]
 pub enum StepResult {
     /// It did what it should.
+    #[error("done")]
     Done,
     /// It did not, and why.
+    #[error("failed: {0}")]
     Failed(String),
     /// It did not, and never will, however often it is tried.
+    #[error("failed: {0}")]
     Final(String),
     /// It did not, and asks not to be tried again before some time.
+    #[error("failed: {why}")]
     PutOff {
         /// Why it did not.
         why: String,
@@ -68,26 +72,15 @@ pub enum StepResult {
         after_ms: u64,
     },
     /// It did not end in time and was ended.
+    #[error("timed out")]
     TimedOut,
     /// It certainly never started, so it may be started.
+    #[error("never started")]
     NotStarted,
     /// The guard died while it ran, or no answer came: nobody knows.
+    #[error("unknown, nobody saw its end")]
     Unknown,
     /// It was ended before its time, because something else must come first.
+    #[error("called off")]
     CalledOff,
-}
-
-impl fmt::Display for StepResult {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Done => f.write_str("done"),
-            Self::Failed(why) | Self::Final(why) | Self::PutOff { why, .. } => {
-                write!(f, "failed: {why}")
-            }
-            Self::TimedOut => f.write_str("timed out"),
-            Self::NotStarted => f.write_str("never started"),
-            Self::Unknown => f.write_str("unknown, nobody saw its end"),
-            Self::CalledOff => f.write_str("called off"),
-        }
-    }
 }

@@ -1,8 +1,6 @@
 //! Readings and verdicts. The absence of a number is a value with its reason: unknown is neither
 //! healthy nor bad.
 
-use std::fmt;
-
 /// A signal's value at an instant, or why there is none.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Reading {
@@ -17,31 +15,43 @@ pub enum Reading {
 }
 
 /// Why nothing is known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoData {
     /// No scrape of a target that it needs has succeeded yet.
+    #[error("not scraped yet")]
     NeverScraped,
     /// Fewer than two scrapes within the window.
+    #[error("window filling")]
     WindowFilling,
     /// No series matches.
+    #[error("no matching series")]
     NoSeries,
     /// 0 of 0.
+    #[error("no traffic")]
     NoTraffic,
     /// A histogram or summary observed nothing within the window.
+    #[error("no observations")]
     NoObservations,
     /// The newest sample is too old.
+    #[error("stale")]
     Stale,
     /// A line of the metric could not be read; its number on the page.
+    #[error("malformed line {0}")]
     Malformed(u64),
     /// A series stands twice on the page with different values.
+    #[error("a series stands twice on the page")]
     Duplicate,
     /// Several series match and nothing says how to combine them; how many.
+    #[error("{0} series match, say `across`")]
     SeveralSeries(u32),
     /// The histogram has no `+Inf` bucket, or nothing but it.
+    #[error("no usable buckets")]
     NoBuckets,
     /// No deployment was armed, or the signal was changed since, so that nothing was frozen.
+    #[error("no baseline was frozen")]
     NotFrozen,
     /// There were too few readings before the deployment was armed for a baseline.
+    #[error("baseline too thin, {found} of {needed} readings")]
     BaselineTooThin {
         /// How many there were.
         found: u32,
@@ -49,14 +59,19 @@ pub enum NoData {
         needed: u32,
     },
     /// What was read one window ago is not known.
+    #[error("no reading one window ago")]
     NoEarlierReading,
     /// More groups than are kept apart.
+    #[error("too many groups")]
     TooManyGroups,
     /// A division by zero.
+    #[error("division by zero")]
     DivisionByZero,
     /// The arithmetic left the range of a 64-bit float.
+    #[error("not a finite number")]
     NotFinite,
     /// The rule's `given` does not hold.
+    #[error("evidence too thin")]
     EvidenceTooThin,
 }
 
@@ -93,32 +108,6 @@ impl Reading {
             | NoData::NoEarlierReading
             | NoData::DivisionByZero
             | NoData::EvidenceTooThin => Telemetry::There,
-        }
-    }
-}
-
-impl fmt::Display for NoData {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NeverScraped => f.write_str("not scraped yet"),
-            Self::WindowFilling => f.write_str("window filling"),
-            Self::NoSeries => f.write_str("no matching series"),
-            Self::NoTraffic => f.write_str("no traffic"),
-            Self::NoObservations => f.write_str("no observations"),
-            Self::Stale => f.write_str("stale"),
-            Self::Malformed(line) => write!(f, "malformed line {line}"),
-            Self::Duplicate => f.write_str("a series stands twice on the page"),
-            Self::SeveralSeries(count) => write!(f, "{count} series match, say `across`"),
-            Self::NoBuckets => f.write_str("no usable buckets"),
-            Self::NotFrozen => f.write_str("no baseline was frozen"),
-            Self::BaselineTooThin { found, needed } => {
-                write!(f, "baseline too thin, {found} of {needed} readings")
-            }
-            Self::NoEarlierReading => f.write_str("no reading one window ago"),
-            Self::TooManyGroups => f.write_str("too many groups"),
-            Self::DivisionByZero => f.write_str("division by zero"),
-            Self::NotFinite => f.write_str("not a finite number"),
-            Self::EvidenceTooThin => f.write_str("evidence too thin"),
         }
     }
 }

@@ -52,24 +52,14 @@ struct Stored<T> {
     timestamp: Option<Timestamp>,
 }
 
-/// A native histogram on a page.
+/// A sample on a page: a number, or what a native histogram has counted.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct PageNative<'a> {
-    /// Name and labels as the text format writes them.
+pub struct PageSample<'a, T> {
+    /// Name and labels as they stand on the page, escapes and all; of a native histogram as the
+    /// text format writes them.
     pub series: &'a str,
-    /// What it has counted.
-    pub histogram: &'a NativeHistogram,
-    /// The time that the page gives for it.
-    pub timestamp: Option<Timestamp>,
-}
-
-/// A sample on a page.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct PageSample<'a> {
-    /// Name and labels as they stand on the page, escapes and all.
-    pub series: &'a str,
-    /// The value; may be NaN or infinite.
-    pub value: f64,
+    /// The value; a number may be NaN or infinite.
+    pub value: T,
     /// The time that the page gives for it.
     pub timestamp: Option<Timestamp>,
 }
@@ -154,10 +144,6 @@ impl Page {
         start..self.end()
     }
 
-    fn series(&self, at: &Range<u32>) -> &str {
-        &self.text[at.start as usize..at.end as usize]
-    }
-
     fn end(&self) -> u32 {
         u32::try_from(self.text.len()).expect("readers limit a page to far less than 4 GiB")
     }
@@ -172,21 +158,19 @@ impl Page {
     }
 
     /// The samples, in the page's order.
-    pub fn samples(&self) -> impl Iterator<Item = PageSample<'_>> {
-        self.samples.iter().map(|stored| PageSample {
-            series: self.series(&stored.series),
-            value: stored.value,
-            timestamp: stored.timestamp,
-        })
+    pub fn samples(&self) -> impl Iterator<Item = PageSample<'_, f64>> {
+        self.samples.iter().map(|stored| self.on_page(stored, stored.value))
     }
 
     /// The native histograms, in the page's order.
-    pub fn natives(&self) -> impl ExactSizeIterator<Item = PageNative<'_>> {
-        self.natives.iter().map(|stored| PageNative {
-            series: self.series(&stored.series),
-            histogram: &stored.value,
-            timestamp: stored.timestamp,
-        })
+    pub fn natives(&self) -> impl ExactSizeIterator<Item = PageSample<'_, &NativeHistogram>> {
+        self.natives.iter().map(|stored| self.on_page(stored, &stored.value))
+    }
+
+    fn on_page<S, T>(&self, stored: &Stored<S>, value: T) -> PageSample<'_, T> {
+        let Range { start, end } = stored.series;
+        let series = &self.text[start as usize..end as usize];
+        PageSample { series, value, timestamp: stored.timestamp }
     }
 
     /// The malformed lines that were kept.

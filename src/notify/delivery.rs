@@ -6,7 +6,7 @@ use std::time::Duration;
 use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 
-use crate::message::{ApiRequest, Fate, Header, Repeat, RequestMethod, fate};
+use crate::message::{ApiRequest, Fate, Header, Repeat, fate};
 use crate::model::target::Secret;
 use crate::net::client::{self, Answer, Client};
 use crate::net::credential::{aside, header, value};
@@ -93,10 +93,7 @@ fn fill(request: ApiRequest) -> Result<(client::Request, Secrets), String> {
         secrets.add_url(&base);
     }
     let body = serde_json::to_vec(&body).map_err(|error| format!("no body: {error}"))?;
-    let method = match request.method {
-        RequestMethod::Post => Method::POST,
-        RequestMethod::Patch => Method::PATCH,
-    };
+    let method = Method::try_from(request.method.word()).expect("the name of a method");
     let (timeout, max_body) = (TIMEOUT, MAX_BODY);
     let filled = client::Request { method, url, headers, body: Some(body), timeout, max_body };
     Ok((filled, secrets))

@@ -36,7 +36,8 @@ pub fn metrics(snapshot: &Snapshot, vitals: Vitals) -> String {
     gauge(page, "journal_usable", help, truth(snapshot.journal_ok));
     let help = "Scrapes that were due and not made.";
     gauge(page, "scrape_slots_skipped_total", help, vitals.skipped_slots as f64);
-    let states = STATES.map(|state| (label("state", &word(state)), truth(state == snapshot.state)));
+    let state = |(_, state)| (label("state", &word(state)), truth(state == snapshot.state));
+    let states = GuardState::ALL.map(state);
     family(page, "state", "1 for the state that the guard is in.", states);
     people(page, snapshot);
     stages(page, snapshot);
@@ -59,18 +60,6 @@ pub fn metrics(snapshot: &Snapshot, vitals: Vitals) -> String {
     family(page, "rule_state", "0 inactive, 1 pending, 2 firing.", states);
     std::mem::take(page)
 }
-
-const STATES: [GuardState; 9] = [
-    GuardState::Idle,
-    GuardState::Guarding,
-    GuardState::AwaitingApproval,
-    GuardState::RollingBack,
-    GuardState::Verifying,
-    GuardState::RolledBack,
-    GuardState::RollbackFailed,
-    GuardState::Baked,
-    GuardState::Ended,
-];
 
 /// How far each stage of a guarded deployment is.
 fn stages(page: &mut String, snapshot: &Snapshot) {

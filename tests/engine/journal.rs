@@ -200,10 +200,10 @@ fn cut_at_any_byte_the_guard_is_the_one_of_the_whole_lines_before_it() {
     for cut in 0..=whole.len() {
         let read = record::read(&whole[..cut]).unwrap();
         let count = lines(&whole[..cut]);
-        assert_eq!(read.entries, life[..count], "cut at {cut}");
-        assert_eq!(read.torn.is_some(), read.valid_bytes != cut as u64, "cut at {cut}");
-        if read.torn.is_none() {
-            assert_eq!(Durable::replay(&read.entries), ledgers[count], "cut at {cut}");
+        assert_eq!(read.0, life[..count], "cut at {cut}");
+        assert_eq!(read.1.torn.is_some(), read.1.valid_bytes != cut as u64, "cut at {cut}");
+        if read.1.torn.is_none() {
+            assert_eq!(Durable::replay(&read.0), ledgers[count], "cut at {cut}");
         }
     }
 }
@@ -269,8 +269,8 @@ fn flipped_and_cut_it_says_what_was_written_or_nothing() {
         damaged[random.below(cut)] ^= u8::try_from(1 + random.below(255)).unwrap();
         if let Ok(read) = record::read(&damaged) {
             recovered += 1;
-            assert!(life.starts_with(&read.entries), "{seed}");
-            let valid = usize::try_from(read.valid_bytes).unwrap();
+            assert!(life.starts_with(&read.0), "{seed}");
+            let valid = usize::try_from(read.1.valid_bytes).unwrap();
             assert_eq!(damaged[..valid], whole[..valid], "{seed}");
         }
     }

@@ -148,8 +148,8 @@ impl GuardWatch {
     fn entries(&mut self) -> Result<Vec<Timed>, String> {
         let bytes = std::fs::read(self.directory.journal());
         let bytes = bytes.map_err(failed("read the journal"))?;
-        let read = record::read(&bytes).map_err(failed("read the journal"))?;
-        let new: Vec<Entry> = read.entries.into_iter().skip(self.entries.len()).collect();
+        let (entries, _) = record::read(&bytes).map_err(failed("read the journal"))?;
+        let new: Vec<Entry> = entries.into_iter().skip(self.entries.len()).collect();
         self.entries.extend(new.iter().cloned());
         let root = format!("{}/", self.directory.root.display());
         let news = new.into_iter().map(|entry| {

@@ -187,8 +187,8 @@ impl TargetIngest {
             let known = &mut series.all[ix];
             if known.seen != scrape {
                 known.seen = scrape;
-                self.natives.push((ix, native.histogram.clone(), native.timestamp));
-            } else if self.natives.iter().all(|(of, own, _)| *of != ix || own != native.histogram) {
+                self.natives.push((ix, native.value.clone(), native.timestamp));
+            } else if self.natives.iter().all(|(of, own, _)| *of != ix || own != native.value) {
                 duplicates.note(&known.metric);
             }
         }

@@ -2,50 +2,38 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The guard's state.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum GuardState {
-    /// Nothing is guarded.
-    Idle,
-    /// A deployment is guarded.
-    Guarding,
-    /// A rule fired, and people are asked whether to roll back.
-    AwaitingApproval,
-    /// A rollback's steps are being run.
-    RollingBack,
-    /// The steps are done; the cure is being looked for.
-    Verifying,
-    /// The rollback helped.
-    RolledBack,
-    /// The rollback failed. A person is needed.
-    RollbackFailed,
-    /// The version survived its bake and counts as good.
-    Baked,
-    /// Guarding ended without a verdict.
-    Ended,
+use crate::model::words::words;
+
+words! {
+    /// The guard's state.
+    #[derive(Serialize, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    pub enum GuardState {
+        /// Nothing is guarded.
+        Idle = "idle",
+        /// A deployment is guarded.
+        Guarding = "guarding",
+        /// A rule fired, and people are asked whether to roll back.
+        AwaitingApproval = "awaiting approval",
+        /// A rollback's steps are being run.
+        RollingBack = "rolling back",
+        /// The steps are done; the cure is being looked for.
+        Verifying = "verifying",
+        /// The rollback helped.
+        RolledBack = "rolled back",
+        /// The rollback failed. A person is needed.
+        RollbackFailed = "rollback failed",
+        /// The version survived its bake and counts as good.
+        Baked = "baked",
+        /// Guarding ended without a verdict.
+        Ended = "ended",
+    }
 }
 
 impl GuardState {
     /// Whether the deployment will not change any more by itself.
     pub const fn is_final(self) -> bool {
         matches!(self, Self::RolledBack | Self::RollbackFailed | Self::Baked | Self::Ended)
-    }
-}
-
-impl std::fmt::Display for GuardState {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.pad(match self {
-            Self::Idle => "idle",
-            Self::Guarding => "guarding",
-            Self::AwaitingApproval => "awaiting approval",
-            Self::RollingBack => "rolling back",
-            Self::Verifying => "verifying",
-            Self::RolledBack => "rolled back",
-            Self::RollbackFailed => "rollback failed",
-            Self::Baked => "baked",
-            Self::Ended => "ended",
-        })
     }
 }
 

@@ -52,10 +52,10 @@ impl Disk {
     /// What a guard reads that starts: every whole line, and what is torn is dropped and said.
     pub(crate) fn read(&mut self, durable: &[Entry]) {
         let read = record::read(&self.bytes).expect("a journal that was only torn is whole");
-        assert_eq!(read.entries, durable, "the journal is misread");
-        assert_eq!(read.torn.is_some(), self.torn, "what is torn is dropped and said");
-        assert_eq!((read.next_seq, &read.last_hash), (self.seq, &self.last));
-        self.bytes.truncate(usize::try_from(read.valid_bytes).unwrap());
+        assert_eq!(read.0, durable, "the journal is misread");
+        assert_eq!(read.1.torn.is_some(), self.torn, "what is torn is dropped and said");
+        assert_eq!((read.1.next_seq, &read.1.last_hash), (self.seq, &self.last));
+        self.bytes.truncate(usize::try_from(read.1.valid_bytes).unwrap());
         self.torn = false;
     }
 }
