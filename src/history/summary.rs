@@ -231,7 +231,7 @@ impl Summary {
     }
 
     fn is_rollback(&self, attempt: &Attempt) -> bool {
-        self.hook.as_ref() == Some(&attempt.hook)
+        self.hook.as_ref() == Some(&attempt.hook) && attempt.entering.is_none()
     }
 
     /// Milliseconds from when the deciding rule began to hold to the decision.

@@ -5,10 +5,11 @@ use proptest::prelude::*;
 use super::*;
 use crate::model::deployment::Mode;
 use crate::model::entry::{
-    Attempt, AttemptEvent, Caller, DaemonEvent, Decision, DeploymentBegun, DeploymentEvent, Entry,
-    Event, Refusal, RollbackEvent, RuleEvent, RuleEvidence, RuleStanding, StepResult, Trigger,
+    Attempt, AttemptEvent, Caller, DaemonEvent, Decision, DeploymentBegun, DeploymentEvent,
+    Entering, Entry, Event, Refusal, RollbackEvent, RuleEvent, RuleEvidence, RuleStanding,
+    StepResult, Trigger,
 };
-use crate::model::name::{DeploymentId, HookName, RuleName, ServiceName, Version};
+use crate::model::name::{DeploymentId, HookName, RuleName, ServiceName, StageName, Version};
 use crate::model::rule::{About, Severity};
 use crate::model::time::Timestamp;
 
@@ -137,6 +138,19 @@ fn times_are_those_between_the_entries() {
     check(times.decision_to_last_step, 1_000);
     check(times.decision_to_cure, 5_000);
     check(times.holding_to_cure, 8_000);
+}
+
+#[test]
+fn what_enters_a_stage_is_no_step_of_the_rollback() {
+    let mut entries = rollback("d1");
+    let Event::Attempt(AttemptEvent::Outcome { mut attempt, result, output, took_ms }) = outcome()
+    else {
+        panic!("it is an outcome");
+    };
+    attempt.entering = Some(Entering { stage: StageName::new("canary").unwrap(), time: 1 });
+    let entered = AttemptEvent::Outcome { attempt, result, output, took_ms };
+    entries.insert(3, entry(7_000, "d1", Event::Attempt(entered)));
+    assert_eq!(of(&entries).all.times.decision_to_last_step, Spread::of(vec![1_000]));
 }
 
 #[test]
