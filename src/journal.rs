@@ -26,7 +26,7 @@ use rustix::io::Errno;
 use crate::model::entry::Entry;
 use crate::record::{self, Broken, Hash, Torn, Verified};
 
-pub use self::scan::{Piece, ScanError, journal_file, scan};
+pub use self::scan::{Piece, journal_file, scan};
 
 /// The largest journal, in bytes: some hundred thousand records, decades of deployments. It is
 /// read into memory at the start, which this bounds.
@@ -38,7 +38,7 @@ const MAX_LOCK_TEXT: u64 = 32;
 const JOURNAL: &str = "journal.jsonl";
 const LOCK: &str = "journal.lock";
 
-/// Why the journal cannot be opened or appended to.
+/// Why a journal cannot be opened, read or appended to.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
     /// The system said no: full, read-only, not permitted, defective.
@@ -66,6 +66,8 @@ pub enum JournalError {
         path: PathBuf,
         /// Where and how.
         source: Broken,
+        /// What stands before the damage; the lines up to there verify.
+        before: Box<Verified>,
     },
     /// It would be, or is, larger than [`MAX_JOURNAL_BYTES`].
     #[error(
@@ -137,7 +139,15 @@ impl Journal {
         if is_new {
             sync_names(dir)?;
         }
-        let (entries, verified) = recover(&path, &mut file)?;
+        let bytes = file.metadata().map_err(|source| failed("read", &path, source))?.len();
+        if bytes > MAX_JOURNAL_BYTES {
+            return Err(JournalError::Full { path, bytes });
+        }
+        let mut entries = Vec::new();
+        let verified = scan::scan_file(&path, &mut file, &mut |record| {
+            entries.push(record.entry()?);
+            Ok(())
+        })?;
         let Verified { next_seq, last_hash, valid_bytes: size, torn } = verified;
         if torn.is_some() {
             file.set_len(size)
@@ -260,17 +270,6 @@ fn sync_names(dir: &Path) -> Result<(), JournalError> {
         synced.map_err(|source| failed("sync", dir, source))?;
     }
     Ok(())
-}
-
-fn recover(path: &Path, file: &mut File) -> Result<(Vec<Entry>, Verified), JournalError> {
-    let io = |source| failed("read", path, source);
-    let size = file.metadata().map_err(io)?.len();
-    if size > MAX_JOURNAL_BYTES {
-        return Err(JournalError::Full { path: path.to_owned(), bytes: size });
-    }
-    let mut bytes = Vec::new();
-    file.take(size).read_to_end(&mut bytes).map_err(io)?;
-    record::read(&bytes).map_err(|source| JournalError::Broken { path: path.to_owned(), source })
 }
 
 #[cfg(test)]
@@ -464,7 +463,7 @@ mod tests {
             }
             (
                 Err(JournalError::Broken { source, .. }),
-                Err(ScanError::Broken { source: same, before: ok, .. }),
+                Err(JournalError::Broken { source: same, before: ok, .. }),
             ) => {
                 assert_eq!(source, same);
                 assert_eq!((source.line, source.offset), (ok.lines() + 1, ok.valid_bytes));
@@ -527,7 +526,7 @@ mod tests {
         assert!(chain(&error).contains("not a regular file"), "{error:?}");
         assert!(matches!(
             scan(&temp.path().join("none"), &mut |_| Ok(())),
-            Err(ScanError::Io { .. })
+            Err(JournalError::Io { .. })
         ));
     }
 

@@ -8,7 +8,7 @@ use super::out::{CommandError, Ended};
 use super::past::Place;
 use super::{exit, out};
 use crate::history::{Integrity, Verification};
-use crate::journal::{Piece, ScanError, scan};
+use crate::journal::{JournalError, Piece, scan};
 use crate::record::Hash;
 use crate::render;
 
@@ -79,8 +79,8 @@ fn verification(path: &Path, head: Option<Hash>) -> Result<Verification, Command
     });
     match read {
         Ok(verified) => found.whole(&verified),
-        Err(ScanError::Broken { source, before, .. }) => found.damaged(&source, &before),
-        Err(error @ ScanError::Io { .. }) => return Err(error.into()),
+        Err(JournalError::Broken { source, before, .. }) => found.damaged(&source, &before),
+        Err(error) => return Err(error.into()),
     }
     Ok(found)
 }

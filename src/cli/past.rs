@@ -1,6 +1,7 @@
 //! What the commands about the past share: where the journal is, reading it, and what went wrong.
 //! They only read, with or without a daemon.
 
+use std::error::Error;
 use std::io;
 use std::path::PathBuf;
 
@@ -10,7 +11,7 @@ use super::check::DEFAULT_FILE;
 use super::out::CommandError;
 use crate::clock::Clock;
 use crate::history::{SinceError, parse_since};
-use crate::journal::{Piece, ScanError, journal_file, scan};
+use crate::journal::{JournalError, Piece, journal_file, scan};
 use crate::load::{Directories, state_dir, usual_state_dir};
 use crate::model::entry::Entry;
 use crate::model::time::Timestamp;
@@ -26,25 +27,24 @@ pub(super) struct Place {
     state: Option<PathBuf>,
 }
 
-impl From<ScanError> for CommandError {
-    fn from(error: ScanError) -> Self {
-        let (because, hint) = match &error {
-            ScanError::Broken { source, .. } => (
-                source.to_string(),
-                "\nhint: `rollguard journal verify` says what can still be trusted",
-            ),
-            ScanError::Io { source, .. } => {
-                let hint = if source.kind() == io::ErrorKind::NotFound {
-                    "\nhint: another state directory? `--state DIR`"
-                } else if source.kind() == io::ErrorKind::PermissionDenied {
-                    "\nhint: only root and the daemon may read it"
-                } else {
-                    ""
-                };
-                (source.to_string(), hint)
+impl From<JournalError> for CommandError {
+    fn from(error: JournalError) -> Self {
+        let hint = match &error {
+            JournalError::Broken { .. } => {
+                "\nhint: `rollguard journal verify` says what can still be trusted"
             }
+            JournalError::Io { source, .. } => match source.kind() {
+                io::ErrorKind::NotFound => "\nhint: another state directory? `--state DIR`",
+                io::ErrorKind::PermissionDenied => "\nhint: only root and the daemon may read it",
+                _ => "",
+            },
+            JournalError::Locked { .. }
+            | JournalError::Full { .. }
+            | JournalError::TooLong(_)
+            | JournalError::Unusable { .. } => "",
         };
-        Self::failed(format_args!("failed to {error}: {because}{hint}"))
+        let because = error.source().map(|source| format!(": {source}")).unwrap_or_default();
+        Self::failed(format_args!("failed to {error}{because}{hint}"))
     }
 }
 

@@ -5,35 +5,12 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use crate::record::{Broken, LineError, Record, Scanner, Verified};
+use crate::record::{LineError, Record, Scanner, Verified};
 
-use super::JOURNAL;
+use super::{JOURNAL, JournalError, failed};
 
 /// How much is read at a time: enough that the system calls do not count.
 const PIECE: usize = 64 * 1024;
-
-/// Why a journal cannot be read.
-#[derive(Debug, thiserror::Error)]
-pub enum ScanError {
-    /// The system said no.
-    #[error("read `{}`", path.display())]
-    Io {
-        /// The journal.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// It was damaged or edited.
-    #[error("read `{}`", path.display())]
-    Broken {
-        /// The journal.
-        path: PathBuf,
-        /// Where and how.
-        source: Broken,
-        /// What stands before the damage; the lines up to there verify.
-        before: Box<Verified>,
-    },
-}
 
 /// Something that reading a journal comes upon.
 #[derive(Debug)]
@@ -59,48 +36,55 @@ pub fn journal_file(state: &Path) -> PathBuf {
 pub fn scan(
     path: &Path,
     visit: &mut dyn FnMut(Piece) -> Result<(), LineError>,
-) -> Result<Verified, ScanError> {
+) -> Result<Verified, JournalError> {
     match scan_once(path, visit) {
-        Err(ScanError::Broken { path, source, before }) => {
+        Err(JournalError::Broken { path, source, before }) => {
             // A refusal of what is void anyway means nothing.
             let _ = visit(Piece::Again);
             let again = scan_once(&path, visit);
-            if let Err(ScanError::Io { .. }) = again {
-                return Err(ScanError::Broken { path, source, before });
+            if let Err(JournalError::Io { .. }) = again {
+                return Err(JournalError::Broken { path, source, before });
             }
             again
         }
-        read @ (Ok(_) | Err(ScanError::Io { .. })) => read,
+        read => read,
     }
 }
 
 fn scan_once(
     path: &Path,
     visit: &mut dyn FnMut(Piece) -> Result<(), LineError>,
-) -> Result<Verified, ScanError> {
-    let failed = |source| ScanError::Io { path: path.to_owned(), source };
+) -> Result<Verified, JournalError> {
+    let failed = |source| failed("read", path, source);
     // Asked before opening, because opening a pipe waits for a writer.
     if !fs::metadata(path).map_err(failed)?.is_file() {
         return Err(failed(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")));
     }
     let mut file = File::open(path).map_err(failed)?;
+    scan_file(path, &mut file, &mut |record| visit(Piece::Record(record)))
+}
+
+/// Reads what follows in the open journal at `path`; `take` gets its records in order.
+pub(super) fn scan_file(
+    path: &Path,
+    file: &mut File,
+    take: &mut dyn FnMut(Record) -> Result<(), LineError>,
+) -> Result<Verified, JournalError> {
     let mut scanner = Scanner::default();
     let mut piece = vec![0; PIECE];
-    let broken = |source, before| ScanError::Broken {
-        path: path.to_owned(),
-        source,
-        before: Box::new(before),
+    let broken = |source, before| {
+        let (path, before) = (path.to_owned(), Box::new(before));
+        JournalError::Broken { path, source, before }
     };
     loop {
         let read = match file.read(&mut piece) {
             Ok(0) => break,
             Ok(read) => read,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(failed(error)),
+            Err(error) => return Err(failed("read", path, error)),
         };
-        scanner
-            .push(&piece[..read], &mut |record| visit(Piece::Record(record)))
-            .map_err(|source| broken(source, scanner.so_far()))?;
+        let pushed = scanner.push(&piece[..read], take);
+        pushed.map_err(|source| broken(source, scanner.so_far()))?;
     }
     let so_far = scanner.so_far();
     scanner.finish().map_err(|source| broken(source, so_far))
