@@ -12,6 +12,7 @@ use crate::model::entry::{
 };
 use crate::model::name::{ChannelName, DeploymentId, HookName, SignalName};
 use crate::model::time::{Timestamp, millis};
+use crate::model::words::words;
 use crate::model::{
     alert::News, channel::Change, index::TargetIx, live::LiveSettings, signal::Unit, step::Action,
 };
@@ -197,8 +198,8 @@ pub struct Incident {
     pub begun: Timestamp,
     /// When the report was made.
     pub at: Timestamp,
-    /// How it ended, in a word or two: `rolled back`, `rollback failed`, `would roll back`.
-    pub ended: &'static str,
+    /// How it ended.
+    pub ended: Conclusion,
     /// Why it failed, where it did.
     pub why: Option<String>,
     /// What was decided and on what evidence.
@@ -211,6 +212,22 @@ pub struct Incident {
     pub units: Vec<(SignalName, Unit)>,
     /// What the journal says of this deployment, in order.
     pub entries: Vec<Entry>,
+}
+
+words! {
+    /// What an incident came to.
+    pub enum Conclusion {
+        /// It was rolled back, and the cure was seen.
+        RolledBack = "rolled back",
+        /// The rollback failed.
+        Failed = "rollback failed",
+        /// The rollback is under way, as far as the journal tells.
+        Underway = "rolling back",
+        /// Nothing was done.
+        NotDone = "not rolled back",
+        /// People are asked.
+        Asked = "awaiting approval",
+    }
 }
 
 /// An alert for the channels, everything filled in.

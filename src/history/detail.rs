@@ -3,7 +3,7 @@
 
 use crate::engine::Durable;
 use crate::engine::durable::deployment::Deployment;
-use crate::engine::effect::Incident;
+use crate::engine::effect::{Conclusion, Incident};
 use crate::model::entry::{Entry, Event, RollbackEvent, SignalEvidence};
 use crate::model::name::DeploymentId;
 use crate::model::time::Timestamp;
@@ -106,18 +106,22 @@ impl Detail {
     pub fn incident(&self) -> Option<Incident> {
         let (summary, known) = (self.summary()?, self.deployment()?);
         let (_, decision) = known.decision.as_ref()?;
-        let is_over = matches!(
-            summary.ending,
-            DeploymentOutcome::RolledBack | DeploymentOutcome::RollbackFailed
-        );
-        // No guard records another ending after a decision; only the decision is certain then.
-        let ending = if is_over { summary.ending } else { DeploymentOutcome::RollingBack };
+        let ended = match summary.ending {
+            DeploymentOutcome::RolledBack => Conclusion::RolledBack,
+            DeploymentOutcome::RollbackFailed => Conclusion::Failed,
+            // No guard records another ending after a decision; only the decision is certain then.
+            DeploymentOutcome::Guarding
+            | DeploymentOutcome::RollingBack
+            | DeploymentOutcome::Baked
+            | DeploymentOutcome::Ended
+            | DeploymentOutcome::Superseded => Conclusion::Underway,
+        };
         Some(Incident {
             deployment: summary.id.clone(),
             service: summary.service.to_string(),
             begun: summary.begun,
             at: self.at,
-            ended: ending.word(),
+            ended,
             why: summary.why.clone(),
             decision: decision.clone(),
             before: known.before.clone(),

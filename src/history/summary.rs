@@ -68,8 +68,6 @@ pub struct Summary {
 
 words! {
     /// How a deployment ended.
-    #[derive(Serialize)]
-    #[serde(rename_all = "snake_case")]
     pub enum DeploymentOutcome {
         /// It has not: it is guarded.
         Guarding = "guarding",

@@ -302,7 +302,7 @@ fn a_detail_is_of_one_deployment_and_names_those_that_may_be_meant() {
     let id = |name: &str| DeploymentId::new(name).unwrap();
     let first = told(Which::Id(id("v1-a")));
     assert_eq!(first.entries(), &entries[..4]);
-    assert_eq!(first.incident().unwrap().ended, "rolled back");
+    assert_eq!(first.incident().unwrap().ended.word(), "rolled back");
     let last = told(Which::Last);
     assert_eq!((last.entries(), last.incident()), (&entries[4..], None));
     let unknown = told(Which::Id(id("v2-c")));

@@ -1,8 +1,6 @@
 //! Channels: where people and other systems are told of what happens to a deployment, beside the
 //! critical path. A secret is only ever named here, never held.
 
-use serde::{Deserialize, Serialize};
-
 use super::name::ChannelName;
 use super::target::Secret;
 
@@ -109,8 +107,6 @@ pub enum Sends {
 
 words! {
     /// A change of state that may be told.
-    #[derive(Serialize, Deserialize)]
-    #[serde(rename_all = "snake_case")]
     pub enum Change {
         /// A deployment is guarded from now on.
         Begun = "begun",

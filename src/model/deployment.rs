@@ -3,16 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
 use super::index::HookIx;
 use super::live::LiveSettings;
 use super::name::{ServiceName, Version};
 
 words! {
     /// How much rollguard may do.
-    #[derive(Default, Serialize, Deserialize)]
-    #[serde(rename_all = "lowercase")]
+    #[derive(Default)]
     pub enum Mode {
         /// Says what it would do.
         #[default]
@@ -41,8 +38,6 @@ pub struct Confirm {
 
 words! {
     /// What is done when nobody answers in time.
-    #[derive(Serialize, Deserialize)]
-    #[serde(rename_all = "lowercase")]
     pub enum Unanswered {
         /// The version is rolled back.
         Rollback = "rollback",
@@ -69,8 +64,7 @@ impl Default for Budget {
 
 words! {
     /// What starts the guarding.
-    #[derive(Default, Serialize, Deserialize)]
-    #[serde(rename_all = "lowercase")]
+    #[derive(Default)]
     pub enum Arm {
         /// `rollguard deploy begin`.
         #[default]
@@ -117,8 +111,6 @@ pub type Along = [Option<HookIx>; Milestone::ALL.len()];
 
 words! {
     /// What hooks may go along with.
-    #[derive(Serialize, Deserialize)]
-    #[serde(rename_all = "lowercase")]
     pub enum Milestone {
         /// A deployment begins.
         Begin = "on_begin",

@@ -61,8 +61,6 @@ pub struct DrillEnd {
 
 words! {
     /// How a drill ended.
-    #[derive(Serialize, Deserialize)]
-    #[serde(rename_all = "snake_case")]
     pub enum DrillResult {
         /// Every step did what it should.
         Done = "done",

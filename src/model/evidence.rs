@@ -58,8 +58,6 @@ pub struct GroupEvidence {
 
 words! {
     /// A rule's state and verdict, as plain words.
-    #[derive(Serialize, Deserialize)]
-    #[serde(rename_all = "snake_case")]
     pub enum RuleStanding {
         /// The condition does not hold.
         Inactive = "inactive",

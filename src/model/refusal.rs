@@ -1,11 +1,7 @@
 //! Why nothing is done: one enum, shown alike in status, journal, page and messages.
 
-use serde::{Deserialize, Serialize};
-
 words! {
     /// Why nothing is done: the one reason.
-    #[derive(Serialize, Deserialize)]
-    #[serde(rename_all = "snake_case")]
     pub enum Refusal {
         /// No deployment is guarded.
         NotArmed = "guard not armed",

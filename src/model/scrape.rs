@@ -95,8 +95,6 @@ pub struct Failure {
 
 words! {
     /// What kind of failure.
-    #[derive(Serialize, Deserialize)]
-    #[serde(rename_all = "snake_case")]
     pub enum FailureClass {
         /// The connection was refused.
         Refused = "connection refused",

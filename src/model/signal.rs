@@ -291,13 +291,20 @@ impl SignalKind {
 
     /// What it selects on pages, in the order in which it is written.
     pub fn selections(&self) -> impl Iterator<Item = Selection<'_>> {
-        let first = if let Self::Series { of, reduction, window } = self {
-            let (kind, key) = (reduction.key(), reduction.selector_key());
-            Some(Selection { kind, key, selector: of, shape: reduction.shape(*window) })
-        } else {
-            None
-        };
-        first.into_iter().chain(self.reduction().and_then(Reduction::divisor))
+        let mut all = Vec::new();
+        if let Self::Series { of, reduction, window } = self {
+            let (kind, shape) = (reduction.key(), reduction.shape(*window));
+            let with_of = matches!(
+                reduction,
+                Reduction::Ratio { .. } | Reduction::Quantile(_) | Reduction::Mean
+            );
+            let key = if with_of { "of" } else { kind };
+            all.push(Selection { kind, key, selector: of, shape });
+            if let Reduction::Ratio { to } = reduction {
+                all.push(Selection { kind, key: "to", selector: to, shape });
+            }
+        }
+        all.into_iter()
     }
 
     /// Its selectors, to be changed.
@@ -377,16 +384,6 @@ impl Reduction {
         }
     }
 
-    /// The key that holds its selector, or its first one.
-    const fn selector_key(&self) -> &'static str {
-        match self {
-            Self::Ratio { .. } | Self::Quantile(_) | Self::Mean => "of",
-            Self::Rate | Self::Increase | Self::Gauge { .. } | Self::Count(_) | Self::Age(_) => {
-                self.key()
-            }
-        }
-    }
-
     /// What the selected series are read as.
     const fn shape(&self, window: Duration) -> Shape {
         match self {
@@ -398,15 +395,6 @@ impl Reduction {
             Self::Count(value) => Shape::Counted(*value),
             Self::Age(since) => Shape::Age(*since),
         }
-    }
-
-    /// The selection that the first one is divided by.
-    const fn divisor(&self) -> Option<Selection<'_>> {
-        if let Self::Ratio { to } = self {
-            let (kind, key) = (self.key(), "to");
-            return Some(Selection { kind, key, selector: to, shape: Shape::Counter });
-        }
-        None
     }
 }
 

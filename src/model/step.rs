@@ -57,20 +57,24 @@ pub enum Action<T> {
 
 words! {
     /// A method of HTTP. None of them says that a request may be sent twice; only the step does.
-    #[derive(serde::Deserialize)]
-    #[serde(rename_all = "UPPERCASE")]
     pub enum Method {
         /// GET
+        #[serde(rename = "GET")]
         Get = "GET",
         /// HEAD
+        #[serde(rename = "HEAD")]
         Head = "HEAD",
         /// PUT
+        #[serde(rename = "PUT")]
         Put = "PUT",
         /// DELETE
+        #[serde(rename = "DELETE")]
         Delete = "DELETE",
         /// PATCH
+        #[serde(rename = "PATCH")]
         Patch = "PATCH",
         /// POST
+        #[serde(rename = "POST")]
         Post = "POST",
     }
 }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::engine::effect::Incident;
+use crate::engine::effect::{Conclusion, Incident};
 use crate::history::{DeploymentOutcome, Detail, Summary};
 use crate::model::condition::Compare;
 use crate::model::entry::{
@@ -26,22 +26,9 @@ use super::people;
 /// The end of a step's output that a report shows, in bytes. The journal has all that was kept.
 const MAX_OUTPUT: usize = 4 * 1024;
 
-/// How the incident ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Conclusion {
-    RolledBack,
-    Failed,
-    /// The journal tells of no end.
-    Underway,
-    NotDone,
-    /// It is not over: people are asked.
-    Asked,
-}
-
 /// An incident, how it ended and its versions as Markdown.
 struct Story<'a> {
     incident: &'a Incident,
-    conclusion: Conclusion,
     version: String,
     good: String,
 }
@@ -50,15 +37,8 @@ struct Story<'a> {
 pub fn report(incident: &Incident) -> String {
     let Incident { entries, begun, decision, units, .. } = incident;
     let good = decision.good.as_ref().map_or("(none known)", |good| good.as_str());
-    let conclusion = match incident.ended {
-        "rolled back" => Conclusion::RolledBack,
-        "rollback failed" => Conclusion::Failed,
-        "awaiting approval" => Conclusion::Asked,
-        "rolling back" => Conclusion::Underway,
-        _ => Conclusion::NotDone,
-    };
     let (version, good) = (text(decision.version.as_str()), text(good));
-    let story = Story { incident, conclusion, version, good };
+    let story = Story { incident, version, good };
     let foot = format!(
         "---\n\nWritten by rollguard from its journal, which has every entry in full. The hook was \
          {}. Times are UTC.\n",
@@ -101,7 +81,7 @@ impl Story<'_> {
 
     fn head(&self) -> String {
         let Self { version, good, .. } = self;
-        let title = match self.conclusion {
+        let title = match self.incident.ended {
             Conclusion::RolledBack => format!("{version} was rolled back to {good}"),
             Conclusion::Failed => format!("the rollback of {version} to {good} FAILED"),
             Conclusion::Underway => format!("the rollback of {version} to {good} is not over"),
@@ -111,7 +91,7 @@ impl Story<'_> {
             }
         };
         let Incident { service, deployment, ended, begun, at, .. } = self.incident;
-        let (service, ended, deployment) = (text(service), text(ended), code(deployment.as_str()));
+        let (service, ended, deployment) = (text(service), ended.word(), code(deployment.as_str()));
         format!(
             "# {service}: {title}\n\n**Verdict: {ended}.** Deployment {deployment}, begun {begun}, \
              reported {at}.\n\n{} {}\n",
@@ -142,7 +122,7 @@ impl Story<'_> {
     }
 
     fn when_sentence(&self) -> String {
-        if self.conclusion == Conclusion::Asked {
+        if self.incident.ended == Conclusion::Asked {
             return "Nothing is done before a person approves.".to_owned();
         }
         let Some(decided) = self.decided() else {
@@ -189,7 +169,7 @@ impl Story<'_> {
     fn what_now(&self) -> String {
         let Self { version, good, .. } = self;
         let refused = || self.why("it was refused");
-        let todo = match self.conclusion {
+        let todo = match self.incident.ended {
             Conclusion::Asked => self.question(),
             Conclusion::RolledBack => format!(
                 "Nothing is urgent: the hook's steps towards {good} are done, and the cure was \
@@ -224,7 +204,9 @@ impl Story<'_> {
     /// What was looked for after the steps, and on which readings it was seen.
     fn cure(&self) -> String {
         let wanted = &self.incident.decision.cure;
-        if matches!(self.conclusion, Conclusion::NotDone | Conclusion::Asked) || wanted.is_empty() {
+        if matches!(self.incident.ended, Conclusion::NotDone | Conclusion::Asked)
+            || wanted.is_empty()
+        {
             return String::new();
         }
         let seen = self.incident.entries.iter().find_map(|entry| {
@@ -582,7 +564,7 @@ mod tests {
         events.into_iter().map(entry).collect()
     }
 
-    fn incident(ended: &'static str, why: Option<&str>, ending: Event) -> Incident {
+    fn incident(ended: Conclusion, why: Option<&str>, ending: Event) -> Incident {
         let name = |name| SignalName::new(name).unwrap();
         Incident {
             deployment: DeploymentId::new("d1").unwrap(),
@@ -618,7 +600,7 @@ mod tests {
             took_ms: 2_500,
         });
         let golden = include_str!("../../tests/golden/report-rolled-back.md");
-        assert_eq!(report(&incident("rolled back", None, cured)), golden);
+        assert_eq!(report(&incident(Conclusion::RolledBack, None, cured)), golden);
     }
 
     #[test]
@@ -626,7 +608,7 @@ mod tests {
         let why = "the cure `error_rate < 1%` was not seen within 15s";
         let failed =
             Event::Rollback(RollbackEvent::Failed { why: why.to_owned(), signals: Vec::new() });
-        let text = report(&incident("rollback failed", Some(why), failed));
+        let text = report(&incident(Conclusion::Failed, Some(why), failed));
         assert!(text.starts_with("# api: the rollback of v2 to v1 FAILED\n"), "{text}");
         assert!(text.contains("**A person is needed.**"), "{text}");
         assert!(text.contains("bring v1 back by hand"), "{text}");
@@ -636,7 +618,7 @@ mod tests {
     #[test]
     fn a_refusal_is_told_with_its_reason() {
         let mut refused = incident(
-            "not rolled back",
+            Conclusion::NotDone,
             Some("observing"),
             Event::Deployment(DeploymentEvent::Baked { version: Version::new("v2").unwrap() }),
         );
@@ -656,7 +638,7 @@ mod tests {
     fn without_a_good_version_no_command_is_advised_that_would_be_refused() {
         let ended =
             Event::Deployment(DeploymentEvent::Baked { version: Version::new("v2").unwrap() });
-        let mut refused = incident("not rolled back", Some("no good version"), ended);
+        let mut refused = incident(Conclusion::NotDone, Some("no good version"), ended);
         refused.decision.good = None;
         let text = report(&refused);
         assert!(text.contains("No good version is known: bring one back by your own"), "{text}");
@@ -666,7 +648,7 @@ mod tests {
     #[test]
     fn a_person_s_reason_is_quoted_and_stays_text() {
         let mut told = incident(
-            "rolled back",
+            Conclusion::RolledBack,
             None,
             Event::Rollback(RollbackEvent::Cured { signals: Vec::new(), took_ms: 1 }),
         );
@@ -680,7 +662,7 @@ mod tests {
     #[test]
     fn what_a_step_printed_cannot_leave_its_fence() {
         let cured = Event::Rollback(RollbackEvent::Cured { signals: Vec::new(), took_ms: 2_500 });
-        let text = report(&incident("rolled back", None, cured));
+        let text = report(&incident(Conclusion::RolledBack, None, cured));
         let start = text.find("````text\n").unwrap();
         assert!(text[start..].contains("# not a heading\n"), "{text}");
         assert!(text[start + 8..].contains("\n````\n") && !text.contains('\x1b'), "{text}");

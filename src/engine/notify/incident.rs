@@ -7,7 +7,7 @@ use crate::model::entry::{Decision, NoticeEvent, Refusal};
 use crate::model::hook::{Hook, Placeholder};
 use crate::model::index::{HookIx, RuleIx};
 
-use crate::engine::effect::{Effect, Incident};
+use crate::engine::effect::{Conclusion, Effect, Incident};
 use crate::engine::run::order::{HookContext, Occasion};
 use crate::engine::{context::Cx, durable::deployment::Owed, view::evidence};
 
@@ -62,23 +62,16 @@ pub(crate) fn tell_owed(cx: &mut Cx<'_>) -> Option<Hook> {
     None
 }
 
-/// Writes the incident report of the rollback of the current deployment.
-pub(crate) fn report(cx: &mut Cx<'_>, ended: &'static str, why: Option<String>) {
-    let decision = cx.current().and_then(|deployment| deployment.decision.as_ref());
-    if let Some((_, decision)) = decision {
-        let decision = decision.clone();
-        report_as(cx, decision, ended, why);
-    }
-}
-
-/// Writes the incident report of what was decided, would have been, or may be.
-pub(crate) fn report_as(
+/// Writes the incident report of what was decided, or of this, which would have been or may be.
+pub(crate) fn report(
     cx: &mut Cx<'_>,
-    decision: Decision,
-    ended: &'static str,
+    decision: Option<Decision>,
+    ended: Conclusion,
     why: Option<String>,
 ) {
     let Some(deployment) = cx.current() else { return };
+    let decided = || deployment.decision.as_ref().map(|(_, decision)| decision.clone());
+    let Some(decision) = decision.or_else(decided) else { return };
     let incident = Incident {
         deployment: deployment.id.clone(),
         service: deployment.service.to_string(),

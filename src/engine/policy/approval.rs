@@ -17,6 +17,7 @@ use super::{budget, refusal};
 use crate::engine::command::{Accepted, Rejection, check_reason};
 use crate::engine::context::{Cx, ReadCx};
 use crate::engine::durable::deployment::{Ask, Deployment};
+use crate::engine::effect::Conclusion;
 use crate::engine::{
     deployment::version_check::RollbackCase, notify::incident, run::order::Occasion,
     view::evidence, view::snapshot::ApprovalStatus,
@@ -60,7 +61,7 @@ impl Approvals {
         cx.record(ApprovalEvent::Asked { decision: Box::new(decision.clone()), until, default });
         self.until = Some(cx.now.at.after(within));
         incident::tell(cx, Some(ix), &reason, Occasion::AwaitingApproval);
-        incident::report_as(cx, decision, "awaiting approval", None);
+        incident::report(cx, Some(decision), Conclusion::Asked, None);
     }
 
     /// Takes in a person's no.
@@ -124,7 +125,7 @@ impl Approvals {
         let ix = cx.read().rule_named(&rule);
         cx.record(event(rule));
         incident::tell(cx, ix, &why, Occasion::Denied);
-        incident::report_as(cx, ask.decision, "not rolled back", Some(why));
+        incident::report(cx, Some(ask.decision), Conclusion::NotDone, Some(why));
     }
 
     /// When it is too late to answer.

@@ -11,6 +11,7 @@ use super::budget;
 use crate::engine::command::{Force, Rejection, check_reason};
 use crate::engine::context::{Cx, ReadCx};
 use crate::engine::durable::deployment::{Deployment, Phase};
+use crate::engine::effect::Conclusion;
 use crate::engine::{
     deployment::warmup::Warmup, notify::incident, run::order::Occasion, view::evidence,
 };
@@ -118,7 +119,7 @@ pub(crate) fn record(cx: &mut Cx<'_>, ix: RuleIx, refusal: Refusal) {
     {
         let trigger = evidence::trigger(cx.evaluator, ix, cx.now);
         let decision = cx.read().decision(trigger, cx.plan().hook(hook));
-        incident::report_as(cx, decision, "not rolled back", Some(refusal.to_string()));
+        incident::report(cx, Some(decision), Conclusion::NotDone, Some(refusal.to_string()));
     }
 }
 

@@ -20,7 +20,7 @@ use super::procedure::{self, Next};
 use crate::engine::context::Cx;
 use crate::engine::deployment::version_check::{self, LiveComparison, RollbackCase};
 use crate::engine::durable::deployment::Deployment;
-use crate::engine::effect::{Outcome, Rerun};
+use crate::engine::effect::{Conclusion, Outcome, Rerun};
 use crate::engine::notify::incident;
 use crate::engine::policy::refusal;
 use crate::engine::rules::state::{FiringTerms, Judgement, RuleState};
@@ -351,7 +351,7 @@ impl Rollback {
                 let took = decided.map(|(at, _)| cx.now.wall.since(*at)).unwrap_or_default();
                 let signals = evidence::of_signals(cx.evaluator);
                 cx.record(RollbackEvent::Cured { signals, took_ms: millis(took) });
-                incident::report(cx, "rolled back", None);
+                incident::report(cx, None, Conclusion::RolledBack, None);
                 RunStep::Nothing
             }
         }
@@ -395,7 +395,7 @@ impl Rollback {
         let signals = evidence::of_signals(cx.evaluator);
         cx.record(RollbackEvent::Failed { why: why.clone(), signals });
         incident::tell_by(cx, self.on_failure(), None, &why, Occasion::RollbackFailed);
-        incident::report(cx, "rollback failed", Some(why));
+        incident::report(cx, None, Conclusion::Failed, Some(why));
         RunStep::Nothing
     }
 }

@@ -6,8 +6,6 @@ use crate::model::words::words;
 
 words! {
     /// The guard's state.
-    #[derive(Serialize, Deserialize)]
-    #[serde(rename_all = "snake_case")]
     pub enum GuardState {
         /// Nothing is guarded.
         Idle = "idle",
