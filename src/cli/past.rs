@@ -33,12 +33,14 @@ impl From<JournalError> for CommandError {
             JournalError::Broken { .. } => {
                 "\nhint: `rollguard journal verify` says what can still be trusted"
             }
-            JournalError::Io { source, .. } => match source.kind() {
-                io::ErrorKind::NotFound => "\nhint: another state directory? `--state DIR`",
-                io::ErrorKind::PermissionDenied => "\nhint: only root and the daemon may read it",
-                _ => "",
-            },
-            JournalError::Locked { .. }
+            JournalError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+                "\nhint: another state directory? `--state DIR`"
+            }
+            JournalError::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+                "\nhint: only root and the daemon may read it"
+            }
+            JournalError::Io { .. }
+            | JournalError::Locked { .. }
             | JournalError::Full { .. }
             | JournalError::TooLong(_)
             | JournalError::Unusable { .. } => "",
