@@ -102,8 +102,6 @@ pub enum Reduction {
 
 words! {
     /// How several series become one number.
-    #[derive(serde::Deserialize)]
-    #[serde(rename_all = "lowercase")]
     pub enum Aggregation {
         /// Their sum.
         Sum = "sum",
@@ -120,8 +118,6 @@ words! {
 
 words! {
     /// How the samples of a gauge within a window become one number.
-    #[derive(serde::Deserialize)]
-    #[serde(rename_all = "lowercase")]
     pub enum OverTime {
         /// The newest sample; there is no window.
         Last = "last",
