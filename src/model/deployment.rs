@@ -23,7 +23,6 @@ words! {
     }
 }
 
-/// The word of the configuration.
 /// The most rollbacks that a budget may allow: beyond that it is none.
 pub const MAX_ROLLBACKS: u32 = 100;
 
