@@ -29,9 +29,10 @@ pub(super) struct FamilyMessage {
 }
 
 impl FamilyMessage {
-    /// A family of which nothing is read.
-    pub(super) fn new(number: u64) -> Self {
-        Self { number, ..Self::default() }
+    /// Goes on to the next family, of which nothing is read. The name's memory is used again.
+    pub(super) fn next(&mut self) {
+        self.name.clear();
+        (self.samples, self.native, self.number) = ([false; _], false, self.number + 1);
     }
 
     /// Takes the name and looks up every name that samples of the family may have.

@@ -22,14 +22,16 @@ pub(super) enum MetricType {
 impl MetricType {
     /// What an absent type means: the first of the enumeration.
     pub(super) const COUNTER: Self = Self::Single(3);
+    const GAUGE: Self = Self::Single(2);
+    const UNTYPED: Self = Self::Single(5);
 
     /// The type of that number.
     pub(super) const fn of(number: u64) -> Option<Self> {
         Some(match number {
             0 => Self::COUNTER,
-            1 => Self::Single(2),
+            1 => Self::GAUGE,
             2 => Self::Summary,
-            3 => Self::Single(5),
+            3 => Self::UNTYPED,
             4 => Self::Histogram,
             5 => Self::GaugeHistogram,
             _ => return None,

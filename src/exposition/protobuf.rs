@@ -34,8 +34,13 @@ pub(super) struct ProtobufReader<'n> {
     has_metrics: bool,
 }
 
-/// How many bytes of an item were read; `None` if there must be more to read it.
-type ItemRead = Option<usize>;
+/// What became of the item at hand.
+enum ItemRead {
+    /// So many bytes are read.
+    Took(usize),
+    /// Nothing is read: there must be more bytes, see `need`.
+    Lacks,
+}
 
 impl<'n> ProtobufReader<'n> {
     pub(super) fn new(limits: Limits, names: Option<&'n NameSet>) -> Self {
@@ -48,7 +53,7 @@ impl<'n> ProtobufReader<'n> {
             need: 0,
             skip: 0,
             left: None,
-            family: FamilyMessage::new(0),
+            family: FamilyMessage::default(),
             kind: None,
             has_metrics: false,
         }
@@ -68,8 +73,8 @@ impl<'n> ProtobufReader<'n> {
                 rest = &rest[skipped..];
             } else if self.carry.is_empty() {
                 match self.step(rest, self.bytes - rest.len() as u64, sink)? {
-                    Some(read) => rest = &rest[read..],
-                    None => {
+                    ItemRead::Took(read) => rest = &rest[read..],
+                    ItemRead::Lacks => {
                         self.carry.extend_from_slice(rest);
                         return Ok(());
                     }
@@ -89,7 +94,7 @@ impl<'n> ProtobufReader<'n> {
         if self.carry.len() >= self.need {
             let mut item = std::mem::take(&mut self.carry);
             let at = self.bytes - (rest.len() + item.len()) as u64;
-            if let Some(read) = self.step(&item, at, sink)? {
+            if let ItemRead::Took(read) = self.step(&item, at, sink)? {
                 debug_assert_eq!(read, item.len(), "it was given what it needs");
                 item.clear();
             }
@@ -119,7 +124,7 @@ impl<'n> ProtobufReader<'n> {
             Varint::More => Ok(self.lacks(bytes.len() + 1)),
             Varint::Bad => Err(PageError::NotDelimited { at }),
             Varint::Done(length, taken) => {
-                self.family = FamilyMessage::new(self.family.number + 1);
+                self.family.next();
                 (self.kind, self.has_metrics) = (None, false);
                 Ok(self.took(taken, 0, length, sink))
             }
@@ -195,7 +200,7 @@ impl<'n> ProtobufReader<'n> {
     /// So many bytes there must be, at least.
     fn lacks(&mut self, need: usize) -> ItemRead {
         self.need = need;
-        None
+        ItemRead::Lacks
     }
 
     /// Marks so many bytes as read and so many as not wanted, and ends the family if that leaves
@@ -206,7 +211,7 @@ impl<'n> ProtobufReader<'n> {
         if self.left.is_none() && self.family.name.is_empty() {
             self.report((0, Reason::MissingName), sink);
         }
-        Some(bytes)
+        ItemRead::Took(bytes)
     }
 
     fn name(&mut self, payload: &[u8], sink: &mut impl Sink) {
@@ -251,7 +256,7 @@ impl<'n> ProtobufReader<'n> {
     fn spoil(&mut self, bytes: usize, left: u64, sink: &mut impl Sink) -> ItemRead {
         self.report((bytes, Reason::BadMessage), sink);
         (self.left, self.skip) = (None, left - bytes as u64);
-        Some(bytes)
+        ItemRead::Took(bytes)
     }
 
     fn report(&mut self, fault: MetricFault, sink: &mut impl Sink) {

@@ -31,7 +31,7 @@ impl Group {
         let _ = kill_process_group(self.0, Signal::KILL);
     }
 
-    /// Buries what has ended of it and become our child because its parent has ended too: so it is
+    /// Reaps what has ended of it and become our child because its parent has ended too: so it is
     /// where the guard is the first process of a container. To be called only after the leader was
     /// waited for, whose exit status would be lost.
     pub(super) fn reap(self) {

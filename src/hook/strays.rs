@@ -93,7 +93,7 @@ impl Strays {
         found
     }
 
-    /// Buries those that have ended and become our children, as their parents have ended too: so
+    /// Reaps those that have ended and become our children, as their parents have ended too: so
     /// it is where the guard is the first process of a container.
     fn reap(&mut self) {
         let is_there =

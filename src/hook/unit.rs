@@ -281,6 +281,7 @@ async fn follow(marker: &Path, plan: &Plan, deadline: Instant, seen: Seen) -> (S
         }
         if note_deadline.is_none() && !is_running(marker, plan).await {
             note_deadline = Some(Instant::now() + NOTE_WAIT);
+            continue;
         }
         let until = note_deadline.unwrap_or(deadline);
         if Instant::now() < until {

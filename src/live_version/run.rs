@@ -30,27 +30,14 @@ pub(super) async fn read(argv: &[String]) -> Live {
         Err(error) => return Live::unknown(&format!("could not start `{program}`: {error}")),
     };
     let pid = child.id().and_then(|pid| i32::try_from(pid).ok());
-    let mut group = EndedGroup(pid.and_then(Group::led_by));
-    let ended = end(child).await;
-    if ended.is_ok() {
-        group.0 = None;
-    }
-    match ended {
+    let mut running = Running { group: pid.and_then(Group::led_by), child };
+    match running.end().await {
         Ok((status, output)) if status.success() => {
             Live::of_text(&String::from_utf8_lossy(&output))
         }
         Ok((status, _)) => Live::unknown(&format!("`{program}` ended with {status}")),
         Err(error) => Live::unknown(&format!("`{program}`: {error}")),
     }
-}
-
-/// Waits for a program's end: how it ended, and what it printed.
-async fn end(mut child: Child) -> std::io::Result<(ExitStatus, Vec<u8>)> {
-    let output = match child.stdout.take() {
-        Some(stdout) => head(stdout).await?,
-        None => Vec::new(),
-    };
-    Ok((child.wait().await?, output))
 }
 
 /// The beginning of a stream; what follows is read and forgotten, lest the program waits for it.
@@ -62,12 +49,29 @@ async fn head(mut stream: impl AsyncRead + Unpin) -> std::io::Result<Vec<u8>> {
     Ok(output)
 }
 
-/// A group that is ended with the value, unless its program has ended by itself.
-struct EndedGroup(Option<Group>);
+/// A program whose group is ended with the value, unless the program has ended by itself.
+struct Running {
+    /// Killed while the child is not yet waited for: until then the group's id is its own.
+    group: Option<Group>,
+    child: Child,
+}
 
-impl Drop for EndedGroup {
+impl Running {
+    /// Waits for the program's end: how it ended, and what it printed.
+    async fn end(&mut self) -> std::io::Result<(ExitStatus, Vec<u8>)> {
+        let output = match self.child.stdout.take() {
+            Some(stdout) => head(stdout).await?,
+            None => Vec::new(),
+        };
+        let status = self.child.wait().await?;
+        self.group = None;
+        Ok((status, output))
+    }
+}
+
+impl Drop for Running {
     fn drop(&mut self) {
-        if let Some(group) = self.0 {
+        if let Some(group) = self.group {
             group.kill();
         }
     }

@@ -34,7 +34,8 @@ pub(crate) const LARGE_PAGE: u64 = 512 << 10;
 /// an idle connection holds: the smallest that hyper allows.
 pub(crate) const SMALL_BUFFER: usize = 8 << 10;
 
-/// The same: a tenth less work on a page of megabytes; twice as much gains nothing.
+/// How much of a large page is read at a time: a tenth less work on megabytes; twice as much gains
+/// nothing.
 pub(crate) const LARGE_BUFFER: usize = 64 << 10;
 
 /// A connection on which requests can be sent, one at a time.

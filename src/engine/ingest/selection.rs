@@ -27,9 +27,14 @@ struct SelectorInput {
     by: Arc<[String]>,
 }
 
-/// What the series that a selector matches contribute; of buckets and of summaries their labels
-/// decide. With a quantile, they are those of a summary's own quantile.
-type Input = (Contribution, Option<f64>);
+/// What the series that a selector matches contribute.
+#[derive(Clone, Copy, Debug)]
+struct Input {
+    /// A bucket's bound is only known by its label.
+    contribution: Contribution,
+    /// They are a summary's own quantile.
+    quantile: Option<f64>,
+}
 
 /// What is selected on one target, and what the signals have accumulated of it.
 #[derive(Clone, Debug)]
@@ -59,7 +64,7 @@ impl Selections {
             }
             let inputs = inputs(&signal.kind);
             let is_column =
-                |(_, (input, _)): &&(_, Input)| matches!(input, Contribution::Counter(_));
+                |(_, input): &&(_, Input)| matches!(input.contribution, Contribution::Counter(_));
             let columns = inputs.iter().filter(is_column).count();
             let stale = signal.stale.unwrap_or_else(|| all.target.stale());
             let window = signal.kind.window();
@@ -119,7 +124,7 @@ impl Selections {
 
 /// What a series with these labels contributes.
 fn contribution<'a>(what: Input, label: &impl Fn(&str) -> &'a str) -> Option<Contribution> {
-    match what {
+    match (what.contribution, what.quantile) {
         (contribution, Some(q)) => {
             let own: f64 = label("quantile").parse().ok()?;
             own.total_cmp(&q).is_eq().then_some(contribution)
@@ -133,9 +138,11 @@ fn contribution<'a>(what: Input, label: &impl Fn(&str) -> &'a str) -> Option<Con
 /// The series that a signal reads, by their own names on a page, and what they are to it.
 fn inputs(kind: &SignalKind) -> Vec<(Selector, Input)> {
     let of_selection = |(place, Selection { selector, shape, .. }): (usize, Selection<'_>)| {
-        let own = |contribution| (selector.clone(), (contribution, None));
-        let with = |suffix, contribution| (selector.with_suffix(suffix), (contribution, None));
-        let summary = |q| (selector.clone(), (Contribution::Gauge, Some(q)));
+        let plain = |contribution| Input { contribution, quantile: None };
+        let own = |contribution| (selector.clone(), plain(contribution));
+        let with = |suffix, contribution| (selector.with_suffix(suffix), plain(contribution));
+        let summary =
+            |q| (selector.clone(), Input { contribution: Contribution::Gauge, quantile: Some(q) });
         match shape {
             Shape::Counter => vec![own(Contribution::Counter(place))],
             Shape::Mean => vec![

@@ -372,7 +372,7 @@ impl ObservedTime {
         }
     }
 
-    /// For how much longer it must be observed to hold until that is so.
+    /// For how much longer it must be observed to hold until its share of the window is reached.
     fn missing(&self, share: Share, window: Duration) -> Duration {
         let unseen = window.saturating_sub(self.total);
         unseen.max(share.of(window).saturating_sub(self.held))

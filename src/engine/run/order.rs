@@ -192,8 +192,8 @@ impl<'a> HookContext<'a> {
 }
 
 /// Another number for every millisecond: a guard that loses its journal again right after a restart
-/// must be heard again. The numbers come back after 35 minutes, so two losses of one deployment
-/// share one only where they are whole periods apart to the millisecond.
+/// must be heard again. A number comes back after three days (2^28 ms), so two losses of one
+/// deployment share one only where they are as far apart to the millisecond.
 fn numbered_by_time(at: Timestamp) -> u32 {
     let millis = u64::try_from(at.as_millis()).unwrap_or(0);
     let number = millis * u64::from(NOTICE_STRIDE) % u64::from(WITHOUT_JOURNAL);
